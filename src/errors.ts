@@ -71,6 +71,9 @@ export type DenialCode = keyof typeof DENIALS
 /** All codes, in the order of the table. */
 export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]
 
+/** Statuses of the admin listener, which refuses nobody for a token. */
+export const ADMIN_STATUS = { ok: 200, notReady: 503, notFound: 404, methodNotAllowed: 405 } as const
+
 export interface DenialOptions {
   /** What was seen, for the operator's log only. Never a token, a secret or key material. */
   readonly evidence?: Readonly<Record<string, unknown>>

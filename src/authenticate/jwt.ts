@@ -1,0 +1,136 @@
+/**
+ * Verifies the JWTs of one provider: algorithm, key, signature, then the claims.
+ *
+ * RFC 7519 §7.2, RFC 7515 §5.2, RFC 8725 §3, RFC 9068 §4. The order is fixed: nothing is said about the claims of a
+ * token, that it expired included, before its signature holds. It does not choose the provider (`by-issuer.ts`), nor
+ * fetch keys, nor remember verdicts (`token-cache.ts`).
+ */
+import { Denial } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { KeySet, Principal, VerificationKey } from '../types.ts'
+import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
+import type { Jwt } from './compact-jws.ts'
+import { attributed, evidenceText } from './evidence.ts'
+import { principalReader } from './principal.ts'
+import { isFitting, type SignatureRefusal, signatureRefusal } from './signature.ts'
+
+export interface JwtAuthenticatorOptions {
+  /** The provider's id in the configuration. */
+  readonly provider: string
+  /** Compared byte for byte with `iss`. */
+  readonly issuer: string
+  /** At least one; a token must carry at least one of them. */
+  readonly audiences: readonly string[]
+  /** JWS algorithms that are accepted; undefined: every asymmetric one. HMAC has to be asked for. */
+  readonly algorithms?: ReadonlySet<string> | undefined
+  readonly keySet: KeySet
+  readonly clockToleranceSeconds: number
+  /** Longest `exp` - `iat` that is accepted; undefined: any. */
+  readonly maxLifetimeSeconds?: number | undefined
+  readonly tokenType: TokenType
+  /** Claims that must be there, besides `exp`. */
+  readonly requiredClaims: readonly string[]
+  /** A claim name or a JSON Pointer; undefined: `scope`, else `scp`. */
+  readonly scopeClaim?: string | undefined
+  /** A claim name or a JSON Pointer. */
+  readonly rolesClaim: string
+  readonly clock: Clock
+}
+
+/** What was found about one token, with all that has to hold for it to stay true. */
+export interface Verdict {
+  readonly principal: Principal
+  readonly notBeforeSeconds: number | undefined
+  /** The key that verified the signature. */
+  readonly key: VerificationKey
+}
+
+export interface JwtAuthenticator {
+  readonly provider: string
+  readonly issuer: string
+  /** @throws {Denial} the token is refused, or the keys to judge it are not there (503) */
+  verify(jwt: Jwt): Promise<Verdict>
+  /** True while the key that gave the verdict is one of the provider's. */
+  isCurrent(verdict: Verdict): boolean
+  /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
+  checkTime(verdict: Verdict): void
+}
+
+/** RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2, RFC 9964 §3. */
+const ASYMMETRIC_ALGORITHMS: ReadonlySet<string> = new Set([
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
+  ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
+])
+
+/** Bounds the work that one token without `kid` can cause. */
+const MAX_CANDIDATES = 3
+
+/** @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer */
+export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthenticator {
+  const { provider, issuer, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
+  const algorithms = options.algorithms ?? ASYMMETRIC_ALGORITHMS
+  const rules: ClaimRules = {
+    audiences: new Set(options.audiences),
+    clockToleranceSeconds,
+    maxLifetimeSeconds,
+    tokenType,
+    requiredClaims,
+  }
+  const readPrincipal = principalReader(options)
+  const nowSeconds = (): number => options.clock.nowMs() / 1000
+
+  const judge = async (jwt: Jwt): Promise<Verdict> => {
+    const { header, claims } = jwt
+    if (claims.iss !== issuer) throw new Denial('issuer_unknown')
+    if (!algorithms.has(header.alg)) throw new Denial('algorithm_not_allowed')
+    const key = await verifyingKey(jwt, await keySet.select({ alg: header.alg, kid: header.kid }))
+    const now = nowSeconds()
+    const checked = checkClaims(header.typ, claims, rules, now)
+    checkTime(checked, clockToleranceSeconds, now)
+    return Object.freeze({
+      principal: readPrincipal(claims, checked),
+      notBeforeSeconds: checked.notBeforeSeconds,
+      key,
+    })
+  }
+
+  return Object.freeze({
+    provider,
+    issuer,
+    async verify(jwt: Jwt) {
+      try {
+        return await judge(jwt)
+      } catch (error) {
+        throw attributed(error, provider, tokenEvidence(jwt))
+      }
+    },
+    isCurrent: ({ key }: Verdict) => keySet.isCurrent(key),
+    checkTime({ principal: { expiresAtSeconds }, notBeforeSeconds }: Verdict) {
+      try {
+        checkTime({ expiresAtSeconds, notBeforeSeconds }, clockToleranceSeconds, nowSeconds())
+      } catch (error) {
+        throw attributed(error, provider, { iss: evidenceText(issuer) })
+      }
+    },
+  })
+}
+
+async function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): Promise<VerificationKey> {
+  const { alg } = jwt.header
+  let refusal: SignatureRefusal = { code: 'key_unknown', reason: 'no key fits the algorithm' }
+  for (const key of candidates.slice(0, MAX_CANDIDATES)) {
+    if (!isFitting(key, alg)) continue
+    const refused = await signatureRefusal(jwt.token, alg, key)
+    if (refused === undefined) return key
+    refusal = refused
+  }
+  throw new Denial(refusal.code, { evidence: { reason: refusal.reason } })
+}
+
+function tokenEvidence({ header: { alg, kid }, claims: { iss } }: Jwt): Readonly<Record<string, unknown>> {
+  return {
+    alg: evidenceText(alg),
+    ...(kid === undefined ? {} : { kid: evidenceText(kid) }),
+    ...(typeof iss === 'string' ? { iss: evidenceText(iss) } : {}),
+  }
+}

@@ -1,0 +1,9 @@
+/** Joins a route's requirements: each must hold, in the order given, and the first that does not is the refusal. */
+import type { Authorizer } from '../types.ts'
+
+/** Without requirements, every verified caller passes. */
+export function all(...authorizers: readonly Authorizer[]): Authorizer {
+  return principal => {
+    for (const authorize of authorizers) authorize(principal)
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What `sallyport dev` prints: where things listen, the routes, a token, and `curl` lines that work pasted as they are.
+ *
+ * A line asks the embedded issuer for its token, so it stays short and never goes stale. Comments hold no character that
+ * an interactive zsh, which does not know comments, would trip over.
+ */
+import type { ClaimRequirement, RouteConfig } from '../config/schema.ts'
+import type { DemoService } from '../dev/demo-service.ts'
+import type { Issuer } from '../dev/issuer.ts'
+import { MACHINE_CLIENTS } from '../dev/issuer-configuration.ts'
+
+/** A route of the configuration, as far as the table shows it. */
+export type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>
+
+export interface DevReportParts {
+  readonly gateway: {
+    readonly url: string
+    readonly adminUrl: string | undefined
+    readonly config: { readonly routes: readonly ListedRoute[] }
+  }
+  readonly issuer: Issuer
+  readonly service: DemoService
+  readonly configFile: string
+  readonly token: string
+}
+
+export function devReport({ gateway, issuer, service, configFile, token }: DevReportParts): string {
+  return `
+Sallyport demo. All of it runs in this process and listens on this machine only; Ctrl-C stops it.
+
+${table([
+  ['gateway', gateway.url],
+  ['admin', gateway.adminUrl === undefined ? 'off' : `${gateway.adminUrl}/readyz, /metrics, /-/status`],
+  ['issuer', `${issuer.issuer} (client ${MACHINE_CLIENTS.RS256}, secret ${issuer.clientSecret})`],
+  ['service', `${service.url} (what the gateway protects; it answers with the headers it received)`],
+  ['configuration', configFile],
+])}
+
+${table([['ROUTE', 'METHODS', 'PATH', 'ACCESS', 'REQUIRE'], ...gateway.config.routes.map(routeRow)])}
+
+A fresh token with the scope orders:read, good for an hour:
+
+${token}
+
+To try in another terminal:
+
+${curlLines(gateway.url, issuer.issuer).join('\n\n')}
+
+`
+}
+
+function routeRow({ id, path, methods, access, mode, require }: ListedRoute): readonly string[] {
+  return [id, methods?.join(' ') ?? 'all', path, mode === 'report' ? `${access}, report only` : access, asked(require)]
+}
+
+function asked(require: ListedRoute['require']): string {
+  const { scopes, anyScope, roles, anyRole, claims = {} } = require ?? {}
+  const lines = [
+    scopes && `scopes ${scopes.join(' and ')}`,
+    anyScope && `scope ${anyScope.join(' or ')}`,
+    roles && `roles ${roles.join(' and ')}`,
+    anyRole && `role ${anyRole.join(' or ')}`,
+    ...Object.entries(claims).map(([name, requirement]) => `${name} ${matched(requirement)}`),
+  ]
+  return lines.filter(line => line !== undefined).join('; ') || '-'
+}
+
+function matched(requirement: ClaimRequirement): string {
+  if ('anyOf' in requirement) return `= ${requirement.anyOf.join(' or ')}`
+  return 'all' in requirement ? `has ${requirement.all.join(' and ')}` : 'exists'
+}
+
+function table(rows: ReadonlyArray<readonly string[]>): string {
+  const width = (column: number): number => Math.max(...rows.map(row => row[column]?.length ?? 0))
+  return rows.map(row => `  ${row.map((cell, column) => cell.padEnd(width(column))).join('  ')}`.trimEnd()).join('\n')
+}
+
+function curlLines(gateway: string, issuer: string): readonly string[] {
+  const bearer = (kind: string) => `-H "Authorization: Bearer $(curl -s ${issuer}/demo/tokens/${kind})"`
+  const subject = MACHINE_CLIENTS.RS256
+  return [
+    `# allowed: 200, and the service sees x-auth-subject: ${subject}
+curl -i ${gateway}/orders/42 ${bearer('reader')}`,
+    `# no token: 401 with a challenge
+curl -i ${gateway}/orders/42`,
+    `# missing scope: 403, this token may read but not write
+curl -i -X DELETE ${gateway}/orders/42 ${bearer('reader')}`,
+    `# the same with the scope orders:write: 200
+curl -i -X DELETE ${gateway}/orders/42 ${bearer('writer')}`,
+    `# forged identity header: 200, and the service still sees x-auth-subject: ${subject}, in one spelling
+curl -i ${gateway}/orders/42 -H 'X-Auth-Subject: root' -H 'x_auth_subject: root' ${bearer('reader')}`,
+    `# expired token: 401
+curl -i ${gateway}/orders/42 ${bearer('expired')}`,
+  ]
+}

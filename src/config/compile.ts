@@ -1,0 +1,143 @@
+/**
+ * `Config` → `Policy`: pure, and frozen. Everything a request needs is looked up by name here, once.
+ *
+ * The only file that asks whether a part of the configuration is there; what is off leaves no trace at run time.
+ */
+
+import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
+import { type JwtAuthenticator, jwtAuthenticator } from '../authenticate/jwt.ts'
+import { all } from '../authorize/all.ts'
+import { requireAudience } from '../authorize/audience.ts'
+import { requireClaim } from '../authorize/claims.ts'
+import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
+import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
+import { trustedProxies } from '../forward/client-address.ts'
+import { compileIdentity, DEFAULT_IDENTITY_HEADERS, type IdentityHeader, identityHeader } from '../forward/identity.ts'
+import { requestHeaders } from '../forward/request-headers.ts'
+import type { Upstream } from '../forward/upstream.ts'
+import { compileMatcher } from '../match.ts'
+import type { Policy, Route } from '../policy.ts'
+import type { Services } from '../services.ts'
+import { routeCodes } from '../telemetry/metrics.ts'
+import type { Authorizer, KeySet } from '../types.ts'
+import type { Config, ProviderConfig, RequireConfig, RouteConfig } from './schema.ts'
+
+/** What the configuration names and outlives it, by id. */
+export interface PolicyParts {
+  readonly keySets: ReadonlyMap<string, KeySet>
+  readonly upstreams: ReadonlyMap<string, Upstream>
+}
+
+export function compilePolicy(config: Config, hash: string, parts: PolicyParts, services: Services): Policy {
+  const providers = Object.entries(config.providers).map(([id, provider]) => ({
+    id,
+    issuer: provider.issuer,
+    keySet: named(parts.keySets, id),
+    authenticator: authenticatorOf(id, provider, named(parts.keySets, id), services),
+  }))
+  const authenticators = new Map(providers.map(({ id, authenticator }) => [id, authenticator]))
+  const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
+  const routes = config.routes.map(route => compileRoute(route, authenticators, parts, services))
+  return Object.freeze({
+    hash,
+    routes,
+    providers: providers.map(({ id, issuer, keySet }) => ({ id, issuer, keySet })),
+    matcher: compileMatcher(routes),
+    identity,
+    requestHeaders: requestHeaders({
+      isManaged: identity.isManaged,
+      forwardToken: config.identity.forwardToken,
+      trusts: trustedProxies(config.listen.trustedProxies),
+    }),
+    limits: {
+      tokenBytes: config.limits.tokenBytes,
+      headers: config.limits.headers,
+      bodyBytes: config.limits.bodyBytes,
+      bodyIdleTimeoutMs: config.limits.bodyIdleTimeout,
+    },
+    accessLog: config.log.access,
+  })
+}
+
+function identityHeaders({ identity: { headers } }: Config): readonly IdentityHeader[] {
+  if (headers === undefined) return DEFAULT_IDENTITY_HEADERS
+  return Object.entries(headers).map(([name, { claim, join }]) => identityHeader(name, claim, join))
+}
+
+function authenticatorOf(
+  provider: string,
+  config: ProviderConfig,
+  keySet: KeySet,
+  { clock }: Services,
+): JwtAuthenticator {
+  return jwtAuthenticator({
+    provider,
+    issuer: config.issuer,
+    audiences: config.audiences,
+    algorithms: config.algorithms === undefined ? undefined : new Set(config.algorithms),
+    keySet,
+    clockToleranceSeconds: config.clockTolerance / 1000,
+    maxLifetimeSeconds: config.maxLifetime === undefined ? undefined : config.maxLifetime / 1000,
+    tokenType: config.tokenType,
+    requiredClaims: config.requiredClaims,
+    scopeClaim: config.scopeClaim,
+    rolesClaim: config.rolesClaim,
+    clock,
+  })
+}
+
+function compileRoute(
+  route: RouteConfig,
+  authenticators: ReadonlyMap<string, JwtAuthenticator>,
+  parts: PolicyParts,
+  { metrics, tokenCache }: Services,
+): Route {
+  const upstream = named(parts.upstreams, route.upstream ?? onlyKey(parts.upstreams))
+  const accepted = (route.providers ?? [...authenticators.keys()]).map(id => named(authenticators, id))
+  return Object.freeze({
+    id: route.id,
+    path: route.path,
+    methods: route.methods === undefined ? undefined : new Set<string>(route.methods),
+    pathAllow: new Set(route.pathAllow),
+    access: route.access,
+    mode: route.mode,
+    authenticate: issuerAuthenticator(accepted, tokenCache),
+    authorize: all(...authorizersOf(route)),
+    challengeScope: challengeScope(route.require),
+    upstream,
+    headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
+    metrics: metrics.forRoute(route.id, route.methods, routeCodes(route.access)),
+  })
+}
+
+function authorizersOf({ audiences, require = {} }: RouteConfig): readonly Authorizer[] {
+  const { scopes, anyScope, roles, anyRole, claims = {} } = require
+  return [
+    audiences && requireAudience(audiences),
+    scopes && requireScopes(scopes),
+    anyScope && requireAnyScope(anyScope),
+    roles && requireRoles(roles),
+    anyRole && requireAnyRole(anyRole),
+    ...Object.entries(claims).map(([reference, requirement]) =>
+      requireClaim(reference, 'anyOf' in requirement ? requirement.anyOf : requirement),
+    ),
+  ].filter(authorizer => authorizer !== undefined)
+}
+
+/** RFC 6750 §3: the scopes needed to get in. Of several alternatives the first is a way in. */
+function challengeScope(require: RequireConfig | undefined): string | undefined {
+  const scopes = [...(require?.scopes ?? []), ...(require?.anyScope?.slice(0, 1) ?? [])]
+  return scopes.length === 0 ? undefined : scopes.join(' ')
+}
+
+/** Names were checked when the file was loaded, so a missing one is a bug. */
+function named<T>(map: ReadonlyMap<string, T>, id: string): T {
+  const value = map.get(id)
+  if (value === undefined) throw new Error(`nothing is called ${id}`)
+  return value
+}
+
+function onlyKey(map: ReadonlyMap<string, unknown>): string {
+  const [key] = map.keys()
+  return key ?? ''
+}

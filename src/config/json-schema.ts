@@ -1,0 +1,47 @@
+/**
+ * Makes the JSON Schema of the configuration file, for completion and checks in an editor.
+ *
+ * JSON Schema 2020-12. It describes what is written (shorthand forms, units as text), not what is read.
+ * Wherever a value is bound to a form it also takes a reference to the environment, which the loader resolves first.
+ * Rules that span keys are not in it; `sallyport check` knows them.
+ */
+import * as z from 'zod'
+import { configSchema } from './schema.ts'
+
+type JsonSchema = z.core.JSONSchema.BaseSchema
+
+/** The text of `config/sallyport.schema.json`. */
+export function configJsonSchema(): string {
+  const schema = withReferences(z.toJSONSchema(configSchema, { io: 'input' }))
+  return `${JSON.stringify({ ...schema, title: 'Sallyport configuration' }, undefined, 2)}\n`
+}
+
+const REFERENCE: JsonSchema = { type: 'string', pattern: '\\$\\{' }
+
+function withReferences(schema: JsonSchema): JsonSchema {
+  const { description, default: fallback, ...bound } = schema
+  if (schema.pattern !== undefined) return { ...schema, pattern: `${schema.pattern}|${REFERENCE.pattern}` }
+  if (schema.type === 'integer' || schema.type === 'boolean' || schema.enum !== undefined)
+    return withoutUndefined({ description, default: fallback, anyOf: [bound, REFERENCE] })
+  return {
+    ...schema,
+    ...(schema.properties && { properties: mapped(schema.properties) }),
+    ...(isSchema(schema.items) && { items: withReferences(schema.items) }),
+    ...(isSchema(schema.additionalProperties) && { additionalProperties: withReferences(schema.additionalProperties) }),
+    ...(schema.anyOf && { anyOf: schema.anyOf.filter(isSchema).map(withReferences) }),
+    ...(schema.oneOf && { oneOf: schema.oneOf.filter(isSchema).map(withReferences) }),
+  }
+}
+
+function mapped(properties: Readonly<Record<string, unknown>>): Record<string, JsonSchema> {
+  const entries = Object.entries(properties)
+  return Object.fromEntries(entries.flatMap(([key, value]) => (isSchema(value) ? [[key, withReferences(value)]] : [])))
+}
+
+function isSchema(value: unknown): value is JsonSchema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function withoutUndefined(members: Readonly<Record<string, unknown>>): JsonSchema {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+}

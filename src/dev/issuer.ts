@@ -1,0 +1,157 @@
+/**
+ * The embedded OpenID provider: `startIssuer()` gives `sallyport dev` and the end-to-end tests a real source of tokens.
+ *
+ * RFC 6749 §4.1, §4.4 and §6 (code, client credentials, refresh with rotation), RFC 7636 (PKCE), RFC 7009 (revocation),
+ * RFC 7662 (introspection), RFC 8707 (resource indicators), RFC 9068 (JWT access tokens), OpenID Connect Discovery.
+ *
+ * NEVER FOR PRODUCTION. Whoever reaches it signs in as anybody, and it hands out tokens to whoever asks; therefore it
+ * listens on loopback only. Keys and secrets are made at start and everything it knows is lost when it stops. JWT access
+ * tokens can be neither revoked nor introspected at their issuer; refresh tokens can.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
+import type { Provider } from 'oidc-provider/lib/provider.js'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import {
+  callerClaims,
+  DEMO_AUDIENCE,
+  DEMO_SCOPES,
+  MACHINE_CLIENTS,
+  providerConfiguration,
+  type SigningAlgorithm,
+} from './issuer-configuration.ts'
+import { closeServer, listen } from './loopback.ts'
+import { signIn } from './sign-in.ts'
+
+export interface IssuerOptions {
+  /** 0 takes a free one. */
+  readonly port: number
+  /** What minted tokens go by; the provider itself reads the system's time. */
+  readonly clock?: Clock
+  /** Told of failures inside the provider, which its clients see as `server_error` only. */
+  readonly onError?: (error: Error) => void
+}
+
+export interface MintOptions {
+  /** RS256 when left out. */
+  readonly algorithm?: SigningAlgorithm
+  /** From now; negative for a token that has expired. An hour when left out. */
+  readonly expiresInSeconds?: number
+  /** Members that differ from the demo service's own; `undefined` removes one. */
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+export interface Issuer {
+  readonly issuer: string
+  readonly tokenEndpoint: string
+  /** Of the machine clients; made at start. */
+  readonly clientSecret: string
+  /** An access token by the client credentials grant, over HTTP as any client gets one. */
+  requestToken(scope: string, algorithm?: SigningAlgorithm): Promise<string>
+  /** An access token the provider itself would not issue, signed with the provider's key. */
+  mint(options?: MintOptions): Promise<string>
+  close(): Promise<void>
+}
+
+/** @throws {Error} with code `EADDRINUSE` (the port is taken) or `ERR_MODULE_NOT_FOUND` (oidc-provider is missing) */
+export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
+  // A development dependency: the rest of the program must load without it.
+  const { Provider } = await import('oidc-provider/lib/provider.js')
+  const { createMemoryAdapter } = await import('oidc-provider/lib/adapters/memory_adapter.js')
+
+  const keys = await signingKeys()
+  const clientSecret = randomBytes(16).toString('base64url')
+  // The issuer's name holds its port, so the socket comes first.
+  let handle = async (_request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    response.writeHead(503).end()
+  }
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: Error) => {
+      options.onError?.(error)
+      response.destroy()
+    })
+  })
+  const issuer = `http://${await listen(server, options.port)}`
+
+  const provider = new Provider(issuer, {
+    ...providerConfiguration(Object.values(keys), clientSecret),
+    adapter: createMemoryAdapter(),
+  })
+  provider.silent = true
+  provider.on('server_error', (_context, error) => options.onError?.(error))
+
+  const running: Issuer = {
+    issuer,
+    tokenEndpoint: `${issuer}/token`,
+    clientSecret,
+    requestToken: (scope, algorithm = 'RS256') => requestToken(running, scope, algorithm),
+    mint: (minted = {}) => mint(issuer, keys, options.clock ?? systemClock, minted),
+    close: () => closeServer(server),
+  }
+  handle = requestHandler(provider, running)
+  return running
+}
+
+async function signingKeys(): Promise<Readonly<Record<SigningAlgorithm, JWK>>> {
+  const [RS256, ES256, EdDSA] = await Promise.all([signingKey('RS256'), signingKey('ES256'), signingKey('EdDSA')])
+  return { RS256, ES256, EdDSA }
+}
+
+async function signingKey(algorithm: SigningAlgorithm): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
+  return { ...(await exportJWK(privateKey)), alg: algorithm, use: 'sig', kid: `${algorithm}-${randomUUID()}` }
+}
+
+async function requestToken(issuer: Issuer, scope: string, algorithm: SigningAlgorithm): Promise<string> {
+  const basic = Buffer.from(`${MACHINE_CLIENTS[algorithm]}:${issuer.clientSecret}`).toString('base64')
+  const response = await fetch(issuer.tokenEndpoint, {
+    method: 'POST',
+    headers: { authorization: `Basic ${basic}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials', scope }),
+  })
+  const answer: unknown = await response.json()
+  if (typeof answer === 'object' && answer !== null && 'access_token' in answer) return String(answer.access_token)
+  throw new Error(`the embedded issuer refused a token: ${JSON.stringify(answer)}`)
+}
+
+async function mint(
+  issuer: string,
+  keys: Readonly<Record<SigningAlgorithm, JWK>>,
+  clock: Clock,
+  { algorithm = 'RS256', expiresInSeconds = 3_600, claims = {} }: MintOptions,
+): Promise<string> {
+  const nowSeconds = Math.floor(clock.nowMs() / 1_000)
+  const expiresAtSeconds = nowSeconds + expiresInSeconds
+  const key = keys[algorithm]
+  return new SignJWT({
+    ...callerClaims(undefined),
+    jti: randomUUID(),
+    iss: issuer,
+    aud: DEMO_AUDIENCE,
+    sub: MACHINE_CLIENTS[algorithm],
+    client_id: MACHINE_CLIENTS[algorithm],
+    scope: DEMO_SCOPES.join(' '),
+    iat: Math.min(nowSeconds, expiresAtSeconds - 60),
+    exp: expiresAtSeconds,
+    ...claims,
+  })
+    .setProtectedHeader({ alg: algorithm, typ: 'at+jwt', ...(key.kid === undefined ? {} : { kid: key.kid }) })
+    .sign(await importJWK(key))
+}
+
+function requestHandler(provider: Provider, issuer: Issuer) {
+  const oidc = provider.callback()
+  /** Where the printed `curl` lines get their tokens, so that a line never goes stale. */
+  const demoTokens = new Map<string, () => Promise<string>>([
+    ['/demo/tokens/reader', () => issuer.requestToken('orders:read')],
+    ['/demo/tokens/writer', () => issuer.requestToken('orders:read orders:write')],
+    ['/demo/tokens/expired', () => issuer.mint({ expiresInSeconds: -60 })],
+  ])
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const demoToken = demoTokens.get(request.url ?? '')
+    if (demoToken !== undefined) response.end(await demoToken())
+    else if (request.url?.startsWith('/interaction/')) await signIn(provider, request, response)
+    else await oidc(request, response)
+  }
+}

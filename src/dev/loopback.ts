@@ -1,0 +1,24 @@
+/** Puts a server on 127.0.0.1 and takes it off again, at once. Nothing of the demo is reachable from elsewhere. */
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+
+/**
+ * @param port 0 takes a free one
+ * @returns `127.0.0.1:port`
+ * @throws {Error} with code `EADDRINUSE` when the port is taken
+ */
+export async function listen(server: Server, port: number): Promise<string> {
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('a server on TCP has no port')
+  return `127.0.0.1:${address.port}`
+}
+
+/** Cuts open connections: an idle keep-alive or a half-read answer must not hold up Ctrl-C. */
+export async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeAllConnections()
+  await closed
+}

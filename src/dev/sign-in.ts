@@ -1,0 +1,38 @@
+/**
+ * The embedded issuer's sign-in page: one form that asks for a name and believes it.
+ *
+ * OpenID Connect Core §3.1.2.3 and §3.1.2.4 (authentication, consent). There is no password, and signing in consents to
+ * everything the client asked for.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
+import type { Provider } from 'oidc-provider/lib/provider.js'
+
+const PAGE = `<!DOCTYPE html>
+<html lang="en">
+<title>Sign in to the Sallyport demo</title>
+<form method="post">
+  <label>Name: <input name="login" value="alice" required autofocus></label>
+  <button>Sign in</button>
+</form>
+`
+
+/** Shows the form on GET; on POST signs in and sends the browser on. A stale or foreign interaction is a 400. */
+export async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const interaction = await provider.interactionDetails(request, response).catch(() => undefined)
+  if (interaction === undefined) {
+    response.writeHead(400).end('This sign-in has expired: start again at the application.\n')
+    return
+  }
+  if (request.method !== 'POST') {
+    response.setHeader('content-type', 'text/html; charset=utf-8').end(PAGE)
+    return
+  }
+  const accountId = new URLSearchParams(await text(request)).get('login') || 'alice'
+  const { client_id: clientId, scope = '', resource = [] } = interaction.params
+  const grant = new provider.Grant({ accountId, clientId })
+  grant.addOIDCScope(scope)
+  for (const each of [resource].flat()) grant.addResourceScope(each, scope)
+  const grantId = await grant.save()
+  await provider.interactionFinished(request, response, { login: { accountId }, consent: { grantId } })
+}

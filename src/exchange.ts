@@ -1,0 +1,53 @@
+/**
+ * One request on its way through the gateway: what each stage found out, kept for the next stage and, at its end, for
+ * one log line and one set of metrics. A plain record; the stages do the work.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Denial } from './errors.ts'
+import type { Policy, Route } from './policy.ts'
+import type { Principal } from './types.ts'
+
+export class Exchange {
+  readonly raw: IncomingMessage
+  readonly res: ServerResponse
+  /** Read once; a reload does not change the policy of a request under way. */
+  readonly policy: Policy
+  /** The request target exactly as it arrived. */
+  readonly target: string
+  readonly requestId: string
+  /** Monotonic milliseconds. */
+  readonly startedMs: number
+  /** The client waits for `100 Continue` before it sends its body. */
+  readonly expectsContinue: boolean
+
+  host = ''
+  /** Undefined when the body is chunked, where only its end tells. */
+  bodyBytes: number | undefined = 0
+  route: Route | undefined
+  /** Canonical path and query (with its `?`): what was judged and what is forwarded. */
+  path = ''
+  query = ''
+  principal: Principal | undefined
+  /** Flat name-value pairs that tell the upstream who is calling. */
+  identityLines: readonly string[] = []
+  /** What the client was told, when it was refused. */
+  denial: Denial | undefined
+  /** What a report-only route would have refused. */
+  reported: Denial | undefined
+  upstreamStartedMs: number | undefined
+  upstreamEndedMs: number | undefined
+  /** Ends the upstream's part of the request; there once it is forwarded. */
+  cancel: ((reason: Error) => void) | undefined
+
+  constructor(
+    start: Pick<Exchange, 'raw' | 'res' | 'policy' | 'target' | 'requestId' | 'startedMs' | 'expectsContinue'>,
+  ) {
+    this.raw = start.raw
+    this.res = start.res
+    this.policy = start.policy
+    this.target = start.target
+    this.requestId = start.requestId
+    this.startedMs = start.startedMs
+    this.expectsContinue = start.expectsContinue
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Sends an authorised request upstream and its answer back, streaming both ways with back-pressure.
+ *
+ * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Nothing is buffered and nothing is sent twice. Trailers and
+ * interim (1xx) responses of the upstream end here.
+ */
+import { TLSSocket } from 'node:tls'
+import type { Dispatcher } from 'undici'
+import { Denial } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Route } from '../policy.ts'
+import { dropUnreadBody } from '../unread-body.ts'
+import { ClientGone, RequestBody } from './request-body.ts'
+import { responseHeaders } from './response-headers.ts'
+import { traceContext } from './trace-context.ts'
+
+export interface ForwardDeps {
+  readonly monotonicMs: () => number
+  /** Answers a request that failed before its response began. */
+  readonly refuse: (exchange: Exchange, error: unknown) => void
+}
+
+/** @param exchange authorised: its route is chosen and its identity lines are made */
+export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): void {
+  const { raw, policy } = exchange
+  exchange.upstreamStartedMs = deps.monotonicMs()
+  route.upstream.dispatch(
+    {
+      path: exchange.path + exchange.query,
+      method: (raw.method ?? 'GET') as Dispatcher.HttpMethod,
+      headers: policy.requestHeaders({
+        rawHeaders: raw.rawHeaders,
+        host: exchange.host,
+        peer: { address: raw.socket.remoteAddress, protocol: raw.socket instanceof TLSSocket ? 'https' : 'http' },
+        requestId: exchange.requestId,
+        trace: traceContext(raw.rawHeaders),
+        identityLines: exchange.identityLines,
+      }),
+      body: exchange.bodyBytes === 0 ? null : requestBody(exchange),
+      headersTimeout: route.headersTimeoutMs,
+    },
+    new ResponseRelay(exchange, deps),
+  )
+}
+
+function requestBody(exchange: Exchange): RequestBody {
+  const { raw, res, policy } = exchange
+  return new RequestBody(raw, {
+    maxBytes: policy.limits.bodyBytes,
+    idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
+    onFirstRead: () => {
+      if (exchange.expectsContinue && !res.headersSent) res.writeContinue()
+    },
+  })
+}
+
+/** undici's side of the exchange: writes the upstream's answer straight to the client. */
+class ResponseRelay implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange
+  readonly #deps: ForwardDeps
+  #controller: Dispatcher.DispatchController | undefined
+  #cancelled: Error | undefined
+
+  constructor(exchange: Exchange, deps: ForwardDeps) {
+    this.#exchange = exchange
+    this.#deps = deps
+    exchange.cancel = reason => this.#cancel(reason)
+    exchange.res.once('close', () => this.#onClientClose())
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#cancelled !== undefined) controller.abort(this.#cancelled)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
+    if (statusCode < 200) return
+    const { raw, res, requestId } = this.#exchange
+    const headers = responseHeaders({ statusCode, rawHeaders: rawLines(controller), requestId })
+    // The rest of the request is not read after the answer, so this connection cannot carry another one.
+    if (!raw.complete) headers.push('connection', 'close')
+    res.writeHead(statusCode, headers)
+    res.flushHeaders()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { res } = this.#exchange
+    if (res.write(chunk)) return
+    controller.pause()
+    res.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd(): void {
+    const { raw, res } = this.#exchange
+    this.#exchange.upstreamEndedMs = this.#deps.monotonicMs()
+    dropUnreadBody(raw)
+    res.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    const exchange = this.#exchange
+    exchange.upstreamEndedMs = this.#deps.monotonicMs()
+    if (error instanceof ClientGone) return
+    const denial = upstreamDenial(error, exchange.route?.upstream.id)
+    if (!exchange.res.headersSent) {
+      this.#deps.refuse(exchange, denial)
+      return
+    }
+    // Part of the answer is out: only an abrupt end tells the client that the rest is missing.
+    exchange.denial = denial
+    exchange.res.destroy()
+  }
+
+  #onClientClose(): void {
+    if (!this.#exchange.res.writableFinished) this.#cancel(new ClientGone('the client closed its connection'))
+  }
+
+  /** A request still waiting for a connection is cancelled as soon as it gets one. */
+  #cancel(reason: Error): void {
+    this.#cancelled = reason
+    this.#controller?.abort(reason)
+  }
+}
+
+/** Over HTTP/1.1 undici always gives the flat list. */
+function rawLines({ rawHeaders }: Dispatcher.DispatchController): ReadonlyArray<Buffer | string> {
+  return Array.isArray(rawHeaders) ? rawHeaders : []
+}
+
+const TIMEOUT_CODES = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+])
+
+/** An upstream failure by what the client may know: that it was slow (504) or not there (502). */
+function upstreamDenial(error: Error, upstream: string | undefined): Denial {
+  if (error instanceof Denial) return error
+  const reason = 'code' in error ? String(error.code) : error.name
+  return new Denial(TIMEOUT_CODES.has(reason) ? 'upstream_timeout' : 'upstream_unreachable', {
+    evidence: { upstream, reason },
+    cause: error,
+  })
+}

@@ -1,0 +1,88 @@
+/**
+ * The body of a request on its way upstream: bounded in size and in silence, with back-pressure.
+ *
+ * It stands between the socket and undici so that a failing upstream destroys this stream and not the client's socket,
+ * which still has to carry the refusal.
+ */
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { Denial } from '../errors.ts'
+
+export interface RequestBodyOptions {
+  readonly maxBytes: number
+  /** Longest time without a byte while we are ready to take one. */
+  readonly idleTimeoutMs: number
+  /** Called once, before the first byte is asked for: the moment for `100 Continue`. */
+  readonly onFirstRead: () => void
+}
+
+/** The client went away in the middle of its own request. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+export class RequestBody extends Readable {
+  readonly #source: IncomingMessage
+  readonly #options: RequestBodyOptions
+  #receivedBytes = 0
+  #started = false
+  #silence: NodeJS.Timeout | undefined
+
+  constructor(source: IncomingMessage, options: RequestBodyOptions) {
+    super()
+    this.#source = source
+    this.#options = options
+  }
+
+  override _read(): void {
+    if (!this.#started) {
+      this.#started = true
+      this.#options.onFirstRead()
+      this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
+    }
+    this.#silence ??= setTimeout(this.#onSilence, this.#options.idleTimeoutMs)
+    this.#source.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#stopWatch()
+    this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
+    // An unhandled 'error' of the abandoned request must not end the process.
+    this.#source.on('error', () => {})
+    this.#source.pause()
+    callback(error)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#receivedBytes += chunk.length
+    if (this.#receivedBytes > this.#options.maxBytes) {
+      this.destroy(new Denial('body_too_large', { evidence: { limit_bytes: this.#options.maxBytes } }))
+      return
+    }
+    if (this.push(chunk)) {
+      this.#silence?.refresh()
+    } else {
+      this.#source.pause()
+      this.#stopWatch()
+    }
+  }
+
+  readonly #onEnd = (): void => {
+    this.#stopWatch()
+    this.push(null)
+  }
+
+  readonly #onGone = (): void => {
+    if (!this.#source.readableEnded) this.destroy(new ClientGone('the client closed its connection'))
+  }
+
+  readonly #onSilence = (): void => {
+    this.destroy(new Denial('request_timeout', { evidence: { limit_ms: this.#options.idleTimeoutMs } }))
+  }
+
+  /** Stops the watch on the client's silence: we are not waiting for it. */
+  #stopWatch(): void {
+    clearTimeout(this.#silence)
+    this.#silence = undefined
+  }
+}

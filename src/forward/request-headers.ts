@@ -1,0 +1,83 @@
+/**
+ * Turns what a client sent into what the upstream gets: one pass over the raw lines, then our own lines.
+ *
+ * RFC 9110 §7.6 (forwarding). Works on a head that `framing.ts` has accepted. Every incoming name is judged in its folded
+ * spelling, and the verdict is remembered per spelling, so the hot path is one look-up a line. Cookies, query and body
+ * are not looked at; trailers are never forwarded.
+ */
+import { boundedMemo } from '../lib/bounded-memo.ts'
+import { forwardingLines, type Peer, type TrustedProxies } from './client-address.ts'
+import { namedInConnection } from './hop-by-hop.ts'
+import { type OwnFate, ownFate } from './own-names.ts'
+import type { TraceContext } from './trace-context.ts'
+
+export interface RequestHeaderRules {
+  /** True for names that must never arrive from outside, in whatever spelling. */
+  readonly isManaged: (name: string) => boolean
+  /** Whether the caller's `Authorization` is passed on. */
+  readonly forwardToken: boolean
+  readonly trusts: TrustedProxies
+}
+
+export interface IncomingRequest {
+  /** Flat names and values, as received. */
+  readonly rawHeaders: readonly string[]
+  /** As checked with the head. */
+  readonly host: string
+  readonly peer: Peer
+  readonly requestId: string
+  readonly trace: TraceContext
+  /** Empty for anonymous callers and public routes. */
+  readonly identityLines: readonly string[]
+}
+
+/** Flat names and values for undici's `dispatch`: exactly one `Host`, no `Connection`. */
+export type RequestHeaders = (incoming: IncomingRequest) => string[]
+
+type Fate = OwnFate | 'pass'
+
+export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeaderRules): RequestHeaders {
+  const fateOf = boundedMemo<Fate>(
+    name => {
+      const own = ownFate(name)
+      if (own === 'token' && !forwardToken) return 'drop'
+      return own ?? (isManaged(name) ? 'drop' : 'pass')
+    },
+    { maxEntries: 1000, maxKeyLength: 64 },
+  )
+
+  return ({ rawHeaders, host, peer, requestId, trace, identityLines }) => {
+    const named = namedInConnection(rawHeaders)
+    const chain = trusts(peer.address) ? new Map<string, string>() : undefined
+    const lines = ['Host', host]
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] as string
+      const value = rawHeaders[i + 1] as string
+      switch (fateOf(name)) {
+        case 'pass':
+          if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)
+          break
+        case 'frame':
+        case 'token':
+          lines.push(name, value)
+          break
+        case 'chain':
+          if (chain !== undefined) addToChain(chain, name.toLowerCase(), value)
+          break
+        case 'drop':
+          break
+      }
+    }
+    lines.push(...forwardingLines(peer, host, chain, trusts))
+    lines.push('X-Request-Id', requestId, 'traceparent', trace.traceparent)
+    if (trace.tracestate !== undefined) lines.push('tracestate', trace.tracestate)
+    lines.push(...identityLines)
+    return lines
+  }
+}
+
+/** Lines of one field are one list (RFC 9110 §5.3). */
+function addToChain(chain: Map<string, string>, name: string, value: string): void {
+  const before = chain.get(name)
+  chain.set(name, before === undefined ? value : `${before}, ${value}`)
+}

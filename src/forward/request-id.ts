@@ -1,0 +1,20 @@
+/**
+ * Gives every request an id: the client's when it is a harmless one, else a new one.
+ *
+ * It ends up in logs, in the refusal's body and upstream, so only a short, plain alphabet is kept.
+ */
+import { randomUUID } from 'node:crypto'
+
+const acceptable = /^[A-Za-z0-9._-]{1,128}$/
+
+/** @param rawHeaders flat names and values; two `X-Request-Id` lines count as none */
+export function requestId(rawHeaders: readonly string[]): string {
+  let id: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== 12 || name.toLowerCase() !== 'x-request-id') continue
+    if (id !== undefined) return randomUUID()
+    id = rawHeaders[i + 1] as string
+  }
+  return id !== undefined && acceptable.test(id) ? id : randomUUID()
+}

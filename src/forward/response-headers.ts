@@ -1,0 +1,85 @@
+/**
+ * Turns the upstream's answer head into what the client gets, for `res.writeHead(status, flatArray)`.
+ *
+ * RFC 9110 §7.6.1 (Connection), §6.6.2 (Trailer), RFC 9112 §6 (framing).
+ *
+ * Attack: a `Trailer` field on a response that Node does not send chunked makes `writeHead` throw outside the request's
+ * error path and ends the process. Hop-by-hop fields therefore end here, whatever spelling they come in.
+ * Bodies and statuses are not looked at, but for 204, which has no length.
+ */
+import { Denial } from '../errors.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
+import { foldedFieldName, isToken } from '../lib/field-name.ts'
+import { isHopByHop, namedInConnection } from './hop-by-hop.ts'
+
+export interface UpstreamHead {
+  readonly statusCode: number
+  /** undici's `controller.rawHeaders`: flat names and values. */
+  readonly rawHeaders: ReadonlyArray<Buffer | string>
+  /** Ours: replaces what the upstream may have sent. */
+  readonly requestId: string
+}
+
+type Fate = 'pass' | 'drop' | 'length' | 'coding' | 'invalid'
+
+const fateOf = boundedMemo<Fate>(judge, { maxEntries: 1000, maxKeyLength: 64 })
+
+/** What Node's and undici's own checks refuse (RFC 9110 §5.5); obs-text may pass. */
+const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/
+
+/** @throws {Denial} `upstream_unreachable`: a head that cannot be passed on without guessing where its body ends */
+export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamHead): string[] {
+  const received = rawHeaders.map(latin1)
+  const named = namedInConnection(received)
+  const lines: string[] = []
+  let length: string | undefined
+  let hasCoding = false
+  for (let i = 0; i < received.length; i += 2) {
+    const name = received[i] as string
+    const value = received[i + 1] as string
+    if (invalidInValue.test(value)) throw fault('a header value has control characters', name)
+    switch (fateOf(name)) {
+      case 'pass':
+        if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)
+        break
+      case 'length':
+        if (!/^\d+$/.test(value) || (length ?? value) !== value) throw fault('Content-Length is not one number', name)
+        length = value
+        break
+      case 'coding':
+        // Any other coding would reach the client as the content itself, its name dropped.
+        if (hasCoding || value.trim().toLowerCase() !== 'chunked') throw fault('Transfer-Encoding is not chunked', name)
+        hasCoding = true
+        break
+      case 'invalid':
+        throw fault('a header name is not a token', name)
+      case 'drop':
+        break
+    }
+  }
+  if (length !== undefined) {
+    if (hasCoding) throw fault('Content-Length beside Transfer-Encoding', 'content-length')
+    // RFC 9110 §8.6: a 204 has none, and a client that believed it would wait for bytes that never come.
+    if (statusCode !== 204) lines.push('Content-Length', length)
+  }
+  lines.push('X-Request-Id', requestId)
+  return lines
+}
+
+function judge(name: string): Fate {
+  if (!isToken(name)) return 'invalid'
+  const lower = name.toLowerCase()
+  if (lower === 'content-length') return 'length'
+  if (lower === 'transfer-encoding') return 'coding'
+  const folded = foldedFieldName(name)
+  return isHopByHop(folded) || folded === 'content-length' || folded === 'x-request-id' ? 'drop' : 'pass'
+}
+
+/** Bytes of a header are octets, not UTF-8 (RFC 9110 §5.5): Node writes them back the same way. */
+function latin1(part: Buffer | string): string {
+  return typeof part === 'string' ? part : part.toString('latin1')
+}
+
+function fault(reason: string, name: string): Denial {
+  return new Denial('upstream_unreachable', { evidence: { reason, header: name.slice(0, 64) } })
+}

@@ -1,0 +1,45 @@
+/**
+ * Passes on the caller's trace, or starts one, so that the upstream's spans and our log lines meet.
+ *
+ * W3C Trace Context §3.2 (traceparent), §3.3 (tracestate). It records no span: the parent id passes unchanged.
+ */
+import { randomUUID } from 'node:crypto'
+
+export interface TraceContext {
+  readonly traceparent: string
+  /** The caller's, as it came, all lines joined; only ever beside the caller's own traceparent. */
+  readonly tracestate: string | undefined
+}
+
+/** Version 00 has exactly these fields; a later one may append some (§3.2.4). */
+const acceptable =
+  /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:(?<!^00.{53})-[\x21-\x7e]*)?$/
+
+/** @param rawHeaders flat names and values; two `traceparent` lines count as none */
+export function traceContext(rawHeaders: readonly string[]): TraceContext {
+  let traceparent: string | undefined
+  let tracestate: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== 11 && name.length !== 10) continue
+    const lower = name.toLowerCase()
+    const value = rawHeaders[i + 1] as string
+    if (lower === 'traceparent') {
+      if (traceparent !== undefined) return newTrace()
+      traceparent = value
+    } else if (lower === 'tracestate') {
+      tracestate = tracestate === undefined ? value : `${tracestate},${value}`
+    }
+  }
+  return traceparent !== undefined && acceptable.test(traceparent) ? { traceparent, tracestate } : newTrace()
+}
+
+/**
+ * Not sampled: the flag "should be set to 0 as the default option when the trace is initiated by this component"
+ * (§3.2.2.5). UUIDs, because Node keeps their randomness in store: `randomBytes` takes four times as long.
+ */
+function newTrace(): TraceContext {
+  const traceId = randomUUID().replaceAll('-', '')
+  const parentId = randomUUID().slice(19).replace('-', '')
+  return { traceparent: `00-${traceId}-${parentId}-00`, tracestate: undefined }
+}

@@ -1,0 +1,69 @@
+/**
+ * One upstream: a pool of connections to the service behind the gateway.
+ *
+ * Certificates of `https` upstreams are always verified; there is no switch to turn that off.
+ * undici retries nothing here: a request is sent once.
+ */
+import { type Dispatcher, Pool } from 'undici'
+
+export interface UpstreamOptions {
+  /** Label in logs and status. */
+  readonly id: string
+  /** `http://host:port` or `https://host:port`; no path. */
+  readonly origin: string
+  /** A Unix socket to connect to instead of the origin's host. */
+  readonly socketPath?: string | undefined
+  readonly connectTimeoutMs: number
+  /** From the end of the request to the head of the response. */
+  readonly headersTimeoutMs: number
+  /** Longest silence inside a response body. */
+  readonly idleTimeoutMs: number
+  /** PEM text that replaces the system's trust store. */
+  readonly ca?: string | undefined
+  /** PEM texts of our client certificate. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** Name to ask for and to verify; the origin's host when left out. */
+  readonly serverName?: string | undefined
+}
+
+export interface Upstream {
+  readonly id: string
+  readonly origin: string
+  readonly headersTimeoutMs: number
+  dispatch(options: Omit<Dispatcher.DispatchOptions, 'origin'>, handler: Dispatcher.DispatchHandler): void
+  /** Destroys the connections; requests still running fail. */
+  close(): Promise<void>
+}
+
+/** Response heads past this are a fault of the upstream (502). */
+const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
+
+export function upstreamPool(options: UpstreamOptions): Upstream {
+  const { socketPath, ca, cert, key, serverName } = options
+  const pool = new Pool(options.origin, {
+    pipelining: 1,
+    headersTimeout: options.headersTimeoutMs,
+    bodyTimeout: options.idleTimeoutMs,
+    maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+    connect: {
+      timeout: options.connectTimeoutMs,
+      rejectUnauthorized: true,
+      ...(socketPath !== undefined && { socketPath }),
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+      ...(serverName !== undefined && { servername: serverName }),
+    },
+    allowH2: false,
+  })
+  return {
+    id: options.id,
+    origin: options.origin,
+    headersTimeoutMs: options.headersTimeoutMs,
+    dispatch: (request, handler) => {
+      pool.dispatch({ ...request, origin: options.origin }, handler)
+    },
+    close: () => pool.destroy(),
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Keeps the last good JWK Set on disk, so that a restart while the provider is away still has keys.
+ *
+ * Written to a file beside it and renamed, so that a crash leaves the old one or the new one, never half of one. Read
+ * with the suspicion of a response: it is refused when it is about another issuer or URL, older than `maxStale`, from
+ * the future, or too large; the set in it then goes the way of a fetched one.
+ * Does not defend against whoever may write the file: they may also replace the configuration.
+ */
+import { randomUUID } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
+import { FetchFailure, type KeySetObserver } from './key-set-events.ts'
+
+/** What one file holds. */
+export interface CachedSet {
+  /** Where the set was fetched from. */
+  readonly url: string
+  /** Milliseconds since the epoch when the provider last vouched for it. */
+  readonly fetchedAtMs: number
+  /** The JWK Set as it came. */
+  readonly document: unknown
+}
+
+export interface LoadedSet extends CachedSet {
+  readonly set: JwkSet
+}
+
+export interface CacheFileOptions {
+  readonly path: string
+  readonly provider: string
+  readonly issuer: string
+  /** Whether a set from this URL may be used. */
+  readonly accepts: (url: string) => boolean
+  readonly maxStaleMs: number
+  readonly maxBytes: number
+  readonly observer: Pick<KeySetObserver, 'cacheFile'>
+}
+
+/** None of these throws: what goes wrong is reported, and costs the next restart its keys and nothing else. */
+export interface CacheFile {
+  /** Synchronous: read once, before the first request that could use it. Undefined: nothing to use. */
+  load(nowMs: number): LoadedSet | undefined
+  /** Begins to write; in order with what was begun before. */
+  save(set: CachedSet): void
+  /** The provider withdrew every key: no restart may bring them back. */
+  remove(): void
+  /** Resolves when everything begun is on disk, or has failed. */
+  settled(): Promise<void>
+}
+
+const VERSION = 1
+/** Clocks of two nodes that share a volume differ a little; more than this and the age means nothing. */
+const MOST_FUTURE_MS = 60_000
+/** What the file may add to the set: the envelope. */
+const ENVELOPE_BYTES = 16 * 1024
+
+export function cacheFile(options: CacheFileOptions): CacheFile {
+  const { path, issuer, provider, observer } = options
+  let isBroken = false
+  let last: Promise<void> = Promise.resolve()
+  const attempt = async (task: () => Promise<void>): Promise<void> => {
+    try {
+      await task()
+      isBroken = false
+    } catch (error) {
+      const reason = `it cannot be written: ${errorCode(error)}`
+      if (!isBroken) observer.cacheFile({ provider, outcome: 'failed', reason })
+      isBroken = true
+    }
+  }
+  const begin = (task: () => Promise<void>): void => {
+    last = last.then(() => attempt(task))
+  }
+  return {
+    load(nowMs) {
+      const found = read(options, nowMs)
+      if (found === undefined) return undefined
+      if ('refused' in found) {
+        observer.cacheFile({ provider, outcome: 'refused', reason: found.refused })
+        return undefined
+      }
+      observer.cacheFile({ provider, outcome: 'loaded', reason: undefined })
+      return found
+    },
+    save: set => begin(() => writeAtomically(path, JSON.stringify({ version: VERSION, issuer, ...set }))),
+    remove: () => begin(() => rm(path, { force: true })),
+    settled: () => last,
+  }
+}
+
+interface Refusal {
+  readonly refused: string
+}
+
+/** Undefined: there is no file yet. */
+function read(options: CacheFileOptions, nowMs: number): LoadedSet | Refusal | undefined {
+  try {
+    const { size } = statSync(options.path)
+    const mostBytes = options.maxBytes + ENVELOPE_BYTES
+    if (size > mostBytes) return { refused: `it is larger than ${mostBytes} bytes` }
+    const content = parseContent(readFileSync(options.path, 'utf8'))
+    if (content === undefined) return { refused: 'it is not a key cache' }
+    const refused = refusal(content, nowMs, options)
+    return refused === undefined ? { ...content, set: readJwkSet(content.document, EMPTY_JWK_SET) } : { refused }
+  } catch (error) {
+    if (error instanceof FetchFailure) return { refused: error.message }
+    return errorCode(error) === 'ENOENT' ? undefined : { refused: `it cannot be read: ${errorCode(error)}` }
+  }
+}
+
+interface CacheContent extends CachedSet {
+  readonly issuer: string
+}
+
+function parseContent(text: string): CacheContent | undefined {
+  const content = parseJson(text) as Readonly<Record<string, unknown>> | null | undefined
+  const { version, issuer, url, fetchedAtMs, document } = content ?? {}
+  if (version !== VERSION || typeof issuer !== 'string' || typeof url !== 'string') return undefined
+  return typeof fetchedAtMs === 'number' ? { issuer, url, fetchedAtMs, document } : undefined
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function refusal({ issuer, url, fetchedAtMs }: CacheContent, nowMs: number, options: CacheFileOptions) {
+  if (issuer !== options.issuer) return 'it is about another issuer'
+  if (!options.accepts(url)) return 'it comes from another URL'
+  if (nowMs - fetchedAtMs > options.maxStaleMs) return 'it is older than maxStale'
+  return fetchedAtMs - nowMs > MOST_FUTURE_MS ? 'it is from the future' : undefined
+}
+
+async function writeAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`
+  try {
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+}

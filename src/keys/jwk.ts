@@ -1,0 +1,133 @@
+/**
+ * Turns one member of a JWK Set into a key that can verify signatures, or says why it is skipped.
+ *
+ * RFC 7517 §4 (members of a JWK), RFC 7518 §6 (RSA, EC), RFC 8037 §2 (Ed25519), RFC 9864 (`Ed25519` as algorithm),
+ * RFC 8725 §3.2 and §3.5 (sound algorithms, enough entropy).
+ * Does not look at `x5c`, `x5t` and `x5u`: trust comes from where the set was fetched. Takes no symmetric key: a secret
+ * in a public document is none. Leaves Ed25519 points of small order, under which anyone could sign, to `node:crypto`,
+ * which verifies nothing with them; a test holds it to that.
+ */
+import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import type { VerificationKey } from '../types.ts'
+import { isRocaModulus } from './roca.ts'
+
+export const SKIP_REASONS = [
+  'malformed',
+  'symmetric',
+  'private',
+  'not_for_signatures',
+  'unsupported_type',
+  'too_small',
+  /** Keys of the right size that are broken all the same. */
+  'weak',
+] as const
+
+export type SkipReason = (typeof SKIP_REASONS)[number]
+
+/** What a JWK says, reduced to the members that matter, all of the right type. */
+interface JwkMembers {
+  readonly kty: string
+  readonly kid?: string
+  readonly alg?: string
+  readonly use?: string
+  readonly crv?: string
+  readonly n?: string
+  readonly e?: string
+  readonly x?: string
+  readonly y?: string
+  readonly pub?: string
+}
+
+export interface ParsedJwk {
+  /** The same for two JWKs that are the same key under the same name and restrictions. */
+  readonly content: string
+  /** Makes the key; costs up to 0.1 ms, so only for content that is new. */
+  import(): VerificationKey | SkipReason
+}
+
+/** @returns why the member is skipped, or what is needed to make the key */
+export function parseJwk(member: unknown): ParsedJwk | SkipReason {
+  if (!isObject(member)) return 'malformed'
+  if (member.kty === 'oct' || Object.hasOwn(member, 'k')) return 'symmetric'
+  if (PRIVATE_MEMBERS.some(name => Object.hasOwn(member, name))) return 'private'
+  const jwk = stringMembers(member)
+  if (jwk === undefined) return 'malformed'
+  const keyOps = Object.hasOwn(member, 'key_ops') ? member.key_ops : ['verify']
+  if (!Array.isArray(keyOps)) return 'malformed'
+  if ((jwk.use ?? 'sig') !== 'sig' || !keyOps.includes('verify')) return 'not_for_signatures'
+  return { content: JSON.stringify(jwk), import: () => importJwk(jwk) }
+}
+
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv']
+const MEMBERS = ['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y', 'pub'] as const
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Own members only: a set may carry `__proto__` or `constructor` as names. */
+function stringMembers(member: Readonly<Record<string, unknown>>): JwkMembers | undefined {
+  const entries = MEMBERS.filter(name => Object.hasOwn(member, name)).map(name => [name, member[name]] as const)
+  if (entries.some(([, value]) => typeof value !== 'string')) return undefined
+  const members: Partial<JwkMembers> = Object.fromEntries(entries)
+  return members.kty === undefined ? undefined : { ...members, kty: members.kty }
+}
+
+function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
+  const served = servedAlgorithms(jwk)
+  if (served === undefined) return 'unsupported_type'
+  if (jwk.alg !== undefined && !served.includes(jwk.alg)) {
+    return SIGNATURE_ALGORITHM.test(jwk.alg) ? 'malformed' : 'not_for_signatures'
+  }
+  const key = publicKey(jwk)
+  if (key === undefined) return 'malformed'
+  const weakness = jwk.n === undefined ? undefined : rsaWeakness(key, jwk.n)
+  if (weakness !== undefined) return weakness
+  return Object.freeze({ kid: jwk.kid, algorithms: new Set(jwk.alg === undefined ? served : [jwk.alg]), key })
+}
+
+const SIGNATURE_ALGORITHM = /^(?:[HREP]S\d|EdDSA$|Ed\d|ML-DSA)/
+const RSA_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+const CURVE_ALGORITHMS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['EC P-256', ['ES256']],
+  ['EC P-384', ['ES384']],
+  ['EC P-521', ['ES512']],
+  ['OKP Ed25519', ['EdDSA', 'Ed25519']],
+])
+const ML_DSA_ALGORITHMS = ['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87']
+
+/** Algorithms a key of this type can verify when its `alg` does not narrow them. */
+function servedAlgorithms({ kty, crv, alg }: JwkMembers): readonly string[] | undefined {
+  if (kty === 'RSA') return RSA_ALGORITHMS
+  // An AKP key is of the type its `alg` names, which is required.
+  if (kty === 'AKP') return alg !== undefined && ML_DSA_ALGORITHMS.includes(alg) ? [alg] : undefined
+  return CURVE_ALGORITHMS.get(`${kty} ${crv}`)
+}
+
+const BASE64URL = /^[A-Za-z0-9_-]+$/
+
+/** Node checks lengths and that an EC point is on its curve; it skips foreign characters, so those are checked here. */
+function publicKey({ kty, alg, crv, n, e, x, y, pub }: JwkMembers): KeyObject | undefined {
+  if ([n, e, x, y, pub].some(value => value !== undefined && !BASE64URL.test(value))) return undefined
+  const members = { kty, alg: kty === 'AKP' ? alg : undefined, crv, n, e, x, y, pub }
+  const key = Object.fromEntries(
+    Object.entries(members).filter(([, value]) => value !== undefined),
+  ) as webcrypto.JsonWebKey
+  try {
+    return createPublicKey({ format: 'jwk', key })
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * A public exponent of 1 makes every padded message its own signature, an even one is no RSA key. OpenSSL refuses
+ * moduli above 16,384 bits and large exponents when it verifies; here they are refused before a token waits for it.
+ */
+function rsaWeakness(key: KeyObject, n: string): SkipReason | undefined {
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
+  if (modulusLength < 2048) return 'too_small'
+  if (publicExponent < 3n || publicExponent % 2n === 0n || publicExponent >= 2n ** 64n) return 'weak'
+  if (modulusLength > 16_384) return 'malformed'
+  return isRocaModulus(BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`)) ? 'weak' : undefined
+}

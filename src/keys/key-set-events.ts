@@ -1,0 +1,90 @@
+/**
+ * What key sets report to metrics and log, and the closed lists behind it.
+ *
+ * Carries no key material, no secret and nothing of a response's body.
+ */
+import type { KeySet } from '../types.ts'
+
+/** How one attempt to fetch the keys ended; the metric label `result`. */
+export const FETCH_RESULTS = [
+  'ok',
+  'not_modified',
+  /** A good answer without a single usable key: nothing verifies until there is one. */
+  'no_keys',
+  'timeout',
+  'connect_error',
+  'redirect',
+  'http_status',
+  'too_large',
+  'invalid',
+  /** `caFile` or `bearerFile` could not be read. */
+  'local_file',
+] as const
+
+export type FetchResult = (typeof FETCH_RESULTS)[number]
+
+/**
+ * The fetch failed. The message is ours, for the operator, and holds no text that the server sent. Nor is there a cause
+ * for what was foreseen: Node's parser errors carry the bytes that were received.
+ */
+export class FetchFailure extends Error {
+  override readonly name = 'FetchFailure'
+  readonly result: FetchResult
+
+  constructor(result: Exclude<FetchResult, 'ok' | 'not_modified'>, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.result = result
+  }
+}
+
+/**
+ * `starting`: no attempt has ended; `fresh`: the last attempt succeeded; `stale`: it failed and the last good keys
+ * serve; `unavailable`: it failed and there are none to serve.
+ */
+export type KeySetState = 'starting' | 'fresh' | 'stale' | 'unavailable'
+
+export interface FetchEvent {
+  readonly provider: string
+  readonly result: FetchResult
+  readonly durationSeconds: number
+  /** Usable keys in force after the attempt. */
+  readonly keys: number
+  /** Seconds since the epoch; undefined before the first success. */
+  readonly lastSuccessSeconds: number | undefined
+}
+
+export interface StateEvent {
+  readonly provider: string
+  readonly from: KeySetState
+  readonly to: KeySetState
+  readonly keys: number
+  readonly skipped: Readonly<Record<string, number>>
+  /** Why, when the last attempt failed. */
+  readonly reason: string | undefined
+}
+
+export interface CacheFileEvent {
+  readonly provider: string
+  /** `failed` is reported once until writing works again. */
+  readonly outcome: 'loaded' | 'refused' | 'failed'
+  readonly reason: string | undefined
+}
+
+/** Must not throw. `fetched` and `unknownKey` feed the metrics; `stateChanged` and `cacheFile` are one log line each. */
+export interface KeySetObserver {
+  fetched(event: FetchEvent): void
+  /** A token named a key that is not in the set in hand; once per request. */
+  unknownKey(event: { readonly provider: string }): void
+  stateChanged(event: StateEvent): void
+  cacheFile(event: CacheFileEvent): void
+}
+
+/** A key set with a life: started once, closed once. */
+export interface LiveKeySet extends KeySet {
+  /** Begins fetching. Never throws and never waits. */
+  start(): void
+  /** Resolves when the first attempt has ended, well or badly, or keys are in hand: at most the fetch timeout. */
+  ready(): Promise<void>
+  /** Ends timers, fetches and waiting requests (503). Resolves when nothing is left open. */
+  close(): Promise<void>
+}

@@ -1,0 +1,49 @@
+/**
+ * Where a provider's JWK Set is fetched from: a fixed URL, or the one its discovery document names.
+ *
+ * One call is one attempt; everything in it shares the caller's deadline.
+ */
+import { type FetchedDocument, fetchDocument } from './fetch-document.ts'
+
+/** What came of an attempt: the set's document, or the news that it has not changed. */
+export interface FetchedSet extends FetchedDocument {
+  readonly url: string
+}
+
+/** The set in force, to make the request conditional. */
+export interface KnownSet {
+  readonly url: string
+  readonly etag: string | undefined
+}
+
+export interface KeySource {
+  /** @throws {FetchFailure} or the reason of `signal` */
+  fetch(known: KnownSet | undefined, signal: AbortSignal): Promise<FetchedSet>
+  /** Whether a set from this URL may be used: what a cache file is held against. */
+  accepts(url: string): boolean
+}
+
+/** How documents are fetched; the same for a set and for the discovery document before it. */
+export interface FetchLimits {
+  readonly maxBytes: number
+  readonly caFile?: string | undefined
+  readonly bearerFile?: string | undefined
+}
+
+export function urlKeySource(url: string, limits: FetchLimits): KeySource {
+  return {
+    fetch: (known, signal) => fetchSet(url, known, limits, signal),
+    accepts: candidate => candidate === url,
+  }
+}
+
+/** Conditional only when the set in force came from the same URL: a validator means nothing elsewhere. */
+export async function fetchSet(
+  url: string,
+  known: KnownSet | undefined,
+  { maxBytes, caFile, bearerFile }: FetchLimits,
+  signal: AbortSignal,
+): Promise<FetchedSet> {
+  const etag = known?.url === url ? known.etag : undefined
+  return { url, ...(await fetchDocument({ url, etag, maxBytes, caFile, bearerFile, signal })) }
+}

@@ -1,0 +1,173 @@
+/**
+ * Holds every key set in use, so that a reload which does not change where keys come from keeps them, their age and the
+ * verdicts they gave.
+ *
+ * A set is the same when all that defines it is the same, the content of its files included. Each policy leases its
+ * sets and releases them when it is replaced. A set that nobody leases lives on for a short while: requests that began
+ * under the old policy finish with it, and a reload that is taken back finds it warm.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Clock } from '../lib/clock.ts'
+import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+import type { KeySet } from '../types.ts'
+import { cacheFile } from './cache-file.ts'
+import { discoveryKeySource } from './discovery.ts'
+import type { KeySetObserver, LiveKeySet } from './key-set-events.ts'
+import { urlKeySource } from './key-source.ts'
+import { remoteKeySet } from './remote-key-set.ts'
+import { jwksKeySet, KeySourceError, secretKeySet } from './static-keys.ts'
+
+/** How to fetch; see {@link RemoteKeySetOptions} and {@link DocumentRequest} for each. */
+export interface FetchDefinition {
+  readonly refreshMs: number
+  readonly maxStaleMs: number
+  readonly cooldownMs: number
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly caFile?: string | undefined
+  readonly bearerFile?: string | undefined
+  readonly cacheFile?: string | undefined
+}
+
+/** Where a provider's keys come from; as in `providers.*.keys`, with units resolved. */
+export type KeySourceDefinition =
+  | ({ readonly type: 'jwksUri'; readonly url: string } & FetchDefinition)
+  | ({
+      readonly type: 'discovery'
+      readonly hosts: readonly string[]
+      readonly allowInsecureHttp: boolean
+    } & FetchDefinition)
+  | { readonly type: 'jwksFile'; readonly path: string }
+  | { readonly type: 'jwks'; readonly document: unknown }
+  | { readonly type: 'secretFile'; readonly path: string }
+
+export interface KeySetDefinition {
+  /** The provider's id in the configuration. */
+  readonly provider: string
+  readonly issuer: string
+  readonly source: KeySourceDefinition
+}
+
+export interface KeySetLease {
+  readonly keySet: KeySet
+  /** Resolves when the first attempt to get keys has ended, well or badly, or keys are in hand. */
+  ready(): Promise<void>
+  /** Call once. The set goes on for a while for requests that have it. */
+  release(): void
+}
+
+export interface KeySetRegistry {
+  /**
+   * Starts fetching when the set is new; does not wait.
+   *
+   * @throws {KeySourceError} a file cannot be read or holds no usable key
+   */
+  acquire(definition: KeySetDefinition): KeySetLease
+  /** The leased sets, for `readyz`, `-/status` and the metrics. */
+  leased(): ReadonlyArray<{ readonly provider: string; readonly keySet: KeySet }>
+  /** Ends every set, timers and fetches included. */
+  close(): Promise<void>
+}
+
+export interface KeySetRegistryOptions {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** From 0 up to 1, for jitter. */
+  readonly random: () => number
+  readonly observer: KeySetObserver
+}
+
+/** Longer than a request waits for keys. */
+const LINGER_MS = 60_000
+
+interface Entry {
+  readonly provider: string
+  readonly keySet: LiveKeySet
+  leases: number
+  cancelEnd: Cancel
+}
+
+export function keySetRegistry(options: KeySetRegistryOptions): KeySetRegistry {
+  const entries = new Map<string, Entry>()
+  const ending = new Set<Promise<void>>()
+
+  const end = (identity: string, { keySet }: Entry): void => {
+    entries.delete(identity)
+    const closed = keySet.close().finally(() => ending.delete(closed))
+    ending.add(closed)
+  }
+  const release = (identity: string, entry: Entry): void => {
+    entry.leases -= 1
+    if (entry.leases === 0) entry.cancelEnd = options.scheduler.after(LINGER_MS, () => end(identity, entry))
+  }
+
+  return {
+    acquire(definition) {
+      const content = fileContent(definition.source)
+      const identity = identityOf(definition, content)
+      const entry = entries.get(identity) ?? newEntry(definition, content, options)
+      entries.set(identity, entry)
+      entry.cancelEnd()
+      entry.leases += 1
+      entry.keySet.start()
+      let isReleased = false
+      return {
+        keySet: entry.keySet,
+        ready: () => entry.keySet.ready(),
+        release() {
+          if (!isReleased) release(identity, entry)
+          isReleased = true
+        },
+      }
+    },
+    leased: () => [...entries.values()].filter(({ leases }) => leases > 0),
+    async close() {
+      for (const [identity, entry] of entries) {
+        entry.cancelEnd()
+        end(identity, entry)
+      }
+      await Promise.all(ending)
+    },
+  }
+}
+
+function newEntry(definition: KeySetDefinition, content: Buffer | undefined, options: KeySetRegistryOptions): Entry {
+  const keySet = makeKeySet(definition, content, options)
+  return { provider: definition.provider, keySet, leases: 0, cancelEnd: () => {} }
+}
+
+function fileContent(source: KeySourceDefinition): Buffer | undefined {
+  if (source.type !== 'jwksFile' && source.type !== 'secretFile') return undefined
+  try {
+    return readFileSync(source.path)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    throw new KeySourceError(`cannot be read: ${code}`)
+  }
+}
+
+/** Holds a digest of a secret's file and never the secret. */
+function identityOf(definition: KeySetDefinition, content: Buffer | undefined): string {
+  const digest = content && createHash('sha256').update(content).digest('hex')
+  return JSON.stringify([definition, digest])
+}
+
+function makeKeySet(
+  { provider, issuer, source: definition }: KeySetDefinition,
+  content: Buffer = Buffer.alloc(0),
+  options: KeySetRegistryOptions,
+): LiveKeySet {
+  if (definition.type === 'jwks') return jwksKeySet(JSON.stringify(definition.document), provider)
+  if (definition.type === 'jwksFile') return jwksKeySet(content.toString('utf8'), provider)
+  if (definition.type === 'secretFile') return secretKeySet(content, provider)
+  const source =
+    definition.type === 'jwksUri'
+      ? urlKeySource(definition.url, definition)
+      : discoveryKeySource({ ...definition, issuer })
+  const cache =
+    definition.cacheFile === undefined
+      ? undefined
+      : cacheFile({ ...definition, ...options, path: definition.cacheFile, provider, issuer, accepts: source.accepts })
+  return remoteKeySet({ ...definition, ...options, provider, source, cacheFile: cache })
+}

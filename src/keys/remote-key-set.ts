@@ -1,0 +1,250 @@
+/**
+ * The keys of one provider, fetched in the background and served from memory: what survives the identity provider.
+ *
+ * A fetch happens for four reasons only: the start, a refresh that is due, a retry after a failure, and a token with an
+ * unknown key. The last is the only one that traffic can cause, and it needs all of: no fetch on its way, the last
+ * attempt succeeded, and a cooldown has passed since that attempt began. So whatever the traffic, attempts are bounded,
+ * and while the provider is away only the retry timer asks.
+ *
+ * What a token gets when its key is not in hand:
+ *
+ * | last attempt | set in hand | answer |
+ * |---|---|---|
+ * | none has ended | none | waits for it, at most its timeout |
+ * | succeeded, within the cooldown | usable | 401: the provider has just told us all its keys |
+ * | succeeded, cooldown over | usable | one fetch for all who wait, then judged again |
+ * | failed | any | 503 at once: the key may be new, and our not knowing is not the caller's fault |
+ *
+ * RFC 7517 §5, RFC 9111. A failed fetch changes nothing but the schedule; a good one replaces the set whole, so a key
+ * that left is gone at once. A good set without a usable key also replaces, but counts as an outage: 503, never 401.
+ * Does not verify signatures and does not judge which algorithms a provider may use.
+ */
+import { Denial } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Deadline, deadline } from '../lib/deadline.ts'
+import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
+import type { CacheFile } from './cache-file.ts'
+import { EMPTY_JWK_SET, isSameSet, type JwkSet, readJwkSet } from './jwk-set.ts'
+import {
+  FetchFailure,
+  type FetchResult,
+  type KeySetObserver,
+  type KeySetState,
+  type LiveKeySet,
+} from './key-set-events.ts'
+import type { FetchedSet, KeySource, KnownSet } from './key-source.ts'
+import { type RefreshBounds, refreshDelayMs, retryDelayMs } from './refresh-schedule.ts'
+import { type UnknownKeys, unknownKeys } from './unknown-keys.ts'
+
+export interface RemoteKeySetOptions extends RefreshBounds {
+  /** The provider's id in the configuration. */
+  readonly provider: string
+  readonly source: KeySource
+  /** Longest time one attempt may take: discovery, headers and bodies together. */
+  readonly timeoutMs: number
+  readonly cacheFile: CacheFile | undefined
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly observer: KeySetObserver
+}
+
+export function remoteKeySet(options: RemoteKeySetOptions): LiveKeySet {
+  return new RemoteKeySet(options)
+}
+
+class RemoteKeySet implements LiveKeySet {
+  readonly #options: RemoteKeySetOptions
+  readonly #unknown: UnknownKeys
+  readonly #ready = Promise.withResolvers<void>()
+  #set: JwkSet = EMPTY_JWK_SET
+  /** The document the set was read from, for the cache file. */
+  #document: unknown
+  #known: KnownSet | undefined
+  /** Monotonic time up to which the set may serve. */
+  #usableUntilMs = Number.NEGATIVE_INFINITY
+  #lastSuccessSeconds: number | undefined
+  /** Undefined while the last attempt succeeded. */
+  #lastFailure: FetchFailure | undefined
+  #failures = 0
+  #state: KeySetState = 'starting'
+  #attempt: Promise<void> | undefined
+  #attemptStartedMs = Number.NEGATIVE_INFINITY
+  #deadline: Deadline | undefined
+  #nextAttemptMs = 0
+  #cancelNext: Cancel = () => {}
+  #isClosed = false
+
+  constructor(options: RemoteKeySetOptions) {
+    this.#options = options
+    this.#unknown = unknownKeys(options)
+  }
+
+  start(): void {
+    if (this.#attempt !== undefined || this.#state !== 'starting' || this.#isClosed) return
+    this.#loadCache()
+    this.#begin()
+  }
+
+  ready(): Promise<void> {
+    return this.#ready.promise
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelNext()
+    this.#deadline?.end(new FetchFailure('timeout', 'the gateway stopped using this provider'))
+    this.#ready.resolve()
+    await this.#attempt
+    await this.#options.cacheFile?.settled()
+  }
+
+  select(hint: KeyHint): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
+    const keys = this.#find(hint)
+    if (keys.length > 0) return keys
+    if (this.#isUsable()) this.#options.observer.unknownKey({ provider: this.#options.provider })
+    if (this.#failures > 0 || this.#isClosed) throw this.#unavailable()
+    if (this.#attempt === undefined && this.#mayAskFor(hint)) this.#begin()
+    if (this.#attempt === undefined) throw this.#missing()
+    return this.#attempt.then(() => this.#selectAfterAttempt(hint))
+  }
+
+  isCurrent(key: VerificationKey): boolean {
+    return this.#set.has(key) && this.#isUsable()
+  }
+
+  status(): KeySetStatus {
+    return {
+      usable: this.#isUsable(),
+      keys: this.#set.keys.map(({ kid, algorithms }) => ({ kid, algorithms: [...algorithms] })),
+      skipped: this.#set.skipped,
+      lastSuccessSeconds: this.#lastSuccessSeconds,
+      lastError: this.#lastFailure?.message,
+    }
+  }
+
+  #find(hint: KeyHint): readonly VerificationKey[] {
+    return this.#isUsable() ? this.#set.find(hint) : []
+  }
+
+  #isUsable(): boolean {
+    return this.#set.keys.length > 0 && this.#options.clock.monotonicMs() <= this.#usableUntilMs
+  }
+
+  #mayAskFor(hint: KeyHint): boolean {
+    const nowMs = this.#options.clock.monotonicMs()
+    const isCoolingDown = nowMs - this.#attemptStartedMs < this.#options.cooldownMs
+    return this.#state !== 'starting' && !isCoolingDown && !this.#unknown.isKnownMissing(hint, nowMs)
+  }
+
+  #selectAfterAttempt(hint: KeyHint): readonly VerificationKey[] {
+    const keys = this.#find(hint)
+    if (keys.length > 0) return keys
+    if (this.#failures === 0) this.#unknown.remember(hint, this.#attemptStartedMs)
+    throw this.#missing()
+  }
+
+  /** Only a provider that answered can have told us that a key does not exist. */
+  #missing(): Denial {
+    if (this.#failures > 0 || !this.#isUsable()) return this.#unavailable()
+    return new Denial('key_unknown', { provider: this.#options.provider })
+  }
+
+  #unavailable(): Denial {
+    const waitMs = this.#nextAttemptMs - this.#options.clock.monotonicMs()
+    return new Denial('keys_unavailable', {
+      provider: this.#options.provider,
+      retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
+      evidence: { reason: this.#lastFailure?.message ?? 'no keys have been fetched yet' },
+      // Only what we did not foresee has one.
+      cause: this.#lastFailure?.cause,
+    })
+  }
+
+  #begin(): void {
+    this.#cancelNext()
+    this.#attemptStartedMs = this.#options.clock.monotonicMs()
+    this.#attempt = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, observer, provider } = this.#options
+    const outcome = await this.#fetch()
+    this.#attempt = undefined
+    if (this.#isClosed) return
+    const nowMs = clock.monotonicMs()
+    this.#nextAttemptMs = nowMs + outcome.delayMs
+    this.#cancelNext = this.#options.scheduler.after(outcome.delayMs, () => this.#begin())
+    this.#ready.resolve()
+    observer.fetched({
+      provider,
+      result: outcome.result,
+      durationSeconds: (nowMs - this.#attemptStartedMs) / 1_000,
+      keys: this.#set.keys.length,
+      lastSuccessSeconds: this.#lastSuccessSeconds,
+    })
+    this.#announceState()
+  }
+
+  async #fetch(): Promise<{ readonly result: FetchResult; readonly delayMs: number }> {
+    const { scheduler, source, timeoutMs } = this.#options
+    const timeout = new FetchFailure('timeout', `no complete answer within ${timeoutMs} ms`)
+    this.#deadline = deadline(scheduler, timeoutMs, timeout)
+    try {
+      const answer = await this.#deadline.run(signal => source.fetch(this.#known, signal))
+      this.#adopt(answer)
+      return { result: answer.json ? 'ok' : 'not_modified', delayMs: refreshDelayMs(answer, this.#options) }
+    } catch (error) {
+      this.#failures += 1
+      this.#lastFailure =
+        error instanceof FetchFailure ? error : new FetchFailure('invalid', 'unexpected failure', error)
+      return { result: this.#lastFailure.result, delayMs: retryDelayMs(this.#failures, this.#options) }
+    }
+  }
+
+  /** @throws {FetchFailure} the document is no JWK Set, and nothing changes; or the set is empty, and is in force */
+  #adopt({ json, url, etag }: FetchedSet): void {
+    const { clock, cacheFile, maxStaleMs } = this.#options
+    const set = json ? readJwkSet(json.value, this.#set) : this.#set
+    if (!isSameSet(set, this.#set)) this.#unknown.clear()
+    this.#set = set
+    this.#document = json ? json.value : this.#document
+    this.#known = { url, etag }
+    if (set.keys.length === 0) {
+      cacheFile?.remove()
+      throw new FetchFailure('no_keys', `the JWK Set has no usable key (skipped: ${JSON.stringify(set.skipped)})`)
+    }
+    const fetchedAtMs = clock.nowMs()
+    this.#usableUntilMs = clock.monotonicMs() + maxStaleMs
+    this.#lastSuccessSeconds = fetchedAtMs / 1_000
+    this.#lastFailure = undefined
+    this.#failures = 0
+    cacheFile?.save({ url, fetchedAtMs, document: this.#document })
+  }
+
+  #announceState(): void {
+    const from = this.#state
+    this.#state = this.#failures === 0 ? 'fresh' : this.#isUsable() ? 'stale' : 'unavailable'
+    if (this.#state === from) return
+    this.#options.observer.stateChanged({
+      provider: this.#options.provider,
+      from,
+      to: this.#state,
+      keys: this.#set.keys.length,
+      skipped: this.#set.skipped,
+      reason: this.#lastFailure?.message,
+    })
+  }
+
+  #loadCache(): void {
+    const { cacheFile, clock, maxStaleMs } = this.#options
+    const cached = cacheFile?.load(clock.nowMs())
+    if (cached === undefined) return
+    this.#set = cached.set
+    this.#document = cached.document
+    this.#known = { url: cached.url, etag: undefined }
+    this.#usableUntilMs = clock.monotonicMs() + maxStaleMs - Math.max(0, clock.nowMs() - cached.fetchedAtMs)
+    this.#lastSuccessSeconds = cached.fetchedAtMs / 1_000
+    this.#ready.resolve()
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Keys that the operator provides: a JWK Set in the configuration or in a file, or a shared secret in a file.
+ *
+ * RFC 7517 §5, RFC 7518 §3.2 (an HMAC secret is at least as long as the hash output).
+ * Nothing here changes while it is in force: a file that changed is a new key set, made by the next reload.
+ */
+import { createSecretKey } from 'node:crypto'
+import { Denial } from '../errors.ts'
+import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
+import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
+import { FetchFailure, type LiveKeySet } from './key-set-events.ts'
+
+/** The operator's keys cannot be used. The message says what to do and holds nothing of the file. */
+export class KeySourceError extends Error {
+  override readonly name = 'KeySourceError'
+}
+
+/**
+ * @param text a JWK Set as JSON
+ * @throws {KeySourceError}
+ */
+export function jwksKeySet(text: string, provider: string): LiveKeySet {
+  const set = operatorsSet(text)
+  if (set.keys.length > 0) return staticKeySet(set.keys, set.skipped, hint => set.find(hint), provider)
+  throw new KeySourceError(`has no usable key; skipped: ${JSON.stringify(set.skipped)}`)
+}
+
+/**
+ * A token's `kid` is not looked at: there is one secret, and it has no name.
+ *
+ * @param content the file's bytes; one line break at the end is not part of the secret
+ * @throws {KeySourceError}
+ */
+export function secretKeySet(content: Buffer, provider: string): LiveKeySet {
+  const secret = content.subarray(0, content.length - (/\r?\n$/.exec(content.toString('latin1'))?.[0].length ?? 0))
+  const algorithms: readonly string[] = HMAC_ALGORITHMS.filter(([, bytes]) => secret.length >= bytes).map(
+    ([name]) => name,
+  )
+  if (algorithms.length === 0) {
+    throw new KeySourceError(`holds ${secret.length} bytes; HS256 needs a secret of at least 32`)
+  }
+  const key = Object.freeze({ kid: undefined, algorithms: new Set(algorithms), key: createSecretKey(secret) })
+  return staticKeySet([key], {}, ({ alg }) => (key.algorithms.has(alg) ? [key] : []), provider)
+}
+
+const HMAC_ALGORITHMS = [
+  ['HS256', 32],
+  ['HS384', 48],
+  ['HS512', 64],
+] as const
+
+function operatorsSet(text: string): JwkSet {
+  try {
+    return readJwkSet(JSON.parse(text), EMPTY_JWK_SET)
+  } catch (error) {
+    // The JSON parser's message quotes the text, which may be a private key put there by mistake.
+    throw new KeySourceError(error instanceof FetchFailure ? `is ${error.message}` : 'is not JSON')
+  }
+}
+
+function staticKeySet(
+  keys: readonly VerificationKey[],
+  skipped: Readonly<Record<string, number>>,
+  find: (hint: KeyHint) => readonly VerificationKey[],
+  provider: string,
+): LiveKeySet {
+  const status: KeySetStatus = Object.freeze({
+    usable: true,
+    keys: keys.map(({ kid, algorithms }) => ({ kid, algorithms: [...algorithms] })),
+    skipped,
+    lastSuccessSeconds: undefined,
+    lastError: undefined,
+  })
+  return Object.freeze({
+    start() {},
+    ready: async () => {},
+    close: async () => {},
+    select(hint: KeyHint) {
+      const found = find(hint)
+      if (found.length === 0) throw new Denial('key_unknown', { provider })
+      return found
+    },
+    isCurrent: (key: VerificationKey) => keys.includes(key),
+    status: () => status,
+  })
+}

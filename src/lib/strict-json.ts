@@ -1,0 +1,110 @@
+/**
+ * Parses JSON from a stranger: one text has one meaning, and the value it yields is safe to pass around.
+ *
+ * RFC 8259 (JSON), RFC 7493 (I-JSON: §2.1 UTF-8 without surrogates, §2.3 no duplicate members), RFC 8725 §2.6 and §3.7.
+ * `JSON.parse` judges the syntax; what it lets pass and parsers disagree about is refused here: duplicate member names,
+ * invalid UTF-8, a byte order mark, lone surrogates, numbers beyond a double, nesting without end, `__proto__`.
+ * It does not refuse integers beyond 2^53: `JSON.parse` rounds them.
+ */
+
+/** Keeps a byte order mark, so that the parser refuses it. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * The value of a JSON text, frozen in depth.
+ *
+ * @param bytes the text in UTF-8, nothing else
+ * @param maxDepth deepest nesting of arrays and objects that is accepted
+ * @throws {SyntaxError} with a fixed reason that quotes nothing of the input, so it may be logged
+ */
+export function parseStrictJson(bytes: Uint8Array, maxDepth: number): unknown {
+  const text = decoded(bytes)
+  const members = memberCount(text, maxDepth)
+  const value = parsed(text)
+  // A repeated name, however it is escaped, is one member less in the value than there are in the text.
+  if (freeze(value) !== members) throw new SyntaxError('duplicate member name')
+  return value
+}
+
+function decoded(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw new SyntaxError('not UTF-8')
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The engine's message quotes the input, which may be a claim.
+    throw new SyntaxError('not JSON')
+  }
+}
+
+/** Members in the text: one per colon outside a string. Meaningless when the text is no JSON; the parser tells. */
+function memberCount(text: string, maxDepth: number): number {
+  let members = 0
+  let depth = 0
+  for (let at = 0; at < text.length; at += 1) {
+    switch (text.charCodeAt(at)) {
+      case 0x22: // "
+        at = endOfString(text, at)
+        break
+      case 0x3a: // :
+        members += 1
+        break
+      case 0x5b: // [
+      case 0x7b: // {
+        depth += 1
+        if (depth > maxDepth) throw new SyntaxError('nested too deeply')
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth -= 1
+        break
+    }
+  }
+  return members
+}
+
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at += 1) {
+    const char = text.charCodeAt(at)
+    if (char === 0x5c) at += 1
+    else if (char === 0x22) return at
+  }
+  return text.length
+}
+
+/** Freezes arrays and objects, checks scalars and names, counts members. No recursion: the input sets the depth. */
+function freeze(root: unknown): number {
+  let members = 0
+  const pending: object[] = []
+  const visit = (value: unknown): void => {
+    if (typeof value === 'string') checkString(value)
+    else if (typeof value === 'number' && !Number.isFinite(value)) throw new SyntaxError('number out of range')
+    else if (typeof value === 'object' && value !== null) pending.push(value)
+  }
+  visit(root)
+  for (let container = pending.pop(); container !== undefined; container = pending.pop()) {
+    if (Array.isArray(container)) container.forEach(visit)
+    else {
+      for (const [name, value] of Object.entries(container)) {
+        members += 1
+        checkString(name)
+        // An own `__proto__` turns into a prototype as soon as someone copies the object by assignment.
+        if (name === '__proto__') throw new SyntaxError('member name __proto__')
+        visit(value)
+      }
+    }
+    Object.freeze(container)
+  }
+  return members
+}
+
+/** A lone surrogate has no UTF-8: it would reach a header or a log as something else than was signed. */
+function checkString(value: string): void {
+  if (!value.isWellFormed()) throw new SyntaxError('lone surrogate')
+}

@@ -1,0 +1,68 @@
+/**
+ * A route's `path` as written → its segments: `/orders/:id`, `/orders/**`.
+ *
+ * A literal must be written as it will arrive, in the one spelling the gateway accepts (RFC 3986 §6.2.2): a pattern
+ * that no request could ever match is an error, because its route would silently protect nothing.
+ *
+ * It does not know wildcards inside a segment, optional segments or expressions.
+ */
+import { Denial } from '../errors.ts'
+import { decodeFully, decodeOnce } from './encoding.ts'
+import { neededRelaxations } from './target.ts'
+
+export type PatternSegment =
+  | { readonly kind: 'literal'; readonly text: string }
+  | { readonly kind: 'parameter'; readonly name: string }
+
+export interface Pattern {
+  /** Without the `**`. A path that ends in `/` has an empty literal last. */
+  readonly segments: readonly PatternSegment[]
+  /** Whether it ends there or, with `/**`, also covers everything below. */
+  readonly extent: 'exact' | 'subtree'
+}
+
+/** @throws {SyntaxError} what is wrong and what to write instead */
+export function parsePattern(path: string): Pattern {
+  if (!path.startsWith('/')) throw new SyntaxError('a path starts with "/"')
+  const extent = path.endsWith('/**') ? 'subtree' : 'exact'
+  const prefix = extent === 'subtree' ? path.slice(0, -'/**'.length) : path
+  if (extent === 'subtree' && prefix.endsWith('/')) throw new SyntaxError('"//" never matches: remove a "/"')
+  const segments = prefix.split('/').slice(1).map(parseSegment)
+  const names = segments.flatMap(segment => (segment.kind === 'parameter' ? [segment.name] : []))
+  if (new Set(names).size < names.length) throw new SyntaxError('two parameters have the same name')
+  refuseUnreachable(`/${segments.flatMap(segment => (segment.kind === 'literal' ? [segment.text] : ['x'])).join('/')}`)
+  return { segments, extent }
+}
+
+function parseSegment(segment: string): PatternSegment {
+  if (segment.startsWith(':')) {
+    if (!/^:[A-Za-z_]\w*$/.test(segment))
+      throw new SyntaxError(`"${segment}" is not a parameter: after ":" come letters, digits and "_"`)
+    return { kind: 'parameter', name: segment.slice(1) }
+  }
+  const odd = /[*{}?#]/.exec(segment)
+  if (odd) throw new SyntaxError(`"${odd[0]}" is not possible here: write ":name" for one segment, "/**" at the end`)
+  const spelling = arrivalSpelling(segment)
+  if (spelling !== segment) throw new SyntaxError(`"${segment}" arrives as "${spelling}": write it so`)
+  return { kind: 'literal', text: segment }
+}
+
+/** Percent-encoded where it must be, hex digits in upper case (RFC 3986 §6.2.2.1). */
+function arrivalSpelling(segment: string): string {
+  const encoded = segment.replace(/[^\x21-\x7e]+/gu, text => encodeURIComponent(text.toWellFormed()))
+  return encoded.replace(/%[0-9a-f]{2}/gi, octet => octet.toUpperCase())
+}
+
+/** A pattern whose literals the target's rules refuse, or whose literals have more than one decoding. */
+function refuseUnreachable(path: string): void {
+  try {
+    const [relaxation] = neededRelaxations(path)
+    if (relaxation !== undefined) throw new SyntaxError(`never matches: ${relaxation} is refused in a literal`)
+  } catch (error) {
+    if (error instanceof Denial)
+      throw new SyntaxError(`never matches: such a path is refused (${error.evidence?.reason})`)
+    throw error
+  }
+  if (decodeFully(path) !== decodeOnce(path))
+    throw new SyntaxError('a literal must not hold an encoded percent sign followed by two hex digits')
+}

@@ -1,0 +1,55 @@
+/**
+ * What a server that is laxer than we are may make of a path: every combination of the usual habits.
+ *
+ * The matcher refuses a path when one of its readings belongs to another route, so a gate cannot be walked around by
+ * spelling a path in a way that only the server behind it understands.
+ * RFC 3986 §6.2.2 (case and percent-encoding), §3.3 (`;` parameters); Java servers (`;`), Express (case, last slash).
+ *
+ * Backslashes and dot segments have no habit here, they are refused in every encoding. Not covered: servers that trim
+ * blanks and dots off a segment, that add or ignore file suffixes, or that add a last slash.
+ */
+import { decodeFully } from './encoding.ts'
+
+/** Maps a path to how such a server understands it; shortens the path or leaves it alone. */
+export type Habit = (path: string) => string
+
+/** For a route that is written with a slash at its end: its server tells `/docs/` from `/docs`. */
+export const HABITS: readonly Habit[] = [
+  // Separators are never nested (see the target's rules), so decoding once and decoding fully split alike.
+  decodeFully,
+  path => path.replace(/;[^/]*/g, ''),
+  path => path.replace(/\/{2,}/g, '/'),
+  path => before(path, ';'),
+  path => before(path, '?'),
+  path => before(path, '#'),
+]
+
+/** For every other route. */
+export const HABITS_WITHOUT_LAST_SLASH: readonly Habit[] = [
+  ...HABITS,
+  path => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path),
+]
+
+/** The path and all its readings. Finite, because every habit shortens; a few dozen at worst. */
+export function laxReadings(path: string, habits: readonly Habit[]): ReadonlySet<string> {
+  const readings = new Set([path])
+  // A Set's iteration also visits what is added on the way: this is the closure.
+  for (const reading of readings) for (const habit of habits) readings.add(habit(reading))
+  return readings
+}
+
+/**
+ * A segment as the laxest server compares it: decoded, in compatibility form, without case. Upper case comes first
+ * because some letters meet ASCII only there (`ſ`), others only in lower case (the Kelvin sign).
+ *
+ * A stricter server knows fewer spellings of a literal, so it can only fall back to a route that lies between the exact
+ * match and this one; when those two agree, it agrees.
+ */
+export function laxSegment(segment: string): string {
+  return decodeFully(segment).normalize('NFKC').toUpperCase().toLowerCase()
+}
+
+function before(path: string, delimiter: string): string {
+  const at = path.indexOf(delimiter)
+  return at === -1 ? path : path.slice(0, at)
+}

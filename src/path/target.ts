@@ -1,0 +1,136 @@
+/**
+ * Request target → the one path that policy judges and the upstream receives, or a refusal.
+ *
+ * RFC 9112 §3.2 (forms of the target), RFC 3986 §2 (characters), §3.3 (path), §6.2.2 (equivalent spellings).
+ * The bytes that come out are the bytes that came in: nothing is normalised, what would need it is refused.
+ *
+ * Both cases of hex digits pass (`%c3`, `%C3`): clients send both, and no route can tell them apart.
+ * It does not look inside the query beyond its bytes, does not judge Host by itself, and does not know the routes:
+ * what a route may relax is only reported, so paths reach a route through the matcher and not from here.
+ */
+import { Denial } from '../errors.ts'
+import { decodeOnce, MAX_DECODINGS } from './encoding.ts'
+
+/** What a route may allow below its literal prefix (`pathAllow`). */
+export type PathAllowance = 'encodedSlash' | 'semicolon' | 'emptySegment'
+
+/** Why a target is refused: the `reason` in the evidence of `path_invalid`. */
+export type PathReason =
+  | 'target_form'
+  | 'foreign_authority'
+  | 'forbidden_character'
+  | 'encoding_invalid'
+  | 'encoding_nested'
+  | 'encoded_unreserved'
+  | 'dot_segment'
+  | PathAllowance
+  | 'ambiguous_route'
+
+export interface Target {
+  readonly path: string
+  /** With its leading `?`, or empty. */
+  readonly query: string
+  /** What the path is refused for unless its route allows it. */
+  readonly relaxations: ReadonlySet<PathAllowance>
+}
+
+/**
+ * @param target the request target as the parser gave it, one character per byte
+ * @param host the Host header; only an absolute-form target is compared with it
+ * @throws {Denial} `path_invalid`
+ */
+export function parseTarget(target: string, host: string | undefined): Target {
+  if (NOT_VISIBLE_ASCII.test(target)) throw pathInvalid('forbidden_character')
+  const origin = target.startsWith('/') ? target : originForm(target, host)
+  const queryAt = origin.indexOf('?')
+  const path = queryAt === -1 ? origin : origin.slice(0, queryAt)
+  return { path, query: origin.slice(path.length), relaxations: neededRelaxations(path) }
+}
+
+/**
+ * Refuses what no route can allow and names what one may.
+ *
+ * @throws {Denial} `path_invalid`
+ */
+export function neededRelaxations(path: string): ReadonlySet<PathAllowance> {
+  if (!SUSPECT.test(path)) return NONE
+  if (STRAY_PERCENT.test(path)) throw pathInvalid('encoding_invalid')
+  refuseTraversal(path)
+  const once = decodeForInspection(path)
+  if (ENCODED_UNRESERVED.test(path)) throw pathInvalid('encoded_unreserved')
+  refuseNested(once)
+  // `//host/x` is an authority to whoever resolves it as a reference (RFC 3986 §4.2), so no route can allow it.
+  if (once.startsWith('//')) throw pathInvalid('emptySegment')
+
+  const needed = new Set<PathAllowance>()
+  if (ENCODED_SLASH.test(path)) needed.add('encodedSlash')
+  if (once.includes(';')) needed.add('semicolon')
+  if (once.includes('//')) needed.add('emptySegment')
+  return needed
+}
+
+/** @param detail more evidence, from the configuration only: the target itself is the attacker's text */
+export function pathInvalid(reason: PathReason, detail: Readonly<Record<string, string>> = {}): Denial {
+  return new Denial('path_invalid', { evidence: { reason, ...detail } })
+}
+
+const NONE: ReadonlySet<PathAllowance> = new Set()
+
+/** Blanks and control bytes, DEL, bytes past ASCII, and `#`: a target has no fragment, but servers cut one off. */
+const NOT_VISIBLE_ASCII = /[^\x21-\x7e]|#/
+/** Anything that needs a closer look; most paths have none of it. */
+const SUSPECT = /[%;\\]|\/\/|\/\.{1,2}(?:\/|$)/
+const STRAY_PERCENT = /%(?![0-9a-f]{2})/i
+/** `-`, `.`, `_`, `~`, digits and letters (RFC 3986 §2.3). */
+const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
+const ENCODED_SLASH = /%2f/i
+const BACKSLASH_OR_CONTROL = /[\\\p{Cc}]/u
+/** `..;x` and `..?x` are dot segments to a server that cuts there. */
+const DOT_SEGMENT = /\/\.{1,2}(?:[/;?#]|$)/
+const NOT_SEPARATORS = /[^/;?#]+/g
+
+const ABSOLUTE_FORM = /^(https?):\/\/([^/?]+)(\/.*)$/i
+const DEFAULT_PORT = { http: /:80$/, https: /:443$/ }
+
+/**
+ * An absolute-form target without its scheme and authority. `*` and `host:port` are refused with everything else that
+ * is not absolute-form, and so is an empty path: on OPTIONS it would mean `*` (RFC 9112 §3.2.4).
+ */
+function originForm(target: string, host: string | undefined): string {
+  const [, scheme, authority, rest] = ABSOLUTE_FORM.exec(target) ?? []
+  if (scheme === undefined || authority === undefined || rest === undefined) throw pathInvalid('target_form')
+  const defaultPort = scheme.toLowerCase() === 'https' ? DEFAULT_PORT.https : DEFAULT_PORT.http
+  const named = authority.toLowerCase().replace(defaultPort, '')
+  // A userinfo has no place in Host, so the two would name different hosts to different readers.
+  if (named.includes('@') || named !== host?.toLowerCase().replace(defaultPort, ''))
+    throw pathInvalid('foreign_authority')
+  return rest
+}
+
+function refuseTraversal(reading: string): void {
+  if (BACKSLASH_OR_CONTROL.test(reading)) throw pathInvalid('forbidden_character')
+  if (DOT_SEGMENT.test(reading)) throw pathInvalid('dot_segment')
+}
+
+/** What a server makes of the path by decoding it once more. */
+function decodeForInspection(reading: string): string {
+  let decoded: string
+  try {
+    decoded = decodeOnce(reading)
+  } catch {
+    throw pathInvalid('encoding_invalid')
+  }
+  refuseTraversal(decoded)
+  return decoded
+}
+
+/** `%252f` is a separator to a server behind a server: nested encodings may hide letters, but no structure. */
+function refuseNested(once: string): void {
+  const separators = once.replace(NOT_SEPARATORS, '')
+  let reading = once
+  for (let times = 1; times < MAX_DECODINGS; times++) {
+    reading = decodeForInspection(reading)
+    if (reading.replace(NOT_SEPARATORS, '') !== separators) throw pathInvalid('encoding_nested')
+  }
+  if (decodeForInspection(reading) !== reading) throw pathInvalid('encoding_nested')
+}

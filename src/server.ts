@@ -1,0 +1,113 @@
+/**
+ * The HTTP/1.1 server under Fastify: limits of the socket, and an answer for what never becomes a request.
+ *
+ * RFC 9112 (message framing). Node's defaults that do not suit a gateway are changed here and nowhere else: it would
+ * answer `Expect` and a missing Host by itself, drop headers past a count, and end long uploads after five minutes.
+ */
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { problem } from './challenge.ts'
+import { DENIALS, type DenialCode } from './errors.ts'
+
+export interface ServerLimits {
+  /** Bytes of a request head. */
+  readonly headerBytes: number
+  /** Time for a request head to arrive. */
+  readonly headersTimeoutMs: number
+  /** Connections open at once; more are closed as they come. */
+  readonly connections: number
+}
+
+/** PEM texts. `clientCa` makes client certificates mandatory. */
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  readonly clientCa?: string
+}
+
+export interface ServerOptions {
+  readonly limits: ServerLimits
+  readonly tls?: ServerTls
+}
+
+/** Longer than the idle timeout of common load balancers and meshes (60 s), so that it is they who close. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000
+const TIMEOUT_CHECK_INTERVAL_MS = 1_000
+
+export function gatewayServer({ limits, tls }: ServerOptions, onRequest: RequestListener): Server {
+  const options = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // A body has an idle timeout of its own; how long a whole upload takes is nobody's business.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_INTERVAL_MS, limits.headersTimeoutMs),
+    // Refused by ourselves, with a body that says so.
+    requireHostHeader: false,
+    // A request that asks for another protocol is answered in this one.
+    shouldUpgradeCallback: () => false,
+    insecureHTTPParser: false,
+    noDelay: true,
+  }
+  const server =
+    tls === undefined
+      ? createHttpServer(options, onRequest)
+      : createHttpsServer(
+          {
+            ...options,
+            cert: tls.cert,
+            key: tls.key,
+            minVersion: 'TLSv1.2',
+            ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+          },
+          onRequest,
+        )
+  // Counted by ourselves: Node drops what is over the count without a word.
+  server.maxHeadersCount = 0
+  server.maxConnections = limits.connections
+  server.on('checkContinue', onRequest).on('checkExpectation', onRequest)
+  return server
+}
+
+/**
+ * What a failure below HTTP means, by the error of Node's parser or timer.
+ *
+ * @returns undefined when there is nobody left to answer
+ */
+export function brokenRequestCode(error: NodeJS.ErrnoException): DenialCode | undefined {
+  switch (error.code) {
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return undefined
+    case 'HPE_HEADER_OVERFLOW':
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'headers_too_large'
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout'
+    default:
+      return error.code?.startsWith('HPE_') === true ? 'request_malformed' : undefined
+  }
+}
+
+/** Answers on a bare socket, where no request object exists, and closes it. */
+export function answerBroken(
+  socket: Socket,
+  code: DenialCode,
+  head: { requestId: string; challenge?: string | undefined },
+): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = problem(code, head.requestId)
+  const lines = [
+    `HTTP/1.1 ${DENIALS[code].status} ${DENIALS[code].title}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${head.requestId}`,
+    ...(head.challenge === undefined ? [] : [`www-authenticate: ${head.challenge}`]),
+    'connection: close',
+  ]
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}

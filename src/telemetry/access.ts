@@ -1,0 +1,75 @@
+/**
+ * What a request leaves behind at its end: one set of metrics and at most one log line.
+ *
+ * `overhead` is the time the gateway itself takes: from the head of the request until the upstream is asked, or until the
+ * end when it is not. What follows is streaming, as fast as the client and the upstream let it be.
+ */
+import type { Exchange } from '../exchange.ts'
+import type { Log } from './log.ts'
+import { redactPath } from './log.ts'
+import type { Metrics } from './metrics.ts'
+
+export function recordExchange(exchange: Exchange, endedMs: number, metrics: Metrics, log: Log): void {
+  const { raw, res, route, denial } = exchange
+  const durationMs = endedMs - exchange.startedMs
+  const upstreamMs =
+    exchange.upstreamStartedMs === undefined
+      ? undefined
+      : (exchange.upstreamEndedMs ?? endedMs) - exchange.upstreamStartedMs
+  const overheadMs = (exchange.upstreamStartedMs ?? endedMs) - exchange.startedMs
+  const status = res.headersSent ? res.statusCode : undefined
+  const routeMetrics = route?.metrics ?? metrics.unmatched
+  routeMetrics.observe({
+    method: raw.method ?? '',
+    code: denial?.code ?? 'ok',
+    status,
+    durationSeconds: durationMs / 1000,
+    overheadSeconds: overheadMs / 1000,
+    upstreamSeconds: upstreamMs === undefined ? undefined : upstreamMs / 1000,
+  })
+  writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, log)
+}
+
+interface Durations {
+  readonly status: number | undefined
+  readonly durationMs: number
+  readonly overheadMs: number
+  readonly upstreamMs: number | undefined
+}
+
+function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstreamMs }: Durations, log: Log): void {
+  const { raw, res, policy, denial, reported } = exchange
+  const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
+  if (policy.accessLog === 'off' && !isFault) return
+  if (policy.accessLog === 'denied' && denial === undefined && reported === undefined) return
+  const level = isFault ? 'error' : denial !== undefined || reported !== undefined ? 'warn' : 'info'
+  if (!log.isLevelEnabled(level)) return
+  const why = denial ?? reported
+  const target = exchange.path === '' ? (exchange.target.split('?', 1)[0] ?? '') : exchange.path
+  log[level](
+    {
+      request_id: exchange.requestId,
+      method: raw.method,
+      path: redactPath(target),
+      route: exchange.route?.id,
+      code: denial?.code ?? 'ok',
+      reported: reported?.code,
+      status,
+      provider: exchange.principal?.provider ?? why?.provider,
+      subject: exchange.principal?.claims.sub,
+      duration_ms: round(durationMs),
+      upstream_ms: upstreamMs === undefined ? undefined : round(upstreamMs),
+      overhead_ms: round(overheadMs),
+      aborted: res.writableFinished ? undefined : true,
+      evidence: why?.evidence,
+      // Only a bug has a stack worth reading; the causes of expected faults are in the evidence.
+      err: denial?.code === 'internal' ? denial.cause : undefined,
+    },
+    denial === undefined ? 'request passed' : 'request refused',
+  )
+}
+
+/** Milliseconds with microseconds. */
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000
+}

@@ -1,0 +1,42 @@
+/** Certificates for tests, made anew by the openssl command: an authority, and what it signs. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface Certificate {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly cert: string
+  readonly key: string
+}
+
+export interface TestAuthority extends Certificate {
+  /** @param names as in subjectAltName: `DNS:service.internal`, `IP:127.0.0.1` */
+  issue(id: string, names: readonly string[]): Certificate
+  remove(): void
+}
+
+export function testAuthority(): TestAuthority {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-certificates-'))
+  const make = (id: string, args: readonly string[]): Certificate => {
+    const [certFile, keyFile] = [join(folder, `${id}.pem`), join(folder, `${id}-key.pem`)]
+    const common = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
+    execFileSync('openssl', [...common, '-subj', `/CN=${id}`, '-keyout', keyFile, '-out', certFile, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
+  }
+  const config = join(folder, 'empty.cnf')
+  writeFileSync(config, '[req]\ndistinguished_name=dn\n[dn]\n')
+  const authority = make('authority', ['-config', config, '-addext', 'basicConstraints=critical,CA:TRUE'])
+  return {
+    ...authority,
+    issue: (id, names) =>
+      make(id, [
+        ...['-config', config, '-CA', authority.certFile, '-CAkey', authority.keyFile],
+        ...['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', `subjectAltName=${names.join(',')}`],
+      ]),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
