@@ -2,18 +2,21 @@
 
 export interface CommandIo {
   readonly env: NodeJS.ProcessEnv
+  /** Sallyport's, and Node's. */
+  readonly version: string
+  readonly nodeVersion: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   /** Resolves when the process is asked to end (SIGTERM, SIGINT). */
   readonly stopped: Promise<void>
+  /** Runs a task that must not wait, in the process's last moment. */
+  readonly atExit: (task: () => void) => void
 }
 
 /** 0 fine; 1 failed at run time; 2 bad configuration or usage. */
 export type ExitCode = 0 | 1 | 2
 
 export interface Command {
-  /** One line for the list of commands. */
-  readonly summary: string
   /** Shown by `--help`: usage, options, examples. */
   readonly help: string
   run(args: readonly string[], io: CommandIo): Promise<ExitCode>
@@ -22,4 +25,10 @@ export interface Command {
 /** The command line is wrong; the message names the remedy. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
+}
+
+/** The command cannot do its work here; the message says what to do. Carries a `code`, as failures of the system do. */
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError'
+  readonly code = 'ERR_SALLYPORT'
 }

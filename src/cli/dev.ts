@@ -6,48 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startDemoService } from '../dev/demo-service.ts'
 import { startIssuer } from '../dev/issuer.ts'
-import { devReport, type ListedRoute } from './dev-report.ts'
-
-/** The terminal and the environment. */
-export interface DevIo {
-  readonly write: (text: string) => void
-  readonly env: Readonly<Record<string, string | undefined>>
-}
-
-/** A gateway that accepts requests. */
-export interface DevGateway {
-  /** `http://127.0.0.1:8080` */
-  readonly url: string
-  readonly adminUrl: string | undefined
-  readonly config: { readonly routes: readonly ListedRoute[] }
-  close(): Promise<void>
-}
-
-export interface DevDeps {
-  /**
-   * Starts the gateway on a configuration file whose `${NAME}`s are taken from `env`.
-   *
-   * @throws {Error} with `code` `EADDRINUSE` and `port` when a port is taken, as Node's own
-   */
-  startGateway(file: string, env: DevIo['env']): Promise<DevGateway>
-}
-
-export interface RunningDev {
-  /** Stops all of it at once; may be called twice. */
-  close(): Promise<void>
-}
-
-/** The demo cannot start, and the message says what to do. */
-export class DevError extends Error {
-  override readonly name = 'DevError'
-  /** `usage`: the command was called wrongly. `runtime`: something on this machine is in the way. */
-  readonly kind: 'usage' | 'runtime'
-
-  constructor(kind: 'usage' | 'runtime', message: string) {
-    super(message)
-    this.kind = kind
-  }
-}
+import { type Command, type CommandIo, RuntimeError, UsageError } from './command.ts'
+import { devReport } from './dev-report.ts'
+import { startGateway } from './run.ts'
 
 /** Where each part listens unless told otherwise. The variables are those of `config/demo.yaml`. */
 const PORTS = {
@@ -63,7 +24,7 @@ type Ports = Readonly<Record<Part, number>>
 /** From this file in the source tree. */
 const DEMO_CONFIG = fileURLToPath(new URL('../../config/demo.yaml', import.meta.url))
 
-export const DEV_HELP = `Usage: sallyport dev [--port N] [--admin-port N] [--issuer-port N] [--service-port N]
+const HELP = `Usage: sallyport dev [--port N] [--admin-port N] [--issuer-port N] [--service-port N]
 
 Starts an OpenID provider, a demo service and the gateway in front of it, all on this machine only, and prints a token
 and curl lines to try. Ctrl-C stops all of it. Not for production: the provider believes whatever name one signs in with.
@@ -79,9 +40,21 @@ Example:
   sallyport dev --port 8081
 `
 
-/** @throws {DevError} wrong arguments, a taken port, or oidc-provider is not installed; nothing is left running */
-export async function dev(args: readonly string[], io: DevIo, deps: DevDeps): Promise<RunningDev> {
-  const ports = chosenPorts(args, io.env)
+export const devCommand: Command = {
+  help: HELP,
+  async run(args, io) {
+    const close = await dev(chosenPorts(args, io.env), io)
+    await io.stopped
+    await close()
+    return 0
+  },
+}
+
+/**
+ * @returns stops all of it at once
+ * @throws {RuntimeError} a taken port, or oidc-provider is not installed; nothing is left running
+ */
+async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
   const parts: Array<{ close(): Promise<void> }> = []
   const close = async (): Promise<void> => {
     await Promise.all(parts.splice(0).map(part => part.close()))
@@ -91,34 +64,38 @@ export async function dev(args: readonly string[], io: DevIo, deps: DevDeps): Pr
     parts.push(service)
     const issuer = await startIssuer({
       port: ports.issuer,
-      onError: error => io.write(`issuer: ${error.stack ?? error}\n`),
+      onError: error => io.stdout(`issuer: ${error.stack ?? error}\n`),
     })
     parts.push(issuer)
-    const gateway = await deps.startGateway(DEMO_CONFIG, {
-      ...io.env,
-      [PORTS.gateway.variable]: String(ports.gateway),
-      [PORTS.admin.variable]: String(ports.admin),
-      [PORTS.issuer.variable]: new URL(issuer.issuer).port,
-      [PORTS.service.variable]: new URL(service.url).port,
-    })
+    const gateway = await startGateway(
+      DEMO_CONFIG,
+      {
+        ...io.env,
+        [PORTS.gateway.variable]: String(ports.gateway),
+        [PORTS.admin.variable]: String(ports.admin),
+        [PORTS.issuer.variable]: new URL(issuer.issuer).port,
+        [PORTS.service.variable]: new URL(service.url).port,
+      },
+      io,
+    )
     parts.push(gateway)
-    io.write(
+    io.stdout(
       devReport({ gateway, issuer, service, configFile: DEMO_CONFIG, token: await issuer.requestToken('orders:read') }),
     )
-    return { close }
+    return close
   } catch (error) {
     await close()
     throw explained(error, ports)
   }
 }
 
-function chosenPorts(args: readonly string[], env: DevIo['env']): Ports {
+function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {
   const values = optionValues(args)
   const chosen = (part: Part): number => {
     const { option, variable, port } = PORTS[part]
     const text = values[option] ?? env[variable] ?? String(port)
     if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
-      throw new DevError('usage', `"${text}" is no port: give --${option} or ${variable} a number from 0 to 65535`)
+      throw new UsageError(`"${text}" is no port: give --${option} or ${variable} a number from 0 to 65535`)
     return Number(text)
   }
   return { gateway: chosen('gateway'), admin: chosen('admin'), issuer: chosen('issuer'), service: chosen('service') }
@@ -130,7 +107,7 @@ function optionValues(args: readonly string[]): Readonly<Record<string, string |
     const options = { port: type, 'admin-port': type, 'issuer-port': type, 'service-port': type }
     return parseArgs({ args: [...args], options }).values
   } catch (error) {
-    throw new DevError('usage', `${error instanceof Error ? error.message : error}\n\n${DEV_HELP}`)
+    throw new UsageError(`${error instanceof Error ? error.message : error}\n\n${HELP}`)
   }
 }
 
@@ -138,16 +115,14 @@ function optionValues(args: readonly string[]): Readonly<Record<string, string |
 function explained(error: unknown, ports: Ports): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
   if (error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes('oidc-provider'))
-    return new DevError(
-      'runtime',
+    return new RuntimeError(
       'the embedded issuer needs oidc-provider, which is installed for development only: run `npm ci` in a checkout',
     )
   if (error.code !== 'EADDRINUSE' || !('port' in error)) return error
   const taken = Object.entries(PORTS).find(([part]) => ports[part as Part] === error.port)
   if (taken === undefined) return error
   const [part, { option, variable }] = taken
-  return new DevError(
-    'runtime',
+  return new RuntimeError(
     `port ${error.port} of the ${part} is taken: choose a different one with --${option} N or ${variable}=N`,
   )
 }

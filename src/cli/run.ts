@@ -1,16 +1,12 @@
 /** `sallyport run`: the gateway on one configuration file, until the process is asked to end. */
 import { parseArgs } from 'node:util'
-import type { RunningGateway } from '../start.ts'
-import { type Command, UsageError } from './command.ts'
+import { systemClock } from '../lib/clock.ts'
+import { type RunningGateway, start } from '../start.ts'
+import { createLog, logDestination } from '../telemetry/log.ts'
+import { type Command, type CommandIo, UsageError } from './command.ts'
 
-export interface RunDeps {
-  startGateway(file: string, env: NodeJS.ProcessEnv): Promise<RunningGateway>
-}
-
-export function runCommand({ startGateway }: RunDeps): Command {
-  return {
-    summary: 'run the gateway',
-    help: `Usage: sallyport run [-c FILE]
+export const runCommand: Command = {
+  help: `Usage: sallyport run [-c FILE]
 
 Runs the gateway until SIGTERM or SIGINT.
 
@@ -19,17 +15,28 @@ Runs the gateway until SIGTERM or SIGINT.
 Example:
   sallyport run -c /etc/sallyport/sallyport.yaml
 `,
-    async run(args, io) {
-      const running = await startGateway(configFile(args, io.env), io.env)
-      await io.stopped
-      await running.close()
-      return 0
-    },
-  }
+  async run(args, io) {
+    const running = await startGateway(configFile(args, io.env), io.env, io)
+    await io.stopped
+    await running.close()
+    return 0
+  },
+}
+
+/** The gateway as every command runs it: on the system's clock, logging to standard output. */
+export function startGateway(
+  file: string,
+  env: CommandIo['env'],
+  { version, nodeVersion, atExit }: CommandIo,
+): Promise<RunningGateway> {
+  const destination = logDestination()
+  // Lines are written in the background; the last ones must not be lost.
+  atExit(() => destination.flushSync())
+  return start({ file, env, clock: systemClock, log: level => createLog(level, destination), version, nodeVersion })
 }
 
 /** @throws {UsageError} */
-export function configFile(args: readonly string[], env: NodeJS.ProcessEnv): string {
+function configFile(args: readonly string[], env: CommandIo['env']): string {
   try {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string', short: 'c' } } })
     return values.config ?? env.SALLYPORT_CONFIG ?? 'sallyport.yaml'

@@ -3,7 +3,6 @@ import { configJsonSchema } from '../config/json-schema.ts'
 import { type Command, UsageError } from './command.ts'
 
 export const schemaCommand: Command = {
-  summary: 'print the JSON Schema of the configuration file, for editors',
   help: `Usage: sallyport schema > sallyport.schema.json
 
 Put this line at the top of a configuration file to have an editor complete and check it:

@@ -82,7 +82,8 @@ function secretProblem(content: Buffer, { algorithms = [] }: ProviderConfig): st
     const served = secretKeySet(content, '')
       .status()
       .keys.flatMap(key => key.algorithms)
-    const unserved = algorithms.find(algorithm => !served.includes(algorithm))
+    const shared = algorithms.filter(algorithm => Object.hasOwn(HMAC_SECRET_BYTES, algorithm))
+    const unserved = shared.find(algorithm => !served.includes(algorithm))
     if (unserved === undefined) return undefined
     return `holds too short a secret for ${unserved}, which needs ${HMAC_SECRET_BYTES[unserved]} bytes; make a longer one`
   })
@@ -96,7 +97,7 @@ function jwksProblem(text: string): string | undefined {
 }
 
 function emptyProblem(content: Buffer): string | undefined {
-  return content.toString().trim() === '' ? 'is empty' : undefined
+  return content.toString().trim() === '' ? 'is empty; write a token into it, or leave the key out' : undefined
 }
 
 function jwksFileProblem(content: Buffer): string | undefined {

@@ -65,6 +65,7 @@ const requireSchema = z
   })
   .refine(block => Object.values(block).some(line => line !== undefined && Object.keys(line).length > 0), {
     error: 'asks for nothing; list scopes, roles or claims, or leave `require` out to accept every valid token',
+    when: ({ issues }) => issues.length === 0,
   })
   .describe('What the token must carry. Every line must hold.')
 

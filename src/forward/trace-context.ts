@@ -35,8 +35,8 @@ export function traceContext(rawHeaders: readonly string[]): TraceContext {
 }
 
 /**
- * Not sampled: the flag "should be set to 0 as the default option when the trace is initiated by this component"
- * (§3.2.2.5). UUIDs, because Node keeps their randomness in store: `randomBytes` takes four times as long.
+ * Not sampled: who starts a trace without deciding to record it leaves the flag at 0 (§3.2.2.5). UUIDs rather than
+ * `randomBytes`, because Node keeps a store of them.
  */
 function newTrace(): TraceContext {
   const traceId = randomUUID().replaceAll('-', '')

@@ -10,7 +10,12 @@ export type Log = Logger
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
-export function createLog(level: LogLevel, destination?: DestinationStream): Log {
+/** Standard output, written in the background; flush it before the process ends. */
+export function logDestination() {
+  return pino.destination({ dest: 1, sync: false })
+}
+
+export function createLog(level: LogLevel, destination: DestinationStream): Log {
   return pino(
     {
       level,
@@ -23,7 +28,7 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
         censor: '[redacted]',
       },
     },
-    destination ?? pino.destination({ dest: 1, sync: false }),
+    destination,
   )
 }
 

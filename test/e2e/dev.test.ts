@@ -1,0 +1,217 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { promisify } from 'node:util'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Echo } from '../../src/dev/demo-service.ts'
+import { ANY_PORTS, DEMO_IS_UP, demoUrls } from '../support/demo.ts'
+import { type RunningSallyport, sallyport } from '../support/running.ts'
+
+const started: RunningSallyport[] = []
+function run(...args: Parameters<typeof sallyport>): RunningSallyport {
+  const running = sallyport(...args)
+  started.push(running)
+  return running
+}
+async function stopAll(): Promise<void> {
+  for (const { child, exited } of started.splice(0)) {
+    child.kill('SIGKILL')
+    await exited
+  }
+}
+
+interface Reply {
+  readonly status: number
+  readonly head: string
+  readonly body: string
+}
+
+/** Runs a printed line in a shell, as it is. */
+async function paste(line: string): Promise<Reply> {
+  const { stdout } = await promisify(execFile)('bash', ['-c', line])
+  const [, status, head = '', body = ''] = /^HTTP\/1\.1 (\d{3}) (.*?)\r\n\r\n(.*)$/s.exec(stdout) ?? []
+  return { status: Number(status), head, body }
+}
+
+function isListening(url: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNREFUSED' ? resolve(false) : reject(error),
+    )
+  })
+}
+
+describe('the printed lines work pasted as they are', () => {
+  let output: string
+  const lines = new Map<string, string>()
+  beforeAll(async () => {
+    output = await run(['dev', ...ANY_PORTS]).printed(DEMO_IS_UP)
+    for (const [, title = '', line = ''] of output.matchAll(/^# ([^:\n]+):.*\n(curl .*)$/gm)) lines.set(title, line)
+  })
+  afterAll(stopAll)
+
+  const line = (title: string): string => {
+    const found = lines.get(title)
+    if (found === undefined) throw new Error(`no line "${title}" in:\n${output}`)
+    return found
+  }
+
+  test('allowed: the service learns who called and does not get the token', async () => {
+    const { status, body } = await paste(line('allowed'))
+    expect(status).toBe(200)
+    const { headers } = JSON.parse(body) as Echo
+    expect(headers).toMatchObject({
+      'x-auth-subject': 'demo-service',
+      'x-auth-client': 'demo-service',
+      'x-auth-scope': 'orders:read',
+      'x-auth-tenant': 'acme',
+      'x-auth-roles': 'editor',
+    })
+    expect(headers).not.toHaveProperty('authorization')
+  })
+
+  test('no token: a challenge without an error', async () => {
+    const { status, head, body } = await paste(line('no token'))
+    expect(status).toBe(401)
+    expect(head).toMatch(/^www-authenticate: Bearer realm="sallyport", scope="orders:read"\r?$/im)
+    expect(JSON.parse(body)).toMatchObject({ status: 401, code: 'token_missing' })
+  })
+
+  test('missing scope: the challenge names what is missing', async () => {
+    const { status, head, body } = await paste(line('missing scope'))
+    expect(status).toBe(403)
+    expect(head).toMatch(/^www-authenticate: Bearer .*error="insufficient_scope".*/im)
+    expect(head).toContain('orders:write')
+    expect(JSON.parse(body)).toMatchObject({ status: 403, code: 'scope_missing' })
+  })
+
+  test('with the scope it is allowed', async () => {
+    const { status, body } = await paste(line('the same with the scope orders'))
+    expect(status).toBe(200)
+    expect(JSON.parse(body)).toMatchObject({ method: 'DELETE', path: '/orders/42' })
+  })
+
+  test('forged identity header: the service sees the verified one only', async () => {
+    const { status, body } = await paste(line('forged identity header'))
+    expect(status).toBe(200)
+    const { headers } = JSON.parse(body) as Echo
+    expect(headers['x-auth-subject']).toBe('demo-service')
+    expect(body).not.toContain('root')
+  })
+
+  test('expired token: 401 says so', async () => {
+    const { status, head, body } = await paste(line('expired token'))
+    expect(status).toBe(401)
+    expect(head).toMatch(/^www-authenticate: Bearer .*error="invalid_token"/im)
+    expect(JSON.parse(body)).toMatchObject({ status: 401, code: 'token_expired' })
+  })
+
+  test('every line was tried', () => {
+    expect(lines.size).toBe(6)
+    expect(output.match(/^curl /gm)).toHaveLength(6)
+  })
+
+  test('the printed token opens the door', async () => {
+    const [token] = /^eyJ\S+$/m.exec(output) ?? []
+    const { status } = await paste(`curl -i ${demoUrls(output).gateway}/orders/1 -H 'Authorization: Bearer ${token}'`)
+    expect(status).toBe(200)
+  })
+
+  test('the route table shows what is in force', () => {
+    const rows = output.split('\n').map(row => row.trim().split(/ {2,}/))
+    expect(rows).toContainEqual(['health', 'GET', '/healthz', 'public', '-'])
+    expect(rows).toContainEqual(['orders-read', 'GET', '/orders/**', 'required', 'scopes orders:read'])
+    expect(rows).toContainEqual([
+      'orders-write',
+      'PUT DELETE',
+      '/orders/:id',
+      'required',
+      'scopes orders:write; role editor or admin; email_verified = true; tenant = acme or globex',
+    ])
+    expect(rows).toContainEqual(['reports', 'GET', '/reports/**', 'required, report only', 'scopes reports:read'])
+  })
+
+  test('a comment pasted into a shell that takes it for a command does no harm', () => {
+    // An interactive zsh does: no quote may stay open, nothing may be a glob, a pipe or a second command.
+    for (const comment of output.match(/^# .*$/gm) ?? []) expect(comment).toMatch(/^# [\w:,. -]+$/)
+  })
+})
+
+describe('one process, one end', () => {
+  afterEach(stopAll)
+
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s stops all of it at once, in the middle of a request, too',
+    async signal => {
+      const running = run(['dev', ...ANY_PORTS])
+      const output = await running.printed(DEMO_IS_UP)
+      const urls = Object.values(demoUrls(output))
+      expect(await Promise.all(urls.map(isListening))).toEqual([true, true, true, true])
+      const caller = connect(Number(new URL(demoUrls(output).gateway).port), '127.0.0.1')
+      caller.on('error', () => {})
+      await once(caller, 'connect')
+      caller.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhe')
+      running.child.kill(signal)
+      expect(await running.exited).toBe(0)
+      expect(await Promise.all(urls.map(isListening))).toEqual([false, false, false, false])
+      expect(running.stderr()).toBe('')
+    },
+  )
+
+  test.each([
+    ['--port', 'SALLYPORT_DEMO_PORT'],
+    ['--admin-port', 'SALLYPORT_DEMO_ADMIN_PORT'],
+    ['--issuer-port', 'SALLYPORT_DEMO_ISSUER_PORT'],
+    ['--service-port', 'SALLYPORT_DEMO_SERVICE_PORT'],
+  ])('a taken port is named with the way out: %s', async (option, variable) => {
+    const squatter = createServer().listen(0, '127.0.0.1')
+    await once(squatter, 'listening')
+    const address = squatter.address()
+    const port = typeof address === 'object' ? String(address?.port) : ''
+    const ports = ANY_PORTS.map((each, index) => (ANY_PORTS[index - 1] === option ? port : each))
+    const running = run(['dev', ...ports])
+    expect(await running.exited).toBe(1)
+    expect(running.stderr()).toContain(`port ${port} `)
+    expect(running.stderr()).toContain(`${option} N or ${variable}=N`)
+    expect(running.stderr()).not.toMatch(/^\s+at /m)
+    squatter.close()
+  })
+
+  test('ports come from the environment, too', async () => {
+    const names = ['SALLYPORT_DEMO_PORT', 'SALLYPORT_DEMO_ADMIN_PORT', 'SALLYPORT_DEMO_ISSUER_PORT']
+    const env = Object.fromEntries([...names, 'SALLYPORT_DEMO_SERVICE_PORT'].map(name => [name, '0']))
+    const output = await run(['dev'], { env }).printed(DEMO_IS_UP)
+    for (const url of Object.values(demoUrls(output)))
+      expect(['8080', '9090', '4000', '3000']).not.toContain(new URL(url).port)
+  })
+
+  test.each([
+    [['--port', 'http'], '"http" is no port'],
+    [['--port', '65536'], '"65536" is no port'],
+    [['--prot', '1'], "Unknown option '--prot'"],
+    [['--prot', '1'], '--issuer-port N'],
+    [['8080'], 'Unexpected argument'],
+  ])('wrong usage %j is told so', async (args, message) => {
+    const running = run(['dev', ...args])
+    expect(await running.exited).toBe(2)
+    expect(running.stderr()).toContain(message)
+  })
+
+  test('without oidc-provider it says what to do', async () => {
+    const hook = `import { registerHooks } from 'node:module'
+      registerHooks({ resolve(specifier, context, next) {
+        return next(specifier.replace(/^oidc-provider/, 'oidc-provider-not-installed'), context)
+      } })`
+    const running = run(['dev', ...ANY_PORTS], {
+      nodeArgs: ['--import', `data:text/javascript,${encodeURIComponent(hook)}`],
+    })
+    expect(await running.exited).toBe(1)
+    expect(running.stderr()).toContain('npm ci')
+    expect(running.stderr()).not.toMatch(/^\s+at /m)
+  })
+})
