@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Denial } from './errors.ts'
+import type { Peer } from './forward/client-address.ts'
 import type { Policy, Route } from './policy.ts'
 import type { Principal } from './types.ts'
 
@@ -14,6 +15,8 @@ export class Exchange {
   readonly policy: Policy
   /** The request target exactly as it arrived. */
   readonly target: string
+  /** The other end, noted at the start: a socket forgets it when it is destroyed. */
+  readonly peer: Peer
   readonly requestId: string
   /** Monotonic milliseconds. */
   readonly startedMs: number
@@ -40,12 +43,13 @@ export class Exchange {
   cancel: ((reason: Error) => void) | undefined
 
   constructor(
-    start: Pick<Exchange, 'raw' | 'res' | 'policy' | 'target' | 'requestId' | 'startedMs' | 'expectsContinue'>,
+    start: Pick<Exchange, 'raw' | 'res' | 'policy' | 'target' | 'peer' | 'requestId' | 'startedMs' | 'expectsContinue'>,
   ) {
     this.raw = start.raw
     this.res = start.res
     this.policy = start.policy
     this.target = start.target
+    this.peer = start.peer
     this.requestId = start.requestId
     this.startedMs = start.startedMs
     this.expectsContinue = start.expectsContinue

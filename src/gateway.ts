@@ -8,22 +8,21 @@
  * `reply.from` with a dispatcher of our own: that way it copies no headers and builds no URL from what the client sent,
  * and its advisories about paths and headers have nothing to act on.
  */
-import { randomUUID } from 'node:crypto'
 import { METHODS, type Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { challenge } from './challenge.ts'
-import { Denial } from './errors.ts'
+import { brokenRequests } from './broken-request.ts'
 import { Exchange } from './exchange.ts'
 import { forward } from './forward/forward.ts'
 import { requestId } from './forward/request-id.ts'
 import { decide } from './guard.ts'
 import type { Clock } from './lib/clock.ts'
 import type { PolicyStore } from './policy-store.ts'
-import { REALM, refuse } from './refusal.ts'
-import { answerBroken, brokenRequestCode, gatewayServer, type ServerOptions } from './server.ts'
-import { recordExchange } from './telemetry/access.ts'
+import { refuse } from './refusal.ts'
+import { gatewayServer, type ServerOptions } from './server.ts'
+import { recordBroken, recordExchange } from './telemetry/access.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -43,11 +42,12 @@ export interface GatewayDeps {
 
 /** The only URL that Fastify and the plugin ever see. */
 const OPAQUE_URL = '/'
+/** CONNECT (RFC 9110 §9.3.6) asks for a tunnel past the policy. */
+const TUNNEL_REFUSED = Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' })
 
 export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
   const { policies, clock, metrics, log } = deps
-  /** Requests under way on each connection. */
-  const active = new WeakMap<Socket, Set<Exchange>>()
+  const broken = brokenRequests({ onRefused: (denial, id) => recordBroken(denial, id, policies.current, metrics, log) })
   const waitingForContinue = new WeakSet<object>()
   const forwardDeps = { monotonicMs: clock.monotonicMs, refuse }
 
@@ -55,11 +55,11 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     logger: false,
     exposeHeadRoutes: false,
     rewriteUrl: () => OPAQUE_URL,
-    clientErrorHandler: (error, socket) => answerClientError(error, socket as Socket),
+    clientErrorHandler: (error, socket) => broken.answer(error, socket as Socket),
     serverFactory: (handler): Server => {
       const server = gatewayServer(deps.server, handler)
       server.prependListener('checkContinue', request => waitingForContinue.add(request))
-      server.on('connect', (_request, socket) => answerMalformed(socket as Socket))
+      server.on('connect', (_request, socket) => broken.answer(TUNNEL_REFUSED, socket as Socket))
       return server
     },
   })
@@ -112,52 +112,18 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
       res,
       policy: policies.current,
       target: (raw as { originalUrl?: string }).originalUrl ?? '',
+      peer: { address: raw.socket.remoteAddress, protocol: raw.socket instanceof TLSSocket ? 'https' : 'http' },
       requestId: requestId(raw.rawHeaders),
       startedMs: clock.monotonicMs(),
       expectsContinue: waitingForContinue.has(raw),
     })
-    const exchanges = active.get(raw.socket)
-    if (exchanges === undefined) active.set(raw.socket, new Set([exchange]))
-    else exchanges.add(exchange)
+    broken.watch(exchange)
     metrics.inFlight.inc()
     res.once('close', () => {
-      active.get(raw.socket)?.delete(exchange)
       metrics.inFlight.dec()
       recordExchange(exchange, clock.monotonicMs(), metrics, log)
     })
     return exchange
-  }
-
-  function answerMalformed(socket: Socket): void {
-    answerClientError(Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' }), socket)
-  }
-
-  /** Bytes that are no request. An answer under way on the same connection must not be mixed with ours. */
-  function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    const code = brokenRequestCode(error)
-    const [exchange, ...others] = active.get(socket) ?? []
-    if (code === undefined || others.length > 0 || exchange?.res.headersSent === true) {
-      socket.destroy()
-      return
-    }
-    const denial = new Denial(code, { evidence: { reason: error.code } })
-    if (exchange !== undefined) {
-      if (exchange.cancel === undefined) refuse(exchange, denial)
-      else exchange.cancel(denial)
-      return
-    }
-    const id = randomUUID()
-    metrics.unmatched.observe({
-      method: '',
-      code,
-      status: denial.spec.status,
-      durationSeconds: 0,
-      overheadSeconds: 0,
-      upstreamSeconds: undefined,
-    })
-    if (policies.current.accessLog !== 'off')
-      log.warn({ request_id: id, code, status: denial.spec.status, evidence: denial.evidence }, 'request refused')
-    answerBroken(socket, code, { requestId: id, challenge: challenge(code, { realm: REALM, scope: undefined }) })
   }
 
   return app

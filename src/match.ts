@@ -59,17 +59,13 @@ export function compileMatcher<R extends Matchable>(routes: readonly R[]): Match
   const lax = routeTree(entries, laxSegment)
   const readDifferently = entries.some(hasLaxLiteral) ? ANY_PATH : READ_DIFFERENTLY
 
-  function find(method: string, path: string): Entry<R> | undefined {
-    return exact.find(method, segmentsOf(path))
-  }
-
   function refuseDisagreement(method: string, target: Target, entry: Entry<R>): void {
     const { path, relaxations } = target
     // Whoever relaxes a route vouches for how its server reads that oddity, so there a reading without a route passes:
     // `/packages/@a%2fb` needs no route for `/packages/@a/b`. Not when an encoded `?` or `#` may cut off what matched.
     const passesUnrouted = relaxations.size > 0 && !/%(?:3f|23)/i.test(path)
     for (const reading of laxReadings(path, entry.habits)) {
-      const other = lax.find(method, segmentsOf(reading).map(laxSegment))
+      const other = lax.find(method, reading)
       if (other === entry || (other === undefined && passesUnrouted)) continue
       throw pathInvalid('ambiguous_route', { matched: entry.route.path, read_as: other?.route.path ?? 'no route' })
     }
@@ -79,14 +75,14 @@ export function compileMatcher<R extends Matchable>(routes: readonly R[]): Match
     resolve: (method, target, host) => {
       const parsed = parseTarget(target, host)
       const { path, query, relaxations } = parsed
-      const entry = find(method, path)
+      const entry = exact.find(method, path)
       for (const relaxation of relaxations) if (!entry?.route.pathAllow?.has(relaxation)) throw pathInvalid(relaxation)
       if (entry === undefined) throw new Denial('route_unknown')
       if (readDifferently.test(path)) refuseDisagreement(method, parsed, entry)
       return { route: entry.route, params: paramsOf(entry, path), path, query }
     },
-    match: (method, path) => find(method, path)?.route,
-    candidates: path => exact.findAll(segmentsOf(path)).map(entry => entry.route),
+    match: (method, path) => exact.find(method, path)?.route,
+    candidates: path => exact.findAll(path).map(entry => entry.route),
   }
 }
 
@@ -115,12 +111,8 @@ function hasLaxLiteral(entry: TreeEntry): boolean {
   return entry.pattern.segments.some(segment => segment.kind === 'literal' && laxSegment(segment.text) !== segment.text)
 }
 
-function segmentsOf(path: string): readonly string[] {
-  return path.slice(1).split('/')
-}
-
 function paramsOf<R>(entry: Entry<R>, path: string): ReadonlyMap<string, string> {
   if (entry.parameters.length === 0) return NO_PARAMS
-  const segments = segmentsOf(path)
+  const segments = path.slice(1).split('/')
   return new Map(entry.parameters.map(({ name, depth }) => [name, decodeURIComponent(segments[depth] ?? '')]))
 }

@@ -93,11 +93,14 @@ describe('RFC 6750 §2.1', () => {
   })
 
   test('whatever is sent, the token is token68 within the limit, and a refusal repeats none of it', () => {
-    const token = fc.string({ unit: fc.constantFrom('S3cret', '.', '-', '=', '/', '~'), minLength: 1, maxLength: 12 })
+    const pieces = (...parts: readonly string[]) =>
+      fc.array(fc.constantFrom(...parts), { maxLength: 12 }).map(chosen => chosen.join(''))
     const value = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 80 }),
-      fc.string({ unit: fc.constantFrom('B', 'earer', ' ', '\t', 'S3cret', '=', ',', '"', 'Bearer '), maxLength: 20 }),
-      fc.tuple(fc.constantFrom('Bearer ', 'bearer  ', 'Bearer'), token).map(parts => parts.join('')),
+      pieces('B', 'earer', ' ', '\t', 'S3cret', '=', ',', '"', 'Bearer '),
+      fc
+        .tuple(fc.constantFrom('Bearer ', 'bearer  ', 'Bearer'), pieces('S3cret', '.', '-', '/', '~'), pieces('='))
+        .map(parts => parts.join('')),
     )
     fc.assert(
       fc.property(value, sent => {

@@ -136,7 +136,7 @@ describe('whatever is accepted', () => {
           expect({ reading, owner }).toEqual({ reading, owner: resolution.route })
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     )
     expect(telling).toBeGreaterThan(1000)
   })
@@ -151,7 +151,7 @@ describe('whatever is accepted', () => {
           expect({ reading, owner }).toEqual({ reading, owner: resolution.route })
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     )
     expect(telling).toBeGreaterThan(100)
   })
@@ -168,7 +168,7 @@ describe('whatever is accepted', () => {
         if (/;|%3b/i.test(path)) expect(route.pathAllow).toContain('semicolon')
         if (path.includes('//')) expect(route.pathAllow).toContain('emptySegment')
       }),
-      { numRuns: 5000 },
+      { numRuns: 3000 },
     )
   })
 
@@ -232,7 +232,7 @@ describe('exact matching', () => {
           expect(matcher.candidates(path)).toEqual(naiveCandidates(routes, path))
         },
       ),
-      { numRuns: 5000 },
+      { numRuns: 3000 },
     )
   })
 })

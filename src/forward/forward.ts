@@ -4,7 +4,6 @@
  * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Nothing is buffered and nothing is sent twice. Trailers and
  * interim (1xx) responses of the upstream end here.
  */
-import { TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -31,7 +30,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
       headers: policy.requestHeaders({
         rawHeaders: raw.rawHeaders,
         host: exchange.host,
-        peer: { address: raw.socket.remoteAddress, protocol: raw.socket instanceof TLSSocket ? 'https' : 'http' },
+        peer: exchange.peer,
         requestId: exchange.requestId,
         trace: traceContext(raw.rawHeaders),
         identityLines: exchange.identityLines,
@@ -54,12 +53,17 @@ function requestBody(exchange: Exchange): RequestBody {
   })
 }
 
+/** Each interim response restarts the wait for the final one, so a flood of them would hold a request for ever. */
+const MAX_INTERIM_RESPONSES = 32
+const NO_BYTES = Buffer.alloc(0)
+
 /** undici's side of the exchange: writes the upstream's answer straight to the client. */
 class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #deps: ForwardDeps
   #controller: Dispatcher.DispatchController | undefined
   #cancelled: Error | undefined
+  #interimResponses = 0
 
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
@@ -74,13 +78,19 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
-    if (statusCode < 200) return
+    if (statusCode < 200) {
+      this.#interimResponses++
+      if (this.#interimResponses > MAX_INTERIM_RESPONSES)
+        throw new Denial('upstream_unreachable', { evidence: { reason: 'too many interim responses' } })
+      return
+    }
     const { raw, res, requestId } = this.#exchange
     const headers = responseHeaders({ statusCode, rawHeaders: rawLines(controller), requestId })
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!raw.complete) headers.push('connection', 'close')
     res.writeHead(statusCode, headers)
-    res.flushHeaders()
+    // Sends the head at once, and as bytes: `flushHeaders` would write it as UTF-8 and so change every obs-text octet.
+    res.write(NO_BYTES)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -4,7 +4,7 @@
  * Certificates of `https` upstreams are always verified; there is no switch to turn that off.
  * undici retries nothing here: a request is sent once.
  */
-import { type Dispatcher, Pool } from 'undici'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
 
 export interface UpstreamOptions {
   /** Label in logs and status. */
@@ -40,30 +40,40 @@ export interface Upstream {
 const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
 
 export function upstreamPool(options: UpstreamOptions): Upstream {
-  const { socketPath, ca, cert, key, serverName } = options
-  const pool = new Pool(options.origin, {
+  const { origin, serverName } = options
+  const connect = buildConnector(connectOptions(options))
+  const pool = new Pool(origin, {
     pipelining: 1,
     headersTimeout: options.headersTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
-    connect: {
-      timeout: options.connectTimeoutMs,
-      rejectUnauthorized: true,
-      ...(socketPath !== undefined && { socketPath }),
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-      ...(serverName !== undefined && { servername: serverName }),
-    },
+    // undici asks for, and verifies, the name in the request's Host: whoever sends the request would choose which
+    // certificate we accept. Ours comes from the configuration.
+    connect: ({ servername: _fromHost, ...target }, callback) => connect(target, callback),
     allowH2: false,
   })
+  // The same for all requests, or undici would close and open connections whenever Host changes.
+  const fixed = { origin, servername: serverName ?? new URL(origin).hostname }
   return {
     id: options.id,
     origin: options.origin,
     headersTimeoutMs: options.headersTimeoutMs,
     dispatch: (request, handler) => {
-      pool.dispatch({ ...request, origin: options.origin }, handler)
+      pool.dispatch({ ...request, ...fixed }, handler)
     },
     close: () => pool.destroy(),
+  }
+}
+
+function connectOptions({ connectTimeoutMs, socketPath, ca, cert, key, serverName }: UpstreamOptions) {
+  return {
+    timeout: connectTimeoutMs,
+    allowH2: false,
+    rejectUnauthorized: true,
+    ...(socketPath !== undefined && { socketPath }),
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(serverName !== undefined && { servername: serverName }),
   }
 }

@@ -9,9 +9,13 @@
 /** A path that still changes after so many decodings is nobody's honest path. */
 export const MAX_DECODINGS = 3
 
+/** Invalid percent-encoding; on its own `decodeURIComponent` refuses it. */
+export const STRAY_PERCENT = /%(?![0-9a-f]{2})/i
+
 /** @throws {URIError} the octets are not UTF-8: `%C0%AF` is a `/` to a careless decoder */
 export function decodeOnce(text: string): string {
-  return text.includes('%') ? text.replace(/(?:%[0-9a-f]{2})+/gi, decodeURIComponent) : text
+  if (!text.includes('%')) return text
+  return STRAY_PERCENT.test(text) ? text.replace(/(?:%[0-9a-f]{2})+/gi, decodeURIComponent) : decodeURIComponent(text)
 }
 
 /** Decodes until nothing changes, at most {@link MAX_DECODINGS} times. */

@@ -30,7 +30,7 @@ export function parsePattern(path: string): Pattern {
   const segments = prefix.split('/').slice(1).map(parseSegment)
   const names = segments.flatMap(segment => (segment.kind === 'parameter' ? [segment.name] : []))
   if (new Set(names).size < names.length) throw new SyntaxError('two parameters have the same name')
-  refuseUnreachable(`/${segments.flatMap(segment => (segment.kind === 'literal' ? [segment.text] : ['x'])).join('/')}`)
+  refuseUnreachable(`/${segments.map(segment => (segment.kind === 'literal' ? segment.text : 'x')).join('/')}`)
   return { segments, extent }
 }
 

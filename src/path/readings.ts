@@ -25,12 +25,12 @@ export const HABITS: readonly Habit[] = [
 ]
 
 /** For every other route. */
-export const HABITS_WITHOUT_LAST_SLASH: readonly Habit[] = [
-  ...HABITS,
-  path => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path),
-]
+export const HABITS_WITHOUT_LAST_SLASH: readonly Habit[] = [...HABITS, withoutLastSlashes]
 
-/** The path and all its readings. Finite, because every habit shortens; a few dozen at worst. */
+/**
+ * The path and all its readings. Few, whatever the path: a habit has no more to do where it has been, so a reading is
+ * told by which habits shaped it, and not by how much there was to shorten.
+ */
 export function laxReadings(path: string, habits: readonly Habit[]): ReadonlySet<string> {
   const readings = new Set([path])
   // A Set's iteration also visits what is added on the way: this is the closure.
@@ -47,6 +47,13 @@ export function laxReadings(path: string, habits: readonly Habit[]): ReadonlySet
  */
 export function laxSegment(segment: string): string {
   return decodeFully(segment).normalize('NFKC').toUpperCase().toLowerCase()
+}
+
+/** All at once: a slash at a time would be a reading for each. */
+function withoutLastSlashes(path: string): string {
+  let end = path.length
+  while (end > 1 && path[end - 1] === '/') end--
+  return path.slice(0, end)
 }
 
 function before(path: string, delimiter: string): string {

@@ -19,27 +19,30 @@ export interface TreeEntry {
 }
 
 export interface RouteTree<E extends TreeEntry> {
-  /** @param segments of the path, without the leading slash: `/` has one, the empty one */
-  find(method: string, segments: readonly string[]): E | undefined
+  find(method: string, path: string): E | undefined
   /** Every entry whose pattern fits, whatever its methods; most specific first. */
-  findAll(segments: readonly string[]): readonly E[]
+  findAll(path: string): readonly E[]
 }
 
-/**
- * @param spell how literals are compared: segments to look up must be spelt the same way
- * @throws {SyntaxError} two entries of the same shape share a method
- */
-export function routeTree<E extends TreeEntry>(
-  entries: readonly E[],
-  spell: (literal: string) => string,
-): RouteTree<E> {
+/** How literals are compared: both the pattern's and the path's segments are spelt so first. */
+export type Spelling = (segment: string) => string
+
+/** @throws {SyntaxError} two entries of the same shape share a method */
+export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spelling): RouteTree<E> {
   const root = newNode<E>()
   for (const entry of entries) file(leaf(root, entry.pattern, spell), entry)
+  // Enough to see whether a path goes on below the longest pattern.
+  const segmentsRead = Math.max(0, ...entries.map(({ pattern }) => pattern.segments.length)) + 1
+
+  function search(path: string, choose: Choose<E>): E | undefined {
+    return descend(root, { segments: path.slice(1).split('/', segmentsRead), spell, choose }, 0)
+  }
+
   return {
-    find: (method, segments) => search(root, segments, 0, byMethod => forMethod(byMethod, method)),
-    findAll: segments => {
+    find: (method, path) => search(path, byMethod => forMethod(byMethod, method)),
+    findAll: path => {
       const found = new Set<E>()
-      search(root, segments, 0, byMethod => {
+      search(path, byMethod => {
         for (const entry of byMethod.values()) found.add(entry)
         return undefined
       })
@@ -58,6 +61,16 @@ interface Node<E> {
   readonly subtree: ByMethod<E>
 }
 
+/** Takes an entry and ends the search, or lets it go on to what is less specific. */
+type Choose<E> = (byMethod: ByMethod<E>) => E | undefined
+
+interface Search<E> {
+  /** Without the leading slash: `/` has one, the empty one. */
+  readonly segments: readonly string[]
+  readonly spell: Spelling
+  readonly choose: Choose<E>
+}
+
 /** Not a method: methods are never empty (RFC 9110 §9.1). */
 const ANY_METHOD = ''
 
@@ -65,7 +78,7 @@ function newNode<E>(): Node<E> {
   return { literals: new Map(), parameter: undefined, exact: new Map(), subtree: new Map() }
 }
 
-function leaf<E>(root: Node<E>, pattern: Pattern, spell: (literal: string) => string): ByMethod<E> {
+function leaf<E>(root: Node<E>, pattern: Pattern, spell: Spelling): ByMethod<E> {
   let node = root
   for (const segment of pattern.segments) {
     if (segment.kind === 'parameter') {
@@ -90,19 +103,15 @@ function file<E extends TreeEntry>(byMethod: ByMethod<E>, entry: E): void {
   }
 }
 
-function search<E>(
-  node: Node<E>,
-  segments: readonly string[],
-  depth: number,
-  pick: (byMethod: ByMethod<E>) => E | undefined,
-): E | undefined {
+function descend<E>(node: Node<E>, search: Search<E>, depth: number): E | undefined {
+  const { segments, spell, choose } = search
   const segment = segments[depth]
-  if (segment === undefined) return pick(node.exact) ?? pick(node.subtree)
-  const literal = node.literals.get(segment)
+  if (segment === undefined) return choose(node.exact) ?? choose(node.subtree)
+  const literal = node.literals.get(spell(segment))
   return (
-    (literal && search(literal, segments, depth + 1, pick)) ??
-    (node.parameter && segment !== '' ? search(node.parameter, segments, depth + 1, pick) : undefined) ??
-    pick(node.subtree)
+    (literal && descend(literal, search, depth + 1)) ??
+    (node.parameter && segment !== '' ? descend(node.parameter, search, depth + 1) : undefined) ??
+    choose(node.subtree)
   )
 }
 

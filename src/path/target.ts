@@ -9,7 +9,7 @@
  * what a route may relax is only reported, so paths reach a route through the matcher and not from here.
  */
 import { Denial } from '../errors.ts'
-import { decodeOnce, MAX_DECODINGS } from './encoding.ts'
+import { decodeOnce, MAX_DECODINGS, STRAY_PERCENT } from './encoding.ts'
 
 /** What a route may allow below its literal prefix (`pathAllow`). */
 export type PathAllowance = 'encodedSlash' | 'semicolon' | 'emptySegment'
@@ -55,7 +55,6 @@ export function parseTarget(target: string, host: string | undefined): Target {
 export function neededRelaxations(path: string): ReadonlySet<PathAllowance> {
   if (!SUSPECT.test(path)) return NONE
   if (STRAY_PERCENT.test(path)) throw pathInvalid('encoding_invalid')
-  refuseTraversal(path)
   const once = decodeForInspection(path)
   if (ENCODED_UNRESERVED.test(path)) throw pathInvalid('encoded_unreserved')
   refuseNested(once)
@@ -80,7 +79,6 @@ const NONE: ReadonlySet<PathAllowance> = new Set()
 const NOT_VISIBLE_ASCII = /[^\x21-\x7e]|#/
 /** Anything that needs a closer look; most paths have none of it. */
 const SUSPECT = /[%;\\]|\/\/|\/\.{1,2}(?:\/|$)/
-const STRAY_PERCENT = /%(?![0-9a-f]{2})/i
 /** `-`, `.`, `_`, `~`, digits and letters (RFC 3986 §2.3). */
 const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
 const ENCODED_SLASH = /%2f/i
@@ -107,21 +105,20 @@ function originForm(target: string, host: string | undefined): string {
   return rest
 }
 
-function refuseTraversal(reading: string): void {
-  if (BACKSLASH_OR_CONTROL.test(reading)) throw pathInvalid('forbidden_character')
-  if (DOT_SEGMENT.test(reading)) throw pathInvalid('dot_segment')
+/** What a server makes of the path by decoding it once more; what it must not become is refused. */
+function decodeForInspection(reading: string): string {
+  const decoded = decodeOrRefuse(reading)
+  if (BACKSLASH_OR_CONTROL.test(decoded)) throw pathInvalid('forbidden_character')
+  if (DOT_SEGMENT.test(decoded)) throw pathInvalid('dot_segment')
+  return decoded
 }
 
-/** What a server makes of the path by decoding it once more. */
-function decodeForInspection(reading: string): string {
-  let decoded: string
+function decodeOrRefuse(reading: string): string {
   try {
-    decoded = decodeOnce(reading)
+    return decodeOnce(reading)
   } catch {
     throw pathInvalid('encoding_invalid')
   }
-  refuseTraversal(decoded)
-  return decoded
 }
 
 /** `%252f` is a separator to a server behind a server: nested encodings may hide letters, but no structure. */

@@ -4,7 +4,9 @@
  * `overhead` is the time the gateway itself takes: from the head of the request until the upstream is asked, or until the
  * end when it is not. What follows is streaming, as fast as the client and the upstream let it be.
  */
+import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import type { Policy } from '../policy.ts'
 import type { Log } from './log.ts'
 import { redactPath } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -28,6 +30,27 @@ export function recordExchange(exchange: Exchange, endedMs: number, metrics: Met
     upstreamSeconds: upstreamMs === undefined ? undefined : upstreamMs / 1000,
   })
   writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, log)
+}
+
+/** A refusal below HTTP, where no request object exists: its method and path were never known. */
+export function recordBroken(
+  denial: Denial,
+  requestId: string,
+  { accessLog }: Policy,
+  metrics: Metrics,
+  log: Log,
+): void {
+  const { code, evidence } = denial
+  const { status } = denial.spec
+  metrics.unmatched.observe({
+    method: '',
+    code,
+    status,
+    durationSeconds: 0,
+    overheadSeconds: 0,
+    upstreamSeconds: undefined,
+  })
+  if (accessLog !== 'off') log.warn({ request_id: requestId, code, status, evidence }, 'request refused')
 }
 
 interface Durations {

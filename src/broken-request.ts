@@ -1,0 +1,63 @@
+/**
+ * Answers bytes that are no request, without disturbing the requests around them.
+ *
+ * Node's parser reports them for a connection, not for a request, and whatever is written to the connection then stands
+ * behind or amid answers that are still to come. So it depends on what is under way there:
+ * nothing: it is answered; a request that has arrived in full: it is finished, then the connection ends; a request whose
+ * own body turned out broken: that request is refused, or cut when its answer has begun.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { challenge } from './challenge.ts'
+import { Denial } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { REALM, refuse } from './refusal.ts'
+import { answerBroken, brokenRequestCode } from './server.ts'
+
+export interface BrokenRequests {
+  /** Notes a request until its answer is over. */
+  watch(exchange: Exchange): void
+  /** Handles Node's `clientError`. */
+  answer(error: NodeJS.ErrnoException, socket: Socket): void
+}
+
+export interface BrokenRequestsDeps {
+  /** Called for each refusal that has no exchange; those with one are recorded at their end. */
+  readonly onRefused: (denial: Denial, requestId: string) => void
+}
+
+export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequests {
+  /** Requests under way on each connection, oldest first. */
+  const active = new WeakMap<Socket, Set<Exchange>>()
+
+  return {
+    watch(exchange) {
+      const { socket } = exchange.raw
+      const exchanges = active.get(socket) ?? new Set()
+      active.set(socket, exchanges.add(exchange))
+      exchange.res.once('close', () => exchanges.delete(exchange))
+    },
+    answer(error, socket) {
+      const code = brokenRequestCode(error)
+      const last = [...(active.get(socket) ?? [])].at(-1)
+      if (code === undefined) socket.destroy()
+      else if (last === undefined) answerAlone(new Denial(code, { evidence: { reason: error.code } }), socket)
+      else if (last.raw.complete) last.res.once('close', () => socket.destroy())
+      else refuseRest(last, new Denial(code, { evidence: { reason: error.code } }))
+    },
+  }
+
+  function answerAlone(denial: Denial, socket: Socket): void {
+    const requestId = randomUUID()
+    onRefused(denial, requestId)
+    answerBroken(socket, denial.code, {
+      requestId,
+      challenge: challenge(denial.code, { realm: REALM, scope: undefined }),
+    })
+  }
+}
+
+function refuseRest(exchange: Exchange, denial: Denial): void {
+  if (exchange.cancel === undefined) refuse(exchange, denial)
+  else exchange.cancel(denial)
+}
