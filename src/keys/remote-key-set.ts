@@ -134,7 +134,7 @@ class RemoteKeySet implements LiveKeySet {
   #mayAskFor(hint: KeyHint): boolean {
     const nowMs = this.#options.clock.monotonicMs()
     const isCoolingDown = nowMs - this.#attemptStartedMs < this.#options.cooldownMs
-    return this.#state !== 'starting' && !isCoolingDown && !this.#unknown.isKnownMissing(hint, nowMs)
+    return !isCoolingDown && !this.#unknown.isKnownMissing(hint, nowMs)
   }
 
   #selectAfterAttempt(hint: KeyHint): readonly VerificationKey[] {
