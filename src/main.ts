@@ -20,6 +20,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'try it: an issuer, a service and the gateway, with curl lines',
     load: async () => (await import('./cli/dev.ts')).devCommand,
   },
+  check: {
+    summary: 'check a configuration without starting',
+    load: async () => (await import('./cli/check.ts')).checkCommand,
+  },
   schema: {
     summary: 'print the JSON Schema of the configuration file, for editors',
     load: async () => (await import('./cli/schema.ts')).schemaCommand,
@@ -77,7 +81,7 @@ async function dispatch(name: string | undefined, args: readonly string[]): Prom
 }
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`)
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
   return `Sallyport ${version}: an authenticating reverse proxy.
 
 Usage: sallyport COMMAND [OPTIONS]

@@ -79,6 +79,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
         status: () => statusOf({ version: options.version, policy: policies.current, nowMs: shared.clock.nowMs() }),
         metricsText: () => {
           shared.metrics.tokenCacheEntries.set(shared.tokenCache.size)
+          for (const { id, keySet } of policies.current.providers) shared.metrics.showKeySet(id, keySet.status())
           return shared.metrics.registry.metrics()
         },
         metricsContentType: shared.metrics.registry.contentType,

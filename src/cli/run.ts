@@ -1,9 +1,10 @@
 /** `sallyport run`: the gateway on one configuration file, until the process is asked to end. */
-import { parseArgs } from 'node:util'
 import { systemClock } from '../lib/clock.ts'
 import { type RunningGateway, start } from '../start.ts'
 import { createLog, logDestination } from '../telemetry/log.ts'
-import { type Command, type CommandIo, UsageError } from './command.ts'
+import { parsedArguments } from './arguments.ts'
+import type { Command, CommandIo } from './command.ts'
+import { configFile } from './config-file.ts'
 
 export const runCommand: Command = {
   help: `Usage: sallyport run [-c FILE]
@@ -16,7 +17,8 @@ Example:
   sallyport run -c /etc/sallyport/sallyport.yaml
 `,
   async run(args, io) {
-    const running = await startGateway(configFile(args, io.env), io.env, io)
+    const { values } = parsedArguments('run', args, { options: { config: { type: 'string', short: 'c' } } })
+    const running = await startGateway(configFile(values.config, io.env), io.env, io)
     await io.stopped
     await running.close()
     return 0
@@ -33,14 +35,4 @@ export function startGateway(
   // Lines are written in the background; the last ones must not be lost.
   atExit(() => destination.flushSync())
   return start({ file, env, clock: systemClock, log: level => createLog(level, destination), version, nodeVersion })
-}
-
-/** @throws {UsageError} */
-function configFile(args: readonly string[], env: CommandIo['env']): string {
-  try {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string', short: 'c' } } })
-    return values.config ?? env.SALLYPORT_CONFIG ?? 'sallyport.yaml'
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
 }

@@ -51,11 +51,6 @@ export function httpUrl(text: string): URL {
   return url
 }
 
-/** True when the host can only be this machine: `localhost`, 127.0.0.0/8, `[::1]`. */
-export function isLoopback(url: URL): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
-}
-
 /** True when both would bind the same port of the same interface, or the same socket. */
 export function isSameAddress(one: Address, other: Address): boolean {
   if ('socketPath' in one || 'socketPath' in other)

@@ -3,21 +3,43 @@
  *
  * RFC 8725 §3.1 (algorithms belong to a key source), OpenID Connect Discovery 1.0 §3 (issuer), RFC 9700 §4.
  */
-import { httpUrl, isLoopback } from './address.ts'
+import { isLoopback } from '../lib/loopback.ts'
+import { httpUrl } from './address.ts'
 import type { Draft } from './draft.ts'
 import type { Finding, Path } from './findings.ts'
 import { HMAC_SECRET_BYTES, KEY_SOURCES } from './provider-schema.ts'
 import type { KeysConfig, ProviderConfig } from './schema.ts'
 
 export function providerFindings({ providers }: Draft): readonly Finding[] {
-  return [...providers].flatMap(([id, provider]) => {
-    const path = ['providers', id]
-    return [
-      ...sourceFindings(provider, path),
-      ...algorithmFindings(provider, path),
-      ...unusedFindings(provider.keys, path),
-      ...timingFindings(provider.keys, path),
-    ]
+  return [
+    ...cacheFileFindings(providers),
+    ...[...providers].flatMap(([id, provider]) => {
+      const path = ['providers', id]
+      return [
+        ...sourceFindings(provider, path),
+        ...algorithmFindings(provider, path),
+        ...unusedFindings(provider.keys, path),
+        ...timingFindings(provider.keys, path),
+      ]
+    }),
+  ]
+}
+
+/** One file holds the keys of one provider: two would overwrite each other, and start empty. */
+function cacheFileFindings(providers: Draft['providers']): readonly Finding[] {
+  const owners = new Map<string, string>()
+  return [...providers].flatMap(([id, { keys }]): Finding[] => {
+    if (keys.cacheFile === undefined) return []
+    const owner = owners.get(keys.cacheFile)
+    if (owner === undefined) owners.set(keys.cacheFile, id)
+    return owner === undefined
+      ? []
+      : [
+          {
+            path: ['providers', id, 'keys', 'cacheFile'],
+            message: `is the cache of provider \`${owner}\` already; give each its own file`,
+          },
+        ]
   })
 }
 

@@ -7,10 +7,6 @@
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
 import { type JwtAuthenticator, jwtAuthenticator } from '../authenticate/jwt.ts'
 import { all } from '../authorize/all.ts'
-import { requireAudience } from '../authorize/audience.ts'
-import { requireClaim } from '../authorize/claims.ts'
-import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
-import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
 import { trustedProxies } from '../forward/client-address.ts'
 import { compileIdentity, DEFAULT_IDENTITY_HEADERS, type IdentityHeader, identityHeader } from '../forward/identity.ts'
 import { requestHeaders } from '../forward/request-headers.ts'
@@ -18,8 +14,8 @@ import type { Upstream } from '../forward/upstream.ts'
 import { compileMatcher } from '../match.ts'
 import type { Policy, Route } from '../policy.ts'
 import type { Services } from '../services.ts'
-import { routeCodes } from '../telemetry/metrics.ts'
-import type { Authorizer, KeySet } from '../types.ts'
+import type { KeySet } from '../types.ts'
+import { requirementsOf } from './requirements.ts'
 import type { Config, ProviderConfig, RequireConfig, RouteConfig } from './schema.ts'
 
 /** What the configuration names and outlives it, by id. */
@@ -64,11 +60,12 @@ function identityHeaders({ identity: { headers } }: Config): readonly IdentityHe
   return Object.entries(headers).map(([name, { claim, join }]) => identityHeader(name, claim, join))
 }
 
-function authenticatorOf(
+/** One provider's judge, as the routes share it. */
+export function authenticatorOf(
   provider: string,
   config: ProviderConfig,
   keySet: KeySet,
-  { clock }: Services,
+  { clock }: Pick<Services, 'clock'>,
 ): JwtAuthenticator {
   return jwtAuthenticator({
     provider,
@@ -102,26 +99,12 @@ function compileRoute(
     access: route.access,
     mode: route.mode,
     authenticate: issuerAuthenticator(accepted, tokenCache),
-    authorize: all(...authorizersOf(route)),
+    authorize: all(...requirementsOf(route).map(({ authorize }) => authorize)),
     challengeScope: challengeScope(route.require),
     upstream,
     headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
-    metrics: metrics.forRoute(route.id, route.methods, routeCodes(route.access)),
+    metrics: metrics.forRoute(route.id, route),
   })
-}
-
-function authorizersOf({ audiences, require = {} }: RouteConfig): readonly Authorizer[] {
-  const { scopes, anyScope, roles, anyRole, claims = {} } = require
-  return [
-    audiences && requireAudience(audiences),
-    scopes && requireScopes(scopes),
-    anyScope && requireAnyScope(anyScope),
-    roles && requireRoles(roles),
-    anyRole && requireAnyRole(anyRole),
-    ...Object.entries(claims).map(([reference, requirement]) =>
-      requireClaim(reference, 'anyOf' in requirement ? requirement.anyOf : requirement),
-    ),
-  ].filter(authorizer => authorizer !== undefined)
 }
 
 /** RFC 6750 §3: the scopes needed to get in. Of several alternatives the first is a way in. */

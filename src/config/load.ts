@@ -43,12 +43,13 @@ export function loadConfig({ text, file, env, readFile = path => readFileSync(pa
   const value = withFittingTypes(source)
   const parsed = parse(value)
   const draft = draftOf(value)
-  const found = [
-    ...source.findings,
+  const unread = new Set(source.findings.flatMap(({ path, at }) => (at === 'key' ? [] : [pathKey(path)])))
+  const further = [
     ...(parsed.success ? [] : findings(parsed.error)),
     ...crossCheck(draft),
     ...fileFindings(draft, path => readFile(resolve(folder, path))),
-  ].filter(finding => source.findings.includes(finding) || !isFollowUp(finding, source.findings))
+  ]
+  const found = [...source.findings, ...further.filter(finding => !isFollowUp(finding, unread))]
   if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
   return deepFrozen(withAbsolutePaths(parsed.data, folder))
 }
@@ -99,8 +100,8 @@ function replaced(value: unknown, path: ReadonlyArray<string | number>, leaf: un
 }
 
 /** A value that could not be read is nothing, and that it does not fit then says nothing new. */
-function isFollowUp({ path }: Finding, causes: readonly Finding[]): boolean {
-  return causes.some(cause => cause.path.length > 0 && cause.path.every((step, index) => path[index] === step))
+function isFollowUp({ path }: Finding, unread: ReadonlySet<string>): boolean {
+  return path.some((_, index) => unread.has(pathKey(path.slice(0, index + 1))))
 }
 
 function configError(file: string, text: string, source: Source, found: readonly Finding[]): ConfigError {

@@ -5,15 +5,9 @@
  * A new kind of provider is one more member of the union. Rules that span keys are in `check-providers.ts`.
  */
 import * as z from 'zod'
+import { ASYMMETRIC_ALGORITHMS } from '../authenticate/jwt.ts'
 import { claimReference, duration, filePath, flag, list, size, text } from './fields.ts'
 import { didYouMean } from './suggest.ts'
-
-/** Signed with a private key, verified with a public one. */
-export const ASYMMETRIC_ALGORITHMS = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
-  ...['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
-] as const
 
 /** Bytes of the hash output, which a shared secret must reach (RFC 7518 §3.2). */
 export const HMAC_SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }

@@ -23,7 +23,7 @@ export function problemReport(file: string, text: string, problems: readonly Con
 export function pathText(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
-    if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(step)) return `${text}[${printable(JSON.stringify(shortened(step)))}]`
+    if (!/^[A-Za-z_][A-Za-z0-9_-]{0,39}$/.test(step)) return `${text}[${printable(JSON.stringify(shortened(step)))}]`
     return text === '' ? step : `${text}.${step}`
   }, '')
 }
@@ -45,7 +45,8 @@ function entry(file: string, lines: readonly string[], { path, message, line, co
 }
 
 const SECRET_NAME =
-  /["']?\b[\w-]*(?:secret|password|passwd|passphrase|credentials?|token|private_?key|api_?key)["']?\s*:(?=\s|$)/.source
+  /["']?\b[\w-]{0,64}?(?:secret|password|passwd|passphrase|credentials?|token|private_?key|api_?key)["']?\s*:(?=\s|$)/
+    .source
 const SECRET_LINE = new RegExp(`^([\\s-]*)${SECRET_NAME}`, 'i')
 const SECRET_VALUE = new RegExp(
   `(${SECRET_NAME}\\s*)(?!true\\b|false\\b)("[^"]*"?|'[^']*'?|[^\\s,}\\]"'][^,}\\]]*)`,

@@ -1,7 +1,7 @@
 /**
  * Reads the text of a configuration: its values, the line and column of each, and every error of syntax.
  *
- * YAML 1.2.2. Refused besides what `yaml-values.ts` refuses: duplicate keys, several documents, tags, YAML 1.1.
+ * YAML 1.2.2. Refused besides what `yaml-values.ts` refuses: several documents, tags, YAML 1.1.
  */
 import { LineCounter, parseDocument } from 'yaml'
 import type { Environment } from './environment.ts'
@@ -37,6 +37,7 @@ export function readSource(text: string, env: Environment): Source {
     schema: 'core',
     resolveKnownTags: false,
     stringKeys: true,
+    uniqueKeys: false,
     prettyErrors: false,
     lineCounter,
   })
@@ -70,7 +71,7 @@ export function readSource(text: string, env: Environment): Source {
   return {
     value,
     findings: [...firsts, ...findings],
-    isBroken: document.errors.some(({ code }) => !READABLE.has(code)),
+    isBroken: document.errors.some(({ code }) => code !== 'TAG_RESOLVE_FAILED'),
     rereadings,
     has: path => places.has(pathKey(path)),
     position: finding => {
@@ -81,14 +82,10 @@ export function readSource(text: string, env: Environment): Source {
 }
 
 const SYNTAX: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this key is already in the block; keep one of them',
   MULTIPLE_DOCS: 'a file holds one document; leave out the `---` here and what follows',
   NON_STRING_KEY: 'a key must be text',
   TAG_RESOLVE_FAILED: 'a tag is not accepted; leave out the `!`: values are typed by how they are written',
 }
-
-/** Errors that leave no doubt about what the rest of the file says. */
-const READABLE: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED'])
 
 /** Inside `{ }` and `[ ]` the braces of a bare `${NAME}` are YAML's own. */
 function referenceHint(text: string, offset: number): string {

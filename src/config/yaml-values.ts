@@ -1,11 +1,11 @@
 /**
  * Turns a YAML document into plain values, and notes where in the text each of them is.
  *
- * YAML 1.2.2 §10.3 (core schema). Refused, because two readers would see two configurations: merge keys (`<<` is
- * YAML 1.1) and `__proto__`, which JavaScript drops in silence. Aliases are followed, but the values they multiply are
- * counted: a "billion laughs" file is a few lines long.
+ * YAML 1.2.2 §10.3 (core schema). Refused, because two readers would see two configurations: duplicate keys, merge keys
+ * (`<<` is YAML 1.1), and `__proto__`, which JavaScript drops in silence. Aliases are followed, but the values they
+ * multiply are counted: a "billion laughs" file is a few lines long.
  */
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type Pair, Scalar } from 'yaml'
+import { type Alias, type Document, isAlias, isMap, isNode, isScalar, isSeq, type Node, type Pair, Scalar } from 'yaml'
 import { type Environment, substitute } from './environment.ts'
 import type { Finding, Path } from './findings.ts'
 
@@ -30,7 +30,16 @@ export interface YamlValues {
 }
 
 export function yamlValues(document: Document, text: string, env: Environment): YamlValues {
-  const walk: Walk = { document, text, env, findings: [], places: new Map(), rereadings: [], valueCount: 0 }
+  const walk: Walk = {
+    text,
+    env,
+    findings: [],
+    places: new Map(),
+    rereadings: [],
+    valueCount: 0,
+    anchors: new Map(),
+    targets: new Map(),
+  }
   const value = readNode(walk, document.contents, { path: [], key: undefined, around: [] })
   return { value, findings: walk.findings, places: walk.places, rereadings: walk.rereadings }
 }
@@ -40,13 +49,16 @@ export function pathKey(path: Path): string {
 }
 
 interface Walk {
-  readonly document: Document
   readonly text: string
   readonly env: Environment
   readonly findings: Finding[]
   readonly places: Map<string, Place>
   readonly rereadings: Rereading[]
   valueCount: number
+  /** The latest node of each anchor so far. */
+  readonly anchors: Map<string, Node>
+  /** What each alias meant when it was first met; anchors may be given anew. */
+  readonly targets: Map<Alias, Node>
 }
 
 interface Spot {
@@ -71,15 +83,15 @@ function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
   const isEmpty = isScalar(node) && node.value === null && !node.source
   walk.places.set(pathKey(path), { key, value: isEmpty && key !== undefined ? undefined : start })
   const offset = start ?? key ?? 0
+  const isFirstBeyond = walk.valueCount <= MAX_VALUES
   walk.valueCount += 1
   if (walk.valueCount > MAX_VALUES || around.length > MAX_DEPTH) {
-    const isFirst = walk.valueCount <= MAX_VALUES + 1
-    if (isFirst)
+    if (isFirstBeyond)
       walk.findings.push({ path, offset, message: 'is nested too deep, or repeated too often by aliases (`*name`)' })
     return undefined
   }
   if (isAlias(node)) {
-    const target = node.resolve(walk.document)
+    const target = targetOf(walk, node)
     if (target !== undefined && !around.includes(target))
       return readNode(walk, target, { path, key: key ?? start, around: [...around, node] })
     walk.findings.push({
@@ -89,24 +101,42 @@ function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
     })
     return undefined
   }
+  if (isNode(node) && node.anchor !== undefined && !around.some(isAlias)) walk.anchors.set(node.anchor, node)
   if (isScalar(node)) return readScalar(walk, node, path, offset)
   const inside = [...around, node]
   if (isSeq(node))
     return node.items.map((item, index) =>
       readNode(walk, item, { path: [...path, index], key: undefined, around: inside }),
     )
-  if (isMap(node)) return Object.fromEntries(node.items.flatMap(pair => readPair(walk, pair, path, inside)))
-  return undefined
+  if (!isMap(node)) return undefined
+  const names = new Set<string>()
+  return Object.fromEntries(node.items.flatMap(pair => readPair(walk, pair, { path, inside, names })))
 }
 
-function readPair(walk: Walk, pair: Pair, parent: Path, around: readonly unknown[]): [string, unknown][] {
+/** Not `Alias.resolve`, which searches the whole document each time: a file of aliases would take minutes. */
+function targetOf({ anchors, targets }: Walk, alias: Alias): Node | undefined {
+  const target = targets.get(alias) ?? anchors.get(alias.source)
+  if (target !== undefined) targets.set(alias, target)
+  return target
+}
+
+interface Block {
+  readonly path: Path
+  readonly inside: readonly unknown[]
+  /** Keys so far. */
+  readonly names: Set<string>
+}
+
+function readPair(walk: Walk, pair: Pair, { path: parent, inside, names }: Block): [string, unknown][] {
   if (!isScalar(pair.key)) return []
   const name = String(pair.key.value ?? '')
   const key = pair.key.range?.[0]
   const path = [...parent, name]
-  const message = REFUSED_KEYS.get(name)
-  if (message === undefined) return [[name, readNode(walk, pair.value, { path, key, around })]]
-  walk.findings.push({ path, offset: key ?? 0, message })
+  // Not the library's check, which compares each key with each: a long block would take minutes.
+  const message = names.has(name) ? 'is in this block twice; keep one of them' : REFUSED_KEYS.get(name)
+  names.add(name)
+  if (message === undefined) return [[name, readNode(walk, pair.value, { path, key, around: inside })]]
+  walk.findings.push({ path, offset: key ?? 0, message, at: 'key' })
   return []
 }
 

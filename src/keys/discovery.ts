@@ -7,6 +7,8 @@
  * moment must not move the keys to a host of their own. It must be https, or http to loopback, as in the configuration.
  * Reads nothing else from the document; what it says about algorithms and endpoints is ignored.
  */
+
+import { isLoopback } from '../lib/loopback.ts'
 import { fetchDocument } from './fetch-document.ts'
 import { FetchFailure } from './key-set-events.ts'
 import { type FetchLimits, fetchSet, type KeySource } from './key-source.ts'
@@ -98,7 +100,7 @@ function jwksUriProblem(jwksUri: string, { issuer, hosts, allowInsecureHttp }: D
   const url = URL.parse(jwksUri)
   if (url === null || !['https:', 'http:'].includes(url.protocol)) return 'is not an http(s) URL'
   if (url.username !== '' || url.password !== '') return 'carries credentials'
-  if (url.protocol === 'http:' && !allowInsecureHttp && !isLoopback(url.hostname)) return 'is not https'
+  if (url.protocol === 'http:' && !allowInsecureHttp && !isLoopback(url)) return 'is not https'
   const isListed = url.hostname === new URL(issuer).hostname || hosts.some(entry => isHost(entry, url))
   return isListed ? undefined : 'is on a host that is neither the issuer’s nor listed in keys.hosts'
 }
@@ -107,8 +109,4 @@ function isHost(entry: string, { hostname, port, protocol }: URL): boolean {
   const effectivePort = port || (protocol === 'https:' ? '443' : '80')
   const lower = entry.toLowerCase()
   return lower === hostname || lower === `${hostname}:${effectivePort}`
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }

@@ -63,17 +63,17 @@ interface Durations {
 function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstreamMs }: Durations, log: Log): void {
   const { raw, res, policy, denial, reported } = exchange
   const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
-  if (policy.accessLog === 'off' && !isFault) return
+  // A bug is no matter of access.
+  if (policy.accessLog === 'off' && denial?.code !== 'internal') return
   if (policy.accessLog === 'denied' && denial === undefined && reported === undefined) return
   const level = isFault ? 'error' : denial !== undefined || reported !== undefined ? 'warn' : 'info'
   if (!log.isLevelEnabled(level)) return
   const why = denial ?? reported
-  const target = exchange.path === '' ? (exchange.target.split('?', 1)[0] ?? '') : exchange.path
   log[level](
     {
       request_id: exchange.requestId,
       method: raw.method,
-      path: redactPath(target),
+      path: redactPath(exchange.target),
       route: exchange.route?.id,
       code: denial?.code ?? 'ok',
       reported: reported?.code,

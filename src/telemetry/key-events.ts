@@ -5,11 +5,9 @@ import type { Metrics } from './metrics.ts'
 
 export function keyEvents(metrics: Metrics, log: Log): KeySetObserver {
   return {
-    fetched({ provider, result, durationSeconds, keys, lastSuccessSeconds }) {
+    fetched({ provider, result, durationSeconds }) {
       metrics.jwksFetches.inc({ provider, result })
       metrics.jwksFetchDuration.observe({ provider }, durationSeconds)
-      metrics.jwksKeys.set({ provider }, keys)
-      if (lastSuccessSeconds !== undefined) metrics.jwksLastSuccess.set({ provider }, lastSuccessSeconds)
     },
     unknownKey({ provider }) {
       metrics.jwksUnknownKid.inc({ provider })

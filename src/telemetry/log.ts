@@ -15,6 +15,8 @@ export function logDestination() {
   return pino.destination({ dest: 1, sync: false })
 }
 
+const REDACTED = '[redacted]'
+
 export function createLog(level: LogLevel, destination: DestinationStream): Log {
   return pino(
     {
@@ -25,7 +27,8 @@ export function createLog(level: LogLevel, destination: DestinationStream): Log 
       // A second fence behind the first: these members must never be given to the log at all.
       redact: {
         paths: ['token', 'authorization', 'cookie', 'headers', '*.token', '*.authorization', '*.cookie', '*.headers'],
-        censor: '[redacted]',
+        // A count of headers is not what they say.
+        censor: (value: unknown) => (typeof value === 'number' ? value : REDACTED),
       },
     },
     destination,
@@ -34,8 +37,19 @@ export function createLog(level: LogLevel, destination: DestinationStream): Log 
 
 const MAX_PATH_CHARS = 512
 
-/** The path as a log may show it: bounded, and without anything that looks like a JWT. */
-export function redactPath(path: string): string {
-  const bounded = path.length > MAX_PATH_CHARS ? `${path.slice(0, MAX_PATH_CHARS)}…` : path
-  return bounded.includes('eyJ') ? bounded.replaceAll(/eyJ[\w.~+/=-]*/g, '[redacted]') : bounded
+/** What every JWT begins with: the start of a JSON object, in base64url. */
+const JWT_START = /eyJ[\w.~+/=%-]*/g
+/** Shorter than any signed token. */
+const MIN_TOKEN_CHARS = 80
+
+/** The path of a request target as a log may show it: bounded, no query, no user, and nothing that looks like a JWT. */
+export function redactPath(target: string): string {
+  const path = target.replace(/[?#].*$/s, '').replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
+  const redacted = path.split('/').map(redactSegment).join('/').replaceAll(JWT_START, REDACTED)
+  return redacted.length > MAX_PATH_CHARS ? `${redacted.slice(0, MAX_PATH_CHARS)}…` : redacted
+}
+
+/** Three parts, whatever they begin with: a JWT with a blank after its first brace, or with escaped letters. */
+function redactSegment(segment: string): string {
+  return segment.length >= MIN_TOKEN_CHARS && segment.split('.').length >= 3 ? REDACTED : segment
 }

@@ -6,6 +6,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { DENIAL_CODES, type DenialCode } from '../errors.ts'
+import type { KeySetStatus } from '../types.ts'
 
 export type RequestCode = 'ok' | DenialCode
 
@@ -22,6 +23,14 @@ export interface RequestOutcome {
   readonly upstreamSeconds: number | undefined
 }
 
+/** What of a route decides which series it can have. */
+export interface RouteKind {
+  /** Undefined when it takes all. */
+  readonly methods?: Iterable<string> | undefined
+  readonly access: 'required' | 'optional' | 'public'
+  readonly mode: 'enforce' | 'report'
+}
+
 /** The bound series of one route. */
 export interface RouteMetrics {
   observe(outcome: RequestOutcome): void
@@ -36,7 +45,9 @@ export const NO_ROUTE = '(none)'
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+/** Any other method is one label, so that a client cannot make series. */
+const METHOD_LABELS = [...METHODS, 'OTHER']
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
@@ -78,6 +89,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const tokenCache = counter('token_cache_total', 'Look-ups of verified tokens.', ['provider', 'result'])
   const jwksFetches = counter('jwks_fetches_total', 'Attempts to fetch keys.', ['provider', 'result'])
   const jwksKeys = gauge('jwks_keys', 'Usable keys held.', ['provider'])
+  const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', ['provider'])
   const jwksUnknownKid = counter('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'])
   const configReloads = counter('config_reloads_total', 'Attempts to put a configuration in force.', ['result'])
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.')
@@ -89,16 +101,10 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     ['route'],
   )
 
-  /**
-   * Binds a route's series and starts them at 0.
-   *
-   * @param methods what the route lists; undefined when it takes all
-   * @param codes the refusals this route can give
-   */
-  function forRoute(route: string, methods: Iterable<string> | undefined, codes: readonly DenialCode[]): RouteMetrics {
-    for (const method of methods ?? ['GET']) {
-      for (const code of ['ok', ...codes]) requests.inc({ route, method: methodLabel(method), code }, 0)
-    }
+  /** Binds a route's series and starts them at 0. */
+  function bind(route: string, { methods, refusals, reports: reported }: ClosedLists): RouteMetrics {
+    for (const method of methods) for (const code of ['ok', ...refusals]) requests.inc({ route, method, code }, 0)
+    for (const code of reported) reports.inc({ route, code }, 0)
     for (const statusClass of STATUS_CLASSES) responses.inc({ route, status_class: statusClass }, 0)
     const [routeDuration, routeOverhead, routeUpstream] = [duration, overhead, upstream].map(each =>
       each.labels({ route }),
@@ -129,9 +135,10 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
   return {
     registry,
-    forRoute,
+    /** The series of a route of the policy. */
+    forRoute: (route: string, kind: RouteKind) => bind(route, closedLists(kind)),
     /** Requests that match no route, or are refused before matching. */
-    unmatched: forRoute(NO_ROUTE, ['GET'], UNMATCHED_CODES),
+    unmatched: bind(NO_ROUTE, { methods: METHOD_LABELS, refusals: UNMATCHED_CODES, reports: [] }),
     inFlight: gauge('requests_in_flight', 'Requests being handled.'),
     tokenCache,
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.'),
@@ -139,8 +146,6 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     jwksFetchDuration: histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
       'provider',
     ]),
-    jwksLastSuccess: gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', ['provider']),
-    jwksKeys,
     jwksUnknownKid,
 
     /** Notes which configuration is in force. */
@@ -150,18 +155,29 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       configLastReloadSuccessful.set(1)
     },
 
+    /** Shows the key set of a provider as it is now. */
+    showKeySet(provider: string, { usable, keys, lastSuccessSeconds }: KeySetStatus): void {
+      jwksKeys.set({ provider }, usable ? keys.length : 0)
+      if (lastSuccessSeconds !== undefined) jwksLastSuccess.set({ provider }, lastSuccessSeconds)
+    },
+
     /** Starts the series of a provider at 0. */
     initProvider(provider: string): void {
       for (const result of cacheResults) tokenCache.inc({ provider, result }, 0)
       for (const result of fetchResults) jwksFetches.inc({ provider, result }, 0)
       jwksUnknownKid.inc({ provider }, 0)
-      jwksKeys.set({ provider }, 0)
     },
   }
 }
 
+interface ClosedLists {
+  readonly methods: Iterable<string>
+  readonly refusals: readonly DenialCode[]
+  readonly reports: readonly DenialCode[]
+}
+
 /** Refusals that can come before a route is chosen. */
-export const UNMATCHED_CODES = [
+const UNMATCHED_CODES = [
   'path_invalid',
   'host_invalid',
   'request_malformed',
@@ -172,10 +188,18 @@ export const UNMATCHED_CODES = [
   'internal',
 ] as const satisfies readonly DenialCode[]
 
-const PUBLIC_CODES = new Set<DenialCode>([
+const ONLY_UNMATCHED: ReadonlySet<DenialCode> = new Set([
+  'path_invalid',
+  'host_invalid',
+  'headers_too_large',
+  'route_unknown',
+])
+
+/** Refusals of a route whatever the caller's token: they do not need one. */
+const TOKENLESS: ReadonlySet<DenialCode> = new Set([
+  'request_malformed',
   'body_too_large',
   'request_timeout',
-  'path_invalid',
   'overloaded',
   'draining',
   'upstream_unreachable',
@@ -183,11 +207,25 @@ const PUBLIC_CODES = new Set<DenialCode>([
   'internal',
 ])
 
-/** The refusals a route can give: one that never looks at a token never refuses it. */
-export function routeCodes(access: 'required' | 'optional' | 'public'): readonly DenialCode[] {
-  return access === 'public' ? DENIAL_CODES.filter(code => PUBLIC_CODES.has(code)) : DENIAL_CODES
+/** A public route never looks at a token, and a report-only one refuses nobody for it. */
+function closedLists({ methods, access, mode }: RouteKind): ClosedLists {
+  const all = DENIAL_CODES.filter(code => !ONLY_UNMATCHED.has(code))
+  const reportable = all.filter(code => (!TOKENLESS.has(code) || code === 'request_malformed') && code !== LIMIT)
+  const lists = { methods: methods === undefined ? METHOD_LABELS : methodLabels(methods), reports: [] }
+  if (access === 'public') return { ...lists, refusals: [...TOKENLESS] }
+  if (mode === 'enforce') return { ...lists, refusals: all }
+  return { ...lists, refusals: [...TOKENLESS, LIMIT], reports: reportable }
+}
+
+/** A limit, which report-only routes keep. */
+const LIMIT = 'identity_too_large'
+
+/** GET covers HEAD. */
+function methodLabels(methods: Iterable<string>): Iterable<string> {
+  const labels = new Set([...methods].map(methodLabel))
+  return labels.has('GET') ? labels.add('HEAD') : labels
 }
 
 function methodLabel(method: string): string {
-  return (METHODS as readonly string[]).includes(method) ? method : 'OTHER'
+  return METHODS.has(method) ? method : 'OTHER'
 }

@@ -1,0 +1,72 @@
+/** `sallyport check`: what starting would find, without starting; and what is legal but doubtful. */
+import { systemClock } from '../lib/clock.ts'
+import { check } from '../policy-tools/check.ts'
+import { checkAnnotations, checkJson, checkText } from '../policy-tools/check-report.ts'
+import { toolServices } from '../policy-tools/tool-policy.ts'
+import { WARNING_CODES, type WarningCode } from '../policy-tools/warnings.ts'
+import { parsedArguments } from './arguments.ts'
+import { colours } from './colours.ts'
+import { type Command, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
+
+export const checkCommand: Command = {
+  help: `Usage: sallyport check [FILE] [--online] [--strict] [--ignore CODE]... [--json | --format github]
+
+Does everything that starting would do short of listening, and warns of what is legal but doubtful.
+Nothing is fetched unless --online asks for it.
+
+  FILE, -c FILE      configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --online           also fetch the keys of every provider and connect to every upstream
+  --strict           warnings fail the check, too
+  --ignore CODE      leave out a warning; may be repeated. Codes:
+                     ${WARNING_CODES.join(', ')}
+  --json             findings as JSON
+  --format github    findings as annotations of a GitHub workflow
+
+Exit codes: 0 fine; 1 --online found keys or an upstream out of reach; 2 errors, or warnings with --strict.
+
+Examples:
+  sallyport check
+  sallyport check deploy/sallyport.yaml --strict --ignore public-below-protected
+  sallyport check --online --json
+`,
+  async run(args, io) {
+    const { values, positionals } = parsedArguments('check', args, {
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', short: 'c' },
+        online: { type: 'boolean' },
+        strict: { type: 'boolean' },
+        ignore: { type: 'string', multiple: true },
+        json: { type: 'boolean' },
+        format: { type: 'string' },
+      },
+    })
+    const [file, ...others] = [...positionals, ...(values.config === undefined ? [] : [values.config])]
+    if (others.length > 0) throw new UsageError('check takes one file.')
+    if (values.format !== undefined && values.format !== 'github')
+      throw new UsageError('--format knows `github` only; leave it out for text, or use --json.')
+    const shared = toolServices({ ...io, clock: systemClock })
+    const report = await check(
+      {
+        file: configFile(file, io.env),
+        env: io.env,
+        network: values.online === true ? 'online' : 'offline',
+        ignored: new Set((values.ignore ?? []).map(warningCode)),
+      },
+      shared,
+    )
+    await shared.keySets.close()
+    if (values.json === true) io.stdout(checkJson(report))
+    else if (values.format === 'github') io.stdout(checkAnnotations(report))
+    else io.stdout(checkText(report, colours))
+    if (report.errors.length > 0 || (values.strict === true && report.warnings.length > 0)) return 2
+    return report.online.some(({ outcome }) => outcome === 'failed') ? 1 : 0
+  },
+}
+
+function warningCode(text: string): WarningCode {
+  const code = WARNING_CODES.find(each => each === text)
+  if (code === undefined) throw new UsageError(`"${text}" is no warning; there are ${WARNING_CODES.join(', ')}`)
+  return code
+}
