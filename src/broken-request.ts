@@ -15,8 +15,9 @@ import { REALM, refuse } from './refusal.ts'
 import { answerBroken, brokenRequestCode } from './server.ts'
 
 export interface BrokenRequests {
-  /** Notes a request until its answer is over. */
-  watch(exchange: Exchange): void
+  /** A request begins: until it ends, broken bytes on its connection are seen beside it. */
+  begun(exchange: Exchange): void
+  ended(exchange: Exchange): void
   /** Handles Node's `clientError`. */
   answer(error: NodeJS.ErrnoException, socket: Socket): void
 }
@@ -31,16 +32,20 @@ export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequest
   const active = new WeakMap<Socket, Set<Exchange>>()
 
   return {
-    watch(exchange) {
+    begun(exchange) {
       const { socket } = exchange.raw
-      const exchanges = active.get(socket) ?? new Set()
-      active.set(socket, exchanges.add(exchange))
-      exchange.res.once('close', () => exchanges.delete(exchange))
+      const exchanges = active.get(socket)
+      if (exchanges === undefined) active.set(socket, new Set([exchange]))
+      else exchanges.add(exchange)
+    },
+    ended(exchange) {
+      active.get(exchange.raw.socket)?.delete(exchange)
     },
     answer(error, socket) {
       const code = brokenRequestCode(error)
       const last = [...(active.get(socket) ?? [])].at(-1)
-      if (code === undefined) socket.destroy()
+      // Once our side is closed, the client has had its last answer, and what it still sends is dropped.
+      if (code === undefined || (last === undefined && socket.writableEnded)) socket.destroy()
       else if (last === undefined) answerAlone(new Denial(code, { evidence: { reason: error.code } }), socket)
       else if (last.raw.complete) last.res.once('close', () => socket.destroy())
       else refuseRest(last, new Denial(code, { evidence: { reason: error.code } }))

@@ -16,6 +16,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { brokenRequests } from './broken-request.ts'
 import { Exchange } from './exchange.ts'
 import { forward } from './forward/forward.ts'
+import { ClientGone } from './forward/request-body.ts'
 import { requestId } from './forward/request-id.ts'
 import { decide } from './guard.ts'
 import type { Clock } from './lib/clock.ts'
@@ -117,9 +118,11 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
       startedMs: clock.monotonicMs(),
       expectsContinue: waitingForContinue.has(raw),
     })
-    broken.watch(exchange)
+    broken.begun(exchange)
     metrics.inFlight.inc()
-    res.once('close', () => {
+    res.on('close', () => {
+      if (!res.writableFinished) exchange.cancel?.(new ClientGone('the client closed its connection'))
+      broken.ended(exchange)
       metrics.inFlight.dec()
       recordExchange(exchange, clock.monotonicMs(), metrics, log)
     })

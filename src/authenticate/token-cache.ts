@@ -2,8 +2,8 @@
  * Remembers tokens that were verified, so that one costs a signature once and a look-up from then on.
  *
  * A hit is an answer only while everything that decided it still holds: the whole token is looked up, the authenticator
- * is the very object that the route asks (a reload makes new ones), its key is still in the set, and time is checked on
- * every use. Refusals are not remembered: a stranger must not be able to push verified tokens out.
+ * is the very object that the route asks (a reload that changes its rules makes a new one), its key is still in the set,
+ * and time is checked on every use. Refusals are not remembered: a stranger must not be able to push verified tokens out.
  * Revocation and proof of possession are no part of a verdict; they are checked outside.
  */
 import { LRUCache } from 'lru-cache'
@@ -40,6 +40,8 @@ export interface TokenCache {
    * @throws {Denial} what the authenticator throws
    */
   verify(jwt: Jwt, authenticator: JwtAuthenticator): Promise<Principal>
+  /** Changes how many verdicts are held; of those in hand the latest used stay. */
+  resize(entries: number): void
 }
 
 interface Entry {
@@ -59,11 +61,7 @@ interface Flight {
 const AVERAGE_ENTRY_BYTES = 8 * 1024
 
 export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache {
-  const verdicts = new LRUCache<string, Entry>({
-    max: entries,
-    maxSize: entries * AVERAGE_ENTRY_BYTES,
-    sizeCalculation: (_entry, token) => weightBytes(token),
-  })
+  let verdicts = verdictsOf(entries)
   const flights = new Map<string, Flight>()
 
   return {
@@ -108,7 +106,21 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
         if (flights.get(token) === own) flights.delete(token)
       }
     },
+    resize(newEntries) {
+      if (newEntries === verdicts.max) return
+      const resized = verdictsOf(newEntries)
+      for (const [token, entry] of [...verdicts.entries()].toReversed()) resized.set(token, entry)
+      verdicts = resized
+    },
   }
+}
+
+function verdictsOf(entries: number): LRUCache<string, Entry> {
+  return new LRUCache({
+    max: entries,
+    maxSize: entries * AVERAGE_ENTRY_BYTES,
+    sizeCalculation: (_entry, token) => weightBytes(token),
+  })
 }
 
 /** Measured on Node 26: 2.5 KB for a usual token of 850 characters, 26 KB for one of 8,200 with 500 roles. */

@@ -64,12 +64,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #cancelled: Error | undefined
   #interimResponses = 0
+  /** The first chunk of the body, while it may be the only one. */
+  #held: Buffer | undefined
+  #isFlushed = false
 
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
     this.#deps = deps
     exchange.cancel = reason => this.#cancel(reason)
-    exchange.res.once('close', () => this.#onClientClose())
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -89,22 +91,26 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!raw.complete) headers.push('connection', 'close')
     res.writeHead(statusCode, headers)
-    // Sends the head at once, and as bytes: `flushHeaders` would write it as UTF-8 and so change every obs-text octet.
-    res.write(NO_BYTES)
+    // A small answer has arrived whole by the end of this turn, and then leaves in one write, head and all.
+    queueMicrotask(() => this.#flush())
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { res } = this.#exchange
-    if (res.write(chunk)) return
-    controller.pause()
-    res.once('drain', () => controller.resume())
+    if (!this.#isFlushed && this.#held === undefined && chunk.length <= MAX_HELD_BYTES) this.#held = chunk
+    else {
+      this.#flush()
+      this.#write(controller, chunk)
+    }
   }
 
   onResponseEnd(): void {
     const { raw, res } = this.#exchange
     this.#exchange.upstreamEndedMs = this.#deps.monotonicMs()
     dropUnreadBody(raw)
-    res.end()
+    // As text, Node joins it with the head; latin1 keeps every byte of both.
+    if (this.#isFlushed) res.end()
+    else res.end(this.#held?.toString('latin1') ?? '', 'latin1')
+    this.#isFlushed = true
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -121,8 +127,19 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     exchange.res.destroy()
   }
 
-  #onClientClose(): void {
-    if (!this.#exchange.res.writableFinished) this.#cancel(new ClientGone('the client closed its connection'))
+  /** Sends the head, and what is held of the body, when there is more to come. */
+  #flush(): void {
+    if (this.#isFlushed) return
+    this.#isFlushed = true
+    // As bytes: `flushHeaders` would write the head as UTF-8 and so change every obs-text octet.
+    if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
+  }
+
+  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { res } = this.#exchange
+    if (res.write(chunk)) return
+    controller.pause()
+    res.once('drain', () => controller.resume())
   }
 
   /** A request still waiting for a connection is cancelled as soon as it gets one. */
@@ -137,6 +154,9 @@ function rawLines({ rawHeaders }: Dispatcher.DispatchController): ReadonlyArray<
   return Array.isArray(rawHeaders) ? rawHeaders : []
 }
 
+/** Larger chunks cost more as text than a second write. */
+const MAX_HELD_BYTES = 16 * 1024
+
 const TIMEOUT_CODES = new Set([
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
@@ -147,7 +167,7 @@ const TIMEOUT_CODES = new Set([
 /** An upstream failure by what the client may know: that it was slow (504) or not there (502). */
 function upstreamDenial(error: Error, upstream: string | undefined): Denial {
   if (error instanceof Denial) return error
-  const reason = 'code' in error ? String(error.code) : error.name
+  const reason = 'code' in error && typeof error.code === 'string' ? error.code : error.name
   return new Denial(TIMEOUT_CODES.has(reason) ? 'upstream_timeout' : 'upstream_unreachable', {
     evidence: { upstream, reason },
     cause: error,

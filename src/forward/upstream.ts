@@ -36,10 +36,16 @@ export interface Upstream {
   close(): Promise<void>
 }
 
+/** An upstream as its owner has it. */
+export interface UpstreamPool extends Upstream {
+  /** Takes no more requests; resolves when those running have ended and the connections are closed. */
+  drain(): Promise<void>
+}
+
 /** Response heads past this are a fault of the upstream (502). */
 const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
 
-export function upstreamPool(options: UpstreamOptions): Upstream {
+export function upstreamPool(options: UpstreamOptions): UpstreamPool {
   const { origin, serverName } = options
   const connect = buildConnector(connectOptions(options))
   const pool = new Pool(origin, {
@@ -61,6 +67,7 @@ export function upstreamPool(options: UpstreamOptions): Upstream {
     dispatch: (request, handler) => {
       pool.dispatch({ ...request, ...fixed }, handler)
     },
+    drain: () => pool.close(),
     close: () => pool.destroy(),
   }
 }

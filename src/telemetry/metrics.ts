@@ -88,6 +88,9 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const overhead = histogram('overhead_duration_seconds', 'Time the gateway itself added.', OVERHEAD_BUCKETS, ['route'])
   const tokenCache = counter('token_cache_total', 'Look-ups of verified tokens.', ['provider', 'result'])
   const jwksFetches = counter('jwks_fetches_total', 'Attempts to fetch keys.', ['provider', 'result'])
+  const jwksFetchDuration = histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
+    'provider',
+  ])
   const jwksKeys = gauge('jwks_keys', 'Usable keys held.', ['provider'])
   const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', ['provider'])
   const jwksUnknownKid = counter('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'])
@@ -106,6 +109,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     for (const method of methods) for (const code of ['ok', ...refusals]) requests.inc({ route, method, code }, 0)
     for (const code of reported) reports.inc({ route, code }, 0)
     for (const statusClass of STATUS_CLASSES) responses.inc({ route, status_class: statusClass }, 0)
+    for (const each of [duration, overhead, upstream]) each.zero({ route })
     const [routeDuration, routeOverhead, routeUpstream] = [duration, overhead, upstream].map(each =>
       each.labels({ route }),
     )
@@ -143,9 +147,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     tokenCache,
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.'),
     jwksFetches,
-    jwksFetchDuration: histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
-      'provider',
-    ]),
+    jwksFetchDuration,
     jwksUnknownKid,
 
     /** Notes which configuration is in force. */
@@ -166,6 +168,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       for (const result of cacheResults) tokenCache.inc({ provider, result }, 0)
       for (const result of fetchResults) jwksFetches.inc({ provider, result }, 0)
       jwksUnknownKid.inc({ provider }, 0)
+      jwksFetchDuration.zero({ provider })
     },
   }
 }

@@ -1,7 +1,7 @@
 /** A service that speaks bytes: what a connection gets for an answer is up to the test. */
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { type RawClient, rawClient } from './raw-client.ts'
 
 export interface RawUpstream {

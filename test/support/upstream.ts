@@ -1,4 +1,5 @@
 /** A service behind the gateway that remembers what reached it: every request, and every byte. */
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
@@ -16,6 +17,8 @@ export interface TestUpstream {
   readonly seen: SeenRequest[]
   /** All bytes that arrived on any connection. */
   bytes(): Buffer
+  /** The connection of the next request, once its head has arrived. */
+  arrival(): Promise<Socket>
   /** Open connections to the service. */
   readonly sockets: ReadonlySet<Socket>
   close(): Promise<void>
@@ -30,6 +33,7 @@ export async function startTestUpstream(respond: RequestListener = echo): Promis
     const { method = '', url = '', rawHeaders, headers } = request
     seen.push({ method, url, rawHeaders, headers })
     respond(request, response)
+    server.emit('arrival', request.socket)
   })
   server.on('connection', socket => {
     sockets.add(socket)
@@ -42,6 +46,7 @@ export async function startTestUpstream(respond: RequestListener = echo): Promis
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     bytes: () => Buffer.concat(received),
+    arrival: async () => ((await once(server, 'arrival')) as [Socket])[0],
     sockets,
     close: () =>
       new Promise(resolve => {

@@ -1,0 +1,96 @@
+/** Several peers under the same load in one run: started, checked, warmed up, then measured in turns. */
+import { ratios, type Summary, spread, summary } from '../lib/stats.ts'
+import type { Table } from '../lib/table.ts'
+import type { LoadOptions } from './load.ts'
+import { measure, rotated, type Sample } from './measure.ts'
+import type { Peer, RunningPeer } from './peers/peer.ts'
+import type { Bench } from './scenario.ts'
+import { type SigningKey, tokensOf } from './tokens.ts'
+import { verify } from './verify.ts'
+
+export interface Comparison {
+  /** In the order given; one sample a round. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>
+  /** Peers that could not be had, and why. */
+  readonly absent: readonly string[]
+}
+
+/** One contender under its own load; the load may differ, as in tokens of different keys. */
+export interface Contender {
+  readonly peer: Peer
+  /** The comparison is worthless without it, so its absence fails the run. */
+  readonly isNeeded: boolean
+  readonly load: Omit<LoadOptions, 'url' | 'seconds'>
+}
+
+export async function compare(bench: Bench, contenders: readonly Contender[], key: SigningKey): Promise<Comparison> {
+  const { effort, site, progress } = bench
+  const absent: string[] = []
+  const present: Array<{ peer: RunningPeer; load: Contender['load'] }> = []
+  try {
+    for (const { peer, isNeeded, load } of contenders) {
+      try {
+        present.push({ peer: await started(peer, site, key, load.tokensFile), load })
+      } catch (error) {
+        if (isNeeded) throw error
+        absent.push(`${peer.name}: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`)
+        progress(`absent: ${absent.at(-1)}`)
+      }
+    }
+    for (const { peer, load } of present) await measure(peer, { ...load, seconds: effort.warmUpSeconds })
+    const samples = new Map<string, Sample[]>(present.map(({ peer }) => [peer.name, []]))
+    for (let round = 0; round < effort.rounds; round++) {
+      for (const { peer, load } of rotated(present, round)) {
+        const sample = await measure(peer, { ...load, seconds: effort.seconds })
+        samples.get(peer.name)?.push(sample)
+        progress(`round ${round + 1}/${effort.rounds} ${peer.name}: ${sample.cpuUs.toFixed(1)} µs a request`)
+      }
+    }
+    return { samples, absent }
+  } finally {
+    await Promise.all(present.map(({ peer }) => peer.stop()))
+  }
+}
+
+export interface CostTableOptions {
+  /** Names of the rows that others are divided by; those that were not measured are left out. */
+  readonly bases: readonly string[]
+}
+
+export function costTable(samples: ReadonlyMap<string, readonly Sample[]>, options: CostTableOptions): Table {
+  const bases = options.bases.filter(base => samples.has(base))
+  const cpu = (name: string): readonly number[] => (samples.get(name) ?? []).map(sample => sample.cpuUs)
+  return {
+    columns: ['', 'CPU µs/request', ...bases.map(base => `× ${base}`), 'requests/s', 'p50 ms', 'p99 ms', 'core busy'],
+    rows: [...samples].map(([name, all]) => [
+      name,
+      spread(summary(cpu(name))),
+      ...bases.map(base => ratioText(ratios(cpu(name), cpu(base)))),
+      summary(all.map(sample => sample.requestsPerSecond)).median.toFixed(0),
+      (summary(all.map(sample => sample.p50Us)).median / 1000).toFixed(2),
+      (summary(all.map(sample => sample.p99Us)).median / 1000).toFixed(2),
+      `${(summary(all.map(sample => sample.busy)).median * 100).toFixed(0)} %`,
+    ]),
+  }
+}
+
+export function ratioText(ratio: Summary | undefined): string {
+  return ratio === undefined ? '–' : spread(ratio, 2)
+}
+
+async function started(
+  peer: Peer,
+  site: Bench['site'],
+  key: SigningKey,
+  file: string | undefined,
+): Promise<RunningPeer> {
+  const running = await peer.start(site)
+  try {
+    const [token] = file === undefined ? [] : tokensOf(file)
+    if (token !== undefined) await verify(running, key, token)
+    return running
+  } catch (error) {
+    await running.stop()
+    throw error
+  }
+}

@@ -1,0 +1,56 @@
+/** Drives one target with wrk and gives what it saw. A single answer that is no success fails the whole benchmark. */
+import { fileURLToPath } from 'node:url'
+import { run } from './processes.ts'
+
+export interface LoadOptions {
+  readonly url: string
+  readonly seconds: number
+  readonly connections?: number
+  /** One token a line, taken in turns. */
+  readonly tokensFile?: string
+  readonly target?: string
+  /** Different paths below the target. */
+  readonly paths?: number
+  readonly method?: string
+  readonly bodyBytes?: number
+  /** Mean pause of each connection between two requests: fixes the rate instead of the pressure. */
+  readonly thinkMs?: number
+}
+
+export interface LoadResult {
+  readonly requests: number
+  /** Received, heads included. */
+  readonly bytes: number
+  readonly durationUs: number
+  readonly p50Us: number
+  readonly p99Us: number
+}
+
+interface Printed extends LoadResult {
+  readonly statusErrors: number
+  readonly socketErrors: number
+}
+
+export const CONNECTIONS = 32
+const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url))
+
+export async function load(options: LoadOptions): Promise<LoadResult> {
+  const { url, seconds, connections = CONNECTIONS, tokensFile, target, paths, method, bodyBytes, thinkMs } = options
+  const env = Object.entries({
+    TOKENS: tokensFile,
+    TARGET: target,
+    PATHS: paths,
+    METHOD: method,
+    BODY_BYTES: bodyBytes,
+    THINK_MS: thinkMs,
+  }).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '30s', '--latency', '-s', SCRIPT, url]
+  const output = await run('wrk', args, { place: 'load', env: Object.fromEntries(env) })
+  const json = /^JSON (\{.*\})$/m.exec(output)?.[1]
+  if (json === undefined) throw new Error(`wrk printed no result: ${output}`)
+  const { statusErrors, socketErrors, ...result } = JSON.parse(json) as Printed
+  if (statusErrors > 0 || socketErrors > 0 || result.requests === 0) {
+    throw new Error(`${url}: ${statusErrors} refused, ${socketErrors} failed of ${result.requests} requests`)
+  }
+  return result
+}

@@ -1,0 +1,42 @@
+/** One run of load against one peer: what it cost the peer's process, what the client saw. */
+import { type LoadOptions, load } from './load.ts'
+import { cpuUs } from './proc-stat.ts'
+
+export interface Sample {
+  /** Processor time of the gateway's process for each request. */
+  readonly cpuUs: number
+  readonly requestsPerSecond: number
+  readonly p50Us: number
+  readonly p99Us: number
+  /** Share of its core that the gateway used; far below 1 the load was the limit, not the gateway. */
+  readonly busy: number
+  readonly requests: number
+  readonly bytesPerSecond: number
+}
+
+export interface Measured {
+  readonly url: string
+  readonly pid: number
+}
+
+export async function measure(peer: Measured, options: Omit<LoadOptions, 'url'>): Promise<Sample> {
+  const before = cpuUs(peer.pid)
+  const result = await load({ ...options, url: peer.url })
+  const spentUs = cpuUs(peer.pid) - before
+  const seconds = result.durationUs / 1e6
+  return {
+    cpuUs: spentUs / result.requests,
+    requestsPerSecond: result.requests / seconds,
+    p50Us: result.p50Us,
+    p99Us: result.p99Us,
+    busy: spentUs / result.durationUs,
+    requests: result.requests,
+    bytesPerSecond: result.bytes / seconds,
+  }
+}
+
+/** Everyone once a round, the order moved on by one each time, so that nobody always runs after the same neighbour. */
+export function rotated<T>(items: readonly T[], round: number): readonly T[] {
+  const at = items.length === 0 ? 0 : round % items.length
+  return [...items.slice(at), ...items.slice(0, at)]
+}

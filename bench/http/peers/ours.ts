@@ -1,0 +1,101 @@
+/** The gateway itself, from source or from a bundle, with everything on that a user runs in production. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, type StartedChild, start } from '../processes.ts'
+import { AUDIENCE, ISSUER, SCOPE } from '../tokens.ts'
+import { type Peer, type RunningPeer, type Site, scratch, whenListening } from './peer.ts'
+
+/** What is measured: `src/main.ts`, a bundle, or another checkout to compare with. */
+export interface Target {
+  readonly label: string
+  readonly file: string
+  readonly nodeArgs: readonly string[]
+}
+
+export interface OursOptions {
+  readonly target: Target
+  readonly access?: 'all' | 'off'
+  /** 1 is the production configuration; more are added before it, each with a scope of its own. */
+  readonly routes?: number
+  readonly providers?: number
+  readonly name?: string
+  /** Flags for Node besides the target's. */
+  readonly nodeArgs?: readonly string[]
+}
+
+export interface RunningGateway extends RunningPeer {
+  readonly adminUrl: string
+}
+
+/** Everything but the process, for whoever wants to time its start. */
+export interface Launch {
+  readonly port: number
+  readonly adminUrl: string
+  spawn(): StartedChild
+}
+
+export interface OursPeer extends Peer {
+  prepare(site: Site): Promise<Launch>
+  start(site: Site): Promise<RunningGateway>
+}
+
+export function ours(options: OursOptions): OursPeer {
+  const { target, access = 'off', nodeArgs = [] } = options
+  const name = options.name ?? `${target.label}${access === 'all' ? ', access log on' : ''}`
+  const prepare = async (site: Site): Promise<Launch> => {
+    const [port, adminPort, folder] = [await freePort(), await freePort(), scratch('ours')]
+    const file = join(folder, 'sallyport.yaml')
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(configuration(options, site, port, adminPort)))
+    return {
+      port,
+      adminUrl: `http://127.0.0.1:${adminPort}`,
+      spawn: () =>
+        start(process.execPath, [...target.nodeArgs, ...nodeArgs, target.file, 'run', '-c', file], {
+          place: 'gateway',
+          stdoutFile: join(folder, 'log'),
+          env: { NODE_ENV: 'production' },
+        }),
+    }
+  }
+  return {
+    name,
+    isGuard: true,
+    prepare,
+    async start(site) {
+      const launch = await prepare(site)
+      const child = launch.spawn()
+      const url = `http://127.0.0.1:${launch.port}`
+      await whenListening(url, child)
+      return { name, isGuard: true, url, adminUrl: launch.adminUrl, pid: child.pid, stop: child.stop }
+    },
+  }
+}
+
+function configuration(options: OursOptions, site: Site, port: number, adminPort: number): object {
+  const { access = 'off', routes = 1, providers = 1 } = options
+  const provider = (issuer: string): object => ({
+    type: 'jwt',
+    issuer,
+    audiences: [AUDIENCE],
+    algorithms: ['RS256', 'ES256', 'EdDSA'],
+    keys: { jwksUri: site.jwksUri },
+  })
+  const require = { scopes: [SCOPE] }
+  return {
+    listen: `127.0.0.1:${port}`,
+    admin: { listen: `127.0.0.1:${adminPort}` },
+    providers: Object.fromEntries([
+      ...Array.from({ length: providers - 1 }, (_, at) => [`other-${at}`, provider(`https://other-${at}.example/`)]),
+      ['main', provider(ISSUER)],
+    ]),
+    upstreams: { app: site.upstreamUrl },
+    limits: { bodyBytes: '200MiB' },
+    log: { level: 'info', access },
+    routes: [
+      { id: 'health', path: '/healthz', methods: ['GET'], access: 'public' },
+      { id: 'orders', path: '/orders/**', methods: ['GET', 'POST'], require },
+      ...Array.from({ length: routes - 1 }, (_, at) => ({ id: `orders-${at}`, path: `/orders/many/${at}`, require })),
+    ],
+  }
+}

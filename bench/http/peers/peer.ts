@@ -1,0 +1,63 @@
+/** A peer: something that can stand where the gateway stands, started anew for each scenario. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StartedChild } from '../processes.ts'
+import { type Algorithm, FOLDER, type SigningKey } from '../tokens.ts'
+
+/** What every peer stands between. */
+export interface Site {
+  readonly upstreamUrl: string
+  readonly upstreamPort: number
+  readonly jwksUri: string
+  readonly keys: ReadonlyMap<Algorithm, SigningKey>
+}
+
+export interface Peer {
+  /** As it stands in the tables. */
+  readonly name: string
+  /** False for those that forward whatever comes. */
+  readonly isGuard: boolean
+  /** Algorithms it can verify; undefined: all. */
+  readonly algorithms?: ReadonlySet<Algorithm>
+  /** @throws {Error} it cannot be had on this machine, or does not start */
+  start(site: Site): Promise<RunningPeer>
+}
+
+export interface RunningPeer {
+  readonly name: string
+  readonly isGuard: boolean
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+const scratched: string[] = []
+
+/** A folder for a peer's configuration and logs. */
+export function scratch(name: string): string {
+  const folder = mkdtempSync(join(FOLDER, `${name}-`))
+  scratched.push(folder)
+  return folder
+}
+
+/** Removes every {@link scratch} folder. */
+export function removeScratch(): void {
+  for (const folder of scratched.splice(0)) rmSync(folder, { recursive: true, force: true })
+}
+
+/** Waits until the peer listens. Whatever it answers will do: `verify.ts` judges that. */
+export async function whenListening(url: string, child: StartedChild): Promise<void> {
+  const deadlineMs = performance.now() + 15_000
+  const answered = async (): Promise<void> => {
+    for (;;) {
+      try {
+        await (await fetch(url)).arrayBuffer()
+        return
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw new Error(`${url} does not listen`, { cause: error })
+        await new Promise(resolve => setTimeout(resolve, 20))
+      }
+    }
+  }
+  await Promise.race([answered(), child.failed])
+}

@@ -1,0 +1,36 @@
+/** What a scenario is given and what it gives back. */
+import type { Table } from '../lib/table.ts'
+import type { Target } from './peers/ours.ts'
+import type { Site } from './peers/peer.ts'
+
+/** How much time the run may take. */
+export interface Effort {
+  readonly isQuick: boolean
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmUpSeconds: number
+}
+
+export interface Bench {
+  readonly site: Site
+  /** What is measured; the first is the one other scenarios use. */
+  readonly targets: readonly [Target, ...Target[]]
+  /** Names of the peers to measure against; undefined: all. */
+  readonly against: readonly string[] | undefined
+  readonly effort: Effort
+  progress(text: string): void
+}
+
+export interface Result {
+  readonly title: string
+  readonly table: Table
+  /** What a reader has to know to read the table. */
+  readonly notes: readonly string[]
+  /** Every sample, for whoever wants to judge for themselves. */
+  readonly samples: unknown
+}
+
+export interface Scenario {
+  readonly name: string
+  run(bench: Bench): Promise<readonly Result[]>
+}

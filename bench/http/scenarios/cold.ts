@@ -1,0 +1,48 @@
+/**
+ * Tokens that no cache can hold: more of them in rotation than twice what the caches keep, so each is verified anew.
+ *
+ * An LRU that is asked for a cycle longer than itself never hits, which makes a run as long as needed from few tokens.
+ */
+import { type Contender, compare, costTable } from '../compare.ts'
+import { chosenPeers } from '../peers/all.ts'
+import { haproxy } from '../peers/haproxy.ts'
+import { composition } from '../peers/node-peers.ts'
+import { ours } from '../peers/ours.ts'
+import type { Peer } from '../peers/peer.ts'
+import type { Scenario } from '../scenario.ts'
+import { ALGORITHMS, tokensFile } from '../tokens.ts'
+import { keyOf } from './key-of.ts'
+
+/** Every cache here holds 10,000. */
+const DISTINCT_TOKENS = 20_500
+
+export const cold: Scenario = {
+  name: 'cold',
+  async run(bench) {
+    const results = []
+    for (const algorithm of ALGORITHMS) {
+      const key = keyOf(bench, algorithm)
+      bench.progress(`minting ${DISTINCT_TOKENS} ${algorithm} tokens`)
+      const load = { tokensFile: await tokensFile(key, DISTINCT_TOKENS) }
+      const isAble = (peer: Peer): boolean => peer.algorithms === undefined || peer.algorithms.has(algorithm)
+      const contenders: readonly Contender[] = [
+        ...bench.targets.map(target => ({ peer: ours({ target }), isNeeded: true, load })),
+        ...chosenPeers(bench, ['composition', 'haproxy'])
+          .filter(isAble)
+          .map(peer => ({ peer, isNeeded: true, load })),
+        ...(bench.effort.isQuick ? [] : chosenPeers(bench, ['envoy'])).map(peer => ({ peer, isNeeded: false, load })),
+      ]
+      const { samples, absent } = await compare(bench, contenders, key)
+      results.push({
+        title: `Cold tokens: ${algorithm}, each verified anew`,
+        table: costTable(samples, { bases: [haproxy.name, composition.name] }),
+        notes: [
+          ...(isAble(haproxy) ? [] : [`HAProxy cannot verify ${algorithm}.`]),
+          ...absent.map(each => `Not measured: ${each}`),
+        ],
+        samples: Object.fromEntries(samples),
+      })
+    }
+    return results
+  },
+}

@@ -1,0 +1,138 @@
+/**
+ * `npm run bench:micro`: what each step of a request costs on its own, in nanoseconds.
+ *
+ * For finding what to look at. Whether it matters is for `npm run bench` to say: alone in a loop everything is fast.
+ */
+import { createPublicKey, verify } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { compactVerify } from 'jose'
+import { parseJwt } from '../../src/authenticate/compact-jws.ts'
+import { extractCredential } from '../../src/extract.ts'
+import { responseHeaders } from '../../src/forward/response-headers.ts'
+import { traceContext } from '../../src/forward/trace-context.ts'
+import { checkHead } from '../../src/framing.ts'
+import { decide } from '../../src/guard.ts'
+import type { Principal } from '../../src/types.ts'
+import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '../http/tokens.ts'
+import { spread } from '../lib/stats.ts'
+import { markdown } from '../lib/table.ts'
+import { type Case, type Effort, time } from './harness.ts'
+import { authenticatorOf, exchangeOf, policyOf, rawHeadersWith } from './subject.ts'
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
+const effort: Effort = values.quick
+  ? { warmUpMs: 200, sampleMs: 20, samples: 7 }
+  : { warmUpMs: 1_000, sampleMs: 100, samples: 15 }
+
+const keys = signingKeys()
+const tokens = new Map<SigningKey, readonly string[]>()
+for (const key of keys.values()) tokens.set(key, tokensOf(await tokensFile(key, 500)))
+const chosen = (await cases()).filter(({ name }) => values.only === undefined || name.includes(values.only))
+const timings = []
+for (const each of chosen) {
+  const timing = await time(each, effort)
+  timings.push(timing)
+  console.error(`${timing.name}: ${timing.nanoseconds.median.toFixed(0)} ns`)
+}
+const table = markdown({
+  columns: ['', 'ns'],
+  rows: timings.map(({ name, nanoseconds }) => [name, spread(nanoseconds, 0)]),
+})
+const text = `${table}\n\nMedians (lowest–highest) of ${effort.samples} samples. Node ${process.version}.\n`
+console.log(`\n${text}`)
+const folder = fileURLToPath(new URL('../results/', import.meta.url))
+mkdirSync(folder, { recursive: true })
+writeFileSync(`${folder}micro.md`, text)
+writeFileSync(`${folder}micro.json`, `${JSON.stringify({ node: process.version, effort, timings }, null, 2)}\n`)
+process.exit()
+
+async function cases(): Promise<readonly Case[]> {
+  const rs256 = keys.get('RS256')
+  if (rs256 === undefined) throw new Error('no key')
+  const warm = tokens.get(rs256) ?? []
+  const heads = warm.map(rawHeadersWith)
+  const head = (index: number): readonly string[] => heads[index % heads.length] as readonly string[]
+  const [small, large] = [policyOf(keys.values(), 1), policyOf(keys.values(), 1000)]
+  const [route] = small.routes
+  if (route === undefined) throw new Error('no route')
+  const principals: Principal[] = []
+  for (const token of warm) principals.push(await route.authenticate({ token }))
+  for (const each of [small, large]) for (const headers of heads) await decide(exchangeOf(each, headers))
+  const identityLines = small.identity.lines(principals[0] as Principal)
+  const answer = ['Content-Type', 'application/json', 'Date', 'Mon, 01 Jan 2024 00:00:00 GMT', 'Content-Length', '70']
+  const received = [...answer, 'Connection', 'keep-alive', 'Keep-Alive', 'timeout=5'].map(part => Buffer.from(part))
+  return [
+    {
+      name: 'head check',
+      run: at => checkHead({ method: 'GET', httpVersion: '1.1', rawHeaders: head(at) }, { maxHeaders: 100 }),
+    },
+    { name: 'match, 1 route', run: () => small.matcher.resolve('GET', '/orders/42?expand=items', 'orders.example') },
+    { name: 'match, 1000 routes', run: at => large.matcher.resolve('GET', `/r/${at % 999}/42`, 'orders.example') },
+    { name: 'extraction', run: at => extractCredential(head(at), 8192) },
+    { name: 'token cache hit', run: at => route.authenticate({ token: warm[at % warm.length] as string }) },
+    { name: 'requirements', run: at => route.authorize(principals[at % principals.length] as Principal) },
+    {
+      name: 'identity lines, known caller',
+      run: at => small.identity.lines(principals[at % principals.length] as Principal),
+    },
+    {
+      name: 'identity lines, new caller',
+      run: at => small.identity.lines({ ...(principals[at % principals.length] as Principal) }),
+    },
+    { name: 'decision, known token', run: at => decide(exchangeOf(small, head(at))) },
+    { name: 'decision, known token, 1000 routes', run: at => decide(exchangeOf(large, head(at))) },
+    { name: 'trace context', run: at => traceContext(head(at)) },
+    {
+      name: 'request headers',
+      run: at =>
+        small.requestHeaders({
+          rawHeaders: head(at),
+          host: 'orders.example',
+          peer: { address: '127.0.0.1', protocol: 'http' },
+          requestId: '3f0a52de-1b2c-4d5e-8f90-123456789abc',
+          trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00', tracestate: undefined },
+          identityLines,
+        }),
+    },
+    { name: 'response headers', run: () => responseHeaders({ statusCode: 200, rawHeaders: received, requestId: 'r' }) },
+    {
+      name: 'metrics of a request',
+      run: () =>
+        route.metrics.observe({
+          method: 'GET',
+          code: 'ok',
+          status: 200,
+          durationSeconds: 0.003,
+          overheadSeconds: 0.0004,
+          upstreamSeconds: 0.0026,
+        }),
+    },
+    { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
+    ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
+  ]
+}
+
+function verifications(algorithm: (typeof ALGORITHMS)[number]): readonly Case[] {
+  const key = keys.get(algorithm)
+  if (key === undefined) return []
+  const list = tokens.get(key) ?? []
+  const token = (index: number): string => list[index % list.length] as string
+  const publicKey = createPublicKey(key.publicPem)
+  const digest = algorithm === 'EdDSA' ? null : 'sha256'
+  const authenticator = authenticatorOf(key)
+  return [
+    { name: `${algorithm} token, whole verification`, runAsync: at => authenticator.verify(parseJwt(token(at))) },
+    { name: `${algorithm} by jose`, runAsync: at => compactVerify(token(at), publicKey, { algorithms: [algorithm] }) },
+    {
+      name: `${algorithm} by node:crypto`,
+      run: at => {
+        const text = token(at)
+        const dot = text.lastIndexOf('.')
+        const signature = Buffer.from(text.slice(dot + 1), 'base64url')
+        return verify(digest, Buffer.from(text.slice(0, dot)), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature)
+      },
+    },
+  ]
+}

@@ -1,0 +1,97 @@
+/** A compiled policy as the gateway has it in force, without its sockets, and requests to put to it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type JwtAuthenticator, jwtAuthenticator } from '../../src/authenticate/jwt.ts'
+import { compilePolicy } from '../../src/config/compile.ts'
+import { loadConfigFile } from '../../src/config/load.ts'
+import { Exchange } from '../../src/exchange.ts'
+import { upstreamPool } from '../../src/forward/upstream.ts'
+import { jwksKeySet } from '../../src/keys/static-keys.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import type { Policy } from '../../src/policy.ts'
+import { services } from '../../src/services.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from '../http/tokens.ts'
+
+export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-micro-'))
+  try {
+    const jwks = { keys: [...keys].map(({ jwk }) => jwk) }
+    const file = join(folder, 'sallyport.yaml')
+    const require = { scopes: [SCOPE] }
+    const many = Array.from({ length: routes - 1 }, (_, at) => ({ id: `r${at}`, path: `/r/${at}/:id`, require }))
+    writeFileSync(
+      file,
+      JSON.stringify({
+        listen: '127.0.0.1:0',
+        providers: { main: { type: 'jwt', issuer: ISSUER, audiences: [AUDIENCE], keys: { jwks } } },
+        upstreams: { app: 'http://127.0.0.1:9' },
+        log: { access: 'off' },
+        routes: [{ id: 'orders', path: '/orders/**', methods: ['GET'], require }, ...many],
+      }),
+    )
+    const log = createLog('silent', { write: () => {} })
+    const parts = { clock: systemClock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10_000 }
+    return compilePolicy(
+      loadConfigFile(file, {}),
+      'micro',
+      {
+        keySets: new Map([['main', jwksKeySet(JSON.stringify(jwks), 'main')]]),
+        upstreams: new Map([['app', upstream()]]),
+      },
+      services(parts),
+    )
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Verifies without a cache, so that every token is a new one. */
+export function authenticatorOf(key: SigningKey): JwtAuthenticator {
+  return jwtAuthenticator({
+    provider: 'main',
+    issuer: ISSUER,
+    audiences: [AUDIENCE],
+    keySet: jwksKeySet(JSON.stringify({ keys: [key.jwk] }), 'main'),
+    clockToleranceSeconds: 5,
+    tokenType: 'compatible',
+    requiredClaims: ['sub'],
+    rolesClaim: 'roles',
+    clock: systemClock,
+  })
+}
+
+/** What a browser behind a mesh sends, with a token. */
+export function rawHeadersWith(token: string): readonly string[] {
+  return [
+    ...['Host', 'orders.example', 'User-Agent', 'Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101', 'Accept', '*/*'],
+    ...['Accept-Encoding', 'gzip, deflate, br', 'Accept-Language', 'en', 'Authorization', `Bearer ${token}`],
+    ...['Cookie', 'session=abc; theme=dark', 'X-Forwarded-For', '203.0.113.9', 'Connection', 'keep-alive'],
+  ]
+}
+
+/** A request as far as deciding needs one: Node's own objects carry a socket, which takes no part in it. */
+export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Exchange {
+  return new Exchange({
+    raw: { method: 'GET', httpVersion: '1.1', rawHeaders } as IncomingMessage,
+    res: {} as ServerResponse,
+    policy,
+    target: '/orders/42?expand=items',
+    peer: { address: '127.0.0.1', protocol: 'http' },
+    requestId: '3f0a52de-1b2c-4d5e-8f90-123456789abc',
+    startedMs: 0,
+    expectsContinue: false,
+  })
+}
+
+function upstream() {
+  return upstreamPool({
+    id: 'app',
+    origin: 'http://127.0.0.1:9',
+    connectTimeoutMs: 1000,
+    headersTimeoutMs: 1000,
+    idleTimeoutMs: 1000,
+  })
+}

@@ -1,0 +1,133 @@
+/** Tries what README.md shows: configurations load, commands print, code reads what the gateway writes. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { challenge } from '../../src/challenge.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { ConfigError, Denial } from '../../src/errors.ts'
+import { headerValue, joinedHeaderValue } from '../../src/forward/identity-value.ts'
+import { compileMatcher } from '../../src/match.ts'
+import { SMALL } from '../config/support.ts'
+import { testAuthority } from '../support/certificates.ts'
+import { sallyport } from '../support/running.ts'
+import { plain, README, tableOf } from './markdown.ts'
+
+const CONFIG = new URL('../../config/', import.meta.url)
+
+function blocks(info: string): readonly string[] {
+  const found = README.blocks.filter(block => block.info === info).map(({ text }) => text)
+  if (found.length === 0) throw new Error(`there is no block of ${info}`)
+  return found
+}
+
+function load(text: string, file = 'readme.yaml') {
+  return loadConfig({ text, file, env: {} })
+}
+
+describe('configurations', () => {
+  const authority = testAuthority()
+  afterAll(() => authority.remove())
+
+  test.each(blocks('yaml'))('whole one %# loads', text => {
+    expect(load(text).routes.length).toBeGreaterThan(0)
+  })
+
+  test.each(blocks('yaml fragment'))('fragment %# loads in its place', text => {
+    expect(load(stringify({ ...parse(SMALL), ...parse(text) })).routes.length).toBeGreaterThan(0)
+  })
+
+  test('the walk shows config/example.yaml', () => {
+    const [shown = ''] = blocks('yaml')
+    expect(parse(shown)).toEqual(parse(readFileSync(new URL('example.yaml', CONFIG), 'utf8')))
+  })
+
+  test.each(readdirSync(CONFIG).filter(name => name.endsWith('.yaml')))('config/%s loads', name => {
+    const text = readFileSync(new URL(name, CONFIG), 'utf8')
+    // Files that Kubernetes mounts: a certificate where one is asked for, a token elsewhere.
+    const readFile = (path: string) => Buffer.from(path.endsWith('.crt') ? authority.cert : 'a-token')
+    expect(loadConfig({ text, file: name, env: {}, readFile }).routes.length).toBeGreaterThan(0)
+  })
+})
+
+describe('commands', () => {
+  const sessions = blocks('console').map(text => text.split(/^\$ (.*)\n/))
+  const shown = new Map(sessions.map(([, command = '', output = '']) => [command, output]))
+
+  test.each([...shown].filter(([command]) => command.endsWith('--help')))(
+    '%s prints what is shown',
+    async (line, output) => {
+      const [, ...args] = line.split(' ')
+      const { exited, stdout } = sallyport(args)
+      expect(await exited).toBe(0)
+      expect(stdout()).toBe(output)
+    },
+  )
+
+  test('a bad file is reported as shown', () => {
+    const [broken = ''] = blocks('yaml broken')
+    const report = shown.get('sallyport run -c bad.yaml')
+    expect(reportOf(broken)).toBe(report)
+  })
+
+  function reportOf(text: string): string {
+    try {
+      load(text, 'bad.yaml')
+      return ''
+    } catch (error) {
+      if (error instanceof ConfigError) return `${error.message}\n`
+      throw error
+    }
+  }
+})
+
+test('the refusal of the walk is what a client gets', () => {
+  const [shown = ''] = blocks('http')
+  expect(shown).toContain(
+    `www-authenticate: ${challenge('scope_missing', { realm: 'sallyport', scope: 'orders:write' })}`,
+  )
+})
+
+describe('paths', () => {
+  const [shown = ''] = blocks('yaml fragment').filter(text => text.includes('id: rest'))
+  const { routes } = load(stringify({ ...parse(SMALL), ...parse(shown) }))
+  const matcher = compileMatcher(
+    routes.map(route => ({ ...route, methods: undefined, pathAllow: new Set(route.pathAllow) })),
+  )
+
+  test.each(tableOf('Request').rows)('%s is %s', (path = '', result = '') => {
+    expect(resultOf(plain(path) ?? '')).toBe(plain(result))
+  })
+
+  function resultOf(path: string): unknown {
+    try {
+      return matcher.resolve('GET', path, 'orders.example').route.id
+    } catch (error) {
+      return error instanceof Denial ? error.evidence?.reason : error
+    }
+  }
+})
+
+describe('the code that reads identity headers', () => {
+  let code: {
+    claimText(value: string | undefined): string | undefined
+    claimList(value: string | undefined, delimiter: string): string[]
+  }
+  beforeAll(async () => {
+    const [source = ''] = blocks('ts')
+    code = await import(`data:text/javascript,${encodeURIComponent(stripTypeScriptTypes(source))}`)
+  })
+
+  test.each(['alice', 'Zoë', '', ' alice ', "UTF-8''x", "utf-8''x", '100%', '%41', 'a,b', '😀\n'])(
+    'takes %j back',
+    claim => {
+      expect(code.claimText(headerValue(claim))).toBe(claim)
+      expect(code.claimList(joinedHeaderValue([claim, 'b,c', 'é'], ','), ',')).toEqual([claim, 'b,c', 'é'])
+    },
+  )
+
+  test('tells a missing claim from an empty one', () => {
+    expect(code.claimText(undefined)).toBeUndefined()
+    expect(code.claimList(undefined, ' ')).toEqual([])
+  })
+})

@@ -1,0 +1,106 @@
+/** Holds the reference tables of README.md to the code: whoever changes one and not the other finds out here. */
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { configJsonSchema } from '../../src/config/json-schema.ts'
+import { DENIALS, type DenialSpec } from '../../src/errors.ts'
+import { DEFAULT_IDENTITY_HEADERS } from '../../src/forward/identity.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { bearer, startTestStack } from '../support/gateway.ts'
+import { configKeys } from './config-keys.ts'
+import { anchor, codes, plain, README, type Table, tableOf } from './markdown.ts'
+
+/** What prom-client keeps of a metric; its types do not tell. */
+interface RegisteredMetric {
+  readonly name: string
+  readonly type: string
+  readonly labelNames: readonly string[]
+}
+
+const ROOT = new URL('../../', import.meta.url)
+
+test('the refusals are those of the code, with their status and their challenge', () => {
+  const { rows } = tableOf('Code')
+  expect(rows.map(([code = '', status, error = '']) => [plain(code), Number(status), plain(error)])).toEqual(
+    Object.entries(DENIALS).map(([code, { status, error }]: [string, DenialSpec]) => [code, status, error]),
+  )
+})
+
+test('the metrics are those that are registered, with their type and their labels', () => {
+  const { registry } = createMetrics({ version: '0', node: '0', cacheResults: [], fetchResults: [] })
+  const ours = (registry.getMetricsAsArray() as unknown as readonly RegisteredMetric[]).filter(({ name }) =>
+    name.startsWith('sallyport_'),
+  )
+  const documented = tableOf('Metric').rows.map(([name = '', type, labels = '']) => [plain(name), type, codes(labels)])
+  expect(documented.toSorted()).toEqual(ours.map(({ name, type, labelNames }) => [name, type, labelNames]).toSorted())
+})
+
+test('the dependencies are those of package.json', () => {
+  const { dependencies } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8'))
+  expect(
+    tableOf('Package')
+      .rows.map(([name = '']) => plain(name))
+      .toSorted(),
+  ).toEqual(Object.keys(dependencies).toSorted())
+})
+
+describe('the configuration reference', () => {
+  const documented = README.tables.filter(({ header }) => header[0] === 'Key').flatMap(documentedKeys)
+  const known = configKeys(configJsonSchema())
+
+  test('has every key of the JSON Schema, and no other', () => {
+    expect(documented.map(({ path }) => path).toSorted()).toEqual(known.map(({ path }) => path).toSorted())
+  })
+
+  test.each(known)('says of $path what the schema says', ({ path, isRequired, defaultText }) => {
+    const expected = isRequired ? 'required' : defaultText === undefined ? '—' : `\`${defaultText}\``
+    expect(documented.find(key => key.path === path)?.default).toBe(expected)
+  })
+
+  function documentedKeys({ heading, rows }: Table): ReadonlyArray<{ path: string; default: string | undefined }> {
+    const prefix = heading === 'Top level' ? '' : `${heading}.`
+    return rows.map(([key = '', fallback]) => ({ path: prefix + plain(key), default: fallback }))
+  }
+})
+
+test('the default identity headers are those of the code', () => {
+  const documented = tableOf('Header', 'Value').rows.map(([name = '']) => plain(name))
+  expect(documented).toEqual(DEFAULT_IDENTITY_HEADERS.map(({ name }) => name))
+})
+
+describe('a running gateway', () => {
+  test('answers at the admin endpoints, and logs the fields that are listed', async () => {
+    const { admin, request, issuer, logs, logged, close } = await startTestStack()
+    try {
+      for (const [cell = ''] of tableOf('Endpoint').rows) {
+        const [method = '', path = ''] = plain(cell)?.split(' ') ?? []
+        expect((await admin(path, { method })).status).toBe(200)
+      }
+      const headers = bearer(await issuer.mint({ scope: 'orders:read' }))
+      await request('/orders/1', { headers })
+      await request('/orders/1', { method: 'DELETE', headers })
+      await request('/report/1', { headers })
+      await logged({ code: 'ok', route: 'orders-read' })
+      await logged({ code: 'scope_missing', route: 'orders-write' })
+      await logged({ reported: 'scope_missing' })
+    } finally {
+      await close()
+    }
+    const requests = logs.filter(line => 'request_id' in line)
+    const seen = new Set(requests.flatMap(line => Object.keys(line)))
+    // These two take a failure.
+    for (const name of ['aborted', 'err']) seen.add(name)
+    expect(
+      tableOf('Field')
+        .rows.flatMap(([names = '']) => codes(names))
+        .toSorted(),
+    ).toEqual([...seen].toSorted())
+  })
+})
+
+test.each([...new Set(README.links)].filter(target => !target.startsWith('https://')))(
+  'the link to %s leads somewhere',
+  target => {
+    if (target.startsWith('#')) expect(README.headings.map(anchor)).toContain(target.slice(1))
+    else expect(existsSync(new URL(target, ROOT))).toBe(true)
+  },
+)

@@ -1,0 +1,69 @@
+/** One line per request, with what an operator asks first; which ones, the configuration says. */
+import { afterEach, describe, expect, test } from 'vitest'
+import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
+
+let stack: TestStack
+afterEach(() => stack.close())
+
+/** A request that passes, one that is refused, one that is only reported, one that fails behind us. */
+async function fourRequests(log: Record<string, unknown>): Promise<TestStack> {
+  stack = await startTestStack((_issuer, upstream) => ({
+    log,
+    upstreams: { app: upstream.url, dead: 'http://127.0.0.1:1' },
+    routes: [
+      { id: 'private', path: '/private/**', upstream: 'app' },
+      { id: 'report', path: '/report/**', upstream: 'app', mode: 'report', require: { scopes: ['a'] } },
+      { id: 'dead', path: '/dead/**', upstream: 'dead', access: 'public' },
+    ],
+  }))
+  const headers = bearer(await stack.issuer.mint())
+  await stack.request('/private/a?secret=1', { headers: { ...headers, 'x-request-id': 'my-id' } })
+  await stack.request('/private/a')
+  await stack.request('/report/a', { headers })
+  await stack.request('/dead/a')
+  // All lines are written once nothing is in flight.
+  for (;;) if ((await stack.metrics()).get('sallyport_requests_in_flight') === 0) return stack
+}
+
+const requestLines = () => stack.logs.filter(({ request_id }) => request_id !== undefined)
+const codes = () => new Set(requestLines().map(({ code, reported }) => reported ?? code))
+
+describe('access', () => {
+  test('all: a line for each request', async () => {
+    await fourRequests({ access: 'all' })
+    expect(codes()).toEqual(new Set(['ok', 'token_missing', 'scope_missing', 'upstream_unreachable']))
+    expect(requestLines()).toHaveLength(4)
+    expect(await stack.logged({ request_id: 'my-id' })).toEqual({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      msg: 'request passed',
+      request_id: 'my-id',
+      method: 'GET',
+      path: '/private/a',
+      route: 'private',
+      code: 'ok',
+      status: 200,
+      provider: 'main',
+      subject: 'alice',
+      duration_ms: expect.any(Number),
+      upstream_ms: expect.any(Number),
+      overhead_ms: expect.any(Number),
+    })
+  })
+
+  test('denied: refusals, and what would have been one', async () => {
+    await fourRequests({ access: 'denied' })
+    expect(codes()).toEqual(new Set(['token_missing', 'scope_missing', 'upstream_unreachable']))
+  })
+
+  test('off: none', async () => {
+    await fourRequests({ access: 'off' })
+    await stack.raw('nonsense\r\n\r\n')
+    expect(codes()).toEqual(new Set())
+  })
+
+  test('level: error leaves refusals out', async () => {
+    await fourRequests({ access: 'all', level: 'error' })
+    expect(codes()).toEqual(new Set(['upstream_unreachable']))
+  })
+})

@@ -1,0 +1,243 @@
+/** What Prometheus sees: every series of the contract, from 0, counted right, named by the configuration alone. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway.ts'
+import { rawClient } from '../support/raw-client.ts'
+import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+
+/** Name and labels of every metric of the contract whose feature exists. */
+const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_requests_total', ['route', 'method', 'code']],
+  ['sallyport_request_duration_seconds_count', ['route']],
+  ['sallyport_overhead_duration_seconds_count', ['route']],
+  ['sallyport_upstream_duration_seconds_count', ['route']],
+  ['sallyport_responses_total', ['route', 'status_class']],
+  ['sallyport_requests_in_flight', []],
+  ['sallyport_report_denials_total', ['route', 'code']],
+  ['sallyport_token_cache_total', ['provider', 'result']],
+  ['sallyport_token_cache_entries', []],
+  ['sallyport_jwks_fetches_total', ['provider', 'result']],
+  ['sallyport_jwks_fetch_duration_seconds_count', ['provider']],
+  ['sallyport_jwks_last_success_timestamp_seconds', ['provider']],
+  ['sallyport_jwks_keys', ['provider']],
+  ['sallyport_jwks_unknown_kid_total', ['provider']],
+  ['sallyport_config_reloads_total', ['result']],
+  ['sallyport_config_last_reload_successful', []],
+  ['sallyport_config_info', ['hash']],
+  ['sallyport_build_info', ['version', 'node']],
+]
+
+const SLOW_MS = 300
+
+let upstream: TestUpstream
+let stack: TestStack
+beforeAll(async () => {
+  upstream = await startTestUpstream((request, response) => {
+    request.resume()
+    if (request.url?.endsWith('/slow') === true)
+      request.on('end', () => setTimeout(() => response.end('late'), SLOW_MS))
+    else if (request.url?.endsWith('/hang') === true) response.write('begun')
+    else response.writeHead(Number(/\/(\d{3})$/.exec(request.url ?? '')?.[1] ?? 200)).end()
+  })
+  stack = await startTestStack({}, { upstream })
+  await stack.logged({ provider: 'main', to: 'fresh' })
+})
+afterAll(() => stack.close())
+
+/** By how much each series grew during `action`; series that did not change are left out. */
+async function growth(action: () => Promise<unknown>): Promise<Record<string, number>> {
+  const before = await stack.metrics()
+  await action()
+  const after = await stack.metrics()
+  const grown = [...after].map(([series, value]) => [series, value - (before.get(series) ?? Number.NaN)] as const)
+  return Object.fromEntries(grown.filter(([series, by]) => by !== 0 && series.startsWith('sallyport_')))
+}
+
+async function passed(path: string, init: Parameters<TestStack['request']>[1] = {}): Promise<void> {
+  const requestId = `passed-${Math.random().toString(36).slice(2)}`
+  await stack.request(path, { ...init, headers: { ...init.headers, 'x-request-id': requestId } })
+  await stack.logged({ request_id: requestId })
+}
+
+describe('before the first request', () => {
+  test.each(CONTRACT)('%s is there with its labels %j', async (name, labels) => {
+    const fresh = [...(await stack.metrics()).keys()].filter(series => series === name || series.startsWith(`${name}{`))
+    expect(fresh).not.toEqual([])
+    for (const series of fresh) {
+      const found = [...series.matchAll(/(\w+)="/g)].map(([, label]) => label)
+      expect(found).toEqual(labels)
+    }
+  })
+
+  test('process_* and nodejs_* are there', async () => {
+    const names = [...(await stack.metrics()).keys()]
+    expect(names.some(name => name.startsWith('process_cpu'))).toBe(true)
+    expect(names.some(name => name.startsWith('nodejs_eventloop'))).toBe(true)
+  })
+
+  test('closed lists start at 0', async () => {
+    const metrics = await stack.metrics()
+    const zeros = [
+      'requests_total{route="private",method="GET",code="token_missing"}',
+      'requests_total{route="private",method="PROPFIND",code="ok"}'.replace('PROPFIND', 'OTHER'),
+      'requests_total{route="orders-read",method="HEAD",code="scope_missing"}',
+      'requests_total{route="orders-write",method="DELETE",code="upstream_timeout"}',
+      'requests_total{route="(none)",method="POST",code="route_unknown"}',
+      'responses_total{route="private",status_class="5xx"}',
+      'report_denials_total{route="report",code="scope_missing"}',
+      'upstream_duration_seconds_count{route="orders-write"}',
+      'token_cache_total{provider="main",result="hit"}',
+      'jwks_fetches_total{provider="main",result="timeout"}',
+      'jwks_unknown_kid_total{provider="main"}',
+      'config_reloads_total{result="failure"}',
+      'requests_in_flight',
+    ]
+    for (const series of zeros) expect([series, metrics.get(`sallyport_${series}`)]).toEqual([series, 0])
+  })
+
+  test('series that cannot be are not there', async () => {
+    const names = [...(await stack.metrics()).keys()]
+    expect(names.filter(name => /route="public".*code="token_/.test(name))).toEqual([])
+    expect(names.filter(name => /report_denials_total\{route="private"/.test(name))).toEqual([])
+    expect(names.filter(name => /route="orders-read",method="PUT"/.test(name))).toEqual([])
+  })
+
+  test('keys are shown as they are: number and last success', async () => {
+    const metrics = await stack.metrics()
+    expect(metrics.get('sallyport_jwks_keys{provider="main"}')).toBe(3)
+    const at = metrics.get('sallyport_jwks_last_success_timestamp_seconds{provider="main"}') ?? 0
+    expect(Math.abs(at - Date.now() / 1000)).toBeLessThan(600)
+    expect(metrics.get('sallyport_config_last_reload_successful')).toBe(1)
+  })
+})
+
+describe('a request', () => {
+  test('that passes adds one to each of its series', async () => {
+    const headers = bearer(await stack.issuer.mint())
+    const grown = await growth(() => passed('/private/a', { headers }))
+    expect(grown).toMatchObject({
+      'sallyport_requests_total{route="private",method="GET",code="ok"}': 1,
+      'sallyport_responses_total{route="private",status_class="2xx"}': 1,
+      'sallyport_request_duration_seconds_count{route="private"}': 1,
+      'sallyport_overhead_duration_seconds_count{route="private"}': 1,
+      'sallyport_upstream_duration_seconds_count{route="private"}': 1,
+      'sallyport_token_cache_total{provider="main",result="miss"}': 1,
+      sallyport_token_cache_entries: 1,
+    })
+    expect(await growth(() => passed('/private/a', { headers }))).toMatchObject({
+      'sallyport_token_cache_total{provider="main",result="hit"}': 1,
+    })
+  })
+
+  test('that is refused adds nothing to the upstream’s', async () => {
+    const grown = await growth(() => passed('/private/a'))
+    expect(grown).toMatchObject({
+      'sallyport_requests_total{route="private",method="GET",code="token_missing"}': 1,
+      'sallyport_responses_total{route="private",status_class="4xx"}': 1,
+    })
+    expect(Object.keys(grown).filter(series => series.includes('upstream'))).toEqual([])
+  })
+
+  test.each([
+    ['301', '3xx'],
+    ['418', '4xx'],
+    ['503', '5xx'],
+  ])('answered by the service with %s passes as ok and counts as %s', async (status, statusClass) => {
+    expect(await growth(() => passed(`/public/${status}`))).toMatchObject({
+      'sallyport_requests_total{route="public",method="GET",code="ok"}': 1,
+      [`sallyport_responses_total{route="public",status_class="${statusClass}"}`]: 1,
+    })
+  })
+
+  test('with a method, path, host or id of its own makes no series of its own', async () => {
+    const ours = (all: ReadonlyMap<string, number>) =>
+      [...all.keys()].filter(name => name.startsWith('sallyport_')).sort()
+    const before = ours(await stack.metrics())
+    for (const method of ['PROPFIND', 'QUERY', 'M-SEARCH', 'PURGE']) await passed('/public/x', { method })
+    await passed('/no/such/route-name', { method: 'SUBSCRIBE' })
+    await stack.raw('BREW /coffee HTTP/1.1\r\nHost: pot\r\n\r\n')
+    const metrics = await stack.metrics()
+    expect(ours(metrics)).toEqual(before)
+    expect(metrics.get('sallyport_requests_total{route="public",method="OTHER",code="ok"}')).toBe(4)
+  })
+})
+
+describe('durations', () => {
+  const sum = (grown: Record<string, number>, name: string) =>
+    grown[`sallyport_${name}_duration_seconds_sum{route="public"}`] ?? 0
+
+  function expectApart(grown: Record<string, number>) {
+    expect(sum(grown, 'overhead')).toBeGreaterThan(0)
+    expect(sum(grown, 'overhead')).toBeLessThanOrEqual(sum(grown, 'request') - sum(grown, 'upstream') + 0.001)
+  }
+
+  test('the time of the service is not ours', async () => {
+    const grown = await growth(() => passed('/public/slow'))
+    expect(sum(grown, 'upstream')).toBeGreaterThan(SLOW_MS / 1000 - 0.01)
+    expectApart(grown)
+  })
+
+  test('nor is the time that the client takes to send', async () => {
+    const client = rawClient(Number(new URL(stack.url).port))
+    const grown = await growth(async () => {
+      const arrival = upstream.arrival()
+      client.write('POST /public/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nX-Request-Id: slow-client\r\n\r\na')
+      await arrival
+      await passed('/public/slow')
+      client.write('b')
+      await client.until(/late$/)
+      await stack.logged({ request_id: 'slow-client' })
+    })
+    client.socket.destroy()
+    // Both requests took the service its time, and the first one waited for the second before its body was complete.
+    expect(sum(grown, 'upstream')).toBeGreaterThan((3 * SLOW_MS) / 1000 - 0.01)
+    expectApart(grown)
+  })
+})
+
+describe('requests_in_flight', () => {
+  const inFlight = async () => (await stack.metrics()).get('sallyport_requests_in_flight')
+
+  test('counts what is under way, and forgets it when the client leaves', async () => {
+    const clients = Array.from({ length: 3 }, () => rawClient(Number(new URL(stack.url).port)))
+    for (const [index, client] of clients.entries()) {
+      client.write(`GET /public/hang HTTP/1.1\r\nHost: a\r\nX-Request-Id: hang-${index}\r\n\r\n`)
+      await client.until(/begun/)
+    }
+    expect(await inFlight()).toBe(3)
+    for (const client of clients) client.socket.resetAndDestroy()
+    for (const index of clients.keys()) await stack.logged({ request_id: `hang-${index}` })
+    expect(await inFlight()).toBe(0)
+  })
+
+  test('is 0 after refusals, faults and broken bytes', async () => {
+    await passed('/private/a')
+    await passed('/nowhere')
+    await stack.raw('GET /public/a HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n')
+    await stack.raw('GET /public/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n')
+    const dead = await startTestGateway({
+      upstreams: { app: 'http://127.0.0.1:1' },
+      routes: [{ id: 'all', path: '/**', access: 'public' }],
+    })
+    await dead.request('/a')
+    await dead.logged({ code: 'upstream_unreachable' })
+    expect((await dead.metrics()).get('sallyport_requests_in_flight')).toBe(0)
+    await dead.close()
+    expect(await inFlight()).toBe(0)
+  })
+})
+
+test('keys that the operator provides are counted, too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-secret-'))
+  writeFileSync(join(folder, 'secret'), 'x'.repeat(32))
+  const gateway = await startTestGateway({
+    providers: { local: { type: 'jwt', issuer: 'a', audiences: ['a'], keys: { secretFile: join(folder, 'secret') } } },
+    upstreams: { app: 'http://127.0.0.1:1' },
+    routes: [{ id: 'all', path: '/**' }],
+  })
+  expect((await gateway.metrics()).get('sallyport_jwks_keys{provider="local"}')).toBe(1)
+  await gateway.close()
+  rmSync(folder, { recursive: true })
+})
