@@ -6,11 +6,11 @@
  * nothing: it is answered; a request that has arrived in full: it is finished, then the connection ends; a request whose
  * own body turned out broken: that request is refused, or cut when its answer has begun.
  */
-import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { challenge } from './challenge.ts'
 import { Denial } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { randomHex } from './lib/random-hex.ts'
 import { REALM, refuse } from './refusal.ts'
 import { answerBroken, brokenRequestCode } from './server.ts'
 
@@ -18,6 +18,8 @@ export interface BrokenRequests {
   /** A request begins: until it ends, broken bytes on its connection are seen beside it. */
   begun(exchange: Exchange): void
   ended(exchange: Exchange): void
+  /** True while a request is under way on the connection. */
+  isBusy(socket: Socket): boolean
   /** Handles Node's `clientError`. */
   answer(error: NodeJS.ErrnoException, socket: Socket): void
 }
@@ -28,22 +30,25 @@ export interface BrokenRequestsDeps {
 }
 
 export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequests {
-  /** Requests under way on each connection, oldest first. */
-  const active = new WeakMap<Socket, Set<Exchange>>()
+  /** Requests under way on each connection, oldest first: rarely more than one. No `Set`: see `lib/roster.ts`. */
+  const active = new WeakMap<Socket, Exchange[]>()
 
   return {
     begun(exchange) {
       const { socket } = exchange.raw
       const exchanges = active.get(socket)
-      if (exchanges === undefined) active.set(socket, new Set([exchange]))
-      else exchanges.add(exchange)
+      if (exchanges === undefined) active.set(socket, [exchange])
+      else exchanges.push(exchange)
     },
     ended(exchange) {
-      active.get(exchange.raw.socket)?.delete(exchange)
+      const exchanges = active.get(exchange.raw.socket)
+      const at = exchanges?.indexOf(exchange) ?? -1
+      if (at !== -1) exchanges?.splice(at, 1)
     },
+    isBusy: socket => (active.get(socket)?.length ?? 0) > 0,
     answer(error, socket) {
       const code = brokenRequestCode(error)
-      const last = [...(active.get(socket) ?? [])].at(-1)
+      const last = active.get(socket)?.at(-1)
       // Once our side is closed, the client has had its last answer, and what it still sends is dropped.
       if (code === undefined || (last === undefined && socket.writableEnded)) socket.destroy()
       else if (last === undefined) answerAlone(new Denial(code, { evidence: { reason: error.code } }), socket)
@@ -53,7 +58,7 @@ export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequest
   }
 
   function answerAlone(denial: Denial, socket: Socket): void {
-    const requestId = randomUUID()
+    const requestId = randomHex(16)
     onRefused(denial, requestId)
     answerBroken(socket, denial.code, {
       requestId,

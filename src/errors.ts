@@ -71,6 +71,9 @@ export type DenialCode = keyof typeof DENIALS
 /** All codes, in the order of the table. */
 export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]
 
+/** The upstream agreed to a WebSocket handshake (RFC 9110 §15.2.2): no response of ours, but the start of a tunnel. */
+export const SWITCHING_PROTOCOLS = 101
+
 /** Statuses of the admin listener, which refuses nobody for a token. */
 export const ADMIN_STATUS = { ok: 200, notReady: 503, notFound: 404, methodNotAllowed: 405 } as const
 

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Denial } from './errors.ts'
 import type { Peer } from './forward/client-address.ts'
 import type { Policy, Route } from './policy.ts'
+import type { OpenStream, StreamEnd } from './streams.ts'
 import type { Principal } from './types.ts'
 
 export class Exchange {
@@ -23,6 +24,8 @@ export class Exchange {
   /** The client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
 
+  /** Place among the requests under way. */
+  slot = -1
   host = ''
   /** Undefined when the body is chunked, where only its end tells. */
   bodyBytes: number | undefined = 0
@@ -41,6 +44,10 @@ export class Exchange {
   upstreamEndedMs: number | undefined
   /** Ends the upstream's part of the request; there once it is forwarded. */
   cancel: ((reason: Error) => void) | undefined
+  /** There once it is a tunnel, or an answer that did not leave in one piece. */
+  stream: OpenStream | undefined
+  /** Why we ended it before its time. */
+  streamEnd: StreamEnd | undefined
 
   constructor(
     start: Pick<Exchange, 'raw' | 'res' | 'policy' | 'target' | 'peer' | 'requestId' | 'startedMs' | 'expectsContinue'>,

@@ -7,23 +7,30 @@
  * @fastify/http-proxy is registered once and hands each request to our forwarder through its `handler` option, instead of
  * `reply.from` with a dispatcher of our own: that way it copies no headers and builds no URL from what the client sent,
  * and its advisories about paths and headers have nothing to act on.
+ *
+ * A request that is decided at once and may pass, which is nearly every one, is forwarded at once: Fastify's hooks and
+ * the plugin would add a sixth to its cost and nothing else. What has to wait for keys, or is refused, goes through them.
  */
-import { METHODS, type Server } from 'node:http'
+import { type IncomingMessage, METHODS, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { TLSSocket, Server as TlsServer } from 'node:tls'
 import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { brokenRequests } from './broken-request.ts'
+import type { Drain } from './drain.ts'
 import { Exchange } from './exchange.ts'
 import { forward } from './forward/forward.ts'
 import { ClientGone } from './forward/request-body.ts'
 import { requestId } from './forward/request-id.ts'
 import { decide } from './guard.ts'
 import type { Clock } from './lib/clock.ts'
+import type { Scheduler } from './lib/scheduler.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { refuse } from './refusal.ts'
 import { gatewayServer, type ServerOptions } from './server.ts'
-import { recordBroken, recordExchange } from './telemetry/access.ts'
+import { PeerStalled, stalledPeers } from './stalled-peers.ts'
+import { streams } from './streams.ts'
+import { accessRecord } from './telemetry/access.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -36,7 +43,9 @@ declare module 'fastify' {
 export interface GatewayDeps {
   readonly policies: PolicyStore
   readonly server: ServerOptions
+  readonly drain: Drain
   readonly clock: Clock
+  readonly scheduler: Scheduler
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -47,10 +56,21 @@ const OPAQUE_URL = '/'
 const TUNNEL_REFUSED = Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' })
 
 export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
-  const { policies, clock, metrics, log } = deps
-  const broken = brokenRequests({ onRefused: (denial, id) => recordBroken(denial, id, policies.current, metrics, log) })
+  const { policies, drain, clock, metrics, log } = deps
+  const record = accessRecord(metrics, log)
+  const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
   const waitingForContinue = new WeakSet<object>()
-  const forwardDeps = { monotonicMs: clock.monotonicMs, refuse }
+  const waiting = new WeakMap<IncomingMessage, { exchange: Exchange; decision: Promise<unknown> }>()
+  const stalled = stalledPeers({ ...deps, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
+  const open = streams(deps)
+  const forwardDeps = {
+    monotonicMs: clock.monotonicMs,
+    scheduler: deps.scheduler,
+    streams: open,
+    watchWrites: stalled.watch,
+    isDraining: () => drain.isDraining,
+    refuse,
+  }
 
   const app = Fastify({
     logger: false,
@@ -58,7 +78,9 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     rewriteUrl: () => OPAQUE_URL,
     clientErrorHandler: (error, socket) => broken.answer(error, socket as Socket),
     serverFactory: (handler): Server => {
-      const server = gatewayServer(deps.server, handler)
+      const server = gatewayServer(deps.server, drain.gate(receiver(handler)), broken.isBusy)
+      server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', stalled.watch)
+      drain.add(server)
       server.prependListener('checkContinue', request => waitingForContinue.add(request))
       server.on('connect', (_request, socket) => broken.answer(TUNNEL_REFUSED, socket as Socket))
       return server
@@ -72,26 +94,11 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     refuse(request.exchange, error)
   })
 
-  app.addHook('onRequest', (request, reply, next) => {
-    // The last answer of this connection has been sent: what a client put behind it is never executed.
-    if (request.socket.writableEnded) {
-      reply.hijack()
-      request.socket.destroy()
-      return
-    }
-    const exchange = begin(request.raw, reply.raw)
-    request.exchange = exchange
-    const fail = (error: unknown): void => {
-      reply.hijack()
-      refuse(exchange, error)
-    }
-    try {
-      const decision = decide(exchange)
-      if (decision instanceof Promise) decision.then(() => next(), fail)
-      else next()
-    } catch (error) {
-      fail(error)
-    }
+  app.addHook('onRequest', (request, _reply, next) => {
+    const undecided = waiting.get(request.raw)
+    if (undecided === undefined) throw new Error('a request came past the receiver')
+    request.exchange = undecided.exchange
+    undecided.decision.then(() => next(), next)
   })
 
   await app.register(proxy, {
@@ -107,24 +114,60 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     },
   })
 
+  // Node counts a tunnel's connection among the open ones, but does not close it with them.
+  app.addHook('preClose', done => {
+    open.closeAll('shutdown')
+    done()
+  })
+
+  function receiver(fastify: RequestListener): RequestListener {
+    return (raw, res) => {
+      // The last answer of this connection has been sent: what a client put behind it is never executed.
+      if (raw.socket.writableEnded) {
+        raw.socket.destroy()
+        return
+      }
+      const exchange = begin(raw, res)
+      let decision: Promise<unknown>
+      try {
+        const route = decide(exchange)
+        if (!(route instanceof Promise)) {
+          forward(exchange, route, forwardDeps)
+          return
+        }
+        decision = route
+      } catch (error) {
+        decision = Promise.reject(error)
+      }
+      waiting.set(raw, { exchange, decision })
+      fastify(raw, res)
+    }
+  }
+
   function begin(raw: Exchange['raw'], res: Exchange['res']): Exchange {
     const exchange = new Exchange({
       raw,
       res,
       policy: policies.current,
-      target: (raw as { originalUrl?: string }).originalUrl ?? '',
+      target: raw.url ?? '',
       peer: { address: raw.socket.remoteAddress, protocol: raw.socket instanceof TLSSocket ? 'https' : 'http' },
       requestId: requestId(raw.rawHeaders),
       startedMs: clock.monotonicMs(),
       expectsContinue: waitingForContinue.has(raw),
     })
     broken.begun(exchange)
+    drain.enter(exchange)
     metrics.inFlight.inc()
     res.on('close', () => {
-      if (!res.writableFinished) exchange.cancel?.(new ClientGone('the client closed its connection'))
+      if (!res.writableFinished) {
+        exchange.cancel?.(new ClientGone('the client closed its connection'))
+        if (raw.socket.errored instanceof PeerStalled) exchange.streamEnd = 'stalled'
+      }
+      open.ended(exchange)
       broken.ended(exchange)
+      drain.leave(exchange)
       metrics.inFlight.dec()
-      recordExchange(exchange, clock.monotonicMs(), metrics, log)
+      record.ended(exchange, clock.monotonicMs())
     })
     return exchange
   }

@@ -2,7 +2,7 @@
  * Decides whether a request may pass: head → path and route → credential → principal → requirements → identity.
  *
  * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It answers synchronously unless
- * a token has to be verified, so a cached token costs no promise.
+ * a token's key or a slow signature has to be waited for.
  */
 import { Denial } from './errors.ts'
 import type { Exchange } from './exchange.ts'

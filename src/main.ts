@@ -6,6 +6,7 @@
  * that each starts with what it needs and no more.
  */
 import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
 import { ConfigError } from './errors.ts'
 
@@ -24,9 +25,37 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'check a configuration without starting',
     load: async () => (await import('./cli/check.ts')).checkCommand,
   },
+  explain: {
+    summary: 'show how a request is decided, and why',
+    load: async () => (await import('./cli/explain.ts')).explainCommand,
+  },
+  test: {
+    summary: 'put test cases to a policy',
+    load: async () => (await import('./cli/test.ts')).testCommand,
+  },
+  diff: {
+    summary: 'show which requests a change of configuration treats otherwise',
+    load: async () => (await import('./cli/diff.ts')).diffCommand,
+  },
+  token: {
+    summary: 'decode, verify or mint a token',
+    load: async () => (await import('./cli/token.ts')).tokenCommand,
+  },
+  import: {
+    summary: 'make a configuration from an OpenAPI document',
+    load: async () => (await import('./cli/import.ts')).importCommand,
+  },
+  init: {
+    summary: 'write a configuration to begin with',
+    load: async () => (await import('./cli/init.ts')).initCommand,
+  },
   schema: {
     summary: 'print the JSON Schema of the configuration file, for editors',
     load: async () => (await import('./cli/schema.ts')).schemaCommand,
+  },
+  completion: {
+    summary: 'print the completion script of a shell',
+    load: async () => (await import('./cli/completion.ts')).completionCommand,
   },
 }
 
@@ -38,9 +67,8 @@ const io: CommandIo = {
   nodeVersion: process.version,
   stdout: text => process.stdout.write(text),
   stderr: text => process.stderr.write(text),
-  stopped: new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  }),
+  stopped: firstSignal(),
+  onHangup: task => process.on('SIGHUP', task),
   atExit: task => process.once('exit', task),
 }
 
@@ -50,6 +78,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 process.exitCode = await runMain(process.argv.slice(2))
 // Whatever still holds a handle is over: the command has ended.
 process.exit()
+
+/** The second one ends the process at once, with the code that a shell gives to one ended by that signal. */
+function firstSignal(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let isFirst = true
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (!isFirst) process.exit(128 + constants.signals[signal])
+      isFirst = false
+      resolve()
+    })
+  }
+  return promise
+}
 
 async function runMain([name, ...args]: readonly string[]): Promise<ExitCode> {
   try {

@@ -28,6 +28,8 @@ export interface Route {
   readonly upstream: Upstream
   /** From the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
+  /** How long a stream may outlive its token; infinite where it is kept. */
+  readonly streamGraceMs: number
   readonly metrics: RouteMetrics
 }
 
@@ -35,6 +37,7 @@ export interface Provider {
   readonly id: string
   readonly issuer: string
   readonly keySet: KeySet
+  readonly clockToleranceMs: number
 }
 
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */

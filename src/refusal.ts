@@ -3,6 +3,7 @@
  *
  * RFC 9457 (problem details), RFC 6750 §3 (challenge). The reason behind it stays in `exchange.denial` for the log.
  */
+import { breakOff } from './break-off.ts'
 import { challenge, problem } from './challenge.ts'
 import { Denial } from './errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -19,7 +20,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
   const denial = error instanceof Denial ? error : new Denial('internal', { cause: error })
   exchange.denial = denial
   if (res.headersSent) {
-    res.destroy()
+    breakOff(res)
     return
   }
   const { status } = denial.spec

@@ -4,11 +4,13 @@
  * RFC 9112 (message framing). Node's defaults that do not suit a gateway are changed here and nowhere else: it would
  * answer `Expect` and a missing Host by itself, drop headers past a count, and end long uploads after five minutes.
  */
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { problem } from './challenge.ts'
 import { DENIALS, type DenialCode } from './errors.ts'
+import { HandshakeResponse, isHandshake } from './upgrade-request.ts'
 
 export interface ServerLimits {
   /** Bytes of a request head. */
@@ -35,7 +37,12 @@ export interface ServerOptions {
 const KEEP_ALIVE_TIMEOUT_MS = 75_000
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000
 
-export function gatewayServer({ limits, tls }: ServerOptions, onRequest: RequestListener): Server {
+/** @param isBusy whether a request is under way on a connection */
+export function gatewayServer(
+  { limits, tls }: ServerOptions,
+  onRequest: RequestListener,
+  isBusy: (socket: Socket) => boolean,
+): Server {
   const options = {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -45,9 +52,12 @@ export function gatewayServer({ limits, tls }: ServerOptions, onRequest: Request
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_INTERVAL_MS, limits.headersTimeoutMs),
     // Refused by ourselves, with a body that says so.
     requireHostHeader: false,
-    // A request that asks for another protocol is answered in this one.
-    shouldUpgradeCallback: () => false,
+    // A request that asks for any other protocol is answered in this one; so is a handshake that does not wait its turn,
+    // because what is still to be answered before it would end up within the tunnel.
+    shouldUpgradeCallback: (request: IncomingMessage) => isHandshake(request) && !isBusy(request.socket),
     insecureHTTPParser: false,
+    // A request without a body is over when its head is: nothing of it is left to wait for.
+    optimizeEmptyRequests: true,
     noDelay: true,
   }
   const server =
@@ -56,10 +66,8 @@ export function gatewayServer({ limits, tls }: ServerOptions, onRequest: Request
       : createHttpsServer(
           {
             ...options,
-            cert: tls.cert,
-            key: tls.key,
-            minVersion: 'TLSv1.2',
-            ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+            ...secureContext(tls),
+            ...(tls.clientCa !== undefined && { requestCert: true, rejectUnauthorized: true }),
           },
           onRequest,
         )
@@ -67,7 +75,28 @@ export function gatewayServer({ limits, tls }: ServerOptions, onRequest: Request
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
   server.on('checkContinue', onRequest).on('checkExpectation', onRequest)
+  server.on('upgrade', (request, socket, head) =>
+    onRequest(request, new HandshakeResponse(request, socket as Socket, head)),
+  )
   return server
+}
+
+/**
+ * Puts other limits and certificates in force for connections to come; those that are open keep theirs, but for
+ * `headersTimeoutMs`. Whether there is TLS, and whether clients must show a certificate, is decided once.
+ *
+ * @throws {Error} the certificate or its key cannot be used; nothing has changed
+ */
+export function changeServer(server: Server, { limits, tls }: ServerOptions): void {
+  if (server instanceof TlsServer && tls !== undefined) server.setSecureContext(secureContext(tls))
+  // Node reads all of these anew for each connection; the types know no more than the option of the first.
+  Object.assign(server, { maxHeaderSize: limits.headerBytes })
+  server.headersTimeout = limits.headersTimeoutMs
+  server.maxConnections = limits.connections
+}
+
+function secureContext({ cert, key, clientCa }: ServerTls) {
+  return { cert, key, minVersion: 'TLSv1.2', ...(clientCa !== undefined && { ca: clientCa }) } as const
 }
 
 /**

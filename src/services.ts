@@ -1,19 +1,26 @@
-/** What outlives a policy: clock, log and metrics, the key sets, the verified tokens. Made once, when the process starts. */
+/** What outlives a policy: clock, log, metrics, key sets, upstream pools, verified tokens. Made once, at the start. */
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from './authenticate/token-cache.ts'
+import { type Authenticators, authenticators } from './config/authenticators.ts'
+import { type UpstreamRegistry, upstreamRegistry } from './forward/upstream-registry.ts'
 import { FETCH_RESULTS } from './keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from './keys/registry.ts'
 import type { Clock } from './lib/clock.ts'
-import { systemScheduler } from './lib/scheduler.ts'
+import { type Scheduler, systemScheduler } from './lib/scheduler.ts'
 import { keyEvents } from './telemetry/key-events.ts'
 import type { Log } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 export interface Services {
   readonly clock: Clock
+  readonly scheduler: Scheduler
   readonly log: Log
   readonly metrics: Metrics
   readonly keySets: KeySetRegistry
+  readonly upstreams: UpstreamRegistry
+  readonly authenticators: Authenticators
   readonly tokenCache: TokenCache
+  /** `report`: every route only reports, whatever the configuration says. */
+  readonly mode: 'report' | undefined
 }
 
 export interface ServicesOptions {
@@ -22,9 +29,10 @@ export interface ServicesOptions {
   readonly version: string
   readonly nodeVersion: string
   readonly tokenCacheEntries: number
+  readonly mode?: 'report' | undefined
 }
 
-export function services({ clock, log, version, nodeVersion, tokenCacheEntries }: ServicesOptions): Services {
+export function services({ clock, log, version, nodeVersion, tokenCacheEntries, mode }: ServicesOptions): Services {
   const metrics = createMetrics({
     version,
     node: nodeVersion,
@@ -32,7 +40,9 @@ export function services({ clock, log, version, nodeVersion, tokenCacheEntries }
     fetchResults: FETCH_RESULTS,
   })
   return {
+    mode,
     clock,
+    scheduler: systemScheduler,
     log,
     metrics,
     keySets: keySetRegistry({
@@ -41,9 +51,11 @@ export function services({ clock, log, version, nodeVersion, tokenCacheEntries }
       random: Math.random,
       observer: keyEvents(metrics, log),
     }),
+    upstreams: upstreamRegistry(systemScheduler),
+    authenticators: authenticators(clock),
     tokenCache: tokenCache({
       entries: tokenCacheEntries,
-      onResult: (provider, result) => metrics.tokenCache.inc({ provider, result }),
+      onResult: metrics.tokenLookedUp,
     }),
   }
 }

@@ -1,28 +1,30 @@
 /**
- * Configuration file → running gateway: load, build what outlives a policy, compile, listen.
+ * Configuration file → running gateway: load, build what outlives a policy, prepare, listen, watch the file.
  *
  * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the gateway
  * from starting: requests that need its keys are answered with 503 until it is back.
  */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+
 import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { admin } from './admin/admin.ts'
+import { type AppProbe, appProbes } from './admin/app-probes.ts'
 import { statusOf } from './admin/status.ts'
-import { compilePolicy } from './config/compile.ts'
-import { keySourceDefinition } from './config/key-source.ts'
+import { notedReads } from './config/file-contents.ts'
 import { loadConfigFile } from './config/load.ts'
+import { type Prepared, prepare } from './config/prepare.ts'
+import { type Reloader, reloader } from './config/reload.ts'
 import type { Address, Config } from './config/schema.ts'
-import { type Upstream, upstreamPool } from './forward/upstream.ts'
+import { fileWatch } from './config/watch.ts'
+import { type Drain, drain } from './drain.ts'
+import type { Upstream } from './forward/upstream.ts'
 import { gateway } from './gateway.ts'
-import type { KeySetRegistry } from './keys/registry.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Policy } from './policy.ts'
-import { policyStore } from './policy-store.ts'
-import { services } from './services.ts'
+import { type PolicyStore, policyStore } from './policy-store.ts'
+import { type Services, services } from './services.ts'
 import type { Log } from './telemetry/log.ts'
-import type { KeySet } from './types.ts'
 
 export interface StartOptions {
   readonly file: string
@@ -31,6 +33,8 @@ export interface StartOptions {
   readonly log: (level: Config['log']['level']) => Log
   readonly version: string
   readonly nodeVersion: string
+  /** `report`: every route only reports, whatever the configuration says. */
+  readonly mode?: 'report' | undefined
 }
 
 export interface RunningGateway {
@@ -38,8 +42,13 @@ export interface RunningGateway {
   readonly url: string
   /** Undefined when the configuration has no `admin`. */
   readonly adminUrl: string | undefined
+  /** In force when it was started. */
   readonly routes: Policy['routes']
   readonly config: Config
+  /** Loads the file anew, changed or not. Resolves when that is over, well or badly; the log says which. */
+  reload(): Promise<void>
+  /** Finishes what is under way, for a while at most; {@link RunningGateway.close} is still to be called. */
+  drain(): Promise<void>
   /** Ends at once; drops what is under way. */
   close(): Promise<void>
 }
@@ -49,100 +58,101 @@ export interface RunningGateway {
  * @throws {Error} an address cannot be listened on
  */
 export async function start(options: StartOptions): Promise<RunningGateway> {
-  const config = loadConfigFile(options.file, options.env)
+  const { file, env } = options
+  const reads = notedReads()
+  const config = loadConfigFile(file, env, reads.readFile)
   const log = options.log(config.log.level)
   const shared = services({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
   for (const provider of Object.keys(config.providers)) shared.metrics.initProvider(provider)
-  const keySets = keySetsOf(config, shared.keySets)
-  const upstreams = upstreamsOf(config)
-  const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
-  const policies = policyStore(compilePolicy(config, hash, { keySets, upstreams }, shared))
-  shared.metrics.policyInForce(hash)
+  const first = prepare(config, shared)
+  const policies = policyStore(first.policy)
+  shared.metrics.policyInForce(first.hash)
+
+  const draining = drain({ ...shared, timeoutMs: () => reloads.inForce.config.drain.timeout })
+  const { servers } = draining
+  const reloads = reloader({ file, env, first, firstContents: reads.contents, policies, servers, services: shared })
+  const watching = watchFiles(file, reloads, shared)
 
   const apps: FastifyInstance[] = []
   const close = async (): Promise<void> => {
+    watching.close()
+    reloads.close()
     await Promise.all(apps.map(closeNow))
-    await Promise.all([shared.keySets.close(), ...[...upstreams.values()].map(upstream => upstream.close())])
+    await Promise.all([shared.keySets.close(), shared.upstreams.close()])
   }
   try {
-    const app = await gateway({
-      policies,
-      server: serverOptions(config),
-      clock: shared.clock,
-      metrics: shared.metrics,
-      log,
-    })
+    const app = await gateway({ ...shared, policies, server: first.server, drain: draining })
     apps.push(app)
     let adminUrl: string | undefined
     if (config.admin !== undefined) {
-      const adminApp = admin({
-        status: () => statusOf({ version: options.version, policy: policies.current, nowMs: shared.clock.nowMs() }),
-        metricsText: () => {
-          shared.metrics.tokenCacheEntries.set(shared.tokenCache.size)
-          for (const { id, keySet } of policies.current.providers) shared.metrics.showKeySet(id, keySet.status())
-          return shared.metrics.registry.metrics()
-        },
-        metricsContentType: shared.metrics.registry.contentType,
-      })
+      const adminApp = adminOf({ version: options.version, config, policies, reloads, drain: draining, shared })
       apps.push(adminApp)
       adminUrl = await listen(adminApp, config.admin.listen, 'http')
     }
     const url = await listen(app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
-    log.info({ url, admin: adminUrl, config: options.file, hash, routes: config.routes.length }, 'listening')
-    return { url, adminUrl, routes: policies.current.routes, config, close }
+    watching.follow()
+    log.info({ url, admin: adminUrl, config: file, hash: first.hash, routes: config.routes.length }, 'listening')
+    return {
+      url,
+      adminUrl,
+      routes: first.policy.routes,
+      config,
+      reload: () => reloads.reload('SIGHUP'),
+      drain: () => draining.finish('signal'),
+      close,
+    }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-function keySetsOf(config: Config, registry: KeySetRegistry): ReadonlyMap<string, KeySet> {
-  return new Map(
-    Object.entries(config.providers).map(([provider, { issuer, keys }]) => {
-      const { keySet } = registry.acquire({ provider, issuer, source: keySourceDefinition(keys) })
-      return [provider, keySet]
-    }),
-  )
+function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Services) {
+  const watching = fileWatch({
+    files: () => [resolve(file), ...reloads.files()],
+    // A reload may name other files.
+    onStir: () => void reloads.reload('change').then(() => watching.follow()),
+    onUnwatchable: (folder, reason) =>
+      log.warn({ folder, reason }, 'cannot watch a folder, changes in it are found within a minute'),
+    scheduler,
+  })
+  return watching
 }
 
-function upstreamsOf(config: Config): ReadonlyMap<string, Upstream> {
-  return new Map(
-    Object.entries(config.upstreams).map(([id, { url, timeouts, tls }]) => [
-      id,
-      upstreamPool({
-        id,
-        ...url,
-        connectTimeoutMs: timeouts.connect,
-        headersTimeoutMs: timeouts.headers,
-        idleTimeoutMs: timeouts.idle,
-        ca: textOf(tls?.caFile),
-        cert: textOf(tls?.certFile),
-        key: textOf(tls?.keyFile),
-        serverName: tls?.serverName,
-      }),
-    ]),
-  )
+interface AdminParts {
+  readonly version: string
+  readonly config: Config
+  readonly policies: PolicyStore
+  readonly reloads: Reloader
+  readonly drain: Drain
+  readonly shared: Services
 }
 
-function serverOptions({ limits, listen: { tls } }: Config) {
-  return {
-    limits: {
-      headerBytes: limits.headerBytes,
-      headersTimeoutMs: limits.headersTimeout,
-      connections: limits.connections,
+function adminOf({ version, config, policies, reloads, drain, shared }: AdminParts): FastifyInstance {
+  const { metrics, tokenCache, clock } = shared
+  return admin({
+    status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
+    metricsText: () => {
+      metrics.tokenCacheEntries.set(tokenCache.size)
+      for (const { id, keySet } of policies.current.providers) metrics.showKeySet(id, keySet.status())
+      return metrics.registry.metrics()
     },
-    ...(tls !== undefined && {
-      tls: {
-        cert: readFileSync(tls.certFile, 'utf8'),
-        key: readFileSync(tls.keyFile, 'utf8'),
-        ...(tls.clientCaFile !== undefined && { clientCa: readFileSync(tls.clientCaFile, 'utf8') }),
-      },
-    }),
-  }
+    metricsContentType: metrics.registry.contentType,
+    appProbes: appProbes(probesOf(config), id => probedUpstream(id, reloads.inForce)),
+    drain: () => drain.begin('admin'),
+  })
 }
 
-function textOf(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : readFileSync(file, 'utf8')
+/** A probe that names no upstream means the only one. */
+function probesOf({ admin: listener, upstreams }: Config): readonly AppProbe[] {
+  const [only = ''] = Object.keys(upstreams)
+  return (listener?.appProbes ?? []).map(({ path, upstream = only }) => ({ path, upstream }))
+}
+
+/** A probe that names no upstream means the only one, whatever a reload has called it. */
+function probedUpstream(id: string, { upstreams }: Prepared): Upstream | undefined {
+  const [first] = upstreams.values()
+  return upstreams.get(id) ?? (upstreams.size === 1 ? first : undefined)
 }
 
 async function listen(app: FastifyInstance, address: Address, scheme: 'http' | 'https'): Promise<string> {

@@ -13,7 +13,10 @@ export interface JsonObject {
 /** The JWT Claims Set (RFC 7519 §4), names as the RFC spells them. Parsed without duplicates, bounded in depth. */
 export type Claims = JsonObject
 
-/** What arrived in `Authorization: Bearer` (RFC 6750 §2.1): token68 syntax and length are checked, nothing else. */
+/**
+ * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only the length is checked: what is not token68 is refused as
+ * `request_malformed` by the authenticator, which need not look at a token that it knows.
+ */
 export interface Credential {
   readonly token: string
 }

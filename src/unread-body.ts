@@ -12,7 +12,7 @@ import { Socket } from 'node:net'
 const LONGEST_REST_MS = 5_000
 
 export function dropUnreadBody(request: IncomingMessage): void {
-  if (request.closed) return
+  if (request.closed || request.readableEnded) return
   const { socket } = request
   const giveUp = setTimeout(() => socket.destroy(), LONGEST_REST_MS).unref()
   request.once('close', () => clearTimeout(giveUp))

@@ -50,28 +50,22 @@ describe('RFC 6750 §2.1', () => {
     },
   )
 
+  test.each(['', 'Bearer\tabc', 'Bearer\u00a0abc', ' Bearer abc', '"Bearer" abc', ',Bearer abc'])(
+    '%j is malformed',
+    value => {
+      expect(refusal('Authorization', value)).toBe('request_malformed')
+    },
+  )
+
   test.each([
-    '',
-    'Bearer',
-    'Bearer ',
-    'Bearer  ',
-    'Bearer\tabc',
-    'Bearer \tabc',
-    'Bearer a b',
-    'Bearer a,b',
-    'Bearer a, Bearer b',
-    'Bearer "abc"',
-    'Bearer =',
-    'Bearer a=b',
-    'Bearer abc ',
-    'Bearer é',
-    'Bearer a\0',
-    'Bearer token=abc',
-    ' Bearer abc',
-    '"Bearer" abc',
-    ',Bearer abc',
-  ])('%j is malformed', value => {
-    expect(refusal('Authorization', value)).toBe('request_malformed')
+    ['Bearer', ''],
+    ['Bearer  ', ''],
+    ['Bearer a b', 'a b'],
+    ['Bearer a, Bearer b', 'a, Bearer b'],
+    ['Bearer \tabc ', '\tabc '],
+    ['Bearer é', 'é'],
+  ])('of %j the authenticator judges %j, whole', (value, token) => {
+    expect(extract('Authorization', value)).toEqual({ token })
   })
 
   test('two Authorization lines are refused, even equal ones, even if one is empty', () => {
@@ -90,9 +84,10 @@ describe('RFC 6750 §2.1', () => {
   test('a token over the limit is refused, one at the limit is not', () => {
     expect(extract('Authorization', `Bearer ${'a'.repeat(MAX_TOKEN_BYTES)}`)?.token).toHaveLength(MAX_TOKEN_BYTES)
     expect(refusal('Authorization', `Bearer ${'a'.repeat(MAX_TOKEN_BYTES + 1)}`)).toBe('token_malformed')
+    expect(refusal('Authorization', `Bearer ${'a '.repeat(MAX_TOKEN_BYTES)}`)).toBe('request_malformed')
   })
 
-  test('whatever is sent, the token is token68 within the limit, and a refusal repeats none of it', () => {
+  test('whatever is sent, the token is all that follows the scheme, within the limit, and a refusal repeats none of it', () => {
     const pieces = (...parts: readonly string[]) =>
       fc.array(fc.constantFrom(...parts), { maxLength: 12 }).map(chosen => chosen.join(''))
     const value = fc.oneof(
@@ -108,8 +103,8 @@ describe('RFC 6750 §2.1', () => {
         if (found instanceof Denial) {
           expect(JSON.stringify(found.evidence ?? {})).not.toContain('S3cret')
         } else {
-          expect(sent.replace(/^bearer +/i, '')).toBe(found)
-          expect(found).toMatch(/^(?=.{1,64}$)[A-Za-z0-9._~+/-]+=*$/)
+          expect(sent.replace(/^bearer(?: +|$)/i, '')).toBe(found)
+          expect(found.length).toBeLessThanOrEqual(MAX_TOKEN_BYTES)
         }
       }),
       { numRuns: 500 },

@@ -9,17 +9,21 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compactVerify } from 'jose'
 import { parseJwt } from '../../src/authenticate/compact-jws.ts'
+import type { Exchange } from '../../src/exchange.ts'
 import { extractCredential } from '../../src/extract.ts'
 import { responseHeaders } from '../../src/forward/response-headers.ts'
 import { traceContext } from '../../src/forward/trace-context.ts'
 import { checkHead } from '../../src/framing.ts'
 import { decide } from '../../src/guard.ts'
+import type { Policy } from '../../src/policy.ts'
+import { accessRecord } from '../../src/telemetry/access.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import type { Principal } from '../../src/types.ts'
 import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '../http/tokens.ts'
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
-import { authenticatorOf, exchangeOf, policyOf, rawHeadersWith } from './subject.ts'
+import { authenticatorOf, exchangeOf, policyOf, rawHeadersWith, unscrapedMetrics } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
 const effort: Effort = values.quick
@@ -57,6 +61,16 @@ async function cases(): Promise<readonly Case[]> {
   const [small, large] = [policyOf(keys.values(), 1), policyOf(keys.values(), 1000)]
   const [route] = small.routes
   if (route === undefined) throw new Error('no route')
+  const logging: Policy = { ...small, accessLog: 'all' }
+  const record = accessRecord(unscrapedMetrics(), createLog('info', { write: () => {} }))
+  const over = (policy: Policy, index: number): Exchange => {
+    const exchange = exchangeOf(policy, head(index))
+    exchange.route = route
+    exchange.principal = principals[index % principals.length]
+    exchange.upstreamStartedMs = 1
+    exchange.upstreamEndedMs = 2
+    return exchange
+  }
   const principals: Principal[] = []
   for (const token of warm) principals.push(await route.authenticate({ token }))
   for (const each of [small, large]) for (const headers of heads) await decide(exchangeOf(each, headers))
@@ -109,6 +123,14 @@ async function cases(): Promise<readonly Case[]> {
           upstreamSeconds: 0.0026,
         }),
     },
+    {
+      name: 'end of a request, access log off',
+      run: at => record.ended(over(small, at), 3),
+    },
+    {
+      name: 'end of a request, access log on',
+      run: at => record.ended(over(logging, at), 3),
+    },
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
   ]
@@ -123,7 +145,7 @@ function verifications(algorithm: (typeof ALGORITHMS)[number]): readonly Case[] 
   const digest = algorithm === 'EdDSA' ? null : 'sha256'
   const authenticator = authenticatorOf(key)
   return [
-    { name: `${algorithm} token, whole verification`, runAsync: at => authenticator.verify(parseJwt(token(at))) },
+    { name: `${algorithm} token, whole verification`, run: at => authenticator.verify(parseJwt(token(at))) },
     { name: `${algorithm} by jose`, runAsync: at => compactVerify(token(at), publicKey, { algorithms: [algorithm] }) },
     {
       name: `${algorithm} by node:crypto`,

@@ -13,6 +13,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import type { Policy } from '../../src/policy.ts'
 import { services } from '../../src/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from '../http/tokens.ts'
 
 export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
@@ -63,6 +64,10 @@ export function authenticatorOf(key: SigningKey): JwtAuthenticator {
   })
 }
 
+export function unscrapedMetrics(): Metrics {
+  return createMetrics({ version: '0', node: process.version, cacheResults: [], fetchResults: [] })
+}
+
 /** What a browser behind a mesh sends, with a token. */
 export function rawHeadersWith(token: string): readonly string[] {
   return [
@@ -76,7 +81,7 @@ export function rawHeadersWith(token: string): readonly string[] {
 export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Exchange {
   return new Exchange({
     raw: { method: 'GET', httpVersion: '1.1', rawHeaders } as IncomingMessage,
-    res: {} as ServerResponse,
+    res: { headersSent: true, statusCode: 200, writableFinished: true } as ServerResponse,
     policy,
     target: '/orders/42?expand=items',
     peer: { address: '127.0.0.1', protocol: 'http' },

@@ -1,11 +1,13 @@
 /**
  * The admin listener: probes, metrics and status for the operator, apart from the traffic.
  *
- * It changes nothing and shows no secret. A request with a foreign Origin, or with a Host that is a name other than
- * localhost, comes from a browser that was tricked (DNS rebinding) and is refused.
+ * It shows no secret, and changes one thing: `POST /-/drain` takes the gateway out of service, for good. A request with
+ * a foreign Origin, or with a Host that is a name other than localhost, comes from a browser that was tricked (DNS
+ * rebinding) and is refused.
  */
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
+import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
 import type { Status } from './status.ts'
 
 export interface AdminDeps {
@@ -13,17 +15,35 @@ export interface AdminDeps {
   /** Prometheus' text format. */
   readonly metricsText: () => Promise<string>
   readonly metricsContentType: string
+  readonly appProbes: AppProbes
+  /** Takes the gateway out of service; the process goes on. */
+  readonly drain: () => void
 }
 
-const PATHS = ['/livez', '/readyz', '/metrics', '/-/status'] as const
+const PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics', '/-/status'])
+const DRAIN_PATH = '/-/drain'
 
 export function admin(deps: AdminDeps): FastifyInstance {
-  const app = Fastify({ logger: false, exposeHeadRoutes: true, requestTimeout: 10_000, bodyLimit: 1024 })
+  const app = Fastify({
+    logger: false,
+    exposeHeadRoutes: true,
+    requestTimeout: 10_000,
+    // The path is no valid one; the framework's own answer would repeat it.
+    frameworkErrors: (_error, _request, reply) => answer(reply, ADMIN_STATUS.notFound),
+  })
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (isOwnHost(request.headers.host) && isOwnOrigin(request.headers.origin, request.headers.host)) return
-    const { status, title } = DENIALS.host_invalid
-    await reply.code(status).type('text/plain').send(`${title}\n`)
+  // All that is refused is refused here, before the framework looks at a body or its type.
+  app.addHook('onRequest', async ({ method, url, headers: { host, origin } }, reply) => {
+    if (!isOwnHost(host) || !isOwnOrigin(origin, host)) return answer(reply, DENIALS.host_invalid.status)
+    const path = pathOf(url)
+    if (path === DRAIN_PATH) {
+      if (method === 'POST') return undefined
+      return answer(reply.header('allow', 'POST'), ADMIN_STATUS.methodNotAllowed)
+    }
+    if (!PATHS.has(path) && !deps.appProbes.has(path)) return answer(reply, ADMIN_STATUS.notFound)
+    if (method !== 'GET' && method !== 'HEAD')
+      return answer(reply.header('allow', 'GET, HEAD'), ADMIN_STATUS.methodNotAllowed)
+    return undefined
   })
 
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'))
@@ -33,17 +53,37 @@ export function admin(deps: AdminDeps): FastifyInstance {
   })
   app.get('/metrics', async (_request, reply) => reply.type(deps.metricsContentType).send(await deps.metricsText()))
   app.get('/-/status', (_request, reply) => reply.send(deps.status()))
-
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? ''
-    const isKnown = (PATHS as readonly string[]).includes(path)
-    if (isKnown) reply.header('allow', 'GET, HEAD')
-    return reply
-      .code(isKnown ? ADMIN_STATUS.methodNotAllowed : ADMIN_STATUS.notFound)
-      .type('text/plain')
-      .send(isKnown ? 'method not allowed\n' : 'not found\n')
+  // Whatever a client sends along is not looked at.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume()
+    done(null)
   })
+  app.post(DRAIN_PATH, (_request, reply) => {
+    deps.drain()
+    return reply.send({ draining: true })
+  })
+  app.get(`${APP_PROBE_PREFIX}/*`, async ({ url }, reply) =>
+    reply.code(await deps.appProbes.status(pathOf(url))).send(),
+  )
   return app
+}
+
+type Refusal = typeof ADMIN_STATUS.notFound | typeof ADMIN_STATUS.methodNotAllowed | typeof DENIALS.host_invalid.status
+
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  [DENIALS.host_invalid.status]: DENIALS.host_invalid.title,
+  [ADMIN_STATUS.notFound]: 'not found',
+  [ADMIN_STATUS.methodNotAllowed]: 'method not allowed',
+}
+
+/** Fixed texts: nothing of the request is repeated. */
+function answer(reply: FastifyReply, status: Refusal): FastifyReply {
+  return reply.code(status).type('text/plain').send(`${REFUSALS[status]}\n`)
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? ''
 }
 
 /** An address or localhost: what a scraper, a kubelet and a developer use. */

@@ -31,10 +31,11 @@ export interface Status {
 export interface StatusSource {
   readonly version: string
   readonly policy: Policy
+  readonly isDraining: boolean
   readonly nowMs: number
 }
 
-export function statusOf({ version, policy, nowMs }: StatusSource): Status {
+export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): Status {
   const providers = policy.providers.map(({ id, issuer, keySet }) => {
     const { usable, keys, skipped, lastSuccessSeconds, lastError } = keySet.status()
     return {
@@ -48,9 +49,10 @@ export function statusOf({ version, policy, nowMs }: StatusSource): Status {
       last_error: lastError,
     }
   })
-  const reasons = providers
+  const withoutKeys = providers
     .filter(provider => !provider.usable)
     .map(({ id, last_error }) => `provider ${id}: no usable keys${last_error === undefined ? '' : `: ${last_error}`}`)
+  const reasons = [...(isDraining ? ['draining'] : []), ...withoutKeys]
   return {
     ready: reasons.length === 0,
     reasons,

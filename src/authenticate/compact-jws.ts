@@ -5,6 +5,7 @@
  * Nothing here is trusted yet: the signature is judged later, on exactly these bytes.
  */
 import { Denial } from '../errors.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
 import { parseStrictJson } from '../lib/strict-json.ts'
 import type { Claims, JsonObject } from '../types.ts'
 import { evidenceText } from './evidence.ts'
@@ -21,6 +22,7 @@ export interface CompactJws {
   readonly token: string
   readonly header: JwsHeader
   readonly payload: Buffer
+  readonly signature: Buffer
 }
 
 /** A JWS whose payload is a JWT Claims Set. Not verified. */
@@ -40,8 +42,8 @@ const REFUSED_PARAMETERS = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'] as
 
 /** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
 export function parseJwt(token: string): Jwt {
-  const jws = parseCompactJws(token)
-  return { ...jws, claims: jsonObject('claims', jws.payload) }
+  const { header, payload, signature } = parseCompactJws(token)
+  return { token, header, payload, signature, claims: jsonObject('claims', payload) }
 }
 
 /** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
@@ -51,8 +53,8 @@ export function parseCompactJws(token: string): CompactJws {
   // Five parts are a JWE (RFC 7516 §3.1); we hold no decryption key.
   if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
     throw malformed('not three parts')
-  decoded('signature', signature)
-  return { token, header: joseHeader(decoded('header', header)), payload: decoded('payload', payload) }
+  const signatureBytes = decoded('signature', signature)
+  return { token, header: joseHeader(header), payload: decoded('payload', payload), signature: signatureBytes }
 }
 
 /**
@@ -65,8 +67,11 @@ function decoded(part: string, text: string): Buffer {
   return bytes
 }
 
-function joseHeader(bytes: Buffer): JwsHeader {
-  const header = jsonObject('header', bytes)
+/** An issuer writes the same header on every token of a key, so what it says is worked out once. */
+const joseHeader = boundedMemo(parseHeader, { maxEntries: 64, maxKeyLength: 512 })
+
+function parseHeader(text: string): JwsHeader {
+  const header = jsonObject('header', decoded('header', text))
   const { alg, kid, typ } = header
   if (typeof alg !== 'string') throw malformed('alg is no string')
   if (kid !== undefined && typeof kid !== 'string') throw malformed('kid is no string')
@@ -74,7 +79,7 @@ function joseHeader(bytes: Buffer): JwsHeader {
   const refused = REFUSED_PARAMETERS.find(name => Object.hasOwn(header, name))
   if (refused !== undefined || alg.toLowerCase() === 'none')
     throw new Denial('algorithm_not_allowed', { evidence: { alg: evidenceText(alg), refusedParameter: refused } })
-  return { alg, kid, typ }
+  return Object.freeze({ alg, kid, typ })
 }
 
 function jsonObject(part: string, bytes: Buffer): JsonObject {

@@ -7,6 +7,7 @@
  */
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import type { KeySet, Principal, VerificationKey } from '../types.ts'
 import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
 import type { Jwt } from './compact-jws.ts'
@@ -48,8 +49,12 @@ export interface Verdict {
 export interface JwtAuthenticator {
   readonly provider: string
   readonly issuer: string
-  /** @throws {Denial} the token is refused, or the keys to judge it are not there (503) */
-  verify(jwt: Jwt): Promise<Verdict>
+  /**
+   * Answers at once unless a key or a slow signature has to be waited for.
+   *
+   * @throws {Denial} the token is refused, or the keys to judge it are not there (503)
+   */
+  verify(jwt: Jwt): MaybePromise<Verdict>
   /** True while the key that gave the verdict is one of the provider's. */
   isCurrent(verdict: Verdict): boolean
   /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
@@ -79,11 +84,15 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthentic
   const readPrincipal = principalReader(options)
   const nowSeconds = (): number => options.clock.nowMs() / 1000
 
-  const judge = async (jwt: Jwt): Promise<Verdict> => {
-    const { header, claims } = jwt
-    if (claims.iss !== issuer) throw new Denial('issuer_unknown')
-    if (!algorithms.has(header.alg)) throw new Denial('algorithm_not_allowed')
-    const key = await verifyingKey(jwt, await keySet.select({ alg: header.alg, kid: header.kid }))
+  const judge = (jwt: Jwt): MaybePromise<Verdict> => {
+    const { alg, kid } = jwt.header
+    if (jwt.claims.iss !== issuer) throw new Denial('issuer_unknown')
+    if (!algorithms.has(alg)) throw new Denial('algorithm_not_allowed')
+    const key = andThen(keySet.select({ alg, kid }), candidates => verifyingKey(jwt, candidates))
+    return andThen(key, found => verdict(jwt, found))
+  }
+
+  const verdict = ({ header, claims }: Jwt, key: VerificationKey): Verdict => {
     const now = nowSeconds()
     const checked = checkClaims(header.typ, claims, rules, now)
     checkTime(checked, clockToleranceSeconds, now)
@@ -97,11 +106,15 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthentic
   return Object.freeze({
     provider,
     issuer,
-    async verify(jwt: Jwt) {
-      try {
-        return await judge(jwt)
-      } catch (error) {
+    verify(jwt: Jwt) {
+      const refuse = (error: unknown): never => {
         throw attributed(error, provider, tokenEvidence(jwt))
+      }
+      try {
+        const judged = judge(jwt)
+        return judged instanceof Promise ? judged.catch(refuse) : judged
+      } catch (error) {
+        return refuse(error)
       }
     },
     isCurrent: ({ key }: Verdict) => keySet.isCurrent(key),
@@ -115,16 +128,22 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthentic
   })
 }
 
-async function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): Promise<VerificationKey> {
-  const { alg } = jwt.header
-  let refusal: SignatureRefusal = { code: 'key_unknown', reason: 'no key fits the algorithm' }
-  for (const key of candidates.slice(0, MAX_CANDIDATES)) {
-    if (!isFitting(key, alg)) continue
-    const refused = await signatureRefusal(jwt.token, alg, key)
-    if (refused === undefined) return key
-    refusal = refused
-  }
-  throw new Denial(refusal.code, { evidence: { reason: refusal.reason } })
+/** The first of the candidates that verifies the signature. */
+function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): MaybePromise<VerificationKey> {
+  const fitting = candidates.slice(0, MAX_CANDIDATES).filter(key => isFitting(key, jwt.header.alg))
+  return firstVerifying(jwt, fitting, { code: 'key_unknown', reason: 'no key fits the algorithm' })
+}
+
+/** @param refusal why, should there be no key left to try */
+function firstVerifying(
+  jwt: Jwt,
+  [key, ...others]: readonly VerificationKey[],
+  refusal: SignatureRefusal,
+): MaybePromise<VerificationKey> {
+  if (key === undefined) throw new Denial(refusal.code, { evidence: { reason: refusal.reason } })
+  return andThen(signatureRefusal(jwt, key), refused =>
+    refused === undefined ? key : firstVerifying(jwt, others, refused),
+  )
 }
 
 function tokenEvidence({ header: { alg, kid }, claims: { iss } }: Jwt): Readonly<Record<string, unknown>> {

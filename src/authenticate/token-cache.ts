@@ -7,6 +7,7 @@
  * Revocation and proof of possession are no part of a verdict; they are checked outside.
  */
 import { LRUCache } from 'lru-cache'
+import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal } from '../types.ts'
 import type { Jwt } from './compact-jws.ts'
 import type { JwtAuthenticator, Verdict } from './jwt.ts'
@@ -35,11 +36,11 @@ export interface TokenCache {
    */
   recall(token: string, accepted: ReadonlySet<JwtAuthenticator>): Principal | undefined
   /**
-   * Verifies a token and remembers it. Requests that bring the same token meanwhile share the one verification.
+   * Verifies a token and remembers it. While that has to wait, requests that bring the same token share it.
    *
    * @throws {Denial} what the authenticator throws
    */
-  verify(jwt: Jwt, authenticator: JwtAuthenticator): Promise<Principal>
+  verify(jwt: Jwt, authenticator: JwtAuthenticator): MaybePromise<Principal>
   /** Changes how many verdicts are held; of those in hand the latest used stay. */
   resize(entries: number): void
 }
@@ -64,6 +65,21 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
   let verdicts = verdictsOf(entries)
   const flights = new Map<string, Flight>()
 
+  const remember = (token: string, authenticator: JwtAuthenticator, verdict: Verdict): Principal => {
+    verdicts.set(token, { authenticator, verdict })
+    return verdict.principal
+  }
+
+  const land = async (token: string, flight: Flight): Promise<Principal> => {
+    flights.set(token, flight)
+    try {
+      return remember(token, flight.authenticator, await flight.verdict)
+    } finally {
+      // A reload may have started another verification of the same token, which is not ours to end.
+      if (flights.get(token) === flight) flights.delete(token)
+    }
+  }
+
   return {
     get size() {
       return verdicts.size
@@ -84,27 +100,20 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
       onResult(authenticator.provider, 'hit')
       return verdict.principal
     },
-    async verify(jwt, authenticator) {
+    verify(jwt, authenticator) {
       const { token } = jwt
       const { provider } = authenticator
       const flight = flights.get(token)
       if (flight?.authenticator === authenticator) {
         onResult(provider, 'shared')
-        return (await flight.verdict).principal
+        return flight.verdict.then(({ principal }) => principal)
       }
       // What is known and was not recalled is out of date; should it now be refused, it must not stay.
       onResult(provider, verdicts.delete(token) ? 'stale' : 'miss')
       const verdict = authenticator.verify(jwt)
-      const own: Flight = { authenticator, verdict }
-      flights.set(token, own)
-      try {
-        const entry: Entry = { authenticator, verdict: await verdict }
-        verdicts.set(token, entry)
-        return entry.verdict.principal
-      } finally {
-        // A reload may have started another verification of the same token, which is not ours to end.
-        if (flights.get(token) === own) flights.delete(token)
-      }
+      return verdict instanceof Promise
+        ? land(token, { authenticator, verdict })
+        : remember(token, authenticator, verdict)
     },
     resize(newEntries) {
       if (newEntries === verdicts.max) return

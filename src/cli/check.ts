@@ -15,7 +15,7 @@ export const checkCommand: Command = {
 Does everything that starting would do short of listening, and warns of what is legal but doubtful.
 Nothing is fetched unless --online asks for it.
 
-  FILE, -c FILE      configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  FILE               configuration file, also as -c, --config FILE; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --online           also fetch the keys of every provider and connect to every upstream
   --strict           warnings fail the check, too
   --ignore CODE      leave out a warning; may be repeated. Codes:

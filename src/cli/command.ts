@@ -7,8 +7,10 @@ export interface CommandIo {
   readonly nodeVersion: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
-  /** Resolves when the process is asked to end (SIGTERM, SIGINT). */
+  /** Resolves when the process is asked to end (SIGTERM, SIGINT). Asked again, it ends without the command's doing. */
   readonly stopped: Promise<void>
+  /** Runs a task whenever a terminal or an operator hangs up (SIGHUP), which without one ends the process. */
+  readonly onHangup: (task: () => void) => void
   /** Runs a task that must not wait, in the process's last moment. */
   readonly atExit: (task: () => void) => void
 }

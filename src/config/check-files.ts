@@ -5,7 +5,7 @@
  * A secret is the content of its file without one line break at the end, which editors and `echo` add.
  * Content is looked at and dropped: no message repeats any of it.
  */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../keys/static-keys.ts'
 import type { Draft } from './draft.ts'
 import type { Finding, Path } from './findings.ts'
@@ -25,7 +25,7 @@ export function fileFindings({ listen, providers, upstreams }: Draft, read: Read
     ...check([...path, 'caFile'], tls?.caFile, certificateProblem),
     ...check([...path, 'clientCaFile'], tls?.clientCaFile, certificateProblem),
     ...check([...path, 'certFile'], tls?.certFile, certificateProblem),
-    ...check([...path, 'keyFile'], tls?.keyFile, privateKeyProblem),
+    ...check([...path, 'keyFile'], tls?.keyFile, content => privateKeyProblem(content, tls?.certFile, read)),
   ]
   return [
     ...tlsOf(['listen', 'tls'], listen?.tls),
@@ -121,11 +121,25 @@ function certificateProblem(content: Buffer): string | undefined {
   }
 }
 
-function privateKeyProblem(content: Buffer): string | undefined {
+function privateKeyProblem(content: Buffer, certFile: string | undefined, read: ReadFile): string | undefined {
+  const key = readable(() => createPrivateKey(content))
+  if (key === undefined) return 'holds no PEM private key that can be read without a passphrase'
+  const certificate = certFile === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
+  // One that cannot be read is told of where it is named.
+  return certificate === undefined || isPair(certificate, key)
+    ? undefined
+    : 'holds a key that does not belong to the certificate in `certFile`; replace both together'
+}
+
+function readable<T>(make: () => T): T | undefined {
   try {
-    createPrivateKey(content)
-    return undefined
+    return make()
   } catch {
-    return 'holds no PEM private key that can be read without a passphrase'
+    return undefined
   }
+}
+
+/** False for keys of two kinds, too, where Node throws. */
+function isPair(certificate: X509Certificate, key: KeyObject): boolean {
+  return readable(() => certificate.checkPrivateKey(key)) === true
 }

@@ -102,12 +102,17 @@ function issuerFindings({ providers }: Draft, index: number, route: RouteConfig)
 }
 
 function upstreamFindings({ upstreamIds }: Draft, index: number, { upstream }: RouteConfig): readonly Finding[] {
-  const path = ['routes', index, 'upstream']
+  const message = upstreamProblem(upstreamIds, upstream)
+  return message === undefined ? [] : [{ path: ['routes', index, 'upstream'], message }]
+}
+
+/** Why a reference to an upstream leads nowhere; it may be left out when there is one. */
+export function upstreamProblem(upstreamIds: readonly string[], upstream: string | undefined): string | undefined {
   if (upstream !== undefined)
-    return upstreamIds.includes(upstream) ? [] : [{ path, message: unknownText('upstream', upstream, upstreamIds) }]
-  if (upstreamIds.length === 1) return []
+    return upstreamIds.includes(upstream) ? undefined : unknownText('upstream', upstream, upstreamIds)
+  if (upstreamIds.length === 1) return undefined
   const remedy = upstreamIds.length === 0 ? 'add one to `upstreams`' : `write one of ${upstreamIds.join(', ')}`
-  return [{ path, message: `is missing; ${remedy}` }]
+  return `is missing; ${remedy}`
 }
 
 function unknownText(kind: 'provider' | 'upstream', id: string, ids: readonly string[]): string {

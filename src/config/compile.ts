@@ -5,7 +5,7 @@
  */
 
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
-import { type JwtAuthenticator, jwtAuthenticator } from '../authenticate/jwt.ts'
+import type { JwtAuthenticator } from '../authenticate/jwt.ts'
 import { all } from '../authorize/all.ts'
 import { trustedProxies } from '../forward/client-address.ts'
 import { compileIdentity, DEFAULT_IDENTITY_HEADERS, type IdentityHeader, identityHeader } from '../forward/identity.ts'
@@ -16,7 +16,7 @@ import type { Policy, Route } from '../policy.ts'
 import type { Services } from '../services.ts'
 import type { KeySet } from '../types.ts'
 import { requirementsOf } from './requirements.ts'
-import type { Config, ProviderConfig, RequireConfig, RouteConfig } from './schema.ts'
+import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema.ts'
 
 /** What the configuration names and outlives it, by id. */
 export interface PolicyParts {
@@ -29,15 +29,16 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts, 
     id,
     issuer: provider.issuer,
     keySet: named(parts.keySets, id),
-    authenticator: authenticatorOf(id, provider, named(parts.keySets, id), services),
+    clockToleranceMs: provider.clockTolerance,
+    authenticator: services.authenticators.of(id, provider, named(parts.keySets, id)),
   }))
   const authenticators = new Map(providers.map(({ id, authenticator }) => [id, authenticator]))
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
-  const routes = config.routes.map(route => compileRoute(route, authenticators, parts, services))
+  const routes = config.routes.map(route => compileRoute(route, config.streams, authenticators, parts, services))
   return Object.freeze({
     hash,
     routes,
-    providers: providers.map(({ id, issuer, keySet }) => ({ id, issuer, keySet })),
+    providers: providers.map(({ authenticator: _, ...provider }) => provider),
     matcher: compileMatcher(routes),
     identity,
     requestHeaders: requestHeaders({
@@ -60,34 +61,12 @@ function identityHeaders({ identity: { headers } }: Config): readonly IdentityHe
   return Object.entries(headers).map(([name, { claim, join }]) => identityHeader(name, claim, join))
 }
 
-/** One provider's judge, as the routes share it. */
-export function authenticatorOf(
-  provider: string,
-  config: ProviderConfig,
-  keySet: KeySet,
-  { clock }: Pick<Services, 'clock'>,
-): JwtAuthenticator {
-  return jwtAuthenticator({
-    provider,
-    issuer: config.issuer,
-    audiences: config.audiences,
-    algorithms: config.algorithms === undefined ? undefined : new Set(config.algorithms),
-    keySet,
-    clockToleranceSeconds: config.clockTolerance / 1000,
-    maxLifetimeSeconds: config.maxLifetime === undefined ? undefined : config.maxLifetime / 1000,
-    tokenType: config.tokenType,
-    requiredClaims: config.requiredClaims,
-    scopeClaim: config.scopeClaim,
-    rolesClaim: config.rolesClaim,
-    clock,
-  })
-}
-
 function compileRoute(
   route: RouteConfig,
+  streams: StreamsConfig,
   authenticators: ReadonlyMap<string, JwtAuthenticator>,
   parts: PolicyParts,
-  { metrics, tokenCache }: Services,
+  { metrics, tokenCache, mode }: Services,
 ): Route {
   const upstream = named(parts.upstreams, route.upstream ?? onlyKey(parts.upstreams))
   const accepted = (route.providers ?? [...authenticators.keys()]).map(id => named(authenticators, id))
@@ -97,14 +76,22 @@ function compileRoute(
     methods: route.methods === undefined ? undefined : new Set<string>(route.methods),
     pathAllow: new Set(route.pathAllow),
     access: route.access,
-    mode: route.mode,
+    mode: mode ?? route.mode,
     authenticate: issuerAuthenticator(accepted, tokenCache),
     authorize: all(...requirementsOf(route).map(({ authorize }) => authorize)),
     challengeScope: challengeScope(route.require),
     upstream,
     headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
+    streamGraceMs: streamGraceMs({ ...route, mode: mode ?? route.mode }, streams),
     metrics: metrics.forRoute(route.id, route),
   })
+}
+
+/** Infinite where streams are kept. A report-only route ends none: it refuses nothing for a token. */
+function streamGraceMs({ mode, streams }: Pick<RouteConfig, 'mode' | 'streams'>, general: StreamsConfig): number {
+  const onExpiry = streams?.onExpiry ?? general.onExpiry
+  if (onExpiry === 'keep' || mode === 'report') return Number.POSITIVE_INFINITY
+  return streams?.grace ?? general.grace
 }
 
 /** RFC 6750 §3: the scopes needed to get in. Of several alternatives the first is a way in. */

@@ -7,13 +7,14 @@
 import { foldedFieldName } from '../lib/field-name.ts'
 import { isSameAddress } from './address.ts'
 import { providerFindings } from './check-providers.ts'
-import { routeFindings } from './check-routes.ts'
+import { routeFindings, upstreamProblem } from './check-routes.ts'
 import type { Draft } from './draft.ts'
 import type { Finding } from './findings.ts'
 
 export function crossCheck(draft: Draft): readonly Finding[] {
   return [
     ...listenFindings(draft),
+    ...appProbeFindings(draft),
     ...identityFindings(draft),
     ...limitFindings(draft),
     ...upstreamFindings(draft),
@@ -25,6 +26,16 @@ export function crossCheck(draft: Draft): readonly Finding[] {
 function listenFindings({ listen, admin }: Draft): readonly Finding[] {
   if (listen === undefined || admin === undefined || !isSameAddress(listen.address, admin.listen)) return []
   return [{ path: ['admin', 'listen'], message: 'is the address of `listen`; give the admin listener one of its own' }]
+}
+
+function appProbeFindings({ admin, upstreamIds }: Draft): readonly Finding[] {
+  const probes = admin?.appProbes ?? []
+  return probes.flatMap(({ path, upstream }, index): Finding[] => {
+    const at = ['admin', 'appProbes', index]
+    if (probes.findIndex(other => other.path === path) < index) return [{ path: at, message: 'is listed already' }]
+    const message = upstreamProblem(upstreamIds, upstream)
+    return message === undefined ? [] : [{ path: [...at, 'upstream'], message }]
+  })
 }
 
 /** A service may read `X-Auth-Sub` and `X_Auth_Sub` as one header, and take either value. */

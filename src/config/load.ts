@@ -31,7 +31,7 @@ export interface LoadOptions {
 }
 
 /** @throws {ConfigError} with every problem, in the order of the text */
-export function loadConfig({ text, file, env, readFile = path => readFileSync(path) }: LoadOptions): Config {
+export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOptions): Config {
   const folder = dirname(resolve(file))
   const withoutMark = text.replace(/^\ufeff/, '')
   const source = readSource(withoutMark, env)
@@ -54,17 +54,24 @@ export function loadConfig({ text, file, env, readFile = path => readFileSync(pa
   return deepFrozen(withAbsolutePaths(parsed.data, folder))
 }
 
-/** @throws {ConfigError} the file cannot be read, or {@link loadConfig} refuses it */
-export function loadConfigFile(file: string, env: Environment): Config {
-  return loadConfig({ text: fileText(file), file, env })
+/**
+ * @param readFile reads the file itself and those that it names, by absolute path
+ * @throws {ConfigError} the file cannot be read, or {@link loadConfig} refuses it
+ */
+export function loadConfigFile(file: string, env: Environment, readFile: ReadFile = readFromDisk): Config {
+  return loadConfig({ text: fileText(file, readFile), file, env, readFile })
 }
 
 const EMPTY_FILE =
   'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
 
-function fileText(file: string): string {
+function readFromDisk(path: string): Buffer {
+  return readFileSync(path)
+}
+
+function fileText(file: string, readFile: ReadFile): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(file))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(resolve(file)))
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     const message =

@@ -69,6 +69,9 @@ const requireSchema = z
   })
   .describe('What the token must carry. Every line must hold.')
 
+/** Of `streams`, for all routes or for one. */
+export const streamsShape = { onExpiry: z.enum(['close', 'keep']), grace: duration({ min: '0s' }) }
+
 export const routeSchema = z.strictObject({
   id: id().describe('Name of the route: metric label and log member.'),
   path: judgedText(pathProblem).describe(
@@ -96,6 +99,13 @@ export const routeSchema = z.strictObject({
     .enum(['enforce', 'report'])
     .default('enforce')
     .describe('`report`: decide and count, but let the request pass. Default `enforce`.'),
+  streams: z
+    .strictObject({
+      onExpiry: streamsShape.onExpiry.optional().describe('In place of `streams.onExpiry`.'),
+      grace: streamsShape.grace.optional().describe('In place of `streams.grace`.'),
+    })
+    .optional()
+    .describe('What becomes of a stream of this route when its token expires.'),
   pathAllow: z
     .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment']))
     .default([])

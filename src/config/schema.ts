@@ -9,11 +9,12 @@
 import * as z from 'zod'
 import { trustedProxies } from '../forward/client-address.ts'
 import { isDelimiter } from '../forward/identity-value.ts'
+import { parsePattern } from '../path/pattern.ts'
 import { listenAddress, upstreamUrl } from './address.ts'
-import { claimReference, duration, filePath, flag, id, judgedText, readText, size, text } from './fields.ts'
+import { claimReference, duration, filePath, flag, id, judgedText, list, readText, size, text } from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { providerSchema } from './provider-schema.ts'
-import { routeSchema } from './route-schema.ts'
+import { routeSchema, streamsShape } from './route-schema.ts'
 
 export type { Address, UpstreamUrl } from './address.ts'
 export type { ClaimRequirement, ClaimScalar } from './route-schema.ts'
@@ -36,6 +37,7 @@ export type IdentityHeaderConfig = NonNullable<IdentityConfig['headers']>[string
 export type LimitsConfig = Config['limits']
 export type TokenCacheConfig = Config['tokenCache']
 export type LogConfig = Config['log']
+export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
@@ -66,8 +68,25 @@ export const listenSchema = z
   ])
   .describe(`Where requests arrive: ${ADDRESS}, or a block.`)
 
+const probePath = judgedText(probePathProblem)
+
+const appProbeBlock = z.strictObject({
+  path: probePath.describe('Path of the service, without a query.'),
+  upstream: id().optional().describe('The upstream that answers it. Default: the only one.'),
+})
+
+const appProbeSchema = z.union([
+  probePath.transform((path): z.output<typeof appProbeBlock> => ({ path })),
+  appProbeBlock,
+])
+
 export const adminSchema = z
-  .strictObject({ listen: address.describe(ADDRESS) })
+  .strictObject({
+    listen: address.describe(ADDRESS),
+    appProbes: list(appProbeSchema)
+      .default([])
+      .describe('Health paths of a service on loopback: `GET /-/app/<path>` answers with its status. Default: none.'),
+  })
   .describe('Health, readiness, metrics and status. Left out: not served.')
 
 const timeoutsSchema = z.strictObject({
@@ -161,6 +180,23 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Verified tokens, so that each is verified once.'),
+  drain: z
+    .strictObject({
+      timeout: duration()
+        .prefault('30s')
+        .describe('Longest time that requests and streams under way get to end, once asked to stop. Default `30s`.'),
+    })
+    .prefault({})
+    .describe('How the gateway stops.'),
+  streams: z
+    .strictObject({
+      onExpiry: streamsShape.onExpiry
+        .default('close')
+        .describe('`close`: end it. `keep`: let it go on. Default `close`.'),
+      grace: streamsShape.grace.prefault('0s').describe('How long it may outlive its token. Default `0s`.'),
+    })
+    .prefault({})
+    .describe('What becomes of a tunnel, or an answer still on its way, when its token expires.'),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Default `info`.'),
@@ -187,6 +223,18 @@ function networkProblem(network: string): string | undefined {
     return undefined
   } catch (error) {
     if (error instanceof SyntaxError) return 'is neither an IP address, a CIDR range like `10.0.0.0/8`, nor `unix:`'
+    throw error
+  }
+}
+
+/** A probe asks for one path, in the one spelling that has no second reading. */
+function probePathProblem(path: string): string | undefined {
+  try {
+    const { segments, extent } = parsePattern(path)
+    if (extent === 'exact' && segments.every(({ kind }) => kind === 'literal')) return undefined
+    return 'must be one path, without `:name` and `/**`'
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message
     throw error
   }
 }

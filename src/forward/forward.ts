@@ -4,17 +4,23 @@
  * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Nothing is buffered and nothing is sent twice. Trailers and
  * interim (1xx) responses of the upstream end here.
  */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { breakOff } from '../break-off.ts'
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Route } from '../policy.ts'
 import { dropUnreadBody } from '../unread-body.ts'
+import { HandshakeResponse } from '../upgrade-request.ts'
 import { ClientGone, RequestBody } from './request-body.ts'
 import { responseHeaders } from './response-headers.ts'
 import { traceContext } from './trace-context.ts'
+import { openTunnel, type TunnelDeps } from './tunnel.ts'
 
-export interface ForwardDeps {
-  readonly monotonicMs: () => number
+export interface ForwardDeps extends TunnelDeps {
+  /** True when the gateway is about to stop, and what is behind it, too. */
+  readonly isDraining: () => boolean
   /** Answers a request that failed before its response began. */
   readonly refuse: (exchange: Exchange, error: unknown) => void
 }
@@ -37,6 +43,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
       }),
       body: exchange.bodyBytes === 0 ? null : requestBody(exchange),
       headersTimeout: route.headersTimeoutMs,
+      upgrade: exchange.res instanceof HandshakeResponse ? 'websocket' : null,
     },
     new ResponseRelay(exchange, deps),
   )
@@ -95,6 +102,17 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     queueMicrotask(() => this.#flush())
   }
 
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    _statusCode: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ): void {
+    const { res } = this.#exchange
+    const earlyBytes = res instanceof HandshakeResponse ? res.takeEarlyBytes() : NO_BYTES
+    openTunnel(this.#exchange, { rawHeaders: rawLines(controller), headers, socket, earlyBytes }, this.#deps)
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (!this.#isFlushed && this.#held === undefined && chunk.length <= MAX_HELD_BYTES) this.#held = chunk
     else {
@@ -111,20 +129,30 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     if (this.#isFlushed) res.end()
     else res.end(this.#held?.toString('latin1') ?? '', 'latin1')
     this.#isFlushed = true
+    this.#detach()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const exchange = this.#exchange
     exchange.upstreamEndedMs = this.#deps.monotonicMs()
+    this.#detach()
     if (error instanceof ClientGone) return
-    const denial = upstreamDenial(error, exchange.route?.upstream.id)
+    const denial = upstreamDenial(error, exchange.route?.upstream.id, this.#deps.isDraining)
     if (!exchange.res.headersSent) {
       this.#deps.refuse(exchange, denial)
       return
     }
-    // Part of the answer is out: only an abrupt end tells the client that the rest is missing.
     exchange.denial = denial
-    exchange.res.destroy()
+    breakOff(exchange.res)
+  }
+
+  /**
+   * Lets go of undici's request when it is over. Left linked, the two sides of every exchange keep each other through
+   * the garbage collector's young generation, and most of a request's memory is promoted before it is freed.
+   */
+  #detach(): void {
+    this.#controller = undefined
+    this.#exchange.cancel = undefined
   }
 
   /** Sends the head, and what is held of the body, when there is more to come. */
@@ -133,6 +161,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#isFlushed = true
     // As bytes: `flushHeaders` would write the head as UTF-8 and so change every obs-text octet.
     if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
+    this.#deps.streams.opened(this.#exchange, () => this.#breakOff())
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -140,6 +169,11 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     if (res.write(chunk)) return
     controller.pause()
     res.once('drain', () => controller.resume())
+  }
+
+  #breakOff(): void {
+    this.#cancel(new ClientGone('the gateway ended the stream'))
+    breakOff(this.#exchange.res)
   }
 
   /** A request still waiting for a connection is cancelled as soon as it gets one. */
@@ -164,12 +198,14 @@ const TIMEOUT_CODES = new Set([
   'ETIMEDOUT',
 ])
 
-/** An upstream failure by what the client may know: that it was slow (504) or not there (502). */
-function upstreamDenial(error: Error, upstream: string | undefined): Denial {
+/**
+ * An upstream failure by what the client may know: that it was slow (504) or not there (502).
+ *
+ * In a pod that stops, the service may be gone before the last request comes: that one is told to come again (503).
+ */
+function upstreamDenial(error: Error, upstream: string | undefined, isDraining: () => boolean): Denial {
   if (error instanceof Denial) return error
   const reason = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-  return new Denial(TIMEOUT_CODES.has(reason) ? 'upstream_timeout' : 'upstream_unreachable', {
-    evidence: { upstream, reason },
-    cause: error,
-  })
+  const code = TIMEOUT_CODES.has(reason) ? 'upstream_timeout' : isDraining() ? 'draining' : 'upstream_unreachable'
+  return new Denial(code, { evidence: { upstream, reason }, cause: error })
 }

@@ -3,7 +3,7 @@
  *
  * It ends up in logs, in the refusal's body and upstream, so only a short, plain alphabet is kept.
  */
-import { randomUUID } from 'node:crypto'
+import { randomHex } from '../lib/random-hex.ts'
 
 const acceptable = /^[A-Za-z0-9._-]{1,128}$/
 
@@ -13,8 +13,8 @@ export function requestId(rawHeaders: readonly string[]): string {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length !== 12 || name.toLowerCase() !== 'x-request-id') continue
-    if (id !== undefined) return randomUUID()
+    if (id !== undefined) return randomHex(16)
     id = rawHeaders[i + 1] as string
   }
-  return id !== undefined && acceptable.test(id) ? id : randomUUID()
+  return id !== undefined && acceptable.test(id) ? id : randomHex(16)
 }

@@ -5,9 +5,9 @@
  *
  * Attack: a `Trailer` field on a response that Node does not send chunked makes `writeHead` throw outside the request's
  * error path and ends the process. Hop-by-hop fields therefore end here, whatever spelling they come in.
- * Bodies and statuses are not looked at, but for 204, which has no length.
+ * Bodies and statuses are not looked at, but for 204 and 101, which have no length.
  */
-import { Denial } from '../errors.ts'
+import { Denial, SWITCHING_PROTOCOLS } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { foldedFieldName, isToken } from '../lib/field-name.ts'
 import { isHopByHop, namedInConnection } from './hop-by-hop.ts'
@@ -59,8 +59,8 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
   }
   if (length !== undefined) {
     if (hasCoding) throw fault('Content-Length beside Transfer-Encoding', 'content-length')
-    // RFC 9110 §8.6: a 204 has none, and a client that believed it would wait for bytes that never come.
-    if (statusCode !== 204) lines.push('Content-Length', length)
+    // RFC 9110 §8.6: a 204 and a 101 have none, and a client that believed it would wait for bytes that never come.
+    if (statusCode !== 204 && statusCode !== SWITCHING_PROTOCOLS) lines.push('Content-Length', length)
   }
   lines.push('X-Request-Id', requestId)
   return lines

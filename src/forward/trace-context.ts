@@ -3,7 +3,7 @@
  *
  * W3C Trace Context §3.2 (traceparent), §3.3 (tracestate). It records no span: the parent id passes unchanged.
  */
-import { randomUUID } from 'node:crypto'
+import { randomHex } from '../lib/random-hex.ts'
 
 export interface TraceContext {
   readonly traceparent: string
@@ -34,12 +34,8 @@ export function traceContext(rawHeaders: readonly string[]): TraceContext {
   return traceparent !== undefined && acceptable.test(traceparent) ? { traceparent, tracestate } : newTrace()
 }
 
-/**
- * Not sampled: who starts a trace without deciding to record it leaves the flag at 0 (§3.2.2.5). UUIDs rather than
- * `randomBytes`, because Node keeps a store of them.
- */
+/** Not sampled: who starts a trace without deciding to record it leaves the flag at 0 (§3.2.2.5). */
 function newTrace(): TraceContext {
-  const traceId = randomUUID().replaceAll('-', '')
-  const parentId = randomUUID().slice(19).replace('-', '')
-  return { traceparent: `00-${traceId}-${parentId}-00`, tracestate: undefined }
+  const digits = randomHex(24)
+  return { traceparent: `00-${digits.slice(0, 32)}-${digits.slice(32)}-00`, tracestate: undefined }
 }

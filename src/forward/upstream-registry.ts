@@ -71,9 +71,9 @@ export function upstreamRegistry(scheduler: Scheduler): UpstreamRegistry {
   }
 }
 
-/** A digest, since the options hold a private key. */
+/** A digest, since the options hold a private key. What is undefined is not there. */
 function identityOf(options: UpstreamOptions): string {
-  return createHash('sha256')
-    .update(JSON.stringify(Object.entries(options).toSorted(([a], [b]) => (a < b ? -1 : 1))))
-    .digest('hex')
+  const members = Object.entries(options).filter(([, value]) => value !== undefined)
+  const sorted = members.toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex')
 }

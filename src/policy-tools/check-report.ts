@@ -9,7 +9,7 @@ export function checkText(report: CheckReport, paint: Paint): string {
   const { file, errorText, warnings, online, config } = report
   const failures = online.filter(({ outcome }) => outcome === 'failed')
   const blocks = [
-    ...(errorText === "" ? [] : [`${errorText}\n`]),
+    ...(errorText === '' ? [] : [`${errorText}\n`]),
     ...(warnings.length === 0 ? [] : [warningText(report)]),
     ...online.map(
       ({ kind, id, detail, outcome }) =>

@@ -1,13 +1,11 @@
 /**
  * Does everything that starting would do short of listening, and collects what it finds.
  *
- * Loads the file, reads the files it names, compiles the policy, makes the TLS contexts; `online` also fetches keys and
+ * Loads the file, reads the files it names, compiles the policy; `online` also fetches keys and
  * connects to upstreams. Whether a finding fails the check is the command's to decide.
  */
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
 import type { Environment } from '../config/environment.ts'
-import type { Path } from '../config/findings.ts'
 import { loadConfigFile } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { readSource } from '../config/source.ts'
@@ -47,13 +45,12 @@ export async function check(options: CheckOptions, shared: Services): Promise<Ch
   try {
     const config = loadConfigFile(file, env)
     const { policy } = standIn(config, shared)
-    const tlsProblems = tlsFindings(config)
     const found = network === 'online' ? await onlineFindings(config, shared) : { results: [], warnings: [] }
     const reported = [...warnings(config, policy), ...found.warnings].filter(({ code }) => !ignored.has(code))
     return {
       file,
-      errors: tlsProblems,
-      errorText: tlsProblems.map(({ message }) => `${file}: ${message}`).join('\n'),
+      errors: [],
+      errorText: '',
       warnings: placed(reported, file, env),
       online: found.results,
       config,
@@ -62,28 +59,6 @@ export async function check(options: CheckOptions, shared: Services): Promise<Ch
     if (!(error instanceof ConfigError)) throw error
     return { file, errors: error.problems, errorText: error.message, warnings: [], online: [], config: undefined }
   }
-}
-
-/** Each file has been read and holds what it should; that a key fits its certificate shows here. */
-function tlsFindings({ listen, upstreams }: Config): readonly ConfigProblem[] {
-  const pairs: ReadonlyArray<readonly [Path, TlsPair | undefined]> = [
-    [['listen', 'tls'], listen.tls],
-    ...Object.entries(upstreams).map(([id, { tls }]) => [['upstreams', id, 'tls'], tls] as const),
-  ]
-  return pairs.flatMap(([path, { certFile, keyFile } = {}]) => {
-    if (certFile === undefined || keyFile === undefined) return []
-    try {
-      createSecureContext({ cert: readFileSync(certFile), key: readFileSync(keyFile) })
-      return []
-    } catch {
-      return [{ path, message: `${path.join('.')}: \`keyFile\` is not the key of \`certFile\`; give the pair` }]
-    }
-  })
-}
-
-interface TlsPair {
-  readonly certFile?: string | undefined
-  readonly keyFile?: string | undefined
 }
 
 function placed(found: readonly Warning[], file: string, env: Environment): readonly PlacedWarning[] {

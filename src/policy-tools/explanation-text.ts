@@ -1,11 +1,10 @@
 /** Prints an explanation for a person to read from top to bottom. */
 import type { CheckResult, Explanation, HeaderLine } from './explanation.ts'
 import type { Paint } from './paint.ts'
-import { withoutSignatures } from './redacted.ts'
 import { columns } from './table.ts'
 
 export function explanationText(explained: Explanation, paint: Paint): string {
-  const { request, route, others, params, checks, filledIn, headers, response } = explained
+  const { request, others, params, checks, filledIn, headers, response } = explained
   const sections: ReadonlyArray<readonly [string, readonly string[]]> = [
     ['Route', [routeLine(explained), ...columns(Object.entries(params).map(([name, value]) => [`:${name}`, value]))]],
     [
@@ -21,14 +20,17 @@ export function explanationText(explained: Explanation, paint: Paint): string {
     ],
     ['Removed from the request', headerLines(headers?.removed)],
     ['Added to the request', headerLines(headers?.added)],
-    ['Response', response === undefined ? [] : [String(response.status), ...headerLines(response.headers), response.body]],
+    [
+      'Response',
+      response === undefined ? [] : [String(response.status), ...headerLines(response.headers), response.body],
+    ],
   ]
   const text = sections
     .filter(([, lines]) => lines.length > 0)
     .map(([title, lines]) => `${paint('bold', title)}\n${lines.map(line => `  ${line}\n`).join('')}`)
     .join('\n')
   const head = `${paint('bold', `${request.method} ${request.target}`)}: ${verdict(explained, paint)}`
-  return withoutControls(withoutSignatures(`${head}\n\n${text}`), route?.id)
+  return `${head}\n\n${text}`
 }
 
 const MARKS: Readonly<Record<CheckResult, (paint: Paint) => string>> = {
@@ -46,7 +48,9 @@ function verdict({ decision, reported, forwardedTo }: Explanation, paint: Paint)
 function routeLine({ route, others }: Explanation): string {
   if (route === undefined) return others.length === 0 ? 'none: no path fits' : 'none'
   const { id, path, methods, access, mode } = route
-  return [id, methods?.join(' ') ?? 'all methods', path, access, ...(mode === 'report' ? ['report only'] : [])].join('  ')
+  return [id, methods?.join(' ') ?? 'all methods', path, access, ...(mode === 'report' ? ['report only'] : [])].join(
+    '  ',
+  )
 }
 
 function headerLines(lines: readonly HeaderLine[] = []): readonly string[] {

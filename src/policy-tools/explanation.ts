@@ -12,8 +12,8 @@ import { Denial, type DenialCode } from '../errors.ts'
 import type { Policy, Route } from '../policy.ts'
 import { REALM } from '../refusal.ts'
 import type { Claims, Principal } from '../types.ts'
-import { shownHeaderValue } from './redacted.ts'
 import { requirementName, sawText, wantedText } from './requirement-text.ts'
+import { shown, shownHeaderValue } from './shown.ts'
 import type { Trial, TrialRequest } from './trial.ts'
 
 export type CheckResult = 'ok' | 'fails' | 'skipped'
@@ -40,7 +40,7 @@ export interface HeaderLine {
 
 export interface Explanation {
   readonly request: { readonly method: string; readonly target: string }
-  readonly route: Omit<Candidate, 'why'> & Pick<RouteConfig, 'access' | 'mode'> | undefined
+  readonly route: (Omit<Candidate, 'why'> & Pick<RouteConfig, 'access' | 'mode'>) | undefined
   /** Routes whose path fits but that were not taken; most specific first. */
   readonly others: readonly Candidate[]
   readonly params: Readonly<Record<string, string>>
@@ -52,7 +52,9 @@ export interface Explanation {
   readonly filledIn: Claims
   readonly headers: { readonly removed: readonly HeaderLine[]; readonly added: readonly HeaderLine[] } | undefined
   readonly forwardedTo: string | undefined
-  readonly response: { readonly status: number; readonly headers: readonly HeaderLine[]; readonly body: string } | undefined
+  readonly response:
+    | { readonly status: number; readonly headers: readonly HeaderLine[]; readonly body: string }
+    | undefined
 }
 
 export interface ExplanationParts {
@@ -67,15 +69,18 @@ export function explanation({ config, policy, request, trial, filledIn }: Explan
   const { exchange, denial } = trial
   const { route } = exchange
   const routeConfig = config.routes.find(({ id }) => id === route?.id)
-  const path = request.target.split('?', 1)[0] ?? ''
-  return {
+  const path = exchange.path || (request.target.split('?', 1)[0] ?? '')
+  return shown({
     request: { method: request.method, target: request.target },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
     others: policy.matcher
       .candidates(path)
       .filter(({ id }) => id !== route?.id)
       .map(other => ({ ...shapeOf(other), why: whyNot(other, route, request.method) })),
-    params: route === undefined ? {} : Object.fromEntries(policy.matcher.resolve(request.method, request.target, exchange.host).params),
+    params:
+      route === undefined
+        ? {}
+        : Object.fromEntries(policy.matcher.resolve(request.method, request.target, exchange.host).params),
     checks: [
       requestCheck(trial),
       ...(route === undefined || routeConfig === undefined ? [] : routeChecks(trial, route, routeConfig, config)),
@@ -86,7 +91,7 @@ export function explanation({ config, policy, request, trial, filledIn }: Explan
     headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders),
     forwardedTo: denial === undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
     response: denial && responseOf(denial, route),
-  }
+  })
 }
 
 function shapeOf({ id, path, methods }: Route): Omit<Candidate, 'why'> {
@@ -118,18 +123,28 @@ function routeChecks(trial: Trial, route: Route, routeConfig: RouteConfig, confi
   return [
     tokenCheck(trial, route, routeConfig, config),
     ...requirements.map(requirement => requirementCheck(requirement, principal)),
-    ...(denial?.code === 'identity_too_large'
-      ? [{ check: 'identity', result: 'fails' as const, wanted: 'identity headers within the limit', saw: denialText(denial) }]
-      : []),
+    ...identityChecks(trial, requirements),
   ]
 }
 
-function tokenCheck({ exchange, denial }: Trial, route: Route, { providers }: RouteConfig, config: Config): ExplainedCheck {
+/** A caller may pass every check and still be one that no header can tell the upstream of. */
+function identityChecks({ exchange, denial }: Trial, requirements: readonly Requirement[]): readonly ExplainedCheck[] {
+  const { principal } = exchange
+  if (denial === undefined || principal === undefined) return []
+  if (requirements.some(requirement => !holds(requirement, principal))) return []
+  return [{ check: 'identity', result: 'fails', wanted: 'claims that fit the headers', saw: denialText(denial) }]
+}
+
+function tokenCheck(
+  { exchange, denial }: Trial,
+  route: Route,
+  { providers }: RouteConfig,
+  config: Config,
+): ExplainedCheck {
   const accepted = providers ?? Object.keys(config.providers)
   const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}`
   const { principal } = exchange
-  if (principal !== undefined)
-    return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
+  if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
   const refusal = denial ?? exchange.reported
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
   return { check: 'token', result: 'fails', wanted, saw: denialText(refusal) }
@@ -152,9 +167,13 @@ export function holds({ authorize }: Requirement, principal: Principal): boolean
   }
 }
 
+/** What every refusal of a token says of it; of interest only after its reason. */
+const OF_ANY_TOKEN: ReadonlySet<string> = new Set(['alg', 'kid', 'iss'])
+
 /** The code and what was found, as the log would show it. */
 export function denialText({ code, evidence = {} }: Denial): string {
-  const found = Object.entries(evidence).filter(([, value]) => value !== undefined)
+  const present = Object.entries(evidence).filter(([, value]) => value !== undefined)
+  const found = present.toSorted(([a], [b]) => Number(OF_ANY_TOKEN.has(a)) - Number(OF_ANY_TOKEN.has(b)))
   const texts = found.map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
   return texts.length === 0 ? code : `${code} (${texts.join(', ')})`
 }
@@ -167,12 +186,14 @@ function headerChanges(before: readonly string[], after: readonly string[]) {
   const forwarded = linesOf(after)
   const isIn = (line: HeaderLine, lines: readonly HeaderLine[]) =>
     lines.some(({ name, value }) => name === line.name && value === line.value)
-  const shown = ({ name, value }: HeaderLine): HeaderLine => ({ name, value: shownHeaderValue(name, value) })
+  const printable = ({ name, value }: HeaderLine): HeaderLine => ({ name, value: shownHeaderValue(name, value) })
   return {
-    removed: sent.filter(line => !isIn(line, forwarded)).map(shown),
+    removed: sent.filter(line => !isIn(line, forwarded)).map(printable),
     added: forwarded
       .filter(line => !isIn(line, sent))
-      .map(line => (MADE_PER_REQUEST.has(line.name.toLowerCase()) ? { ...line, value: '(made for each request)' } : shown(line))),
+      .map(line =>
+        MADE_PER_REQUEST.has(line.name.toLowerCase()) ? { ...line, value: '(made for each request)' } : printable(line),
+      ),
   }
 }
 

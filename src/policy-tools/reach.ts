@@ -2,8 +2,8 @@
  * Finds which requests reach which route, by trying paths on the real matcher.
  *
  * A witness is a path that stands for all others of its kind: parameters are filled with a word that is no literal of
- * any route, at every depth the routes can tell apart, with and without a slash at the end. So when no witness of a
- * pattern reaches a route, nothing does; and two policies that agree on all witnesses of both agree on every path.
+ * any route, at every depth the routes can tell apart, with and without a slash at the end. So when no witness of its
+ * own pattern reaches a route, nothing does: any other path that fits it fits more of the other routes.
  */
 import { METHODS } from '../config/route-schema.ts'
 import { Denial } from '../errors.ts'

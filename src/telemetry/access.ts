@@ -7,50 +7,49 @@
 import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Policy } from '../policy.ts'
-import type { Log } from './log.ts'
-import { redactPath } from './log.ts'
+import { closedLog, type Log, redactPath } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
-export function recordExchange(exchange: Exchange, endedMs: number, metrics: Metrics, log: Log): void {
-  const { raw, res, route, denial } = exchange
-  const durationMs = endedMs - exchange.startedMs
-  const upstreamMs =
-    exchange.upstreamStartedMs === undefined
-      ? undefined
-      : (exchange.upstreamEndedMs ?? endedMs) - exchange.upstreamStartedMs
-  const overheadMs = (exchange.upstreamStartedMs ?? endedMs) - exchange.startedMs
-  const status = res.headersSent ? res.statusCode : undefined
-  const routeMetrics = route?.metrics ?? metrics.unmatched
-  routeMetrics.observe({
-    method: raw.method ?? '',
-    code: denial?.code ?? 'ok',
-    status,
-    durationSeconds: durationMs / 1000,
-    overheadSeconds: overheadMs / 1000,
-    upstreamSeconds: upstreamMs === undefined ? undefined : upstreamMs / 1000,
-  })
-  writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, log)
+export interface AccessRecord {
+  /** A request is over, however it ended. */
+  ended(exchange: Exchange, endedMs: number): void
+  /** A refusal below HTTP, where no request object exists: its method and path were never known. */
+  broken(denial: Denial, requestId: string, policy: Policy): void
 }
 
-/** A refusal below HTTP, where no request object exists: its method and path were never known. */
-export function recordBroken(
-  denial: Denial,
-  requestId: string,
-  { accessLog }: Policy,
-  metrics: Metrics,
-  log: Log,
-): void {
-  const { code, evidence } = denial
-  const { status } = denial.spec
-  metrics.unmatched.observe({
-    method: '',
-    code,
-    status,
-    durationSeconds: 0,
-    overheadSeconds: 0,
-    upstreamSeconds: undefined,
-  })
-  if (accessLog !== 'off') log.warn({ request_id: requestId, code, status, evidence }, 'request refused')
+export function accessRecord(metrics: Metrics, log: Log): AccessRecord {
+  const lines = closedLog(log, ['evidence', 'err'])
+  return {
+    ended(exchange, endedMs) {
+      const { raw, res, route, denial, startedMs, upstreamStartedMs, upstreamEndedMs = endedMs, streamEnd } = exchange
+      const status = res.headersSent ? res.statusCode : undefined
+      const durationMs = endedMs - startedMs
+      const upstreamMs = upstreamStartedMs === undefined ? undefined : upstreamEndedMs - upstreamStartedMs
+      const overheadMs = (upstreamStartedMs ?? endedMs) - startedMs
+      const routeMetrics = route?.metrics ?? metrics.unmatched
+      routeMetrics.observe({
+        method: raw.method ?? '',
+        code: denial?.code ?? 'ok',
+        status,
+        durationSeconds: durationMs / 1000,
+        overheadSeconds: overheadMs / 1000,
+        upstreamSeconds: upstreamMs === undefined ? undefined : upstreamMs / 1000,
+      })
+      if (streamEnd !== undefined) routeMetrics.streamClosed(streamEnd)
+      writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, lines)
+    },
+    broken({ code, spec: { status }, evidence }, requestId, { accessLog }) {
+      metrics.unmatched.observe({
+        method: '',
+        code,
+        status,
+        durationSeconds: 0,
+        overheadSeconds: 0,
+        upstreamSeconds: undefined,
+      })
+      if (accessLog !== 'off') lines.warn({ request_id: requestId, code, status, evidence }, 'request refused')
+    },
+  }
 }
 
 interface Durations {
@@ -65,7 +64,8 @@ function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstrea
   const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
   // A bug is no matter of access.
   if (policy.accessLog === 'off' && denial?.code !== 'internal') return
-  if (policy.accessLog === 'denied' && denial === undefined && reported === undefined) return
+  const isPlain = denial === undefined && reported === undefined && exchange.streamEnd === undefined
+  if (policy.accessLog === 'denied' && isPlain) return
   const level = isFault ? 'error' : denial !== undefined || reported !== undefined ? 'warn' : 'info'
   if (!log.isLevelEnabled(level)) return
   const why = denial ?? reported
@@ -83,6 +83,7 @@ function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstrea
       duration_ms: round(durationMs),
       upstream_ms: upstreamMs === undefined ? undefined : round(upstreamMs),
       overhead_ms: round(overheadMs),
+      closed: exchange.streamEnd,
       aborted: res.writableFinished ? undefined : true,
       evidence: why?.evidence,
       // Only a bug has a stack worth reading; the causes of expected faults are in the evidence.

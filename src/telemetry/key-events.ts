@@ -7,7 +7,7 @@ export function keyEvents(metrics: Metrics, log: Log): KeySetObserver {
   return {
     fetched({ provider, result, durationSeconds }) {
       metrics.jwksFetches.inc({ provider, result })
-      metrics.jwksFetchDuration.observe({ provider }, durationSeconds)
+      metrics.jwksFetchDuration.of(provider).observe(durationSeconds)
     },
     unknownKey({ provider }) {
       metrics.jwksUnknownKid.inc({ provider })

@@ -2,13 +2,24 @@
  * Every metric of the gateway on one screen.
  *
  * Labels come from configuration and closed lists only; nothing of a request becomes a label. Series of closed lists
- * start at 0, so that `rate()` sees the first event. Children are bound once per route, not looked up per request.
+ * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { DENIAL_CODES, type DenialCode } from '../errors.ts'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { DenialCode } from '../errors.ts'
+import { STREAM_ENDS, type StreamEnd } from '../streams.ts'
 import type { KeySetStatus } from '../types.ts'
-
-export type RequestCode = 'ok' | DenialCode
+import {
+  REPORT_SERIES,
+  REQUEST_SERIES,
+  type RequestCode,
+  type RouteKind,
+  type RouteSeries,
+  reportSeries,
+  requestSeries,
+  routeSeries,
+  unmatchedSeries,
+} from './route-series.ts'
+import { type Labels, type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 
 /** What one request adds to its route's series. Durations in seconds. */
 export interface RequestOutcome {
@@ -23,19 +34,13 @@ export interface RequestOutcome {
   readonly upstreamSeconds: number | undefined
 }
 
-/** What of a route decides which series it can have. */
-export interface RouteKind {
-  /** Undefined when it takes all. */
-  readonly methods?: Iterable<string> | undefined
-  readonly access: 'required' | 'optional' | 'public'
-  readonly mode: 'enforce' | 'report'
-}
-
 /** The bound series of one route. */
 export interface RouteMetrics {
   observe(outcome: RequestOutcome): void
   /** A report-only route let a request pass that would have been refused. */
   reportDenial(code: DenialCode): void
+  /** We ended a stream that both ends would have gone on with. */
+  streamClosed(reason: StreamEnd): void
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -45,11 +50,11 @@ export const NO_ROUTE = '(none)'
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-/** Any other method is one label, so that a client cannot make series. */
-const METHOD_LABELS = [...METHODS, 'OTHER']
-const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
+const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status_class: statusClass }))
+const STREAM_SERIES = STREAM_ENDS.map(reason => ({ reason }))
 const RELOAD_RESULTS = ['success', 'failure'] as const
+
+type OwnLabels = readonly ['route' | 'provider', ...string[]]
 
 export interface MetricsOptions {
   /** For `build_info`. */
@@ -63,22 +68,43 @@ export interface MetricsOptions {
 export function createMetrics({ version, node, cacheResults, fetchResults }: MetricsOptions) {
   const registry = new Registry()
   const registers = [registry]
+  const cacheTallies = new Map<string, Tally>()
+  let inFlight = 0
   collectDefaultMetrics({ register: registry })
 
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers })
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Gauge({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers })
-  const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[]) =>
-    new Histogram({ name: `sallyport_${name}`, help, buckets, labelNames: [...labelNames], registers })
+  const tally = (name: string, help: string, labelNames: OwnLabels, cells: readonly Labels[]) =>
+    tallyCounter({ name: `sallyport_${name}`, help, labelNames, cells, registry })
+  const histogram = (name: string, help: string, bounds: readonly number[], labelNames: OwnLabels) =>
+    tallyHistogram({ name: `sallyport_${name}`, help, labelNames, bounds, registry })
 
-  const requests = counter('requests_total', 'Requests by decision: ok or the refusal code.', [
-    'route',
-    'method',
-    'code',
-  ])
-  const responses = counter('responses_total', 'Responses sent, by status class.', ['route', 'status_class'])
-  const reports = counter('report_denials_total', 'Requests a report-only route would have refused.', ['route', 'code'])
+  const requests = tally(
+    'requests_total',
+    'Requests by decision: ok or the refusal code.',
+    ['route', 'method', 'code'],
+    REQUEST_SERIES,
+  )
+  const responses = tally(
+    'responses_total',
+    'Responses sent, by status class.',
+    ['route', 'status_class'],
+    STATUS_CLASSES,
+  )
+  const reports = tally(
+    'report_denials_total',
+    'Requests a report-only route would have refused.',
+    ['route', 'code'],
+    REPORT_SERIES,
+  )
+  const streamsClosed = tally(
+    'streams_closed_total',
+    'Streams and tunnels that the gateway ended.',
+    ['route', 'reason'],
+    STREAM_SERIES,
+  )
   const duration = histogram(
     'request_duration_seconds',
     'From the request head to the end of the response.',
@@ -86,7 +112,18 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     ['route'],
   )
   const overhead = histogram('overhead_duration_seconds', 'Time the gateway itself added.', OVERHEAD_BUCKETS, ['route'])
-  const tokenCache = counter('token_cache_total', 'Look-ups of verified tokens.', ['provider', 'result'])
+  const upstream = histogram(
+    'upstream_duration_seconds',
+    'From asking the upstream to the end of its answer.',
+    DURATION_BUCKETS,
+    ['route'],
+  )
+  const tokenCache = tally(
+    'token_cache_total',
+    'Look-ups of verified tokens.',
+    ['provider', 'result'],
+    cacheResults.map(result => ({ result })),
+  )
   const jwksFetches = counter('jwks_fetches_total', 'Attempts to fetch keys.', ['provider', 'result'])
   const jwksFetchDuration = histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
     'provider',
@@ -97,54 +134,56 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const configReloads = counter('config_reloads_total', 'Attempts to put a configuration in force.', ['result'])
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.')
   const configInfo = gauge('config_info', 'The configuration in force.', ['hash'])
-  const upstream = histogram(
-    'upstream_duration_seconds',
-    'From asking the upstream to the end of its answer.',
-    DURATION_BUCKETS,
-    ['route'],
-  )
 
-  /** Binds a route's series and starts them at 0. */
-  function bind(route: string, { methods, refusals, reports: reported }: ClosedLists): RouteMetrics {
-    for (const method of methods) for (const code of ['ok', ...refusals]) requests.inc({ route, method, code }, 0)
-    for (const code of reported) reports.inc({ route, code }, 0)
-    for (const statusClass of STATUS_CLASSES) responses.inc({ route, status_class: statusClass }, 0)
-    for (const each of [duration, overhead, upstream]) each.zero({ route })
-    const [routeDuration, routeOverhead, routeUpstream] = [duration, overhead, upstream].map(each =>
-      each.labels({ route }),
-    )
-    const requestChildren = new Map<string, { inc(): void }>()
-    const responseChildren = STATUS_CLASSES.map(statusClass => responses.labels({ route, status_class: statusClass }))
+  /** Binds a route's series and starts them at 0; those it has already go on. */
+  function bind(route: string, listed: RouteSeries): RouteMetrics {
+    const requestTally = requests.of(route, listed.requests)
+    const responseTally = responses.of(route, STATUS_CLASSES.keys())
+    const reportTally = reports.of(route, listed.reports)
+    const streamTally = streamsClosed.of(route, STREAM_ENDS.keys())
+    const [durations, overheads, upstreams] = [duration.of(route), overhead.of(route), upstream.of(route)]
     return {
-      observe(outcome) {
-        const method = methodLabel(outcome.method)
-        const key = `${method} ${outcome.code}`
-        let child = requestChildren.get(key)
-        if (child === undefined) {
-          child = requests.labels({ route, method, code: outcome.code })
-          requestChildren.set(key, child)
-        }
-        child.inc()
-        if (outcome.status !== undefined) responseChildren[Math.floor(outcome.status / 100) - 2]?.inc()
-        routeDuration?.observe(outcome.durationSeconds)
-        routeOverhead?.observe(outcome.overheadSeconds)
-        if (outcome.upstreamSeconds !== undefined) routeUpstream?.observe(outcome.upstreamSeconds)
+      observe({ method, code, status, durationSeconds, overheadSeconds, upstreamSeconds }) {
+        requestTally.add(requestSeries(method, code))
+        if (status !== undefined) responseTally.add(Math.floor(status / 100) - 2)
+        durations.observe(durationSeconds)
+        overheads.observe(overheadSeconds)
+        if (upstreamSeconds !== undefined) upstreams.observe(upstreamSeconds)
       },
-      reportDenial: code => reports.inc({ route, code }),
+      reportDenial: code => reportTally.add(reportSeries(code)),
+      streamClosed: reason => streamTally.add(STREAM_ENDS.indexOf(reason)),
     }
   }
 
   for (const result of RELOAD_RESULTS) configReloads.inc({ result }, 0)
+  new Gauge({
+    name: 'sallyport_requests_in_flight',
+    help: 'Requests being handled.',
+    registers,
+    collect() {
+      this.set(inFlight)
+    },
+  })
   gauge('build_info', 'What is running.', ['version', 'node']).set({ version, node }, 1)
 
   return {
     registry,
     /** The series of a route of the policy. */
-    forRoute: (route: string, kind: RouteKind) => bind(route, closedLists(kind)),
+    forRoute: (route: string, kind: RouteKind) => bind(route, routeSeries(kind)),
     /** Requests that match no route, or are refused before matching. */
-    unmatched: bind(NO_ROUTE, { methods: METHOD_LABELS, refusals: UNMATCHED_CODES, reports: [] }),
-    inFlight: gauge('requests_in_flight', 'Requests being handled.'),
-    tokenCache,
+    unmatched: bind(NO_ROUTE, unmatchedSeries()),
+    inFlight: {
+      inc(): void {
+        inFlight++
+      },
+      dec(): void {
+        inFlight--
+      },
+    },
+    /** A token whose provider is known was looked up. */
+    tokenLookedUp(provider: string, result: string): void {
+      cacheTallies.get(provider)?.add(cacheResults.indexOf(result))
+    },
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.'),
     jwksFetches,
     jwksFetchDuration,
@@ -156,6 +195,14 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       configInfo.set({ hash }, 1)
       configLastReloadSuccessful.set(1)
     },
+    reloadSucceeded(): void {
+      configReloads.inc({ result: 'success' })
+    },
+    /** The one in force stays. */
+    reloadFailed(): void {
+      configReloads.inc({ result: 'failure' })
+      configLastReloadSuccessful.set(0)
+    },
 
     /** Shows the key set of a provider as it is now. */
     showKeySet(provider: string, { usable, keys, lastSuccessSeconds }: KeySetStatus): void {
@@ -165,70 +212,23 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
     /** Starts the series of a provider at 0. */
     initProvider(provider: string): void {
-      for (const result of cacheResults) tokenCache.inc({ provider, result }, 0)
+      cacheTallies.set(provider, tokenCache.of(provider, cacheResults.keys()))
       for (const result of fetchResults) jwksFetches.inc({ provider, result }, 0)
       jwksUnknownKid.inc({ provider }, 0)
-      jwksFetchDuration.zero({ provider })
+      jwksFetchDuration.of(provider)
+    },
+
+    /** Drops the series of a route that no policy has any more. */
+    forgetRoute(route: string): void {
+      for (const each of [requests, responses, reports, streamsClosed, duration, overhead, upstream]) each.forget(route)
+    },
+
+    /** Drops the series of a provider that no policy has any more. */
+    forgetProvider(provider: string): void {
+      cacheTallies.delete(provider)
+      for (const each of [tokenCache, jwksFetchDuration]) each.forget(provider)
+      for (const result of fetchResults) jwksFetches.remove({ provider, result })
+      for (const each of [jwksUnknownKid, jwksKeys, jwksLastSuccess]) each.remove({ provider })
     },
   }
-}
-
-interface ClosedLists {
-  readonly methods: Iterable<string>
-  readonly refusals: readonly DenialCode[]
-  readonly reports: readonly DenialCode[]
-}
-
-/** Refusals that can come before a route is chosen. */
-const UNMATCHED_CODES = [
-  'path_invalid',
-  'host_invalid',
-  'request_malformed',
-  'request_timeout',
-  'headers_too_large',
-  'route_unknown',
-  'overloaded',
-  'internal',
-] as const satisfies readonly DenialCode[]
-
-const ONLY_UNMATCHED: ReadonlySet<DenialCode> = new Set([
-  'path_invalid',
-  'host_invalid',
-  'headers_too_large',
-  'route_unknown',
-])
-
-/** Refusals of a route whatever the caller's token: they do not need one. */
-const TOKENLESS: ReadonlySet<DenialCode> = new Set([
-  'request_malformed',
-  'body_too_large',
-  'request_timeout',
-  'overloaded',
-  'draining',
-  'upstream_unreachable',
-  'upstream_timeout',
-  'internal',
-])
-
-/** A public route never looks at a token, and a report-only one refuses nobody for it. */
-function closedLists({ methods, access, mode }: RouteKind): ClosedLists {
-  const all = DENIAL_CODES.filter(code => !ONLY_UNMATCHED.has(code))
-  const reportable = all.filter(code => (!TOKENLESS.has(code) || code === 'request_malformed') && code !== LIMIT)
-  const lists = { methods: methods === undefined ? METHOD_LABELS : methodLabels(methods), reports: [] }
-  if (access === 'public') return { ...lists, refusals: [...TOKENLESS] }
-  if (mode === 'enforce') return { ...lists, refusals: all }
-  return { ...lists, refusals: [...TOKENLESS, LIMIT], reports: reportable }
-}
-
-/** A limit, which report-only routes keep. */
-const LIMIT = 'identity_too_large'
-
-/** GET covers HEAD. */
-function methodLabels(methods: Iterable<string>): Iterable<string> {
-  const labels = new Set([...methods].map(methodLabel))
-  return labels.has('GET') ? labels.add('HEAD') : labels
-}
-
-function methodLabel(method: string): string {
-  return METHODS.has(method) ? method : 'OTHER'
 }

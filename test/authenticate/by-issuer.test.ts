@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtAuthenticator } from '../../src/authenticate/jwt.ts'
@@ -81,4 +82,43 @@ test('two providers of one issuer are a mistake', () => {
 
 test('what is no token is refused before any provider is chosen', async () => {
   expect(await refusalCode(() => both({ token: 'opaque' }))).toBe('token_malformed')
+})
+
+describe('RFC 6750 §2.1: what is not token68 is no credential', () => {
+  test.each([
+    ...['', ' ', 'a b', 'a,b', 'a, Bearer b', '"abc"', '=', 'a=b', 'abc ', '\tabc', 'é', 'a\0', 'abc\n', 'token=abc'],
+    ...['a.b.c=d', 'a.b."c"', '{"payload":""}', 'Ａ'],
+  ])('%j is malformed', async text => {
+    const { code, provider, evidence } = await refusal(() => both({ token: text }))
+    expect([code, provider, evidence]).toEqual(['request_malformed', undefined, { reason: 'the token is not token68' }])
+  })
+
+  test.each(['a', 'aZ09-._~+/==', '.', '..', 'a.b.c.d.e', 'a=', '~.~.~'])('%j is a malformed token', async text => {
+    expect(await refusalCode(() => both({ token: text }))).toBe('token_malformed')
+  })
+
+  test('whatever else is wrong with it', async () => {
+    const [header, payload, signature] = token(main).split('.')
+    const unsigned = Buffer.from('{"alg":"none"}').toString('base64url')
+    for (const rest of [`${payload} .${signature}`, `${payload}."`, `${payload}.${signature}=a`])
+      for (const first of [header, unsigned, ''])
+        expect(await refusalCode(() => both({ token: `${first}.${rest}` }))).toBe('request_malformed')
+    expect(await refusalCode(() => both({ token: `${unsigned}.${payload}.` }))).toBe('algorithm_not_allowed')
+  })
+
+  test('of any text, and of a token with any character put in', async () => {
+    const good = token(main)
+    const putIn = fc.tuple(fc.nat({ max: good.length }), fc.string({ unit: 'binary', minLength: 1, maxLength: 2 }))
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      putIn.map(([at, what]) => good.slice(0, at) + what + good.slice(at)),
+    )
+    await fc.assert(
+      fc.asyncProperty(text, async sent => {
+        const code = await refusalCode(() => both({ token: sent }))
+        expect(code === 'request_malformed').toBe(!/^[A-Za-z0-9._~+/-]+=*$/.test(sent))
+      }),
+      { numRuns: 1000 },
+    )
+  })
 })

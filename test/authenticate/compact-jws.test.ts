@@ -32,6 +32,38 @@ describe('a token in three parts', () => {
   })
 })
 
+describe('a header that comes again', () => {
+  test('says the same, and what stands behind it is read anew', async () => {
+    const [first, second] = ['{"sub":"alice"}', '{"sub":"bob"}'].map(payload => parseJwt(unsigned({ payload })))
+    expect(second?.header).toEqual(first?.header)
+    expect([first?.claims.sub, second?.claims.sub]).toEqual(['alice', 'bob'])
+    expect(Object.isFrozen(first?.header)).toBe(true)
+    expect(await refusalCode(() => parseJwt(unsigned({ payload: '[]' })))).toBe('token_malformed')
+  })
+
+  test('is refused each time when it is refused', async () => {
+    for (const [header, code] of [
+      ['{"alg":"RS256","b64":false}', 'algorithm_not_allowed'],
+      ['{"alg":"RS256","alg":"RS256"}', 'token_malformed'],
+    ] as const)
+      for (let time = 0; time < 3; time += 1) expect(await refusalCode(() => parseJwt(unsigned({ header })))).toBe(code)
+  })
+
+  test('is told from one that differs in anything, also after thousands of others', () => {
+    for (let kid = 0; kid < 2000; kid += 1)
+      for (const text of [String(kid), `${kid}${'x'.repeat(600)}`])
+        expect(parseJwt(unsigned({ header: JSON.stringify({ alg: 'ES256', kid: text }) })).header.kid).toBe(text)
+    expect(parseJwt(unsigned({})).header.kid).toBe('k1')
+  })
+
+  test('in another spelling of base64url is no header', async () => {
+    const [header, ...rest] = unsigned({ header: '{"alg":"RS256","kid":"k"}' }).split('.')
+    parseJwt([header, ...rest].join('.'))
+    for (const other of [`${header}=`, ` ${header}`, `${header?.slice(0, -1)}R`])
+      expect(await refusalCode(() => parseJwt([other, ...rest].join('.')))).toBe('token_malformed')
+  })
+})
+
 describe('refused as token_malformed', () => {
   const good = unsigned({})
   test.each([

@@ -204,7 +204,10 @@ describe('keys', () => {
     keySet.select = () => {
       throw bug
     }
-    await expect(authenticator(keySet).verify(parseJwt(token(es256)))).rejects.toBe(bug)
+    const attempt = async () => authenticator(keySet).verify(parseJwt(token(es256)))
+    await expect(attempt()).rejects.toBe(bug)
+    keySet.select = () => Promise.reject(bug)
+    await expect(attempt()).rejects.toBe(bug)
   })
 })
 

@@ -60,8 +60,32 @@ describe('a token that comes again', () => {
     await route({ token: text })
     const last = text.endsWith('A') ? 'Q' : 'A'
     expect(await refusalCode(() => route({ token: text.slice(0, -1) + last }))).toBe('signature_invalid')
-    expect(await refusalCode(() => route({ token: `${text} ` }))).toBe('token_malformed')
+    expect(await refusalCode(() => route({ token: `${text} ` }))).toBe('request_malformed')
     expect(cache.size).toBe(1)
+  })
+})
+
+describe('a token that comes for the first time', () => {
+  test('is answered at once while its key is in hand', async () => {
+    const route = routeWith()
+    const text = token(by)
+    const first = route({ token: text })
+    expect(first).not.toBeInstanceOf(Promise)
+    expect(route({ token: text })).toBe(first)
+    expect(results).toEqual(['main miss', 'main hit'])
+    expect(() => route({ token: token(by, { aud: 'other' }) })).toThrow(Denial)
+  })
+
+  test('is waited for when its signature takes long to verify, by all who bring it meanwhile', async () => {
+    const slow = await signer('ES512')
+    keySet.keys.add(slow.key)
+    const route = routeWith()
+    const text = token(slow)
+    const requests = [route({ token: text }), route({ token: text })]
+    for (const request of requests) expect(request).toBeInstanceOf(Promise)
+    expect(new Set(await Promise.all(requests)).size).toBe(1)
+    expect(results).toEqual(['main miss', 'main shared'])
+    expect(route({ token: text })).not.toBeInstanceOf(Promise)
   })
 })
 

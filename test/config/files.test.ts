@@ -2,11 +2,11 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { rootCertificates } from 'node:tls'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { ConfigError } from '../../src/errors.ts'
+import { testAuthority } from '../support/certificates.ts'
 import { SMALL } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-files-'))
@@ -119,10 +119,12 @@ describe('a key set in a file', () => {
 })
 
 describe('certificates and keys', () => {
-  const certificate = rootCertificates[0] ?? ''
+  const certificate = testAuthority()
+  afterAll(certificate.remove)
   const withTls = (tls: string) => SMALL.replace('127.0.0.1:8080', `{ address: 127.0.0.1:8080, tls: { ${tls} } }`)
-  file('cert.pem', certificate)
-  file('key.pem', privateKey.export({ format: 'pem', type: 'pkcs8' }))
+  file('cert.pem', certificate.cert)
+  file('key.pem', certificate.key)
+  file('other-key.pem', privateKey.export({ format: 'pem', type: 'pkcs8' }))
   file('empty.pem', '')
   file('broken.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
 
@@ -141,6 +143,7 @@ describe('certificates and keys', () => {
     ['certFile: empty.pem, keyFile: key.pem', 'listen.tls.certFile: holds no PEM certificate'],
     ['certFile: broken.pem, keyFile: key.pem', 'listen.tls.certFile: holds a PEM certificate that cannot be read'],
     ['certFile: cert.pem, keyFile: cert.pem', 'listen.tls.keyFile: holds no PEM private key'],
+    ['certFile: cert.pem, keyFile: other-key.pem', 'listen.tls.keyFile: holds a key that does not belong to'],
     [
       'certFile: cert.pem, keyFile: key.pem, clientCaFile: key.pem',
       'listen.tls.clientCaFile: holds no PEM certificate',

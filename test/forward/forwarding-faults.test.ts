@@ -150,6 +150,23 @@ describe('in the middle of the answer', () => {
     })
   })
 
+  test('a reset of one that waits behind another cuts the client off after the other', async () => {
+    const part = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n'
+    onConnection = ({ socket }) => {
+      socket.once('data', (head: string) => {
+        if (head.includes('/second')) socket.write(part, () => socket.resetAndDestroy())
+      })
+    }
+    const client = rawClient(port)
+    client.write('GET /patient/first HTTP/1.1\r\nHost: a\r\n\r\nGET /patient/second HTTP/1.1\r\nHost: a\r\n\r\n')
+    await gateway.logged({ path: '/patient/second' })
+    const first = service.connections.find(connection => connection.received().includes('/first'))
+    first?.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nfirst')
+    const { text } = await client.closed
+    expect(text).toMatch(/^HTTP\/1\.1 200 [\s\S]*?\r\n\r\nfirst/)
+    expect(text).not.toMatch(/0\r\n\r\n$/)
+  })
+
   test('a length that is not kept cuts the client off', async () => {
     onConnection = ({ socket }) =>
       socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour'))

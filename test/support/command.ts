@@ -34,6 +34,7 @@ export async function runCommand(
       stderr += text
     },
     stopped,
+    onHangup() {},
     atExit() {},
   }
   try {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, type Dispatcher, request } from 'undici'
 import { stringify } from 'yaml'
-import { systemClock } from '../../src/lib/clock.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { type RunningGateway, start } from '../../src/start.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { AUDIENCE, startTestIssuer, type TestIssuer } from './issuer.ts'
@@ -45,7 +45,10 @@ export interface TestGateway {
 }
 
 /** @param config as in the file; `listen` and `admin` get free ports unless it says otherwise */
-export async function startTestGateway(config: Record<string, unknown>): Promise<TestGateway> {
+export async function startTestGateway(
+  config: Record<string, unknown>,
+  { clock = systemClock }: { readonly clock?: Clock | undefined } = {},
+): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
   const file = join(folder, 'sallyport.yaml')
   writeFileSync(
@@ -58,7 +61,7 @@ export async function startTestGateway(config: Record<string, unknown>): Promise
   const running = await start({
     file,
     env: {},
-    clock: systemClock,
+    clock,
     log: level =>
       createLog(level, {
         write(line: string) {

@@ -1,0 +1,111 @@
+/**
+ * Judges a signature with `node:crypto`, at once, where that costs less than a trip to the thread pool.
+ *
+ * RFC 7518 §3.2 (HS), §3.3 (RS), §3.4 (ES256), §3.5 (PS); RFC 8037 §3.1 and RFC 9864 §2.2 (Ed25519); RFC 9964 §3
+ * (ML-DSA). A key has to be exactly of the kind that its algorithm names; whatever is odd is left to `jose`. So is what
+ * would hold up the event loop: on Node 26 the entries below take 3 to 150 µs, ES384 500, ES512 1,100, ML-DSA-87 220,
+ * and RSA more with every bit. Tests hold that the two judges never disagree.
+ */
+import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+
+/** Whether the signature holds. Never throws. */
+export type NativeVerifier = (signingInput: Buffer, signature: Buffer) => boolean
+
+/** @returns undefined for a key that the algorithm does not fit like that */
+type VerifierFactory = (key: KeyObject) => NativeVerifier | undefined
+
+const FACTORIES: ReadonlyMap<string, VerifierFactory> = new Map([
+  ['RS256', rsaPkcs1('sha256')],
+  ['RS384', rsaPkcs1('sha384')],
+  ['RS512', rsaPkcs1('sha512')],
+  ['PS256', rsaPss('sha256', 32)],
+  ['PS384', rsaPss('sha384', 48)],
+  ['PS512', rsaPss('sha512', 64)],
+  ['ES256', ecdsaP256],
+  ['EdDSA', unhashed('ed25519')],
+  ['Ed25519', unhashed('ed25519')],
+  ['ML-DSA-44', unhashed('ml-dsa-44')],
+  ['ML-DSA-65', unhashed('ml-dsa-65')],
+  ['HS256', hmac('sha256', 32)],
+  ['HS384', hmac('sha384', 48)],
+  ['HS512', hmac('sha512', 64)],
+])
+
+/** A verification with RSA-4096 takes 70 µs; the time grows with the square of the modulus. */
+const MAX_MODULUS_BITS = 4096
+/** Below it `jose` refuses the key (RFC 7518 §3.3). */
+const MIN_MODULUS_BITS = 2048
+/** F4, which nearly every key has. The time grows with the length of the exponent. */
+const MAX_PUBLIC_EXPONENT = 65_537n
+
+const known = new WeakMap<KeyObject, Map<string, NativeVerifier | undefined>>()
+
+/**
+ * @param alg one of the key's algorithms
+ * @returns undefined when `jose` has to judge
+ */
+export function nativeVerifier(alg: string, key: KeyObject): NativeVerifier | undefined {
+  const verifiers = known.get(key) ?? newlyKnown(key)
+  if (!verifiers.has(alg)) verifiers.set(alg, FACTORIES.get(alg)?.(key))
+  return verifiers.get(alg)
+}
+
+function newlyKnown(key: KeyObject): Map<string, NativeVerifier | undefined> {
+  const verifiers = new Map<string, NativeVerifier | undefined>()
+  known.set(key, verifiers)
+  return verifiers
+}
+
+function rsaPkcs1(hash: string): VerifierFactory {
+  return key => (isSoundRsa(key) ? verifier(hash, { key, padding: constants.RSA_PKCS1_PADDING }) : undefined)
+}
+
+function rsaPss(hash: string, saltLength: number): VerifierFactory {
+  return key =>
+    isSoundRsa(key) ? verifier(hash, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }) : undefined
+}
+
+function ecdsaP256(key: KeyObject): NativeVerifier | undefined {
+  if (!isPublic(key, 'ec') || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return undefined
+  return verifier('sha256', { key, dsaEncoding: 'ieee-p1363' })
+}
+
+/** Algorithms that take the message as it is. */
+function unhashed(keyType: 'ed25519' | 'ml-dsa-44' | 'ml-dsa-65'): VerifierFactory {
+  return key => (isPublic(key, keyType) ? verifier(null, { key }) : undefined)
+}
+
+function hmac(hash: string, minSecretBytes: number): VerifierFactory {
+  return key => {
+    if (key.type !== 'secret' || (key.symmetricKeySize ?? 0) < minSecretBytes) return undefined
+    return (signingInput, signature) => {
+      const expected = createHmac(hash, key).update(signingInput).digest()
+      return signature.length === expected.length && timingSafeEqual(signature, expected)
+    }
+  }
+}
+
+function verifier(hash: string | null, options: Parameters<typeof verify>[2]): NativeVerifier {
+  return (signingInput, signature) => {
+    try {
+      return verify(hash, signingInput, options, signature)
+    } catch {
+      // Not seen on Node 26; but the bytes are a stranger's, and what cannot be verified is not a failure of ours.
+      return false
+    }
+  }
+}
+
+function isSoundRsa(key: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
+  return (
+    isPublic(key, 'rsa') &&
+    modulusLength >= MIN_MODULUS_BITS &&
+    modulusLength <= MAX_MODULUS_BITS &&
+    publicExponent <= MAX_PUBLIC_EXPONENT
+  )
+}
+
+function isPublic(key: KeyObject, keyType: string): boolean {
+  return key.type === 'public' && key.asymmetricKeyType === keyType
+}

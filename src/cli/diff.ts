@@ -1,0 +1,84 @@
+/** `sallyport diff`: which requests one configuration treats otherwise than another. */
+import { loadConfigFile } from '../config/load.ts'
+import { METHODS } from '../config/route-schema.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Paint } from '../policy-tools/paint.ts'
+import { CHANGE_KINDS, type ChangeKind, type PolicyChange, policyDiff } from '../policy-tools/policy-diff.ts'
+import { standIn } from '../policy-tools/stand-in.ts'
+import { columns } from '../policy-tools/table.ts'
+import { toolServices } from '../policy-tools/tool-policy.ts'
+import { parsedArguments } from './arguments.ts'
+import { colours } from './colours.ts'
+import { type Command, UsageError } from './command.ts'
+
+const STYLES: Readonly<Record<ChangeKind, Parameters<Paint>[0]>> = {
+  added: 'yellow',
+  loosened: 'red',
+  changed: 'yellow',
+  tightened: 'green',
+  removed: 'yellow',
+}
+
+export const diffCommand: Command = {
+  help: `Usage: sallyport diff OLD NEW [--fail-on KIND]... [--json]
+
+Compares two configurations by what becomes of requests, not line by line: both are compiled, every case that their
+routes can tell apart is put to both, and what the routes ask is compared.
+
+  added      requests that were refused and now have a route
+  loosened   less is asked, or of fewer
+  changed    neither lets through all that the other does
+  tightened  more is asked
+  removed    requests that had a route and are now refused
+
+  --fail-on KIND     exit with 1 when there is a change of this kind; may be repeated
+  --json             changes as JSON
+
+Exit codes: 0 compared; 1 a change that --fail-on names; 2 bad configuration or usage.
+
+Examples:
+  sallyport diff sallyport.yaml new.yaml
+  git show main:sallyport.yaml > old.yaml && sallyport diff old.yaml sallyport.yaml --fail-on loosened --fail-on added
+`,
+  async run(args, io) {
+    const { values, positionals } = parsedArguments('diff', args, {
+      allowPositionals: true,
+      options: { 'fail-on': { type: 'string', multiple: true }, json: { type: 'boolean' } },
+    })
+    const [old, next, ...more] = positionals
+    if (old === undefined || next === undefined || more.length > 0) throw new UsageError('diff takes two files.')
+    const failing = new Set((values['fail-on'] ?? []).map(changeKind))
+    const compared = [old, next].map(file => {
+      const config = loadConfigFile(file, io.env)
+      // Each has services of its own: two policies may have routes of the same name.
+      return { config, policy: standIn(config, toolServices({ ...io, clock: systemClock })).policy }
+    })
+    const [before, after] = compared
+    const changes = before === undefined || after === undefined ? [] : policyDiff(before, after)
+    io.stdout(values.json === true ? `${JSON.stringify(changes, undefined, 2)}\n` : text(changes))
+    return changes.some(({ kind }) => failing.has(kind)) ? 1 : 0
+  },
+}
+
+function changeKind(text: string): ChangeKind {
+  const kind = CHANGE_KINDS.find(each => each === text)
+  if (kind === undefined) throw new UsageError(`"${text}" is no kind of change; there are ${CHANGE_KINDS.join(', ')}`)
+  return kind
+}
+
+function text(changes: readonly PolicyChange[]): string {
+  if (changes.length === 0) return 'No request changes its outcome.\n'
+  const heads = columns(
+    changes.map(({ kind, subject, requests }) => [colours(STYLES[kind], kind), subject, where(requests)]),
+  )
+  return changes
+    .map(({ details }, index) => `${heads[index]}\n${details.map(detail => `             ${detail}\n`).join('')}`)
+    .join('')
+}
+
+function where(requests: PolicyChange['requests']): string {
+  if (requests === undefined) return ''
+  const { methods, path, example } = requests
+  const which = methods.length === METHODS.length ? 'all methods' : methods.join(' ')
+  return `${which} ${path}${path === example ? '' : ` (${example})`}`
+}

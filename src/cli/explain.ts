@@ -1,0 +1,124 @@
+/** `sallyport explain`: which route takes a request, what each check saw, what becomes of it. */
+import { loadConfigFile } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Policy } from '../policy.ts'
+import { type Explanation, explanation } from '../policy-tools/explanation.ts'
+import { explanationText } from '../policy-tools/explanation-text.ts'
+import { standIn } from '../policy-tools/stand-in.ts'
+import { keySetLeases, toolPolicy, toolServices } from '../policy-tools/tool-policy.ts'
+import { type TrialRequest, trial, trialRequest } from '../policy-tools/trial.ts'
+import type { Services } from '../services.ts'
+import type { Claims } from '../types.ts'
+import { parsedArguments } from './arguments.ts'
+import { colours } from './colours.ts'
+import { type Command, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
+import { claimsObject, TOKEN_HELP, tokenText } from './inputs.ts'
+import { checkedProvider } from './provider-option.ts'
+
+export const explainCommand: Command = {
+  help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE] [--json]
+
+Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
+each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
+
+  --token T           a real token: ${TOKEN_HELP};
+                      its provider’s keys are fetched if they are not in the configuration
+  --claims FILE       claims (JSON or YAML, or {…} as it is) as if a provider had signed them; nothing is fetched.
+                      What a token needs and they leave out (iss, aud, iat, exp) is filled in, and said
+  --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
+  -H, --header LINE   a header of the request; may be repeated
+  --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
+  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --json              the explanation as JSON
+
+Exit codes: 0 explained, a refusal too; 2 bad configuration or usage. No signature of a token is ever printed.
+
+Examples:
+  sallyport explain GET /orders/42
+  sallyport explain DELETE /orders/42 --claims '{ sub: alice, scope: orders:read }'
+  sallyport explain GET /orders -H 'X-Auth-Subject: root' --token - < token.txt
+`,
+  async run(args, io) {
+    const { values, positionals } = parsedArguments('explain', args, {
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', short: 'c' },
+        token: { type: 'string' },
+        claims: { type: 'string' },
+        provider: { type: 'string' },
+        header: { type: 'string', short: 'H', multiple: true },
+        peer: { type: 'string' },
+        json: { type: 'boolean' },
+      },
+    })
+    const [method, target, ...more] = positionals
+    if (method === undefined || target === undefined || more.length > 0)
+      throw new UsageError("explain takes a method and a path, as in: sallyport explain GET '/orders/42?x=1'")
+    if (values.token !== undefined && values.claims !== undefined)
+      throw new UsageError('give --token or --claims, not both')
+    const config = loadConfigFile(configFile(values.config, io.env), io.env)
+    const provider = checkedProvider(config, values.provider)
+    const shared = toolServices({ ...io, clock: systemClock })
+    const token = values.token === undefined ? [] : ['Authorization', `Bearer ${tokenText(values.token)}`]
+    const request = askedRequest(method, target, [...(values.header ?? []).flatMap(headerLine), ...token], values.peer)
+    const explained =
+      values.claims === undefined
+        ? await explainedAsSent(config, request, shared)
+        : await explainedWithClaims(config, request, claimsObject(values.claims), provider, shared)
+    await shared.keySets.close()
+    io.stdout(
+      values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, colours),
+    )
+    return 0
+  },
+}
+
+async function explainedAsSent(config: Config, request: TrialRequest, shared: Services): Promise<Explanation> {
+  const hasToken = request.rawHeaders.some(name => name.toLowerCase() === 'authorization')
+  const policy = hasToken ? await policyWithKeys(config, shared) : standIn(config, shared).policy
+  return explanation({ config, policy, request, trial: await trial(policy, request), filledIn: {} })
+}
+
+/** Keys that cannot be had are not waited for longer than one attempt: the explanation then says `keys_unavailable`. */
+async function policyWithKeys(config: Config, shared: Services): Promise<Policy> {
+  const leases = [...keySetLeases(config, shared)]
+  await Promise.all(leases.map(([, lease]) => lease.ready()))
+  return toolPolicy(config, new Map(leases.map(([id, { keySet }]) => [id, keySet])), shared)
+}
+
+async function explainedWithClaims(
+  config: Config,
+  request: TrialRequest,
+  claims: Claims,
+  provider: string | undefined,
+  shared: Services,
+): Promise<Explanation> {
+  const { policy, token } = standIn(config, shared)
+  const path = request.target.split('?', 1)[0] ?? ''
+  const route = policy.matcher.match(request.method, path)
+  const signed = await token(
+    claims,
+    config.routes.find(({ id }) => id === route?.id),
+    provider,
+  )
+  const asSent = { ...request, rawHeaders: [...request.rawHeaders, 'Authorization', `Bearer ${signed.token}`] }
+  const tried = await trial(policy, asSent)
+  return explanation({ config, policy, request: asSent, trial: tried, filledIn: signed.filledIn })
+}
+
+function headerLine(line: string): readonly string[] {
+  const colon = line.indexOf(':')
+  if (colon < 1) throw new UsageError(`"${line}" is no header; write 'Name: value'`)
+  return [line.slice(0, colon), line.slice(colon + 1).trim()]
+}
+
+function askedRequest(method: string, target: string, headers: readonly string[], peer?: string): TrialRequest {
+  try {
+    const request = trialRequest(method, target, headers)
+    return peer === undefined ? request : { ...request, peer: { ...request.peer, address: peer } }
+  } catch (error) {
+    throw error instanceof SyntaxError ? new UsageError(error.message) : error
+  }
+}

@@ -1,0 +1,56 @@
+/** `sallyport import openapi`: a configuration with the routes and scopes of an OpenAPI document. */
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import { openapiConfig } from '../policy-tools/openapi-config.ts'
+import { openapiRoutes } from '../policy-tools/openapi-routes.ts'
+import { parsedArguments } from './arguments.ts'
+import { type Command, UsageError } from './command.ts'
+
+export const importCommand: Command = {
+  help: `Usage: sallyport import openapi FILE [--issuer URL] [--audience NAME] [--upstream URL]
+
+Prints a configuration with a route for each path of an OpenAPI 3 document (JSON or YAML) and the scopes of its security
+requirements, summaries as comments. A route never asks for less than the document does; what cannot be said is narrowed,
+a path that cannot be a route is left out, and both are listed, at the end of the configuration and on standard error.
+The result passes sallyport check.
+
+  --issuer URL, --audience NAME, --upstream URL
+                     fill in what no document says
+
+Examples:
+  sallyport import openapi openapi.yaml > sallyport.yaml
+  sallyport import openapi api.json --issuer https://auth.example.com/ --audience https://api.example.com
+`,
+  async run(args, io) {
+    const { values, positionals } = parsedArguments('import', args, {
+      allowPositionals: true,
+      options: { issuer: { type: 'string' }, audience: { type: 'string' }, upstream: { type: 'string' } },
+    })
+    const [format, file, ...more] = positionals
+    if (format !== 'openapi' || file === undefined || more.length > 0)
+      throw new UsageError('import takes a format and a file: sallyport import openapi FILE')
+    const { issuer = 'https://auth.example.com/', audience = 'https://api.example.com' } = values
+    const upstream = values.upstream ?? 'http://127.0.0.1:3000'
+    const { text, routes, unmapped } = openapiConfig(imported(file), { issuer, audience, upstream })
+    if (routes.length === 0) throw new UsageError(`${file} has no path that could become a route`)
+    io.stdout(text)
+    for (const each of unmapped) io.stderr(`${each}\n`)
+    io.stderr(`${routes.length} routes, ${unmapped.length} notes\n`)
+    return 0
+  },
+}
+
+function imported(file: string): ReturnType<typeof openapiRoutes> {
+  try {
+    const text = readFileSync(file, 'utf8')
+    // JSON is YAML, but its own parser is many times faster.
+    const document: unknown = /^\s*\{/.test(text)
+      ? JSON.parse(text)
+      : parse(text, { maxAliasCount: 10_000, logLevel: 'error' })
+    return openapiRoutes(document)
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    const message = 'code' in error && error.code === 'ENOENT' ? 'cannot be read (ENOENT)' : error.message
+    throw new UsageError(`${file}: ${message}`)
+  }
+}

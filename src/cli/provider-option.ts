@@ -1,0 +1,14 @@
+/** The option `--provider ID`, checked against a configuration. */
+import type { Config } from '../config/schema.ts'
+import { UsageError } from './command.ts'
+
+/** @throws {UsageError} */
+export function checkedProvider({ providers }: Config, id: string | undefined): string | undefined {
+  if (id === undefined || Object.hasOwn(providers, id)) return id
+  const known = Object.keys(providers)
+  throw new UsageError(
+    known.length === 0
+      ? 'the configuration has no providers'
+      : `there is no provider "${id}"; there are ${known.join(', ')}`,
+  )
+}

@@ -1,0 +1,177 @@
+/** `sallyport test`: puts cases to a policy, before it ships. */
+import { watch, writeFileSync } from 'node:fs'
+import { basename, dirname, relative, resolve } from 'node:path'
+import { loadConfigFile } from '../config/load.ts'
+import { ConfigError } from '../errors.ts'
+import { systemClock } from '../lib/clock.ts'
+import { readCaseFile } from '../policy-tools/case-file.ts'
+import {
+  type FileResult,
+  isFailed,
+  type TestReport,
+  testJson,
+  testJunit,
+  testText,
+} from '../policy-tools/case-report.ts'
+import { coverage } from '../policy-tools/coverage.ts'
+import { runCases } from '../policy-tools/run-cases.ts'
+import { toolServices } from '../policy-tools/tool-policy.ts'
+import { parsedArguments } from './arguments.ts'
+import { colours } from './colours.ts'
+import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
+
+/** Between the last event of a change and running again. */
+const QUIET_MS = 50
+
+interface TestOptions {
+  readonly files: readonly string[]
+  /** For files that name none. */
+  readonly config: string | undefined
+  readonly minCoverage: number
+  readonly format: 'text' | 'json'
+  readonly junit: string | undefined
+}
+
+export const testCommand: Command = {
+  help: `Usage: sallyport test FILE... [-c FILE] [--min-coverage N] [--json] [--junit FILE] [--watch]
+
+Puts the cases of each file to the policy, on the engine that serves traffic, and shows what came out otherwise than
+expected. Nothing is fetched and nothing is sent: claims are signed by a key that stands in for the providers'.
+
+  config: ./sallyport.yaml               # from this file's folder; else as below
+  tests:
+    - name: a reader may list
+      request: GET /orders
+      claims: { sub: alice, scope: orders:read }   # left out: no token. iss, aud, iat, exp are filled in
+      expect: allow                                # or a refusal code: scope_missing
+      headers: { X-Auth-Subject: alice }           # what the upstream must get; null: must not get
+    # also: requestHeaders: { Name: value }, provider: ID, route: ID, reported: CODE (of a report-only route)
+
+Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement
+refuses a caller who lacks nothing else: what is covered cannot be taken out of the policy without failing a test.
+
+  -c, --config FILE    configuration of files that name none; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --min-coverage N     fail below N percent
+  --json               results as JSON
+  --junit FILE         also write them as JUnit XML
+  --watch              run again whenever a file changes, until Ctrl-C
+
+Exit codes: 0 all passed; 1 a case failed, or too little coverage; 2 bad file or usage.
+
+Examples:
+  sallyport test orders.test.yaml
+  sallyport test policy/*.test.yaml --min-coverage 100 --junit report.xml
+  sallyport test orders.test.yaml --watch
+`,
+  async run(args, io) {
+    const { values, positionals } = parsedArguments('test', args, {
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', short: 'c' },
+        'min-coverage': { type: 'string' },
+        json: { type: 'boolean' },
+        junit: { type: 'string' },
+        watch: { type: 'boolean' },
+      },
+    })
+    if (positionals.length === 0)
+      throw new UsageError('test takes at least one file of cases. See sallyport test --help.')
+    const options: TestOptions = {
+      files: positionals,
+      config: values.config,
+      minCoverage: percentage(values['min-coverage'] ?? '0'),
+      format: values.json === true ? 'json' : 'text',
+      junit: values.junit,
+    }
+    return values.watch === true ? watched(options, io) : (await runOnce(options, io)).code
+  },
+}
+
+interface Run {
+  readonly code: ExitCode
+  /** Every file that was read. */
+  readonly read: readonly string[]
+}
+
+/** @throws {ConfigError} */
+async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
+  const report = await testReport(options, io)
+  io.stdout(options.format === 'json' ? testJson(report) : testText(report, colours))
+  if (options.junit !== undefined) writeFileSync(options.junit, testJunit(report))
+  const scarce = report.coverages.filter(each => each.coverage.percent < options.minCoverage)
+  for (const each of scarce)
+    io.stderr(
+      `${each.configFile}: coverage is ${each.coverage.percent}%, less than the ${options.minCoverage}% asked for\n`,
+    )
+  const hasFailed = report.files.some(({ results }) => results.some(isFailed)) || scarce.length > 0
+  return { code: hasFailed ? 1 : 0, read: report.files.flatMap(each => [each.file, each.configFile]) }
+}
+
+async function testReport({ files, config: named }: TestOptions, io: CommandIo): Promise<TestReport> {
+  const shared = toolServices({ ...io, clock: systemClock })
+  const caseFiles = files.map(file => readCaseFile(file, io.env))
+  const results: FileResult[] = []
+  const coverages: TestReport['coverages'][number][] = []
+  const byConfig = Map.groupBy(caseFiles, each => shortPath(each.configFile ?? configFile(named, io.env)))
+  for (const [file, group] of byConfig) {
+    const config = loadConfigFile(file, io.env)
+    for (const each of group)
+      results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, shared) })
+    const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
+    coverages.push({ configFile: file, coverage: coverage(config, ofConfig) })
+  }
+  return { files: results, coverages }
+}
+
+/** Folders are watched, not files: an editor that saves by renaming leaves a watched file behind. */
+async function watched(options: TestOptions, io: CommandIo): Promise<ExitCode> {
+  let read: readonly string[] = options.files
+  let code: ExitCode = 0
+  let isStopped = false
+  const stopped = io.stopped.then(() => {
+    isStopped = true
+  })
+  while (!isStopped) {
+    try {
+      const run = await runOnce(options, io)
+      code = run.code
+      read = run.read
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      io.stdout(`${error.message}\n`)
+      code = 2
+    }
+    const over = new AbortController()
+    const change = changed([...read, ...options.files], over.signal)
+    io.stdout('\nWaiting for a change; Ctrl-C ends.\n')
+    await Promise.race([change, stopped])
+    over.abort()
+  }
+  return code
+}
+
+/** Resolves after the first change and a moment of quiet: saving is several events. */
+function changed(files: readonly string[], signal: AbortSignal): Promise<void> {
+  const byFolder = Map.groupBy(new Set(files.map(file => resolve(file))), file => dirname(file))
+  const { promise, resolve: done } = Promise.withResolvers<void>()
+  let quiet: NodeJS.Timeout | undefined
+  for (const [folder, inFolder] of byFolder)
+    watch(folder, { signal }, (_event, name) => {
+      if (name !== null && !inFolder.some(file => basename(file) === name)) return
+      clearTimeout(quiet)
+      quiet = setTimeout(done, QUIET_MS)
+    })
+  return promise
+}
+
+function shortPath(file: string): string {
+  const fromHere = relative('', file)
+  return fromHere.startsWith('..') ? resolve(file) : fromHere
+}
+
+function percentage(text: string): number {
+  if (!/^\d{1,3}$/.test(text) || Number(text) > 100)
+    throw new UsageError(`"${text}" is no percentage: give --min-coverage a whole number from 0 to 100`)
+  return Number(text)
+}

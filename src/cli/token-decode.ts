@@ -1,0 +1,46 @@
+/** `sallyport token decode`: header, claims and times of a token, unverified. */
+import { systemClock } from '../lib/clock.ts'
+import { decodedToken } from '../policy-tools/decoded-token.ts'
+import { columns } from '../policy-tools/table.ts'
+import { parsedArguments } from './arguments.ts'
+import { colours } from './colours.ts'
+import { type CommandIo, type ExitCode, UsageError } from './command.ts'
+import { tokenText } from './inputs.ts'
+
+const WARNING = 'NOT VERIFIED: anybody can write what follows. `sallyport token verify` checks it.'
+
+export async function decode(args: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parsedArguments('token', args, {
+    allowPositionals: true,
+    options: { json: { type: 'boolean' } },
+  })
+  const [token, ...more] = positionals
+  if (token === undefined || more.length > 0)
+    throw new UsageError('token decode takes one token; - reads standard input')
+  const decoded = decodedToken(tokenText(token), systemClock.nowMs())
+  if (decoded.header === undefined && decoded.claims === undefined)
+    throw new UsageError('this is no JWT: it has no header and no claims that can be read')
+  io.stdout(
+    values.json === true ? `${JSON.stringify({ warning: WARNING, ...decoded }, undefined, 2)}\n` : text(decoded),
+  )
+  return 0
+}
+
+function text({ header, claims, times, problem }: ReturnType<typeof decodedToken>): string {
+  const sections = [
+    colours('yellow', WARNING),
+    `${colours('bold', 'Header')}\n${json(header)}`,
+    `${colours('bold', 'Claims')}\n${json(claims)}`,
+    ...(times.length === 0
+      ? []
+      : [
+          `${colours('bold', 'Times')}\n${columns(times.map(({ claim, at, inWords }) => [`  ${claim}`, at, inWords])).join('\n')}`,
+        ]),
+    ...(problem === undefined ? [] : [`${colours('red', 'The gateway refuses it unseen:')} ${problem}`]),
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+function json(value: unknown): string {
+  return value === undefined ? '  cannot be read' : JSON.stringify(value, undefined, 2).replaceAll(/^/gm, '  ')
+}

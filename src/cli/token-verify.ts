@@ -1,0 +1,65 @@
+/** `sallyport token verify`: what the gateway makes of a token, check by check. */
+import { loadConfigFile } from '../config/load.ts'
+import { systemClock } from '../lib/clock.ts'
+import { columns } from '../policy-tools/table.ts'
+import { toolServices } from '../policy-tools/tool-policy.ts'
+import { type VerifiedToken, verifiedToken } from '../policy-tools/verified-token.ts'
+import { parsedArguments } from './arguments.ts'
+import { colours } from './colours.ts'
+import { type CommandIo, type ExitCode, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
+import { tokenText } from './inputs.ts'
+import { checkedProvider } from './provider-option.ts'
+
+export async function verify(args: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parsedArguments('token', args, {
+    allowPositionals: true,
+    options: {
+      config: { type: 'string', short: 'c' },
+      provider: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  })
+  const [given, ...more] = positionals
+  if (given === undefined || more.length > 0)
+    throw new UsageError('token verify takes one token; - reads standard input')
+  const token = tokenText(given)
+  const config = loadConfigFile(configFile(values.config, io.env), io.env)
+  const provider = checkedProvider(config, values.provider)
+  if (provider === undefined) refuseTwins(Object.entries(config.providers).map(([id, { issuer }]) => [issuer, id]))
+  const shared = toolServices({ ...io, clock: systemClock })
+  const verified = await verifiedToken(token, config, provider, shared)
+  await shared.keySets.close()
+  io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified))
+  return verified.verdict === 'valid' ? 0 : 1
+}
+
+/** A route names one of them; here the caller has to. */
+function refuseTwins(issuers: ReadonlyArray<readonly [string, string]>): void {
+  for (const [issuer, twins] of Map.groupBy(issuers, ([each]) => each)) {
+    const ids = twins.map(([, id]) => id).join(', ')
+    if (twins.length > 1)
+      throw new UsageError(`the providers ${ids} all have the issuer ${issuer}; name one with --provider`)
+  }
+}
+
+function text({ checks, reason, remedy, caller }: VerifiedToken): string {
+  const marks = {
+    ok: colours('green', 'ok'),
+    fails: colours('red', 'fails'),
+    'not reached': colours('dim', 'not reached'),
+  }
+  const lines = columns(checks.map(({ check, result }) => [`  ${check}`, marks[result]]))
+  const outcome =
+    caller === undefined
+      ? [`${colours('red', 'refused')}: ${reason}`, ...(remedy === undefined ? [] : [remedy])]
+      : [
+          `${colours('green', 'valid')}: a token of the provider ${caller.provider}`,
+          ...columns([
+            ['  subject', typeof caller.claims.sub === 'string' ? caller.claims.sub : 'none'],
+            ['  scopes', caller.scopes.join(' ') || 'none'],
+            ['  roles', caller.roles.join(' ') || 'none'],
+          ]),
+        ]
+  return `${[...lines, '', ...outcome].join('\n')}\n`
+}

@@ -1,0 +1,47 @@
+/** `sallyport token`: look into a token, verify it as the gateway would, or make one for tests. */
+import type { Command, CommandIo, ExitCode } from './command.ts'
+import { UsageError } from './command.ts'
+import { TOKEN_HELP } from './inputs.ts'
+import { decode } from './token-decode.ts'
+import { mint } from './token-mint.ts'
+import { verify } from './token-verify.ts'
+
+const ACTIONS: Readonly<Record<string, (args: readonly string[], io: CommandIo) => Promise<ExitCode>>> = {
+  decode,
+  verify,
+  mint,
+}
+
+export const tokenCommand: Command = {
+  help: `Usage: sallyport token decode TOKEN [--json]
+       sallyport token verify TOKEN [--provider ID] [-c FILE] [--json]
+       sallyport token mint --key FILE [--create-key] [--claim NAME=VALUE]... [--claims FILE] [--expires 1h]
+                            [--typ TYPE] [--provider ID] [-c FILE]
+
+decode shows header, claims and times. It verifies nothing: anybody can write any of it.
+verify does what the gateway does with the token, fetching keys if need be, and names the check that fails and the
+       remedy. It does not ask a route: sallyport explain does.
+mint   signs a token with a development key, for tests. --create-key makes the key and, beside it, the public key set
+       to name in \`keys.jwksFile\`. iss and aud are the provider's; iat and exp are filled in; --claim a=1 is a number,
+       --claim a=x text, --claim 'a=["x"]' a list.
+
+  TOKEN               ${TOKEN_HELP}
+  --provider ID       verify, mint: the only provider; needed when several fit
+  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --json              decode, verify: the result as JSON
+
+Exit codes: 0 fine; 1 verify refused the token; 2 bad configuration or usage. Only mint prints a signature.
+
+Examples:
+  sallyport token decode - < token.txt
+  sallyport token verify @token.txt -c sallyport.yaml
+  sallyport token mint --key dev.jwk --create-key --claim sub=alice --claim 'scope=orders:read orders:write'
+  curl -H "Authorization: Bearer $(sallyport token mint --key dev.jwk --claim sub=alice)" localhost:8080/orders
+`,
+  async run([name, ...args], io) {
+    const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
+    if (action === undefined)
+      throw new UsageError('write what to do: token decode, token verify or token mint. See sallyport token --help.')
+    return action(args, io)
+  },
+}

@@ -1,0 +1,22 @@
+/** What the listening server takes from a configuration, the content of its certificate files included. */
+import { readFileSync } from 'node:fs'
+import type { ServerOptions } from '../server.ts'
+import type { Config } from './schema.ts'
+
+/** @throws {Error} a certificate file cannot be read */
+export function serverOptions({ limits, listen: { tls } }: Config): ServerOptions {
+  return {
+    limits: {
+      headerBytes: limits.headerBytes,
+      headersTimeoutMs: limits.headersTimeout,
+      connections: limits.connections,
+    },
+    ...(tls !== undefined && {
+      tls: {
+        cert: readFileSync(tls.certFile, 'utf8'),
+        key: readFileSync(tls.keyFile, 'utf8'),
+        ...(tls.clientCaFile !== undefined && { clientCa: readFileSync(tls.clientCaFile, 'utf8') }),
+      },
+    }),
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Notices that files may have changed: edited in place, replaced by a rename, or behind a link that was swapped.
+ *
+ * Folders are watched, not files: a rename brings a new file to an old name, and Kubernetes swaps the link `..data`
+ * beside the files it projects. For a file behind a link its real folder is watched as well. What happens further up (a
+ * link to a whole folder, a network file system, no inotify watches left) is found by asking every 60 s.
+ * It does not look into files: whether anything has changed is for whoever is told to decide.
+ */
+import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+
+export interface FileWatchOptions {
+  /** Absolute paths; asked for anew each time, for a change may name other files. */
+  readonly files: () => Iterable<string>
+  /** Called once it is quiet after a change, and every 60 s. */
+  readonly onStir: () => void
+  /** A folder cannot be watched. Told once for each; the poll goes on. */
+  readonly onUnwatchable: (folder: string, reason: string) => void
+  readonly scheduler: Scheduler
+}
+
+export interface FileWatch {
+  /** Watches the folders of the files as they are now. */
+  follow(): void
+  close(): void
+}
+
+const POLL_MS = 60_000
+/** A file written in several steps is read after the last. */
+const QUIET_MS = 100
+/** However busy the folder is. */
+const LONGEST_WAIT_MS = 500
+
+interface WatchedFolder {
+  readonly watcher: FSWatcher
+  /** A folder that was replaced has another, and its old watch hears nothing any more. */
+  readonly identity: string
+}
+
+/** Call {@link FileWatch.follow} to begin. */
+export function fileWatch({ files, onStir, onUnwatchable, scheduler }: FileWatchOptions): FileWatch {
+  const folders = new Map<string, WatchedFolder>()
+  const unwatchable = new Set<string>()
+  let isClosed = false
+  let cancelPoll: Cancel = () => {}
+  let cancelQuiet: Cancel = () => {}
+  let cancelLongest: Cancel | undefined
+
+  const tell = (): void => {
+    cancelQuiet()
+    cancelLongest?.()
+    cancelLongest = undefined
+    follow()
+    onStir()
+  }
+  const stirred = (): void => {
+    if (isClosed) return
+    cancelQuiet()
+    cancelQuiet = scheduler.after(QUIET_MS, tell)
+    cancelLongest ??= scheduler.after(LONGEST_WAIT_MS, tell)
+  }
+  const poll = (): void => {
+    cancelPoll = scheduler.after(POLL_MS, () => {
+      poll()
+      tell()
+    })
+  }
+  poll()
+
+  function follow(): void {
+    if (isClosed) return
+    const wanted = new Map([...foldersOf(files())].map(folder => [folder, identityOf(folder)] as const))
+    for (const [folder, { watcher, identity }] of folders) {
+      if (wanted.get(folder) === identity) continue
+      watcher.close()
+      folders.delete(folder)
+    }
+    for (const [folder, identity] of wanted) {
+      if (identity !== undefined && !folders.has(folder)) begin(folder, identity)
+    }
+  }
+
+  function begin(folder: string, identity: string): void {
+    try {
+      const watcher = watch(folder, { persistent: false }, stirred)
+      watcher.on('error', error => giveUp(folder, error))
+      folders.set(folder, { watcher, identity })
+      unwatchable.delete(folder)
+      // What happened here before went unheard.
+      stirred()
+    } catch (error) {
+      giveUp(folder, error)
+    }
+  }
+
+  function giveUp(folder: string, error: unknown): void {
+    folders.get(folder)?.watcher.close()
+    folders.delete(folder)
+    if (unwatchable.has(folder)) return
+    unwatchable.add(folder)
+    onUnwatchable(folder, error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason')
+  }
+
+  return {
+    follow,
+    close() {
+      isClosed = true
+      cancelPoll()
+      cancelQuiet()
+      cancelLongest?.()
+      for (const { watcher } of folders.values()) watcher.close()
+      folders.clear()
+    },
+  }
+}
+
+function foldersOf(files: Iterable<string>): ReadonlySet<string> {
+  const folders = new Set<string>()
+  for (const file of files) {
+    folders.add(nearestFolder(dirname(file)))
+    try {
+      folders.add(dirname(realpathSync(file)))
+    } catch {
+      // Not there now: its folder tells when it comes.
+    }
+  }
+  return folders
+}
+
+/** A folder that is not there comes into being in the one above it. */
+function nearestFolder(folder: string): string {
+  const above = dirname(folder)
+  return identityOf(folder) !== undefined || above === folder ? folder : nearestFolder(above)
+}
+
+/** Undefined when there is no such folder, or none that we may look into. */
+function identityOf(folder: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(folder)
+    return `${dev}:${ino}`
+  } catch {
+    return undefined
+  }
+}

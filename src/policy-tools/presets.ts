@@ -1,0 +1,138 @@
+/**
+ * What the starter file says about an identity provider: its issuer, its audience, where its roles are, its pitfalls.
+ *
+ * The names are each product's own; sources are their token references, as of 2026. Placeholders are in capitals.
+ */
+
+export interface Preset {
+  readonly summary: string
+  readonly issuer: string
+  readonly audience: string
+  /** Above `issuer`, without `#`. */
+  readonly issuerNotes: readonly string[]
+  /** Above `audiences`, without `#`. */
+  readonly audienceNotes: readonly string[]
+  /** Further lines of the provider. */
+  readonly providerLines: readonly string[]
+  /** Lines of `identity`; empty keeps the default headers. */
+  readonly identityLines: readonly string[]
+  /** What the example routes ask for, as lines of `require`. */
+  readonly read: string
+  readonly write: string
+}
+
+const SCOPES = {
+  read: 'scopes: [orders:read]',
+  write: 'scopes: [orders:write]',
+} as const
+
+export const PRESETS = {
+  generic: {
+    summary: 'any OpenID or OAuth provider that issues JWT access tokens',
+    issuer: 'https://auth.example.com/',
+    audience: 'https://api.example.com',
+    issuerNotes: [],
+    audienceNotes: ['What the provider calls this API. A token for another API is refused, however valid it is.'],
+    providerLines: [],
+    identityLines: [],
+    ...SCOPES,
+  },
+  keycloak: {
+    summary: 'Keycloak',
+    issuer: 'https://KEYCLOAK/realms/REALM',
+    audience: 'orders-api',
+    issuerNotes: ['The realm’s URL without a slash at its end; before Keycloak 17 with /auth before /realms.'],
+    audienceNotes: [
+      'Keycloak puts a client into `aud` only if told to: add an "Audience" mapper to a client scope, and that scope to',
+      'the clients that call. Without it `aud` is just `account`.',
+    ],
+    providerLines: ['rolesClaim: /realm_access/roles # roles of a client: /resource_access/CLIENT/roles'],
+    identityLines: [
+      'X-Auth-Subject: sub',
+      'X-Auth-User: preferred_username',
+      'X-Auth-Client: azp',
+      'X-Auth-Scope: scope',
+      'X-Auth-Roles: { claim: /realm_access/roles, join: "," }',
+    ],
+    read: 'anyRole: [orders-reader, orders-writer]',
+    write: 'roles: [orders-writer]',
+  },
+  auth0: {
+    summary: 'Auth0',
+    issuer: 'https://TENANT.eu.auth0.com/',
+    audience: 'https://api.example.com',
+    issuerNotes: ['With the slash at its end. With a custom domain, that domain.'],
+    audienceNotes: [
+      'The API’s identifier. A client that asks for no audience gets an opaque token, which is no JWT and is refused.',
+    ],
+    providerLines: ['rolesClaim: permissions # with RBAC and "Add Permissions in the Access Token"'],
+    identityLines: [],
+    ...SCOPES,
+  },
+  entra: {
+    summary: 'Microsoft Entra ID (Azure AD)',
+    issuer: 'https://login.microsoftonline.com/TENANT-ID/v2.0',
+    audience: 'CLIENT-ID',
+    issuerNotes: [
+      'For v2.0 tokens: set `requestedAccessTokenVersion: 2` in the API’s manifest. v1.0 tokens, the default, have',
+      '`iss: https://sts.windows.net/TENANT-ID/` and `aud: api://CLIENT-ID`.',
+    ],
+    audienceNotes: [
+      'The API’s application (client) id. Tokens for Microsoft Graph are for Microsoft alone and never verify.',
+    ],
+    providerLines: ['requiredClaims: [tid] # users’ scopes are in `scp`, which is found; app roles are in `roles`'],
+    identityLines: [
+      'X-Auth-Subject: oid',
+      'X-Auth-Client: azp',
+      'X-Auth-Scope: scope',
+      'X-Auth-Tenant: tid',
+      'X-Auth-Roles: roles',
+    ],
+    read: 'scopes: [Orders.Read]',
+    write: 'scopes: [Orders.Write]',
+  },
+  cognito: {
+    summary: 'Amazon Cognito user pools',
+    issuer: 'https://cognito-idp.REGION.amazonaws.com/POOL-ID',
+    audience: 'https://api.example.com',
+    issuerNotes: ['Without a slash at its end.'],
+    audienceNotes: [
+      'Cognito’s access tokens have no `aud` unless the client asks for one: have it send `resource=` with this value',
+      '(managed login, Essentials or Plus).',
+    ],
+    providerLines: ['rolesClaim: cognito:groups', 'requiredClaims: [client_id]'],
+    identityLines: [
+      'X-Auth-Subject: sub',
+      'X-Auth-User: username',
+      'X-Auth-Client: client_id',
+      'X-Auth-Scope: scope',
+      'X-Auth-Groups: { claim: "cognito:groups", join: "," }',
+    ],
+    read: 'scopes: [orders/read]',
+    write: 'scopes: [orders/write]',
+  },
+  kubernetes: {
+    summary: 'ServiceAccount tokens of the cluster: callers are other pods',
+    issuer: 'https://kubernetes.default.svc.cluster.local',
+    audience: 'orders',
+    issuerNotes: ['See yours with: kubectl get --raw /.well-known/openid-configuration'],
+    audienceNotes: [
+      'Callers mount a token for it: projected: { sources: [{ serviceAccountToken: { audience: orders, path: token } }] }',
+    ],
+    providerLines: [
+      'keys:',
+      '  jwksUri: https://kubernetes.default.svc/openid/v1/jwks',
+      '  caFile: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt',
+      '  bearerFile: /var/run/secrets/kubernetes.io/serviceaccount/token',
+    ],
+    identityLines: [
+      'X-Auth-Subject: sub',
+      'X-Auth-Namespace: /kubernetes.io/namespace',
+      'X-Auth-Service-Account: /kubernetes.io/serviceaccount/name',
+    ],
+    read: 'claims: { /kubernetes.io/namespace: [shop, billing] }',
+    write: 'claims: { sub: "system:serviceaccount:shop:checkout" }',
+  },
+} as const satisfies Record<string, Preset>
+
+export type PresetName = keyof typeof PRESETS

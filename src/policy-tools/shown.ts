@@ -1,0 +1,28 @@
+/**
+ * Makes what came from tokens and requests fit to be printed: no signature, no credential, no control character.
+ *
+ * A token without its signature opens nothing, so header and claims may be shown; the signature never is, since the
+ * output of a tool ends up in issues, chats and CI logs. Control characters could rewrite the terminal.
+ */
+
+/** Three parts of base64url or more, the first of which is a JSON object (`{"` is `eyJ`). */
+const JWT = /\b(eyJ[\w-]*\.[\w-]*)\.[\w-]+(\.[\w-]*)*/g
+
+/** The value with every text in it made fit, at any depth; names of members included. */
+export function shown<T>(value: T): T {
+  if (typeof value === 'string') return shownText(value) as T
+  if (Array.isArray(value)) return value.map(shown) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [shownText(name), shown(item)])) as T
+}
+
+/** The value of a header as it may be printed. */
+export function shownHeaderValue(name: string, value: string): string {
+  if (!/^(proxy.)?authorization$/i.test(name)) return shownText(value)
+  const [scheme = ''] = value.split(' ', 1)
+  return scheme === value ? '(left out)' : `${shownText(scheme)} (left out)`
+}
+
+export function shownText(text: string): string {
+  return text.replaceAll(JWT, '$1.(signature left out)').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
+}

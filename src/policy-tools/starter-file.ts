@@ -1,0 +1,71 @@
+/** Writes a configuration to begin with: complete, commented, and good as it is but for what only its owner knows. */
+import { PRESETS, type Preset, type PresetName } from './presets.ts'
+
+export interface StarterOptions {
+  readonly preset: PresetName
+  /** In place of the preset's. */
+  readonly issuer?: string | undefined
+  readonly audience?: string | undefined
+  readonly upstream?: string | undefined
+}
+
+/** Text comes in as it was given and is written as JSON strings, which YAML reads as what they say. */
+export function starterFile({ preset: name, issuer, audience, upstream }: StarterOptions): string {
+  const preset: Preset = PRESETS[name]
+  return `# yaml-language-server: $schema=./sallyport.schema.json
+#
+# Sallyport for ${preset.summary}. Replace what is marked "yours", then: sallyport check --online
+
+listen: 0.0.0.0:8080
+
+# Health, readiness, metrics and status: reachable from the pod and its node only.
+admin: { listen: 127.0.0.1:9090 }
+
+providers:
+  # The name is yours: it becomes a metric label and a log field.
+  main:
+    type: jwt
+    # Yours. Compared byte for byte with \`iss\`; the keys are found below it${preset.providerLines.includes('keys:') ? ' unless `keys` says otherwise' : ''}.
+${comments(preset.issuerNotes)}    issuer: ${scalar(issuer ?? preset.issuer)}
+    # Yours.
+${comments(preset.audienceNotes)}    audiences: [${scalar(audience ?? preset.audience)}]
+    clockTolerance: 5s
+${preset.providerLines.map(line => `    ${line}\n`).join('')}
+upstreams:
+  # Yours: the service. Let it listen on loopback only, so that there is no way around the gateway.
+  app: ${scalar(upstream ?? 'http://127.0.0.1:3000')}
+
+# What the service is told about the caller. These headers are taken out of every request that comes in, in any
+# spelling, and so is everything that matches \`reserved\`.
+identity:
+${preset.identityLines.length === 0 ? '' : `  headers:\n${preset.identityLines.map(line => `    ${line}\n`).join('')}`}  reserved: [X-Auth-*]
+
+# The most specific route wins, whatever the order. What no route matches is a 404 and never reaches the service.
+routes:
+  - { id: health, path: /healthz, methods: [GET], access: public }
+
+  # Yours. /orders and everything below it; GET covers HEAD.
+  - id: orders-read
+    path: /orders/**
+    methods: [GET]
+    require:
+      ${preset.read}
+
+  - id: orders-write
+    path: /orders/:id
+    methods: [PUT, PATCH, DELETE]
+    require:
+      ${preset.write}
+`
+}
+
+function comments(lines: readonly string[]): string {
+  return lines.map(line => `    # ${line}\n`).join('')
+}
+
+/** Plain where that is safe, else quoted. */
+function scalar(text: string): string {
+  return /^[A-Za-z][\w./:-]*$/.test(text) && !/^(true|false|null)$/i.test(text) && !text.endsWith(':')
+    ? text
+    : JSON.stringify(text)
+}

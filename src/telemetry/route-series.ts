@@ -1,0 +1,110 @@
+/**
+ * Which series a route can have: closed lists of methods and codes, and what of them its kind leaves possible.
+ *
+ * A series is known by its place in the lists, so that counting looks nothing up by name.
+ */
+import { DENIAL_CODES, type DenialCode } from '../errors.ts'
+
+export type RequestCode = 'ok' | DenialCode
+
+/** What of a route decides which series it can have. */
+export interface RouteKind {
+  /** Undefined when it takes all. */
+  readonly methods?: Iterable<string> | undefined
+  readonly access: 'required' | 'optional' | 'public'
+  readonly mode: 'enforce' | 'report'
+}
+
+/** Places in {@link REQUEST_SERIES} and {@link REPORT_SERIES}. */
+export interface RouteSeries {
+  readonly requests: Iterable<number>
+  readonly reports: Iterable<number>
+}
+
+const OTHER = 'OTHER'
+/** Any method that is not listed is one label, so that a client cannot make series. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', OTHER]
+const CODES: readonly RequestCode[] = ['ok', ...DENIAL_CODES]
+
+/** Labels of every series of `requests_total` and `report_denials_total` that a route could ever have. */
+export const REQUEST_SERIES = METHODS.flatMap(method => CODES.map(code => ({ method, code })))
+export const REPORT_SERIES = DENIAL_CODES.map(code => ({ code }))
+
+const methodPlaces = new Map(METHODS.map((method, index) => [method, index * CODES.length]))
+const otherPlace = methodPlaces.get(OTHER) ?? 0
+const codePlaces = new Map(CODES.map((code, index) => [code, index]))
+
+export function requestSeries(method: string, code: RequestCode): number {
+  return (methodPlaces.get(method) ?? otherPlace) + (codePlaces.get(code) ?? 0)
+}
+
+export function reportSeries(code: DenialCode): number {
+  return DENIAL_CODES.indexOf(code)
+}
+
+/** A public route never looks at a token, and a report-only one refuses nobody for it. */
+export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
+  const all = DENIAL_CODES.filter(code => !ONLY_UNMATCHED.has(code))
+  const served = methods === undefined ? METHODS : withHead(methods)
+  if (access === 'public') return seriesOf(served, [...TOKENLESS])
+  if (mode === 'enforce') return seriesOf(served, all)
+  const reportable = all.filter(code => (!TOKENLESS.has(code) || code === 'request_malformed') && code !== LIMIT)
+  return seriesOf(served, [...TOKENLESS, LIMIT], reportable)
+}
+
+/** Of requests that match no route, or are refused before matching. */
+export function unmatchedSeries(): RouteSeries {
+  return seriesOf(METHODS, UNMATCHED_CODES)
+}
+
+function seriesOf(
+  methods: Iterable<string>,
+  refusals: readonly DenialCode[],
+  reports: readonly DenialCode[] = [],
+): RouteSeries {
+  const codes = ['ok', ...refusals] as const
+  return {
+    requests: [...methods].flatMap(method => codes.map(code => requestSeries(method, code))),
+    reports: reports.map(reportSeries),
+  }
+}
+
+/** Refusals that can come before a route is chosen. */
+const UNMATCHED_CODES = [
+  'path_invalid',
+  'host_invalid',
+  'request_malformed',
+  'request_timeout',
+  'headers_too_large',
+  'route_unknown',
+  'overloaded',
+  'internal',
+] as const satisfies readonly DenialCode[]
+
+const ONLY_UNMATCHED: ReadonlySet<DenialCode> = new Set([
+  'path_invalid',
+  'host_invalid',
+  'headers_too_large',
+  'route_unknown',
+])
+
+/** Refusals of a route whatever the caller's token: they do not need one. */
+const TOKENLESS: ReadonlySet<DenialCode> = new Set([
+  'request_malformed',
+  'body_too_large',
+  'request_timeout',
+  'overloaded',
+  'draining',
+  'upstream_unreachable',
+  'upstream_timeout',
+  'internal',
+])
+
+/** A limit, which report-only routes keep. */
+const LIMIT = 'identity_too_large'
+
+/** GET covers HEAD. */
+function withHead(methods: Iterable<string>): Iterable<string> {
+  const served = new Set(methods)
+  return served.has('GET') ? served.add('HEAD') : served
+}

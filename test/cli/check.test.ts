@@ -1,0 +1,156 @@
+/** `sallyport check` as a user calls it. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { checkCommand } from '../../src/cli/check.ts'
+import { folder, HEAD, textOf } from '../policy-tools/support.ts'
+import { testAuthority } from '../support/certificates.ts'
+import { runCommand } from '../support/command.ts'
+import { startTestIssuer } from '../support/issuer.ts'
+import { sallyport } from '../support/running.ts'
+
+const files = folder()
+const DOUBTFUL = textOf('{ id: a, path: /a, access: optional, require: { scopes: [a] } }')
+
+function check(...args: readonly string[]) {
+  return runCommand(
+    checkCommand,
+    args.map(arg => (arg.endsWith('.yaml') ? join(files.path, arg) : arg)),
+  )
+}
+
+describe('sallyport check', () => {
+  test('says that a good file is good, without asking the network', async () => {
+    files.write('sallyport.yaml', textOf('{ id: all, path: /** }'))
+    const run = sallyport(['check'], { cwd: files.path })
+    expect(await run.exited).toBe(0)
+    expect(run.stdout()).toBe('sallyport.yaml: ok (1 route, 1 provider, 1 upstream)\n')
+    expect(run.stderr()).toBe('')
+  })
+
+  test('reports every error at its place and exits with 2', async () => {
+    files.write('bad.yaml', `${HEAD}routes:\n  - { id: a, path: nowhere }\n  - { id: a, path: /x, acess: public }\n`)
+    const { code, stdout } = await check('bad.yaml')
+    expect(code).toBe(2)
+    expect(stdout).toContain('bad.yaml:7:20 routes[0].path: a path starts with "/"')
+    expect(stdout).toContain('Did you mean "access"?')
+    expect(stdout).toContain('bad.yaml: not ok, 2 errors')
+  })
+
+  test('a file that is not there is an error, not a crash', async () => {
+    const { code, stdout } = await check('absent.yaml')
+    expect(code).toBe(2)
+    expect(stdout).toContain('absent.yaml: the file cannot be read (ENOENT)')
+  })
+
+  test('warnings are shown with their code, and fail the check with --strict only', async () => {
+    files.write('doubtful.yaml', DOUBTFUL)
+    const { code, stdout } = await check('doubtful.yaml')
+    expect(code).toBe(0)
+    expect(stdout).toContain('doubtful.yaml:7:51 routes[0].require: holds for callers who send a token only')
+    expect(stdout).toContain('[optional-with-require]')
+    expect((await check('doubtful.yaml', '--strict')).code).toBe(2)
+    expect((await check('doubtful.yaml', '--strict', '--ignore', 'optional-with-require')).code).toBe(0)
+  })
+
+  test('findings as JSON', async () => {
+    files.write('doubtful.yaml', DOUBTFUL)
+    const { stdout } = await check('-c', 'doubtful.yaml', '--json')
+    expect(JSON.parse(stdout)).toMatchObject({
+      file: join(files.path, 'doubtful.yaml'),
+      errors: [],
+      warnings: [{ code: 'optional-with-require', path: 'routes[0].require', line: 7, column: 51 }],
+    })
+  })
+
+  test('findings as annotations, where nothing of the file can end one or begin another', async () => {
+    files.write('a,b.yaml', `${HEAD}"x\\n::error::y%0A": 1\nroutes:\n  - { id: a, path: /** }\n`)
+    const { code, stdout } = await check('a,b.yaml', '--format', 'github')
+    expect(code).toBe(2)
+    expect(stdout).toMatch(/^::error file=[^,:]*a%2Cb\.yaml,line=6,col=1,title=Sallyport::.*is not a known key\..*\n$/)
+    expect(stdout).not.toContain('%0A":')
+  })
+
+  test('a certificate with a foreign key is found, as starting would', async () => {
+    const authority = testAuthority()
+    const [one, other] = [authority.issue('one', ['DNS:one']), authority.issue('other', ['DNS:other'])]
+    authority.remove()
+    files.write('cert.pem', one.cert)
+    files.write('key.pem', other.key)
+    files.write(
+      'tls.yaml',
+      textOf('{ id: all, path: /** }').replace(
+        /^listen: .*$/m,
+        'listen: { address: "127.0.0.1:0", tls: { certFile: cert.pem, keyFile: key.pem } }',
+      ),
+    )
+    const { code, stdout } = await check('tls.yaml')
+    expect(code).toBe(2)
+    expect(stdout).toContain('listen.tls.keyFile: holds a key that does not belong to the certificate')
+  })
+
+  test('explains wrong usage', async () => {
+    for (const args of [['--josn'], ['a', 'b'], ['--format', 'gitlab'], ['--ignore', 'nothing']]) {
+      const { code, stderr } = await check(...args)
+      expect(code).toBe(2)
+      expect(stderr).not.toBe('')
+    }
+  })
+})
+
+describe('sallyport check --online', () => {
+  async function startDiscovery(issuerOf: (origin: string) => string) {
+    const server = createServer((request, response) => {
+      const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const isDocument = request.url?.endsWith('/.well-known/openid-configuration') === true
+      response.writeHead(isDocument ? 200 : 404, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ issuer: issuerOf(origin), jwks_uri: `${origin}/jwks` }))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() }
+  }
+
+  test('names the keys it got, and what takes connections', async () => {
+    const issuer = await startTestIssuer()
+    files.write(
+      'online.yaml',
+      textOf('{ id: all, path: /** }')
+        .replace('https://auth.example.com/,', `${issuer.issuer}, keys: { jwksUri: "${issuer.jwksUri}" },`)
+        .replace('http://127.0.0.1:3000', issuer.issuer),
+    )
+    const { code, stdout } = await check('online.yaml', '--online')
+    expect(stdout).toMatch(/^ok {5}provider main: keys test-RS256 RS256, test-ES256 ES256/m)
+    expect(stdout).toMatch(/^ok {5}upstream app: takes connections$/m)
+    expect(code).toBe(0)
+    await issuer.close()
+  })
+
+  test('exits with 1 when keys or an upstream are out of reach', async () => {
+    files.write(
+      'down.yaml',
+      textOf('{ id: all, path: /** }')
+        .replace('https://auth.example.com/', 'http://127.0.0.1:1')
+        .replace('127.0.0.1:3000', '127.0.0.1:1'),
+    )
+    const { code, stdout } = await check('down.yaml', '--online')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^failed provider main: .*ECONNREFUSED$/m)
+    expect(stdout).toMatch(/^failed upstream app: does not take connections: ECONNREFUSED$/m)
+  })
+
+  test.each([
+    ['missing', (origin: string) => origin, (origin: string) => `${origin}/`, 'lacks the slash at its end'],
+    ['extra', (origin: string) => `${origin}/`, (origin: string) => origin, 'has a slash too much at its end'],
+  ])('points out a %s slash of the issuer', async (_, ours, theirs, message) => {
+    const server = await startDiscovery(theirs)
+    files.write(
+      'slash.yaml',
+      textOf('{ id: all, path: /** }').replace('https://auth.example.com/', ours(server.origin)),
+    )
+    const { stdout } = await check('slash.yaml', '--online')
+    expect(stdout).toContain(`providers.main.issuer: ${message}`)
+    expect(stdout).toContain('[issuer-slash]')
+    server.close()
+  })
+})

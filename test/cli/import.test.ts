@@ -1,0 +1,174 @@
+/** `sallyport import openapi` as a user calls it. */
+import { describe, expect, test } from 'vitest'
+import { checkCommand } from '../../src/cli/check.ts'
+import { importCommand } from '../../src/cli/import.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { folder } from '../policy-tools/support.ts'
+import { runCommand } from '../support/command.ts'
+
+const files = folder()
+const SCHEMES = {
+  oauth: { type: 'oauth2', flows: {} },
+  oidc: { type: 'openIdConnect', openIdConnectUrl: 'https://x.example/' },
+  jwt: { type: 'http', scheme: 'Bearer' },
+  basic: { type: 'http', scheme: 'basic' },
+  key: { type: 'apiKey', in: 'header', name: 'X-Key' },
+}
+
+async function imported(paths: unknown, rest: Record<string, unknown> = {}) {
+  const document = { openapi: '3.1.0', components: { securitySchemes: SCHEMES }, paths, ...rest }
+  const file = files.write('openapi.json', JSON.stringify(document))
+  const { code, stdout, stderr } = await runCommand(importCommand, ['openapi', file])
+  if (code !== 0) return { code, stdout, stderr, routes: [] }
+  return { code, stdout, stderr, routes: loadConfig({ text: stdout, file: 'sallyport.yaml', env: {} }).routes }
+}
+
+const get = (security?: unknown) => ({ '/x': { get: { ...(security === undefined ? {} : { security }) } } })
+
+describe('security requirements', () => {
+  test.each([
+    ['a scope', [{ oauth: ['a'] }], { access: 'required', require: { scopes: ['a'] } }],
+    ['schemes together', [{ oauth: ['a'], oidc: ['b'] }], { access: 'required', require: { scopes: ['a', 'b'] } }],
+    [
+      'single alternatives',
+      [{ oauth: ['a'] }, { oidc: ['b'] }],
+      { access: 'required', require: { anyScope: ['a', 'b'] } },
+    ],
+    ['an alternative that asks for less', [{ oauth: ['a', 'b'] }, { oauth: ['a'] }], { require: { scopes: ['a'] } }],
+    ['the same twice', [{ oauth: ['a'] }, { oidc: ['a'] }], { require: { scopes: ['a'] } }],
+    ['a bearer token', [{ jwt: [] }], { access: 'required' }],
+    ['nothing, on purpose', [], { access: 'public' }],
+    ['a token or nothing', [{ jwt: [] }, {}], { access: 'optional' }],
+  ])('%s', async (_, security, expected) => {
+    const { routes } = await imported(get(security))
+    expect(routes).toMatchObject([expected])
+    if (!('require' in expected)) expect(routes[0]).not.toHaveProperty('require')
+  })
+
+  test('the document speaks for operations that say nothing', async () => {
+    expect((await imported(get(), { security: [{ oauth: ['all'] }] })).routes).toMatchObject([
+      { require: { scopes: ['all'] } },
+    ])
+  })
+
+  test.each([
+    ['nobody says anything', undefined, 'does not say who may call it'],
+    ['only an API key opens it', [{ key: [] }], '`key` (apiKey) is no bearer token'],
+    ['the scheme is not defined', [{ other: [] }], '`other` (not defined) is no bearer token'],
+    ['it is not a list', 'all', 'does not say who may call it'],
+  ])('stays closed to all but valid tokens, and says so, when %s', async (_, security, note) => {
+    const { routes, stdout, stderr } = await imported(get(security))
+    expect(routes).toMatchObject([{ access: 'required' }])
+    expect(stdout).toContain(note)
+    expect(stderr).toContain(note)
+  })
+
+  test('of alternatives that no route can say, the first is asked for and the rest listed', async () => {
+    const { routes, stderr } = await imported(get([{ oauth: ['a', 'b'] }, { oauth: ['c', 'd'] }]))
+    expect(routes).toMatchObject([{ require: { scopes: ['a', 'b'] } }])
+    expect(stderr).toContain('left out: c and d')
+  })
+
+  test('an alternative without a token is dropped beside one with a token', async () => {
+    const { routes, stderr } = await imported(get([{ basic: [] }, { oauth: ['a'] }]))
+    expect(routes).toMatchObject([{ require: { scopes: ['a'] } }])
+    expect(stderr).toContain('`basic` (http) is no bearer token')
+  })
+})
+
+describe('paths', () => {
+  const secured = { security: [{ jwt: [] }] }
+
+  test('parameters, the server’s base path and methods that ask the same', async () => {
+    const { routes } = await imported(
+      { '/orders/{order-id}': { get: {}, put: {}, delete: { security: [{ oauth: ['w'] }] }, parameters: [] } },
+      {
+        ...secured,
+        servers: [{ url: 'https://{host}/v{n}/', variables: { host: { default: 'x' }, n: { default: 2 } } }],
+      },
+    )
+    expect(routes.map(({ path, methods }) => [path, methods])).toEqual([
+      ['/v2/orders/:order_id', ['GET', 'PUT']],
+      ['/v2/orders/:order_id', ['DELETE']],
+    ])
+  })
+
+  test('two that become one route ask for what both ask', async () => {
+    const { routes, stderr } = await imported({
+      '/x/{a}.json': { get: { security: [] } },
+      '/x/{b}': { get: { security: [{ oauth: ['secret'] }] } },
+    })
+    expect(routes).toMatchObject([{ path: '/x/:a', access: 'required', require: { scopes: ['secret'] } }])
+    expect(stderr).toContain('one route asks for what both ask')
+  })
+
+  test('what cannot be a route is left out and listed, and the rest loads', async () => {
+    const { code, routes, stderr } = await imported(
+      {
+        '/a//b': { get: {} },
+        '/a/../b': { get: {} },
+        '/ok': { get: {}, trace: {} },
+        '/OK': { get: {} },
+        '/r': { $ref: 'x' },
+      },
+      secured,
+    )
+    expect(code).toBe(0)
+    expect(routes.map(({ path }) => path)).toEqual(['/ok'])
+    for (const text of [
+      'GET /a//b: left out',
+      'GET /a/../b: left out',
+      'GET /OK: left out',
+      'TRACE /ok',
+      '/r: is behind a `$ref`',
+    ])
+      expect(stderr).toContain(text)
+  })
+
+  test('ids are unique and plain, and summaries are comments that cannot end', async () => {
+    const { routes, stdout } = await imported(
+      {
+        '/a': { get: { operationId: 'list all', summary: 'Lists\n  - { id: forged, path: /**, access: public }' } },
+        '/b': { get: { operationId: 'list:all' } },
+        '/c': { get: { operationId: '***' } },
+        '/d': { get: { operationId: 'x'.repeat(200), summary: 'x\u2028y' } },
+      },
+      secured,
+    )
+    expect(routes.map(({ id }) => id)).toEqual(['list-all', 'list-all-2', 'route', 'x'.repeat(58)])
+    expect(stdout).toContain('  # GET: Lists - { id: forged, path: /**, access: public }\n')
+  })
+
+  test('text that looks like a reference to the environment is text', async () => {
+    const { routes } = await imported({ '/x': { get: { security: [{ oauth: ['$' + '{HOME}'] }] } } })
+    expect(routes).toMatchObject([{ require: { scopes: ['$' + '{HOME}'] } }])
+  })
+})
+
+test('a YAML document with aliases becomes a configuration that checks without an error', async () => {
+  const file = files.write(
+    'openapi.yaml',
+    `openapi: 3.0.3
+components: { securitySchemes: { oauth: { type: oauth2, flows: {} } } }
+paths:
+  /orders:
+    get: &read { summary: List orders, security: [{ oauth: [orders:read] }] }
+  /orders/{id}: { get: *read }
+`,
+  )
+  const { stdout } = await runCommand(importCommand, ['openapi', file, '--upstream', 'http://127.0.0.1:4000'])
+  const config = files.write('sallyport.yaml', stdout)
+  expect(await runCommand(checkCommand, [config, '--strict'])).toMatchObject({ code: 0 })
+  expect(stdout).toContain('# GET: List orders')
+})
+
+test.each([
+  [['openapi'], 'import openapi FILE'],
+  [['swagger', 'x'], 'import openapi FILE'],
+  [['openapi', '/absent'], 'cannot be read (ENOENT)'],
+  [['openapi', files.write('two.json', '{"swagger":"2.0"}')], 'convert a Swagger 2 document first'],
+  [['openapi', files.write('none.json', '{"openapi":"3.0.0"}')], 'has no path'],
+  [['openapi', files.write('broken.json', '{')], 'broken.json: '],
+])('wrong usage %j is told with its remedy', async (args, message) => {
+  expect(await runCommand(importCommand, args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+})

@@ -1,0 +1,104 @@
+/** `sallyport init` and `sallyport completion` as a user calls them. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { checkCommand } from '../../src/cli/check.ts'
+import { COMPLETIONS, completionCommand } from '../../src/cli/completion.ts'
+import { initCommand } from '../../src/cli/init.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { PRESETS } from '../../src/policy-tools/presets.ts'
+import { folder } from '../policy-tools/support.ts'
+import { runCommand } from '../support/command.ts'
+import { sallyport } from '../support/running.ts'
+
+const files = folder()
+
+describe('sallyport init', () => {
+  test('writes a file that checks without a warning, and the schema its first line names', async () => {
+    const file = join(files.path, 'sallyport.yaml')
+    expect((await runCommand(initCommand, [file])).code).toBe(0)
+    expect(readFileSync(file, 'utf8')).toMatch(/^# yaml-language-server: \$schema=\.\/sallyport\.schema\.json\n/)
+    expect(JSON.parse(readFileSync(join(files.path, 'sallyport.schema.json'), 'utf8'))).toHaveProperty('$schema')
+    expect(await runCommand(checkCommand, [file, '--strict'])).toMatchObject({ code: 0 })
+  })
+
+  test('overwrites nothing unless it is told to', async () => {
+    const file = files.write('mine.yaml', 'mine')
+    expect(await runCommand(initCommand, [file])).toMatchObject({ code: 2, stderr: expect.stringContaining('--force') })
+    expect(readFileSync(file, 'utf8')).toBe('mine')
+    expect((await runCommand(initCommand, [file, '--force'])).code).toBe(0)
+    expect(readFileSync(file, 'utf8')).not.toBe('mine')
+  })
+
+  test.each(Object.keys(PRESETS))(
+    'the preset %s is a good configuration but for files of the machine',
+    async preset => {
+      const { code, stdout } = await runCommand(initCommand, ['-', '--preset', preset])
+      expect(code).toBe(0)
+      const ofTheMachine = stdout.replaceAll(/^ +(caFile|bearerFile): .*\n/gm, '')
+      expect(loadConfig({ text: ofTheMachine, file: '/etc/sallyport.yaml', env: {} }).routes).toHaveLength(3)
+    },
+  )
+
+  test.each(['https://sso.example.com/realms/shop', 'https://x"y: {', '- a', 'yes # no', 'true', 'a\nb: c'])(
+    'the issuer %j arrives as it was given',
+    async issuer => {
+      const { stdout } = await runCommand(initCommand, ['-', `--issuer=${issuer}`, `--audience=${issuer}`])
+      const withKeys = stdout.replace('clockTolerance: 5s', 'keys: { jwksUri: https://x.example }')
+      try {
+        const config = loadConfig({ text: withKeys, file: '/etc/sallyport.yaml', env: {} })
+        expect(config.providers.main?.issuer).toBe(issuer)
+      } catch (error) {
+        expect(String(error)).toContain('must be text of one line')
+      }
+    },
+  )
+
+  test.each([
+    [['--preset', 'okta'], 'there are generic, keycloak'],
+    [['a', 'b'], 'takes one file'],
+  ])('wrong usage %j is told with its remedy', async (args, message) => {
+    expect(await runCommand(initCommand, args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+  })
+})
+
+describe('sallyport completion', () => {
+  test('knows every command and every option of its help, and no other', async () => {
+    const usage = sallyport(['--help'])
+    await usage.exited
+    const commands = [...usage.stdout().matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name ?? '')
+    expect(Object.keys(COMPLETIONS).toSorted()).toEqual(commands.toSorted())
+    for (const command of commands) {
+      const help = sallyport([command, '--help'])
+      expect(await help.exited).toBe(0)
+      const [, options = ''] = /^(Usage: [\s\S]*?\n)Examples?:/m.exec(help.stdout()) ?? ['', help.stdout()]
+      const named = new Set([...options.matchAll(/--([a-z][a-z-]*)/g)].map(([option]) => option))
+      expect([command, [...named].toSorted()]).toEqual([
+        command,
+        (COMPLETIONS[command] ?? []).map(option => option.replace('=', '')).toSorted(),
+      ])
+    }
+  }, 120_000)
+
+  test('completes in bash', async () => {
+    const script = files.write('completion.bash', (await runCommand(completionCommand, ['bash'])).stdout)
+    const complete = (...words: readonly string[]) =>
+      execFileSync('bash', [
+        '-c',
+        `source ${script}; COMP_WORDS=(${words.map(word => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _sallyport; printf '%s ' "\${COMPREPLY[@]}"`,
+      ])
+        .toString()
+        .trim()
+    expect(complete('sallyport', 'ch')).toBe('check')
+    expect(complete('sallyport', 'check', '--st')).toBe('--strict')
+    expect(complete('sallyport', 'init', '--preset', 'key')).toBe('keycloak')
+    expect(complete('sallyport', 'token', 'm')).toBe('mint')
+  })
+
+  test('has a script for each shell, and refuses others', async () => {
+    for (const shell of ['bash', 'zsh', 'fish'])
+      expect((await runCommand(completionCommand, [shell])).stdout).toContain('keycloak')
+    expect((await runCommand(completionCommand, ['toString'])).code).toBe(2)
+  })
+})

@@ -1,0 +1,242 @@
+/** `sallyport token` as a user calls it. */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tokenCommand } from '../../src/cli/token.ts'
+import { distance } from '../../src/policy-tools/decoded-token.ts'
+import type { VerifiedToken } from '../../src/policy-tools/verified-token.ts'
+import { folder, textOf } from '../policy-tools/support.ts'
+import { runCommand } from '../support/command.ts'
+import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/issuer.ts'
+
+const files = folder()
+
+function token(...args: readonly string[]) {
+  return runCommand(tokenCommand, args)
+}
+
+describe('token decode', () => {
+  const signature = 'c2lnbmF0dXJl-marked-c2lnbmF0dXJl'
+  const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const jwt = (claims: unknown, header: unknown = { alg: 'RS256', kid: 'k' }) =>
+    `${encoded(header)}.${encoded(claims)}.${signature}`
+
+  test('says loudly that nothing was verified, and shows header, claims and times in words', async () => {
+    const { code, stdout } = await token('decode', jwt({ sub: 'alice', exp: 946684800, iat: 4102444800 }))
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^NOT VERIFIED: anybody can write what follows/)
+    expect(stdout).toContain('"kid": "k"')
+    expect(stdout).toContain('"sub": "alice"')
+    expect(stdout).toMatch(/exp +2000-01-01T00:00:00Z +\d+ years ago/)
+    expect(stdout).toMatch(/iat +2100-01-01T00:00:00Z +in \d+ years/)
+  })
+
+  test('never prints a signature, not even of a token inside the token', async () => {
+    const inner = jwt({ sub: 'inner' })
+    for (const json of [[], ['--json']]) {
+      const { stdout } = await token('decode', jwt({ act: inner, [inner]: 1 }, { alg: 'RS256', kid: inner }), ...json)
+      expect(stdout).toContain('signature left out')
+      expect(stdout).not.toContain('marked')
+    }
+  })
+
+  test('looks into what the gateway refuses unseen, and says that it does', async () => {
+    const { code, stdout } = await token('decode', `${jwt({ sub: 'a', exp: 1e18 }, { alg: 'none' })}=`)
+    expect(code).toBe(0)
+    expect(stdout).toContain('"alg": "none"')
+    expect(stdout).toContain('not a time in seconds')
+    expect(stdout).toContain(
+      'The gateway refuses it unseen: token_malformed (reason: signature is not canonical base64url)',
+    )
+  })
+
+  test.each([`Bearer ${jwt({ sub: 'alice' })}`, `Authorization: bearer ${jwt({ sub: 'alice' })}\n`])(
+    'takes a token as it is copied from a header',
+    async copied => {
+      expect((await token('decode', copied, '--json')).stdout).toContain('"sub": "alice"')
+    },
+  )
+
+  test('what is no JWT is wrong usage, and is not printed', async () => {
+    const { code, stdout, stderr } = await token('decode', 'opaque-marked')
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).not.toContain('marked')
+  })
+
+  test.each([
+    [0, 'now'],
+    [1000, 'in 1 second'],
+    [-119_000, '1 minute ago'],
+    [7_200_000, 'in 2 hours'],
+    [-86_400_000 * 400, '1 year ago'],
+  ])('%d ms from now is %s', (ms, words) => {
+    expect(distance(ms)).toBe(words)
+  })
+})
+
+describe('token verify', () => {
+  let issuer: TestIssuer
+  let config: string
+  beforeAll(async () => {
+    issuer = await startTestIssuer()
+    const text = textOf('{ id: all, path: /** }')
+    config = files.write(
+      'verify.yaml',
+      text.replace(
+        /main: .*/,
+        `main: { type: jwt, issuer: "${issuer.issuer}", audiences: [${AUDIENCE}], maxLifetime: 2h, keys: { jwksUri: "${issuer.jwksUri}" } }`,
+      ),
+    )
+  })
+  afterAll(() => issuer.close())
+
+  async function verified(given: string): Promise<VerifiedToken & { readonly code: number }> {
+    const { code, stdout } = await token('verify', given, '-c', config, '--json')
+    return { code, ...(JSON.parse(stdout) as VerifiedToken) }
+  }
+
+  test('runs the whole pipeline and says who is calling', async () => {
+    const { code, verdict, checks, caller } = await verified(await issuer.mint({ scope: 'a b' }))
+    expect([code, verdict]).toEqual([0, 'valid'])
+    expect(checks.every(({ result }) => result === 'ok')).toBe(true)
+    expect(caller).toMatchObject({ provider: 'main', scopes: ['a', 'b'], claims: { sub: 'alice' } })
+  })
+
+  test.each<readonly [string, string, () => Promise<string>]>([
+    ['form', 'token_malformed', async () => 'a.b.c'],
+    ['form', 'request_malformed', async () => 'a b'],
+    ['form', 'algorithm_not_allowed', () => issuer.mint({}, { header: { jwk: { kty: 'oct' } } })],
+    ['issuer', 'issuer_unknown', () => issuer.mint({ iss: `${issuer.issuer}/` })],
+    [
+      'algorithm',
+      'algorithm_not_allowed',
+      () => new SignJWT({ iss: issuer.issuer }).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.alloc(32)),
+    ],
+    ['key', 'key_unknown', () => issuer.mint({}, { header: { kid: 'nobody' } })],
+    ['signature', 'signature_invalid', async () => `${(await issuer.mint()).slice(0, -12)}AAAAAAAAAAAA`],
+    ['type', 'token_type_invalid', () => issuer.mint({}, { header: { typ: 'id+jwt' } })],
+    ['claims', 'claim_invalid', () => issuer.mint({ sub: 7 })],
+    ['audience', 'audience_mismatch', () => issuer.mint({ aud: 'elsewhere' })],
+    ['lifetime', 'token_lifetime_exceeded', () => issuer.mint({ exp: Math.floor(Date.now() / 1000) + 9000 })],
+    ['time', 'token_expired', () => issuer.mint({ iat: 1, exp: 2 })],
+  ])('names %s as the check that failed with %s, what it saw, and the remedy', async (check, verdict, make) => {
+    const result = await verified(await make())
+    expect([result.code, result.verdict]).toEqual([1, verdict])
+    const at = result.checks.findIndex(each => each.check === check)
+    expect(result.checks.map(each => each.result)).toEqual(
+      result.checks.map((_, index) => (index < at ? 'ok' : index === at ? 'fails' : 'not reached')),
+    )
+    expect(result.reason).toContain(verdict)
+    expect(result.remedy).toMatch(/^[A-Z].*\.$/)
+    expect(result.caller).toBeUndefined()
+  })
+
+  test('prints no signature, of a good token or a bad one', async () => {
+    for (const claims of [{}, { iss: 'https://elsewhere' }, { sub: await issuer.mint() }, { aud: await issuer.mint() }])
+      for (const json of [[], ['--json']]) {
+        const minted = await issuer.mint(claims)
+        const { stdout } = await token('verify', minted, '-c', config, ...json)
+        expect(stdout).not.toContain(minted.split('.')[2])
+        for (const inner of Object.values(claims)) expect(stdout).not.toContain(inner.split('.')[2] ?? 'none')
+      }
+  })
+
+  test('providers with the same issuer have to be told apart', async () => {
+    const twins = files.write(
+      'twins.yaml',
+      readFileSync(config, 'utf8')
+        .replace(/^( *main:)(.*)$/m, '$1$2\n  twin:$2')
+        .replace('path: /**', 'path: /**, providers: [main]'),
+    )
+    const minted = await issuer.mint()
+    expect(await token('verify', minted, '-c', twins)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--provider'),
+    })
+    expect((await token('verify', minted, '-c', twins, '--provider', 'twin')).stdout).toContain(
+      'valid: a token of the provider twin',
+    )
+  })
+})
+
+describe('token mint', () => {
+  test('makes a key once, readable by its owner alone, and tokens that its public set verifies', async () => {
+    const key = join(files.path, 'dev.jwk')
+    files.write('mint.yaml', textOf('{ id: all, path: /** }'))
+    const config = ['-c', join(files.path, 'mint.yaml')]
+    const made = await token(
+      'mint',
+      '--key',
+      key,
+      '--create-key',
+      '--claim',
+      'sub=alice',
+      '--claim',
+      'roles=["a"]',
+      ...config,
+    )
+    expect(made).toMatchObject({ code: 0, stderr: expect.stringContaining('keep it out of git') })
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+    expect(readFileSync(join(files.path, 'dev.public.json'), 'utf8')).not.toContain('"d"')
+    files.write(
+      'mint.yaml',
+      textOf('{ id: all, path: /** }').replace(
+        'audiences',
+        'keys: { jwksFile: dev.public.json }, tokenType: compatible, audiences',
+      ),
+    )
+    const verified = await token('verify', made.stdout, ...config, '--json')
+    expect(JSON.parse(verified.stdout)).toMatchObject({
+      verdict: 'valid',
+      caller: { roles: ['a'], claims: { sub: 'alice' } },
+    })
+    const short = await token('mint', '--key', key, '--expires', '5m', '--claims', '{ sub: bob }', ...config)
+    const { caller } = JSON.parse((await token('verify', short.stdout, ...config, '--json')).stdout) as VerifiedToken
+    expect(Number(caller?.claims.exp) - Number(caller?.claims.iat)).toBe(300)
+    const again = await token('mint', '--key', key, '--create-key', ...config)
+    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('leave out --create-key') })
+  })
+
+  test('needs no configuration when iss and aud are given', async () => {
+    const key = join(files.path, 'alone.jwk')
+    const { code, stdout } = await token(
+      'mint',
+      '--key',
+      key,
+      '--create-key',
+      '--claim',
+      'iss=me',
+      '--claim',
+      'aud=you',
+    )
+    expect(code).toBe(0)
+    expect(stdout.split('.')).toHaveLength(3)
+  })
+
+  test('a key file that is none is refused without quoting it', async () => {
+    const bad = files.write('bad.jwk', 'marked')
+    const { code, stderr } = await token('mint', '--key', bad, '--claim', 'iss=me', '--claim', 'aud=you')
+    expect(code).toBe(2)
+    expect(stderr).not.toContain('marked')
+    const publicOnly = files.write('public.jwk', JSON.stringify({ kty: 'oct', alg: 'ES256', k: 'marked' }))
+    const used = await token('mint', '--key', publicOnly, '--claim', 'iss=me', '--claim', 'aud=you')
+    expect(used).toMatchObject({ code: 2, stderr: expect.stringContaining('no private key that can sign with ES256') })
+  })
+})
+
+test.each([
+  [[], 'token decode, token verify or token mint'],
+  [['toString'], 'token decode, token verify or token mint'],
+  [['decode'], 'takes one token'],
+  [['decode', '@/absent'], 'cannot be read (ENOENT)'],
+  [['verify', 'a', 'b'], 'takes one token'],
+  [['mint'], 'needs --key'],
+  [['mint', '--key', '/absent', '--claim', 'a'], 'write --claim NAME=VALUE'],
+  [['mint', '--key', '/absent', '--expires', '1'], 'is no duration'],
+  [['mint', '--key', '/absent', '--claim', 'iss=a', '--claim', 'aud=b'], 'add --create-key'],
+])('wrong usage %j is told with its remedy', async (args, message) => {
+  const { code, stderr } = await token(...args)
+  expect(code).toBe(2)
+  expect(stderr).toContain(message)
+})

@@ -1,0 +1,72 @@
+/** The alerts ask for metrics, labels and label values that there are. */
+import { expect, test } from 'vitest'
+import { DENIAL_CODES } from '../../src/errors.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { named, render } from './kustomize.ts'
+
+interface Rule {
+  readonly alert: string
+  readonly expr: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+/** What prom-client keeps of a metric; its types do not tell. */
+interface RegisteredMetric {
+  readonly name: string
+  readonly type: string
+  readonly labelNames: readonly string[]
+}
+
+const { registry } = createMetrics({ version: '0', node: '0', cacheResults: ['miss'], fetchResults: [] })
+const metrics = registry.getMetricsAsArray() as unknown as readonly RegisteredMetric[]
+const { groups } = named(render('k8s/monitoring'), 'PrometheusRule', 'sallyport').spec as {
+  groups: ReadonlyArray<{ readonly rules: readonly Rule[] }>
+}
+const rules = groups.flatMap(group => group.rules)
+
+/** What Prometheus adds to every series of a PodMonitor, and what an expression makes by itself. */
+const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'le', 'replicaset']
+
+function metricOf(name: string): RegisteredMetric | undefined {
+  return metrics.find(metric =>
+    metric.type === 'histogram' ? name.replace(/_(bucket|sum|count)$/, '') === metric.name : metric.name === name,
+  )
+}
+
+/** `name{label="value",…}` in a text. */
+function selectors(text: string): ReadonlyArray<{ readonly name: string; readonly matchers: readonly string[][] }> {
+  return [...text.matchAll(/\b(sallyport_\w+)(?:\{([^}]*)\})?/g)].map(([, name = '', matchers = '']) => ({
+    name,
+    matchers: [...matchers.matchAll(/(\w+)(?:=~|=)"([^"]*)"/g)].map(([, label = '', value = '']) => [label, value]),
+  }))
+}
+
+test.each(rules)('$alert', ({ expr, labels, annotations }) => {
+  const used = selectors(`${expr} ${Object.values(annotations)}`)
+  for (const { name, matchers } of used) {
+    const metric = metricOf(name)
+    expect(metric, name).toBeDefined()
+    for (const [label = '', value = ''] of matchers) {
+      expect(metric?.labelNames).toContain(label)
+      if (label === 'code') for (const code of value.split('|')) expect(DENIAL_CODES).toContain(code)
+    }
+  }
+  const known = [...TARGET_LABELS, ...used.flatMap(({ name }) => metricOf(name)?.labelNames ?? [])]
+  const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names = '']) => names.split(/,\s*/))
+  const told = [
+    ...Object.values(annotations)
+      .join()
+      .matchAll(/\$labels\.(\w+)/g),
+  ].map(([, label = '']) => label)
+  for (const label of [...grouped, ...told]) expect(known).toContain(label)
+  // A label that the sum has dropped would be empty in the text.
+  const outer = /^(?:\(\s*)?(?:sum|count) by \(([^)]*)\)/.exec(expr)?.[1]?.split(/,\s*/)
+  if (outer !== undefined) for (const label of told) expect(outer).toContain(label)
+  expect(['critical', 'warning']).toContain(labels.severity)
+})
+
+test('there are alerts, each with a name of its own', () => {
+  expect(rules.length).toBeGreaterThan(5)
+  expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
+})
