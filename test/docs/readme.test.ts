@@ -62,6 +62,12 @@ describe('the configuration reference', () => {
   }
 })
 
+test('the alerts are those of k8s/monitoring', () => {
+  const rules = readFileSync(new URL('k8s/monitoring/prometheus-rule.yaml', ROOT), 'utf8')
+  const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name)
+  expect(tableOf('Alert').rows.map(([name = '']) => plain(name))).toEqual(alerts)
+})
+
 test('the default identity headers are those of the code', () => {
   const documented = tableOf('Header', 'Value').rows.map(([name = '']) => plain(name))
   expect(documented).toEqual(DEFAULT_IDENTITY_HEADERS.map(({ name }) => name))
@@ -69,11 +75,13 @@ test('the default identity headers are those of the code', () => {
 
 describe('a running gateway', () => {
   test('answers at the admin endpoints, and logs the fields that are listed', async () => {
-    const { admin, request, issuer, logs, logged, close } = await startTestStack()
+    const { admin, request, issuer, logs, logged, close } = await startTestStack({
+      admin: { listen: '127.0.0.1:0', appProbes: ['/healthz'] },
+    })
     try {
       for (const [cell = ''] of tableOf('Endpoint').rows) {
-        const [method = '', path = ''] = plain(cell)?.split(' ') ?? []
-        expect((await admin(path, { method })).status).toBe(200)
+        const [method = '', path = ''] = plain(cell)?.replace('/<path>', '/healthz').split(' ') ?? []
+        expect((await admin(path, { method })).status, cell).toBe(200)
       }
       const headers = bearer(await issuer.mint({ scope: 'orders:read' }))
       await request('/orders/1', { headers })
@@ -87,8 +95,8 @@ describe('a running gateway', () => {
     }
     const requests = logs.filter(line => 'request_id' in line)
     const seen = new Set(requests.flatMap(line => Object.keys(line)))
-    // These two take a failure.
-    for (const name of ['aborted', 'err']) seen.add(name)
+    // These take a failure, or a token that expires meanwhile.
+    for (const name of ['aborted', 'closed', 'err']) seen.add(name)
     expect(
       tableOf('Field')
         .rows.flatMap(([names = '']) => codes(names))
