@@ -6,7 +6,9 @@
  * `principal.ts` and judged by the route. What depends on the time alone is `checkTime`, which a remembered verdict
  * repeats on every use.
  */
+import { type ClaimReader, claimReader } from '../claim-reader.ts'
 import { Denial, type DenialCode } from '../errors.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { Claims } from '../types.ts'
 import { evidenceText } from './evidence.ts'
 
@@ -21,7 +23,7 @@ export interface ClaimRules {
   /** Longest `exp` - `iat`; `iat` is then required. */
   readonly maxLifetimeSeconds: number | undefined
   readonly tokenType: TokenType
-  /** Claims that must be there and not be null, besides `exp`. */
+  /** Claims that must be there and not be null, besides `exp`: names, or JSON Pointers that start with `/`. */
   readonly requiredClaims: readonly string[]
 }
 
@@ -130,8 +132,12 @@ function checkLifetime(exp: number, iat: number | undefined, maxLifetimeSeconds:
     throw new Denial('token_lifetime_exceeded', { evidence: { lifetimeSeconds: exp - iat } })
 }
 
-function isPresent(claims: Claims, name: string): boolean {
-  return Object.hasOwn(claims, name) && claims[name] !== null
+/** References come from configuration only, so there are few. */
+const readerOf = boundedMemo<ClaimReader>(claimReader, { maxEntries: 1000, maxKeyLength: 1000 })
+
+function isPresent(claims: Claims, reference: string): boolean {
+  const value = readerOf(reference)(claims)
+  return value !== undefined && value !== null
 }
 
 function isStringArray(value: unknown): value is readonly string[] {

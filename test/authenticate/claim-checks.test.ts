@@ -165,6 +165,9 @@ describe('required claims', () => {
     await verify({ tenant: false }, { requiredClaims })
     expect(await code({}, { requiredClaims })).toBe('claim_invalid')
     expect(await code({ tenant: null }, { requiredClaims })).toBe('claim_invalid')
+    const nested = ['/realm/tenant']
+    await verify({ realm: { tenant: 'acme' } }, { requiredClaims: nested })
+    expect(await code({ realm: {}, '/realm/tenant': 'acme' }, { requiredClaims: nested })).toBe('claim_invalid')
   })
 
   test('are not found on a prototype', async () => {
