@@ -18,6 +18,7 @@ import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { brokenRequests } from './broken-request.ts'
 import type { Drain } from './drain.ts'
+import { Denial } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import { forward } from './forward/forward.ts'
 import { ClientGone } from './forward/request-body.ts'
@@ -25,6 +26,7 @@ import { requestId } from './forward/request-id.ts'
 import { decide } from './guard.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Scheduler } from './lib/scheduler.ts'
+import type { OverloadGate } from './overload.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { refuse } from './refusal.ts'
 import { gatewayServer, type ServerOptions } from './server.ts'
@@ -44,6 +46,7 @@ export interface GatewayDeps {
   readonly policies: PolicyStore
   readonly server: ServerOptions
   readonly drain: Drain
+  readonly overload: OverloadGate
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly metrics: Metrics
@@ -52,11 +55,13 @@ export interface GatewayDeps {
 
 /** The only URL that Fastify and the plugin ever see. */
 const OPAQUE_URL = '/'
+/** Overload is over in moments, or another instance is free. */
+const OVERLOAD_RETRY_SECONDS = 1
 /** CONNECT (RFC 9110 §9.3.6) asks for a tunnel past the policy. */
 const TUNNEL_REFUSED = Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' })
 
 export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
-  const { policies, drain, clock, metrics, log } = deps
+  const { policies, drain, overload, clock, metrics, log } = deps
   const record = accessRecord(metrics, log)
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
   const waitingForContinue = new WeakSet<object>()
@@ -128,6 +133,11 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
         return
       }
       const exchange = begin(raw, res)
+      // Before the head is judged, hence the last of its connection; and past Fastify, which would cost more.
+      if (!overload.admits()) {
+        refuse(exchange, new Denial('overloaded', { retryAfterSeconds: OVERLOAD_RETRY_SECONDS }))
+        return
+      }
       let decision: Promise<unknown>
       try {
         const route = decide(exchange)

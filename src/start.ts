@@ -21,6 +21,8 @@ import { type Drain, drain } from './drain.ts'
 import type { Upstream } from './forward/upstream.ts'
 import { gateway } from './gateway.ts'
 import type { Clock } from './lib/clock.ts'
+import { type LoopMeter, loopMeter } from './lib/loop-meter.ts'
+import { overloadGate } from './overload.ts'
 import type { Policy } from './policy.ts'
 import { type PolicyStore, policyStore } from './policy-store.ts'
 import { type Services, services } from './services.ts'
@@ -30,6 +32,10 @@ export interface StartOptions {
   readonly file: string
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
+  /** Default: the event loop of this process. */
+  readonly meter?: LoopMeter | undefined
+  /** Draws who is refused under overload. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined
   readonly log: (level: Config['log']['level']) => Log
   readonly version: string
   readonly nodeVersion: string
@@ -73,15 +79,22 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const reloads = reloader({ file, env, first, firstContents: reads.contents, policies, servers, services: shared })
   const watching = watchFiles(file, reloads, shared)
 
+  const overload = overloadGate({
+    ...shared,
+    meter: options.meter ?? loopMeter(),
+    random: options.random ?? Math.random,
+  })
+
   const apps: FastifyInstance[] = []
   const close = async (): Promise<void> => {
     watching.close()
     reloads.close()
+    overload.close()
     await Promise.all(apps.map(closeNow))
     await Promise.all([shared.keySets.close(), shared.upstreams.close()])
   }
   try {
-    const app = await gateway({ ...shared, policies, server: first.server, drain: draining })
+    const app = await gateway({ ...shared, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     let adminUrl: string | undefined
     if (config.admin !== undefined) {

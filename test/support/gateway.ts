@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Agent, type Dispatcher, request } from 'undici'
 import { stringify } from 'yaml'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import type { LoopMeter } from '../../src/lib/loop-meter.ts'
 import { type RunningGateway, start } from '../../src/start.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { AUDIENCE, startTestIssuer, type TestIssuer } from './issuer.ts'
@@ -44,10 +45,19 @@ export interface TestGateway {
   close(): Promise<void>
 }
 
+export interface GatewayParts {
+  readonly clock?: Clock | undefined
+  readonly meter?: LoopMeter
+  readonly random?: () => number
+}
+
+/** Clients, service and whatever else a test does share the gateway's event loop, and say nothing about its load. */
+const CALM_METER: LoopMeter = { sample: () => ({ delayMs: 10, utilization: 0 }), close() {} }
+
 /** @param config as in the file; `listen` and `admin` get free ports unless it says otherwise */
 export async function startTestGateway(
   config: Record<string, unknown>,
-  { clock = systemClock }: { readonly clock?: Clock | undefined } = {},
+  { clock = systemClock, meter = CALM_METER, random }: GatewayParts = {},
 ): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
   const file = join(folder, 'sallyport.yaml')
@@ -62,6 +72,8 @@ export async function startTestGateway(
     file,
     env: {},
     clock,
+    meter,
+    random,
     log: level =>
       createLog(level, {
         write(line: string) {
@@ -114,23 +126,26 @@ export interface TestStack extends TestGateway {
 /** An issuer, an echoing service and a gateway between them, with `config` over a plain configuration. */
 export async function startTestStack(
   config: Record<string, unknown> | ((issuer: TestIssuer, upstream: TestUpstream) => Record<string, unknown>) = {},
-  parts: { readonly upstream?: TestUpstream } = {},
+  parts: GatewayParts & { readonly upstream?: TestUpstream } = {},
 ): Promise<TestStack> {
   const issuer = await startTestIssuer()
   const upstream = parts.upstream ?? (await startTestUpstream())
-  const gateway = await startTestGateway({
-    providers: { main: testProvider(issuer) },
-    upstreams: { app: upstream.url },
-    routes: [
-      { id: 'public', path: '/public/**', access: 'public' },
-      { id: 'optional', path: '/optional/**', access: 'optional' },
-      { id: 'private', path: '/private/**' },
-      { id: 'orders-read', path: '/orders/**', methods: ['GET'], require: { scopes: ['orders:read'] } },
-      { id: 'orders-write', path: '/orders/:id', methods: ['PUT', 'DELETE'], require: { scopes: ['orders:write'] } },
-      { id: 'report', path: '/report/**', mode: 'report', require: { scopes: ['report:read'] } },
-    ],
-    ...(typeof config === 'function' ? config(issuer, upstream) : config),
-  })
+  const gateway = await startTestGateway(
+    {
+      providers: { main: testProvider(issuer) },
+      upstreams: { app: upstream.url },
+      routes: [
+        { id: 'public', path: '/public/**', access: 'public' },
+        { id: 'optional', path: '/optional/**', access: 'optional' },
+        { id: 'private', path: '/private/**' },
+        { id: 'orders-read', path: '/orders/**', methods: ['GET'], require: { scopes: ['orders:read'] } },
+        { id: 'orders-write', path: '/orders/:id', methods: ['PUT', 'DELETE'], require: { scopes: ['orders:write'] } },
+        { id: 'report', path: '/report/**', mode: 'report', require: { scopes: ['report:read'] } },
+      ],
+      ...(typeof config === 'function' ? config(issuer, upstream) : config),
+    },
+    parts,
+  )
   return {
     ...gateway,
     issuer,
