@@ -4,7 +4,6 @@
  * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the gateway
  * from starting: requests that need its keys are answered with 503 until it is back.
  */
-
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'

@@ -12,12 +12,11 @@ import type { Authorizer, JsonValue } from '../types.ts'
 
 export type ClaimScalar = string | number | boolean
 
+/** What a claim must be. A scalar or a list of the file arrives as `anyOf`. */
 export type ClaimRequirement =
-  /** The claim equals it, or is an array that contains it. */
-  | ClaimScalar
-  /** Any of them. */
-  | readonly ClaimScalar[]
-  /** Every one of them. */
+  /** The claim equals one of them, or is an array that contains one. */
+  | { readonly anyOf: readonly ClaimScalar[] }
+  /** The claim is an array that contains every one of them; one alone may be the claim itself. */
   | { readonly all: readonly ClaimScalar[] }
   /** Any value but null. */
   | { readonly exists: true }
@@ -42,9 +41,8 @@ export function requireClaim(reference: string, requirement: ClaimRequirement): 
 type ClaimTest = (value: JsonValue | undefined) => boolean
 
 function test(requirement: ClaimRequirement): ClaimTest {
-  if (typeof requirement !== 'object') return contains(requirement)
-  if (isList(requirement)) {
-    const accepted = requirement.map(contains)
+  if ('anyOf' in requirement) {
+    const accepted = requirement.anyOf.map(contains)
     return value => accepted.some(holds => holds(value))
   }
   if ('exists' in requirement) return value => value !== undefined && value !== null
@@ -58,11 +56,6 @@ function contains(scalar: ClaimScalar): ClaimTest {
   if (typeof scalar === 'number' && Number.isInteger(scalar) && !Number.isSafeInteger(scalar))
     throw new SyntaxError(`${scalar} is too large to be compared exactly: let the claim be a string`)
   return value => value === scalar || (Array.isArray(value) && value.includes(scalar))
-}
-
-/** `Array.isArray` does not narrow a union with a readonly array. */
-function isList(requirement: ClaimRequirement): requirement is readonly ClaimScalar[] {
-  return Array.isArray(requirement)
 }
 
 function typeName(value: JsonValue | undefined): string {

@@ -3,7 +3,6 @@
  *
  * The only file that asks whether a part of the configuration is there; what is off leaves no trace at run time.
  */
-
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
 import type { JwtAuthenticator } from '../authenticate/jwt.ts'
 import { all } from '../authorize/all.ts'
@@ -69,6 +68,7 @@ function compileRoute(
   { metrics, tokenCache, mode }: Services,
 ): Route {
   const upstream = named(parts.upstreams, route.upstream ?? onlyKey(parts.upstreams))
+  const effective = { ...route, mode: mode ?? route.mode }
   const accepted = (route.providers ?? [...authenticators.keys()]).map(id => named(authenticators, id))
   return Object.freeze({
     id: route.id,
@@ -76,13 +76,13 @@ function compileRoute(
     methods: route.methods === undefined ? undefined : new Set<string>(route.methods),
     pathAllow: new Set(route.pathAllow),
     access: route.access,
-    mode: mode ?? route.mode,
+    mode: effective.mode,
     authenticate: issuerAuthenticator(accepted, tokenCache),
     authorize: all(...requirementsOf(route).map(({ authorize }) => authorize)),
     challengeScope: challengeScope(route.require),
     upstream,
     headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
-    streamGraceMs: streamGraceMs({ ...route, mode: mode ?? route.mode }, streams),
+    streamGraceMs: streamGraceMs(effective, streams),
     metrics: metrics.forRoute(route.id, route),
   })
 }

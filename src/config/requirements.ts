@@ -3,11 +3,11 @@
  * with its judge. The policy joins the judges; what explains a decision asks each of them by itself.
  */
 import { requireAudience } from '../authorize/audience.ts'
-import { requireClaim } from '../authorize/claims.ts'
+import { type ClaimRequirement, requireClaim } from '../authorize/claims.ts'
 import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
 import type { Authorizer } from '../types.ts'
-import type { ClaimRequirement, RouteConfig } from './schema.ts'
+import type { RouteConfig } from './schema.ts'
 
 export type Requirement = (
   | {
@@ -37,7 +37,7 @@ export function requirementsOf({ audiences, require = {} }: WhatIsAsked): readon
       kind: 'claim' as const,
       claim,
       wanted,
-      authorize: requireClaim(claim, 'anyOf' in wanted ? wanted.anyOf : wanted),
+      authorize: requireClaim(claim, wanted),
     })),
   ]
 }

@@ -5,17 +5,10 @@
  * Rules that span routes or refer to other sections are in `check-routes.ts`.
  */
 import * as z from 'zod'
+import type { ClaimRequirement } from '../authorize/claims.ts'
 import { parsePattern } from '../path/pattern.ts'
 import { claimReference, duration, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { didYouMean } from './suggest.ts'
-
-export type ClaimScalar = string | number | boolean
-
-/** What a claim must be. A scalar or a list of the file arrives as `anyOf`. */
-export type ClaimRequirement =
-  | { readonly anyOf: readonly ClaimScalar[] }
-  | { readonly all: readonly ClaimScalar[] }
-  | { readonly exists: true }
 
 /** CONNECT would turn the gateway into an open tunnel, TRACE would echo credentials: neither is ever forwarded. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const

@@ -16,8 +16,8 @@ import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { providerSchema } from './provider-schema.ts'
 import { routeSchema, streamsShape } from './route-schema.ts'
 
+export type { ClaimRequirement, ClaimScalar } from '../authorize/claims.ts'
 export type { Address, UpstreamUrl } from './address.ts'
-export type { ClaimRequirement, ClaimScalar } from './route-schema.ts'
 
 type DeepReadonly<T> = T extends (infer Item)[]
   ? readonly DeepReadonly<Item>[]
