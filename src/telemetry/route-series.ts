@@ -86,6 +86,7 @@ const ONLY_UNMATCHED: ReadonlySet<DenialCode> = new Set([
   'host_invalid',
   'headers_too_large',
   'route_unknown',
+  'overloaded',
 ])
 
 /** Refusals of a route whatever the caller's token: they do not need one. */
@@ -93,7 +94,6 @@ const TOKENLESS: ReadonlySet<DenialCode> = new Set([
   'request_malformed',
   'body_too_large',
   'request_timeout',
-  'overloaded',
   'draining',
   'upstream_unreachable',
   'upstream_timeout',
