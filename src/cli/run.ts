@@ -45,7 +45,7 @@ export function startGateway(
   mode?: 'report',
 ): Promise<RunningGateway> {
   const destination = logDestination()
-  // Lines are written in the background; the last ones must not be lost.
+  // Lines are written many at a time; the last ones must not be lost.
   atExit(() => destination.flushSync())
   return start({
     file,

@@ -15,13 +15,16 @@ const WRITE_BYTES = 8 * 1024
 const LONGEST_WAIT_MS = 100
 
 /**
- * Standard output, written in the background and many lines at a time: a write for each would cost more than the line.
+ * Standard output, many lines at a time: a write for each would cost more than the line.
+ *
+ * Written at once and not in the background: a block still on its way there when the process fails would come after
+ * the last lines, or never. A reader that stalls therefore stalls the gateway, as it does every program it reads from.
  *
  * A line waits 100 ms at most. Flush it before the process ends; one that is killed (SIGKILL, out of memory) takes the
  * lines of its last 100 ms with it.
  */
 export function logDestination() {
-  return pino.destination({ dest: 1, sync: false, minLength: WRITE_BYTES, periodicFlush: LONGEST_WAIT_MS })
+  return pino.destination({ dest: 1, sync: true, minLength: WRITE_BYTES, periodicFlush: LONGEST_WAIT_MS })
 }
 
 export function createLog(level: LogLevel, destination: DestinationStream): Log {

@@ -77,7 +77,10 @@ describe('standard output has every line of a process that', () => {
   ])('%s', (_, end, status) => {
     const program = `
       import { createLog, logDestination } from '${LOG}'
-      const log = createLog('info', logDestination())
+      const destination = logDestination()
+      // As the command does.
+      process.once('exit', () => destination.flushSync())
+      const log = createLog('info', destination)
       for (let at = 0; at < 1000; at++) log.info({ at }, 'line')
       ${end}`
     const run = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: ROOT, encoding: 'utf8' })
