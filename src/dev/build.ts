@@ -3,7 +3,7 @@
  * place.
  *
  * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder up:
- * that says that it is an ES module, and which version it is. Not minified, so that a stack trace can be read; the source
+ * that says that it is an ES module, and which version it is. Names are kept, so that a stack trace can be read; the source
  * map is for `node --enable-source-maps`.
  *
  * `oidc-provider`, the issuer of `sallyport dev`, stays out: it is for trying things and does not belong on a server.
@@ -12,6 +12,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { lazyBuiltins, oneUndici } from './leaner.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const folder = resolve(process.argv[2] ?? join(ROOT, 'dist'))
@@ -29,7 +30,12 @@ const { metafile } = await build({
   external: ['oidc-provider'],
   sourcemap: true,
   sourcesContent: false,
-  minify: false,
+  // The text of a program is parsed at every start and stays in memory: without comments and indentation it is a third
+  // shorter, and with no character beyond Latin-1 in it, V8 keeps one byte of each and not two. Names stay.
+  minifyWhitespace: true,
+  legalComments: 'none',
+  lineLimit: 120,
+  plugins: [lazyBuiltins, oneUndici(ROOT)],
   metafile: true,
   logLevel: 'warning',
 })
