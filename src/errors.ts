@@ -74,6 +74,12 @@ export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]
 /** The upstream agreed to a WebSocket handshake (RFC 9110 §15.2.2): no response of ours, but the start of a tunnel. */
 export const SWITCHING_PROTOCOLS = 101
 
+/** RFC 9110 §15: no status is higher. */
+export const HIGHEST_STATUS = 599
+
+/** Of every gRPC response: whether the call went well stands in `grpc-status`. */
+export const GRPC_HTTP_STATUS = 200
+
 /** Statuses of the admin listener, which refuses nobody for a token. */
 export const ADMIN_STATUS = { ok: 200, notReady: 503, notFound: 404, methodNotAllowed: 405 } as const
 

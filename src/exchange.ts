@@ -5,13 +5,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Denial } from './errors.ts'
 import type { Peer } from './forward/client-address.ts'
+import type { Http2Request } from './http2/request.ts'
+import type { Http2Response } from './http2/response.ts'
 import type { Policy, Route } from './policy.ts'
 import type { OpenStream, StreamEnd } from './streams.ts'
 import type { Principal } from './types.ts'
 
+export type ClientRequest = IncomingMessage | Http2Request
+export type ClientResponse = ServerResponse | Http2Response
+
 export class Exchange {
-  readonly raw: IncomingMessage
-  readonly res: ServerResponse
+  readonly raw: ClientRequest
+  readonly res: ClientResponse
   /** Read once; a reload does not change the policy of a request under way. */
   readonly policy: Policy
   /** The request target exactly as it arrived. */
@@ -24,10 +29,12 @@ export class Exchange {
   /** The client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
 
+  /** Nobody waits for an answer any more: it is over, or its connection is. */
+  hasEnded = false
   /** Place among the requests under way. */
   slot = -1
   host = ''
-  /** Undefined when the body is chunked, where only its end tells. */
+  /** Undefined when only the body's end tells. */
   bodyBytes: number | undefined = 0
   route: Route | undefined
   /** Canonical path and query (with its `?`): what was judged and what is forwarded. */

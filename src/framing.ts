@@ -1,7 +1,7 @@
 /**
  * Refuses a request head that two parsers could read differently, before anything else looks at it.
  *
- * RFC 9112 §3.2 (Host), §6.1 (Transfer-Encoding), §6.3 (body length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade),
+ * RFC 9113 §8.2.2 (fields of a connection); RFC 9112 §3.2 (Host), §6.1 (Transfer-Encoding), §6.3 (body length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade),
  * §10.1.1 (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
  *
  * Node's parser already refuses obs-fold, bare LF or CR, NUL, blanks before the colon, repeated lengths and a length
@@ -18,16 +18,22 @@ export interface RawHead {
   readonly httpVersion: string
   /** Flat names and values, all of them: the server must run with `maxHeadersCount = 0`. */
   readonly rawHeaders: readonly string[]
+  /** Over HTTP/2, where frames say it. */
+  readonly hasBody?: boolean
+  /** Over HTTP/2; the parser of HTTP/1.1 has its own limit. */
+  readonly headBytes?: number
 }
 
 export interface CheckedHead {
   /** The one `Host`, as sent: a DNS name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
   readonly host: string
-  /** 0 without a body; undefined when chunked, where only its end tells. */
+  /** 0 without a body; undefined when only its end tells. */
   readonly bodyBytes: number | undefined
 }
 
+/** Sizes in bytes. */
 export interface HeadLimits {
+  readonly maxHeadBytes: number
   /** Field lines; more are refused, never dropped. */
   readonly maxHeaders: number
 }
@@ -45,7 +51,8 @@ const ROLES: ReadonlyMap<string, Role> = new Map([
 ])
 const roleOf = boundedMemo<Role>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
-const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1'])
+/** `2` is never what a request line says. */
+const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2'])
 /** CONNECT asks for a tunnel past the policy; TRACE echoes the caller's secrets (RFC 9110 §9.3.6, §9.3.8). */
 const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
 
@@ -55,8 +62,11 @@ const contentLength = /^\d{1,15}$/
 const hostAndPort = /^(?:[A-Za-z0-9._-]{1,255}|\[([0-9A-Fa-f:.]{2,45})\])(?::(\d{1,5}))?$/
 
 /** @throws {Denial} `headers_too_large`, `request_malformed` or `host_invalid` */
-export function checkHead({ method, httpVersion, rawHeaders }: RawHead, { maxHeaders }: HeadLimits): CheckedHead {
+export function checkHead(head: RawHead, { maxHeaders, maxHeadBytes }: HeadLimits): CheckedHead {
+  const { method, httpVersion, rawHeaders, hasBody, headBytes = 0 } = head
   const count = rawHeaders.length / 2
+  if (headBytes > maxHeadBytes)
+    throw new Denial('headers_too_large', { evidence: { head_bytes: headBytes, max_head_bytes: maxHeadBytes } })
   if (count > maxHeaders)
     throw new Denial('headers_too_large', { evidence: { headers: count, max_headers: maxHeaders } })
   if (!VERSIONS.has(httpVersion)) throw malformed('HTTP version')
@@ -95,8 +105,11 @@ export function checkHead({ method, httpVersion, rawHeaders }: RawHead, { maxHea
         throw malformed('alias of a framing header')
     }
   }
-  if (coding !== undefined && (length !== undefined || httpVersion === '1.0')) throw malformed('Transfer-Encoding')
-  const bodyBytes = coding !== undefined ? undefined : length === undefined ? 0 : Number(length)
+  if (coding !== undefined && (length !== undefined || httpVersion !== '1.1')) throw malformed('Transfer-Encoding')
+  if (upgrade !== '' && httpVersion === '2') throw malformed('Upgrade')
+  const isOpenEnded = coding !== undefined || (hasBody === true && length === undefined)
+  const bodyBytes = isOpenEnded ? undefined : Number(length ?? 0)
+  if (hasBody === false && bodyBytes !== 0) throw malformed('Content-Length')
   if (upgrade !== '') checkUpgrade(upgrade, bodyBytes)
   return { host: checkedHost(host), bodyBytes }
 }

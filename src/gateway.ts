@@ -8,10 +8,10 @@
  * `reply.from` with a dispatcher of our own: that way it copies no headers and builds no URL from what the client sent,
  * and its advisories about paths and headers have nothing to act on.
  *
- * A request that is decided at once and may pass, which is nearly every one, is forwarded at once: Fastify's hooks and
- * the plugin would add a sixth to its cost and nothing else. What has to wait for keys, or is refused, goes through them.
+ * A request that is decided at once, which is nearly every one, is forwarded or refused at once: Fastify's hooks and the
+ * plugin would add a sixth to its cost and nothing else. What has to wait for keys goes through them.
  */
-import { type IncomingMessage, METHODS, type RequestListener, type Server } from 'node:http'
+import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket, Server as TlsServer } from 'node:tls'
 import proxy from '@fastify/http-proxy'
@@ -19,17 +19,20 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { brokenRequests } from './broken-request.ts'
 import type { Drain } from './drain.ts'
 import { Denial } from './errors.ts'
-import { Exchange } from './exchange.ts'
+import { type ClientRequest, type ClientResponse, Exchange } from './exchange.ts'
 import { forward } from './forward/forward.ts'
 import { ClientGone } from './forward/request-body.ts'
 import { requestId } from './forward/request-id.ts'
 import { decide } from './guard.ts'
+import { Http2Request } from './http2/request.ts'
+import { type Http2Sessions, http2Sessions } from './http2/sessions.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Scheduler } from './lib/scheduler.ts'
 import type { OverloadGate } from './overload.ts'
+import type { Route } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { refuse } from './refusal.ts'
-import { gatewayServer, type ServerOptions } from './server.ts'
+import { gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './server.ts'
 import { PeerStalled, stalledPeers } from './stalled-peers.ts'
 import { streams } from './streams.ts'
 import { accessRecord } from './telemetry/access.ts'
@@ -65,7 +68,7 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
   const record = accessRecord(metrics, log)
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
   const waitingForContinue = new WeakSet<object>()
-  const waiting = new WeakMap<IncomingMessage, { exchange: Exchange; decision: Promise<unknown> }>()
+  const waiting = new WeakMap<object, { exchange: Exchange; decision: Promise<unknown> }>()
   const stalled = stalledPeers({ ...deps, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams(deps)
   const forwardDeps = {
@@ -77,13 +80,36 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     refuse,
   }
 
+  let http2: Http2Sessions | undefined
+
   const app = Fastify({
     logger: false,
     exposeHeadRoutes: false,
     rewriteUrl: () => OPAQUE_URL,
     clientErrorHandler: (error, socket) => broken.answer(error, socket as Socket),
     serverFactory: (handler): Server => {
-      const server = gatewayServer(deps.server, drain.gate(receiver(handler)), broken.isBusy)
+      const receive = receiver(handler)
+      http2 = http2Sessions({
+        ...deps,
+        headersTimeoutMs: () => server.headersTimeout,
+        keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+        isDraining: () => drain.isDraining,
+        onRequest: drain.gate((request, response) => {
+          stalled.watch(request.stream)
+          if (request.rawHeaders.includes('expect')) waitingForContinue.add(request)
+          receive(request, response)
+        }),
+      })
+      drain.addHttp2(http2)
+      const server = gatewayServer(deps.server, {
+        onRequest: drain.gate((request, response) => {
+          // The last answer of this connection has been sent: what a client put behind it is never executed.
+          if (request.socket.writableEnded) request.socket.destroy()
+          else receive(request, response)
+        }),
+        onHttp2: http2.adopt,
+        isBusy: broken.isBusy,
+      })
       server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', stalled.watch)
       drain.add(server)
       server.prependListener('checkContinue', request => waitingForContinue.add(request))
@@ -115,46 +141,46 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     handler: (request, reply) => {
       reply.hijack()
       const { exchange } = request
-      if (exchange.route !== undefined) forward(exchange, exchange.route, forwardDeps)
+      if (exchange.route !== undefined && !exchange.hasEnded) forward(exchange, exchange.route, forwardDeps)
     },
   })
 
   // Node counts a tunnel's connection among the open ones, but does not close it with them.
   app.addHook('preClose', done => {
     open.closeAll('shutdown')
-    done()
+    // What was said by that is on its way then.
+    setImmediate(() => {
+      http2?.destroy()
+      done()
+    })
   })
 
-  function receiver(fastify: RequestListener): RequestListener {
+  function receiver(fastify: RequestListener): (raw: ClientRequest, res: ClientResponse) => void {
     return (raw, res) => {
-      // The last answer of this connection has been sent: what a client put behind it is never executed.
-      if (raw.socket.writableEnded) {
-        raw.socket.destroy()
-        return
-      }
       const exchange = begin(raw, res)
       // Before the head is judged, hence the last of its connection; and past Fastify, which would cost more.
       if (!overload.admits()) {
         refuse(exchange, new Denial('overloaded', { retryAfterSeconds: OVERLOAD_RETRY_SECONDS }))
         return
       }
-      let decision: Promise<unknown>
+      let decision: Route | Promise<Route>
       try {
-        const route = decide(exchange)
-        if (!(route instanceof Promise)) {
-          forward(exchange, route, forwardDeps)
-          return
-        }
-        decision = route
+        decision = decide(exchange)
       } catch (error) {
-        decision = Promise.reject(error)
+        refuse(exchange, error)
+        return
+      }
+      if (!(decision instanceof Promise)) {
+        forward(exchange, decision, forwardDeps)
+        return
       }
       waiting.set(raw, { exchange, decision })
-      fastify(raw, res)
+      // Over HTTP/2 they have what Fastify looks at.
+      fastify(raw as IncomingMessage, res as ServerResponse)
     }
   }
 
-  function begin(raw: Exchange['raw'], res: Exchange['res']): Exchange {
+  function begin(raw: ClientRequest, res: ClientResponse): Exchange {
     const exchange = new Exchange({
       raw,
       res,
@@ -169,9 +195,11 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     drain.enter(exchange)
     metrics.inFlight.inc()
     res.on('close', () => {
+      exchange.hasEnded = true
       if (!res.writableFinished) {
         exchange.cancel?.(new ClientGone('the client closed its connection'))
-        if (raw.socket.errored instanceof PeerStalled) exchange.streamEnd = 'stalled'
+        const { errored } = raw instanceof Http2Request ? raw.stream : raw.socket
+        if (errored instanceof PeerStalled) exchange.streamEnd = 'stalled'
       }
       open.ended(exchange)
       broken.ended(exchange)

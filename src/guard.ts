@@ -8,6 +8,7 @@ import { Denial } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { extractCredential } from './extract.ts'
 import { checkHead } from './framing.ts'
+import { pathInvalid } from './path/target.ts'
 import type { Route } from './policy.ts'
 import type { Principal } from './types.ts'
 
@@ -17,8 +18,10 @@ import type { Principal } from './types.ts'
  */
 export function decide(exchange: Exchange): Route | Promise<Route> {
   const { raw, policy } = exchange
-  const { method = '', httpVersion, rawHeaders } = raw
-  const head = checkHead({ method, httpVersion, rawHeaders }, { maxHeaders: policy.limits.headers })
+  const { method = '' } = raw
+  const head = checkHead(raw, policy.limits)
+  // Only HTTP/1.1 has other forms of a target (RFC 9113 §8.3.1).
+  if (raw.httpVersion === '2' && !exchange.target.startsWith('/')) throw pathInvalid('target_form')
   exchange.host = head.host
   exchange.bodyBytes = head.bodyBytes
   const match = policy.matcher.resolve(method, exchange.target, head.host)

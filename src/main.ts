@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
 import { ConfigError } from './errors.ts'
+import { WORKER_VARIABLE } from './workers/messages.ts'
 
 interface ListedCommand {
   readonly summary: string
@@ -61,13 +62,17 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
+// With a channel to whoever started it: the variable alone is inherited by anything.
+const workerOf = process.channel === undefined ? undefined : process.env[WORKER_VARIABLE]
+
 const io: CommandIo = {
   env: process.env,
   version,
   nodeVersion: process.version,
   stdout: text => process.stdout.write(text),
   stderr: text => process.stderr.write(text),
-  stopped: firstSignal(),
+  workerOf,
+  stopped: workerOf === undefined ? firstSignal() : noSignal(),
   onHangup: task => process.on('SIGHUP', task),
   atExit: task => process.once('exit', task),
 }
@@ -91,6 +96,12 @@ function firstSignal(): Promise<void> {
     })
   }
   return promise
+}
+
+/** A terminal sends its signals to the worker as well as to the primary, who says what is to be done. */
+function noSignal(): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {})
+  return new Promise(() => {})
 }
 
 async function runMain([name, ...args]: readonly string[]): Promise<ExitCode> {

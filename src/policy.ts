@@ -30,6 +30,8 @@ export interface Route {
   readonly headersTimeoutMs: number
   /** How long a stream may outlive its token; infinite where it is kept. */
   readonly streamGraceMs: number
+  /** How long a tunnel may be silent. */
+  readonly tunnelIdleTimeoutMs: number
   readonly metrics: RouteMetrics
 }
 
@@ -43,7 +45,8 @@ export interface Provider {
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */
 export interface RequestLimits {
   readonly tokenBytes: number
-  readonly headers: number
+  readonly maxHeaders: number
+  readonly maxHeadBytes: number
   readonly bodyBytes: number
   readonly bodyIdleTimeoutMs: number
 }

@@ -1,12 +1,13 @@
 /**
  * The one place that answers a refused request: status, problem body, challenge.
  *
- * RFC 9457 (problem details), RFC 6750 §3 (challenge). The reason behind it stays in `exchange.denial` for the log.
+ * RFC 9457 (problem details), RFC 6750 §3 (challenge); a gRPC call gets a status of gRPC's, and HTTP's is 200. The reason behind it stays in `exchange.denial` for the log.
  */
 import { breakOff } from './break-off.ts'
 import { challenge, problem } from './challenge.ts'
-import { Denial } from './errors.ts'
+import { Denial, GRPC_HTTP_STATUS } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { grpcContentType, grpcStatus } from './grpc.ts'
 import { dropUnreadBody } from './unread-body.ts'
 
 export const REALM = 'sallyport'
@@ -20,14 +21,16 @@ export function refuse(exchange: Exchange, error: unknown): void {
   const denial = error instanceof Denial ? error : new Denial('internal', { cause: error })
   exchange.denial = denial
   if (res.headersSent) {
-    breakOff(res)
+    breakOff(exchange, denial.code)
     return
   }
   const { status } = denial.spec
-  const body = problem(denial.code, requestId)
+  const grpc = grpcContentType(raw.rawHeaders)
+  const body = grpc === undefined ? problem(denial.code, requestId) : ''
   const headers: Record<string, string | number> = {
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(body),
+    ...(grpc === undefined
+      ? { 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body) }
+      : { 'content-type': grpc, ...grpcStatus(denial.code) }),
     'cache-control': 'no-store',
     'x-request-id': requestId,
   }
@@ -36,7 +39,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
   if (status === 503) headers['retry-after'] = denial.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS
   if (mustClose(exchange, denial)) headers.connection = 'close'
   dropUnreadBody(raw)
-  res.writeHead(status, headers)
+  res.writeHead(grpc === undefined ? status : GRPC_HTTP_STATUS, headers)
   res.end(body)
 }
 

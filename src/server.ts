@@ -1,5 +1,5 @@
 /**
- * The HTTP/1.1 server under Fastify: limits of the socket, and an answer for what never becomes a request.
+ * The server under Fastify, which speaks HTTP/1.1 and hands over what has agreed to HTTP/2: limits of the socket, and an answer for what never becomes a request.
  *
  * RFC 9112 (message framing). Node's defaults that do not suit a gateway are changed here and nowhere else: it would
  * answer `Expect` and a missing Host by itself, drop headers past a count, and end long uploads after five minutes.
@@ -7,7 +7,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
+import { type TLSSocket, Server as TlsServer } from 'node:tls'
 import { problem } from './challenge.ts'
 import { DENIALS, type DenialCode } from './errors.ts'
 import { HandshakeResponse, isHandshake } from './upgrade-request.ts'
@@ -33,16 +33,21 @@ export interface ServerOptions {
   readonly tls?: ServerTls
 }
 
+/** By ALPN (RFC 7301), the one we prefer first. */
+const PROTOCOLS = ['h2', 'http/1.1']
 /** Longer than the idle timeout of common load balancers and meshes (60 s), so that it is they who close. */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000
+export const KEEP_ALIVE_TIMEOUT_MS = 75_000
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000
 
-/** @param isBusy whether a request is under way on a connection */
-export function gatewayServer(
-  { limits, tls }: ServerOptions,
-  onRequest: RequestListener,
-  isBusy: (socket: Socket) => boolean,
-): Server {
+export interface ServerHandlers {
+  readonly onRequest: RequestListener
+  /** Takes over a connection that speaks HTTP/2. */
+  readonly onHttp2: (socket: Socket) => void
+  /** Whether a request is under way on a connection. */
+  readonly isBusy: (socket: Socket) => boolean
+}
+
+export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHttp2, isBusy }: ServerHandlers): Server {
   const options = {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -67,10 +72,13 @@ export function gatewayServer(
           {
             ...options,
             ...secureContext(tls),
+            ALPNProtocols: PROTOCOLS,
+            handshakeTimeout: limits.headersTimeoutMs,
             ...(tls.clientCa !== undefined && { requestCert: true, rejectUnauthorized: true }),
           },
           onRequest,
         )
+  if (server instanceof TlsServer) handOver(server, onHttp2)
   // Counted by ourselves: Node drops what is over the count without a word.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
@@ -79,6 +87,16 @@ export function gatewayServer(
     onRequest(request, new HandshakeResponse(request, socket as Socket, head)),
   )
   return server
+}
+
+/** Node's own listener would read every connection as HTTP/1.1. */
+function handOver(server: TlsServer, onHttp2: (socket: Socket) => void): void {
+  const http1 = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') onHttp2(socket)
+    else for (const listener of http1) listener.call(server, socket)
+  })
 }
 
 /**

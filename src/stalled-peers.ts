@@ -5,7 +5,7 @@
  * for ever: TCP keeps probing a window of zero, and no timeout for reading sees it.
  * A peer that reads slowly is not stalled: any byte taken restarts its time.
  */
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from './lib/clock.ts'
 import type { Enrolled } from './lib/roster.ts'
 import { rounds } from './lib/rounds.ts'
@@ -25,11 +25,14 @@ export interface StalledPeersOptions {
 
 export interface StalledPeers {
   /** Watches a connection until it is closed. */
-  watch(socket: Socket): void
+  watch(socket: Watchable): void
 }
 
+/** A connection, or a stream of HTTP/2: there a client can stop reading one answer and go on with the others. */
+export type Watchable = Duplex & { readonly bytesWritten?: number }
+
 interface Watched extends Enrolled {
-  readonly socket: Socket
+  readonly socket: Watchable
   /** Of what we wrote, when it last grew; -1 while nothing waits. */
   takenBytes: number
   sinceMs: number

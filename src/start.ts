@@ -4,26 +4,25 @@
  * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the gateway
  * from starting: requests that need its keys are answered with 503 until it is back.
  */
-import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { admin } from './admin/admin.ts'
-import { type AppProbe, appProbes } from './admin/app-probes.ts'
-import { statusOf } from './admin/status.ts'
-import { notedReads } from './config/file-contents.ts'
+import { closeNow, listen } from './admin/listening.ts'
+import { type FileContents, notedReads } from './config/file-contents.ts'
 import { loadConfigFile } from './config/load.ts'
-import { type Prepared, prepare } from './config/prepare.ts'
+import { prepare } from './config/prepare.ts'
 import { type Reloader, reloader } from './config/reload.ts'
-import type { Address, Config } from './config/schema.ts'
+import type { Config } from './config/schema.ts'
+import { rejectWhatNeedsRestart, type StartSettings } from './config/start-settings.ts'
 import { fileWatch } from './config/watch.ts'
-import { type Drain, drain } from './drain.ts'
-import type { Upstream } from './forward/upstream.ts'
+import { drain } from './drain.ts'
 import { gateway } from './gateway.ts'
 import type { Clock } from './lib/clock.ts'
 import { type LoopMeter, loopMeter } from './lib/loop-meter.ts'
+import { type Operations, operations } from './operations.ts'
 import { overloadGate } from './overload.ts'
 import type { Policy } from './policy.ts'
-import { type PolicyStore, policyStore } from './policy-store.ts'
+import { policyStore } from './policy-store.ts'
 import { type Services, services } from './services.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -40,6 +39,19 @@ export interface StartOptions {
   readonly nodeVersion: string
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode?: 'report' | undefined
+  /** The file, when it has been loaded already. */
+  readonly loaded?: Loaded | undefined
+  /**
+   * One of several processes that share the listener: what it was started with must be what they were started with.
+   * It has no admin listener, and leaves it to others to say that all are listening.
+   */
+  readonly workerOf?: StartSettings | undefined
+}
+
+export interface Loaded {
+  readonly config: Config
+  /** Of every file that was read. */
+  readonly contents: FileContents
 }
 
 export interface RunningGateway {
@@ -48,8 +60,11 @@ export interface RunningGateway {
   /** Undefined when the configuration has no `admin`. */
   readonly adminUrl: string | undefined
   /** In force when it was started. */
+  readonly hash: string
   readonly routes: Policy['routes']
   readonly config: Config
+  /** What its admin listener offers, or would. */
+  readonly operations: Operations
   /** Loads the file anew, changed or not. Resolves when that is over, well or badly; the log says which. */
   reload(): Promise<void>
   /** Finishes what is under way, for a while at most; {@link RunningGateway.close} is still to be called. */
@@ -58,14 +73,20 @@ export interface RunningGateway {
   close(): Promise<void>
 }
 
+/** @throws {ConfigError} the configuration is bad, with every problem */
+export function load(file: string, env: StartOptions['env']): Loaded {
+  const { readFile, contents } = notedReads()
+  return { config: loadConfigFile(file, env, readFile), contents }
+}
+
 /**
  * @throws {ConfigError} the configuration is bad, with every problem
  * @throws {Error} an address cannot be listened on
  */
 export async function start(options: StartOptions): Promise<RunningGateway> {
-  const { file, env } = options
-  const reads = notedReads()
-  const config = loadConfigFile(file, env, reads.readFile)
+  const { file, env, workerOf } = options
+  const { config, contents } = options.loaded ?? load(file, env)
+  if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
   const log = options.log(config.log.level)
   const shared = services({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
   for (const provider of Object.keys(config.providers)) shared.metrics.initProvider(provider)
@@ -75,7 +96,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
 
   const draining = drain({ ...shared, timeoutMs: () => reloads.inForce.config.drain.timeout })
   const { servers } = draining
-  const reloads = reloader({ file, env, first, firstContents: reads.contents, policies, servers, services: shared })
+  const reloads = reloader({ file, env, first, firstContents: contents, policies, servers, services: shared })
   const watching = watchFiles(file, reloads, shared)
 
   const overload = overloadGate({
@@ -95,20 +116,27 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   try {
     const app = await gateway({ ...shared, policies, server: first.server, drain: draining, overload })
     apps.push(app)
+    const operator = operations({ version: options.version, config, policies, reloads, drain: draining, shared })
     let adminUrl: string | undefined
-    if (config.admin !== undefined) {
-      const adminApp = adminOf({ version: options.version, config, policies, reloads, drain: draining, shared })
+    if (config.admin !== undefined && workerOf === undefined) {
+      const adminApp = adminOf(operator)
       apps.push(adminApp)
       adminUrl = await listen(adminApp, config.admin.listen, 'http')
     }
     const url = await listen(app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
+    // Over the limit, Node would pass a connection from one full worker to the next and back, without end.
+    for (const server of servers) Object.assign(server, { dropMaxConnection: true })
     watching.follow()
-    log.info({ url, admin: adminUrl, config: file, hash: first.hash, routes: config.routes.length }, 'listening')
+    const { hash } = first
+    if (workerOf === undefined)
+      log.info({ url, admin: adminUrl, config: file, hash, routes: config.routes.length }, 'listening')
     return {
       url,
       adminUrl,
+      hash,
       routes: first.policy.routes,
       config,
+      operations: operator,
       reload: () => reloads.reload('SIGHUP'),
       drain: () => draining.finish('signal'),
       close,
@@ -131,54 +159,12 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
   return watching
 }
 
-interface AdminParts {
-  readonly version: string
-  readonly config: Config
-  readonly policies: PolicyStore
-  readonly reloads: Reloader
-  readonly drain: Drain
-  readonly shared: Services
-}
-
-function adminOf({ version, config, policies, reloads, drain, shared }: AdminParts): FastifyInstance {
-  const { metrics, tokenCache, clock } = shared
+function adminOf({ status, metrics, appProbes, drain }: Operations): FastifyInstance {
   return admin({
-    status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
-    metricsText: () => {
-      metrics.tokenCacheEntries.set(tokenCache.size)
-      for (const { id, keySet } of policies.current.providers) metrics.showKeySet(id, keySet.status())
-      return metrics.registry.metrics()
-    },
-    metricsContentType: metrics.registry.contentType,
-    appProbes: appProbes(probesOf(config), id => probedUpstream(id, reloads.inForce)),
-    drain: () => drain.begin('admin'),
+    status,
+    metricsText: () => metrics().metrics(),
+    metricsContentType: metrics().contentType,
+    appProbes,
+    drain,
   })
-}
-
-/** A probe that names no upstream means the only one. */
-function probesOf({ admin: listener, upstreams }: Config): readonly AppProbe[] {
-  const [only = ''] = Object.keys(upstreams)
-  return (listener?.appProbes ?? []).map(({ path, upstream = only }) => ({ path, upstream }))
-}
-
-/** A probe that names no upstream means the only one, whatever a reload has called it. */
-function probedUpstream(id: string, { upstreams }: Prepared): Upstream | undefined {
-  const [first] = upstreams.values()
-  return upstreams.get(id) ?? (upstreams.size === 1 ? first : undefined)
-}
-
-async function listen(app: FastifyInstance, address: Address, scheme: 'http' | 'https'): Promise<string> {
-  if ('socketPath' in address) {
-    await app.listen({ path: address.socketPath })
-    return `unix:${address.socketPath}`
-  }
-  await app.listen({ ...address })
-  const { port } = app.server.address() as AddressInfo
-  return `${scheme}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
-}
-
-function closeNow(app: FastifyInstance): Promise<void> {
-  const closed = app.close()
-  app.server.closeAllConnections()
-  return closed
 }

@@ -13,7 +13,10 @@ function check(
   head: { method?: string; httpVersion?: string } = {},
 ): CheckedHead | string {
   try {
-    return checkHead({ method: 'GET', httpVersion: '1.1', ...head, rawHeaders }, { maxHeaders: MAX_HEADERS })
+    return checkHead(
+      { method: 'GET', httpVersion: '1.1', ...head, rawHeaders },
+      { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 },
+    )
   } catch (error) {
     if (error instanceof Denial) return error.code
     throw error
@@ -207,7 +210,7 @@ describe('over a socket', () => {
     const answer = (request: IncomingMessage, response: ServerResponse) => {
       let outcome: string
       try {
-        outcome = JSON.stringify(checkHead(request, { maxHeaders: MAX_HEADERS }))
+        outcome = JSON.stringify(checkHead(request, { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 }))
       } catch (error) {
         outcome = error instanceof Denial ? error.code : String(error)
       }

@@ -11,7 +11,7 @@ import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
 import type { Status } from './status.ts'
 
 export interface AdminDeps {
-  readonly status: () => Status
+  readonly status: () => Status | Promise<Status>
   /** Prometheus' text format. */
   readonly metricsText: () => Promise<string>
   readonly metricsContentType: string
@@ -47,12 +47,12 @@ export function admin(deps: AdminDeps): FastifyInstance {
   })
 
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'))
-  app.get('/readyz', (_request, reply) => {
-    const { ready, reasons } = deps.status()
+  app.get('/readyz', async (_request, reply) => {
+    const { ready, reasons } = await deps.status()
     return reply.code(ready ? ADMIN_STATUS.ok : ADMIN_STATUS.notReady).send({ ready, reasons })
   })
   app.get('/metrics', async (_request, reply) => reply.type(deps.metricsContentType).send(await deps.metricsText()))
-  app.get('/-/status', (_request, reply) => reply.send(deps.status()))
+  app.get('/-/status', async (_request, reply) => reply.send(await deps.status()))
   // Whatever a client sends along is not looked at.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {

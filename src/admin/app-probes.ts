@@ -61,7 +61,14 @@ function statusOf(upstream: Upstream, path: string): Promise<number | undefined>
       resolve(status)
     }
     upstream.dispatch(
-      { path, method: 'GET', headers: { 'user-agent': 'sallyport-probe' }, headersTimeout: PROBE_TIMEOUT_MS },
+      {
+        path,
+        method: 'GET',
+        headers: ['User-Agent', 'sallyport-probe'],
+        body: null,
+        headersTimeout: PROBE_TIMEOUT_MS,
+        upgrade: null,
+      },
       {
         onRequestStart(started) {
           controller = started

@@ -26,6 +26,14 @@ export interface Status {
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
   }>
+  /** Where several processes share the listener: each of them. All above is then from the one worst off. */
+  readonly workers?: readonly WorkerStatus[]
+}
+
+export interface WorkerStatus {
+  readonly pid: number
+  readonly ready: boolean
+  readonly config_hash: string
 }
 
 export interface StatusSource {

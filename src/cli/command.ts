@@ -7,6 +7,11 @@ export interface CommandIo {
   readonly nodeVersion: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /**
+   * For a worker, the settings that its primary was started with, as JSON; undefined in any other process. A worker is
+   * led by its primary: no signal asks it to end, and a hang-up is to be ignored.
+   */
+  readonly workerOf: string | undefined
   /** Resolves when the process is asked to end (SIGTERM, SIGINT). Asked again, it ends without the command's doing. */
   readonly stopped: Promise<void>
   /** Runs a task whenever a terminal or an operator hangs up (SIGHUP), which without one ends the process. */

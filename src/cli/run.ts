@@ -1,10 +1,14 @@
 /** `sallyport run`: the gateway on one configuration file, until the process is asked to end. */
+import type { Config } from '../config/schema.ts'
+import type { StartSettings } from '../config/start-settings.ts'
 import { systemClock } from '../lib/clock.ts'
-import { type RunningGateway, start } from '../start.ts'
-import { createLog, logDestination } from '../telemetry/log.ts'
+import { systemScheduler } from '../lib/scheduler.ts'
+import { load, type RunningGateway, type StartOptions, start } from '../start.ts'
+import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
 import { parsedArguments } from './arguments.ts'
 import type { Command, CommandIo } from './command.ts'
 import { configFile } from './config-file.ts'
+import { boundHeapGrowth } from './heap-growth.ts'
 
 export const runCommand: Command = {
   help: `Usage: sallyport run [-c FILE] [--report-only]
@@ -25,35 +29,60 @@ Examples:
       options: { config: { type: 'string', short: 'c' }, 'report-only': { type: 'boolean' } },
     })
     const mode = values['report-only'] === true ? 'report' : undefined
+    const file = configFile(values.config, io.env)
+    if (io.workerOf !== undefined) return runAsWorker(file, io.workerOf, io, mode)
     if (mode === 'report') io.stderr('report only: every request that has a route passes; nothing is protected\n')
-    let running: RunningGateway | undefined
+    let running: { reload(): unknown } | undefined
     // From the first moment: without it a hang-up ends the process.
     io.onHangup(() => running?.reload())
-    running = await startGateway(configFile(values.config, io.env), io.env, io, mode)
+    const loaded = load(file, io.env)
+    if (loaded.config.workers > 1) {
+      const leading = await leader(file, loaded.config, io)
+      running = leading
+      await leading.start()
+      await io.stopped
+      await leading.stop()
+      return 0
+    }
+    const gateway = await start({ ...startOptions(file, io.env, io, mode), loaded })
+    running = gateway
     await io.stopped
-    await running.drain()
-    await running.close()
+    await gateway.drain()
+    await gateway.close()
     return 0
   },
 }
 
 /** The gateway as every command runs it: on the system's clock, logging to standard output. */
-export function startGateway(
-  file: string,
-  env: CommandIo['env'],
-  { version, nodeVersion, atExit }: CommandIo,
-  mode?: 'report',
-): Promise<RunningGateway> {
-  const destination = logDestination()
+export function startGateway(file: string, env: CommandIo['env'], io: CommandIo): Promise<RunningGateway> {
+  return start(startOptions(file, env, io))
+}
+
+function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {
+  boundHeapGrowth()
+  const { version, nodeVersion, atExit } = io
+  const destination = io.workerOf === undefined ? logDestination() : sharedLogDestination()
   // Lines are written many at a time; the last ones must not be lost.
   atExit(() => destination.flushSync())
-  return start({
-    file,
-    env,
-    clock: systemClock,
-    log: level => createLog(level, destination),
-    version,
-    nodeVersion,
-    mode,
+  return { file, env, clock: systemClock, log: level => createLog(level, destination), version, nodeVersion, mode }
+}
+
+/** What leads several processes is loaded where there are several. */
+async function leader(file: string, config: Config, { version, atExit }: CommandIo) {
+  const { primary } = await import('../workers/primary.ts')
+  const destination = sharedLogDestination()
+  const log = createLog(config.log.level, destination)
+  const leading = primary({ file, config, clock: systemClock, scheduler: systemScheduler, log, version })
+  atExit(() => {
+    leading.kill()
+    destination.flushSync()
   })
+  return leading
+}
+
+async function runAsWorker(file: string, workerOf: string, io: CommandIo, mode: 'report' | undefined) {
+  io.onHangup(() => {})
+  const { runWorker } = await import('../workers/worker.ts')
+  await runWorker({ ...startOptions(file, io.env, io, mode), workerOf: JSON.parse(workerOf) as StartSettings })
+  return 0 as const
 }

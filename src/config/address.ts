@@ -15,6 +15,8 @@ export interface UpstreamUrl {
   /** `http://127.0.0.1:3000`; for a Unix socket `http://localhost`. */
   readonly origin: string
   readonly socketPath?: string
+  /** HTTP/2 without asking. */
+  readonly isHttp2?: true
 }
 
 const UNIX = 'unix:'
@@ -30,14 +32,15 @@ export function listenAddress(text: string): Address {
   return { host, port }
 }
 
-/** `http://host:port`, `https://host:port` or `unix:/path`; nothing after the port. */
+/** `http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`; nothing after the port. */
 export function upstreamUrl(text: string): UpstreamUrl {
   if (text.startsWith(UNIX)) return { origin: 'http://localhost', socketPath: socketPath(text) }
-  const url = httpUrl(text)
+  const isHttp2 = /^h2c:/i.test(text)
+  const url = httpUrl(isHttp2 ? text.replace(/^h2c/i, 'http') : text)
   // The service must see the path that policy was decided on, so nothing is put in front of it.
   if (url.pathname !== '/' || url.search !== '' || /[?#]/.test(text))
     throw new SyntaxError('must end after the port: the request path is passed on unchanged')
-  return { origin: url.origin }
+  return { origin: url.origin, ...(isHttp2 && { isHttp2 }) }
 }
 
 /** An `http:` or `https:` URL without credentials and fragment. */

@@ -47,7 +47,8 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts, 
     }),
     limits: {
       tokenBytes: config.limits.tokenBytes,
-      headers: config.limits.headers,
+      maxHeaders: config.limits.headers,
+      maxHeadBytes: config.limits.headerBytes,
       bodyBytes: config.limits.bodyBytes,
       bodyIdleTimeoutMs: config.limits.bodyIdleTimeout,
     },
@@ -83,6 +84,7 @@ function compileRoute(
     upstream,
     headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
     streamGraceMs: streamGraceMs(effective, streams),
+    tunnelIdleTimeoutMs: route.streams?.idleTimeout ?? streams.idleTimeout,
     metrics: metrics.forRoute(route.id, route),
   })
 }

@@ -9,8 +9,7 @@
  * rejected as a whole. That a key server is down is no reason to reject: a restart would be no better.
  */
 import type { Server } from 'node:http'
-import { isDeepStrictEqual } from 'node:util'
-import { ConfigError, type ConfigProblem } from '../errors.ts'
+import { ConfigError } from '../errors.ts'
 import { settledWithin } from '../lib/settled-within.ts'
 import type { PolicyStore } from '../policy-store.ts'
 import { changeServer } from '../server.ts'
@@ -19,8 +18,9 @@ import type { Environment } from './environment.ts'
 import { areUnchanged, type FileContents, notedReads } from './file-contents.ts'
 import { loadConfigFile } from './load.ts'
 import { type Prepared, prepare } from './prepare.ts'
-import { pathText, problemReport } from './report.ts'
+import { pathText } from './report.ts'
 import type { Config } from './schema.ts'
+import { rejectWhatNeedsRestart, startSettings } from './start-settings.ts'
 
 /** What made us look: a file that changed, or the operator. */
 export type ReloadTrigger = 'change' | 'SIGHUP'
@@ -56,6 +56,7 @@ const LONGEST_WARM_UP_MS = 1_000
 export function reloader(options: ReloaderOptions): Reloader {
   const { file, env, policies, servers, services } = options
   const { log, metrics, tokenCache } = services
+  const started = startSettings(options.first.config)
   let inForce = options.first
   let contents = withoutFreshReads(options.firstContents, inForce.config)
   /** The configuration before: its series are still being scraped, and its last requests still end. */
@@ -70,7 +71,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     let next: Prepared | undefined
     try {
       const config = loadConfigFile(file, env, reads.readFile)
-      rejectWhatNeedsRestart(file, inForce.config, config)
+      rejectWhatNeedsRestart(file, started, config)
       next = prepare(config, services)
       await settledWithin(services.scheduler, LONGEST_WARM_UP_MS, next.keysTried())
       if (isClosed) next.release()
@@ -124,19 +125,6 @@ export function reloader(options: ReloaderOptions): Reloader {
 function withoutFreshReads(contents: FileContents, { providers }: Config): FileContents {
   const fresh = new Set(Object.values(providers).map(({ keys }) => keys.bearerFile))
   return new Map([...contents].filter(([path]) => !fresh.has(path)))
-}
-
-function rejectWhatNeedsRestart(file: string, old: Config, next: Config): void {
-  const problems = (
-    [
-      [['listen', 'address'], old.listen.address, next.listen.address],
-      [['listen', 'tls'], old.listen.tls, next.listen.tls],
-      [['admin'], old.admin, next.admin],
-    ] as const
-  ).flatMap(([path, one, other]): ConfigProblem[] =>
-    isDeepStrictEqual(one, other) ? [] : [{ path, message: 'was changed, which needs a restart; nothing was applied' }],
-  )
-  if (problems.length > 0) throw new ConfigError(problems, problemReport(file, '', problems))
 }
 
 function problemsOf(error: unknown): readonly string[] {

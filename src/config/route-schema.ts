@@ -63,7 +63,12 @@ const requireSchema = z
   .describe('What the token must carry. Every line must hold.')
 
 /** Of `streams`, for all routes or for one. */
-export const streamsShape = { onExpiry: z.enum(['close', 'keep']), grace: duration({ min: '0s' }) }
+export const streamsShape = {
+  onExpiry: z.enum(['close', 'keep']),
+  grace: duration({ min: '0s' }),
+  /** Streams are looked at once a second. */
+  idleTimeout: duration({ min: '1s' }),
+}
 
 export const routeSchema = z.strictObject({
   id: id().describe('Name of the route: metric label and log member.'),
@@ -96,9 +101,10 @@ export const routeSchema = z.strictObject({
     .strictObject({
       onExpiry: streamsShape.onExpiry.optional().describe('In place of `streams.onExpiry`.'),
       grace: streamsShape.grace.optional().describe('In place of `streams.grace`.'),
+      idleTimeout: streamsShape.idleTimeout.optional().describe('In place of `streams.idleTimeout`.'),
     })
     .optional()
-    .describe('What becomes of a stream of this route when its token expires.'),
+    .describe('When a stream of this route is ended before its time.'),
   pathAllow: z
     .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment']))
     .default([])

@@ -104,7 +104,7 @@ const upstreamTlsSchema = z
   })
   .describe('The certificate is always verified; this says how.')
 
-const UPSTREAM_URL = '`http://host:port`, `https://host:port` or `unix:/path`'
+const UPSTREAM_URL = '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
 const upstreamAddress = readText(upstreamUrl)
 
 const upstreamBlock = z.strictObject({
@@ -170,6 +170,9 @@ export const limitsSchema = z
 export const configSchema = z.strictObject({
   listen: listenSchema,
   admin: adminSchema.optional(),
+  workers: count({ min: 1, max: 64 })
+    .default(1)
+    .describe('Processes that share the listener, for hosts with cores to spare. Default 1.'),
   providers: z.record(id(), providerSchema).default({}).describe('Where tokens come from, by id.'),
   upstreams: z.record(id(), upstreamSchema).default({}).describe('The services behind the gateway, by id.'),
   identity: identitySchema.prefault({}),
@@ -194,9 +197,12 @@ export const configSchema = z.strictObject({
         .default('close')
         .describe('`close`: end it. `keep`: let it go on. Default `close`.'),
       grace: streamsShape.grace.prefault('0s').describe('How long it may outlive its token. Default `0s`.'),
+      idleTimeout: streamsShape.idleTimeout
+        .prefault('1h')
+        .describe('Longest time for which nothing passes through a tunnel. Default `1h`.'),
     })
     .prefault({})
-    .describe('What becomes of a tunnel, or an answer still on its way, when its token expires.'),
+    .describe('When a tunnel, or an answer still on its way, is ended before its time.'),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Default `info`.'),

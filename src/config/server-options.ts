@@ -4,12 +4,13 @@ import type { ServerOptions } from '../server.ts'
 import type { Config } from './schema.ts'
 
 /** @throws {Error} a certificate file cannot be read */
-export function serverOptions({ limits, listen: { tls } }: Config): ServerOptions {
+export function serverOptions({ limits, workers, listen: { tls } }: Config): ServerOptions {
   return {
     limits: {
       headerBytes: limits.headerBytes,
       headersTimeoutMs: limits.headersTimeout,
-      connections: limits.connections,
+      // Workers get a fair share each: connections are given to them in turn.
+      connections: Math.ceil(limits.connections / workers),
     },
     ...(tls !== undefined && {
       tls: {

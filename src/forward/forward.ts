@@ -1,21 +1,25 @@
 /**
  * Sends an authorised request upstream and its answer back, streaming both ways with back-pressure.
  *
- * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Nothing is buffered and nothing is sent twice. Trailers and
- * interim (1xx) responses of the upstream end here.
+ * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Nothing is buffered and nothing is sent twice. Interim (1xx)
+ * responses of the upstream end here, and its trailers, too, unless the client speaks HTTP/2.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { breakOff } from '../break-off.ts'
-import { Denial } from '../errors.ts'
+import { Denial, type DenialCode, HIGHEST_STATUS } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import { Http2Request } from '../http2/request.ts'
+import { Http2Response } from '../http2/response.ts'
 import type { Route } from '../policy.ts'
+import type { StreamEnd } from '../streams.ts'
 import { dropUnreadBody } from '../unread-body.ts'
 import { HandshakeResponse } from '../upgrade-request.ts'
 import { ClientGone, RequestBody } from './request-body.ts'
 import { responseHeaders } from './response-headers.ts'
 import { traceContext } from './trace-context.ts'
+import { trailerFields } from './trailers.ts'
 import { openTunnel, type TunnelDeps } from './tunnel.ts'
 
 export interface ForwardDeps extends TunnelDeps {
@@ -51,9 +55,10 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
 
 function requestBody(exchange: Exchange): RequestBody {
   const { raw, res, policy } = exchange
-  return new RequestBody(raw, {
+  return new RequestBody(raw instanceof Http2Request ? raw.stream : raw, {
     maxBytes: policy.limits.bodyBytes,
     idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
+    isAnswered: () => res.headersSent,
     onFirstRead: () => {
       if (exchange.expectsContinue && !res.headersSent) res.writeContinue()
     },
@@ -74,6 +79,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   /** The first chunk of the body, while it may be the only one. */
   #held: Buffer | undefined
   #isFlushed = false
+  /** The head is not sent before there is a body, or none. */
+  #waitsForEnd = false
 
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
@@ -94,12 +101,17 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
       return
     }
     const { raw, res, requestId } = this.#exchange
-    const headers = responseHeaders({ statusCode, rawHeaders: rawLines(controller), requestId })
+    // HTTP/1.1 carries any three digits; for Node's http2 these would be an exception that nobody catches.
+    if (statusCode > HIGHEST_STATUS && res instanceof Http2Response)
+      throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
+    const received = rawLines(controller)
+    const headers = responseHeaders({ statusCode, rawHeaders: received, requestId })
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!raw.complete) headers.push('connection', 'close')
     res.writeHead(statusCode, headers)
     // A small answer has arrived whole by the end of this turn, and then leaves in one write, head and all.
-    queueMicrotask(() => this.#flush())
+    this.#waitsForEnd = isTrailersOnly(received)
+    if (!this.#waitsForEnd) queueMicrotask(() => this.#flush())
   }
 
   onRequestUpgrade(
@@ -114,6 +126,10 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#waitsForEnd) {
+      this.#waitsForEnd = false
+      queueMicrotask(() => this.#flush())
+    }
     if (!this.#isFlushed && this.#held === undefined && chunk.length <= MAX_HELD_BYTES) this.#held = chunk
     else {
       this.#flush()
@@ -121,12 +137,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     const { raw, res } = this.#exchange
     this.#exchange.upstreamEndedMs = this.#deps.monotonicMs()
     dropUnreadBody(raw)
+    if (res instanceof Http2Response)
+      res.endWithTrailers(this.#isFlushed ? NO_BYTES : (this.#held ?? NO_BYTES), trailerFields(trailers))
     // As text, Node joins it with the head; latin1 keeps every byte of both.
-    if (this.#isFlushed) res.end()
+    else if (this.#isFlushed) res.end()
     else res.end(this.#held?.toString('latin1') ?? '', 'latin1')
     this.#isFlushed = true
     this.#detach()
@@ -143,7 +161,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
       return
     }
     exchange.denial = denial
-    breakOff(exchange.res)
+    breakOff(exchange, denial.code)
   }
 
   /**
@@ -161,7 +179,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#isFlushed = true
     // As bytes: `flushHeaders` would write the head as UTF-8 and so change every obs-text octet.
     if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
-    this.#deps.streams.opened(this.#exchange, () => this.#breakOff())
+    this.#deps.streams.opened(this.#exchange, end => this.#breakOff(END_CODES[end]))
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -171,9 +189,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     res.once('drain', () => controller.resume())
   }
 
-  #breakOff(): void {
+  #breakOff(code: DenialCode): void {
     this.#cancel(new ClientGone('the gateway ended the stream'))
-    breakOff(this.#exchange.res)
+    breakOff(this.#exchange, code)
   }
 
   /** A request still waiting for a connection is cancelled as soon as it gets one. */
@@ -183,7 +201,26 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Over HTTP/1.1 undici always gives the flat list. */
+/** What a client that can be told hears when we end its stream. */
+const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
+  expired: 'token_expired',
+  idle: 'request_timeout',
+  stalled: 'request_timeout',
+  shutdown: 'draining',
+}
+
+/** A gRPC response without a body: its head must also be its end, so it waits for that. */
+function isTrailersOnly(rawHeaders: ReadonlyArray<Buffer | string>): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as Buffer | string
+    if (name.length === GRPC_STATUS.length && name.toString().toLowerCase() === GRPC_STATUS) return true
+  }
+  return false
+}
+
+const GRPC_STATUS = 'grpc-status'
+
+/** The flat list; an object is what undici has before there is a head. */
 function rawLines({ rawHeaders }: Dispatcher.DispatchController): ReadonlyArray<Buffer | string> {
   return Array.isArray(rawHeaders) ? rawHeaders : []
 }

@@ -4,14 +4,15 @@
  * It stands between the socket and undici so that a failing upstream destroys this stream and not the client's socket,
  * which still has to carry the refusal.
  */
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { Denial } from '../errors.ts'
 
 export interface RequestBodyOptions {
   readonly maxBytes: number
-  /** Longest time without a byte while we are ready to take one. */
+  /** Longest time without a byte while we are ready to take one, until the answer begins. */
   readonly idleTimeoutMs: number
+  /** Once the answer flows, a silent client is one that has nothing to say, and the service decides how long it listens. */
+  readonly isAnswered: () => boolean
   /** Called once, before the first byte is asked for: the moment for `100 Continue`. */
   readonly onFirstRead: () => void
 }
@@ -22,13 +23,13 @@ export class ClientGone extends Error {
 }
 
 export class RequestBody extends Readable {
-  readonly #source: IncomingMessage
+  readonly #source: Readable
   readonly #options: RequestBodyOptions
   #receivedBytes = 0
   #started = false
   #silence: NodeJS.Timeout | undefined
 
-  constructor(source: IncomingMessage, options: RequestBodyOptions) {
+  constructor(source: Readable, options: RequestBodyOptions) {
     super()
     this.#source = source
     this.#options = options
@@ -38,6 +39,11 @@ export class RequestBody extends Readable {
     if (!this.#started) {
       this.#started = true
       this.#options.onFirstRead()
+      // Over HTTP/2 a body may turn out empty before anybody listens.
+      if (this.#source.readableEnded) {
+        this.push(null)
+        return
+      }
       this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
     }
     this.#silence ??= setTimeout(this.#onSilence, this.#options.idleTimeoutMs)
@@ -68,6 +74,11 @@ export class RequestBody extends Readable {
   }
 
   readonly #onEnd = (): void => {
+    // Node ends a stream of HTTP/2 that was reset without an error as if it were whole.
+    if (this.#source.closed) {
+      this.destroy(new ClientGone('the client gave its request up'))
+      return
+    }
     this.#stopWatch()
     this.push(null)
   }
@@ -77,7 +88,8 @@ export class RequestBody extends Readable {
   }
 
   readonly #onSilence = (): void => {
-    this.destroy(new Denial('request_timeout', { evidence: { limit_ms: this.#options.idleTimeoutMs } }))
+    if (this.#options.isAnswered()) this.#silence?.refresh()
+    else this.destroy(new Denial('request_timeout', { evidence: { limit_ms: this.#options.idleTimeoutMs } }))
   }
 
   /** Stops the watch on the client's silence: we are not waiting for it. */

@@ -3,7 +3,8 @@
  *
  * RFC 6455 (WebSocket), RFC 9110 §7.8 (Upgrade), §7.6.1 (Connection). A side that closes its half closes that half on the
  * other side; a side that breaks off breaks off the other. Frames are looked at for their length only, so that a Close of
- * ours can be put between two of theirs; who is silent is not closed, for silence is normal.
+ * ours can be put between two of theirs. Silence is normal: a tunnel is closed for it after `streams.idleTimeout` only, and
+ * a Ping or a Pong is no silence.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
@@ -34,9 +35,10 @@ export interface Agreement {
   readonly earlyBytes: Buffer
 }
 
-/** RFC 6455 §7.4.1; the client must get a new token, or come back elsewhere. */
+/** RFC 6455 §7.4.1. 1008: the client has to change something (its token, that it reads); 1001: it may just come back. */
 const CLOSE_STATUS: Readonly<Record<StreamEnd, CloseStatus>> = {
   expired: { code: 1008, reason: 'the access token expired' },
+  idle: { code: 1001, reason: 'nothing was sent for too long' },
   stalled: { code: 1008, reason: 'nothing is read' },
   shutdown: { code: 1001, reason: 'the gateway is shutting down' },
 }
@@ -72,18 +74,20 @@ export function openTunnel(
   const toUpstream = new Direction(client, upstream)
   toUpstream.send(earlyBytes)
   joinEnds(client, upstream, exchange, deps)
-  deps.streams.opened(exchange, end => {
+  const close = (end: StreamEnd): void => {
     toClient.close(closeFrame(CLOSE_STATUS[end]))
     toUpstream.close(maskedCloseFrame(CLOSE_STATUS[end]))
     deps.scheduler.after(CLOSING_MS, () => {
       client.destroy()
       upstream.destroy()
     })
-  })
+  }
+  deps.streams.opened(exchange, close, () => toClient.passedBytes + toUpstream.passedBytes)
 }
 
 /** What one side sends to the other. */
 class Direction {
+  passedBytes = 0
   readonly #to: Duplex
   readonly #frames = new FrameBoundaries()
   #closeFrame: Buffer | undefined
@@ -110,6 +114,7 @@ class Direction {
   send(chunk: Buffer): boolean {
     // What comes after our Close is dropped; it is read, or a reset could take the Close with it.
     if (this.#isClosed) return true
+    this.passedBytes += chunk.length
     if (this.#closeFrame === undefined) {
       this.#frames.pass(chunk)
       return this.#to.write(chunk)

@@ -1,86 +1,88 @@
 /**
- * One upstream: a pool of connections to the service behind the gateway.
+ * One upstream: the connections to the service behind the gateway, in the version of HTTP that it speaks.
  *
- * Certificates of `https` upstreams are always verified; there is no switch to turn that off.
- * undici retries nothing here: a request is sent once.
+ * RFC 9113 §3.2, §3.3 (how HTTP/2 starts). `http:` is HTTP/1.1, `h2c:` is HTTP/2 without TLS, and over `https:` the service
+ * chooses. WebSocket handshakes always go over HTTP/1.1.
  */
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { type Connect, type ConnectorOptions, connector } from './connector.ts'
+import { http1Upstream } from './http1-upstream.ts'
+import { http2Upstream } from './http2-upstream.ts'
+import { negotiatedUpstream } from './negotiated-upstream.ts'
 
-export interface UpstreamOptions {
+export interface UpstreamOptions extends ConnectorOptions {
   /** Label in logs and status. */
   readonly id: string
-  /** `http://host:port` or `https://host:port`; no path. */
-  readonly origin: string
-  /** A Unix socket to connect to instead of the origin's host. */
-  readonly socketPath?: string | undefined
-  readonly connectTimeoutMs: number
+  /** HTTP/2 without asking; an `https:` origin is asked. */
+  readonly isHttp2?: true | undefined
   /** From the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
   /** Longest silence inside a response body. */
   readonly idleTimeoutMs: number
-  /** PEM text that replaces the system's trust store. */
-  readonly ca?: string | undefined
-  /** PEM texts of our client certificate. */
-  readonly cert?: string | undefined
-  readonly key?: string | undefined
-  /** Name to ask for and to verify; the origin's host when left out. */
-  readonly serverName?: string | undefined
+}
+
+export interface UpstreamRequest {
+  readonly path: string
+  readonly method: Dispatcher.HttpMethod
+  /** Flat names and values. */
+  readonly headers: string[]
+  readonly body: Readable | null
+  readonly headersTimeout: number
+  readonly upgrade: 'websocket' | null
+}
+
+/** Something requests can be sent over. */
+export interface UpstreamConnections {
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Takes no more requests; resolves when those running have ended and the connections are closed. */
+  drain(): Promise<void>
+  /** Destroys the connections; requests still running fail. */
+  close(): Promise<void>
 }
 
 export interface Upstream {
   readonly id: string
+  /** For people to read. */
   readonly origin: string
   readonly headersTimeoutMs: number
-  dispatch(options: Omit<Dispatcher.DispatchOptions, 'origin'>, handler: Dispatcher.DispatchHandler): void
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
   /** Destroys the connections; requests still running fail. */
   close(): Promise<void>
 }
 
 /** An upstream as its owner has it. */
-export interface UpstreamPool extends Upstream {
-  /** Takes no more requests; resolves when those running have ended and the connections are closed. */
-  drain(): Promise<void>
-}
-
-/** Response heads past this are a fault of the upstream (502). */
-const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
+export interface UpstreamPool extends Upstream, UpstreamConnections {}
 
 export function upstreamPool(options: UpstreamOptions): UpstreamPool {
-  const { origin, serverName } = options
-  const connect = buildConnector(connectOptions(options))
-  const pool = new Pool(origin, {
-    pipelining: 1,
-    headersTimeout: options.headersTimeoutMs,
-    bodyTimeout: options.idleTimeoutMs,
-    maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
-    // undici asks for, and verifies, the name in the request's Host: whoever sends the request would choose which
-    // certificate we accept. Ours comes from the configuration.
-    connect: ({ servername: _fromHost, ...target }, callback) => connect(target, callback),
-    allowH2: false,
-  })
-  // The same for all requests, or undici would close and open connections whenever Host changes.
-  const fixed = { origin, servername: serverName ?? new URL(origin).hostname }
+  const { id, headersTimeoutMs } = options
   return {
-    id: options.id,
-    origin: options.origin,
-    headersTimeoutMs: options.headersTimeoutMs,
-    dispatch: (request, handler) => {
-      pool.dispatch({ ...request, ...fixed }, handler)
-    },
-    drain: () => pool.close(),
-    close: () => pool.destroy(),
+    id,
+    origin: shownOrigin(options),
+    headersTimeoutMs,
+    ...connections(options),
   }
 }
 
-function connectOptions({ connectTimeoutMs, socketPath, ca, cert, key, serverName }: UpstreamOptions) {
-  return {
-    timeout: connectTimeoutMs,
-    allowH2: false,
-    rejectUnauthorized: true,
-    ...(socketPath !== undefined && { socketPath }),
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(serverName !== undefined && { servername: serverName }),
-  }
+/** As it is written in the configuration. */
+export function shownOrigin({
+  origin,
+  socketPath,
+  isHttp2,
+}: Pick<UpstreamOptions, 'origin' | 'socketPath' | 'isHttp2'>): string {
+  if (socketPath !== undefined) return `unix:${socketPath}`
+  return isHttp2 === true ? origin.replace(/^http:/, 'h2c:') : origin
+}
+
+function connections(options: UpstreamOptions): UpstreamConnections {
+  const http1 = (connect: Connect) => http1Upstream({ ...options, connect })
+  const http2 = (connect: Connect) => http2Upstream({ ...options, connect })
+  if (options.isHttp2 === true) return http2(connector(options, 'http1'))
+  if (options.origin.startsWith('http:')) return http1(connector(options, 'http1'))
+  return negotiatedUpstream({
+    http1,
+    http2,
+    connectHttp1: connector(options, 'http1'),
+    connectEither: connector(options, 'either'),
+  })
 }

@@ -7,7 +7,7 @@
 import { compilePolicy } from '../config/compile.ts'
 import { keySourceDefinition } from '../config/key-source.ts'
 import type { Config } from '../config/schema.ts'
-import type { Upstream } from '../forward/upstream.ts'
+import { shownOrigin, type Upstream } from '../forward/upstream.ts'
 import type { KeySetLease } from '../keys/registry.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
@@ -49,7 +49,7 @@ export function keySetLeases(config: Config, { keySets }: Services): ReadonlyMap
 function namedUpstream(id: string, { url, timeouts }: Config['upstreams'][string]): Upstream {
   return {
     id,
-    origin: url.socketPath === undefined ? url.origin : `unix:${url.socketPath}`,
+    origin: shownOrigin(url),
     headersTimeoutMs: timeouts.headers,
     dispatch() {
       throw new Error('a tool sends nothing')

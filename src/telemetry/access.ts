@@ -1,5 +1,6 @@
 /**
- * What a request leaves behind at its end: one set of metrics and at most one log line.
+ * What a request leaves behind at its end: one set of metrics and at most one log line. Requests refused for overload
+ * share a line a second: one each would be work at the very moment there is too much of it.
  *
  * `overhead` is the time the gateway itself takes: from the head of the request until the upstream is asked, or until the
  * end when it is not. What follows is streaming, as fast as the client and the upstream let it be.
@@ -18,7 +19,7 @@ export interface AccessRecord {
 }
 
 export function accessRecord(metrics: Metrics, log: Log): AccessRecord {
-  const lines = closedLog(log, ['evidence', 'err'])
+  const lines = { log: closedLog(log, ['evidence', 'err']), sheds: thinned(SHED_INTERVAL_MS) }
   return {
     ended(exchange, endedMs) {
       const { raw, res, route, denial, startedMs, upstreamStartedMs, upstreamEndedMs = endedMs, streamEnd } = exchange
@@ -47,7 +48,7 @@ export function accessRecord(metrics: Metrics, log: Log): AccessRecord {
         overheadSeconds: 0,
         upstreamSeconds: undefined,
       })
-      if (accessLog !== 'off') lines.warn({ request_id: requestId, code, status, evidence }, 'request refused')
+      if (accessLog !== 'off') lines.log.warn({ request_id: requestId, code, status, evidence }, 'request refused')
     },
   }
 }
@@ -59,7 +60,16 @@ interface Durations {
   readonly upstreamMs: number | undefined
 }
 
-function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstreamMs }: Durations, log: Log): void {
+interface Lines {
+  readonly log: Log
+  readonly sheds: Thinned
+}
+
+function writeLine(
+  exchange: Exchange,
+  { status, durationMs, overheadMs, upstreamMs }: Durations,
+  { log, sheds }: Lines,
+): void {
   const { raw, res, policy, denial, reported } = exchange
   const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
   // A bug is no matter of access.
@@ -68,6 +78,8 @@ function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstrea
   if (policy.accessLog === 'denied' && isPlain) return
   const level = isFault ? 'error' : denial !== undefined || reported !== undefined ? 'warn' : 'info'
   if (!log.isLevelEnabled(level)) return
+  const suppressed = denial?.code === 'overloaded' ? sheds(exchange.startedMs + durationMs) : 0
+  if (suppressed === undefined) return
   const why = denial ?? reported
   log[level](
     {
@@ -85,12 +97,33 @@ function writeLine(exchange: Exchange, { status, durationMs, overheadMs, upstrea
       overhead_ms: round(overheadMs),
       closed: exchange.streamEnd,
       aborted: res.writableFinished ? undefined : true,
+      suppressed: suppressed === 0 ? undefined : suppressed,
       evidence: why?.evidence,
       // Only a bug has a stack worth reading; the causes of expected faults are in the evidence.
       err: denial?.code === 'internal' ? denial.cause : undefined,
     },
     denial === undefined ? 'request passed' : 'request refused',
   )
+}
+
+const SHED_INTERVAL_MS = 1_000
+
+/** @returns how many were left out since the last one that was not; undefined when this one is left out, too */
+type Thinned = (nowMs: number) => number | undefined
+
+function thinned(intervalMs: number): Thinned {
+  let lastMs = Number.NEGATIVE_INFINITY
+  let leftOut = 0
+  return nowMs => {
+    if (nowMs - lastMs < intervalMs) {
+      leftOut++
+      return undefined
+    }
+    const count = leftOut
+    lastMs = nowMs
+    leftOut = 0
+    return count
+  }
 }
 
 /** Milliseconds with microseconds. */

@@ -13,6 +13,8 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 /** What a write carries when requests come fast, of the 16 KiB that Docker takes at once. */
 const WRITE_BYTES = 8 * 1024
 const LONGEST_WAIT_MS = 100
+/** What a pipe takes as one piece whoever else writes to it (`PIPE_BUF`, POSIX.1 `write`). */
+const WHOLE_BYTES = 4 * 1024
 
 /**
  * Standard output, many lines at a time: a write for each would cost more than the line.
@@ -25,6 +27,12 @@ const LONGEST_WAIT_MS = 100
  */
 export function logDestination() {
   return pino.destination({ dest: 1, sync: true, minLength: WRITE_BYTES, periodicFlush: LONGEST_WAIT_MS })
+}
+
+/** The same where other processes write to it, too: pieces small enough that their lines do not mix. */
+export function sharedLogDestination() {
+  const minLength = WHOLE_BYTES / 2
+  return pino.destination({ dest: 1, sync: true, minLength, maxWrite: WHOLE_BYTES, periodicFlush: LONGEST_WAIT_MS })
 }
 
 export function createLog(level: LogLevel, destination: DestinationStream): Log {

@@ -4,10 +4,11 @@
  * Labels come from configuration and closed lists only; nothing of a request becomes a label. Series of closed lists
  * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
  */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
 import type { DenialCode } from '../errors.ts'
 import { STREAM_ENDS, type StreamEnd } from '../streams.ts'
 import type { KeySetStatus } from '../types.ts'
+import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
   REQUEST_SERIES,
@@ -70,12 +71,13 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const registers = [registry]
   const cacheTallies = new Map<string, Tally>()
   let inFlight = 0
-  collectDefaultMetrics({ register: registry })
+  collectProcessMetrics(registry)
 
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers })
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
-    new Gauge({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers })
+  /** @param aggregator what several processes show together */
+  const gauge = <L extends string>(name: string, help: string, aggregator: Aggregator, labelNames: readonly L[] = []) =>
+    new Gauge({ name: `sallyport_${name}`, help, aggregator, labelNames: [...labelNames], registers })
   const tally = (name: string, help: string, labelNames: OwnLabels, cells: readonly Labels[]) =>
     tallyCounter({ name: `sallyport_${name}`, help, labelNames, cells, registry })
   const histogram = (name: string, help: string, bounds: readonly number[], labelNames: OwnLabels) =>
@@ -128,12 +130,15 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const jwksFetchDuration = histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
     'provider',
   ])
-  const jwksKeys = gauge('jwks_keys', 'Usable keys held.', ['provider'])
-  const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', ['provider'])
+  // Of several processes the one worst off: its callers are the ones that are refused.
+  const jwksKeys = gauge('jwks_keys', 'Usable keys held.', 'min', ['provider'])
+  const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', 'min', [
+    'provider',
+  ])
   const jwksUnknownKid = counter('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'])
   const configReloads = counter('config_reloads_total', 'Attempts to put a configuration in force.', ['result'])
-  const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.')
-  const configInfo = gauge('config_info', 'The configuration in force.', ['hash'])
+  const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
+  const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
 
   /** Binds a route's series and starts them at 0; those it has already go on. */
   function bind(route: string, listed: RouteSeries): RouteMetrics {
@@ -164,7 +169,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       this.set(inFlight)
     },
   })
-  gauge('build_info', 'What is running.', ['version', 'node']).set({ version, node }, 1)
+  gauge('build_info', 'What is running.', 'first', ['version', 'node']).set({ version, node }, 1)
 
   return {
     registry,
@@ -184,7 +189,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     tokenLookedUp(provider: string, result: string): void {
       cacheTallies.get(provider)?.add(cacheResults.indexOf(result))
     },
-    tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.'),
+    tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.', 'sum'),
     jwksFetches,
     jwksFetchDuration,
     jwksUnknownKid,

@@ -61,15 +61,18 @@ interface Sample {
   readonly value: number
 }
 
-/** What a registry asks of a metric; prom-client's types only know its own classes. */
-interface RegisteredMetric {
+interface Definition {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'histogram'
-  readonly labelNames: readonly string[]
   readonly aggregator: 'sum'
-  /** For adding up the metrics of several processes: every label in its place. */
-  get(): Promise<RegisteredMetric & { readonly values: readonly Sample[] }>
+}
+
+/** What a registry asks of a metric; prom-client's types only know its own classes. */
+interface RegisteredMetric extends Definition {
+  readonly labelNames: readonly string[]
+  /** For adding up the metrics of several processes: data alone, every label in its place. */
+  get(): Promise<Definition & { readonly values: readonly Sample[] }>
   /** For the text, a sample at a time: thousands of routes have hundreds of thousands. */
   getForPromString(): Promise<RegisteredMetric & { readonly values: Iterable<Sample> }>
 }
@@ -152,18 +155,16 @@ export function tallyHistogram(options: TallyOptions & { readonly bounds: readon
 }
 
 interface Kind {
-  readonly type: RegisteredMetric['type']
+  readonly type: Definition['type']
   samples(): Iterable<Sample>
 }
 
 function register({ name, help, labelNames, registry }: TallyOptions, { type, samples }: Kind): void {
+  const definition: Definition = { name, help, type, aggregator: 'sum' }
   const metric: RegisteredMetric = {
-    name,
-    help,
+    ...definition,
     labelNames,
-    type,
-    aggregator: 'sum',
-    get: async () => ({ ...metric, values: Array.from(samples(), withAllLabels) }),
+    get: async () => ({ ...definition, values: Array.from(samples(), withAllLabels) }),
     getForPromString: async () => ({ ...metric, values: samples() }),
   }
   registry.registerMetric(metric as unknown as Metric)

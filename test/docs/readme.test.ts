@@ -95,8 +95,8 @@ describe('a running gateway', () => {
     }
     const requests = logs.filter(line => 'request_id' in line)
     const seen = new Set(requests.flatMap(line => Object.keys(line)))
-    // These take a failure, or a token that expires meanwhile.
-    for (const name of ['aborted', 'closed', 'err']) seen.add(name)
+    // These take a failure, overload, or a token that expires meanwhile.
+    for (const name of ['aborted', 'closed', 'err', 'suppressed']) seen.add(name)
     expect(
       tableOf('Field')
         .rows.flatMap(([names = '']) => codes(names))

@@ -7,6 +7,9 @@ import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { type RawClient, rawClient } from '../support/raw-client.ts'
 import { answering, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
 import { startTestUpstream } from '../support/upstream.ts'
+import { refusedHandshake } from '../support/websocket-service.ts'
+
+const MiB = 1024 * 1024
 
 let service: RawUpstream
 let onConnection: (connection: RawClient) => void = () => {}
@@ -88,6 +91,27 @@ describe('before the answer has begun', () => {
       expect(reply.status).toBe(504)
       expectBareProblem(reply, 'upstream_timeout')
     }
+  })
+
+  test('silence to a WebSocket handshake is 504, too', async () => {
+    onConnection = () => {}
+    for (const path of ['/app/a', '/impatient/a']) {
+      const reply = await refusedHandshake(gateway.url + path)
+      expect(reply.status).toBe(504)
+      expectBareProblem(reply, 'upstream_timeout')
+    }
+  })
+
+  test('a service that does not take the body is 504 after the same time', async () => {
+    onConnection = ({ socket }) => socket.pause()
+    const client = rawClient(port)
+    client.write('POST /app/stuck HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n')
+    client.write(Buffer.alloc(64 * MiB))
+    expect(await client.until(/upstream_timeout/)).toMatch(/^HTTP\/1\.1 504 /)
+    client.socket.destroy()
+    expect(await gateway.logged({ path: '/app/stuck' })).toMatchObject({
+      evidence: { reason: 'UND_ERR_HEADERS_TIMEOUT' },
+    })
   })
 
   test('a head that never ends is 504', async () => {

@@ -41,7 +41,7 @@ function get(upstream: Upstream, path: string): Promise<string> {
   return new Promise(resolve => {
     let text = ''
     upstream.dispatch(
-      { path, method: 'GET' },
+      { path, method: 'GET', headers: [], body: null, headersTimeout: 0, upgrade: null },
       {
         onRequestStart() {},
         onResponseStart() {},

@@ -88,7 +88,7 @@ function headersProperty() {
       assert.ok(!/^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|proxy.*)$/.test(folded), folded)
 
     const head = unlessRefused(Denial, () =>
-      checkHead({ method: 'GET', httpVersion: '1.1', rawHeaders: lines }, { maxHeaders: 100 }),
+      checkHead({ method: 'GET', httpVersion: '1.1', rawHeaders: lines }, { maxHeaders: 100, maxHeadBytes: 16_384 }),
     )
     if (head === undefined) return
     assert.match(head.host, /^[\w.:[\]-]+$/)

@@ -52,11 +52,12 @@ test('says what its demo lacks', async () => {
   expect(stderr).toContain('needs oidc-provider, which is installed for development only')
 })
 
-test('forwards a request, and ends with 0 at SIGTERM', async () => {
+test.each([1, 2])('with workers: %i forwards a request, and ends with 0 at SIGTERM', async workers => {
   const upstream = await startTestUpstream()
   writeFileSync(
     join(folder, 'sallyport.yaml'),
     `listen: 127.0.0.1:0
+workers: ${workers}
 upstreams: { app: "${upstream.url}" }
 routes: [{ id: all, path: /**, access: public }]
 `,

@@ -4,35 +4,37 @@
  *
  * A dot segment is refused, whatever the rule and in every encoding, and no path is resolved.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { get, type RawStack, startRawStack } from '../support/raw.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { get, PROTOCOLS, type Stack } from '../support/raw.ts'
 
-let stack: RawStack
-beforeAll(async () => {
-  stack = await startRawStack(() => ({
-    routes: [
-      { id: 'private', path: '/private/**' },
-      { id: 'admin', path: '/admin/**', require: { scopes: ['admin'] } },
-      { id: 'rest', path: '/**', access: 'public' },
-    ],
-  }))
-})
-afterAll(() => stack.close())
+describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack(() => ({
+      routes: [
+        { id: 'private', path: '/private/**' },
+        { id: 'admin', path: '/admin/**', require: { scopes: ['admin'] } },
+        { id: 'rest', path: '/**', access: 'public' },
+      ],
+    }))
+  })
+  afterAll(() => stack.close())
 
-test.for([
-  '/public/../admin/secrets',
-  '/public/x/../../admin/secrets',
-  '/./admin/secrets',
-  '/public/..//admin/secrets',
-  '/public/%2e%2e/admin/secrets',
-  '/public/..%2fadmin/secrets',
-  '/..',
-  '/public/..',
-])('%s is refused although everything else is open', async path => {
-  await stack.refuses(get(path), 'path_invalid')
-})
+  test.for([
+    '/public/../admin/secrets',
+    '/public/x/../../admin/secrets',
+    '/./admin/secrets',
+    '/public/..//admin/secrets',
+    '/public/%2e%2e/admin/secrets',
+    '/public/..%2fadmin/secrets',
+    '/..',
+    '/public/..',
+  ])('%s is refused although everything else is open', async path => {
+    await stack.refuses(get(path), 'path_invalid')
+  })
 
-test('dots that are no dot segment pass as they are', async () => {
-  const reply = await stack.exchange(get('/public/...x/..y/z..'))
-  expect(JSON.parse(reply?.body ?? '{}').url).toBe('/public/...x/..y/z..')
+  test('dots that are no dot segment pass as they are', async () => {
+    const reply = await stack.exchange(get('/public/...x/..y/z..'))
+    expect(JSON.parse(reply?.body ?? '{}').url).toBe('/public/...x/..y/z..')
+  })
 })

@@ -5,33 +5,37 @@
  *
  * Names are folded on every character outside a-z0-9, not on a list of known aliases: there is no next character to forget.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { get, type RawStack, startRawStack } from '../support/raw.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { get, PROTOCOLS, type Stack } from '../support/raw.ts'
 import { fieldsOf } from '../support/wire.ts'
 
-let stack: RawStack
-beforeAll(async () => {
-  stack = await startRawStack(() => ({
-    identity: { headers: { 'X-Authenticated-User': 'sub' }, reserved: ['X-Auth-*'] },
-  }))
-})
-afterAll(() => stack.close())
+describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack(() => ({
+      identity: { headers: { 'X-Authenticated-User': 'sub' }, reserved: ['X-Auth-*'] },
+    }))
+  })
+  afterAll(() => stack.close())
 
-/** Every character that a field name may have besides letters and digits (RFC 9110 §5.6.2). */
-const PUNCTUATION = ["!#$%&'*+-.^_`|~"].flatMap(characters => [...characters])
+  /** Every character that a field name may have besides letters and digits (RFC 9110 §5.6.2). */
+  const PUNCTUATION = ["!#$%&'*+-.^_`|~"].flatMap(characters => [...characters])
 
-test.for(PUNCTUATION)('with %s between the words', async mark => {
-  for (const name of [
-    `X${mark}Authenticated${mark}User`,
-    `X-Authenticated${mark}User`,
-    `x${mark}auth${mark}anything`,
-  ]) {
-    const reached = await stack.forwarded(() =>
-      stack.exchange(get('/private/x', [`${name}: marker`, `Authorization: Bearer ${stack.token}`, `${name}: marker`])),
-    )
-    expect(reached).not.toContain('marker')
-    expect(fieldsOf(reached).filter(([field]) => field.replace(/[^a-z0-9]/g, '-') === 'x-authenticated-user')).toEqual([
-      ['x-authenticated-user', 'alice'],
-    ])
-  }
+  test.for(PUNCTUATION)('with %s between the words', async mark => {
+    for (const name of [
+      `X${mark}Authenticated${mark}User`,
+      `X-Authenticated${mark}User`,
+      `x${mark}auth${mark}anything`,
+    ]) {
+      const reached = await stack.forwarded(() =>
+        stack.exchange(
+          get('/private/x', [`${name}: marker`, `Authorization: Bearer ${stack.token}`, `${name}: marker`]),
+        ),
+      )
+      expect(reached).not.toContain('marker')
+      expect(
+        fieldsOf(reached).filter(([field]) => field.replace(/[^a-z0-9]/g, '-') === 'x-authenticated-user'),
+      ).toEqual([['x-authenticated-user', 'alice']])
+    }
+  })
 })

@@ -11,13 +11,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { RecordingUpstream } from './byte-upstream.ts'
+import { testAuthority } from './certificates.ts'
 import { testProvider } from './gateway.ts'
+import { exchangeOverHttp2 } from './http2-exchange.ts'
 import { startTestIssuer, type TestIssuer } from './issuer.ts'
 import { type RunningSallyport, sallyport } from './running.ts'
 import { startTestUpstream, type TestUpstream } from './upstream.ts'
 import { openWire, type RawReply, type Wire } from './wire.ts'
 
-export interface RawStack<U extends RecordingUpstream = TestUpstream> {
+/** What does not depend on the version of HTTP that the clients speak. */
+export interface Stack<U extends RecordingUpstream = TestUpstream> {
   readonly issuer: TestIssuer
   readonly upstream: U
   readonly gateway: RunningSallyport
@@ -25,8 +28,7 @@ export interface RawStack<U extends RecordingUpstream = TestUpstream> {
   readonly adminUrl: string
   /** A good token of `alice`, without scopes. */
   readonly token: string
-  connect(): Wire
-  /** Sends bytes on a connection of its own, takes one answer and closes. */
+  /** Sends a request on a connection of its own, takes one answer and closes. */
   exchange(bytes: string | Buffer, method?: string): Promise<RawReply | undefined>
   /** What the service was sent by the gateway during `action`. */
   forwarded(action: () => Promise<unknown>): Promise<string>
@@ -38,6 +40,11 @@ export interface RawStack<U extends RecordingUpstream = TestUpstream> {
   close(): Promise<void>
 }
 
+/** Spoken to over HTTP/1.1: bytes go out as they are. */
+export interface RawStack<U extends RecordingUpstream = TestUpstream> extends Stack<U> {
+  connect(): Wire
+}
+
 export type ConfigOver = (issuer: TestIssuer, upstream: RecordingUpstream) => Record<string, unknown>
 
 export function startRawStack(config?: ConfigOver): Promise<RawStack>
@@ -46,8 +53,67 @@ export async function startRawStack(
   config: ConfigOver = () => ({}),
   given?: RecordingUpstream,
 ): Promise<RawStack<RecordingUpstream>> {
+  const stack = await startStack(config, given ?? (await startTestUpstream()), overHttp1)
+  return { ...stack, connect: () => openWire(stack.port) }
+}
+
+export interface Http2Stack extends Stack {
+  readonly url: string
+  /** PEM text of the authority that the gateway's certificate comes from. */
+  readonly ca: string
+  /** Resolves once no request is under way any more. */
+  idle(): Promise<void>
+}
+
+/** The same over TLS and HTTP/2: requests are written as for HTTP/1.1 and sent as what they are there. */
+export async function startHttp2Stack(config: ConfigOver = () => ({}), given?: TestUpstream): Promise<Http2Stack> {
+  const authority = testAuthority()
+  const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
+  const tls = (issuer: TestIssuer, upstream: RecordingUpstream) => {
+    const { listen, ...over } = config(issuer, upstream)
+    const block = typeof listen === 'object' ? listen : {}
+    return { ...over, listen: { address: '127.0.0.1:0', ...block, tls: { certFile, keyFile } } }
+  }
+  const stack = await startStack(tls, given ?? (await startTestUpstream()), exchangeOverHttp2(authority.cert))
+  return {
+    ...stack,
+    url: `https://127.0.0.1:${stack.port}`,
+    ca: authority.cert,
+    async idle() {
+      while (!/^sallyport_requests_in_flight 0$/m.test(await stack.metrics()));
+    },
+    async close() {
+      await stack.close()
+      authority.remove()
+    },
+  }
+}
+
+/** For `describe.each`: what holds of a request holds of it in every version. */
+export const PROTOCOLS: ReadonlyArray<{
+  readonly name: string
+  readonly startStack: (config?: ConfigOver) => Promise<Stack>
+}> = [
+  { name: 'HTTP/1.1', startStack: startRawStack },
+  { name: 'HTTP/2', startStack: startHttp2Stack },
+]
+
+type Exchange = (port: number, bytes: string | Buffer, method: string | undefined) => Promise<RawReply | undefined>
+
+async function overHttp1(port: number, bytes: string | Buffer, method?: string): Promise<RawReply | undefined> {
+  const connection = openWire(port)
+  connection.write(bytes)
+  const reply = await connection.reply(method)
+  connection.end()
+  return reply
+}
+
+async function startStack<U extends RecordingUpstream>(
+  config: ConfigOver,
+  upstream: U,
+  send: Exchange,
+): Promise<Stack<U>> {
   const issuer = await startTestIssuer()
-  const upstream = given ?? (await startTestUpstream())
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-raw-'))
   const file = join(folder, 'sallyport.yaml')
   writeFileSync(
@@ -70,15 +136,7 @@ export async function startRawStack(
   const listening = JSON.parse(started) as { url: string; admin: string }
   const port = Number(new URL(listening.url).port)
   const token = await issuer.mint()
-  const connect = (): Wire => openWire(port)
-
-  async function exchange(bytes: string | Buffer, method?: string): Promise<RawReply | undefined> {
-    const connection = connect()
-    connection.write(bytes)
-    const reply = await connection.reply(method)
-    connection.end()
-    return reply
-  }
+  const exchange: Stack['exchange'] = (bytes, method) => send(port, bytes, method)
 
   async function forwarded(action: () => Promise<unknown>): Promise<string> {
     const before = upstream.bytes().length
@@ -101,7 +159,6 @@ export async function startRawStack(
     port,
     adminUrl: listening.admin,
     token,
-    connect,
     exchange,
     forwarded,
     control,

@@ -1,5 +1,6 @@
 /** One line per request, with what an operator asks first; which ones, the configuration says. */
 import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
 
 let stack: TestStack
@@ -65,5 +66,74 @@ describe('access', () => {
   test('level: error leaves refusals out', async () => {
     await fourRequests({ access: 'all', level: 'error' })
     expect(codes()).toEqual(new Set(['upstream_unreachable']))
+  })
+})
+
+describe('requests refused for overload', () => {
+  const COUNT = 'sallyport_requests_total{route="(none)",method="GET",code="overloaded"}'
+  let nowMs: number
+  let draw: number
+
+  async function overloaded(log: Record<string, unknown>): Promise<void> {
+    nowMs = 10_000
+    draw = 0
+    stack = await startTestStack(
+      { log },
+      {
+        clock: { ...systemClock, monotonicMs: () => nowMs },
+        meter: { sample: () => ({ delayMs: 400, utilization: 1 }), close() {} },
+        random: () => draw,
+      },
+    )
+    await stack.logged({ msg: 'overloaded, refusing a share of the requests' })
+  }
+
+  async function shed(count: number): Promise<void> {
+    const before = (await stack.metrics()).get(COUNT) ?? 0
+    for (let i = 0; i < count; i++) expect((await stack.request('/private/a')).status).toBe(503)
+    // A request is counted and logged after its answer.
+    while ((await stack.metrics()).get(COUNT) !== before + count);
+  }
+
+  const suppressed = () => requestLines().map(line => [line.code, line.suppressed])
+
+  test('share a line a second, which says how many were left out since the last one; each is counted', async () => {
+    await overloaded({ access: 'all' })
+    await shed(1)
+    expect(suppressed()).toEqual([['overloaded', undefined]])
+    await shed(3)
+    nowMs += 999
+    await shed(2)
+    expect(suppressed()).toHaveLength(1)
+    nowMs += 1
+    await shed(4)
+    nowMs += 60_000
+    await shed(1)
+    nowMs += 1000
+    await shed(1)
+    expect(suppressed()).toEqual([
+      ['overloaded', undefined],
+      ['overloaded', 5],
+      ['overloaded', 3],
+      ['overloaded', undefined],
+    ])
+    expect(requestLines().at(-1)).not.toHaveProperty('suppressed')
+    expect((await stack.metrics()).get(COUNT)).toBe(12)
+  })
+
+  test('take no line from any other request', async () => {
+    await overloaded({ access: 'all' })
+    await shed(3)
+    draw = 0.99
+    for (let i = 0; i < 3; i++) await stack.request('/private/a', { headers: { 'x-request-id': `served-${i}` } })
+    for (let i = 0; i < 3; i++)
+      expect(await stack.logged({ request_id: `served-${i}` })).not.toHaveProperty('suppressed')
+    expect(suppressed().filter(([code]) => code === 'overloaded')).toHaveLength(1)
+  })
+
+  test('have none where no request has one', async () => {
+    await overloaded({ access: 'off' })
+    await shed(3)
+    expect(requestLines()).toEqual([])
   })
 })

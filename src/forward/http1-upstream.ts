@@ -1,0 +1,43 @@
+/** Connections to a service that speaks HTTP/1.1: undici's pool, one request at a time on each. Nothing is sent twice. */
+import type { Socket } from 'node:net'
+import { type Dispatcher, Pool } from 'undici'
+import type { Connect } from './connector.ts'
+import type { UpstreamConnections, UpstreamRequest } from './upstream.ts'
+
+export interface Http1UpstreamOptions {
+  readonly origin: string
+  readonly connect: Connect
+  readonly serverName?: string | undefined
+  readonly headersTimeoutMs: number
+  readonly idleTimeoutMs: number
+}
+
+/** Response heads past this are a fault of the upstream (502). */
+const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
+
+export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnections {
+  const { origin, serverName } = options
+  const connect = (_target: unknown, callback: (...result: [Error, null] | [null, Socket]) => void): void => {
+    options.connect().then(
+      socket => callback(null, socket),
+      (error: Error) => callback(error, null),
+    )
+  }
+  const pool = new Pool(origin, {
+    pipelining: 1,
+    headersTimeout: options.headersTimeoutMs,
+    bodyTimeout: options.idleTimeoutMs,
+    maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+    connect,
+    allowH2: false,
+  })
+  // The same for all requests, or undici would close and open connections whenever Host changes.
+  const fixed = { origin, servername: serverName ?? new URL(origin).hostname }
+  return {
+    dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler) {
+      pool.dispatch({ ...request, ...fixed }, handler)
+    },
+    drain: () => pool.close(),
+    close: () => pool.destroy(),
+  }
+}

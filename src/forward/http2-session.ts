@@ -1,0 +1,79 @@
+/**
+ * Opens a connection to a service and waits until that has said, in HTTP/2, how many requests it takes.
+ *
+ * RFC 9113 §3.4 (connection preface), §6.5.2 (SETTINGS_MAX_CONCURRENT_STREAMS). A service that speaks another protocol, or
+ * none, or takes no requests at all, is told apart here, before any request depends on it.
+ */
+import { type ClientHttp2Session, connect as connectHttp2, type Settings } from 'node:http2'
+import type { Socket } from 'node:net'
+import { errors } from 'undici'
+import type { Connect } from './connector.ts'
+
+export interface Http2SessionOptions {
+  /** `http://host:port` or `https://host:port`. */
+  readonly origin: string
+  /** Opens a connection on which the service has agreed to HTTP/2, or will. */
+  readonly connect: Connect
+  /** For the connection and the service's first word on it, together. */
+  readonly connectTimeoutMs: number
+}
+
+export interface OpenedSession {
+  readonly session: ClientHttp2Session
+  /** To end it by when nobody at the other end helps: Node ends a session by waiting for the other side. */
+  readonly socket: Socket
+}
+
+/** More than the service allows wait for a further connection, not for each other. */
+export const MAX_CALLS = 100
+/**
+ * Longest head of a request, as SETTINGS_MAX_HEADER_LIST_SIZE counts it, where the service allows no less. A longer one may
+ * cost the connection, with everybody's requests: servers on nghttp2 take eight CONTINUATION frames of 16 KiB.
+ */
+export const MAX_HEAD_BYTES = 128 * 1024
+const STREAM_WINDOW_BYTES = 256 * 1024
+const CONNECTION_WINDOW_BYTES = 1024 * 1024
+
+const SESSION = {
+  // What a client repeats it repeats over HTTP/1.1, too; here it would be refused.
+  strictSingleValueFields: false,
+  peerMaxConcurrentStreams: MAX_CALLS,
+  // Past this Node would give up the connection; it counts a little more.
+  maxSendHeaderBlockLength: 2 * MAX_HEAD_BYTES,
+  settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+}
+
+/** Rejects with an {@link Error} that has a `code`. */
+export function openSession({ origin, connect, connectTimeoutMs }: Http2SessionOptions): Promise<OpenedSession> {
+  return new Promise((resolve, reject) => {
+    let socket: Socket | undefined
+    let hasFailed = false
+    const fail = (error: Error): void => {
+      hasFailed = true
+      clearTimeout(timer)
+      socket?.destroy()
+      reject(error)
+    }
+    const timer = setTimeout(() => fail(new errors.ConnectTimeoutError('no word of HTTP/2 in time')), connectTimeoutMs)
+    connect().then(connected => {
+      socket = connected
+      if (hasFailed) {
+        connected.destroy()
+        return
+      }
+      const session = connectHttp2(origin, { ...SESSION, createConnection: () => connected })
+      // Those that take none at first may take some later.
+      const onSettings = ({ maxConcurrentStreams }: Settings): void => {
+        if (maxConcurrentStreams === 0) return
+        session.off('remoteSettings', onSettings).off('close', onClose).off('error', fail)
+        // What fails later ends the streams, which say so.
+        session.on('error', () => {})
+        clearTimeout(timer)
+        session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+        resolve({ session, socket: connected })
+      }
+      const onClose = (): void => fail(new errors.SocketError('closed before a word of HTTP/2'))
+      session.on('remoteSettings', onSettings).on('close', onClose).on('error', fail)
+    }, fail)
+  })
+}

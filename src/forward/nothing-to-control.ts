@@ -1,0 +1,11 @@
+/** What a handler is given when its request failed before there was anything to abort. */
+import type { Dispatcher } from 'undici'
+
+export const NOTHING_TO_CONTROL: Dispatcher.DispatchController = Object.freeze({
+  aborted: true,
+  paused: false,
+  reason: null,
+  abort() {},
+  pause() {},
+  resume() {},
+})

@@ -1,0 +1,88 @@
+/**
+ * A request that came over HTTP/2, with its head in the form in which the one of HTTP/1.1 is judged.
+ *
+ * RFC 9113 §8.3.1 (pseudo-header fields), §8.2.3 (cookies in several lines). What a head of HTTP/2 must not have at all
+ * (fields of a connection, upper-case names, a length that is not the body's) Node's http2 has refused already.
+ * Trailers of a request end here.
+ */
+import { METHODS } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
+/**
+ * What a method counts as that the parser of HTTP/1.1 would not take: the one that is refused on every path. Here any token
+ * is a method, and Fastify's router, which knows no other, would forget the request.
+ */
+const REFUSED_METHOD = 'CONNECT'
+
+export class Http2Request {
+  /** The body. */
+  readonly stream: ServerHttp2Stream
+  /** The connection, which other requests share. */
+  readonly socket: Socket
+  /** Not `2.0`: that is what a request line of HTTP/1.1 can claim. */
+  readonly httpVersion = '2'
+  readonly httpVersionMajor = 2
+  readonly method: string
+  /** Fastify writes it. */
+  url: string
+  /** Flat names and values, `Host` among them; no pseudo-header fields. */
+  readonly rawHeaders: readonly string[]
+  /** Bytes of the head as HTTP/1.1 counts them. */
+  readonly headBytes: number
+  /** Nothing but {@link rawHeaders} is read; Fastify expects this. */
+  readonly headers = Object.freeze({})
+
+  /** @param received flat names and values as Node's `stream` event gives them */
+  constructor(stream: ServerHttp2Stream, socket: Socket, received: readonly string[]) {
+    this.stream = stream
+    this.socket = socket
+    // Attack on integrity: Node ends a body that was reset with NO_ERROR as if it were whole; destroyed with an error, it
+    // has no end.
+    stream.once('aborted', () => stream.destroy(new Error('the client gave its request up')))
+    const { pseudo, lines } = separated(received)
+    const method = pseudo.get(':method') ?? ''
+    this.method = KNOWN_METHODS.has(method) ? method : REFUSED_METHOD
+    this.url = pseudo.get(':path') ?? ''
+    this.rawHeaders = withHost(lines, pseudo.get(':authority'))
+    this.headBytes =
+      this.method.length + this.url.length + this.rawHeaders.reduce((sum, part) => sum + part.length + 2, 0)
+  }
+
+  get hasBody(): boolean {
+    return !this.stream.endAfterHeaders
+  }
+
+  /** All of it has arrived. */
+  get complete(): boolean {
+    return this.stream.endAfterHeaders || this.stream.readableEnded
+  }
+}
+
+function separated(received: readonly string[]) {
+  const pseudo = new Map<string, string>()
+  const lines: string[] = []
+  let cookieAt = -1
+  for (let i = 0; i < received.length; i += 2) {
+    const name = received[i] as string
+    const value = received[i + 1] as string
+    if (name.startsWith(':')) pseudo.set(name, value)
+    else if (name === 'cookie' && cookieAt !== -1) lines[cookieAt] += `; ${value}`
+    else {
+      if (name === 'cookie') cookieAt = lines.length + 1
+      lines.push(name, value)
+    }
+  }
+  return { pseudo, lines }
+}
+
+/** A `Host` that says the same is dropped; one that says something else stays, and two of them are refused. */
+function withHost(lines: readonly string[], authority: string | undefined): readonly string[] {
+  if (authority === undefined) return lines
+  const host = ['host', authority]
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] === 'host' && lines[i + 1] === authority) return lines
+  }
+  return [...host, ...lines]
+}

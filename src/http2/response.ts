@@ -1,0 +1,133 @@
+/**
+ * The response on a stream of HTTP/2, with the part of Node's `ServerResponse` that the gateway uses.
+ *
+ * RFC 9113 §8.1 (messages), §8.2.2 (fields of a connection). The head leaves with the first byte of the body or with the
+ * end, so that an answer without a body is a single frame that says so: gRPC's Trailers-Only responses depend on it.
+ */
+import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
+
+/** The connection is not the response's to close. */
+const OF_A_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
+
+/** Counts what it was given, as a socket does: whoever watches for a client that takes nothing needs it. */
+type CountedStream = ServerHttp2Stream & { bytesWritten: number }
+
+export class Http2Response {
+  readonly stream: CountedStream
+  statusCode = 200
+  /** Means nothing here: connections end by GOAWAY. */
+  shouldKeepAlive = true
+  #head: string[] | undefined
+  #isEnded = false
+  #hasClosed = false
+
+  constructor(stream: ServerHttp2Stream) {
+    this.stream = Object.assign(stream, { bytesWritten: 0 })
+    // A stream that is reset would end the process.
+    stream.on('error', () => {})
+    stream.once('close', () => {
+      this.#hasClosed = true
+    })
+  }
+
+  /** True once the head is settled, though it may not be out yet. */
+  get headersSent(): boolean {
+    return this.#head !== undefined
+  }
+
+  /** True when all of it, its end included, is out. */
+  get writableFinished(): boolean {
+    return this.#isEnded && this.stream.writableFinished
+  }
+
+  on(event: 'close' | 'drain', listener: () => void): this {
+    // A request may have been held back until its stream was gone; whoever waits for the end must still hear of it.
+    if (event === 'close' && this.#hasClosed) queueMicrotask(listener)
+    else this.stream.on(event, listener)
+    return this
+  }
+
+  once(event: 'close' | 'drain', listener: () => void): this {
+    this.stream.once(event, listener)
+    return this
+  }
+
+  writeContinue(): void {
+    if (this.#isOpen && !this.stream.headersSent) this.stream.additionalHeaders({ ':status': 100 })
+  }
+
+  /** @param headers flat names and values, or a record */
+  writeHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): this {
+    this.statusCode = status
+    const lines = isFlat(headers) ? headers : Object.entries(headers).flatMap(([name, value]) => [name, String(value)])
+    this.#head = [':status', String(status)]
+    for (let i = 0; i < lines.length; i += 2) {
+      const name = (lines[i] as string).toLowerCase()
+      if (!OF_A_CONNECTION.has(name)) this.#head.push(name, lines[i + 1] as string)
+    }
+    return this
+  }
+
+  /**
+   * Sends the head if it is not out yet, and the chunk.
+   *
+   * @returns false when the client has enough for now
+   */
+  write(chunk: Buffer): boolean {
+    this.#respond({ waitForTrailers: true })
+    if (chunk.length === 0 || !this.#takesBody) return true
+    this.stream.bytesWritten += chunk.length
+    return this.stream.write(chunk)
+  }
+
+  end(text = '', encoding: BufferEncoding = 'utf8'): this {
+    this.#finish(Buffer.from(text, encoding), {})
+    return this
+  }
+
+  /** @param trailers what follows the body, lower-cased */
+  endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void {
+    this.#finish(chunk, trailers)
+  }
+
+  /**
+   * Resets the stream, which tells the client that the answer is incomplete.
+   *
+   * Attack on its integrity: Node's `stream.close(code)` ends the body in good order before it resets, and so does
+   * `destroy()` without an error; a client then takes a cut answer for a whole one.
+   */
+  destroy(): void {
+    this.stream.destroy(new Error('the answer was cut short'))
+  }
+
+  get #isOpen(): boolean {
+    return !this.stream.destroyed && !this.stream.closed
+  }
+
+  /** Not so for HEAD, 204 and 304, whose head is the end. */
+  get #takesBody(): boolean {
+    return this.#isOpen && !this.stream.writableEnded
+  }
+
+  #respond(options: ServerStreamResponseOptions): void {
+    if (!this.#isOpen || this.stream.headersSent || this.#head === undefined) return
+    this.stream.respond(this.#head, options)
+  }
+
+  #finish(chunk: Buffer, trailers: OutgoingHttpHeaders): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    const { stream } = this
+    stream.once('wantTrailers', () => stream.sendTrailers(trailers))
+    const hasTrailers = Object.keys(trailers).length > 0
+    // Without trailers the last frame of the body is the end, too.
+    this.#respond({ endStream: chunk.length === 0 && !hasTrailers, waitForTrailers: hasTrailers })
+    if (!this.#takesBody) return
+    stream.bytesWritten += chunk.length
+    stream.end(chunk)
+  }
+}
+
+function isFlat(headers: readonly string[] | Readonly<Record<string, string | number>>): headers is readonly string[] {
+  return Array.isArray(headers)
+}

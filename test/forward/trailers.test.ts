@@ -1,0 +1,58 @@
+/** What may follow an answer: the service's own trailers, but nothing that frames, routes or ends at this hop. */
+import { once } from 'node:events'
+import { connect } from 'node:http2'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { testAuthority } from '../support/certificates.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { answering, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
+
+const BODY = ['HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: x-sum', '', '5', 'hello', '0', ''].join('\r\n')
+const PASSING = ['X-Sum: 1', 'x-many: a', 'x-many: b', 'Grpc-Status: 5', 'x-auth-subject: the service may say so']
+const ENDING = [
+  'content_length: 5',
+  'Transfer-Encoding: chunked',
+  'transfer_encoding: chunked',
+  'Connection: x-sum',
+  'Keep-Alive: timeout=1',
+  'Upgrade: h2c',
+  'TE: trailers',
+  'Trailer: x-more',
+  'Proxy-Authenticate: Basic',
+  'Host: other.example',
+  'Set-Cookie: a=1',
+  'X-Request-Id: forged',
+]
+
+const authority = testAuthority()
+const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
+let service: RawUpstream
+let gateway: TestGateway
+beforeAll(async () => {
+  service = await startRawUpstream(answering(`${[BODY + PASSING.join('\r\n'), ...ENDING].join('\r\n')}\r\n\r\n`))
+  gateway = await startTestGateway({
+    listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } },
+    upstreams: { app: service.url },
+    routes: [{ id: 'all', path: '/**', access: 'public' }],
+  })
+})
+afterAll(async () => {
+  await gateway.close()
+  await service.close()
+  authority.remove()
+})
+
+test('over HTTP/2 they pass, but for those', async () => {
+  const session = connect(gateway.url.replace('127.0.0.1', 'localhost'), { ca: authority.cert })
+  try {
+    const call = session.request({ ':path': '/x' })
+    const [trailers] = await Promise.all([once(call, 'trailers'), call.resume()])
+    expect(Object.fromEntries(Object.entries(trailers[0]))).toEqual({
+      'x-sum': '1',
+      'x-many': 'a, b',
+      'grpc-status': '5',
+      'x-auth-subject': 'the service may say so',
+    })
+  } finally {
+    session.destroy()
+  }
+})
