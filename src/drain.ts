@@ -27,6 +27,16 @@ export interface DrainOptions {
   readonly log: Log
   /** Longest time that requests under way get, from {@link Drain.finish} on. */
   readonly timeoutMs: () => number
+  /** Where another process takes the connections and hands them to this one. Default: this one takes them. */
+  readonly acceptor?: Acceptor | undefined
+}
+
+/** Whoever takes the connections. */
+export interface Acceptor {
+  /** Resolves when it has looked for connections once more, and those are here. */
+  looked(): Promise<unknown>
+  /** Called when this process has stopped listening. Resolves when no connection is taken any more. */
+  stopped(): Promise<unknown>
 }
 
 /** A request under way. */
@@ -66,7 +76,9 @@ const LOOK_EVERY_MS = 2
 /** For a moment like that. */
 const LONGEST_HOLD_MS = 500
 
-export function drain({ clock, scheduler, log, timeoutMs }: DrainOptions): Drain {
+const THIS_PROCESS: Acceptor = { looked: () => nextTurn(), stopped: async () => {} }
+
+export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCESS }: DrainOptions): Drain {
   const servers = new Set<Server>()
   const sockets = new Set<Socket>()
   const open = new Roster<OpenRequest>()
@@ -152,10 +164,11 @@ export function drain({ clock, scheduler, log, timeoutMs }: DrainOptions): Drain
     for (let nobodyWaits = false; !nobodyWaits && clock.monotonicMs() - startedMs < LONGEST_HOLD_MS; ) {
       await new Promise<void>(resolve => scheduler.after(LOOK_EVERY_MS, resolve))
       // The turn after the timer asks the kernel once more; what follows is as close to that as it gets.
-      await nextTurn()
+      await acceptor.looked()
       nobodyWaits = clock.monotonicMs() - lastAcceptedMs > NOBODY_WAITS_MS
     }
     const ended = Promise.all([...servers].map(stopListening))
+    await acceptor.stopped()
     const waiting = held
     held = undefined
     for (const pass of waiting) pass()

@@ -15,7 +15,7 @@ import { type Reloader, reloader } from './config/reload.ts'
 import type { Config } from './config/schema.ts'
 import { rejectWhatNeedsRestart, type StartSettings } from './config/start-settings.ts'
 import { fileWatch } from './config/watch.ts'
-import { drain } from './drain.ts'
+import { type Acceptor, drain } from './drain.ts'
 import { gateway } from './gateway.ts'
 import type { Clock } from './lib/clock.ts'
 import { type LoopMeter, loopMeter } from './lib/loop-meter.ts'
@@ -46,6 +46,8 @@ export interface StartOptions {
    * It has no admin listener, and leaves it to others to say that all are listening.
    */
   readonly workerOf?: StartSettings | undefined
+  /** Of a worker: the process that hands it its connections. */
+  readonly acceptor?: Acceptor | undefined
 }
 
 export interface Loaded {
@@ -94,7 +96,11 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const policies = policyStore(first.policy)
   shared.metrics.policyInForce(first.hash)
 
-  const draining = drain({ ...shared, timeoutMs: () => reloads.inForce.config.drain.timeout })
+  const draining = drain({
+    ...shared,
+    acceptor: options.acceptor,
+    timeoutMs: () => reloads.inForce.config.drain.timeout,
+  })
   const { servers } = draining
   const reloads = reloader({ file, env, first, firstContents: contents, policies, servers, services: shared })
   const watching = watchFiles(file, reloads, shared)

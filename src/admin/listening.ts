@@ -3,6 +3,9 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Address } from '../config/schema.ts'
 
+/** Connections that may wait to be accepted, as many as the kernel allows by default; Node's 511 drop a burst. */
+const BACKLOG = 4096
+
 /**
  * @returns `http://127.0.0.1:8080`, or `unix:/path`
  * @throws {Error} the address cannot be listened on
@@ -12,7 +15,7 @@ export async function listen(app: FastifyInstance, address: Address, scheme: 'ht
     await app.listen({ path: address.socketPath })
     return `unix:${address.socketPath}`
   }
-  await app.listen({ ...address })
+  await app.listen({ ...address, backlog: BACKLOG })
   const { port } = app.server.address() as AddressInfo
   return `${scheme}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
 }

@@ -7,6 +7,7 @@ import {
   type Answers,
   type Failure,
   type Listening,
+  type News,
   type Order,
   type Question,
   type ToPrimary,
@@ -31,6 +32,8 @@ export interface Member {
   readonly isListening: boolean
   /** Undefined: it ended before it listened. */
   readonly begun: Promise<Listening | undefined>
+  /** It has stopped listening. */
+  readonly closed: Promise<void>
   /** All that it said has been heard by then. */
   readonly ended: Promise<Ending>
   /** @returns undefined when there is no answer in time */
@@ -40,6 +43,7 @@ export interface Member {
   ): Promise<Answers[Ask] | undefined>
   /** What is ordered of one that does not listen yet, but for `stop`, comes to nothing. */
   order(order: Order['order']): void
+  inform(news: News['news']): void
   /** At once. */
   kill(): void
 }
@@ -54,6 +58,7 @@ export interface MemberOptions {
 export function member({ settings, scheduler, onFarewell }: MemberOptions): Member {
   const worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(settings) })
   const begun = Promise.withResolvers<Listening | undefined>()
+  const closed = Promise.withResolvers<void>()
   const waiting = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
   let lastId = 0
   let isListening = false
@@ -72,6 +77,7 @@ export function member({ settings, scheduler, onFarewell }: MemberOptions): Memb
   const ended = Promise.race([Promise.all([exited, silent]).then(([exit]) => exit), unborn]).then((exit): Ending => {
     isListening = false
     begun.resolve(undefined)
+    closed.resolve()
     for (const resolve of waiting.values()) resolve(undefined)
     return { ...exit, failure }
   })
@@ -82,6 +88,9 @@ export function member({ settings, scheduler, onFarewell }: MemberOptions): Memb
       isListening = true
       begun.resolve(message)
     } else if (message.tell === 'failed') failure = message
+    // What this turn of the loop takes is handed over before that is said.
+    else if (message.tell === 'look') setImmediate(() => say({ news: 'looked' }))
+    else if (message.tell === 'closed') closed.resolve()
     else if (message.tell === 'farewell') onFarewell(self, message.metrics)
     else waiting.get(message.id)?.(message.answer)
   })
@@ -92,6 +101,7 @@ export function member({ settings, scheduler, onFarewell }: MemberOptions): Memb
       return isListening
     },
     begun: begun.promise,
+    closed: closed.promise,
     ended,
     async ask<Ask extends Question['ask']>(question: Question & { readonly ask: Ask }, limitMs: number) {
       const id = ++lastId
@@ -103,6 +113,7 @@ export function member({ settings, scheduler, onFarewell }: MemberOptions): Memb
       return isAnswered ? ((await answered.promise) as Answers[Ask] | undefined) : undefined
     },
     order: order => say({ order }),
+    inform: news => say({ news }),
     kill: () => void worker.process.kill('SIGKILL'),
   }
   return self

@@ -21,8 +21,15 @@ export type Question =
 
 export type Order = { readonly order: 'reload' } | { readonly order: 'drain' } | { readonly order: 'stop' }
 
+/** What the primary says of the connections, which it takes. */
+export type News =
+  /** It has looked for more since it was asked to. */
+  | { readonly news: 'looked' }
+  /** Every worker has stopped listening, so it takes no more. */
+  | { readonly news: 'stopped' }
+
 /** From the primary. */
-export type ToWorker = Order | (Question & { readonly id: number })
+export type ToWorker = Order | News | (Question & { readonly id: number })
 
 /** Where a worker listens, and with what. */
 export interface Listening {
@@ -43,5 +50,8 @@ export type ToPrimary =
   | ({ readonly tell: 'listening' } & Listening)
   | ({ readonly tell: 'failed' } & Failure)
   | { readonly tell: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] | undefined }
+  | { readonly tell: 'look' }
+  /** It has stopped listening. */
+  | { readonly tell: 'closed' }
   /** Its last figures, before it ends. */
   | { readonly tell: 'farewell'; readonly metrics: readonly Family[] }

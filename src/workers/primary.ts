@@ -176,6 +176,10 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
       stopping.abort()
       isDraining = true
       orderAll('stop')
+      const going = [...members]
+      void Promise.all(going.map(({ closed }) => closed)).then(() => {
+        for (const each of going) each.inform('stopped')
+      })
       await Promise.all(posts)
       if (operatorApp !== undefined) await closeNow(operatorApp)
     },

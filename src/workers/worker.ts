@@ -7,8 +7,10 @@
 import cluster from 'node:cluster'
 import { getSystemErrorMessage } from 'node:util'
 import { ConfigError } from '../errors.ts'
+import { systemScheduler } from '../lib/scheduler.ts'
 import { type RunningGateway, type StartOptions, start } from '../start.ts'
 import type { Answers, Failure, Question, ToPrimary, ToWorker } from './messages.ts'
+import { primaryAcceptor } from './primary-acceptor.ts'
 import type { Family } from './totals.ts'
 
 /** Resolves when the process may end. Whatever keeps it from starting is told to the primary. */
@@ -22,11 +24,13 @@ export async function runWorker(options: StartOptions): Promise<void> {
     // Whoever cannot be told is gone, which is noticed elsewhere.
     new Promise(resolve => worker.send(message, () => resolve()))
 
+  const acceptor = primaryAcceptor(worker, systemScheduler)
   worker.on('message', async (message: ToWorker) => {
     if ('ask' in message) {
       const answer = running && (await answerTo(message, running).catch(() => undefined))
       await tell({ tell: 'answer', id: message.id, answer })
-    } else if (message.order === 'stop') stopping.resolve()
+    } else if ('news' in message) return
+    else if (message.order === 'stop') stopping.resolve()
     else if (message.order === 'drain') running?.operations.drain()
     else await running?.reload()
   })
@@ -38,7 +42,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
 
   try {
     const { pid } = worker.process
-    running = await start({ ...options, log: level => options.log(level).child({ worker: pid }) })
+    running = await start({ ...options, acceptor, log: level => options.log(level).child({ worker: pid }) })
   } catch (error) {
     await tell({ tell: 'failed', ...failureOf(error) })
     return
