@@ -10,6 +10,7 @@ import type { Exchange } from '../exchange.ts'
 import type { Policy } from '../policy.ts'
 import { closedLog, type Log, redactPath } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { type PassedRequest, passedLines, rounded } from './passed-line.ts'
 
 export interface AccessRecord {
   /** A request is over, however it ended. */
@@ -19,7 +20,11 @@ export interface AccessRecord {
 }
 
 export function accessRecord(metrics: Metrics, log: Log): AccessRecord {
-  const lines = { log: closedLog(log, ['evidence', 'err']), sheds: thinned(SHED_INTERVAL_MS) }
+  const lines = {
+    log: closedLog(log, ['evidence', 'err']),
+    passed: passedLines(log),
+    sheds: thinned(SHED_INTERVAL_MS),
+  }
   return {
     ended(exchange, endedMs) {
       const { raw, res, route, denial, startedMs, upstreamStartedMs, upstreamEndedMs = endedMs, streamEnd } = exchange
@@ -62,13 +67,14 @@ interface Durations {
 
 interface Lines {
   readonly log: Log
+  readonly passed: (request: PassedRequest) => void
   readonly sheds: Thinned
 }
 
 function writeLine(
   exchange: Exchange,
   { status, durationMs, overheadMs, upstreamMs }: Durations,
-  { log, sheds }: Lines,
+  { log, passed, sheds }: Lines,
 ): void {
   const { raw, res, policy, denial, reported } = exchange
   const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
@@ -78,6 +84,21 @@ function writeLine(
   if (policy.accessLog === 'denied' && isPlain) return
   const level = isFault ? 'error' : denial !== undefined || reported !== undefined ? 'warn' : 'info'
   if (!log.isLevelEnabled(level)) return
+  if (isPlain && res.writableFinished && exchange.route !== undefined) {
+    passed({
+      requestId: exchange.requestId,
+      method: raw.method ?? '',
+      path: redactPath(exchange.target),
+      route: exchange.route.id,
+      status,
+      provider: exchange.principal?.provider,
+      subject: exchange.principal?.claims.sub,
+      durationMs,
+      upstreamMs,
+      overheadMs,
+    })
+    return
+  }
   const suppressed = denial?.code === 'overloaded' ? sheds(exchange.startedMs + durationMs) : 0
   if (suppressed === undefined) return
   const why = denial ?? reported
@@ -92,9 +113,9 @@ function writeLine(
       status,
       provider: exchange.principal?.provider ?? why?.provider,
       subject: exchange.principal?.claims.sub,
-      duration_ms: round(durationMs),
-      upstream_ms: upstreamMs === undefined ? undefined : round(upstreamMs),
-      overhead_ms: round(overheadMs),
+      duration_ms: rounded(durationMs),
+      upstream_ms: rounded(upstreamMs),
+      overhead_ms: rounded(overheadMs),
       closed: exchange.streamEnd,
       aborted: res.writableFinished ? undefined : true,
       suppressed: suppressed === 0 ? undefined : suppressed,
@@ -124,9 +145,4 @@ function thinned(intervalMs: number): Thinned {
     leftOut = 0
     return count
   }
-}
-
-/** Milliseconds with microseconds. */
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000
 }
