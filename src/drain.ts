@@ -93,7 +93,7 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
   const quietForMs = (): number => clock.monotonicMs() - Math.max(lastLeftMs, begunMs ?? 0)
   const quiet = async (): Promise<void> => {
     while (open.size > 0 || quietForMs() < QUIET_MS) {
-      const waitMs = open.size > 0 ? QUIET_MS : QUIET_MS - quietForMs()
+      const waitMs = open.size > 0 ? QUIET_MS : Math.max(0, QUIET_MS - quietForMs())
       await new Promise<void>(resolve => scheduler.after(waitMs, resolve))
     }
   }

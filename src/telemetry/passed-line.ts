@@ -23,8 +23,10 @@ export interface PassedRequest {
 
 /** @param log its level must allow `info` whenever a line is written */
 export function passedLines(log: Log): (request: PassedRequest) => void {
-  const stream = (log as unknown as Record<symbol, { write(line: string): void }>)[pino.symbols.streamSym]
-  if (stream === undefined) throw new Error('a log without a stream')
+  const inner = log as unknown as Record<symbol, unknown>
+  const stream = inner[pino.symbols.streamSym] as { write(line: string): void }
+  // What every line of this log says besides, as of which process it is.
+  const bindings = String(inner[pino.symbols.chindingsSym] ?? '')
   return request => {
     const { requestId, method, path, route, status, provider, subject } = request
     const who =
@@ -32,7 +34,7 @@ export function passedLines(log: Log): (request: PassedRequest) => void {
         ? ''
         : `,"provider":${JSON.stringify(provider)}${member('subject', JSON.stringify(subject))}`
     stream.write(
-      `{"level":"info"${pino.stdTimeFunctions.isoTime()},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)},"route":${JSON.stringify(route)},"code":"ok"${member('status', status)}${who},"duration_ms":${rounded(request.durationMs)}${member('upstream_ms', rounded(request.upstreamMs))},"overhead_ms":${rounded(request.overheadMs)},"msg":"request passed"}\n`,
+      `{"level":"info"${pino.stdTimeFunctions.isoTime()}${bindings},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)},"route":${JSON.stringify(route)},"code":"ok"${member('status', status)}${who},"duration_ms":${rounded(request.durationMs)}${member('upstream_ms', rounded(request.upstreamMs))},"overhead_ms":${rounded(request.overheadMs)},"msg":"request passed"}\n`,
     )
   }
 }

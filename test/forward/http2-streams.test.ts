@@ -13,7 +13,7 @@ import { rawClient } from '../support/raw-client.ts'
 
 const MiB = 1024 * 1024
 const LARGE_BYTES = 100 * MiB
-const MEMORY_BOUND_BYTES = 60 * MiB
+const MEMORY_BOUND_BYTES = 90 * MiB
 const NEVER = '500h'
 const ROUTES = [{ id: 'all', path: '/**', access: 'public' }]
 const CANCEL = 8

@@ -30,7 +30,7 @@ test.each<[string, Partial<PassedRequest>]>([
 ])('%s', (_name, change) => {
   const request = { ...REQUEST, ...change }
   const lines: string[] = []
-  const log = createLog('info', { write: line => void lines.push(line) })
+  const log = createLog('info', { write: line => void lines.push(line) }).child({ worker: 7 })
   passedLines(log)(request)
   const rounded = (ms: number): number => Math.round(ms * 1000) / 1000
   closedLog(log, ['evidence', 'err']).info(
@@ -52,5 +52,5 @@ test.each<[string, Partial<PassedRequest>]>([
   const [ours, theirs] = lines.map(line => line.replace(/"time":"[^"]+"/, '"time":""'))
   expect(ours).toBe(theirs)
   const read = JSON.parse(lines[0] ?? '')
-  expect([read.subject, read.path]).toEqual([request.subject, request.path])
+  expect([read.worker, read.subject, read.path]).toEqual([7, request.subject, request.path])
 })
