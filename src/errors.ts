@@ -74,7 +74,8 @@ export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]
 /** The upstream agreed to a WebSocket handshake (RFC 9110 §15.2.2): no response of ours, but the start of a tunnel. */
 export const SWITCHING_PROTOCOLS = 101
 
-/** RFC 9110 §15: no status is higher. */
+/** RFC 9110 §15: no status is outside. */
+export const LOWEST_STATUS = 100
 export const HIGHEST_STATUS = 599
 
 /** Of every gRPC response: whether the call went well stands in `grpc-status`. */

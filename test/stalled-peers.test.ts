@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { PeerStalled, stalledPeers } from '../src/stalled-peers.ts'
 import { manualTime } from './keys/manual-time.ts'
+import { atEnd } from './support/at-end.ts'
 import { testAuthority } from './support/certificates.ts'
 import { startTestGateway, type TestGateway } from './support/gateway.ts'
 import { rawClient } from './support/raw-client.ts'
@@ -75,11 +76,6 @@ describe('the watch', () => {
 })
 
 describe('the gateway', () => {
-  const open: Array<{ close(): Promise<unknown> }> = []
-  afterEach(async () => {
-    for (const each of open.splice(0).reverse()) await each.close()
-  })
-
   async function started(
     url: string,
     listen: unknown = '127.0.0.1:0',
@@ -90,13 +86,13 @@ describe('the gateway', () => {
       limits: { bodyIdleTimeout: '400ms' },
       routes: [{ id: 'all', path: '/**', access: 'public' }],
     })
-    open.push(gateway)
+    atEnd(gateway.close)
     return { gateway, port: Number(new URL(gateway.url).port) }
   }
 
   test('lets go of a client that asks for much and reads nothing, and of the service behind it', async () => {
     const service = await startTestUpstream((_request, response) => response.end(Buffer.alloc(64 * MiB)))
-    open.push(service)
+    atEnd(service.close)
     const { gateway, port } = await started(service.url)
     const arrival = service.arrival()
     const client = rawClient(port)
@@ -115,7 +111,7 @@ describe('the gateway', () => {
     const authority = testAuthority()
     const { certFile, keyFile } = authority.issue('gateway', ['IP:127.0.0.1'])
     const service = await startTestUpstream((_request, response) => response.end(Buffer.alloc(64 * MiB)))
-    open.push(service)
+    atEnd(service.close)
     const { gateway, port } = await started(service.url, { address: '127.0.0.1:0', tls: { certFile, keyFile } })
     const client = connectTls({ port, host: '127.0.0.1', ca: authority.cert })
     client.on('error', () => {})
@@ -128,7 +124,7 @@ describe('the gateway', () => {
 
   test('lets go of a client that sends refused requests without end and reads no answer', async () => {
     const service = await startTestUpstream()
-    open.push(service)
+    atEnd(service.close)
     const { gateway, port } = await started(service.url)
     const socket = connect(port, '127.0.0.1').on('error', () => {})
     const request = 'GET /a//b HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(1000)
@@ -145,7 +141,7 @@ describe('the gateway', () => {
 
   test.each(['client', 'service'])('lets go of both ends of a tunnel when the %s takes nothing', async who => {
     const upstream = await startRawUpstream()
-    open.push(upstream)
+    atEnd(upstream.close)
     const { gateway, port } = await started(upstream.url)
     const accepted = upstream.next()
     const client = rawClient(port)

@@ -10,6 +10,7 @@ import { Exchange } from '../../src/exchange.ts'
 import { upstreamPool } from '../../src/forward/upstream.ts'
 import { jwksKeySet } from '../../src/keys/static-keys.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Policy } from '../../src/policy.ts'
 import { services } from '../../src/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
@@ -92,11 +93,8 @@ export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Excha
 }
 
 function upstream() {
-  return upstreamPool({
-    id: 'app',
-    origin: 'http://127.0.0.1:9',
-    connectTimeoutMs: 1000,
-    headersTimeoutMs: 1000,
-    idleTimeoutMs: 1000,
-  })
+  return upstreamPool(
+    { id: 'app', origin: 'http://127.0.0.1:9', connectTimeoutMs: 1000, headersTimeoutMs: 1000, idleTimeoutMs: 1000 },
+    { clock: systemClock, scheduler: systemScheduler },
+  )
 }

@@ -66,7 +66,7 @@ function statusOf(upstream: Upstream, path: string): Promise<number | undefined>
         method: 'GET',
         headers: ['User-Agent', 'sallyport-probe'],
         body: null,
-        headersTimeout: PROBE_TIMEOUT_MS,
+        headersTimeoutMs: PROBE_TIMEOUT_MS,
         upgrade: null,
       },
       {

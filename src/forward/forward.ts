@@ -46,7 +46,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
         identityLines: exchange.identityLines,
       }),
       body: exchange.bodyBytes === 0 ? null : requestBody(exchange),
-      headersTimeout: route.headersTimeoutMs,
+      headersTimeoutMs: route.headersTimeoutMs,
       upgrade: exchange.res instanceof HandshakeResponse ? 'websocket' : null,
     },
     new ResponseRelay(exchange, deps),
@@ -110,7 +110,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     if (!raw.complete) headers.push('connection', 'close')
     res.writeHead(statusCode, headers)
     // A small answer has arrived whole by the end of this turn, and then leaves in one write, head and all.
-    this.#waitsForEnd = isTrailersOnly(received)
+    this.#waitsForEnd = res instanceof Http2Response && isTrailersOnly(received)
     if (!this.#waitsForEnd) queueMicrotask(() => this.#flush())
   }
 

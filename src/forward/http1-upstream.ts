@@ -1,5 +1,6 @@
 /** Connections to a service that speaks HTTP/1.1: undici's pool, one request at a time on each. Nothing is sent twice. */
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import type { Connect } from './connector.ts'
 import type { UpstreamConnections, UpstreamRequest } from './upstream.ts'
@@ -8,8 +9,6 @@ export interface Http1UpstreamOptions {
   readonly origin: string
   readonly connect: Connect
   readonly serverName?: string | undefined
-  readonly headersTimeoutMs: number
-  readonly idleTimeoutMs: number
 }
 
 /** Response heads past this are a fault of the upstream (502). */
@@ -25,8 +24,9 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   }
   const pool = new Pool(origin, {
     pipelining: 1,
-    headersTimeout: options.headersTimeoutMs,
-    bodyTimeout: options.idleTimeoutMs,
+    // Watched by whoever uses these connections.
+    headersTimeout: 0,
+    bodyTimeout: 0,
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
     connect,
     allowH2: false,
@@ -34,8 +34,9 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   // The same for all requests, or undici would close and open connections whenever Host changes.
   const fixed = { origin, servername: serverName ?? new URL(origin).hostname }
   return {
-    dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler) {
-      pool.dispatch({ ...request, ...fixed }, handler)
+    dispatch({ path, method, headers, body, upgrade }: UpstreamRequest, handler: Dispatcher.DispatchHandler) {
+      // undici knows a stream by its methods; its types know one class only.
+      pool.dispatch({ path, method, headers, body: body as Readable | null, upgrade, ...fixed }, handler)
     },
     drain: () => pool.close(),
     close: () => pool.destroy(),

@@ -1,15 +1,14 @@
 /**
- * One request on a connection of HTTP/2: its body up, the answer down, both with back-pressure and timeouts.
+ * One request on a connection of HTTP/2: its body up, the answer down, both with back-pressure.
  *
  * RFC 9113 §8.1 (messages). An answer counts as whole only when a frame said so: END_STREAM. A request that is given up is
  * reset, never ended, or the service would take half a body for a whole one.
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
-import type { Readable } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
-import { Denial } from '../errors.ts'
+import { Denial, HIGHEST_STATUS, LOWEST_STATUS } from '../errors.ts'
 import { requestHead, withoutPseudo } from './http2-head.ts'
-import type { UpstreamRequest } from './upstream.ts'
+import type { UpstreamBody, UpstreamRequest } from './upstream.ts'
 
 export interface Http2CallOptions {
   readonly session: ClientHttp2Session
@@ -17,8 +16,6 @@ export interface Http2CallOptions {
   readonly origin: string
   readonly request: UpstreamRequest
   readonly handler: Dispatcher.DispatchHandler
-  /** Longest silence inside the answer. */
-  readonly idleTimeoutMs: number
   /** The request was given up for want of an answer: the other end may be gone. */
   readonly onSilence: () => void
   /** Called once, whatever became of it. */
@@ -28,8 +25,6 @@ export interface Http2CallOptions {
 }
 
 const { NGHTTP2_REFUSED_STREAM } = constants
-/** RFC 9110 §15: anything else would pass for an interim response, or be one that Node cannot send over HTTP/2. */
-const STATUSES = { first: 100, last: 599 }
 
 export function http2Call(options: Http2CallOptions): void {
   new Http2Call(options).start()
@@ -40,7 +35,6 @@ class Http2Call implements Dispatcher.DispatchController {
   /** Resets the stream with CANCEL; an error given to `destroy` would say INTERNAL_ERROR. */
   readonly #cancel = new AbortController()
   #stream: ClientHttp2Stream | undefined
-  #timer: NodeJS.Timeout | undefined
   #trailers: IncomingHttpHeaders = {}
   #hasAnswer = false
   /** END_STREAM has come. What went before it may still wait to be read. */
@@ -81,8 +75,7 @@ class Http2Call implements Dispatcher.DispatchController {
     stream.on('end', () => this.#onEnd())
     stream.on('error', error => this.#onReset(error))
     stream.on('close', () => this.#onReset(new errors.SocketError('closed before the answer was complete')))
-    if (body === null) this.#awaitHead()
-    else this.#send(body, stream)
+    if (body !== null) this.#send(body, stream)
   }
 
   get aborted(): boolean {
@@ -92,19 +85,18 @@ class Http2Call implements Dispatcher.DispatchController {
   abort(reason: Error): void {
     if (this.#isOver) return
     this.#fail(reason)
-    if (this.#stream !== undefined && !this.#hasAnswer) this.#options.onSilence()
+    if (this.#stream !== undefined && (!this.#hasAnswer || reason instanceof errors.BodyTimeoutError))
+      this.#options.onSilence()
   }
 
   pause(): void {
     this.paused = true
     this.#stream?.pause()
-    clearTimeout(this.#timer)
   }
 
   resume(): void {
     this.paused = false
     this.#stream?.resume()
-    if (!this.#isOver) this.#awaitMore()
   }
 
   /**
@@ -119,40 +111,31 @@ class Http2Call implements Dispatcher.DispatchController {
     }
   }
 
-  #send(body: Readable, stream: ClientHttp2Stream): void {
+  #send(body: UpstreamBody, stream: ClientHttp2Stream): void {
     body.on('data', (chunk: Buffer) => {
-      if (stream.write(chunk)) return
-      body.pause()
-      // The service takes nothing; as long as it is the client that sends nothing, its own limits apply.
-      if (!this.#hasAnswer) this.#awaitHead()
+      if (!stream.write(chunk)) body.pause()
     })
-    stream.on('drain', () => {
-      if (!this.#hasAnswer) clearTimeout(this.#timer)
-      body.resume()
-    })
-    body.on('end', () => {
-      stream.end()
-      if (!this.#hasAnswer && !this.#isOver) this.#awaitHead()
-    })
+    stream.on('drain', () => body.resume())
+    body.on('end', () => stream.end())
     body.on('error', error => this.#fail(error))
+    body.resume()
   }
 
   #onHead(received: readonly string[]): void {
     if (this.#isOver) return
     const statusCode = Number(received[received.indexOf(':status') + 1])
-    if (statusCode < STATUSES.first || statusCode > STATUSES.last) {
+    // Less would pass for an interim response; more is nothing that Node can send over HTTP/2.
+    if (statusCode < LOWEST_STATUS || statusCode > HIGHEST_STATUS) {
       this.#fail(new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } }))
       return
     }
     this.rawHeaders = withoutPseudo(received)
     this.#hasAnswer = statusCode >= 200
-    if (this.#hasAnswer) this.#awaitMore()
     this.#tell(() => this.#options.handler.onResponseStart?.(this, statusCode, {}))
   }
 
   #onData(chunk: Buffer): void {
     if (this.#isOver) return
-    this.#timer?.refresh()
     this.#tell(() => this.#options.handler.onResponseData?.(this, chunk))
   }
 
@@ -160,7 +143,6 @@ class Http2Call implements Dispatcher.DispatchController {
     if (this.#isOver || !this.#isWhole || !this.#hasAnswer) return
     const { handler } = this.#options
     this.#isOver = true
-    clearTimeout(this.#timer)
     try {
       handler.onResponseEnd?.(this, this.#trailers)
     } catch (error) {
@@ -178,7 +160,6 @@ class Http2Call implements Dispatcher.DispatchController {
       return
     }
     this.#isOver = true
-    clearTimeout(this.#timer)
     onRefused()
     onEnd()
   }
@@ -196,7 +177,6 @@ class Http2Call implements Dispatcher.DispatchController {
     if (this.#isOver) return
     this.#isOver = true
     this.reason = error
-    clearTimeout(this.#timer)
     this.#options.handler.onResponseError?.(this, error)
     this.#letGo()
   }
@@ -209,21 +189,5 @@ class Http2Call implements Dispatcher.DispatchController {
     body?.on('error', () => {})
     body?.destroy()
     this.#options.onEnd()
-  }
-
-  #awaitHead(): void {
-    this.#await(this.#options.request.headersTimeout, errors.HeadersTimeoutError)
-  }
-
-  #awaitMore(): void {
-    this.#await(this.#options.idleTimeoutMs, errors.BodyTimeoutError)
-  }
-
-  #await(limitMs: number, Timeout: new () => Error): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      this.#fail(new Timeout())
-      this.#options.onSilence()
-    }, limitMs)
   }
 }

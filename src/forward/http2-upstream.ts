@@ -12,11 +12,6 @@ import { type Http2SessionOptions, MAX_CALLS, type OpenedSession, openSession } 
 import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
 import type { UpstreamConnections, UpstreamRequest } from './upstream.ts'
 
-export interface Http2UpstreamOptions extends Http2SessionOptions {
-  /** Longest silence inside an answer. */
-  readonly idleTimeoutMs: number
-}
-
 interface Connection extends Enrolled, OpenedSession {
   calls: number
   idleTimer: NodeJS.Timeout | undefined
@@ -35,7 +30,7 @@ const IDLE_MS = 50_000
 /** A service that left a request without an answer must show within this that it is there at all. */
 const PROOF_OF_LIFE_MS = 2_000
 
-export function http2Upstream(options: Http2UpstreamOptions): UpstreamConnections {
+export function http2Upstream(options: Http2SessionOptions): UpstreamConnections {
   const connections = new Roster<Connection>()
   const waiting: Waiting[] = []
   let connecting = 0
@@ -69,7 +64,6 @@ export function http2Upstream(options: Http2UpstreamOptions): UpstreamConnection
       origin: options.origin,
       request,
       handler,
-      idleTimeoutMs: options.idleTimeoutMs,
       onSilence: () => askForLife(connection),
       onEnd: () => ended(connection),
       // It was not looked at (RFC 9113 §8.7); once more, on another connection if this one is going.

@@ -2,9 +2,9 @@
  * The body of a request on its way upstream: bounded in size and in silence, with back-pressure.
  *
  * It stands between the socket and undici so that a failing upstream destroys this stream and not the client's socket,
- * which still has to carry the refusal.
+ * which still has to carry the refusal. It holds no bytes: a stream with a buffer of its own costs uploads a sixth.
  */
-import { Readable } from 'node:stream'
+import { type Readable, Stream } from 'node:stream'
 import { Denial } from '../errors.ts'
 
 export interface RequestBodyOptions {
@@ -22,12 +22,16 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 
-export class RequestBody extends Readable {
+/** Emits `data`, then `end`; or `error`; at last `close`. Nothing before the first `resume`. */
+export class RequestBody extends Stream {
   readonly #source: Readable
   readonly #options: RequestBodyOptions
-  #receivedBytes = 0
   #started = false
+  #isPaused = false
   #silence: NodeJS.Timeout | undefined
+  receivedBytes = 0
+  readableEnded = false
+  destroyed = false
 
   constructor(source: Readable, options: RequestBodyOptions) {
     super()
@@ -35,52 +39,69 @@ export class RequestBody extends Readable {
     this.#options = options
   }
 
-  override _read(): void {
+  isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#source.pause()
+    this.#stopWatch()
+  }
+
+  resume(): void {
+    if (this.destroyed) return
+    this.#isPaused = false
     if (!this.#started) {
       this.#started = true
       this.#options.onFirstRead()
-      // Over HTTP/2 a body may turn out empty before anybody listens.
+      // Over HTTP/2 a body may turn out empty before anybody listens. Whoever resumes does not expect its end at once.
       if (this.#source.readableEnded) {
-        this.push(null)
+        queueMicrotask(this.#onEnd)
         return
       }
       this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
     }
+    if (this.#source.readableEnded) return
     this.#silence ??= setTimeout(this.#onSilence, this.#options.idleTimeoutMs)
     this.#source.resume()
   }
 
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+  destroy(error?: Error): void {
+    if (this.destroyed) return
+    this.destroyed = true
     this.#stopWatch()
     this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
     // An unhandled 'error' of the abandoned request must not end the process.
     this.#source.on('error', () => {})
     this.#source.pause()
-    callback(error)
+    queueMicrotask(() => {
+      // Nobody listens any more when the answer came before the end of the request.
+      if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error)
+      this.emit('close')
+    })
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#receivedBytes += chunk.length
-    if (this.#receivedBytes > this.#options.maxBytes) {
+    this.receivedBytes += chunk.length
+    if (this.receivedBytes > this.#options.maxBytes) {
       this.destroy(new Denial('body_too_large', { evidence: { limit_bytes: this.#options.maxBytes } }))
       return
     }
-    if (this.push(chunk)) {
-      this.#silence?.refresh()
-    } else {
-      this.#source.pause()
-      this.#stopWatch()
-    }
+    this.#silence?.refresh()
+    this.emit('data', chunk)
   }
 
   readonly #onEnd = (): void => {
+    if (this.destroyed) return
     // Node ends a stream of HTTP/2 that was reset without an error as if it were whole.
     if (this.#source.closed) {
       this.destroy(new ClientGone('the client gave its request up'))
       return
     }
     this.#stopWatch()
-    this.push(null)
+    this.readableEnded = true
+    this.emit('end')
   }
 
   readonly #onGone = (): void => {

@@ -4,12 +4,13 @@
  * RFC 9113 §3.2, §3.3 (how HTTP/2 starts). `http:` is HTTP/1.1, `h2c:` is HTTP/2 without TLS, and over `https:` the service
  * chooses. WebSocket handshakes always go over HTTP/1.1.
  */
-import type { Readable } from 'node:stream'
+import type { EventEmitter } from 'node:events'
 import type { Dispatcher } from 'undici'
 import { type Connect, type ConnectorOptions, connector } from './connector.ts'
 import { http1Upstream } from './http1-upstream.ts'
 import { http2Upstream } from './http2-upstream.ts'
 import { negotiatedUpstream } from './negotiated-upstream.ts'
+import { type TimedUpstreamOptions, timedUpstream } from './timed-upstream.ts'
 
 export interface UpstreamOptions extends ConnectorOptions {
   /** Label in logs and status. */
@@ -22,13 +23,25 @@ export interface UpstreamOptions extends ConnectorOptions {
   readonly idleTimeoutMs: number
 }
 
+/** Emits `data`, `end`, `error` and `close` as a stream does, from the first `resume` on. */
+export interface UpstreamBody extends EventEmitter {
+  /** So far. */
+  readonly receivedBytes: number
+  readonly readableEnded: boolean
+  isPaused(): boolean
+  pause(): unknown
+  resume(): unknown
+  destroy(error?: Error): unknown
+}
+
 export interface UpstreamRequest {
   readonly path: string
   readonly method: Dispatcher.HttpMethod
   /** Flat names and values. */
   readonly headers: string[]
-  readonly body: Readable | null
-  readonly headersTimeout: number
+  readonly body: UpstreamBody | null
+  /** From the end of the request to the head of the response. */
+  readonly headersTimeoutMs: number
   readonly upgrade: 'websocket' | null
 }
 
@@ -51,16 +64,18 @@ export interface Upstream {
   close(): Promise<void>
 }
 
+export type UpstreamDeps = Pick<TimedUpstreamOptions, 'clock' | 'scheduler'>
+
 /** An upstream as its owner has it. */
 export interface UpstreamPool extends Upstream, UpstreamConnections {}
 
-export function upstreamPool(options: UpstreamOptions): UpstreamPool {
-  const { id, headersTimeoutMs } = options
+export function upstreamPool(options: UpstreamOptions, deps: UpstreamDeps): UpstreamPool {
+  const { id, headersTimeoutMs, idleTimeoutMs } = options
   return {
     id,
     origin: shownOrigin(options),
     headersTimeoutMs,
-    ...connections(options),
+    ...timedUpstream(connections(options), { ...deps, idleTimeoutMs }),
   }
 }
 

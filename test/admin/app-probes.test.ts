@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appProbes } from '../../src/admin/app-probes.ts'
-import { upstreamPool } from '../../src/forward/upstream.ts'
 import { exchangeBytes, startTestStack, type TestStack } from '../support/gateway.ts'
 import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+import { testPool } from '../support/upstream-pool.ts'
 
 const STATUSES: Readonly<Record<string, number>> = {
   '/healthz': 200,
@@ -98,16 +98,8 @@ test('of two upstreams the named one is asked', async () => {
 })
 
 describe('a service that gives no answer is 502', () => {
-  const pool = (port: number) =>
-    upstreamPool({
-      id: 'app',
-      origin: `http://127.0.0.1:${port}`,
-      connectTimeoutMs: 1000,
-      headersTimeoutMs: 1000,
-      idleTimeoutMs: 1000,
-    })
   const ask = async (port: number): Promise<number> => {
-    const asked = pool(port)
+    const asked = testPool(`http://127.0.0.1:${port}`, { connectTimeoutMs: 1000 })
     const status = await appProbes([{ path: '/healthz', upstream: 'app' }], () => asked).status('/-/app/healthz')
     await asked.close()
     return status
@@ -129,7 +121,7 @@ describe('a service that gives no answer is 502', () => {
   })
 
   test('when its pool is closed, or gone from the configuration', async () => {
-    const closed = pool(1)
+    const closed = testPool('http://127.0.0.1:1', { connectTimeoutMs: 1000 })
     await closed.close()
     const probes = [{ path: '/healthz', upstream: 'app' }]
     expect(await appProbes(probes, () => closed).status('/-/app/healthz')).toBe(502)
@@ -145,15 +137,11 @@ test('an answer without end is cut off, not read for ever', async () => {
     }
     more()
   })
-  const asked = pool(endless)
+  const asked = testPool(endless.url)
   // A reset is an end, too.
   const gone = endless.arrival().then(socket => new Promise(resolve => socket.once('close', resolve)))
   expect(await appProbes([{ path: '/', upstream: 'app' }], () => asked).status('/-/app/')).toBe(200)
   await gone
   await asked.close()
   await endless.close()
-
-  function pool({ url }: TestUpstream) {
-    return upstreamPool({ id: 'app', origin: url, connectTimeoutMs: 1000, headersTimeoutMs: 1000, idleTimeoutMs: 1000 })
-  }
 })

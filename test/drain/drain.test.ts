@@ -3,14 +3,10 @@ import { once } from 'node:events'
 import { request as httpRequest, type RequestListener, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { Agent, request } from 'undici'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway-process.ts'
 import { echo, startTestUpstream, type TestUpstream } from '../support/upstream.ts'
-
-const closers: Array<() => unknown> = []
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-})
 
 /** Answers `/held` when a test says so, streams `/stream`, and echoes the rest. */
 async function startStack(config: Record<string, unknown> = {}) {
@@ -24,12 +20,13 @@ async function startStack(config: Record<string, unknown> = {}) {
     } else echo(incoming, response)
   }
   const upstream: TestUpstream = await startTestUpstream(respond)
+  atEnd(upstream.close)
   const gateway: GatewayOnFile = await startGatewayOnFile({
     upstreams: { app: upstream.url },
     routes: [{ id: 'all', path: '/**', access: 'public' }],
     ...config,
   })
-  closers.push(upstream.close, gateway.stop)
+  atEnd(gateway.stop)
   return {
     gateway,
     upstream,
@@ -58,7 +55,7 @@ class Connection {
     this.socket.on('error', () => {})
     this.connected = once(this.socket, 'connect')
     this.closed = once(this.socket, 'close')
-    closers.push(() => this.socket.destroy())
+    atEnd(() => this.socket.destroy())
   }
   get(path: string): void {
     this.socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
@@ -298,7 +295,7 @@ describe('under load from a client that keeps connections and heeds Connection: 
   test.each([['SIGTERM'], ['POST /-/drain, then SIGTERM']] as const)('no request fails: %s', async how => {
     const { gateway } = await startStack()
     const agent = new Agent({ connections: 16 })
-    closers.push(() => agent.destroy())
+    atEnd(() => agent.destroy())
     const outcomes = { answered: 0, refusedConnections: 0 }
     const failures: string[] = []
     const client = async (number: number): Promise<void> => {

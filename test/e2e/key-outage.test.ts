@@ -1,14 +1,10 @@
 /** What callers and operators see of an identity provider that is not there: our outage, never the caller's 401. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
 import { AUDIENCE, startTestIssuer } from '../support/issuer.ts'
-
-const ends: Array<() => unknown> = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
 
 /** A port where nothing listens until `serve` is called. */
 async function reservedPort(): Promise<{ port: number; serve(body: string): Promise<Server> }> {
@@ -21,7 +17,7 @@ async function reservedPort(): Promise<{ port: number; serve(body: string): Prom
     async serve(body) {
       const server = createServer((_request, response) => response.end(body)).listen(port, '127.0.0.1')
       await new Promise(resolve => server.once('listening', resolve))
-      ends.push(() => {
+      atEnd(() => {
         server.closeAllConnections()
         server.close()
       })
@@ -54,7 +50,8 @@ describe('a provider that is down when the gateway starts', () => {
         },
       },
     }))
-    ends.push(stack.close, away.close)
+    atEnd(stack.close)
+    atEnd(away.close)
     const [good, stranded] = await Promise.all([stack.issuer.mint(), away.mint()])
     const ask = (token: string) => stack.request('/private/x', { headers: bearer(token) })
 
@@ -91,7 +88,7 @@ describe('a provider that is down when the gateway starts', () => {
   test('that hangs holds requests for the fetch timeout at most', async () => {
     const hanging = createServer(() => {}).listen(0, '127.0.0.1')
     await new Promise(resolve => hanging.once('listening', resolve))
-    ends.push(() => {
+    atEnd(() => {
       hanging.closeAllConnections()
       hanging.close()
     })
@@ -106,7 +103,7 @@ describe('a provider that is down when the gateway starts', () => {
         },
       },
     }))
-    ends.push(stack.close)
+    atEnd(stack.close)
     const reply = await stack.request('/private/x', { headers: bearer(await stack.issuer.mint()) })
     expect(reply.json()).toMatchObject({ code: 'keys_unavailable', status: 503 })
     expect((await stack.request('/public/x')).status).toBe(200)
@@ -116,12 +113,12 @@ describe('a provider that is down when the gateway starts', () => {
 describe('keys that need no provider', () => {
   test('are counted, and ready from the start', async () => {
     const issuer = await startTestIssuer()
-    ends.push(issuer.close)
+    atEnd(issuer.close)
     const jwks: unknown = await (await fetch(issuer.jwksUri)).json()
     const stack = await startTestStack({
       providers: { main: { type: 'jwt', issuer: issuer.issuer, audiences: [AUDIENCE], keys: { jwks } } },
     })
-    ends.push(stack.close)
+    atEnd(stack.close)
     expect((await stack.admin('/readyz')).status).toBe(200)
     expect((await stack.admin('/metrics')).text).toMatch(/sallyport_jwks_keys\{provider="main"\} 3\n/)
     expect((await stack.request('/private/x', { headers: bearer(await issuer.mint()) })).status).toBe(200)

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { type Certificate, type TestAuthority, testAuthority } from '../support/certificates.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
@@ -19,7 +20,6 @@ let stranger: TestAuthority
 let service: Certificate
 let client: Certificate
 let folder: string
-const closing: Array<() => Promise<unknown>> = []
 beforeAll(() => {
   authority = testAuthority()
   stranger = testAuthority()
@@ -27,8 +27,7 @@ beforeAll(() => {
   client = authority.issue('client', ['DNS:client'])
   folder = mkdtempSync(join(tmpdir(), 'sallyport-sockets-'))
 })
-afterAll(async () => {
-  for (const close of closing.reverse()) await close()
+afterAll(() => {
   authority.remove()
   stranger.remove()
   rmSync(folder, { recursive: true, force: true })
@@ -54,7 +53,7 @@ async function httpsService(
   server.on('secureConnection', () => connections++)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  closing.push(() => stop(server))
+  atEnd(() => stop(server))
   return { port: (server.address() as AddressInfo).port, requests, connections: () => connections }
 }
 
@@ -64,7 +63,7 @@ async function gatewayTo(upstream: unknown, more: Record<string, unknown> = {}):
     routes: [{ id: 'all', path: '/**', access: 'public' }],
     ...more,
   })
-  closing.push(() => gateway.close())
+  atEnd(() => gateway.close())
   return gateway
 }
 
@@ -146,7 +145,7 @@ test('an upstream on a Unix socket', async () => {
   const path = join(folder, 'service.sock')
   const server = createHttpServer(echo).listen(path)
   await once(server, 'listening')
-  closing.push(() => stop(server))
+  atEnd(() => stop(server))
   const gateway = await gatewayTo(`unix:${path}`)
   const reply = await gateway.request('/a?b=c', { method: 'POST', body: 'hello' })
   expect(reply.status).toBe(200)
@@ -159,7 +158,7 @@ describe('listening', () => {
   async function plainService(): Promise<string> {
     const server = createHttpServer(echo).listen(0, '127.0.0.1')
     await once(server, 'listening')
-    closing.push(() => stop(server))
+    atEnd(() => stop(server))
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
@@ -181,7 +180,7 @@ describe('listening', () => {
     })
     expect(gateway.url).toMatch(/^https:/)
     const dispatcher = new Agent({ connect: { ca: authority.cert } })
-    closing.push(() => dispatcher.destroy())
+    atEnd(() => dispatcher.destroy())
     const { statusCode, body } = await request(`${gateway.url}/a`, { dispatcher })
     expect(statusCode).toBe(200)
     expect(await body.json()).toMatchObject({ headers: { 'x-forwarded-proto': 'https' } })

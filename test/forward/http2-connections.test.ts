@@ -4,56 +4,23 @@ import { createServer as createHttp1Server } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
 import { createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { afterEach, describe, expect, test } from 'vitest'
-import type { UpstreamConnections } from '../../src/forward/upstream.ts'
-import { call, http2Pool, startCall } from '../support/http2-call.ts'
-import {
-  END_STREAM,
-  FRAME,
-  type FrameConnection,
-  type FrameService,
-  maxConcurrentStreams,
-  startFrameService,
-} from '../support/http2-frame-service.ts'
-import { type Http2ServiceOptions, type Respond, startHttp2Service } from '../support/http2-service.ts'
-
-const closing: Array<() => Promise<unknown>> = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-function to(...args: Parameters<typeof http2Pool>): UpstreamConnections {
-  const pool = http2Pool(...args)
-  closing.push(() => pool.close())
-  return pool
-}
-
-async function service(respond?: Respond, options?: Http2ServiceOptions) {
-  const started = await startHttp2Service(respond, options)
-  closing.push(() => started.close())
-  return started
-}
-
-async function frames(options: Parameters<typeof startFrameService>[0]): Promise<FrameService> {
-  const started = await startFrameService(options)
-  closing.push(() => started.close())
-  return started
-}
+import { describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
+import { call, startCall } from '../support/http2-call.ts'
+import { FRAME, maxConcurrentStreams } from '../support/http2-frame-service.ts'
+import { frames, ok, service, to } from '../support/http2-upstreams.ts'
 
 async function listening(server: Server): Promise<string> {
   const sockets = new Set<Socket>()
   server.on('connection', socket => sockets.add(socket))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  closing.push(async () => {
+  atEnd(async () => {
     server.close()
     for (const socket of sockets) socket.destroy()
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
-
-const ok = (connection: FrameConnection, id: number): void =>
-  connection.head(id, [':status', '200', 'n', String(id)], END_STREAM)
 
 describe('a connection', () => {
   test('is shared by requests that run at the same time', async () => {

@@ -1,41 +1,15 @@
+/** How HTTP/2 to a service ends: by refusal, by GOAWAY, in silence, when idle, drained or closed. */
 import { PassThrough, Readable } from 'node:stream'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { UpstreamConnections } from '../../src/forward/upstream.ts'
-import { call, http2Pool, startCall } from '../support/http2-call.ts'
-import {
-  END_STREAM,
-  FRAME,
-  type FrameConnection,
-  type FrameService,
-  startFrameService,
-} from '../support/http2-frame-service.ts'
-import { type Http2ServiceOptions, type Respond, startHttp2Service } from '../support/http2-service.ts'
+import { call, startCall } from '../support/http2-call.ts'
+import { FRAME, type FrameConnection } from '../support/http2-frame-service.ts'
+import type { Respond } from '../support/http2-service.ts'
+import { frames, ok, service, to } from '../support/http2-upstreams.ts'
 
-const closing: Array<() => Promise<unknown>> = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-function to(...args: Parameters<typeof http2Pool>): UpstreamConnections {
-  const pool = http2Pool(...args)
-  closing.push(() => pool.close())
-  return pool
+/** Leaves `/held` to the test. */
+const answerAllButHeld: Respond = ({ stream, headers }) => {
+  if (headers[':path'] !== '/held') stream.respond({ ':status': 204 }, { endStream: true })
 }
-
-async function service(respond?: Respond, options?: Http2ServiceOptions) {
-  const started = await startHttp2Service(respond, options)
-  closing.push(() => started.close())
-  return started
-}
-
-async function frames(options: Parameters<typeof startFrameService>[0]): Promise<FrameService> {
-  const started = await startFrameService(options)
-  closing.push(() => started.close())
-  return started
-}
-
-const ok = (connection: FrameConnection, id: number): void =>
-  connection.head(id, [':status', '200', 'n', String(id)], END_STREAM)
 
 describe('REFUSED_STREAM', () => {
   const refusingFirst = (count: number) => {
@@ -69,9 +43,7 @@ describe('REFUSED_STREAM', () => {
 
 describe('GOAWAY', () => {
   test('lets requests under way finish, and the next ones get another connection', async () => {
-    const app = await service(({ stream, headers }) => {
-      if (headers[':path'] !== '/held') stream.respond({ ':status': 204 }, { endStream: true })
-    })
+    const app = await service(answerAllButHeld)
     const upstream = to(app.url)
     const arrival = app.next()
     const held = startCall(upstream, '/held')
@@ -160,9 +132,7 @@ describe('an idle connection', () => {
 
   test('is closed after fifty seconds, not while a request is under way', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const app = await service(({ stream, headers }) => {
-      if (headers[':path'] !== '/held') stream.respond({ ':status': 204 }, { endStream: true })
-    })
+    const app = await service(answerAllButHeld)
     const upstream = to(app.url, { headersTimeoutMs: 1_000_000 })
     await call(upstream, '/first')
     vi.advanceTimersByTime(49_999)
@@ -198,9 +168,7 @@ describe('an upstream that is drained', () => {
   })
 
   test('waits for what runs on a connection that is going', async () => {
-    const app = await service(({ stream, headers }) => {
-      if (headers[':path'] !== '/held') stream.respond({ ':status': 204 }, { endStream: true })
-    })
+    const app = await service(answerAllButHeld)
     const upstream = to(app.url)
     const arrival = app.next()
     const held = startCall(upstream, '/held')

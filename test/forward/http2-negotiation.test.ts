@@ -4,8 +4,9 @@ import { createSecureServer } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { atEnd } from '../support/at-end.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { startHttp2Service } from '../support/http2-service.ts'
@@ -19,11 +20,6 @@ const { cert, key } = certificate
 afterAll(() => {
   authority.remove()
   stranger.remove()
-})
-
-const closing: Array<() => Promise<unknown>> = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
 })
 
 interface Listening {
@@ -49,7 +45,7 @@ async function listen(server: Server, port = 0): Promise<Listening> {
       server.close(() => resolve())
       for (const socket of sockets) socket.destroy()
     })
-  closing.push(close)
+  atEnd(close)
   return { port: (server.address() as AddressInfo).port, protocols, sockets, close }
 }
 
@@ -64,7 +60,7 @@ async function gatewayTo(port: number, more: Record<string, unknown> = {}): Prom
     upstreams: { app: { url: `https://localhost:${port}`, tls: { caFile: authority.certFile }, ...more } },
     routes: [{ id: 'all', path: '/**', access: 'public' }],
   })
-  closing.push(() => gateway.close())
+  atEnd(() => gateway.close())
   return gateway
 }
 
@@ -139,7 +135,7 @@ describe('who the service is', () => {
       [misnamed, /ALTNAME/],
     ] as const) {
       const app = await startHttp2Service(undefined, { tls: { ...certificate, cert, key } })
-      closing.push(() => app.close())
+      atEnd(() => app.close())
       const gateway = await gatewayTo(app.port)
       for (const host of ['localhost', 'other.internal', 'impostor']) {
         expect((await gateway.request(`/${host}`, { headers: { host } })).status).toBe(502)
@@ -155,7 +151,7 @@ describe('who the service is', () => {
   test('is told from the name in the configuration, while the service sees the Host of the client', async () => {
     const { cert, key } = authority.issue('named', ['DNS:service.internal'])
     const app = await startHttp2Service(undefined, { tls: { ...certificate, cert, key } })
-    closing.push(() => app.close())
+    atEnd(() => app.close())
     const gateway = await gatewayTo(app.port, {
       tls: { caFile: authority.certFile, serverName: 'service.internal' },
     })
@@ -205,12 +201,12 @@ describe('a WebSocket', () => {
 
   test('over h2c is refused, and the log says why', async () => {
     const app = await startHttp2Service()
-    closing.push(() => app.close())
+    atEnd(() => app.close())
     const gateway = await startTestGateway({
       upstreams: { app: app.url },
       routes: [{ id: 'all', path: '/**', access: 'public' }],
     })
-    closing.push(() => gateway.close())
+    atEnd(() => gateway.close())
     const client = rawClient(Number(new URL(gateway.url).port))
     client.write(handshakeBytes('/ws'))
     expect(await client.until(/upstream_unreachable/)).toMatch(/^HTTP\/1\.1 502 /)

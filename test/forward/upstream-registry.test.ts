@@ -15,7 +15,7 @@ let service: TestUpstream
 let held: ServerResponse[]
 beforeEach(async () => {
   time = manualTime()
-  registry = upstreamRegistry(time)
+  registry = upstreamRegistry({ clock: time, scheduler: time })
   held = []
   service = await startTestUpstream((request, response) => {
     if (request.url === '/held') held.push(response)
@@ -41,7 +41,7 @@ function get(upstream: Upstream, path: string): Promise<string> {
   return new Promise(resolve => {
     let text = ''
     upstream.dispatch(
-      { path, method: 'GET', headers: [], body: null, headersTimeout: 0, upgrade: null },
+      { path, method: 'GET', headers: [], body: null, headersTimeoutMs: Number.POSITIVE_INFINITY, upgrade: null },
       {
         onRequestStart() {},
         onResponseStart() {},

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { http2Sessions } from '../../src/http2/sessions.ts'
 import { manualTime } from '../keys/manual-time.ts'
+import { atEnd } from '../support/at-end.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { startGatewayOnFile } from '../support/gateway-process.ts'
@@ -27,10 +28,6 @@ afterAll(async () => {
   await service.close()
   authority.remove()
 })
-const closers: Array<() => unknown> = []
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-})
 
 async function started(config: Record<string, unknown> = {}, tls: Record<string, unknown> = {}): Promise<TestGateway> {
   const gateway = await startTestGateway({
@@ -39,13 +36,13 @@ async function started(config: Record<string, unknown> = {}, tls: Record<string,
     routes,
     ...config,
   })
-  closers.push(gateway.close)
+  atEnd(gateway.close)
   return gateway
 }
 
 async function handshake(url: string, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connect({ host: 'localhost', port: Number(new URL(url).port), ca: authority.cert, ...options })
-  closers.push(() => socket.destroy())
+  atEnd(() => socket.destroy())
   await once(socket, 'secureConnect')
   return socket
 }
@@ -83,14 +80,14 @@ test('with clientCaFile a client without a certificate gets nothing', async () =
   const stranger = http2Client(url, authority.cert)
   expect(await stranger.request('/x').catch(() => 'refused')).not.toMatchObject({ status: 200 })
   const known = http2Client(url, authority.cert, { cert: caller.cert, key: caller.key })
-  closers.push(known.destroy)
+  atEnd(known.destroy)
   expect((await known.request('/x')).body).toBe('answered')
 })
 
 test('limits.connections counts connections that speak HTTP/2', async () => {
   const { url } = await started({ limits: { connections: 2 } })
   const clients = [http2Client(url, authority.cert), http2Client(url, authority.cert)]
-  closers.push(...clients.map(({ destroy }) => destroy))
+  for (const { destroy } of clients) atEnd(destroy)
   for (const client of clients) expect((await client.request('/x')).status).toBe(200)
   const third = http2Client(url, authority.cert)
   await third.closed
@@ -100,7 +97,7 @@ test('limits.connections counts connections that speak HTTP/2', async () => {
 test('a connection that asks for nothing is closed after limits.headersTimeout, one that has asked is not', async () => {
   const { url } = await started({ limits: { headersTimeout: '300ms' } })
   const busy = http2Client(url, authority.cert)
-  closers.push(busy.destroy)
+  atEnd(busy.destroy)
   expect((await busy.request('/x')).status).toBe(200)
   await (await http2Frames(url, authority.cert)).closed
   expect((await busy.request('/x')).status).toBe(200)
@@ -112,7 +109,7 @@ test('a renewed certificate is what the next connection sees', async () => {
     upstreams: { app: service.url },
     routes,
   })
-  closers.push(gateway.stop)
+  atEnd(gateway.stop)
   const serial = async () => (await handshake(gateway.url, { ALPNProtocols: ['h2'] })).getPeerCertificate().serialNumber
   const before = await serial()
   authority.issue('gateway', ['DNS:localhost'])
@@ -120,7 +117,7 @@ test('a renewed certificate is what the next connection sees', async () => {
   await gateway.logged({ msg: 'configuration reloaded' })
   expect(await serial()).not.toBe(before)
   const client = http2Client(gateway.url, authority.cert)
-  closers.push(client.destroy)
+  atEnd(client.destroy)
   expect((await client.request('/x')).status).toBe(200)
 })
 
@@ -142,10 +139,8 @@ describe('a connection that nobody uses', () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const client = connectTcp({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
-    closers.push(
-      () => server.close(),
-      () => client.destroy(),
-    )
+    atEnd(() => server.close())
+    atEnd(() => client.destroy())
     const [socket] = (await once(server, 'connection')) as [Socket]
     client.resume()
     sessions.adopt(socket)

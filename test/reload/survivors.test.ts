@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import { SignJWT } from 'jose'
 import { Agent, request } from 'undici'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { bearer, testProvider } from '../support/gateway.ts'
 import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway-process.ts'
@@ -16,12 +17,8 @@ import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
 const RELOADED = { msg: 'configuration reloaded' }
 const REJECTED = { msg: 'configuration rejected, the old one stays' }
 
-const closers: Array<() => unknown> = []
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-})
 function closing<T>(thing: T, close: (thing: T) => unknown): T {
-  closers.push(() => close(thing))
+  atEnd(() => close(thing))
   return thing
 }
 
@@ -308,7 +305,8 @@ describe('files that the configuration names', () => {
   test('the certificates of an upstream are trusted as they are now', async () => {
     const { createServer: createTlsServer } = await import('node:https')
     const [old, now] = [testAuthority(), testAuthority()]
-    closers.push(old.remove, now.remove)
+    atEnd(old.remove)
+    atEnd(now.remove)
     const { cert, key } = now.issue('service', ['IP:127.0.0.1'])
     const service = createTlsServer({ cert, key }, (_request, response) => response.end())
     await new Promise<void>(resolve => service.listen(0, '127.0.0.1', resolve))

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { Agent, request } from 'undici'
 import { describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { echo } from '../support/upstream.ts'
-import { closing, isRunning, OK, requests, serving, startWorkers, until, WORKERS } from './support.ts'
+import { isRunning, OK, requests, serving, startWorkers, until, WORKERS } from './support.ts'
 
 const BEFORE = 20
 const TOOK_PLACE = 'a worker took its place'
@@ -114,7 +115,7 @@ describe('a worker that does not answer', () => {
     await until(gateway.metrics, found => found.get(OK) === BEFORE)
     const [stopped = 0, other = 0] = await pids()
     process.kill(stopped, 'SIGSTOP')
-    closing(() => isRunning(stopped) && process.kill(stopped, 'SIGCONT'))
+    atEnd(() => isRunning(stopped) && process.kill(stopped, 'SIGCONT'))
     expect((await gateway.metrics()).get(OK)).toBe(BEFORE)
     expect(await gateway.admin('/readyz')).toEqual({
       status: 503,
@@ -179,7 +180,7 @@ describe('draining', () => {
   test('loses no request of clients that come back on new connections', async () => {
     const { gateway } = await startWorkers({ log: { access: 'denied' } })
     const dispatcher = new Agent({ connections: null })
-    closing(() => dispatcher.destroy())
+    atEnd(() => dispatcher.destroy())
     const failures: string[] = []
     let answered = 0
     const client = async (): Promise<void> => {

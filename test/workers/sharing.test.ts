@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { describe, expect, test } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { bearer, testProvider } from '../support/gateway.ts'
 import { startGatewayOnFile } from '../support/gateway-process.ts'
 import { startTestIssuer } from '../support/issuer.ts'
 import { sallyport } from '../support/running.ts'
 import { startTestUpstream } from '../support/upstream.ts'
-import { closing, configOf, isRunning, OK, ROUTES, requests, serving, startWorkers, until, WORKERS } from './support.ts'
+import { configOf, isRunning, OK, ROUTES, requests, serving, startWorkers, until, WORKERS } from './support.ts'
 
 const COUNT = 40
 
@@ -38,7 +39,7 @@ describe('one listener', () => {
 
   test('verifies tokens in each, and shows the keys of the one worst off', async () => {
     const issuer = await startTestIssuer()
-    closing(issuer.close)
+    atEnd(issuer.close)
     const { gateway } = await startWorkers({
       providers: { main: testProvider(issuer) },
       routes: [{ id: 'all', path: '/**' }],
@@ -48,7 +49,7 @@ describe('one listener', () => {
       ({ status }) => status === 200,
     )
     const dispatcher = new Agent()
-    closing(() => dispatcher.destroy())
+    atEnd(() => dispatcher.destroy())
     const headers = bearer(await issuer.mint({}))
     for (let sent = 0; sent < 4; sent++) {
       const { statusCode, body } = await request(gateway.url, { dispatcher, reset: true, headers })
@@ -66,11 +67,11 @@ describe('one listener', () => {
 
   test('may be a Unix socket', async () => {
     const upstream = await startTestUpstream()
-    closing(upstream.close)
+    atEnd(upstream.close)
     const gateway = await startGatewayOnFile(folder => ({ ...configOf(upstream), listen: `unix:${folder}/s.sock` }))
-    closing(gateway.stop)
+    atEnd(gateway.stop)
     const dispatcher = new Agent({ connect: { socketPath: gateway.url.slice('unix:'.length) } })
-    closing(() => dispatcher.destroy())
+    atEnd(() => dispatcher.destroy())
     for (let sent = 0; sent < COUNT; sent++) {
       const { statusCode, body } = await request('http://gateway/', { dispatcher, reset: true })
       await body.dump()
@@ -84,11 +85,11 @@ describe('one listener', () => {
 
   test('may be TLS', async () => {
     const authority = testAuthority()
-    closing(() => authority.remove())
+    atEnd(() => authority.remove())
     const { certFile, keyFile } = authority.issue('gateway', ['IP:127.0.0.1'])
     const { gateway } = await startWorkers({ listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } } })
     const dispatcher = new Agent({ allowH2: false, connect: { ca: authority.cert } })
-    closing(() => dispatcher.destroy())
+    atEnd(() => dispatcher.destroy())
     for (let sent = 0; sent < WORKERS * 2; sent++) {
       const { statusCode, body } = await request(gateway.url, { dispatcher, reset: true })
       await body.dump()
@@ -105,7 +106,7 @@ describe('one listener', () => {
     const { port } = new URL(gateway.url)
     const sockets: Socket[] = []
     const closed: Socket[] = []
-    closing(() => sockets.map(socket => socket.destroy()))
+    atEnd(() => sockets.map(socket => socket.destroy()))
     for (let opened = 0; opened < WORKERS * 2; opened++) {
       const socket = connect(Number(port), '127.0.0.1')
       sockets.push(socket)
@@ -131,7 +132,7 @@ describe('one listener', () => {
 describe('a start', () => {
   test('with a port that is taken ends as one process would, and leaves nothing running', async () => {
     const taken = await startTestUpstream()
-    closing(taken.close)
+    atEnd(taken.close)
     const listen = new URL(taken.url).host
     const ends = async (workers: number) => {
       const running = startProcess({ listen, workers })
@@ -145,7 +146,7 @@ describe('a start', () => {
 
   test('with an admin port that is taken ends as one process would', async () => {
     const taken = await startTestUpstream()
-    closing(taken.close)
+    atEnd(taken.close)
     const admin = { listen: new URL(taken.url).host }
     const running = startProcess({ admin, workers: WORKERS })
     expect(await running.exited).toBe(1)
@@ -197,7 +198,7 @@ function startProcess(config: Readonly<Record<string, unknown>>, nodeArgs: reado
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(content))
   const running = sallyport(['run', '-c', file], { nodeArgs })
-  closing(async () => {
+  atEnd(async () => {
     running.child.kill('SIGKILL')
     await running.exited
     rmSync(folder, { recursive: true })

@@ -1,6 +1,6 @@
 /** A gateway of several processes, and what can be known of each. */
 import { Agent, request } from 'undici'
-import { afterEach } from 'vitest'
+import { atEnd } from '../support/at-end.ts'
 import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway-process.ts'
 import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
 
@@ -10,16 +10,6 @@ export interface WorkerStatus {
   readonly pid: number
   readonly ready: boolean
   readonly config_hash: string
-}
-
-const closers: Array<() => unknown> = []
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-})
-
-/** Ends with the test. */
-export function closing(close: () => unknown): void {
-  closers.push(close)
 }
 
 export const ROUTES = [{ id: 'all', path: '/**', access: 'public' }]
@@ -38,9 +28,9 @@ export async function startWorkers(
   respond?: Parameters<typeof startTestUpstream>[0],
 ): Promise<Workers> {
   const upstream = await startTestUpstream(respond)
-  closing(upstream.close)
+  atEnd(upstream.close)
   const gateway = await startGatewayOnFile({ ...configOf(upstream), ...config })
-  closing(gateway.stop)
+  atEnd(gateway.stop)
   const workers = async () =>
     (JSON.parse((await gateway.admin('/-/status')).text) as { workers: readonly WorkerStatus[] }).workers
   return { gateway, upstream, workers, pids: async () => (await workers()).map(({ pid }) => pid) }

@@ -1,0 +1,119 @@
+/**
+ * Connections whose service has only so long to begin its answer, and only so long between two parts of it.
+ *
+ * Time runs only while it is the service's turn: not while the client still sends, nor while it takes nothing of the
+ * answer; those have limits of their own. All requests share one look at the clock every quarter of a second, so a timeout
+ * comes up to half a second late. undici's own timers would cost each request a tenth of its processor time, and leave
+ * behind what the garbage collector's young generation then has to copy.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type Dispatcher, errors } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import type { Enrolled } from '../lib/roster.ts'
+import { type Rounds, rounds } from '../lib/rounds.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
+import type { UpstreamConnections, UpstreamRequest } from './upstream.ts'
+
+export interface TimedUpstreamOptions {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** Longest silence inside an answer. */
+  readonly idleTimeoutMs: number
+}
+
+const ROUND_MS = 250
+
+export function timedUpstream(untimed: UpstreamConnections, options: TimedUpstreamOptions): UpstreamConnections {
+  const { clock, scheduler, idleTimeoutMs } = options
+  const running = rounds<TimedRequest>({
+    scheduler,
+    intervalMs: () => ROUND_MS,
+    visit: request => request.check(clock.monotonicMs(), idleTimeoutMs),
+  })
+  return {
+    dispatch: (request, handler) => untimed.dispatch(request, new TimedRequest(request, handler, running)),
+    drain: untimed.drain,
+    close: untimed.close,
+  }
+}
+
+/** Passes on what the handler is told, and notes that something came. */
+class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
+  readonly #request: UpstreamRequest
+  readonly #handler: Dispatcher.DispatchHandler
+  readonly #running: Rounds<TimedRequest>
+  #controller: Dispatcher.DispatchController | undefined
+  #hasAnswer = false
+  #parts = 0
+  /** As the last look at the clock found it, and the monotonic milliseconds since when it is the same. */
+  #seen = -1
+  #sinceMs = 0
+  slot = -1
+
+  constructor(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, running: Rounds<TimedRequest>) {
+    this.#request = request
+    this.#handler = handler
+    this.#running = running
+  }
+
+  check(nowMs: number, idleTimeoutMs: number): void {
+    const { body, headersTimeoutMs } = this.#request
+    const passed = this.#parts + (body?.receivedBytes ?? 0)
+    if (passed !== this.#seen || !this.#isServicesTurn()) {
+      this.#seen = passed
+      this.#sinceMs = nowMs
+    } else if (nowMs - this.#sinceMs >= (this.#hasAnswer ? idleTimeoutMs : headersTimeoutMs)) {
+      this.#running.delete(this)
+      this.#controller?.abort(this.#hasAnswer ? new errors.BodyTimeoutError() : new errors.HeadersTimeoutError())
+    }
+  }
+
+  #isServicesTurn(): boolean {
+    if (this.#hasAnswer) return this.#controller?.paused === false
+    const { body } = this.#request
+    return body === null || body.readableEnded || body.isPaused()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#controller = controller
+    this.#running.add(this)
+    this.#handler.onRequestStart?.(controller, context)
+  }
+
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ): void {
+    this.#running.delete(this)
+    this.#handler.onRequestUpgrade?.(controller, statusCode, headers, socket)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: IncomingHttpHeaders,
+    statusMessage?: string,
+  ): void {
+    this.#parts += 1
+    this.#hasAnswer = statusCode >= 200
+    this.#handler.onResponseStart?.(controller, statusCode, headers, statusMessage)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#parts += 1
+    this.#handler.onResponseData?.(controller, chunk)
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    this.#running.delete(this)
+    this.#handler.onResponseEnd?.(controller, trailers)
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    this.#running.delete(this)
+    this.#handler.onResponseError?.(controller, error)
+  }
+}
