@@ -8,7 +8,7 @@ import { createLog, logDestination, sharedLogDestination } from '../telemetry/lo
 import { parsedArguments } from './arguments.ts'
 import type { Command, CommandIo } from './command.ts'
 import { configFile } from './config-file.ts'
-import { boundHeapGrowth } from './heap-growth.ts'
+import { setGarbageCollection } from './garbage-collection.ts'
 
 export const runCommand: Command = {
   help: `Usage: sallyport run [-c FILE] [--report-only]
@@ -59,7 +59,7 @@ export function startGateway(file: string, env: CommandIo['env'], io: CommandIo)
 }
 
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {
-  boundHeapGrowth()
+  setGarbageCollection()
   const { version, nodeVersion, atExit } = io
   const destination = io.workerOf === undefined ? logDestination() : sharedLogDestination()
   // Lines are written many at a time; the last ones must not be lost.
