@@ -55,7 +55,7 @@ export interface Matcher<R> {
 /** @throws {SyntaxError} a route's path is wrong, or two routes cannot be told apart */
 export function compileMatcher<R extends Matchable>(routes: readonly R[]): Matcher<R> {
   const entries = routes.map(route => entryOf(route))
-  const exact = routeTree(entries, literal => literal)
+  const exact = routeTree(entries)
   const lax = routeTree(entries, laxSegment)
   const readDifferently = entries.some(hasLaxLiteral) ? ANY_PATH : READ_DIFFERENTLY
 

@@ -5,6 +5,7 @@
  */
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
 import type { JwtAuthenticator } from '../authenticate/jwt.ts'
+import type { TokenCache } from '../authenticate/token-cache.ts'
 import { all } from '../authorize/all.ts'
 import { trustedProxies } from '../forward/client-address.ts'
 import { compileIdentity, DEFAULT_IDENTITY_HEADERS, type IdentityHeader, identityHeader } from '../forward/identity.ts'
@@ -13,7 +14,7 @@ import type { Upstream } from '../forward/upstream.ts'
 import { compileMatcher } from '../match.ts'
 import type { Policy, Route } from '../policy.ts'
 import type { Services } from '../services.ts'
-import type { KeySet } from '../types.ts'
+import type { Authenticator, Authorizer, KeySet } from '../types.ts'
 import { requirementsOf } from './requirements.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema.ts'
 
@@ -33,7 +34,8 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts, 
   }))
   const authenticators = new Map(providers.map(({ id, authenticator }) => [id, authenticator]))
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
-  const routes = config.routes.map(route => compileRoute(route, config.streams, authenticators, parts, services))
+  const judges = sharedJudges(authenticators, services.tokenCache)
+  const routes = config.routes.map(route => compileRoute(route, config.streams, judges, parts, services))
   return Object.freeze({
     hash,
     routes,
@@ -64,13 +66,12 @@ function identityHeaders({ identity: { headers } }: Config): readonly IdentityHe
 function compileRoute(
   route: RouteConfig,
   streams: StreamsConfig,
-  authenticators: ReadonlyMap<string, JwtAuthenticator>,
+  judges: Judges,
   parts: PolicyParts,
-  { metrics, tokenCache, mode }: Services,
+  { metrics, mode }: Services,
 ): Route {
   const upstream = named(parts.upstreams, route.upstream ?? onlyKey(parts.upstreams))
   const effective = { ...route, mode: mode ?? route.mode }
-  const accepted = (route.providers ?? [...authenticators.keys()]).map(id => named(authenticators, id))
   return Object.freeze({
     id: route.id,
     path: route.path,
@@ -78,8 +79,8 @@ function compileRoute(
     pathAllow: new Set(route.pathAllow),
     access: route.access,
     mode: effective.mode,
-    authenticate: issuerAuthenticator(accepted, tokenCache),
-    authorize: all(...requirementsOf(route).map(({ authorize }) => authorize)),
+    authenticate: judges.authenticator(route),
+    authorize: judges.authorizer(route),
     challengeScope: challengeScope(route.require),
     upstream,
     headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
@@ -87,6 +88,40 @@ function compileRoute(
     tunnelIdleTimeoutMs: route.streams?.idleTimeout ?? streams.idleTimeout,
     metrics: metrics.forRoute(route.id, route),
   })
+}
+
+/** What judges callers. Routes that ask for the same share theirs, so that a thousand of them fit the processor's caches. */
+interface Judges {
+  authenticator(route: RouteConfig): Authenticator
+  authorizer(route: RouteConfig): Authorizer
+}
+
+function sharedJudges(authenticators: ReadonlyMap<string, JwtAuthenticator>, cache: TokenCache): Judges {
+  const every = [...authenticators.keys()]
+  const authenticator = remembered((ids: readonly string[]) =>
+    issuerAuthenticator(
+      ids.map(id => named(authenticators, id)),
+      cache,
+    ),
+  )
+  const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
+    all(...requirementsOf(asked).map(({ authorize }) => authorize)),
+  )
+  return {
+    authenticator: ({ providers = every }) => authenticator(providers),
+    authorizer: ({ audiences, require }) => authorizer({ audiences, require }),
+  }
+}
+
+/** Makes one thing of what is written alike. */
+function remembered<A, T>(make: (argument: A) => T): (argument: A) => T {
+  const made = new Map<string, T>()
+  return argument => {
+    const key = JSON.stringify(argument)
+    const known = made.get(key) ?? make(argument)
+    made.set(key, known)
+    return known
+  }
 }
 
 /** Infinite where streams are kept. A report-only route ends none: it refuses nothing for a token. */

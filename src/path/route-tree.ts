@@ -28,9 +28,16 @@ export interface RouteTree<E extends TreeEntry> {
 export type Spelling = (segment: string) => string
 
 /** @throws {SyntaxError} two entries of the same shape share a method */
-export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spelling): RouteTree<E> {
+export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spelling = asWritten): RouteTree<E> {
   const root = newNode<E>()
-  for (const entry of entries) file(leaf(root, entry.pattern, spell), entry)
+  /** A path of literals alone is the most specific there is: nothing else needs to be looked at. */
+  const whole = new Map<string, ByMethod<E>>()
+  for (const entry of entries) {
+    const byMethod = leaf(root, entry.pattern, spell)
+    file(byMethod, entry)
+    const path = spell === asWritten ? literalPath(entry.pattern) : undefined
+    if (path !== undefined) whole.set(path, byMethod)
+  }
   // Enough to see whether a path goes on below the longest pattern.
   const segmentsRead = Math.max(0, ...entries.map(({ pattern }) => pattern.segments.length)) + 1
 
@@ -39,11 +46,14 @@ export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spe
   }
 
   return {
-    find: (method, path) => search(path, byMethod => forMethod(byMethod, method)),
+    find: (method, path) => {
+      const literal = whole.get(path)
+      return (literal && forMethod(literal, method)) ?? search(path, byMethod => forMethod(byMethod, method))
+    },
     findAll: path => {
       const found = new Set<E>()
       search(path, byMethod => {
-        for (const entry of byMethod.values()) found.add(entry)
+        for (const entry of entriesOf(byMethod)) found.add(entry)
         return undefined
       })
       return [...found]
@@ -51,11 +61,15 @@ export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spe
   }
 }
 
-/** Entries of one shape; one without methods is under {@link ANY_METHOD}. */
-type ByMethod<E> = Map<string, E>
+/** Entries of one shape: one for every method, or some for some. */
+interface ByMethod<E> {
+  any: E | undefined
+  some: Map<string, E> | undefined
+}
 
 interface Node<E> {
-  readonly literals: Map<string, Node<E>>
+  /** Undefined while there are none: most nodes are the end of a path. */
+  literals: Map<string, Node<E>> | undefined
   parameter: Node<E> | undefined
   readonly exact: ByMethod<E>
   readonly subtree: ByMethod<E>
@@ -71,11 +85,13 @@ interface Search<E> {
   readonly choose: Choose<E>
 }
 
-/** Not a method: methods are never empty (RFC 9110 §9.1). */
-const ANY_METHOD = ''
-
 function newNode<E>(): Node<E> {
-  return { literals: new Map(), parameter: undefined, exact: new Map(), subtree: new Map() }
+  return {
+    literals: undefined,
+    parameter: undefined,
+    exact: { any: undefined, some: undefined },
+    subtree: { any: undefined, some: undefined },
+  }
 }
 
 function leaf<E>(root: Node<E>, pattern: Pattern, spell: Spelling): ByMethod<E> {
@@ -86,6 +102,7 @@ function leaf<E>(root: Node<E>, pattern: Pattern, spell: Spelling): ByMethod<E> 
       node = node.parameter
     } else {
       const key = spell(segment.text)
+      node.literals ??= new Map()
       const next = node.literals.get(key) ?? newNode<E>()
       node.literals.set(key, next)
       node = next
@@ -94,20 +111,38 @@ function leaf<E>(root: Node<E>, pattern: Pattern, spell: Spelling): ByMethod<E> 
   return node[pattern.extent]
 }
 
+const asWritten: Spelling = segment => segment
+
+function literalPath({ segments, extent }: Pattern): string | undefined {
+  const literals = segments.flatMap(segment => (segment.kind === 'literal' ? [segment.text] : []))
+  return extent === 'exact' && literals.length === segments.length ? `/${literals.join('/')}` : undefined
+}
+
 function file<E extends TreeEntry>(byMethod: ByMethod<E>, entry: E): void {
-  const methods = entry.methods ?? [ANY_METHOD]
-  for (const method of methods) {
-    const isTaken = byMethod.has(method) || byMethod.has(ANY_METHOD) || (method === ANY_METHOD && byMethod.size > 0)
-    if (isTaken) throw new SyntaxError('two routes have the same path and share a method')
-    byMethod.set(method, entry)
+  const { methods } = entry
+  const { any, some } = byMethod
+  const isTaken = any !== undefined || (methods === undefined ? some !== undefined : hasSome(some, methods))
+  if (isTaken) throw new SyntaxError('two routes have the same path and share a method')
+  if (methods === undefined) byMethod.any = entry
+  else {
+    byMethod.some ??= new Map()
+    for (const method of methods) byMethod.some.set(method, entry)
   }
+}
+
+function hasSome<E>(some: ReadonlyMap<string, E> | undefined, methods: ReadonlySet<string>): boolean {
+  return some !== undefined && [...methods].some(method => some.has(method))
+}
+
+function entriesOf<E>({ any, some }: ByMethod<E>): readonly E[] {
+  return any === undefined ? [...(some?.values() ?? [])] : [any]
 }
 
 function descend<E>(node: Node<E>, search: Search<E>, depth: number): E | undefined {
   const { segments, spell, choose } = search
   const segment = segments[depth]
   if (segment === undefined) return choose(node.exact) ?? choose(node.subtree)
-  const literal = node.literals.get(spell(segment))
+  const literal = node.literals?.get(spell(segment))
   return (
     (literal && descend(literal, search, depth + 1)) ??
     (node.parameter && segment !== '' ? descend(node.parameter, search, depth + 1) : undefined) ??
@@ -116,6 +151,7 @@ function descend<E>(node: Node<E>, search: Search<E>, depth: number): E | undefi
 }
 
 function forMethod<E>(byMethod: ByMethod<E>, method: string): E | undefined {
-  if (byMethod.size === 0) return undefined
-  return byMethod.get(method) ?? (method === 'HEAD' ? byMethod.get('GET') : undefined) ?? byMethod.get(ANY_METHOD)
+  const { any, some } = byMethod
+  if (some === undefined) return any
+  return some.get(method) ?? (method === 'HEAD' ? some.get('GET') : undefined)
 }
