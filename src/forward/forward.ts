@@ -130,10 +130,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
       this.#waitsForEnd = false
       queueMicrotask(() => this.#flush())
     }
-    if (!this.#isFlushed && this.#held === undefined && chunk.length <= MAX_HELD_BYTES) this.#held = chunk
-    else {
+    if (this.#isFlushed) this.#write(controller, chunk)
+    else if (this.#held !== undefined) {
       this.#flush()
       this.#write(controller, chunk)
+    } else {
+      this.#held = chunk
+      // With the head, in one write.
+      if (chunk.length > MAX_HELD_BYTES) this.#flush()
     }
   }
 
@@ -179,6 +183,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#isFlushed = true
     // As bytes: `flushHeaders` would write the head as UTF-8 and so change every obs-text octet.
     if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
+    this.#held = undefined
     this.#deps.streams.opened(this.#exchange, end => this.#breakOff(END_CODES[end]))
   }
 

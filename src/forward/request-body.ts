@@ -46,7 +46,6 @@ export class RequestBody extends Stream {
   pause(): void {
     this.#isPaused = true
     this.#source.pause()
-    this.#stopWatch()
   }
 
   resume(): void {
@@ -63,7 +62,7 @@ export class RequestBody extends Stream {
       this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
     }
     if (this.#source.readableEnded) return
-    this.#silence ??= setTimeout(this.#onSilence, this.#options.idleTimeoutMs)
+    this.#silence = this.#silence?.refresh() ?? setTimeout(this.#onSilence, this.#options.idleTimeoutMs)
     this.#source.resume()
   }
 
@@ -109,11 +108,11 @@ export class RequestBody extends Stream {
   }
 
   readonly #onSilence = (): void => {
-    if (this.#options.isAnswered()) this.#silence?.refresh()
+    // Not our turn to complain while we take nothing ourselves.
+    if (this.#isPaused || this.#options.isAnswered()) this.#silence?.refresh()
     else this.destroy(new Denial('request_timeout', { evidence: { limit_ms: this.#options.idleTimeoutMs } }))
   }
 
-  /** Stops the watch on the client's silence: we are not waiting for it. */
   #stopWatch(): void {
     clearTimeout(this.#silence)
     this.#silence = undefined

@@ -5,6 +5,7 @@
  * members of this line are known, so it is put together by hand, and looks as if pino had written it.
  */
 import { pino } from 'pino'
+import { systemClock } from '../lib/clock.ts'
 import type { Log } from './log.ts'
 
 export interface PassedRequest {
@@ -27,15 +28,37 @@ export function passedLines(log: Log): (request: PassedRequest) => void {
   const stream = inner[pino.symbols.streamSym] as { write(line: string): void }
   // What every line of this log says besides, as of which process it is.
   const bindings = String(inner[pino.symbols.chindingsSym] ?? '')
+  const timestamp = timestamps()
+  const asJson = written()
   return request => {
     const { requestId, method, path, route, status, provider, subject } = request
     const who =
-      provider === undefined
-        ? ''
-        : `,"provider":${JSON.stringify(provider)}${member('subject', JSON.stringify(subject))}`
+      provider === undefined ? '' : `,"provider":${asJson(provider)}${member('subject', JSON.stringify(subject))}`
     stream.write(
-      `{"level":"info"${pino.stdTimeFunctions.isoTime()}${bindings},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)},"route":${JSON.stringify(route)},"code":"ok"${member('status', status)}${who},"duration_ms":${rounded(request.durationMs)}${member('upstream_ms', rounded(request.upstreamMs))},"overhead_ms":${rounded(request.overheadMs)},"msg":"request passed"}\n`,
+      `{"level":"info"${timestamp()}${bindings},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)},"route":${asJson(route)},"code":"ok"${member('status', status)}${who},"duration_ms":${rounded(request.durationMs)}${member('upstream_ms', rounded(request.upstreamMs))},"overhead_ms":${rounded(request.overheadMs)},"msg":"request passed"}\n`,
     )
+  }
+}
+
+/** As pino writes them; once for all lines of a millisecond. */
+function timestamps(): () => string {
+  let writtenMs = Number.NaN
+  let text = ''
+  return () => {
+    const nowMs = systemClock.nowMs()
+    if (nowMs !== writtenMs) text = pino.stdTimeFunctions.isoTime()
+    writtenMs = nowMs
+    return text
+  }
+}
+
+/** @returns writes names of the configuration as JSON, each of them once */
+function written(): (name: string) => string {
+  const known = new Map<string, string>()
+  return name => {
+    const json = known.get(name) ?? JSON.stringify(name)
+    known.set(name, json)
+    return json
   }
 }
 

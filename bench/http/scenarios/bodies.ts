@@ -39,10 +39,11 @@ export const bodies: Scenario = {
   name: 'bodies',
   async run(bench) {
     const file = await tokensFile(keyOf(bench, 'RS256'), 500)
-    const [target] = bench.targets
     const results: Result[] = []
-    const peers = [await ours({ target }).start(bench.site), await rawForwarder.start(bench.site)]
+    const peers: RunningPeer[] = []
     try {
+      for (const peer of [...bench.targets.map(target => ours({ target })), rawForwarder])
+        peers.push(await peer.start(bench.site))
       const rows: string[][] = []
       const all: Record<string, unknown> = {}
       for (const each of CASES) {
