@@ -16,6 +16,7 @@ import { latency } from './scenarios/latency.ts'
 import { memory } from './scenarios/memory.ts'
 import { profile } from './scenarios/profile.ts'
 import { routes } from './scenarios/routes.ts'
+import { soak } from './scenarios/soak.ts'
 import { startup } from './scenarios/startup.ts'
 import { warm } from './scenarios/warm.ts'
 import { openSite } from './site.ts'
@@ -23,7 +24,7 @@ import { ensureTools, versions } from './tools.ts'
 
 const SCENARIOS: readonly Scenario[] = [warm, cold, routes, bodies, latency, memory, startup]
 /** Only when asked for. */
-const EXTRA: readonly Scenario[] = [profile]
+const EXTRA: readonly Scenario[] = [profile, soak]
 
 const every = [...SCENARIOS, ...EXTRA]
 const options = benchOptions(process.argv.slice(2))
