@@ -51,7 +51,7 @@ export function services({ clock, log, version, nodeVersion, tokenCacheEntries, 
       random: Math.random,
       observer: keyEvents(metrics, log),
     }),
-    upstreams: upstreamRegistry({ clock, scheduler: systemScheduler }),
+    upstreams: upstreamRegistry(systemScheduler),
     authenticators: authenticators(clock),
     tokenCache: tokenCache({
       entries: tokenCacheEntries,

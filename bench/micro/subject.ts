@@ -95,6 +95,6 @@ export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Excha
 function upstream() {
   return upstreamPool(
     { id: 'app', origin: 'http://127.0.0.1:9', connectTimeoutMs: 1000, headersTimeoutMs: 1000, idleTimeoutMs: 1000 },
-    { clock: systemClock, scheduler: systemScheduler },
+    systemScheduler,
   )
 }

@@ -2,21 +2,20 @@
  * Connections whose service has only so long to begin its answer, and only so long between two parts of it.
  *
  * Time runs only while it is the service's turn: not while the client still sends, nor while it takes nothing of the
- * answer; those have limits of their own. All requests share one look at the clock every quarter of a second, so a timeout
- * comes up to half a second late. undici's own timers would cost each request a tenth of its processor time, and leave
+ * answer; those have limits of their own. All requests are looked at together every quarter of a second, so a timeout comes
+ * up to half a second late. Looks are counted, not time: a process that was stopped for a while finds the answers that
+ * came meanwhile only after its first look. undici's own timers would cost each request a tenth of its processor time, and leave
  * behind what the garbage collector's young generation then has to copy.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
-import type { Clock } from '../lib/clock.ts'
 import type { Enrolled } from '../lib/roster.ts'
 import { type Rounds, rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { UpstreamConnections, UpstreamRequest } from './upstream.ts'
 
 export interface TimedUpstreamOptions {
-  readonly clock: Clock
   readonly scheduler: Scheduler
   /** Longest silence inside an answer. */
   readonly idleTimeoutMs: number
@@ -25,11 +24,11 @@ export interface TimedUpstreamOptions {
 const ROUND_MS = 250
 
 export function timedUpstream(untimed: UpstreamConnections, options: TimedUpstreamOptions): UpstreamConnections {
-  const { clock, scheduler, idleTimeoutMs } = options
+  const { scheduler, idleTimeoutMs } = options
   const running = rounds<TimedRequest>({
     scheduler,
     intervalMs: () => ROUND_MS,
-    visit: request => request.check(clock.monotonicMs(), idleTimeoutMs),
+    visit: request => request.check(idleTimeoutMs),
   })
   return {
     dispatch: (request, handler) => untimed.dispatch(request, new TimedRequest(request, handler, running)),
@@ -46,9 +45,9 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
   #controller: Dispatcher.DispatchController | undefined
   #hasAnswer = false
   #parts = 0
-  /** As the last look at the clock found it, and the monotonic milliseconds since when it is the same. */
+  /** What had passed at the last look, and for how long it has been the same. */
   #seen = -1
-  #sinceMs = 0
+  #silentMs = 0
   slot = -1
 
   constructor(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, running: Rounds<TimedRequest>) {
@@ -57,16 +56,19 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
     this.#running = running
   }
 
-  check(nowMs: number, idleTimeoutMs: number): void {
+  /** Call once a round. */
+  check(idleTimeoutMs: number): void {
     const { body, headersTimeoutMs } = this.#request
     const passed = this.#parts + (body?.receivedBytes ?? 0)
     if (passed !== this.#seen || !this.#isServicesTurn()) {
       this.#seen = passed
-      this.#sinceMs = nowMs
-    } else if (nowMs - this.#sinceMs >= (this.#hasAnswer ? idleTimeoutMs : headersTimeoutMs)) {
-      this.#running.delete(this)
-      this.#controller?.abort(this.#hasAnswer ? new errors.BodyTimeoutError() : new errors.HeadersTimeoutError())
+      this.#silentMs = 0
+      return
     }
+    this.#silentMs += ROUND_MS
+    if (this.#silentMs < (this.#hasAnswer ? idleTimeoutMs : headersTimeoutMs)) return
+    this.#running.delete(this)
+    this.#controller?.abort(this.#hasAnswer ? new errors.BodyTimeoutError() : new errors.HeadersTimeoutError())
   }
 
   #isServicesTurn(): boolean {

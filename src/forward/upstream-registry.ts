@@ -7,8 +7,8 @@
  * that run on it finish, however long they take, and its connections close.
  */
 import { createHash } from 'node:crypto'
-import type { Cancel } from '../lib/scheduler.ts'
-import { type Upstream, type UpstreamDeps, type UpstreamOptions, type UpstreamPool, upstreamPool } from './upstream.ts'
+import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+import { type Upstream, type UpstreamOptions, type UpstreamPool, upstreamPool } from './upstream.ts'
 
 export interface UpstreamLease {
   readonly upstream: Upstream
@@ -31,7 +31,7 @@ interface Entry {
   cancelEnd: Cancel
 }
 
-export function upstreamRegistry(deps: UpstreamDeps): UpstreamRegistry {
+export function upstreamRegistry(scheduler: Scheduler): UpstreamRegistry {
   const entries = new Map<string, Entry>()
   const ending = new Set<UpstreamPool>()
 
@@ -43,13 +43,13 @@ export function upstreamRegistry(deps: UpstreamDeps): UpstreamRegistry {
   }
   const release = (identity: string, entry: Entry): void => {
     entry.leases -= 1
-    if (entry.leases === 0) entry.cancelEnd = deps.scheduler.after(LINGER_MS, () => end(identity, entry))
+    if (entry.leases === 0) entry.cancelEnd = scheduler.after(LINGER_MS, () => end(identity, entry))
   }
 
   return {
     acquire(options) {
       const identity = identityOf(options)
-      const entry = entries.get(identity) ?? { pool: upstreamPool(options, deps), leases: 0, cancelEnd: () => {} }
+      const entry = entries.get(identity) ?? { pool: upstreamPool(options, scheduler), leases: 0, cancelEnd: () => {} }
       entries.set(identity, entry)
       entry.cancelEnd()
       entry.leases += 1

@@ -6,11 +6,12 @@
  */
 import type { EventEmitter } from 'node:events'
 import type { Dispatcher } from 'undici'
+import type { Scheduler } from '../lib/scheduler.ts'
 import { type Connect, type ConnectorOptions, connector } from './connector.ts'
 import { http1Upstream } from './http1-upstream.ts'
 import { http2Upstream } from './http2-upstream.ts'
 import { negotiatedUpstream } from './negotiated-upstream.ts'
-import { type TimedUpstreamOptions, timedUpstream } from './timed-upstream.ts'
+import { timedUpstream } from './timed-upstream.ts'
 
 export interface UpstreamOptions extends ConnectorOptions {
   /** Label in logs and status. */
@@ -64,18 +65,16 @@ export interface Upstream {
   close(): Promise<void>
 }
 
-export type UpstreamDeps = Pick<TimedUpstreamOptions, 'clock' | 'scheduler'>
-
 /** An upstream as its owner has it. */
 export interface UpstreamPool extends Upstream, UpstreamConnections {}
 
-export function upstreamPool(options: UpstreamOptions, deps: UpstreamDeps): UpstreamPool {
+export function upstreamPool(options: UpstreamOptions, scheduler: Scheduler): UpstreamPool {
   const { id, headersTimeoutMs, idleTimeoutMs } = options
   return {
     id,
     origin: shownOrigin(options),
     headersTimeoutMs,
-    ...timedUpstream(connections(options), { ...deps, idleTimeoutMs }),
+    ...timedUpstream(connections(options), { scheduler, idleTimeoutMs }),
   }
 }
 

@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { RequestBody } from '../../src/forward/request-body.ts'
 import type { UpstreamPool, UpstreamRequest } from '../../src/forward/upstream.ts'
+import type { Scheduler } from '../../src/lib/scheduler.ts'
 import { type ManualTime, manualTime } from '../keys/manual-time.ts'
 import { atEnd } from '../support/at-end.ts'
 import { startHttp2Service } from '../support/http2-service.ts'
@@ -13,7 +14,7 @@ import { testPool } from '../support/upstream-pool.ts'
 
 const HEADERS_MS = 30_000
 const IDLE_MS = 60_000
-/** Two looks at the clock: one may have been just before the silence began. */
+/** Two looks: one may have been just before the silence began. */
 const LATE_MS = 500
 
 let time: ManualTime
@@ -128,7 +129,7 @@ describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
     pool = testPool(
       service.url.replace('h2c:', 'http:'),
       { isHttp2: protocol === 'h2c:' || undefined, idleTimeoutMs: IDLE_MS },
-      { clock: time, scheduler: time },
+      time,
     )
     atEnd(() => pool.close())
   })
@@ -233,6 +234,29 @@ describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
     await time.advance(LATE_MS)
     expect(time.pendingMs()).toEqual([])
   })
+})
+
+test('a process that was stopped for an hour does not take it for silence', async () => {
+  let look = (): void => {}
+  const scheduler: Scheduler = {
+    after(_delayMs, task) {
+      look = task
+      return () => {}
+    },
+  }
+  const service = await startTestUpstream(() => {})
+  atEnd(() => service.close())
+  const pool = testPool(service.url, {}, scheduler)
+  atEnd(() => pool.close())
+  const arrival = service.arrival()
+  const running = start(pool)
+  await arrival
+  look()
+  // However late this one is.
+  look()
+  expect(running.isOver()).toBe(false)
+  for (let ms = 0; ms < HEADERS_MS; ms += 250) look()
+  expect(await running.code).toBe('UND_ERR_HEADERS_TIMEOUT')
 })
 
 function bodyOf(source: PassThrough): RequestBody {

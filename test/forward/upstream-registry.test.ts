@@ -15,7 +15,7 @@ let service: TestUpstream
 let held: ServerResponse[]
 beforeEach(async () => {
   time = manualTime()
-  registry = upstreamRegistry({ clock: time, scheduler: time })
+  registry = upstreamRegistry(time)
   held = []
   service = await startTestUpstream((request, response) => {
     if (request.url === '/held') held.push(response)

@@ -119,8 +119,9 @@ describe('properties', () => {
         const perMinute = attemptsAtMs.map(
           startMs => attemptsAtMs.filter(atMs => atMs >= startMs && atMs < startMs + 60_000).length,
         )
-        // Retries at 0, 0.9, 2.7, 6.3, 13.5, 27.9 and 54.9 s, after a success within the same minute.
-        expect(Math.max(0, ...perMinute)).toBeLessThanOrEqual(8)
+        // Retries at 0, 0.9, 2.7, 6.3 and 13.5 s, the last of which succeeds; a cooldown later an unknown key, and
+        // retries again: 43.5, 44.4, 46.2, 49.8 and 57 s. A longer first run leaves less room for the second.
+        expect(Math.max(0, ...perMinute)).toBeLessThanOrEqual(10)
       }),
       { numRuns: 60 },
     )
