@@ -31,7 +31,7 @@ const MAX_CHARACTERS = 1024 * 1024
 
 export function readSource(text: string, env: Environment): Source {
   if (text.length > MAX_CHARACTERS) return unreadable('the file is larger than 1 MiB, which no configuration is')
-  const lineCounter = new LineCounter()
+  const lineCounter = linesOf(text)
   const document = parseDocument(text, {
     version: '1.2',
     schema: 'core',
@@ -39,7 +39,6 @@ export function readSource(text: string, env: Environment): Source {
     stringKeys: true,
     uniqueKeys: false,
     prettyErrors: false,
-    lineCounter,
   })
   const syntax = [...document.errors, ...document.warnings].map(({ code, message, pos }): Finding => {
     const offset = Math.min(pos[0], text.length)
@@ -79,6 +78,13 @@ export function readSource(text: string, env: Environment): Source {
       return { line: Math.max(line, 1), column: Math.max(col, 1) }
     },
   }
+}
+
+/** Counted here: a parser that has stumbled leaves lines out. */
+function linesOf(text: string): LineCounter {
+  const lines = new LineCounter()
+  for (let start = 0; start !== -1; start = text.indexOf('\n', start) + 1 || -1) lines.addNewLine(start)
+  return lines
 }
 
 const SYNTAX: Readonly<Record<string, string>> = {

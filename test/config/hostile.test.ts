@@ -78,6 +78,10 @@ test('no text makes the loader fail in another way than with its problems', () =
   )
 })
 
+test('a problem is on its own line even where the parser has lost count of them', () => {
+  loadHostile('*a[---\n$${\n    listen')
+})
+
 test('no damage to a good file does', () => {
   const damage = fc.record({
     text: fc.constantFrom(SMALL, CONTRACT),
