@@ -6,7 +6,7 @@
  * collects over and over at the start, and large bodies pass through a fifth more slowly: V8 counts their buffers, too.
  * Pretenuring: V8 allocates in the old generation what it has seen survive. Under a burst of requests at the start nearly
  * everything survives, and from then on some part of each request is allocated old; dead, it still holds the rest of its
- * request through every young collection until the next full one. A third of all requests was promoted so, and full
+ * request through every young collection until the next full one. A quarter of all requests was promoted so, and full
  * collections came every few seconds, each of which holds requests up for 10 to 40 ms on one core. Without it hardly
  * anything is promoted, and full collections come only as tokens are forgotten.
  * The young generation is left alone: V8 reads its size only at its own start (`--max-semi-space-size`).
