@@ -2,8 +2,8 @@
  * Sets V8's garbage collector for a process that handles short requests for weeks: call it once, before the gateway starts.
  *
  * Growth: left to itself, V8 lets the old generation grow to four times what survived the last full collection and more,
- * since it takes the memory of the whole machine for its own. Tighter than this, it
- * collects over and over at the start, and large bodies pass through a fifth more slowly: V8 counts their buffers, too.
+ * since it takes the memory of the whole machine for its own. Tighter than this, it collects over and over at the start,
+ * and large bodies pass through a fifth more slowly: V8 counts their buffers, too.
  * Pretenuring: V8 allocates in the old generation what it has seen survive. Under a burst of requests at the start nearly
  * everything survives, and from then on some part of each request is allocated old; dead, it still holds the rest of its
  * request through every young collection until the next full one. A quarter of all requests was promoted so, and full

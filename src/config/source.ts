@@ -83,7 +83,8 @@ export function readSource(text: string, env: Environment): Source {
 /** Counted here: a parser that has stumbled leaves lines out. */
 function linesOf(text: string): LineCounter {
   const lines = new LineCounter()
-  for (let start = 0; start !== -1; start = text.indexOf('\n', start) + 1 || -1) lines.addNewLine(start)
+  lines.addNewLine(0)
+  for (const { index } of text.matchAll(/\n/g)) lines.addNewLine(index + 1)
   return lines
 }
 

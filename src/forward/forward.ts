@@ -21,6 +21,7 @@ import { responseHeaders } from './response-headers.ts'
 import { traceContext } from './trace-context.ts'
 import { trailerFields } from './trailers.ts'
 import { openTunnel, type TunnelDeps } from './tunnel.ts'
+import { upstreamDenial } from './upstream-denial.ts'
 
 export interface ForwardDeps extends TunnelDeps {
   /** True when the gateway is about to stop, and what is behind it, too. */
@@ -130,15 +131,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
       this.#waitsForEnd = false
       queueMicrotask(() => this.#flush())
     }
-    if (this.#isFlushed) this.#write(controller, chunk)
-    else if (this.#held !== undefined) {
+    if (this.#isFlushed || this.#held !== undefined) {
       this.#flush()
       this.#write(controller, chunk)
-    } else {
-      this.#held = chunk
-      // With the head, in one write.
-      if (chunk.length > MAX_HELD_BYTES) this.#flush()
+      return
     }
+    this.#held = chunk
+    // With the head, in one write.
+    if (chunk.length > MAX_HELD_BYTES) this.#flush()
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
@@ -232,22 +232,3 @@ function rawLines({ rawHeaders }: Dispatcher.DispatchController): ReadonlyArray<
 
 /** Larger chunks cost more as text than a second write. */
 const MAX_HELD_BYTES = 16 * 1024
-
-const TIMEOUT_CODES = new Set([
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'ETIMEDOUT',
-])
-
-/**
- * An upstream failure by what the client may know: that it was slow (504) or not there (502).
- *
- * In a pod that stops, the service may be gone before the last request comes: that one is told to come again (503).
- */
-function upstreamDenial(error: Error, upstream: string | undefined, isDraining: () => boolean): Denial {
-  if (error instanceof Denial) return error
-  const reason = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-  const code = TIMEOUT_CODES.has(reason) ? 'upstream_timeout' : isDraining() ? 'draining' : 'upstream_unreachable'
-  return new Denial(code, { evidence: { upstream, reason }, cause: error })
-}

@@ -16,7 +16,7 @@ export interface Http2CallOptions {
   readonly origin: string
   readonly request: UpstreamRequest
   readonly handler: Dispatcher.DispatchHandler
-  /** The request was given up for want of an answer: the other end may be gone. */
+  /** The request was given up for want of an answer, or of the rest of it: the other end may be gone. */
   readonly onSilence: () => void
   /** Called once, whatever became of it. */
   readonly onEnd: () => void

@@ -2,7 +2,8 @@
  * The body of a request on its way upstream: bounded in size and in silence, with back-pressure.
  *
  * It stands between the socket and undici so that a failing upstream destroys this stream and not the client's socket,
- * which still has to carry the refusal. It holds no bytes: a stream with a buffer of its own costs uploads a sixth.
+ * which still has to carry the refusal. It holds no bytes: what the
+ * socket's own stream buffers need not be buffered again.
  */
 import { type Readable, Stream } from 'node:stream'
 import { Denial } from '../errors.ts'
@@ -55,11 +56,9 @@ export class RequestBody extends Stream {
       this.#started = true
       this.#options.onFirstRead()
       // Over HTTP/2 a body may turn out empty before anybody listens. Whoever resumes does not expect its end at once.
-      if (this.#source.readableEnded) {
-        queueMicrotask(this.#onEnd)
-        return
-      }
-      this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
+      if (this.#source.readableEnded) queueMicrotask(this.#onEnd)
+      else
+        this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
     }
     if (this.#source.readableEnded) return
     this.#silence = this.#silence?.refresh() ?? setTimeout(this.#onSilence, this.#options.idleTimeoutMs)

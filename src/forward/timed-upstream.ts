@@ -4,8 +4,8 @@
  * Time runs only while it is the service's turn: not while the client still sends, nor while it takes nothing of the
  * answer; those have limits of their own. All requests are looked at together every quarter of a second, so a timeout comes
  * up to half a second late. Looks are counted, not time: a process that was stopped for a while finds the answers that
- * came meanwhile only after its first look. undici's own timers would cost each request a tenth of its processor time, and leave
- * behind what the garbage collector's young generation then has to copy.
+ * came meanwhile only after its first look. undici's own timers would leave objects of every request behind for up to a
+ * second, all of which the garbage collector's young generation then has to copy.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'

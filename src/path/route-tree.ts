@@ -121,17 +121,13 @@ function literalPath({ segments, extent }: Pattern): string | undefined {
 function file<E extends TreeEntry>(byMethod: ByMethod<E>, entry: E): void {
   const { methods } = entry
   const { any, some } = byMethod
-  const isTaken = any !== undefined || (methods === undefined ? some !== undefined : hasSome(some, methods))
+  const isTaken = any !== undefined || (some !== undefined && (methods === undefined || !methods.isDisjointFrom(some)))
   if (isTaken) throw new SyntaxError('two routes have the same path and share a method')
   if (methods === undefined) byMethod.any = entry
   else {
     byMethod.some ??= new Map()
     for (const method of methods) byMethod.some.set(method, entry)
   }
-}
-
-function hasSome<E>(some: ReadonlyMap<string, E> | undefined, methods: ReadonlySet<string>): boolean {
-  return some !== undefined && [...methods].some(method => some.has(method))
 }
 
 function entriesOf<E>({ any, some }: ByMethod<E>): readonly E[] {

@@ -5,6 +5,7 @@
  * members of this line are known, so it is put together by hand, and looks as if pino had written it.
  */
 import { pino } from 'pino'
+import { boundedMemo } from '../lib/bounded-memo.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from './log.ts'
 
@@ -29,7 +30,7 @@ export function passedLines(log: Log): (request: PassedRequest) => void {
   // What every line of this log says besides, as of which process it is.
   const bindings = String(inner[pino.symbols.chindingsSym] ?? '')
   const timestamp = timestamps()
-  const asJson = written()
+  const asJson = boundedMemo<string>(JSON.stringify, { maxEntries: 10_000, maxKeyLength: 256 })
   return request => {
     const { requestId, method, path, route, status, provider, subject } = request
     const who =
@@ -49,16 +50,6 @@ function timestamps(): () => string {
     if (nowMs !== writtenMs) text = pino.stdTimeFunctions.isoTime()
     writtenMs = nowMs
     return text
-  }
-}
-
-/** @returns writes names of the configuration as JSON, each of them once */
-function written(): (name: string) => string {
-  const known = new Map<string, string>()
-  return name => {
-    const json = known.get(name) ?? JSON.stringify(name)
-    known.set(name, json)
-    return json
   }
 }
 

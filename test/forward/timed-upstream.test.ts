@@ -3,14 +3,13 @@ import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { RequestBody } from '../../src/forward/request-body.ts'
 import type { UpstreamPool, UpstreamRequest } from '../../src/forward/upstream.ts'
 import type { Scheduler } from '../../src/lib/scheduler.ts'
 import { type ManualTime, manualTime } from '../keys/manual-time.ts'
 import { atEnd } from '../support/at-end.ts'
 import { startHttp2Service } from '../support/http2-service.ts'
 import { startTestUpstream } from '../support/upstream.ts'
-import { testPool } from '../support/upstream-pool.ts'
+import { testPool, unlimitedBody } from '../support/upstream-pool.ts'
 
 const HEADERS_MS = 30_000
 const IDLE_MS = 60_000
@@ -107,6 +106,14 @@ async function almost(ms: number): Promise<void> {
   await new Promise(setImmediate)
 }
 
+/** Not before, and soon after. */
+async function endsAfter(ms: number, running: Running, code: string): Promise<void> {
+  await almost(ms)
+  expect(running.isOver()).toBe(false)
+  await time.advance(LATE_MS)
+  expect(await running.code).toBe(code)
+}
+
 /** As much as undici, or HTTP/2, can have buffered on the way, and more. */
 const TOO_MUCH_BYTES = 16 * 1024 * 1024
 
@@ -137,10 +144,7 @@ describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
   test('no word of the service for as long as the request allows ends it', async () => {
     const running = start(pool)
     await held
-    await almost(HEADERS_MS)
-    expect(running.isOver()).toBe(false)
-    await time.advance(LATE_MS)
-    expect(await running.code).toBe('UND_ERR_HEADERS_TIMEOUT')
+    await endsAfter(HEADERS_MS, running, 'UND_ERR_HEADERS_TIMEOUT')
   })
 
   test('each request has its own time', async () => {
@@ -159,10 +163,7 @@ describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
     const part = running.part()
     answer.hint()
     await part
-    await almost(HEADERS_MS)
-    expect(running.isOver()).toBe(false)
-    await time.advance(LATE_MS)
-    expect(await running.code).toBe('UND_ERR_HEADERS_TIMEOUT')
+    await endsAfter(HEADERS_MS, running, 'UND_ERR_HEADERS_TIMEOUT')
   })
 
   test('silence within the answer ends it, and every part of it starts the wait again', async () => {
@@ -189,30 +190,24 @@ describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
     await time.advance(3 * IDLE_MS)
     expect(running.isOver()).toBe(false)
     running.controller().resume()
-    await almost(IDLE_MS)
-    expect(running.isOver()).toBe(false)
-    await time.advance(LATE_MS)
-    expect(await running.code).toBe('UND_ERR_BODY_TIMEOUT')
+    await endsAfter(IDLE_MS, running, 'UND_ERR_BODY_TIMEOUT')
   })
 
   test('while the client sends, it is not the service’s turn', async () => {
     const source = new PassThrough()
-    const running = start(pool, { method: 'POST', body: bodyOf(source) })
+    const running = start(pool, { method: 'POST', body: unlimitedBody(source) })
     source.write('some')
     await held
     await time.advance(3 * HEADERS_MS)
     expect(running.isOver()).toBe(false)
     source.end()
     await new Promise(resolve => source.once('close', resolve))
-    await almost(HEADERS_MS)
-    expect(running.isOver()).toBe(false)
-    await time.advance(LATE_MS)
-    expect(await running.code).toBe('UND_ERR_HEADERS_TIMEOUT')
+    await endsAfter(HEADERS_MS, running, 'UND_ERR_HEADERS_TIMEOUT')
   })
 
   test('a service that takes nothing of the body has the same time', async () => {
     const source = new PassThrough()
-    const body = bodyOf(source)
+    const body = unlimitedBody(source)
     const running = start(pool, { method: 'POST', body })
     source.write(Buffer.alloc(TOO_MUCH_BYTES))
     await held
@@ -258,12 +253,3 @@ test('a process that was stopped for an hour does not take it for silence', asyn
   for (let ms = 0; ms < HEADERS_MS; ms += 250) look()
   expect(await running.code).toBe('UND_ERR_HEADERS_TIMEOUT')
 })
-
-function bodyOf(source: PassThrough): RequestBody {
-  return new RequestBody(source, {
-    maxBytes: Number.POSITIVE_INFINITY,
-    idleTimeoutMs: 60_000,
-    isAnswered: () => false,
-    onFirstRead: () => {},
-  })
-}

@@ -1,9 +1,8 @@
 /** The connections to a service of HTTP/2 by themselves, past the gateway, and what the handler of a request is told. */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { RequestBody, type RequestBodyOptions } from '../../src/forward/request-body.ts'
 import type { UpstreamConnections, UpstreamOptions } from '../../src/forward/upstream.ts'
-import { testPool } from './upstream-pool.ts'
+import { testPool, unlimitedBody } from './upstream-pool.ts'
 
 export interface UpstreamReply {
   /** Of every head, interim ones included. */
@@ -25,13 +24,6 @@ export interface CallInit {
   readonly headersTimeoutMs?: number
 }
 
-const UNLIMITED: RequestBodyOptions = {
-  maxBytes: Number.POSITIVE_INFINITY,
-  idleTimeoutMs: 20_000,
-  isAnswered: () => false,
-  onFirstRead: () => {},
-}
-
 /** @param url `h2c:` or `http:`; no timeout is short enough to end anything unless `change` says so */
 export function http2Pool(url: string, change: Partial<UpstreamOptions> = {}): UpstreamConnections {
   return testPool(url.replace('h2c:', 'http:'), { isHttp2: true, ...change })
@@ -39,7 +31,7 @@ export function http2Pool(url: string, change: Partial<UpstreamOptions> = {}): U
 
 export function startCall(upstream: UpstreamConnections, path: string, init: CallInit = {}): StartedCall {
   const { method = 'GET', headers = ['Host', 'app.example'], body: source, headersTimeoutMs = 20_000 } = init
-  const body = source === undefined ? null : new RequestBody(source, UNLIMITED)
+  const body = source === undefined ? null : unlimitedBody(source)
   const statuses: number[] = []
   let text = ''
   let controller: Dispatcher.DispatchController | undefined

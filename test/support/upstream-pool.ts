@@ -1,5 +1,6 @@
 /** The connections to a service by themselves, past the gateway. */
-
+import type { Readable } from 'node:stream'
+import { RequestBody } from '../../src/forward/request-body.ts'
 import { type UpstreamOptions, type UpstreamPool, upstreamPool } from '../../src/forward/upstream.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
 
@@ -13,4 +14,14 @@ export function testPool(
     { id: 'app', origin, connectTimeoutMs: 20_000, headersTimeoutMs: 20_000, idleTimeoutMs: 20_000, ...change },
     scheduler,
   )
+}
+
+/** No client is too slow, and no body too large. */
+export function unlimitedBody(source: Readable): RequestBody {
+  return new RequestBody(source, {
+    maxBytes: Number.POSITIVE_INFINITY,
+    idleTimeoutMs: 60_000,
+    isAnswered: () => false,
+    onFirstRead: () => {},
+  })
 }

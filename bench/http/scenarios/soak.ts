@@ -35,8 +35,7 @@ export const soak: Scenario = {
             connections: CONNECTIONS,
             tokensFile: file,
             thinkMs: THINK_MS,
-          })
-          clearInterval(sampler)
+          }).finally(() => clearInterval(sampler))
           course.push(rssMib)
           rows.push([peer.name, String(minute), String(requests), spread(summary(rssMib), 0)])
           bench.progress(`${peer.name}, minute ${minute}: ${rows.at(-1)?.at(-1)} MiB`)
