@@ -68,6 +68,6 @@ export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequest
 }
 
 function refuseRest(exchange: Exchange, denial: Denial): void {
-  if (exchange.cancel === undefined) refuse(exchange, denial)
-  else exchange.cancel(denial)
+  if (exchange.forwarding === undefined) refuse(exchange, denial)
+  else exchange.forwarding.cancel(denial)
 }

@@ -14,6 +14,11 @@ import type { Principal } from './types.ts'
 export type ClientRequest = IncomingMessage | Http2Request
 export type ClientResponse = ServerResponse | Http2Response
 
+export interface Forwarding {
+  /** Ends it. */
+  cancel(reason: Error): void
+}
+
 export class Exchange {
   readonly raw: ClientRequest
   readonly res: ClientResponse
@@ -49,8 +54,8 @@ export class Exchange {
   reported: Denial | undefined
   upstreamStartedMs: number | undefined
   upstreamEndedMs: number | undefined
-  /** Ends the upstream's part of the request; there once it is forwarded. */
-  cancel: ((reason: Error) => void) | undefined
+  /** The upstream's part of the request; there once it is forwarded, until it is over. */
+  forwarding: Forwarding | undefined
   /** There once it is a tunnel, or an answer that did not leave in one piece. */
   stream: OpenStream | undefined
   /** Why we ended it before its time. */

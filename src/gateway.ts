@@ -197,7 +197,7 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     res.on('close', () => {
       exchange.hasEnded = true
       if (!res.writableFinished) {
-        exchange.cancel?.(new ClientGone('the client closed its connection'))
+        exchange.forwarding?.cancel(new ClientGone('the client closed its connection'))
         const { errored } = raw instanceof Http2Request ? raw.stream : raw.socket
         if (errored instanceof PeerStalled) exchange.streamEnd = 'stalled'
       }

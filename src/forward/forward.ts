@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { breakOff } from '../break-off.ts'
 import { Denial, type DenialCode, HIGHEST_STATUS } from '../errors.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange, Forwarding } from '../exchange.ts'
 import { Http2Request } from '../http2/request.ts'
 import { Http2Response } from '../http2/response.ts'
 import type { Route } from '../policy.ts'
@@ -71,7 +71,7 @@ const MAX_INTERIM_RESPONSES = 32
 const NO_BYTES = Buffer.alloc(0)
 
 /** undici's side of the exchange: writes the upstream's answer straight to the client. */
-class ResponseRelay implements Dispatcher.DispatchHandler {
+class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   readonly #exchange: Exchange
   readonly #deps: ForwardDeps
   #controller: Dispatcher.DispatchController | undefined
@@ -86,7 +86,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
     this.#deps = deps
-    exchange.cancel = reason => this.#cancel(reason)
+    // Not a closure: V8 allocates a function literal that is assigned to a property as old, and all of the exchange would
+    // stay with it until the next full collection.
+    exchange.forwarding = this
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -168,13 +170,10 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     breakOff(exchange, denial.code)
   }
 
-  /**
-   * Lets go of undici's request when it is over. Left linked, the two sides of every exchange keep each other through
-   * the garbage collector's young generation, and most of a request's memory is promoted before it is freed.
-   */
+  /** What is over is not cancelled any more. */
   #detach(): void {
     this.#controller = undefined
-    this.#exchange.cancel = undefined
+    this.#exchange.forwarding = undefined
   }
 
   /** Sends the head, and what is held of the body, when there is more to come. */
@@ -195,12 +194,12 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   #breakOff(code: DenialCode): void {
-    this.#cancel(new ClientGone('the gateway ended the stream'))
+    this.cancel(new ClientGone('the gateway ended the stream'))
     breakOff(this.#exchange, code)
   }
 
   /** A request still waiting for a connection is cancelled as soon as it gets one. */
-  #cancel(reason: Error): void {
+  cancel(reason: Error): void {
     this.#cancelled = reason
     this.#controller?.abort(reason)
   }

@@ -104,11 +104,13 @@ class Http2Call implements Dispatcher.DispatchController {
    * `rstCode` like one that ended in good order. Only the order tells: by a reset it is closed before its end is pushed.
    */
   #watchEnd(stream: ClientHttp2Stream): void {
-    const push = stream.push
-    stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    const inherited = stream.push
+    // A variable first, for the reason that `ResponseRelay` gives.
+    const push: typeof inherited = (chunk, encoding) => {
       if (chunk === null && !stream.closed) this.#isWhole = true
-      return push.call(stream, chunk, encoding)
+      return inherited.call(stream, chunk, encoding)
     }
+    stream.push = push
   }
 
   #send(body: UpstreamBody, stream: ClientHttp2Stream): void {

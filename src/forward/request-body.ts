@@ -2,8 +2,7 @@
  * The body of a request on its way upstream: bounded in size and in silence, with back-pressure.
  *
  * It stands between the socket and undici so that a failing upstream destroys this stream and not the client's socket,
- * which still has to carry the refusal. It holds no bytes: what the
- * socket's own stream buffers need not be buffered again.
+ * which still has to carry the refusal. It holds no bytes: what the socket's own stream buffers need not be buffered again.
  */
 import { type Readable, Stream } from 'node:stream'
 import { Denial } from '../errors.ts'
@@ -25,19 +24,21 @@ export class ClientGone extends Error {
 
 /** Emits `data`, then `end`; or `error`; at last `close`. Nothing before the first `resume`. */
 export class RequestBody extends Stream {
-  readonly #source: Readable
-  readonly #options: RequestBodyOptions
+  /** Until it is destroyed: undici's hold on a body outlives the request, see `timed-upstream.ts`. */
+  #upload: { readonly source: Readable; readonly options: RequestBodyOptions } | undefined
   #started = false
   #isPaused = false
   #silence: NodeJS.Timeout | undefined
   receivedBytes = 0
   readableEnded = false
-  destroyed = false
 
   constructor(source: Readable, options: RequestBodyOptions) {
     super()
-    this.#source = source
-    this.#options = options
+    this.#upload = { source, options }
+  }
+
+  get destroyed(): boolean {
+    return this.#upload === undefined
   }
 
   isPaused(): boolean {
@@ -46,33 +47,34 @@ export class RequestBody extends Stream {
 
   pause(): void {
     this.#isPaused = true
-    this.#source.pause()
+    this.#upload?.source.pause()
   }
 
   resume(): void {
-    if (this.destroyed) return
+    if (this.#upload === undefined) return
+    const { source, options } = this.#upload
     this.#isPaused = false
     if (!this.#started) {
       this.#started = true
-      this.#options.onFirstRead()
+      options.onFirstRead()
       // Over HTTP/2 a body may turn out empty before anybody listens. Whoever resumes does not expect its end at once.
-      if (this.#source.readableEnded) queueMicrotask(this.#onEnd)
-      else
-        this.#source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
+      if (source.readableEnded) queueMicrotask(this.#onEnd)
+      else source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
     }
-    if (this.#source.readableEnded) return
-    this.#silence = this.#silence?.refresh() ?? setTimeout(this.#onSilence, this.#options.idleTimeoutMs)
-    this.#source.resume()
+    if (source.readableEnded) return
+    this.#silence = this.#silence?.refresh() ?? setTimeout(this.#onSilence, options.idleTimeoutMs)
+    source.resume()
   }
 
   destroy(error?: Error): void {
-    if (this.destroyed) return
-    this.destroyed = true
+    if (this.#upload === undefined) return
+    const { source } = this.#upload
+    this.#upload = undefined
     this.#stopWatch()
-    this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
+    source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
     // An unhandled 'error' of the abandoned request must not end the process.
-    this.#source.on('error', () => {})
-    this.#source.pause()
+    source.on('error', () => {})
+    source.pause()
     queueMicrotask(() => {
       // Nobody listens any more when the answer came before the end of the request.
       if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error)
@@ -81,9 +83,11 @@ export class RequestBody extends Stream {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#upload === undefined) return
+    const { maxBytes } = this.#upload.options
     this.receivedBytes += chunk.length
-    if (this.receivedBytes > this.#options.maxBytes) {
-      this.destroy(new Denial('body_too_large', { evidence: { limit_bytes: this.#options.maxBytes } }))
+    if (this.receivedBytes > maxBytes) {
+      this.destroy(new Denial('body_too_large', { evidence: { limit_bytes: maxBytes } }))
       return
     }
     this.#silence?.refresh()
@@ -91,9 +95,9 @@ export class RequestBody extends Stream {
   }
 
   readonly #onEnd = (): void => {
-    if (this.destroyed) return
+    if (this.#upload === undefined) return
     // Node ends a stream of HTTP/2 that was reset without an error as if it were whole.
-    if (this.#source.closed) {
+    if (this.#upload.source.closed) {
       this.destroy(new ClientGone('the client gave its request up'))
       return
     }
@@ -103,13 +107,15 @@ export class RequestBody extends Stream {
   }
 
   readonly #onGone = (): void => {
-    if (!this.#source.readableEnded) this.destroy(new ClientGone('the client closed its connection'))
+    if (this.#upload?.source.readableEnded === false) this.destroy(new ClientGone('the client closed its connection'))
   }
 
   readonly #onSilence = (): void => {
+    if (this.#upload === undefined) return
+    const { isAnswered, idleTimeoutMs } = this.#upload.options
     // Not our turn to complain while we take nothing ourselves.
-    if (this.#isPaused || this.#options.isAnswered()) this.#silence?.refresh()
-    else this.destroy(new Denial('request_timeout', { evidence: { limit_ms: this.#options.idleTimeoutMs } }))
+    if (this.#isPaused || isAnswered()) this.#silence?.refresh()
+    else this.destroy(new Denial('request_timeout', { evidence: { limit_ms: idleTimeoutMs } }))
   }
 
   #stopWatch(): void {

@@ -13,7 +13,7 @@ import { type Dispatcher, errors } from 'undici'
 import type { Enrolled } from '../lib/roster.ts'
 import { type Rounds, rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { UpstreamConnections, UpstreamRequest } from './upstream.ts'
+import type { UpstreamBody, UpstreamConnections, UpstreamRequest } from './upstream.ts'
 
 export interface TimedUpstreamOptions {
   readonly scheduler: Scheduler
@@ -39,9 +39,10 @@ export function timedUpstream(untimed: UpstreamConnections, options: TimedUpstre
 
 /** Passes on what the handler is told, and notes that something came. */
 class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
-  readonly #request: UpstreamRequest
-  readonly #handler: Dispatcher.DispatchHandler
+  readonly #headersTimeoutMs: number
   readonly #running: Rounds<TimedRequest>
+  #body: UpstreamBody | null
+  #handler: Dispatcher.DispatchHandler | undefined
   #controller: Dispatcher.DispatchController | undefined
   #hasAnswer = false
   #parts = 0
@@ -50,37 +51,41 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
   #silentMs = 0
   slot = -1
 
-  constructor(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, running: Rounds<TimedRequest>) {
-    this.#request = request
+  constructor(
+    { headersTimeoutMs, body }: UpstreamRequest,
+    handler: Dispatcher.DispatchHandler,
+    running: Rounds<TimedRequest>,
+  ) {
+    this.#headersTimeoutMs = headersTimeoutMs
+    this.#body = body
     this.#handler = handler
     this.#running = running
   }
 
   /** Call once a round. */
   check(idleTimeoutMs: number): void {
-    const { body, headersTimeoutMs } = this.#request
-    const passed = this.#parts + (body?.receivedBytes ?? 0)
+    const passed = this.#parts + (this.#body?.receivedBytes ?? 0)
     if (passed !== this.#seen || !this.#isServicesTurn()) {
       this.#seen = passed
       this.#silentMs = 0
       return
     }
     this.#silentMs += ROUND_MS
-    if (this.#silentMs < (this.#hasAnswer ? idleTimeoutMs : headersTimeoutMs)) return
+    if (this.#silentMs < (this.#hasAnswer ? idleTimeoutMs : this.#headersTimeoutMs)) return
     this.#running.delete(this)
     this.#controller?.abort(this.#hasAnswer ? new errors.BodyTimeoutError() : new errors.HeadersTimeoutError())
   }
 
   #isServicesTurn(): boolean {
     if (this.#hasAnswer) return this.#controller?.paused === false
-    const { body } = this.#request
+    const body = this.#body
     return body === null || body.readableEnded || body.isPaused()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
     this.#controller = controller
     this.#running.add(this)
-    this.#handler.onRequestStart?.(controller, context)
+    this.#handler?.onRequestStart?.(controller, context)
   }
 
   onRequestUpgrade(
@@ -90,7 +95,8 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
     socket: Duplex,
   ): void {
     this.#running.delete(this)
-    this.#handler.onRequestUpgrade?.(controller, statusCode, headers, socket)
+    this.#handler?.onRequestUpgrade?.(controller, statusCode, headers, socket)
+    this.#letGo()
   }
 
   onResponseStart(
@@ -101,21 +107,32 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
   ): void {
     this.#parts += 1
     this.#hasAnswer = statusCode >= 200
-    this.#handler.onResponseStart?.(controller, statusCode, headers, statusMessage)
+    this.#handler?.onResponseStart?.(controller, statusCode, headers, statusMessage)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#parts += 1
-    this.#handler.onResponseData?.(controller, chunk)
+    this.#handler?.onResponseData?.(controller, chunk)
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#running.delete(this)
-    this.#handler.onResponseEnd?.(controller, trailers)
+    this.#handler?.onResponseEnd?.(controller, trailers)
+    this.#letGo()
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     this.#running.delete(this)
-    this.#handler.onResponseError?.(controller, error)
+    this.#handler?.onResponseError?.(controller, error)
+    this.#letGo()
+  }
+
+  /**
+   * undici ties a request that has a body to a function that V8 allocates as old, where it stays until the next full
+   * collection, with all that can be reached from it.
+   */
+  #letGo(): void {
+    this.#handler = undefined
+    this.#body = null
   }
 }

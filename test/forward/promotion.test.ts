@@ -1,0 +1,91 @@
+/**
+ * What is over is forgotten: nothing of a request reaches V8's old generation, where it would stay until the next full
+ * collection and hold the requests after it up. Counted by V8 itself, in code that is not optimised: there a function
+ * literal that is assigned to a property is allocated as old. A busy gateway optimises that away after a while, one with
+ * few requests never does.
+ */
+
+import { Pool } from 'undici'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type Http2Service, startHttp2Service } from '../support/http2-service.ts'
+import { type GatewayProcess, startGatewayProcess } from '../support/memory.ts'
+import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+
+const UNOPTIMISED = ['--no-opt', '--no-maglev', '--trace-gc-nvp']
+const WARM_UP = 1_000
+const REQUESTS = 4_000
+const AT_ONCE = 8
+
+let gateway: GatewayProcess | undefined
+afterEach(async () => {
+  await gateway?.stop()
+})
+
+describe('a service that speaks HTTP/1.1', () => {
+  let service: TestUpstream
+  beforeAll(async () => {
+    service = await startTestUpstream((request, response) => {
+      request.resume().on('end', () => response.end('ok'))
+    })
+  })
+  afterAll(() => service.close())
+
+  test('nothing stays of a request', async () => {
+    expect(await promotedBytes(service.url, 'GET')).toBeLessThan(500)
+  })
+
+  test('of a request with a body stays what undici makes old: its own record of it', async () => {
+    expect(await promotedBytes(service.url, 'POST', 'x'.repeat(100))).toBeLessThan(4_500)
+  })
+})
+
+describe('a service that speaks HTTP/2', () => {
+  let service: Http2Service
+  beforeAll(async () => {
+    service = await startHttp2Service(({ stream }) => {
+      stream.respond()
+      stream.end('ok')
+    })
+  })
+  afterAll(() => service.close())
+
+  test('of a request stays what Node makes old: its own record of the stream', async () => {
+    expect(await promotedBytes(service.url, 'GET')).toBeLessThan(4_500)
+  })
+})
+
+/** For each request, as young collections count it. */
+async function promotedBytes(upstream: string, method: 'GET' | 'POST', body?: string): Promise<number> {
+  const routes = [{ id: 'all', path: '/**', access: 'public' }]
+  const running = await startGatewayProcess(
+    { upstreams: { app: upstream }, routes, log: { access: 'off' } },
+    UNOPTIMISED,
+  )
+  gateway = running
+  const pool = new Pool(running.url, { connections: AT_ONCE, pipelining: 1 })
+  const send = async (requests: number): Promise<void> => {
+    for (let sent = 0; sent < requests; sent += AT_ONCE) {
+      await Promise.all(
+        Array.from({ length: AT_ONCE }, async () => {
+          const response = await pool.request({ path: '/', method, ...(body !== undefined && { body }) })
+          expect(await response.body.text()).toBe('ok')
+        }),
+      )
+    }
+  }
+  try {
+    await send(WARM_UP)
+    const before = running.stdout().length
+    await send(REQUESTS)
+    const collections = [
+      ...running
+        .stdout()
+        .slice(before)
+        .matchAll(/"gc":"s".*?"promoted":(\d+)/g),
+    ]
+    expect(collections.length).toBeGreaterThan(2)
+    return collections.reduce((sum, [, promoted]) => sum + Number(promoted), 0) / REQUESTS
+  } finally {
+    await pool.close()
+  }
+}
