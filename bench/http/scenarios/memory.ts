@@ -1,6 +1,8 @@
 /** Resident memory: idle, under many connections and distinct tokens, and afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { load } from '../load.ts'
+import { haproxy } from '../peers/haproxy.ts'
+import { composition, rawForwarder } from '../peers/node-peers.ts'
 import { ours } from '../peers/ours.ts'
 import { peakBytes, rssBytes } from '../proc-stat.ts'
 import type { Scenario } from '../scenario.ts'
@@ -9,6 +11,8 @@ import { keyOf } from './key-of.ts'
 
 const MIB = 1024 * 1024
 const IDLE_SECONDS = 3
+/** Of our requests: enough to see where they level off. */
+const PEERS_SHARE = 0.3
 
 export const memory: Scenario = {
   name: 'memory',
@@ -18,18 +22,22 @@ export const memory: Scenario = {
     const file = await tokensFile(keyOf(bench, 'RS256'), tokens)
     const rows: string[][] = []
     const samples: Record<string, unknown> = {}
-    for (const target of bench.targets) {
-      const peer = await ours({ target }).start(bench.site)
+    const runs = [
+      ...bench.targets.map(target => ({ each: ours({ target }), wanted: requests })),
+      ...[rawForwarder, composition, haproxy].map(each => ({ each, wanted: requests * PEERS_SHARE })),
+    ]
+    for (const { each, wanted } of runs) {
+      const peer = await each.start(bench.site)
       try {
         await sleep(IDLE_SECONDS * 1000)
         const idle = rssBytes(peer.pid)
         const course: Array<{ readonly requests: number; readonly rssMib: number }> = []
         let done = 0
-        while (done < requests) {
+        while (done < wanted) {
           const result = await load({ url: peer.url, seconds: isQuick ? 3 : 20, connections, tokensFile: file })
           done += result.requests
           course.push({ requests: done, rssMib: rssBytes(peer.pid) / MIB })
-          bench.progress(`${done} requests: ${course.at(-1)?.rssMib.toFixed(0)} MiB`)
+          bench.progress(`${peer.name}, ${done} requests: ${course.at(-1)?.rssMib.toFixed(0)} MiB`)
         }
         const peak = peakBytes(peer.pid)
         await sleep(IDLE_SECONDS * 1000)
