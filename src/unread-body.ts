@@ -23,8 +23,9 @@ export function dropUnreadBody(request: ClientRequest): void {
   const giveUp = setTimeout(() => socket.destroy(), LONGEST_REST_MS).unref()
   request.once('close', () => clearTimeout(giveUp))
   request.resume()
-  // Node calls this once a last answer is written, and would destroy the socket at once.
-  socket.destroySoon = () => {
+  // Node calls this once a last answer is written, and would destroy the socket at once. A variable first, for the reason
+  // that `ResponseRelay` gives.
+  const endAndDrain = (): void => {
     if (request.closed) {
       destroySoon(socket)
       return
@@ -32,6 +33,7 @@ export function dropUnreadBody(request: ClientRequest): void {
     socket.end()
     request.once('close', () => destroySoon(socket))
   }
+  socket.destroySoon = endAndDrain
 }
 
 /**

@@ -129,7 +129,8 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
 
   /**
    * undici ties a request that has a body to a function that V8 allocates as old, where it stays until the next full
-   * collection, with all that can be reached from it.
+   * collection, with all that can be reached from it. Only after the handler was told: what it throws at the end of an
+   * answer comes back to it as an error.
    */
   #letGo(): void {
     this.#handler = undefined

@@ -4,22 +4,16 @@
  * literal that is assigned to a property is allocated as old. A busy gateway optimises that away after a while, one with
  * few requests never does.
  */
-
 import { Pool } from 'undici'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Http2Service, startHttp2Service } from '../support/http2-service.ts'
-import { type GatewayProcess, startGatewayProcess } from '../support/memory.ts'
+import { startGatewayProcess } from '../support/memory.ts'
 import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
 
 const UNOPTIMISED = ['--no-opt', '--no-maglev', '--trace-gc-nvp']
 const WARM_UP = 1_000
 const REQUESTS = 4_000
 const AT_ONCE = 8
-
-let gateway: GatewayProcess | undefined
-afterEach(async () => {
-  await gateway?.stop()
-})
 
 describe('a service that speaks HTTP/1.1', () => {
   let service: TestUpstream
@@ -57,12 +51,11 @@ describe('a service that speaks HTTP/2', () => {
 /** For each request, as young collections count it. */
 async function promotedBytes(upstream: string, method: 'GET' | 'POST', body?: string): Promise<number> {
   const routes = [{ id: 'all', path: '/**', access: 'public' }]
-  const running = await startGatewayProcess(
+  const gateway = await startGatewayProcess(
     { upstreams: { app: upstream }, routes, log: { access: 'off' } },
     UNOPTIMISED,
   )
-  gateway = running
-  const pool = new Pool(running.url, { connections: AT_ONCE, pipelining: 1 })
+  const pool = new Pool(gateway.url, { connections: AT_ONCE, pipelining: 1 })
   const send = async (requests: number): Promise<void> => {
     for (let sent = 0; sent < requests; sent += AT_ONCE) {
       await Promise.all(
@@ -75,17 +68,14 @@ async function promotedBytes(upstream: string, method: 'GET' | 'POST', body?: st
   }
   try {
     await send(WARM_UP)
-    const before = running.stdout().length
+    const before = gateway.stdout().length
     await send(REQUESTS)
-    const collections = [
-      ...running
-        .stdout()
-        .slice(before)
-        .matchAll(/"gc":"s".*?"promoted":(\d+)/g),
-    ]
+    const trace = gateway.stdout().slice(before)
+    const collections = [...trace.matchAll(/"gc":"s".*?"promoted":(\d+)/g)]
     expect(collections.length).toBeGreaterThan(2)
     return collections.reduce((sum, [, promoted]) => sum + Number(promoted), 0) / REQUESTS
   } finally {
     await pool.close()
+    await gateway.stop()
   }
 }
