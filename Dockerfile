@@ -1,4 +1,4 @@
-# The image of Sallyport: Node, one file, nothing else. Proof that it works: test/image/check-image.ts.
+# The image of Sallyport: Node, one file, nothing else. Proof that it works: test/build/check-image.ts.
 #
 #   docker build -t sallyport .
 #   docker run --read-only --memory=128m --cap-drop=ALL -v ./config:/etc/sallyport:ro -p 8080:8080 sallyport
@@ -16,7 +16,7 @@ COPY .npmrc package.json package-lock.json ./
 # Nothing that is bundled needs an install script.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
 COPY src src/
-RUN node src/dev/build.ts /app/dist && rm /app/dist/*.map && cp package.json /app/
+RUN node src/build/build.ts /app/dist && rm /app/dist/*.map && cp package.json /app/
 # Starts once, so that what V8 compiles on the way is kept: the image starts in less time. The cache belongs to this path.
 RUN printf 'listen: 127.0.0.1:0\nadmin: { listen: "127.0.0.1:0" }\nupstreams: { app: "http://127.0.0.1:1" }\nroutes: [{ id: all, path: /**, access: public }]\n' > /tmp/warm.yaml \
  && NODE_COMPILE_CACHE=/app/compile-cache timeout --preserve-status --signal=TERM 5 node /app/dist/sallyport.js run -c /tmp/warm.yaml \

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
 import { ConfigError } from './errors.ts'
-import { WORKER_VARIABLE } from './workers/messages.ts'
+import { WORKER_VARIABLE } from './run/workers/messages.ts'
 
 interface ListedCommand {
   readonly summary: string

@@ -2,13 +2,14 @@
  * The compiled policy: everything a request needs to be judged and forwarded, frozen, with nothing left to look up by
  * name. Made by `config/compile.ts`; nothing on the request path sees the configuration as written.
  */
-import type { Identity } from './forward/identity.ts'
+
 import type { RequestHeaders } from './forward/request-headers.ts'
-import type { Upstream } from './forward/upstream.ts'
-import type { Matcher } from './match.ts'
-import type { PathAllowance } from './path/target.ts'
+import type { Identity } from './identity/header-lines.ts'
+import type { Matcher } from './route/match.ts'
+import type { PathAllowance } from './route/target.ts'
 import type { RouteMetrics } from './telemetry/metrics.ts'
 import type { Authenticator, Authorizer, KeySet } from './types.ts'
+import type { Upstream } from './upstream/pool.ts'
 
 export interface Route {
   readonly id: string

@@ -1,6 +1,6 @@
 /** The decision end to end: real tokens, real sockets, a real service behind. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bearer, startTestStack, type TestStack } from './support/gateway.ts'
+import { bearer, startTestStack, type TestStack } from './support/gateway/gateway.ts'
 
 let stack: TestStack
 beforeAll(async () => {

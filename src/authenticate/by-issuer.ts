@@ -11,9 +11,9 @@ import { Denial } from '../errors.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Authenticator, Principal } from '../types.ts'
-import { type Jwt, parseJwt } from './compact-jws.ts'
 import { evidenceText } from './evidence.ts'
-import type { JwtAuthenticator } from './jwt.ts'
+import { type Jwt, parseJwt } from './jwt/compact-jws.ts'
+import type { JwtAuthenticator } from './jwt/jwt.ts'
 import type { TokenCache } from './token-cache.ts'
 
 /**

@@ -9,8 +9,8 @@
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal } from '../types.ts'
-import type { Jwt } from './compact-jws.ts'
-import type { JwtAuthenticator, Verdict } from './jwt.ts'
+import type { Jwt } from './jwt/compact-jws.ts'
+import type { JwtAuthenticator, Verdict } from './jwt/jwt.ts'
 
 /**
  * What became of a look-up: `hit`; `miss`, verified; `shared`, waited for a verification already under way; `expired`,

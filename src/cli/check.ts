@@ -1,9 +1,9 @@
 /** `sallyport check`: what starting would find, without starting; and what is legal but doubtful. */
 import { systemClock } from '../lib/clock.ts'
-import { check } from '../policy-tools/check.ts'
-import { checkAnnotations, checkJson, checkText } from '../policy-tools/check-report.ts'
-import { toolServices } from '../policy-tools/tool-policy.ts'
-import { WARNING_CODES, type WarningCode } from '../policy-tools/warnings.ts'
+import { check } from '../tools/check/check.ts'
+import { checkAnnotations, checkJson, checkText } from '../tools/check/check-report.ts'
+import { WARNING_CODES, type WarningCode } from '../tools/check/warnings.ts'
+import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
 import { colours } from './colours.ts'
 import { type Command, UsageError } from './command.ts'

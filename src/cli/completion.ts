@@ -1,7 +1,8 @@
 /** `sallyport completion`: a script that lets a shell complete commands, options and their values. */
-import { CHANGE_KINDS } from '../policy-tools/policy-diff.ts'
-import { PRESETS } from '../policy-tools/presets.ts'
-import { WARNING_CODES } from '../policy-tools/warnings.ts'
+
+import { WARNING_CODES } from '../tools/check/warnings.ts'
+import { CHANGE_KINDS } from '../tools/diff/policy-diff.ts'
+import { PRESETS } from '../tools/init/presets.ts'
 import { type Command, UsageError } from './command.ts'
 
 /**

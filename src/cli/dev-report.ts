@@ -4,10 +4,10 @@
  * A line asks the embedded issuer for its token, so it stays short and never goes stale. Comments hold no character that
  * an interactive zsh, which does not know comments, would trip over.
  */
-import type { ClaimRequirement, RouteConfig } from '../config/schema.ts'
-import type { DemoService } from '../dev/demo-service.ts'
-import type { Issuer } from '../dev/issuer.ts'
-import { MACHINE_CLIENTS } from '../dev/issuer-configuration.ts'
+import type { ClaimRequirement, RouteConfig } from '../config/schema/schema.ts'
+import type { DemoService } from '../demo/demo-service.ts'
+import type { Issuer } from '../demo/issuer.ts'
+import { MACHINE_CLIENTS } from '../demo/issuer-configuration.ts'
 
 /** A route of the configuration, as far as the table shows it. */
 export type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>

@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { startDemoService } from '../dev/demo-service.ts'
-import { startIssuer } from '../dev/issuer.ts'
+import { startDemoService } from '../demo/demo-service.ts'
+import { startIssuer } from '../demo/issuer.ts'
 import { type Command, type CommandIo, RuntimeError, UsageError } from './command.ts'
 import { devReport } from './dev-report.ts'
 import { startGateway } from './run.ts'

@@ -1,8 +1,8 @@
 /** `sallyport import openapi`: a configuration with the routes and scopes of an OpenAPI document. */
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
-import { openapiConfig } from '../policy-tools/openapi-config.ts'
-import { openapiRoutes } from '../policy-tools/openapi-routes.ts'
+import { openapiConfig } from '../tools/openapi/openapi-config.ts'
+import { openapiRoutes } from '../tools/openapi/openapi-routes.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 

@@ -1,9 +1,9 @@
 /** `sallyport init`: writes a commented configuration to begin with, and the schema that editors check it by. */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { configJsonSchema } from '../config/json-schema.ts'
-import { PRESETS, type PresetName } from '../policy-tools/presets.ts'
-import { starterFile } from '../policy-tools/starter-file.ts'
+import { configJsonSchema } from '../config/schema/json-schema.ts'
+import { PRESETS, type PresetName } from '../tools/init/presets.ts'
+import { starterFile } from '../tools/init/starter-file.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, RuntimeError, UsageError } from './command.ts'
 

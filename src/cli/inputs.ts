@@ -1,6 +1,6 @@
 /** Reads what a command line refers to: tokens and claims, given as they are, from a file, or from standard input. */
 import { readFileSync } from 'node:fs'
-import { readSource } from '../config/source.ts'
+import { readSource } from '../config/read/source.ts'
 import type { Claims } from '../types.ts'
 import { UsageError } from './command.ts'
 

@@ -1,5 +1,5 @@
 /** The option `--provider ID`, checked against a configuration. */
-import type { Config } from '../config/schema.ts'
+import type { Config } from '../config/schema/schema.ts'
 import { UsageError } from './command.ts'
 
 /** @throws {UsageError} */

@@ -1,14 +1,14 @@
 /** `sallyport run`: the gateway on one configuration file, until the process is asked to end. */
-import type { Config } from '../config/schema.ts'
-import type { StartSettings } from '../config/start-settings.ts'
+import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemScheduler } from '../lib/scheduler.ts'
-import { load, type RunningGateway, type StartOptions, start } from '../start.ts'
+import { setGarbageCollection } from '../run/memory-settings.ts'
+import { load, type RunningGateway, type StartOptions, start } from '../run/start.ts'
+import type { StartSettings } from '../run/start-settings.ts'
 import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
 import { parsedArguments } from './arguments.ts'
 import type { Command, CommandIo } from './command.ts'
 import { configFile } from './config-file.ts'
-import { setGarbageCollection } from './garbage-collection.ts'
 
 export const runCommand: Command = {
   help: `Usage: sallyport run [-c FILE] [--report-only]
@@ -69,7 +69,7 @@ function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?:
 
 /** What leads several processes is loaded where there are several. */
 async function leader(file: string, config: Config, { version, atExit }: CommandIo) {
-  const { primary } = await import('../workers/primary.ts')
+  const { primary } = await import('../run/workers/primary.ts')
   const destination = sharedLogDestination()
   const log = createLog(config.log.level, destination)
   const leading = primary({ file, config, clock: systemClock, scheduler: systemScheduler, log, version })
@@ -82,7 +82,7 @@ async function leader(file: string, config: Config, { version, atExit }: Command
 
 async function runAsWorker(file: string, workerOf: string, io: CommandIo, mode: 'report' | undefined) {
   io.onHangup(() => {})
-  const { runWorker } = await import('../workers/worker.ts')
+  const { runWorker } = await import('../run/workers/worker.ts')
   await runWorker({ ...startOptions(file, io.env, io, mode), workerOf: JSON.parse(workerOf) as StartSettings })
   return 0 as const
 }

@@ -1,5 +1,5 @@
 /** `sallyport schema`: prints the JSON Schema of the configuration file. */
-import { configJsonSchema } from '../config/json-schema.ts'
+import { configJsonSchema } from '../config/schema/json-schema.ts'
 import { type Command, UsageError } from './command.ts'
 
 export const schemaCommand: Command = {

@@ -1,10 +1,10 @@
 /** `sallyport test`: puts cases to a policy, before it ships. */
 import { watch, writeFileSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
-import { loadConfigFile } from '../config/load.ts'
+import { loadConfigFile } from '../config/read/load.ts'
 import { ConfigError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
-import { readCaseFile } from '../policy-tools/case-file.ts'
+import { readCaseFile } from '../tools/cases/case-file.ts'
 import {
   type FileResult,
   isFailed,
@@ -12,10 +12,10 @@ import {
   testJson,
   testJunit,
   testText,
-} from '../policy-tools/case-report.ts'
-import { coverage } from '../policy-tools/coverage.ts'
-import { runCases } from '../policy-tools/run-cases.ts'
-import { toolServices } from '../policy-tools/tool-policy.ts'
+} from '../tools/cases/case-report.ts'
+import { coverage } from '../tools/cases/coverage.ts'
+import { runCases } from '../tools/cases/run-cases.ts'
+import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
 import { colours } from './colours.ts'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'

@@ -1,7 +1,7 @@
 /** `sallyport token decode`: header, claims and times of a token, unverified. */
 import { systemClock } from '../lib/clock.ts'
-import { decodedToken } from '../policy-tools/decoded-token.ts'
-import { columns } from '../policy-tools/table.ts'
+import { columns } from '../tools/text/table.ts'
+import { decodedToken } from '../tools/token/decoded-token.ts'
 import { parsedArguments } from './arguments.ts'
 import { colours } from './colours.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'

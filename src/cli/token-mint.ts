@@ -1,9 +1,9 @@
 /** `sallyport token mint`: a token for tests, signed with a development key. */
 import { randomUUID } from 'node:crypto'
-import { loadConfigFile } from '../config/load.ts'
-import { durationMs } from '../config/units.ts'
+import { loadConfigFile } from '../config/read/load.ts'
+import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
-import { createKey, KeyFileError, mintedToken } from '../policy-tools/development-key.ts'
+import { createKey, KeyFileError, mintedToken } from '../tools/token/development-key.ts'
 import type { Claims, JsonValue } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'

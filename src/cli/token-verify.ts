@@ -1,9 +1,9 @@
 /** `sallyport token verify`: what the gateway makes of a token, check by check. */
-import { loadConfigFile } from '../config/load.ts'
+import { loadConfigFile } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
-import { columns } from '../policy-tools/table.ts'
-import { toolServices } from '../policy-tools/tool-policy.ts'
-import { type VerifiedToken, verifiedToken } from '../policy-tools/verified-token.ts'
+import { toolServices } from '../tools/engine/tool-policy.ts'
+import { columns } from '../tools/text/table.ts'
+import { type VerifiedToken, verifiedToken } from '../tools/token/verified-token.ts'
 import { parsedArguments } from './arguments.ts'
 import { colours } from './colours.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'

@@ -4,19 +4,24 @@
  * The only file that asks whether a part of the configuration is there; what is off leaves no trace at run time.
  */
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
-import type { JwtAuthenticator } from '../authenticate/jwt.ts'
+import type { JwtAuthenticator } from '../authenticate/jwt/jwt.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import { all } from '../authorize/all.ts'
-import { trustedProxies } from '../forward/client-address.ts'
-import { compileIdentity, DEFAULT_IDENTITY_HEADERS, type IdentityHeader, identityHeader } from '../forward/identity.ts'
+import { trustedProxies } from '../downstream/client-address.ts'
 import { requestHeaders } from '../forward/request-headers.ts'
-import type { Upstream } from '../forward/upstream.ts'
-import { compileMatcher } from '../match.ts'
+import {
+  compileIdentity,
+  DEFAULT_IDENTITY_HEADERS,
+  type IdentityHeader,
+  identityHeader,
+} from '../identity/header-lines.ts'
 import type { Policy, Route } from '../policy.ts'
-import type { Services } from '../services.ts'
+import { compileMatcher } from '../route/match.ts'
+import type { Services } from '../run/services.ts'
 import type { Authenticator, Authorizer, KeySet } from '../types.ts'
+import type { Upstream } from '../upstream/pool.ts'
 import { requirementsOf } from './requirements.ts'
-import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema.ts'
+import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
 
 /** What the configuration names and outlives it, by id. */
 export interface PolicyParts {

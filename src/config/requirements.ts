@@ -7,7 +7,7 @@ import { type ClaimRequirement, requireClaim } from '../authorize/claims.ts'
 import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
 import type { Authorizer } from '../types.ts'
-import type { RouteConfig } from './schema.ts'
+import type { RouteConfig } from './schema/schema.ts'
 
 export type Requirement = (
   | {

@@ -5,8 +5,9 @@
  * spelling, and the verdict is remembered per spelling, so the hot path is one look-up a line. Cookies, query and body
  * are not looked at; trailers are never forwarded.
  */
+
+import { forwardingLines, type Peer, type TrustedProxies } from '../downstream/client-address.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
-import { forwardingLines, type Peer, type TrustedProxies } from './client-address.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type OwnFate, ownFate } from './own-names.ts'
 import type { TraceContext } from './trace-context.ts'

@@ -9,12 +9,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { PeerStalled } from '../downstream/stalled-peers.ts'
 import { Denial, SWITCHING_PROTOCOLS } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import { PeerStalled } from '../stalled-peers.ts'
-import type { StreamEnd, Streams } from '../streams.ts'
 import { responseHeaders } from './response-headers.ts'
+import type { StreamEnd, Streams } from './streams.ts'
 import { type CloseStatus, closeFrame, FrameBoundaries, maskedCloseFrame } from './websocket-frames.ts'
 
 export interface TunnelDeps {

@@ -9,7 +9,7 @@
  */
 
 import { isLoopback } from '../lib/loopback.ts'
-import { fetchDocument } from './fetch-document.ts'
+import { fetchDocument } from './fetch/fetch-document.ts'
 import { FetchFailure } from './key-set-events.ts'
 import { type FetchLimits, fetchSet, type KeySource } from './key-source.ts'
 

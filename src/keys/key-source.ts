@@ -3,7 +3,7 @@
  *
  * One call is one attempt; everything in it shares the caller's deadline.
  */
-import { type FetchedDocument, fetchDocument } from './fetch-document.ts'
+import { type FetchedDocument, fetchDocument } from './fetch/fetch-document.ts'
 
 /** What came of an attempt: the set's document, or the news that it has not changed. */
 export interface FetchedSet extends FetchedDocument {

@@ -6,7 +6,7 @@
  */
 import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
 import type { DenialCode } from '../errors.ts'
-import { STREAM_ENDS, type StreamEnd } from '../streams.ts'
+import { STREAM_ENDS, type StreamEnd } from '../forward/streams.ts'
 import type { KeySetStatus } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {

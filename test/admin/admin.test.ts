@@ -4,8 +4,14 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { exchangeBytes, startTestGateway, startTestStack, type TestStack, testProvider } from '../support/gateway.ts'
-import { startTestIssuer } from '../support/issuer.ts'
+import {
+  exchangeBytes,
+  startTestGateway,
+  startTestStack,
+  type TestStack,
+  testProvider,
+} from '../support/gateway/gateway.ts'
+import { startTestIssuer } from '../support/services/issuer.ts'
 
 const PATHS = ['/livez', '/readyz', '/metrics', '/-/status']
 

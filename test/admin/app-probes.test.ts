@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appProbes } from '../../src/admin/app-probes.ts'
-import { exchangeBytes, startTestStack, type TestStack } from '../support/gateway.ts'
-import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
-import { testPool } from '../support/upstream-pool.ts'
+import { exchangeBytes, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
+import { testPool } from '../support/gateway/upstream-pool.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const STATUSES: Readonly<Record<string, number>> = {
   '/healthz': 200,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { jwtAuthenticator } from '../../src/authenticate/jwt.ts'
+import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
 import type { Authenticator } from '../../src/types.ts'
 import {
   authenticatorOptions,

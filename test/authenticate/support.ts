@@ -2,7 +2,7 @@
 import { createHmac, createSecretKey, generateKeyPairSync, KeyObject, randomBytes, sign } from 'node:crypto'
 import { generateKeyPair } from 'jose'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { type JwtAuthenticatorOptions, jwtAuthenticator } from '../../src/authenticate/jwt.ts'
+import { type JwtAuthenticatorOptions, jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
 import { Denial, type DenialCode } from '../../src/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { KeyHint, KeySet, Principal, VerificationKey } from '../../src/types.ts'

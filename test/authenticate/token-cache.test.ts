@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { jwtAuthenticator } from '../../src/authenticate/jwt.ts'
+import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
 import { type TokenCache, tokenCache } from '../../src/authenticate/token-cache.ts'
 import { Denial } from '../../src/errors.ts'
 import type { Authenticator, VerificationKey } from '../../src/types.ts'

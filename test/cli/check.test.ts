@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
-import { folder, HEAD, textOf } from '../policy-tools/support.ts'
 import { testAuthority } from '../support/certificates.ts'
-import { runCommand } from '../support/command.ts'
-import { startTestIssuer } from '../support/issuer.ts'
-import { sallyport } from '../support/running.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { sallyport } from '../support/gateway/running.ts'
+import { startTestIssuer } from '../support/services/issuer.ts'
+import { folder, HEAD, textOf } from '../tools/support.ts'
 
 const files = folder()
 const DOUBTFUL = textOf('{ id: a, path: /a, access: optional, require: { scopes: [a] } }')

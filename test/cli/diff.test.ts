@@ -2,12 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { diffCommand } from '../../src/cli/diff.ts'
-import type { Config } from '../../src/config/schema.ts'
-import { policyDiff } from '../../src/policy-tools/policy-diff.ts'
-import { resolved } from '../../src/policy-tools/reach.ts'
-import { standIn } from '../../src/policy-tools/stand-in.ts'
-import { configOf, folder, silentServices, textOf } from '../policy-tools/support.ts'
-import { runCommand } from '../support/command.ts'
+import type { Config } from '../../src/config/schema/schema.ts'
+import { policyDiff } from '../../src/tools/diff/policy-diff.ts'
+import { resolved } from '../../src/tools/engine/reach.ts'
+import { standIn } from '../../src/tools/engine/stand-in.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { configOf, folder, silentServices, textOf } from '../tools/support.ts'
 
 const files = folder()
 

@@ -3,11 +3,11 @@ import { generateKeyPairSync } from 'node:crypto'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { explainCommand } from '../../src/cli/explain.ts'
-import type { Explanation } from '../../src/policy-tools/explanation.ts'
-import { folder, textOf } from '../policy-tools/support.ts'
-import { runCommand } from '../support/command.ts'
-import { startTestStack } from '../support/gateway.ts'
-import { AUDIENCE, startTestIssuer } from '../support/issuer.ts'
+import type { Explanation } from '../../src/tools/explain/explanation.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { startTestStack } from '../support/gateway/gateway.ts'
+import { AUDIENCE, startTestIssuer } from '../support/services/issuer.ts'
+import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
 const config = files.write(

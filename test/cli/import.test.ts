@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
 import { importCommand } from '../../src/cli/import.ts'
-import { loadConfig } from '../../src/config/load.ts'
-import { folder } from '../policy-tools/support.ts'
-import { runCommand } from '../support/command.ts'
+import { loadConfig } from '../../src/config/read/load.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { folder } from '../tools/support.ts'
 
 const files = folder()
 const SCHEMES = {

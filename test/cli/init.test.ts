@@ -6,11 +6,11 @@ import { describe, expect, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
 import { COMPLETIONS, completionCommand } from '../../src/cli/completion.ts'
 import { initCommand } from '../../src/cli/init.ts'
-import { loadConfig } from '../../src/config/load.ts'
-import { PRESETS } from '../../src/policy-tools/presets.ts'
-import { folder } from '../policy-tools/support.ts'
-import { runCommand } from '../support/command.ts'
-import { sallyport } from '../support/running.ts'
+import { loadConfig } from '../../src/config/read/load.ts'
+import { PRESETS } from '../../src/tools/init/presets.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { sallyport } from '../support/gateway/running.ts'
+import { folder } from '../tools/support.ts'
 
 const files = folder()
 

@@ -1,9 +1,9 @@
 /** `sallyport run --report-only`: the real decision beside the one that is enforced. */
 import { expect, test } from 'vitest'
-import { folder, textOf } from '../policy-tools/support.ts'
-import { startTestIssuer } from '../support/issuer.ts'
-import { sallyport } from '../support/running.ts'
-import { startTestUpstream } from '../support/upstream.ts'
+import { sallyport } from '../support/gateway/running.ts'
+import { startTestIssuer } from '../support/services/issuer.ts'
+import { startTestUpstream } from '../support/services/upstream.ts'
+import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { sallyport } from '../support/running.ts'
+import { sallyport } from '../support/gateway/running.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-run-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { testCommand } from '../../src/cli/test.ts'
-import { folder, textOf } from '../policy-tools/support.ts'
-import { runCommand } from '../support/command.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
 files.write(

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenCommand } from '../../src/cli/token.ts'
-import { distance } from '../../src/policy-tools/decoded-token.ts'
-import type { VerifiedToken } from '../../src/policy-tools/verified-token.ts'
-import { folder, textOf } from '../policy-tools/support.ts'
-import { runCommand } from '../support/command.ts'
-import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/issuer.ts'
+import { distance } from '../../src/tools/token/decoded-token.ts'
+import type { VerifiedToken } from '../../src/tools/token/verified-token.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
+import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
 

@@ -1,6 +1,6 @@
 /** Routes that ask for the same share what judges their callers; those that ask for nearly the same must not. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
+import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 
 const CLAIMS = { v: true, s: 'true', n: 1, t: '1', list: ['a', 'b'], scope: 'a b' }
 

@@ -1,6 +1,6 @@
 /** What the tests of the configuration share: the smallest file, and the problems of a text. */
-import { loadConfig } from '../../src/config/load.ts'
-import type { Config } from '../../src/config/schema.ts'
+import { loadConfig } from '../../src/config/read/load.ts'
+import type { Config } from '../../src/config/schema/schema.ts'
 import { ConfigError } from '../../src/errors.ts'
 
 export type Environment = Readonly<Record<string, string>>

@@ -2,7 +2,7 @@
 import { status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
 import { DENIAL_CODES, DENIALS } from '../../src/errors.ts'
-import { grpcStatus } from '../../src/grpc.ts'
+import { grpcStatus } from '../../src/refusal/grpc.ts'
 import { plain, tableOf } from './markdown.ts'
 
 const rows = tableOf('gRPC status').rows.map(([name = '', number, statuses = '']) => ({

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { sallyport } from '../support/running.ts'
+import { sallyport } from '../support/gateway/running.ts'
 import { README } from './markdown.ts'
 
 const shown = README.blocks

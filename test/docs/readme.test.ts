@@ -1,11 +1,11 @@
 /** Holds the reference tables of README.md to the code: whoever changes one and not the other finds out here. */
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { configJsonSchema } from '../../src/config/json-schema.ts'
+import { configJsonSchema } from '../../src/config/schema/json-schema.ts'
 import { DENIALS, type DenialSpec } from '../../src/errors.ts'
-import { DEFAULT_IDENTITY_HEADERS } from '../../src/forward/identity.ts'
+import { DEFAULT_IDENTITY_HEADERS } from '../../src/identity/header-lines.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { bearer, startTestStack } from '../support/gateway.ts'
+import { bearer, startTestStack } from '../support/gateway/gateway.ts'
 import { configKeys } from './config-keys.ts'
 import { anchor, codes, plain, README, type Table, tableOf } from './markdown.ts'
 

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { Echo } from '../../src/dev/demo-service.ts'
-import { ANY_PORTS, DEMO_IS_UP, demoUrls } from '../support/demo.ts'
-import { type RunningSallyport, sallyport } from '../support/running.ts'
+import type { Echo } from '../../src/demo/demo-service.ts'
+import { ANY_PORTS, DEMO_IS_UP, demoUrls } from '../support/gateway/demo.ts'
+import { type RunningSallyport, sallyport } from '../support/gateway/running.ts'
 
 const started: RunningSallyport[] = []
 function run(...args: Parameters<typeof sallyport>): RunningSallyport {

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'
-import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
-import { AUDIENCE, startTestIssuer } from '../support/issuer.ts'
+import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
+import { AUDIENCE, startTestIssuer } from '../support/services/issuer.ts'
 
 /** A port where nothing listens until `serve` is called. */
 async function reservedPort(): Promise<{ port: number; serve(body: string): Promise<Server> }> {

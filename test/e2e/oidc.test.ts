@@ -6,11 +6,11 @@ import {
   tokenRevocation,
 } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Echo } from '../../src/dev/demo-service.ts'
-import { startIssuer } from '../../src/dev/issuer.ts'
-import { APP_CLIENT, MACHINE_CLIENTS, SIGNING_ALGORITHMS } from '../../src/dev/issuer-configuration.ts'
-import { type Demo, startDemo } from '../support/demo.ts'
-import { appClient, machineClient, signInWithCode } from '../support/oidc-client.ts'
+import type { Echo } from '../../src/demo/demo-service.ts'
+import { startIssuer } from '../../src/demo/issuer.ts'
+import { APP_CLIENT, MACHINE_CLIENTS, SIGNING_ALGORITHMS } from '../../src/demo/issuer-configuration.ts'
+import { appClient, machineClient, signInWithCode } from '../support/clients/oidc-client.ts'
+import { type Demo, startDemo } from '../support/gateway/demo.ts'
 
 let demo: Demo
 let app: Configuration

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { type RawClient, rawClient } from '../support/raw-client.ts'
-import { answering, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
-import { startTestUpstream } from '../support/upstream.ts'
-import { refusedHandshake } from '../support/websocket-service.ts'
+import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { answering, type RawUpstream, startRawUpstream } from '../support/services/raw-upstream.ts'
+import { startTestUpstream } from '../support/services/upstream.ts'
+import { refusedHandshake } from '../support/services/websocket-service.ts'
 
 const MiB = 1024 * 1024
 

@@ -5,10 +5,10 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { type GatewayProcess, startGatewayProcess } from '../support/memory.ts'
-import { rawClient } from '../support/raw-client.ts'
-import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+import { rawClient } from '../support/clients/raw-client.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway/memory.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const MiB = 1024 * 1024
 const LARGE_BYTES = 256 * MiB

@@ -11,9 +11,9 @@ import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'
 import { type Certificate, type TestAuthority, testAuthority } from '../support/certificates.ts'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { rawClient } from '../support/raw-client.ts'
-import { echo } from '../support/upstream.ts'
+import { rawClient } from '../support/clients/raw-client.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { echo } from '../support/services/upstream.ts'
 
 let authority: TestAuthority
 let stranger: TestAuthority

@@ -2,10 +2,16 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { METHODS, type RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bearer, startTestGateway, startTestStack, type TestGateway, type TestStack } from '../support/gateway.ts'
-import { rawClient } from '../support/raw-client.ts'
-import { answering, startRawUpstream } from '../support/raw-upstream.ts'
-import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+import { rawClient } from '../support/clients/raw-client.ts'
+import {
+  bearer,
+  startTestGateway,
+  startTestStack,
+  type TestGateway,
+  type TestStack,
+} from '../support/gateway/gateway.ts'
+import { answering, startRawUpstream } from '../support/services/raw-upstream.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const digest = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
 

@@ -2,9 +2,9 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { type RawClient, rawClient } from '../support/raw-client.ts'
-import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const IDLE_MS = 2_000
 

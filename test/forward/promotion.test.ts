@@ -6,9 +6,9 @@
  */
 import { Pool } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Http2Service, startHttp2Service } from '../support/http2-service.ts'
-import { startGatewayProcess } from '../support/memory.ts'
-import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+import { startGatewayProcess } from '../support/gateway/memory.ts'
+import { type Http2Service, startHttp2Service } from '../support/services/http2-service.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const UNOPTIMISED = ['--no-opt', '--no-maglev', '--trace-gc-nvp']
 const WARM_UP = 1_000

@@ -1,7 +1,7 @@
 /** A request body is bounded in size and silence, and asked for only once the request may pass. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
-import { type RawClient, rawClient } from '../support/raw-client.ts'
+import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
+import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 
 const LIMIT_BYTES = 1000
 /** Longer than a refused request may hold its connection. */

@@ -4,9 +4,9 @@ import net, { type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { Client } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { trustedProxies } from '../../src/forward/client-address.ts'
-import { compileIdentity, identityHeader } from '../../src/forward/identity.ts'
+import { trustedProxies } from '../../src/downstream/client-address.ts'
 import { type IncomingRequest, type RequestHeaderRules, requestHeaders } from '../../src/forward/request-headers.ts'
+import { compileIdentity, identityHeader } from '../../src/identity/header-lines.ts'
 
 const identity = compileIdentity({
   headers: [identityHeader('X-Auth-Subject', 'sub'), identityHeader('X-Auth-Scope', 'scope')],

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testAuthority } from '../support/certificates.ts'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { answering, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { answering, type RawUpstream, startRawUpstream } from '../support/services/raw-upstream.ts'
 
 const BODY = ['HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: x-sum', '', '5', 'hello', '0', ''].join('\r\n')
 const PASSING = ['X-Sum: 1', 'x-many: a', 'x-many: b', 'Grpc-Status: 5', 'x-auth-subject: the service may say so']

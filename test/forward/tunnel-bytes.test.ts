@@ -5,9 +5,9 @@ import { type AddressInfo, createServer as createNetServer, type Socket } from '
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { testAuthority } from '../support/certificates.ts'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { type RawClient, rawClient } from '../support/raw-client.ts'
-import { closing, handshakeBytes, openWebSocket, SWITCHING } from '../support/websocket-service.ts'
+import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { closing, handshakeBytes, openWebSocket, SWITCHING } from '../support/services/websocket-service.ts'
 
 const MiB = 1024 * 1024
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')

@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
-import { startTestGateway, type TestGateway, testProvider } from '../support/gateway.ts'
-import { startTestIssuer, type TestIssuer } from '../support/issuer.ts'
+import { startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
+import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import {
   closing,
   openWebSocket,
@@ -11,7 +11,7 @@ import {
   startWebSocketService,
   type WebSocketService,
   webSocket,
-} from '../support/websocket-service.ts'
+} from '../support/services/websocket-service.ts'
 
 const MiB = 1024 * 1024
 let issuer: TestIssuer

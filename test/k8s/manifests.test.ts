@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/config/read/load.ts'
 import { type Manifest, named, ROOT, render } from './kustomize.ts'
 import { schemaProblems } from './schema-problems.ts'
 

@@ -1,6 +1,15 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { type Answer, drip, endless, hang, json, reset, startKeyServer, status } from './key-server.ts'
+import {
+  type Answer,
+  drip,
+  endless,
+  hang,
+  json,
+  reset,
+  startKeyServer,
+  status,
+} from '../support/services/key-server.ts'
 import { ecJwk, es256, selectNow, startedKeySet, TUNING } from './support.ts'
 
 const body =

@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { json, startKeyServer, status } from './key-server.ts'
-import { manualTime } from './manual-time.ts'
+import { manualTime } from '../support/manual-time.ts'
+import { json, startKeyServer, status } from '../support/services/key-server.ts'
 import { ecJwk, es256, outcome, refusedNow, selectNow, startedKeySet, TUNING } from './support.ts'
 
 async function temporaryFile(): Promise<string> {

@@ -4,8 +4,8 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { type Answer, json, startKeyServer, status } from '../support/services/key-server.ts'
 import { privateNetwork } from './certificates.ts'
-import { type Answer, json, startKeyServer, status } from './key-server.ts'
 import { ecJwk, es256, outcome, refusedNow, selectNow, startedKeySet, startKeySet, TUNING } from './support.ts'
 
 const forBearer =

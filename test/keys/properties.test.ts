@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { VerificationKey } from '../../src/types.ts'
-import { conditional, json, type KeyServer, reset, startKeyServer, status } from './key-server.ts'
-import { manualTime } from './manual-time.ts'
+import { manualTime } from '../support/manual-time.ts'
+import { conditional, json, type KeyServer, reset, startKeyServer, status } from '../support/services/key-server.ts'
 import { ecJwk, es256, outcome, type Started, startedKeySet, TUNING } from './support.ts'
 
 const KIDS = ['a', 'b', 'c', 'd']

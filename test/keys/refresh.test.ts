@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { conditional, json, startKeyServer, status } from './key-server.ts'
+import { conditional, json, startKeyServer, status } from '../support/services/key-server.ts'
 import { ecJwk, es256, selectNow, startedKeySet, TUNING } from './support.ts'
 
 describe('refresh', () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KeySetDefinition } from '../../src/keys/registry.ts'
-import { json, startKeyServer } from './key-server.ts'
+import { json, startKeyServer } from '../support/services/key-server.ts'
 import { ecJwk, es256, selectNow, startedKeySet, TUNING } from './support.ts'
 
 describe('key sets outlive a reload', () => {

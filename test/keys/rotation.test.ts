@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { json, startKeyServer, status } from './key-server.ts'
+import { json, startKeyServer, status } from '../support/services/key-server.ts'
 import { ecJwk, es256, outcome, refusedNow, selectNow, startedKeySet, TUNING } from './support.ts'
 
 async function withKey(kid: string) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { hang, json, startKeyServer } from './key-server.ts'
+import { hang, json, startKeyServer } from '../support/services/key-server.ts'
 import { ecJwk, es256, outcome, refusedNow, selectNow, startedKeySet, startKeySet, TUNING } from './support.ts'
 
 describe('start', () => {

@@ -17,7 +17,7 @@ import {
   keySetRegistry,
 } from '../../src/keys/registry.ts'
 import type { KeyHint, VerificationKey } from '../../src/types.ts'
-import { type ManualTime, manualTime } from './manual-time.ts'
+import { type ManualTime, manualTime } from '../support/manual-time.ts'
 
 export interface PublicJwk {
   readonly [member: string]: unknown

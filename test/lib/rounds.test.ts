@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Enrolled } from '../../src/lib/roster.ts'
 import { rounds } from '../../src/lib/rounds.ts'
-import { manualTime } from '../keys/manual-time.ts'
+import { manualTime } from '../support/manual-time.ts'
 
 interface Item extends Enrolled {
   readonly name: string

@@ -1,7 +1,7 @@
 /** Connections are counted, and one that does not read holds up nobody but itself. */
 import { describe, expect, test } from 'vitest'
-import { type RecordingUpstream, startByteUpstream } from '../support/byte-upstream.ts'
 import { get, startRawStack } from '../support/raw.ts'
+import { type RecordingUpstream, startByteUpstream } from '../support/services/byte-upstream.ts'
 import type { Wire } from '../support/wire.ts'
 
 describe('the limit on connections', () => {

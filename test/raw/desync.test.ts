@@ -4,8 +4,8 @@
  */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { SeenHead } from '../support/byte-upstream.ts'
 import { get, request } from '../support/raw.ts'
+import type { SeenHead } from '../support/services/byte-upstream.ts'
 import { answerHonestly, MARK, type Misbehaving, refusal, startMisbehaving } from './misbehaving.ts'
 
 let service: Misbehaving

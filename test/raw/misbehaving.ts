@@ -1,7 +1,7 @@
 /** The gateway before a service that breaks the rules on some paths and keeps them on all others. */
 import assert from 'node:assert/strict'
-import { type ByteUpstream, type SeenHead, startByteUpstream } from '../support/byte-upstream.ts'
 import { get, type RawStack, startRawStack } from '../support/raw.ts'
+import { type ByteUpstream, type SeenHead, startByteUpstream } from '../support/services/byte-upstream.ts'
 import type { RawReply } from '../support/wire.ts'
 
 export interface Misbehaving {

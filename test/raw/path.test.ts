@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { naiveRoute, STEPS, serverOf } from '../path/lax-servers.ts'
+import { naiveRoute, STEPS, serverOf } from '../route/lax-servers.ts'
 import { get, PROTOCOLS, type RawStack, ROUTES, request, type Stack, startRawStack } from '../support/raw.ts'
 
 const PATHS: readonly string[] = [

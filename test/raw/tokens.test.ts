@@ -1,8 +1,8 @@
 /** Bearer credentials over the wire: one line, one spelling, one token; anything else is refused before the service. */
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AUDIENCE } from '../support/issuer.ts'
 import { get, PROTOCOLS, type Stack } from '../support/raw.ts'
+import { AUDIENCE } from '../support/services/issuer.ts'
 
 describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   let stack: Stack

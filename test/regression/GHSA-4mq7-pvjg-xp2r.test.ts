@@ -5,9 +5,9 @@
  * A verdict is kept with the very authenticator that gave it and recalled only on routes that accept this one.
  */
 import { expect, test } from 'vitest'
-import { testProvider } from '../support/gateway.ts'
-import { startTestIssuer } from '../support/issuer.ts'
+import { testProvider } from '../support/gateway/gateway.ts'
 import { get, PROTOCOLS } from '../support/raw.ts'
+import { startTestIssuer } from '../support/services/issuer.ts'
 
 test.each(PROTOCOLS)(
   'a token that one provider has verified opens nothing of another, over $name',

@@ -6,7 +6,7 @@
  */
 import { expect, test } from 'vitest'
 import { get, startRawStack } from '../support/raw.ts'
-import { startTestUpstream } from '../support/upstream.ts'
+import { startTestUpstream } from '../support/services/upstream.ts'
 
 test('two upstreams whose origin and path could be taken for each other stay apart', async () => {
   const other = await startTestUpstream()

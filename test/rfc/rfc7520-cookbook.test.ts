@@ -1,8 +1,8 @@
 import { createPublicKey, createSecretKey } from 'node:crypto'
 import type { JWK } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { parseCompactJws } from '../../src/authenticate/compact-jws.ts'
-import { joseRefusal, signatureRefusal } from '../../src/authenticate/signature.ts'
+import { parseCompactJws } from '../../src/authenticate/jwt/compact-jws.ts'
+import { joseRefusal, signatureRefusal } from '../../src/authenticate/jwt/signature.ts'
 import { refusalCode } from '../authenticate/support.ts'
 import { haveVectors, vectors } from './vectors.ts'
 

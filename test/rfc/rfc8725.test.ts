@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { jwtAuthenticator } from '../../src/authenticate/jwt.ts'
+import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
 import {
   authenticatorOptions,
   base64url,

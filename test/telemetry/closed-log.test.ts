@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { closedLog, createLog, type Log } from '../../src/telemetry/log.ts'
-import { startGatewayOnFile } from '../support/gateway-process.ts'
+import { startGatewayOnFile } from '../support/gateway/gateway-process.ts'
 
 const LOG = new URL('../../src/telemetry/log.ts', import.meta.url).href
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

@@ -1,7 +1,7 @@
 /** One line per request, with what an operator asks first; which ones, the configuration says. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
-import { bearer, startTestStack, type TestStack } from '../support/gateway.ts'
+import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 
 let stack: TestStack
 afterEach(() => stack.close())

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway.ts'
-import { rawClient } from '../support/raw-client.ts'
-import { startTestUpstream, type TestUpstream } from '../support/upstream.ts'
+import { rawClient } from '../support/clients/raw-client.ts'
+import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 /** Name and labels of every metric of the contract whose feature exists. */
 const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [

@@ -1,0 +1,56 @@
+/**
+ * Takes the bearer token out of a request: `Authorization: Bearer <token68>`, exactly once, and nowhere else.
+ *
+ * RFC 6750 §2.1 (syntax), §2 (one method per request); RFC 9110 §11.1 (schemes ignore case), §11.4 (credentials).
+ * Neither the characters of the token nor whether it is a JWT, let alone a valid one, are looked at: that is up to the
+ * authenticator, which need not when it knows the token. Tokens in query or body (§2.2, §2.3) are ignored.
+ */
+import { Denial } from '../errors.ts'
+import { isToken } from '../lib/field-name.ts'
+import { isToken68 } from '../lib/token68.ts'
+import type { Credential } from '../types.ts'
+
+/**
+ * @param rawHeaders flat names and values, as received
+ * @param maxTokenBytes `limits.tokenBytes`
+ * @returns undefined when there is no `Authorization` line at all
+ * @throws {Denial} `request_malformed`, `scheme_unsupported`, or `token_malformed` for a token over the limit. None
+ *   carries what was sent: a client that forgot the scheme has put its token there.
+ */
+export function extractCredential(rawHeaders: readonly string[], maxTokenBytes: number): Credential | undefined {
+  const value = onlyAuthorization(rawHeaders)
+  if (value === undefined) return undefined
+  const token = afterScheme(value)
+  if (token.length <= maxTokenBytes) return { token }
+  if (!isToken68(token)) throw malformed('the token is not token68')
+  throw new Denial('token_malformed', { evidence: { token_bytes: token.length } })
+}
+
+/** Two lines are refused even when they agree: whoever reads the other one would see another caller. */
+function onlyAuthorization(rawHeaders: readonly string[]): string | undefined {
+  let value: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== 13 || name.toLowerCase() !== 'authorization') continue
+    if (value !== undefined) throw malformed('more than one Authorization line')
+    value = rawHeaders[i + 1] as string
+  }
+  return value
+}
+
+function afterScheme(value: string): string {
+  const blank = value.indexOf(' ')
+  const schemeEnd = blank === -1 ? value.length : blank
+  const scheme = value.slice(0, schemeEnd)
+  if (scheme !== 'Bearer') {
+    if (!isToken(scheme)) throw malformed('no authentication scheme')
+    if (scheme.toLowerCase() !== 'bearer') throw new Denial('scheme_unsupported')
+  }
+  let tokenStart = schemeEnd
+  while (value[tokenStart] === ' ') tokenStart++
+  return value.slice(tokenStart)
+}
+
+function malformed(reason: string): Denial {
+  return new Denial('request_malformed', { evidence: { reason } })
+}

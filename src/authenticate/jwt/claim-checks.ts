@@ -1,0 +1,153 @@
+/**
+ * Judges the claims of a token whose signature holds.
+ *
+ * RFC 7519 §4.1 (registered claims), §5.1 and RFC 7515 §4.1.9 (`typ`), RFC 8725 §3.8–§3.12, RFC 9068 §2.2 and §4
+ * (`at+jwt`), RFC 7800 §3.1 (`cnf`). `iss` chose the provider and is not looked at again. Scopes and roles are read in
+ * `principal.ts` and judged by the route. What depends on the time alone is `checkTime`, which a remembered verdict
+ * repeats on every use.
+ */
+import { type ClaimReader, claimReader } from '../../claim-reader.ts'
+import { Denial, type DenialCode } from '../../errors.ts'
+import { boundedMemo } from '../../lib/bounded-memo.ts'
+import type { Claims } from '../../types.ts'
+import { evidenceText } from '../evidence.ts'
+
+/** Which `typ` a token may have: none, `JWT` or `at+jwt`; or RFC 9068 to the letter. */
+export type TokenType = 'compatible' | 'at+jwt'
+
+export interface ClaimRules {
+  /** At least one; a token must carry at least one of them, byte for byte. */
+  readonly audiences: ReadonlySet<string>
+  /** Leeway for clocks that differ, for `exp`, `nbf` and `iat`. */
+  readonly clockToleranceSeconds: number
+  /** Longest `exp` - `iat`; `iat` is then required. */
+  readonly maxLifetimeSeconds: number | undefined
+  readonly tokenType: TokenType
+  /** Claims that must be there and not be null, besides `exp`: names, or JSON Pointers that start with `/`. */
+  readonly requiredClaims: readonly string[]
+}
+
+/** The registered claims, with their types checked. */
+export interface CheckedClaims {
+  readonly audiences: readonly string[]
+  readonly expiresAtSeconds: number
+  readonly notBeforeSeconds: number | undefined
+}
+
+/** RFC 9068 §2.2. */
+const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const
+
+const STRING_CLAIMS = ['jti', 'client_id', 'azp'] as const
+
+/** The end of the year 9999. Above it are only mistakes: a time in milliseconds is some year past 50,000. */
+const MAX_NUMERIC_DATE_SECONDS = 253_402_300_799
+
+/**
+ * Everything about the claims but whether it is too early or too late.
+ *
+ * @throws {Denial} `token_type_invalid`, `claim_invalid`, `proof_required`, `audience_mismatch` or
+ *   `token_lifetime_exceeded`
+ */
+export function checkClaims(
+  typ: string | undefined,
+  claims: Claims,
+  rules: ClaimRules,
+  nowSeconds: number,
+): CheckedClaims {
+  checkType(typ, rules.tokenType)
+  const exp = numericDate(claims, 'exp')
+  const nbf = numericDate(claims, 'nbf')
+  const iat = numericDate(claims, 'iat')
+  const audiences = audienceList(claims)
+  checkStrings(claims)
+  if (exp === undefined) throw invalid('exp', 'missing')
+  const required = rules.tokenType === 'at+jwt' ? [...AT_JWT_CLAIMS, ...rules.requiredClaims] : rules.requiredClaims
+  for (const name of required) if (!isPresent(claims, name)) throw invalid(name, 'missing')
+  if (nbf !== undefined && nbf > exp) throw invalid('nbf', 'after exp')
+  if (iat !== undefined && iat > exp) throw invalid('iat', 'after exp')
+  // Not `token_not_yet_valid`: that tells the client to wait, and only `nbf` says until when. A time of issue that has
+  // not come yet is a false statement or a wrong clock.
+  if (iat !== undefined && iat > nowSeconds + rules.clockToleranceSeconds) throw invalid('iat', 'in the future')
+  // A bound token without its proof is a stolen token until shown otherwise, so its mere presence is enough to refuse.
+  if (Object.hasOwn(claims, 'cnf')) throw refused('proof_required', 'cnf', 'bound to a key')
+  checkAudience(audiences, rules.audiences)
+  checkLifetime(exp, iat, rules.maxLifetimeSeconds)
+  return { audiences, expiresAtSeconds: exp, notBeforeSeconds: nbf }
+}
+
+/** @throws {Denial} `token_expired`, `token_not_yet_valid` */
+export function checkTime(
+  claims: Pick<CheckedClaims, 'expiresAtSeconds' | 'notBeforeSeconds'>,
+  clockToleranceSeconds: number,
+  nowSeconds: number,
+): void {
+  const { expiresAtSeconds: exp, notBeforeSeconds: nbf } = claims
+  // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
+  if (nowSeconds >= exp + clockToleranceSeconds) throw new Denial('token_expired', { evidence: { exp } })
+  if (nbf !== undefined && nowSeconds + clockToleranceSeconds < nbf)
+    throw new Denial('token_not_yet_valid', { evidence: { nbf } })
+}
+
+/** `application/` may be left out, and media types ignore case (RFC 7515 §4.1.9). Typing keeps ID tokens out. */
+function checkType(typ: string | undefined, tokenType: TokenType): void {
+  const type = typ?.toLowerCase().replace(/^application\//, '')
+  if (type === 'at+jwt') return
+  if (tokenType === 'compatible' && (type === undefined || type === 'jwt')) return
+  throw new Denial('token_type_invalid', { evidence: { typ: typ === undefined ? undefined : evidenceText(typ) } })
+}
+
+function numericDate(claims: Claims, name: 'exp' | 'nbf' | 'iat'): number | undefined {
+  const value = claims[name]
+  if (value === undefined) return undefined
+  if (typeof value !== 'number') throw invalid(name, 'not a number')
+  // Negated, so that a NaN fails too.
+  if (!(value >= 0 && value <= MAX_NUMERIC_DATE_SECONDS)) throw invalid(name, 'not a time in seconds')
+  return value
+}
+
+function audienceList(claims: Claims): readonly string[] {
+  const { aud } = claims
+  if (aud === undefined) return []
+  if (typeof aud === 'string') return Object.freeze([aud])
+  if (!isStringArray(aud) || aud.length === 0) throw invalid('aud', 'neither a string nor a list of strings')
+  return aud
+}
+
+function checkStrings(claims: Claims): void {
+  if (claims.sub !== undefined && (typeof claims.sub !== 'string' || claims.sub === ''))
+    throw invalid('sub', 'not a non-empty string')
+  for (const name of STRING_CLAIMS)
+    if (claims[name] !== undefined && typeof claims[name] !== 'string') throw invalid(name, 'not a string')
+}
+
+function checkAudience(audiences: readonly string[], accepted: ReadonlySet<string>): void {
+  if (audiences.some(audience => accepted.has(audience))) return
+  throw new Denial('audience_mismatch', { evidence: { aud: evidenceText(audiences.join(' ')) } })
+}
+
+function checkLifetime(exp: number, iat: number | undefined, maxLifetimeSeconds: number | undefined): void {
+  if (maxLifetimeSeconds === undefined) return
+  if (iat === undefined) throw invalid('iat', 'missing')
+  if (exp - iat > maxLifetimeSeconds)
+    throw new Denial('token_lifetime_exceeded', { evidence: { lifetimeSeconds: exp - iat } })
+}
+
+/** References come from configuration only, so there are few. */
+const readerOf = boundedMemo<ClaimReader>(claimReader, { maxEntries: 1000, maxKeyLength: 1000 })
+
+function isPresent(claims: Claims, reference: string): boolean {
+  const value = readerOf(reference)(claims)
+  return value !== undefined && value !== null
+}
+
+function isStringArray(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(member => typeof member === 'string')
+}
+
+function invalid(claim: string, reason: string): Denial {
+  return refused('claim_invalid', claim, reason)
+}
+
+function refused(code: DenialCode, claim: string, reason: string): Denial {
+  return new Denial(code, { evidence: { claim, reason } })
+}

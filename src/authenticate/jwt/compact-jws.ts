@@ -1,0 +1,101 @@
+/**
+ * Takes a token apart: three canonical parts, a header that asks for nothing we do not do, claims as strict JSON.
+ *
+ * RFC 7515 §3.1, §4, §5.2 (JWS Compact Serialization, JOSE header), RFC 7519 §7.2 (JWT), RFC 8725 §3.1, §3.7.
+ * Nothing here is trusted yet: the signature is judged later, on exactly these bytes.
+ */
+import { Denial } from '../../errors.ts'
+import { boundedMemo } from '../../lib/bounded-memo.ts'
+import { parseStrictJson } from '../../lib/strict-json.ts'
+import type { Claims, JsonObject } from '../../types.ts'
+import { evidenceText } from '../evidence.ts'
+
+/** The header parameters that matter (RFC 7515 §4.1). */
+export interface JwsHeader {
+  readonly alg: string
+  readonly kid: string | undefined
+  readonly typ: string | undefined
+}
+
+export interface CompactJws {
+  /** The whole token, as it arrived. */
+  readonly token: string
+  readonly header: JwsHeader
+  readonly payload: Buffer
+  readonly signature: Buffer
+}
+
+/** A JWS whose payload is a JWT Claims Set. Not verified. */
+export interface Jwt extends CompactJws {
+  readonly claims: Claims
+}
+
+/** Real tokens nest three or four levels deep; parsers of other services give up at anything from 20 to 500. */
+const MAX_JSON_DEPTH = 32
+
+/**
+ * Header parameters that are refused by their presence, whatever their value: keys carried in the token (RFC 8725 §2.7,
+ * §3.10), extensions that we must understand and do not (RFC 7515 §4.1.11, RFC 7797), compression (RFC 8725 §3.6).
+ * The code is `algorithm_not_allowed`, since the token is well formed but asks for a verification we do not do.
+ */
+const REFUSED_PARAMETERS = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'] as const
+
+/** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
+export function parseJwt(token: string): Jwt {
+  const { header, payload, signature } = parseCompactJws(token)
+  return { token, header, payload, signature, claims: jsonObject('claims', payload) }
+}
+
+/** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
+export function parseCompactJws(token: string): CompactJws {
+  const parts = token.split('.', 4)
+  const [header, payload, signature] = parts
+  // Five parts are a JWE (RFC 7516 §3.1); we hold no decryption key.
+  if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
+    throw malformed('not three parts')
+  const signatureBytes = decoded('signature', signature)
+  return { token, header: joseHeader(header), payload: decoded('payload', payload), signature: signatureBytes }
+}
+
+/**
+ * Node's decoder skips blanks, padding, foreign characters and stray bits, so that many strings decode to the same
+ * bytes. Only the one spelling that encoding the bytes yields is taken: no two strings are the same token.
+ */
+function decoded(part: string, text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64url')
+  if (bytes.toString('base64url') !== text) throw malformed(`${part} is not canonical base64url`)
+  return bytes
+}
+
+/** An issuer writes the same header on every token of a key, so what it says is worked out once. */
+const joseHeader = boundedMemo(parseHeader, { maxEntries: 64, maxKeyLength: 512 })
+
+function parseHeader(text: string): JwsHeader {
+  const header = jsonObject('header', decoded('header', text))
+  const { alg, kid, typ } = header
+  if (typeof alg !== 'string') throw malformed('alg is no string')
+  if (kid !== undefined && typeof kid !== 'string') throw malformed('kid is no string')
+  if (typ !== undefined && typeof typ !== 'string') throw malformed('typ is no string')
+  const refused = REFUSED_PARAMETERS.find(name => Object.hasOwn(header, name))
+  if (refused !== undefined || alg.toLowerCase() === 'none')
+    throw new Denial('algorithm_not_allowed', { evidence: { alg: evidenceText(alg), refusedParameter: refused } })
+  return Object.freeze({ alg, kid, typ })
+}
+
+function jsonObject(part: string, bytes: Buffer): JsonObject {
+  const value = json(part, bytes)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(`${part} is no JSON object`)
+  return value as JsonObject
+}
+
+function json(part: string, bytes: Buffer): unknown {
+  try {
+    return parseStrictJson(bytes, MAX_JSON_DEPTH)
+  } catch (error) {
+    throw malformed(`${part}: ${error instanceof SyntaxError ? error.message : 'unreadable'}`)
+  }
+}
+
+function malformed(reason: string): Denial {
+  return new Denial('token_malformed', { evidence: { reason } })
+}

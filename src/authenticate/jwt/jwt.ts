@@ -1,0 +1,155 @@
+/**
+ * Verifies the JWTs of one provider: algorithm, key, signature, then the claims.
+ *
+ * RFC 7519 §7.2, RFC 7515 §5.2, RFC 8725 §3, RFC 9068 §4. The order is fixed: nothing is said about the claims of a
+ * token, that it expired included, before its signature holds. It does not choose the provider (`by-issuer.ts`), nor
+ * fetch keys, nor remember verdicts (`token-cache.ts`).
+ */
+import { Denial } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
+import type { KeySet, Principal, VerificationKey } from '../../types.ts'
+import { attributed, evidenceText } from '../evidence.ts'
+import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
+import type { Jwt } from './compact-jws.ts'
+import { principalReader } from './principal.ts'
+import { isFitting, type SignatureRefusal, signatureRefusal } from './signature.ts'
+
+export interface JwtAuthenticatorOptions {
+  /** The provider's id in the configuration. */
+  readonly provider: string
+  /** Compared byte for byte with `iss`. */
+  readonly issuer: string
+  /** At least one; a token must carry at least one of them. */
+  readonly audiences: readonly string[]
+  /** JWS algorithms that are accepted; undefined: every asymmetric one. HMAC has to be asked for. */
+  readonly algorithms?: ReadonlySet<string> | undefined
+  readonly keySet: KeySet
+  readonly clockToleranceSeconds: number
+  /** Longest `exp` - `iat` that is accepted; undefined: any. */
+  readonly maxLifetimeSeconds?: number | undefined
+  readonly tokenType: TokenType
+  /** Claims that must be there, besides `exp`. */
+  readonly requiredClaims: readonly string[]
+  /** A claim name or a JSON Pointer; undefined: `scope`, else `scp`. */
+  readonly scopeClaim?: string | undefined
+  /** A claim name or a JSON Pointer. */
+  readonly rolesClaim: string
+  readonly clock: Clock
+}
+
+/** What was found about one token, with all that has to hold for it to stay true. */
+export interface Verdict {
+  readonly principal: Principal
+  readonly notBeforeSeconds: number | undefined
+  /** The key that verified the signature. */
+  readonly key: VerificationKey
+}
+
+export interface JwtAuthenticator {
+  readonly provider: string
+  readonly issuer: string
+  /**
+   * Answers at once unless a key or a slow signature has to be waited for.
+   *
+   * @throws {Denial} the token is refused, or the keys to judge it are not there (503)
+   */
+  verify(jwt: Jwt): MaybePromise<Verdict>
+  /** True while the key that gave the verdict is one of the provider's. */
+  isCurrent(verdict: Verdict): boolean
+  /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
+  checkTime(verdict: Verdict): void
+}
+
+/** Signed with a private key, verified with a public one. RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2, RFC 9964 §3. */
+export const ASYMMETRIC_ALGORITHMS = [
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
+  ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
+] as const
+
+/** Bounds the work that one token without `kid` can cause. */
+const MAX_CANDIDATES = 3
+
+/** @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer */
+export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthenticator {
+  const { provider, issuer, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
+  const algorithms = options.algorithms ?? new Set<string>(ASYMMETRIC_ALGORITHMS)
+  const rules: ClaimRules = {
+    audiences: new Set(options.audiences),
+    clockToleranceSeconds,
+    maxLifetimeSeconds,
+    tokenType,
+    requiredClaims,
+  }
+  const readPrincipal = principalReader(options)
+  const nowSeconds = (): number => options.clock.nowMs() / 1000
+
+  const judge = (jwt: Jwt): MaybePromise<Verdict> => {
+    const { alg, kid } = jwt.header
+    if (jwt.claims.iss !== issuer) throw new Denial('issuer_unknown')
+    if (!algorithms.has(alg)) throw new Denial('algorithm_not_allowed')
+    const key = andThen(keySet.select({ alg, kid }), candidates => verifyingKey(jwt, candidates))
+    return andThen(key, found => verdict(jwt, found))
+  }
+
+  const verdict = ({ header, claims }: Jwt, key: VerificationKey): Verdict => {
+    const now = nowSeconds()
+    const checked = checkClaims(header.typ, claims, rules, now)
+    checkTime(checked, clockToleranceSeconds, now)
+    return Object.freeze({
+      principal: readPrincipal(claims, checked),
+      notBeforeSeconds: checked.notBeforeSeconds,
+      key,
+    })
+  }
+
+  return Object.freeze({
+    provider,
+    issuer,
+    verify(jwt: Jwt) {
+      const refuse = (error: unknown): never => {
+        throw attributed(error, provider, tokenEvidence(jwt))
+      }
+      try {
+        const judged = judge(jwt)
+        return judged instanceof Promise ? judged.catch(refuse) : judged
+      } catch (error) {
+        return refuse(error)
+      }
+    },
+    isCurrent: ({ key }: Verdict) => keySet.isCurrent(key),
+    checkTime({ principal: { expiresAtSeconds }, notBeforeSeconds }: Verdict) {
+      try {
+        checkTime({ expiresAtSeconds, notBeforeSeconds }, clockToleranceSeconds, nowSeconds())
+      } catch (error) {
+        throw attributed(error, provider, { iss: evidenceText(issuer) })
+      }
+    },
+  })
+}
+
+/** The first of the candidates that verifies the signature. */
+function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): MaybePromise<VerificationKey> {
+  const fitting = candidates.slice(0, MAX_CANDIDATES).filter(key => isFitting(key, jwt.header.alg))
+  return firstVerifying(jwt, fitting, { code: 'key_unknown', reason: 'no key fits the algorithm' })
+}
+
+/** @param refusal why, should there be no key left to try */
+function firstVerifying(
+  jwt: Jwt,
+  [key, ...others]: readonly VerificationKey[],
+  refusal: SignatureRefusal,
+): MaybePromise<VerificationKey> {
+  if (key === undefined) throw new Denial(refusal.code, { evidence: { reason: refusal.reason } })
+  return andThen(signatureRefusal(jwt, key), refused =>
+    refused === undefined ? key : firstVerifying(jwt, others, refused),
+  )
+}
+
+function tokenEvidence({ header: { alg, kid }, claims: { iss } }: Jwt): Readonly<Record<string, unknown>> {
+  return {
+    alg: evidenceText(alg),
+    ...(kid === undefined ? {} : { kid: evidenceText(kid) }),
+    ...(typeof iss === 'string' ? { iss: evidenceText(iss) } : {}),
+  }
+}

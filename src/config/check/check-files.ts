@@ -1,0 +1,145 @@
+/**
+ * Judges the files that a configuration names: they are there, and hold what they should.
+ *
+ * RFC 7518 §3.2 (a shared secret is at least as long as the hash output), RFC 7517 §5 (JWK Set), RFC 7468 (PEM).
+ * A secret is the content of its file without one line break at the end, which editors and `echo` add.
+ * Content is looked at and dropped: no message repeats any of it.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
+import type { Draft } from '../schema/draft.ts'
+import { HMAC_SECRET_BYTES, PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
+import type { ProviderConfig } from '../schema/schema.ts'
+import type { Finding, Path } from './findings.ts'
+
+/** Content of the file. @throws {Error} it cannot be read; its `code` says why */
+export type ReadFile = (path: string) => Buffer
+
+/** @param read resolves relative paths */
+export function fileFindings({ listen, providers, upstreams }: Draft, read: ReadFile): readonly Finding[] {
+  const check = (path: Path, file: string | undefined, judge: Judge): readonly Finding[] => {
+    const message = file === undefined ? undefined : judgedFile(file, read, judge)
+    return message === undefined ? [] : [{ path, message }]
+  }
+  const tlsOf = (path: Path, tls: TlsFiles | undefined) => [
+    ...check([...path, 'caFile'], tls?.caFile, certificateProblem),
+    ...check([...path, 'clientCaFile'], tls?.clientCaFile, certificateProblem),
+    ...check([...path, 'certFile'], tls?.certFile, certificateProblem),
+    ...check([...path, 'keyFile'], tls?.keyFile, content => privateKeyProblem(content, tls?.certFile, read)),
+  ]
+  return [
+    ...tlsOf(['listen', 'tls'], listen?.tls),
+    ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
+    ...[...providers].flatMap(([id, provider]) => {
+      const path = ['providers', id, 'keys']
+      const { secretFile, jwksFile, caFile, bearerFile, jwks } = provider.keys
+      return [
+        ...check([...path, 'secretFile'], secretFile, content => secretProblem(content, provider)),
+        ...check([...path, 'jwksFile'], jwksFile, jwksFileProblem),
+        ...check([...path, 'caFile'], caFile, certificateProblem),
+        ...check([...path, 'bearerFile'], bearerFile, emptyProblem),
+        ...inlineFindings([...path, 'jwks'], jwks),
+      ]
+    }),
+  ]
+}
+
+interface TlsFiles {
+  readonly caFile?: string | undefined
+  readonly clientCaFile?: string | undefined
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+}
+
+type Judge = (content: Buffer) => string | undefined
+
+function judgedFile(file: string, read: ReadFile, judge: Judge): string | undefined {
+  try {
+    return judge(read(file))
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    return `cannot be read (${code}); check the path, which starts at the folder of this file, and the permissions`
+  }
+}
+
+function inlineFindings(path: Path, jwks: unknown): readonly Finding[] {
+  const message = jwks === undefined ? undefined : jwksProblem(JSON.stringify(jwks))
+  return message === undefined ? [] : [{ path, message, at: 'key' }]
+}
+
+/** What the key set that will be made of it objects to. */
+function keySourceProblem(make: () => string | undefined): string | undefined {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof KeySourceError) return error.message
+    throw error
+  }
+}
+
+function secretProblem(content: Buffer, { algorithms = [] }: ProviderConfig): string | undefined {
+  return keySourceProblem(() => {
+    const served = secretKeySet(content, '')
+      .status()
+      .keys.flatMap(key => key.algorithms)
+    const shared = algorithms.filter(algorithm => Object.hasOwn(HMAC_SECRET_BYTES, algorithm))
+    const unserved = shared.find(algorithm => !served.includes(algorithm))
+    if (unserved === undefined) return undefined
+    return `holds too short a secret for ${unserved}, which needs ${HMAC_SECRET_BYTES[unserved]} bytes; make a longer one`
+  })
+}
+
+function jwksProblem(text: string): string | undefined {
+  return keySourceProblem(() => {
+    jwksKeySet(text, '')
+    return undefined
+  })
+}
+
+function emptyProblem(content: Buffer): string | undefined {
+  return content.toString().trim() === '' ? 'is empty; write a token into it, or leave the key out' : undefined
+}
+
+function jwksFileProblem(content: Buffer): string | undefined {
+  const text = content.toString()
+  const problem = jwksProblem(text)
+  if (problem !== undefined) return problem
+  // A private key that lies about beside a proxy is one that leaks; that the rest of the file works is no excuse.
+  const { keys }: { keys: readonly unknown[] } = JSON.parse(text)
+  const isPrivate = keys.some(key => PRIVATE_JWK_MEMBERS.some(member => Object.hasOwn(Object(key), member)))
+  return isPrivate ? 'holds a private or secret key; it must hold public keys only' : undefined
+}
+
+function certificateProblem(content: Buffer): string | undefined {
+  const blocks = content.toString().match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) return 'holds no PEM certificate (`-----BEGIN CERTIFICATE-----`)'
+  try {
+    for (const block of blocks) new X509Certificate(block)
+    return undefined
+  } catch {
+    return 'holds a PEM certificate that cannot be read'
+  }
+}
+
+function privateKeyProblem(content: Buffer, certFile: string | undefined, read: ReadFile): string | undefined {
+  const key = readable(() => createPrivateKey(content))
+  if (key === undefined) return 'holds no PEM private key that can be read without a passphrase'
+  const certificate = certFile === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
+  // One that cannot be read is told of where it is named.
+  return certificate === undefined || isPair(certificate, key)
+    ? undefined
+    : 'holds a key that does not belong to the certificate in `certFile`; replace both together'
+}
+
+function readable<T>(make: () => T): T | undefined {
+  try {
+    return make()
+  } catch {
+    return undefined
+  }
+}
+
+/** False for keys of two kinds, too, where Node throws. */
+function isPair(certificate: X509Certificate, key: KeyObject): boolean {
+  return readable(() => certificate.checkPrivateKey(key)) === true
+}

@@ -1,0 +1,108 @@
+/**
+ * Judges what the keys of a provider mean together: where its keys are, which algorithms that allows, over which wire.
+ *
+ * RFC 8725 §3.1 (algorithms belong to a key source), OpenID Connect Discovery 1.0 §3 (issuer), RFC 9700 §4.
+ */
+import { isLoopback } from '../../lib/loopback.ts'
+import { httpUrl } from '../schema/address.ts'
+import type { Draft } from '../schema/draft.ts'
+import { HMAC_SECRET_BYTES, KEY_SOURCES } from '../schema/provider-schema.ts'
+import type { KeysConfig, ProviderConfig } from '../schema/schema.ts'
+import type { Finding, Path } from './findings.ts'
+
+export function providerFindings({ providers }: Draft): readonly Finding[] {
+  return [
+    ...cacheFileFindings(providers),
+    ...[...providers].flatMap(([id, provider]) => {
+      const path = ['providers', id]
+      return [
+        ...sourceFindings(provider, path),
+        ...algorithmFindings(provider, path),
+        ...unusedFindings(provider.keys, path),
+        ...timingFindings(provider.keys, path),
+      ]
+    }),
+  ]
+}
+
+/** One file holds the keys of one provider: two would overwrite each other, and start empty. */
+function cacheFileFindings(providers: Draft['providers']): readonly Finding[] {
+  const owners = new Map<string, string>()
+  return [...providers].flatMap(([id, { keys }]): Finding[] => {
+    if (keys.cacheFile === undefined) return []
+    const owner = owners.get(keys.cacheFile)
+    if (owner === undefined) owners.set(keys.cacheFile, id)
+    return owner === undefined
+      ? []
+      : [
+          {
+            path: ['providers', id, 'keys', 'cacheFile'],
+            message: `is the cache of provider \`${owner}\` already; give each its own file`,
+          },
+        ]
+  })
+}
+
+function sourceFindings({ issuer, keys }: ProviderConfig, path: Path): readonly Finding[] {
+  const [, ...further] = sources(keys)
+  if (further.length > 0)
+    return further.map(source => ({
+      path: [...path, 'keys', source],
+      message: `is a second key source; keep one of ${KEY_SOURCES.join(', ')}`,
+      at: 'key',
+    }))
+  if (keys.jwksUri !== undefined) return urlFindings(keys.jwksUri, keys, [...path, 'keys', 'jwksUri'])
+  if (sources(keys).length > 0) return []
+  const remedy =
+    ', because its metadata is discovered there; or give `keys.jwksUri`, `jwksFile`, `jwks` or `secretFile`'
+  return urlFindings(issuer, keys, [...path, 'issuer']).map(finding => ({
+    ...finding,
+    message: finding.message + remedy,
+  }))
+}
+
+function sources(keys: KeysConfig): readonly (typeof KEY_SOURCES)[number][] {
+  return KEY_SOURCES.filter(source => keys[source] !== undefined)
+}
+
+/** Keys that come over a wire that anyone can write to are keys that anyone can choose. */
+function urlFindings(text: string, keys: KeysConfig, path: Path): readonly Finding[] {
+  try {
+    const url = httpUrl(text)
+    if (url.protocol === 'https:' || isLoopback(url) || keys.allowInsecureHttp) return []
+    return [{ path, message: 'must be an `https:` URL (or set `keys.allowInsecureHttp: true` to trust the network)' }]
+  } catch (error) {
+    if (error instanceof SyntaxError) return [{ path, message: error.message }]
+    throw error
+  }
+}
+
+function algorithmFindings({ algorithms, keys }: ProviderConfig, path: Path): readonly Finding[] {
+  return (algorithms ?? []).flatMap((algorithm, index): Finding[] => {
+    const isShared = Object.hasOwn(HMAC_SECRET_BYTES, algorithm)
+    if (isShared === (keys.secretFile !== undefined)) return []
+    const message = isShared
+      ? 'needs a shared secret: give `keys.secretFile`, or list an asymmetric algorithm such as RS256'
+      : 'needs a public key, and `keys.secretFile` holds a shared secret; list HS256, HS384 or HS512'
+    return [{ path: [...path, 'algorithms', index], message }]
+  })
+}
+
+/** A setting of the fetch that is never made is a slip, and some of them would be a false comfort. */
+function unusedFindings(keys: KeysConfig, path: Path): readonly Finding[] {
+  const [source] = sources(keys)
+  const isFetched = source === undefined || source === 'jwksUri'
+  const fetchOnly = (['caFile', 'cacheFile', 'bearerFile', 'hosts'] as const).filter(key => keys[key] !== undefined)
+  const unused = isFetched ? fetchOnly.filter(key => key === 'hosts' && source !== undefined) : fetchOnly
+  return unused.map(key => ({
+    path: [...path, 'keys', key],
+    message: `has no effect with \`${source}\`; leave it out`,
+    at: 'key',
+  }))
+}
+
+function timingFindings({ refresh, maxStale }: KeysConfig, path: Path): readonly Finding[] {
+  if (maxStale >= refresh) return []
+  const message = 'must not be shorter than `refresh` (default `5m`): keys would expire before they are fetched again'
+  return [{ path: [...path, 'keys', 'maxStale'], message }]
+}

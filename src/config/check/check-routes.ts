@@ -1,0 +1,121 @@
+/**
+ * Judges routes against each other, and what they refer to: providers, upstreams, shapes, methods.
+ *
+ * No order decides between routes, so two that could both be meant are refused.
+ */
+import { parsePattern } from '../../route/pattern.ts'
+import { laxSegment } from '../../route/readings.ts'
+import type { Draft } from '../schema/draft.ts'
+import { METHODS } from '../schema/route-schema.ts'
+import type { RouteConfig } from '../schema/schema.ts'
+import { didYouMean } from '../schema/suggest.ts'
+import type { Finding } from './findings.ts'
+
+export function routeFindings(draft: Draft): readonly Finding[] {
+  const routes = [...draft.routes].map(([index, route]) => ({ index, route }))
+  return [
+    ...idFindings(routes),
+    ...shapeFindings(routes),
+    ...routes.flatMap(({ index, route }) => [
+      ...accessFindings(draft, index, route),
+      ...issuerFindings(draft, index, route),
+      ...upstreamFindings(draft, index, route),
+    ]),
+  ]
+}
+
+interface Indexed {
+  readonly index: number
+  readonly route: RouteConfig
+}
+
+function idFindings(routes: readonly Indexed[]): readonly Finding[] {
+  const message = 'is the id of an earlier route too; give each route its own'
+  return [...Map.groupBy(routes, ({ route }) => route.id).values()].flatMap(([, ...later]) =>
+    later.map(({ index }) => ({ path: ['routes', index, 'id'], message })),
+  )
+}
+
+function shapeFindings(routes: readonly Indexed[]): readonly Finding[] {
+  return [...Map.groupBy(routes, ({ route }) => shape(route, laxSegment)).values()].flatMap(alike =>
+    alike.flatMap(({ index, route }, position) => {
+      const messages = alike.slice(0, position).map(other => shapeProblem(other.route, route))
+      const message = messages.find(each => each !== undefined)
+      return message === undefined ? [] : [{ path: ['routes', index, 'path'], message }]
+    }),
+  )
+}
+
+function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefined {
+  // A service that ignores case, or decodes more than we do, would serve one route under the other one's policy.
+  if (shape(other, exactly) !== shape(route, exactly))
+    return `is read like the path of route \`${other.id}\` by services that ignore case; spell both alike`
+  const shared = [...methodsOf(route)].filter(method => methodsOf(other).has(method))
+  if (shared.length === 0) return undefined
+  const both = shared.length === METHODS.length ? 'all methods' : shared.join(', ')
+  return `matches what route \`${other.id}\` matches (${both}); change a path or the \`methods\``
+}
+
+/** The path without the names of its parameters: two routes of one shape match the same requests. */
+function shape({ path }: RouteConfig, spell: (literal: string) => string): string {
+  const { segments, extent } = parsePattern(path)
+  return JSON.stringify([extent, ...segments.map(each => (each.kind === 'literal' ? `=${spell(each.text)}` : ':'))])
+}
+
+function exactly(literal: string): string {
+  return literal
+}
+
+function methodsOf({ methods }: RouteConfig): ReadonlySet<string> {
+  const named = new Set<string>(methods ?? METHODS)
+  return named.has('GET') ? named.add('HEAD') : named
+}
+
+function accessFindings({ providerIds }: Draft, index: number, route: RouteConfig): readonly Finding[] {
+  const path = ['routes', index]
+  if (route.access === 'public') {
+    const asking = (['require', 'providers', 'audiences'] as const).filter(key => route[key] !== undefined)
+    const message = 'has no effect with `access: public`, which does not look at tokens; leave out one of them'
+    return asking.map(key => ({ path: [...path, key], message, at: 'key' }))
+  }
+  if (providerIds.length === 0) {
+    const message = `is \`${route.access}\`, which needs a provider; add one to \`providers\`, or write \`access: public\``
+    return [{ path: [...path, 'access'], message }]
+  }
+  return (route.providers ?? []).flatMap((id, position): Finding[] =>
+    providerIds.includes(id)
+      ? []
+      : [{ path: [...path, 'providers', position], message: unknownText('provider', id, providerIds) }],
+  )
+}
+
+/** `iss` picks the provider, so among those of a route it must pick one. */
+function issuerFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
+  if (route.access === 'public') return []
+  const accepted = [...providers].filter(([id]) => route.providers?.includes(id) ?? true)
+  return accepted.flatMap(([id, { issuer }], position): Finding[] => {
+    const twin = accepted.slice(0, position).find(([, other]) => other.issuer === issuer)
+    if (twin === undefined) return []
+    const message = `has \`${twin[0]}\` and \`${id}\`, whose issuer is the same; name one of the two here`
+    return [{ path: ['routes', index, 'providers'], message }]
+  })
+}
+
+function upstreamFindings({ upstreamIds }: Draft, index: number, { upstream }: RouteConfig): readonly Finding[] {
+  const message = upstreamProblem(upstreamIds, upstream)
+  return message === undefined ? [] : [{ path: ['routes', index, 'upstream'], message }]
+}
+
+/** Why a reference to an upstream leads nowhere; it may be left out when there is one. */
+export function upstreamProblem(upstreamIds: readonly string[], upstream: string | undefined): string | undefined {
+  if (upstream !== undefined)
+    return upstreamIds.includes(upstream) ? undefined : unknownText('upstream', upstream, upstreamIds)
+  if (upstreamIds.length === 1) return undefined
+  const remedy = upstreamIds.length === 0 ? 'add one to `upstreams`' : `write one of ${upstreamIds.join(', ')}`
+  return `is missing; ${remedy}`
+}
+
+function unknownText(kind: 'provider' | 'upstream', id: string, ids: readonly string[]): string {
+  if (ids.length === 0) return `names no ${kind}; add it to \`${kind}s\``
+  return `names no ${kind}; there ${ids.length === 1 ? 'is' : 'are'} ${ids.join(', ')}.${didYouMean(id, ids)}`
+}

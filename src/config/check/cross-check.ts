@@ -1,0 +1,69 @@
+/**
+ * Judges the rules of a configuration that span keys, on every entry that reads by itself.
+ *
+ * So one run reports a slip in one route, an unknown upstream in another, and a second provider with the same issuer.
+ */
+
+import { foldedFieldName } from '../../lib/field-name.ts'
+import { isSameAddress } from '../schema/address.ts'
+import type { Draft } from '../schema/draft.ts'
+import { providerFindings } from './check-providers.ts'
+import { routeFindings, upstreamProblem } from './check-routes.ts'
+import type { Finding } from './findings.ts'
+
+export function crossCheck(draft: Draft): readonly Finding[] {
+  return [
+    ...listenFindings(draft),
+    ...appProbeFindings(draft),
+    ...identityFindings(draft),
+    ...limitFindings(draft),
+    ...upstreamFindings(draft),
+    ...providerFindings(draft),
+    ...routeFindings(draft),
+  ]
+}
+
+function listenFindings({ listen, admin }: Draft): readonly Finding[] {
+  if (listen === undefined || admin === undefined || !isSameAddress(listen.address, admin.listen)) return []
+  return [{ path: ['admin', 'listen'], message: 'is the address of `listen`; give the admin listener one of its own' }]
+}
+
+function appProbeFindings({ admin, upstreamIds }: Draft): readonly Finding[] {
+  const probes = admin?.appProbes ?? []
+  return probes.flatMap(({ path, upstream }, index): Finding[] => {
+    const at = ['admin', 'appProbes', index]
+    if (probes.findIndex(other => other.path === path) < index) return [{ path: at, message: 'is listed already' }]
+    const message = upstreamProblem(upstreamIds, upstream)
+    return message === undefined ? [] : [{ path: [...at, 'upstream'], message }]
+  })
+}
+
+/** A service may read `X-Auth-Sub` and `X_Auth_Sub` as one header, and take either value. */
+function identityFindings({ identity }: Draft): readonly Finding[] {
+  const seen = new Map<string, string>()
+  return Object.keys(identity?.headers ?? {}).flatMap((name): Finding[] => {
+    const folded = foldedFieldName(name)
+    const other = seen.get(folded)
+    seen.set(folded, name)
+    if (other === undefined) return []
+    const message = `is read as the same header as \`${other}\` by many services; keep one of them`
+    return [{ path: ['identity', 'headers', name], message, at: 'key' }]
+  })
+}
+
+function limitFindings({ limits }: Draft): readonly Finding[] {
+  if (limits === undefined || limits.tokenBytes < limits.headerBytes) return []
+  const message = 'must be less than `limits.headerBytes`: a token arrives in a header'
+  return [{ path: ['limits', 'tokenBytes'], message }]
+}
+
+function upstreamFindings({ upstreams }: Draft): readonly Finding[] {
+  return [...upstreams].flatMap(([id, { url, tls }]): Finding[] => {
+    const path = ['upstreams', id, 'tls']
+    if (tls === undefined) return []
+    if (!url.origin.startsWith('https:'))
+      return [{ path, message: 'needs an `https:` URL; change `url`, or leave `tls` out', at: 'key' }]
+    if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return []
+    return [{ path, message: 'needs `certFile` and `keyFile` together; add the missing one', at: 'key' }]
+  })
+}

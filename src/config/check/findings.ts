@@ -1,0 +1,161 @@
+/**
+ * Turns what zod found into findings: one per problem, in sentences that name the remedy.
+ *
+ * A message is a predicate of its path: `routes[1].methods[0]` "must be one of …". It never repeats a value that may be
+ * secret, and never a long one. Positions are not known here.
+ */
+import type * as z from 'zod'
+import { didYouMean } from '../schema/suggest.ts'
+
+export type Path = ReadonlyArray<string | number>
+
+/** One thing wrong with a value. */
+export interface Finding {
+  readonly path: Path
+  readonly message: string
+  /** What to point at: the key itself, or what was given for it. Default: the value. */
+  readonly at?: 'key' | 'value'
+  /** The type is wrong, so another reading of the same text may be right. */
+  readonly wrong?: 'type'
+  /** Offset in the text, where it is known better than by the path. */
+  readonly offset?: number
+}
+
+type Issue = z.core.$ZodIssue
+type RawIssue = z.core.$ZodRawIssue
+
+/** One finding per problem of a failed parse. */
+export function findings(error: z.core.$ZodError): readonly Finding[] {
+  return error.issues.flatMap(issue => fromIssue(issue, []))
+}
+
+/** The words of a problem, while zod still has the value and the schema at hand. */
+export function problemText(issue: RawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return typeText(issue.input, EXPECTED[String(issue.expected)] ?? String(issue.expected))
+    case 'unrecognized_keys':
+      return unknownKeyTexts(issue.keys ?? [], issue.inst)
+    case 'invalid_value':
+      return choiceText(issue.input, textsOf(issue.values))
+    case 'invalid_union':
+      return issue.discriminator === undefined
+        ? given(issue.input)
+        : choiceText(member(issue.input, issue.discriminator), textsOf(issue.options))
+    case 'too_small':
+      return issue.origin === 'array' ? 'must not be empty' : `must be at least ${issue.minimum}`
+    case 'too_big':
+      return `must be at most ${issue.maximum}`
+    default:
+      return undefined
+  }
+}
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: '`true` or `false`',
+  array: 'a list',
+  object: 'a block of keys',
+  record: 'a block of keys',
+}
+
+function fromIssue(issue: Issue, parent: Path): readonly Finding[] {
+  const steps: readonly PropertyKey[] = issue.path
+  const path = [...parent, ...steps.map(step => (typeof step === 'number' ? step : String(step)))]
+  switch (issue.code) {
+    case 'unrecognized_keys': {
+      const messages = issue.message.split('\n')
+      return issue.keys.map((key, index) => ({ path: [...path, key], message: messages[index] ?? '', at: 'key' }))
+    }
+    case 'invalid_key':
+      return issue.issues.slice(0, 1).map(({ message }) => ({ path, message, at: 'key' }))
+    case 'invalid_union':
+      return fromUnion(issue, path)
+    case 'invalid_type':
+      return [{ path, message: issue.message, wrong: 'type' }]
+    default:
+      return [{ path, message: issue.message }]
+  }
+}
+
+/** The branch that was meant is the one whose outermost type fits what was given. */
+function fromUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path): readonly Finding[] {
+  const branches: readonly (readonly Issue[])[] = issue.errors
+  if (branches.length === 0) return [{ path, message: issue.message }]
+  const [meant] = branches.filter(branch => !branch.some(isOutermostType))
+  if (meant !== undefined) return meant.flatMap(each => fromIssue(each, path))
+  const flat = branches.flat().flatMap(each => fromIssue(each, path))
+  if (flat.some(({ message }) => message === EMPTY || message === MISSING)) return flat.slice(0, 1)
+  const expected = branches.flatMap(branch => branch.filter(isOutermostType).map(expectedText))
+  const message = `must be ${[...new Set(expected.flat())].join(' or ')}, not ${issue.message}`
+  return [{ path, message, wrong: 'type' }]
+}
+
+function isOutermostType(issue: Issue): boolean {
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || isTypeUnion(issue))
+}
+
+function isTypeUnion(issue: Issue): boolean {
+  return (
+    issue.code === 'invalid_union' && issue.errors.length > 0 && issue.errors.every(each => each.some(isOutermostType))
+  )
+}
+
+function expectedText(issue: Issue): readonly string[] {
+  if (issue.code === 'invalid_type') return [EXPECTED[issue.expected] ?? issue.expected]
+  return issue.code === 'invalid_union' ? issue.errors.flat().flatMap(expectedText) : []
+}
+
+const MISSING = 'is missing'
+const EMPTY = 'has no value; give one, or leave the key out'
+
+function typeText(input: unknown, expected: string): string {
+  if (input === undefined) return MISSING
+  if (input === null) return EMPTY
+  const remedy =
+    expected === 'text' && typeof input !== 'object'
+      ? '; put it in quotes'
+      : expected === 'a list' && typeof input !== 'object'
+        ? '; put it in `[ ]`'
+        : ''
+  return `must be ${expected}, not ${given(input)}${remedy}`
+}
+
+function given(input: unknown): string {
+  if (Array.isArray(input)) return 'a list'
+  if (typeof input === 'object') return 'a block of keys'
+  if (typeof input === 'string') return 'text'
+  return typeof input === 'number' ? 'a number' : '`true` or `false`'
+}
+
+/** One line per key, in the order of the keys: zod reports them together. */
+function unknownKeyTexts(keys: readonly string[], schema: unknown): string {
+  const known = shapeKeys(schema)
+  return keys
+    .map(key => `is not a known key.${didYouMean(key, known) || ` Known here: ${known.join(', ')}.`}`)
+    .join('\n')
+}
+
+function shapeKeys(schema: unknown): readonly string[] {
+  const shape = member(member(member(schema, '_zod'), 'def'), 'shape')
+  return typeof shape === 'object' && shape !== null ? Object.keys(shape) : []
+}
+
+function choiceText(input: unknown, choices: readonly string[]): string {
+  const near = typeof input === 'string' ? didYouMean(input, choices) : ''
+  const listed = choices.map(choice => `\`${choice}\``).join(', ')
+  if (input === undefined) return `${MISSING}; write ${listed}`
+  return choices.length === 1 ? `must be ${listed}` : `must be one of ${listed}.${near}`
+}
+
+function textsOf(choices: unknown): readonly string[] {
+  return Array.isArray(choices) ? choices.map(String) : []
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined
+}

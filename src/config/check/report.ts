@@ -1,0 +1,84 @@
+/**
+ * Prints problems for a person: `file:line:column path: message`, with the line, the one before and the one after.
+ *
+ * The frame quotes the file, so whatever looks like a secret in it is masked: a report ends up in CI logs. Control
+ * characters are shown as a replacement mark, since they could rewrite the terminal.
+ */
+import type { ConfigProblem } from '../../errors.ts'
+import type { Path } from './findings.ts'
+
+/** More would hide the first ones. */
+const MAX_PROBLEMS = 50
+const MAX_WIDTH = 120
+
+/** @param problems in the order they are printed */
+export function problemReport(file: string, text: string, problems: readonly ConfigProblem[]): string {
+  const lines = maskedLines(text)
+  const printed = problems.slice(0, MAX_PROBLEMS).map(problem => entry(file, lines, problem))
+  const rest = problems.length - printed.length
+  return [...printed, ...(rest > 0 ? [`… and ${rest} more problems`] : [])].join('\n\n')
+}
+
+/** `routes[1].require.scopes`; members that are no plain names in quotes. */
+export function pathText(path: Path): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`
+    if (!/^[A-Za-z_][A-Za-z0-9_-]{0,39}$/.test(step)) return `${text}[${printable(JSON.stringify(shortened(step)))}]`
+    return text === '' ? step : `${text}.${step}`
+  }, '')
+}
+
+function entry(file: string, lines: readonly string[], { path, message, line, column }: ConfigProblem): string {
+  const where = path.length === 0 ? '' : ` ${pathText(path)}:`
+  if (line === undefined || column === undefined) return `${file}:${where} ${printable(message)}`
+  const head = `${file}:${line}:${column}${where} ${printable(message)}`
+  const width = String(line + 1).length
+  const from = Math.max(0, column - MAX_WIDTH / 2)
+  const frame = [line - 1, line, line + 1].flatMap(number => {
+    const content = lines[number - 1]
+    if (content === undefined || (number !== line && content.trim() === '')) return []
+    const shown = printable(content.slice(from, from + MAX_WIDTH).trimEnd())
+    const row = `${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${shown}`.trimEnd()
+    return number === line ? [row, `  ${' '.repeat(width)} | ${' '.repeat(column - 1 - from)}^`] : [row]
+  })
+  return [head, ...frame].join('\n')
+}
+
+const SECRET_NAME =
+  /["']?\b[\w-]{0,64}?(?:secret|password|passwd|passphrase|credentials?|token|private_?key|api_?key)["']?\s*:(?=\s|$)/
+    .source
+const SECRET_LINE = new RegExp(`^([\\s-]*)${SECRET_NAME}`, 'i')
+const SECRET_VALUE = new RegExp(
+  `(${SECRET_NAME}\\s*)(?!true\\b|false\\b)("[^"]*"?|'[^']*'?|[^\\s,}\\]"'][^,}\\]]*)`,
+  'gi',
+)
+/** RFC 7518 §6: short names, which claims and headers may have too, so only a long value counts. */
+const PRIVATE_JWK_VALUE = /(\b(?:d|p|q|dp|dq|qi|k|priv)["']?\s*:\s*["']?)([\w-]{16,})/g
+
+/** Every masked character becomes one `•`, so that columns stay true. */
+function maskedLines(text: string): readonly string[] {
+  let secretColumn = Number.POSITIVE_INFINITY
+  return text.split(/\r?\n/).map(line => {
+    const column = line.search(/\S/)
+    // What is indented deeper than a secret key is its value, continued.
+    if (column > secretColumn) return dots(line)
+    if (column !== -1) secretColumn = SECRET_LINE.exec(line)?.[1]?.length ?? Number.POSITIVE_INFINITY
+    return line
+      .replaceAll(SECRET_VALUE, (_, key: string, secret: string) => key + dots(secret))
+      .replaceAll(PRIVATE_JWK_VALUE, (_, key: string, value: string) => key + dots(value))
+      .replaceAll(/(?<=:\/\/)[^\s/@]+(?=@)/g, dots)
+      .replaceAll(/[A-Za-z0-9+=_-]{32,}(?:[./][A-Za-z0-9+/=_-]+)*/g, run => (/\d/.test(run) ? dots(run) : run))
+  })
+}
+
+function dots(text: string): string {
+  return text.replaceAll(/\S/g, '•')
+}
+
+function printable(text: string): string {
+  return text.replaceAll('\t', ' ').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
+}
+
+function shortened(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text
+}

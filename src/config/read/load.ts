@@ -1,0 +1,139 @@
+/**
+ * Reads a configuration: text → `Config`, or a `ConfigError` with every problem in it.
+ *
+ * Text → values and their places (`source.ts`) → shape and defaults (`schema.ts`) → rules that span keys
+ * (`cross-check.ts`) → files named in it (`check-files.ts`). Nothing here decides what a configuration means for a
+ * request, and nothing is fetched: only local files are read.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import { fileFindings, type ReadFile } from '../check/check-files.ts'
+import { crossCheck } from '../check/cross-check.ts'
+import { type Finding, findings, problemText } from '../check/findings.ts'
+import { problemReport } from '../check/report.ts'
+import { draftOf } from '../schema/draft.ts'
+import { type Config, configSchema } from '../schema/schema.ts'
+import type { Environment } from './environment.ts'
+import { readSource, type Source } from './source.ts'
+import { pathKey } from './yaml-values.ts'
+
+export type { Environment } from './environment.ts'
+
+export interface LoadOptions {
+  readonly text: string
+  /** Name of the file, as problems print it; relative paths in the text start at its folder. */
+  readonly file: string
+  /** Where `${NAME}` comes from. */
+  readonly env: Environment
+  /** Reads a file that the configuration names, by absolute path. Default: from disk. */
+  readonly readFile?: ReadFile
+}
+
+/** @throws {ConfigError} with every problem, in the order of the text */
+export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOptions): Config {
+  const folder = dirname(resolve(file))
+  const withoutMark = text.replace(/^\ufeff/, '')
+  const source = readSource(withoutMark, env)
+  // Problems in values that are guesses would send the reader astray.
+  if (source.isBroken) throw configError(file, withoutMark, source, source.findings)
+  if (source.value === undefined || source.value === null)
+    throw configError(file, withoutMark, source, [{ path: [], message: EMPTY_FILE }])
+
+  const value = withFittingTypes(source)
+  const parsed = parse(value)
+  const draft = draftOf(value)
+  const unread = new Set(source.findings.flatMap(({ path, at }) => (at === 'key' ? [] : [pathKey(path)])))
+  const further = [
+    ...(parsed.success ? [] : findings(parsed.error)),
+    ...crossCheck(draft),
+    ...fileFindings(draft, path => readFile(resolve(folder, path))),
+  ]
+  const found = [...source.findings, ...further.filter(finding => !isFollowUp(finding, unread))]
+  if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
+  return deepFrozen(withAbsolutePaths(parsed.data, folder))
+}
+
+/**
+ * @param readFile reads the file itself and those that it names, by absolute path
+ * @throws {ConfigError} the file cannot be read, or {@link loadConfig} refuses it
+ */
+export function loadConfigFile(file: string, env: Environment, readFile: ReadFile = readFromDisk): Config {
+  return loadConfig({ text: fileText(file, readFile), file, env, readFile })
+}
+
+const EMPTY_FILE =
+  'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
+
+function readFromDisk(path: string): Buffer {
+  return readFileSync(path)
+}
+
+function fileText(file: string, readFile: ReadFile): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(resolve(file)))
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    const message =
+      code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
+        ? 'the file is not UTF-8; save it as UTF-8'
+        : `the file cannot be read (${code}); check the path and the permissions`
+    throw new ConfigError([{ path: [], message }], problemReport(file, '', [{ path: [], message }]))
+  }
+}
+
+function parse(value: unknown) {
+  return configSchema.safeParse(value, { error: problemText })
+}
+
+/** Where the type of a value from the environment is wrong, its other reading is tried. */
+function withFittingTypes({ value, rereadings }: Source): unknown {
+  const { error } = rereadings.length === 0 ? {} : parse(value)
+  if (error === undefined) return value
+  const wrong = new Set(findings(error).flatMap(finding => (finding.wrong === 'type' ? [pathKey(finding.path)] : [])))
+  return rereadings
+    .filter(({ path }) => wrong.has(pathKey(path)))
+    .reduce<unknown>((changed, { path, value: other }) => replaced(changed, path, other), value)
+}
+
+function replaced(value: unknown, path: ReadonlyArray<string | number>, leaf: unknown): unknown {
+  const [step, ...rest] = path
+  if (step === undefined) return leaf
+  if (Array.isArray(value)) return value.map((item, index) => (index === step ? replaced(item, rest, leaf) : item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, key === step ? replaced(item, rest, leaf) : item]),
+  )
+}
+
+/** A value that could not be read is nothing, and that it does not fit then says nothing new. */
+function isFollowUp({ path }: Finding, unread: ReadonlySet<string>): boolean {
+  return path.some((_, index) => unread.has(pathKey(path.slice(0, index + 1))))
+}
+
+function configError(file: string, text: string, source: Source, found: readonly Finding[]): ConfigError {
+  const problems = found.map(
+    (finding): ConfigProblem => ({ path: finding.path, message: finding.message, ...source.position(finding) }),
+  )
+  const inOrder = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+  return new ConfigError(inOrder, problemReport(file, text, inOrder))
+}
+
+/** Every key named `…File` holds a path, and so does `socketPath`. Keys written in the file (`jwks`) stay as they are. */
+function withAbsolutePaths<T>(value: T, folder: string): T {
+  if (Array.isArray(value)) return value.map(item => withAbsolutePaths(item, folder)) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      if (key === 'jwks') return [key, item]
+      const isPath = typeof item === 'string' && (key === 'socketPath' || key.endsWith('File'))
+      return [key, isPath ? resolve(folder, item) : withAbsolutePaths(item, folder)]
+    }),
+  ) as T
+}
+
+function deepFrozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const item of Object.values(value)) deepFrozen(item)
+  return Object.freeze(value)
+}

@@ -1,0 +1,118 @@
+/**
+ * Building blocks of the configuration schema: durations, sizes, ids, claim references, scopes, files.
+ *
+ * RFC 6749 §3.3 (scope-token). A block reads text, refuses what it cannot read with a sentence that names the remedy,
+ * and gives the value in its unit: durations as milliseconds, sizes as bytes.
+ */
+import * as z from 'zod'
+import { claimReader } from '../../claim-reader.ts'
+import { DURATION_PATTERN, durationMs, SIZE_PATTERN, sizeBytes } from './units.ts'
+
+interface Range {
+  readonly min?: string
+  readonly max?: string
+}
+
+/** The longest time that a Node timer keeps: past 2^31 - 1 milliseconds it fires at once. */
+const LONGEST_TIMER = '596h'
+
+/** Milliseconds. Positive, and short enough for a timer, unless the range says otherwise. */
+export function duration({ min = '1ms', max = LONGEST_TIMER }: Range = {}) {
+  return quantity(
+    DURATION_PATTERN,
+    durationMs,
+    { min, max },
+    'a duration with a unit, like `250ms`, `30s`, `5m`, `24h`',
+  )
+}
+
+/** Bytes. */
+export function size(range: Range) {
+  return quantity(SIZE_PATTERN, sizeBytes, range, 'a size with a unit, like `512B`, `16KiB`, `1MiB`')
+}
+
+/** Text that a reader turns into what it means; its {@link SyntaxError} becomes the problem. */
+export function readText<T>(reader: (text: string) => T) {
+  return z.string().transform((text, context) => {
+    try {
+      return reader(text)
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      context.issues.push({ code: 'custom', message: error.message, input: text })
+      return z.NEVER
+    }
+  })
+}
+
+/** Text that a judge accepts with `undefined`, or refuses with a sentence. */
+export function judgedText(judge: (text: string) => string | undefined) {
+  return readText(text => {
+    const problem = judge(text)
+    if (problem !== undefined) throw new SyntaxError(problem)
+    return text
+  })
+}
+
+/** Text that is not empty and holds no control character. */
+export function text() {
+  return z.string().regex(/^[^\p{Cc}]+$/u, { error: 'must be text of one line that is not empty' })
+}
+
+/** A list that is not empty: an empty one is either a slip or means "nobody", and neither should pass silently. */
+export function list<T extends z.ZodType>(item: T) {
+  return z.array(item).min(1, { error: 'must not be empty; list at least one, or leave the key out' })
+}
+
+/** Name of a provider, an upstream or a route: it becomes a metric label and a member of the log. */
+export function id() {
+  return z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
+    error: 'is no id; use up to 64 letters, digits, `.`, `_` or `-`, starting with a letter or digit',
+  })
+}
+
+/** A claim name, or a JSON Pointer (RFC 6901) when it starts with `/`. */
+export function claimReference() {
+  return judgedText(reference => {
+    if (reference === '') return 'must name a claim'
+    try {
+      claimReader(reference)
+      return undefined
+    } catch (error) {
+      if (error instanceof SyntaxError) return `is an ${error.message}`
+      throw error
+    }
+  })
+}
+
+/** RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`. */
+export function scopeToken() {
+  return z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, {
+    error: 'is no scope; a scope is printable ASCII without blanks, `"` and `\\` (list several one by one)',
+  })
+}
+
+/** Path of a file; a relative one starts at the folder of the configuration file. */
+export function filePath() {
+  return z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' })
+}
+
+/** `true` or `false`; `yes`, `on` and `1` are text and a number in YAML 1.2. */
+export function flag() {
+  return z.boolean({ error: 'must be `true` or `false`' })
+}
+
+function quantity(pattern: RegExp, read: (text: string) => number | undefined, range: Range, expected: string) {
+  const { min = '0', max } = range
+  const atLeast = read(min) ?? 0
+  const atMost = (max === undefined ? undefined : read(max)) ?? Number.MAX_SAFE_INTEGER
+  return z
+    .string({ error: issue => (issue.input === null ? undefined : `must be ${expected}`) })
+    .regex(pattern, { error: `must be ${expected}` })
+    .transform((text, context) => {
+      const value = read(text) ?? Number.NaN
+      if (value >= atLeast && value <= atMost) return value
+      const message = value < atLeast ? `must be at least \`${min}\`` : `must be at most \`${max}\``
+      context.issues.push({ code: 'custom', message, input: text })
+      return z.NEVER
+    })
+}

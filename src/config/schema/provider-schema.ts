@@ -1,0 +1,115 @@
+/**
+ * Schema of `providers`: where tokens come from, how they are judged, and where the keys are.
+ *
+ * RFC 7518 §3.1, RFC 8037, RFC 9864 and RFC 9964 (algorithms), RFC 7517 §5 (JWK Set), RFC 9068 (`at+jwt`).
+ * A new kind of provider is one more member of the union. Rules that span keys are in `check-providers.ts`.
+ */
+import * as z from 'zod'
+import { ASYMMETRIC_ALGORITHMS } from '../../authenticate/jwt/jwt.ts'
+import { claimReference, duration, filePath, flag, list, size, text } from './fields.ts'
+import { didYouMean } from './suggest.ts'
+
+/** Bytes of the hash output, which a shared secret must reach (RFC 7518 §3.2). */
+export const HMAC_SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }
+
+const ALGORITHMS = [...ASYMMETRIC_ALGORITHMS, ...Object.keys(HMAC_SECRET_BYTES)]
+
+/** Members of a JWK that make it private or a shared secret (RFC 7518 §6.2.2, §6.3.2, §6.4.1). */
+export const PRIVATE_JWK_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
+
+/** The keys that each say where the key material is; none of them means discovery. */
+export const KEY_SOURCES = ['jwksUri', 'jwksFile', 'jwks', 'secretFile'] as const
+
+const jwk = z.looseObject({ kty: text() }).check(context => {
+  for (const member of PRIVATE_JWK_MEMBERS)
+    if (Object.hasOwn(context.value, member))
+      context.issues.push({
+        code: 'custom',
+        path: [member],
+        message: 'is private; list the public key only, and replace this one if the file was shared',
+        input: undefined,
+      })
+})
+
+const keysSchema = z
+  .strictObject({
+    jwksUri: text().optional().describe('URL of the JWK Set. `http:` only to loopback hosts.'),
+    jwksFile: filePath().optional().describe('File with a JWK Set of public keys.'),
+    jwks: z
+      .looseObject({ keys: list(jwk) })
+      .optional()
+      .describe('A JWK Set of public keys, written here.'),
+    secretFile: filePath()
+      .optional()
+      .describe('File with the shared secret of HS256, HS384 or HS512. One line break at its end is not part of it.'),
+    refresh: duration({ min: '1s' }).prefault('5m').describe('How often the key set is fetched again. Default `5m`.'),
+    maxStale: duration({ min: '1s', max: '8760h' })
+      .prefault('24h')
+      .describe('How long the last good key set is used while fetching fails. Default `24h`, at least `refresh`.'),
+    cooldown: duration({ min: '100ms' })
+      .prefault('30s')
+      .describe('Shortest time between two fetches made for an unknown `kid`. Default `30s`.'),
+    timeout: duration({ min: '10ms', max: '5m' })
+      .prefault('5s')
+      .describe('Longest time one fetch may take. Default `5s`.'),
+    maxBytes: size({ min: '1KiB', max: '64MiB' })
+      .prefault('1MiB')
+      .describe('Largest key set accepted. Default `1MiB`.'),
+    caFile: filePath().optional().describe('PEM certificates to trust for the fetch, in place of the system’s.'),
+    cacheFile: filePath().optional().describe('File for the last good key set, used when a start finds no issuer.'),
+    bearerFile: filePath().optional().describe('File with a bearer token for the fetch; read anew for each one.'),
+    hosts: list(hostName())
+      .optional()
+      .describe('Further hosts that the `jwks_uri` of a discovery document may be on. Default: the issuer’s only.'),
+    allowInsecureHttp: flag().default(false).describe('Allow `http:` to hosts other than loopback. Default `false`.'),
+  })
+  .describe('Where the keys are: one of jwksUri, jwksFile, jwks, secretFile; none of them means discovery.')
+
+const jwtProviderSchema = z
+  .strictObject({
+    type: z.literal('jwt').describe('JSON Web Tokens, verified here.'),
+    issuer: text().describe('Compared byte for byte with `iss`. Without a key source its metadata is discovered.'),
+    audiences: z
+      .array(text())
+      .min(1, { error: 'must not be empty: tokens meant for anyone else would pass; list at least one' })
+      .describe('A token must carry at least one of them in `aud`.'),
+    algorithms: list(z.enum(ALGORITHMS, { error: issue => algorithmProblem(issue.input) }))
+      .optional()
+      .describe('Signatures accepted. Default: every asymmetric one the key set can serve; HS256 with `secretFile`.'),
+    keys: keysSchema.prefault({}),
+    clockTolerance: duration({ min: '0s', max: '10m' })
+      .prefault('5s')
+      .describe('How far the issuer’s clock may be off ours. Default `5s`.'),
+    maxLifetime: duration({ min: '1s', max: '87600h' })
+      .optional()
+      .describe('Refuse a token whose `exp` - `iat` is longer; `iat` is then required.'),
+    tokenType: z
+      .enum(['compatible', 'at+jwt'])
+      .default('compatible')
+      .describe('`compatible`: `typ` missing, JWT or at+jwt. `at+jwt`: RFC 9068, strict. Default `compatible`.'),
+    requiredClaims: z.array(claimReference()).default([]).describe('Claims that every token must carry besides `exp`.'),
+    scopeClaim: claimReference().optional().describe('Claim with the scopes. Default: `scope`, else `scp`.'),
+    rolesClaim: claimReference()
+      .default('roles')
+      .describe('Claim with the roles: a name, or a JSON Pointer when it starts with `/`. Default `roles`.'),
+  })
+  .transform(provider => ({ ...provider, algorithms: provider.algorithms ?? defaultAlgorithms(provider.keys) }))
+
+export const providerSchema = z.discriminatedUnion('type', [jwtProviderSchema])
+
+/** RFC 8725 §3.1: a shared secret never meets an asymmetric algorithm, whatever the token says. */
+function defaultAlgorithms(keys: { readonly secretFile?: string | undefined }): string[] | undefined {
+  return keys.secretFile === undefined ? undefined : ['HS256']
+}
+
+function algorithmProblem(input: unknown): string | undefined {
+  if (typeof input !== 'string') return undefined
+  if (input.toLowerCase() === 'none') return 'must not be `none`: an unsigned token proves nothing; leave it out'
+  return `is not supported; use ${ALGORITHMS.join(', ')}.${didYouMean(input, ALGORITHMS)}`
+}
+
+function hostName() {
+  return z.string().regex(/^(?=.{1,253}$)(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/, {
+    error: 'must be a host name without scheme, port or path, like `keys.example.com`',
+  })
+}

@@ -1,0 +1,130 @@
+/**
+ * Schema of `routes`: which requests there are, and what each asks of its caller.
+ *
+ * RFC 9110 §9 (methods), RFC 6749 §3.3 (scopes), RFC 6901 (claim references).
+ * Rules that span routes or refer to other sections are in `check-routes.ts`.
+ */
+import * as z from 'zod'
+import type { ClaimRequirement } from '../../authorize/claims.ts'
+import { parsePattern } from '../../route/pattern.ts'
+import { claimReference, duration, id, judgedText, list, scopeToken, text } from './fields.ts'
+import { didYouMean } from './suggest.ts'
+
+/** CONNECT would turn the gateway into an open tunnel, TRACE would echo credentials: neither is ever forwarded. */
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+const scalar = z.union([
+  z.string(),
+  // Past 2^53 a JSON number has lost digits before we could compare it.
+  z.number().refine(value => !Number.isInteger(value) || Number.isSafeInteger(value), {
+    error: 'is too large to be compared exactly; issue and require it as text in quotes',
+  }),
+  z.boolean(),
+])
+
+const claimRequirement = z.union([
+  scalar.transform((value): ClaimRequirement => ({ anyOf: [value] })),
+  list(scalar).transform((values): ClaimRequirement => ({ anyOf: values })),
+  z
+    .strictObject({
+      all: list(scalar).optional().describe('The claim is a list that contains every one of these.'),
+      exists: z
+        .literal(true, { error: 'can only be `true`; that a claim is absent cannot be asked for' })
+        .optional()
+        .describe('The claim is there, whatever its value.'),
+    })
+    .transform(({ all, exists }, context): ClaimRequirement => {
+      if (all !== undefined && exists === undefined) return { all }
+      if (exists === true && all === undefined) return { exists }
+      // An unknown key has been reported: that is what the other one was meant to be.
+      if (context.issues.length === 0)
+        context.issues.push({ code: 'custom', message: 'must have one of `all` and `exists`', input: undefined })
+      return z.NEVER
+    }),
+])
+
+const requireSchema = z
+  .strictObject({
+    scopes: list(scopeToken()).optional().describe('The token has all of these scopes.'),
+    anyScope: list(scopeToken()).optional().describe('The token has at least one of these scopes.'),
+    roles: list(text()).optional().describe('The caller has all of these roles.'),
+    anyRole: list(text()).optional().describe('The caller has at least one of these roles.'),
+    claims: z
+      .record(claimReference(), claimRequirement)
+      .optional()
+      .describe(
+        'Claim name or JSON Pointer → what it must be: a scalar (equal, or contained in a list claim), a list (any of), `{ all: [...] }`, `{ exists: true }`.',
+      ),
+  })
+  .refine(block => Object.values(block).some(line => line !== undefined && Object.keys(line).length > 0), {
+    error: 'asks for nothing; list scopes, roles or claims, or leave `require` out to accept every valid token',
+    when: ({ issues }) => issues.length === 0,
+  })
+  .describe('What the token must carry. Every line must hold.')
+
+/** Of `streams`, for all routes or for one. */
+export const streamsShape = {
+  onExpiry: z.enum(['close', 'keep']),
+  grace: duration({ min: '0s' }),
+  /** Streams are looked at once a second. */
+  idleTimeout: duration({ min: '1s' }),
+}
+
+export const routeSchema = z.strictObject({
+  id: id().describe('Name of the route: metric label and log member.'),
+  path: judgedText(pathProblem).describe(
+    'Literal segments as they arrive on the wire, `:name` for one segment, `/**` at the end for this path and everything below.',
+  ),
+  methods: list(z.enum(METHODS, { error: issue => methodProblem(issue.input) }))
+    .optional()
+    .describe('Methods of the route; GET covers HEAD. Default: all.'),
+  access: z
+    .enum(['required', 'optional', 'public'])
+    .default('required')
+    .describe(
+      '`required`: a valid token. `optional`: none, or a valid one. `public`: tokens are not looked at. Default `required`.',
+    ),
+  require: requireSchema.optional(),
+  providers: list(id()).optional().describe('Ids of the providers whose tokens are accepted. Default: all.'),
+  audiences: list(text())
+    .optional()
+    .describe('Narrows the audiences of the provider: a token must carry one of these as well.'),
+  upstream: id().optional().describe('Id of the upstream. May be left out when there is one.'),
+  timeout: duration()
+    .optional()
+    .describe('How long the upstream may take to start its answer, in place of its `timeouts.headers`.'),
+  mode: z
+    .enum(['enforce', 'report'])
+    .default('enforce')
+    .describe('`report`: decide and count, but let the request pass. Default `enforce`.'),
+  streams: z
+    .strictObject({
+      onExpiry: streamsShape.onExpiry.optional().describe('In place of `streams.onExpiry`.'),
+      grace: streamsShape.grace.optional().describe('In place of `streams.grace`.'),
+      idleTimeout: streamsShape.idleTimeout.optional().describe('In place of `streams.idleTimeout`.'),
+    })
+    .optional()
+    .describe('When a stream of this route is ended before its time.'),
+  pathAllow: z
+    .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment']))
+    .default([])
+    .describe('What is let through below the literal prefix of the path although servers read it in different ways.'),
+})
+
+function pathProblem(path: string): string | undefined {
+  try {
+    parsePattern(path)
+    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message
+    throw error
+  }
+}
+
+function methodProblem(input: unknown): string | undefined {
+  if (typeof input !== 'string') return undefined
+  if (/^(CONNECT|TRACE)$/i.test(input))
+    return `must not be \`${input.toUpperCase()}\`: it is never forwarded; leave it out`
+  if (/^UPGRADE$/i.test(input)) return 'is no method; an upgrade is a `GET`'
+  return `must be one of ${METHODS.join(', ')}, in capitals.${didYouMean(input, METHODS)}`
+}

@@ -1,0 +1,246 @@
+/**
+ * The shape of a configuration file, and the `Config` that comes out of it.
+ *
+ * Every key has a description that says its rule and its default; the JSON Schema for editors is made from here.
+ * `Config` has the key names of the file with defaults filled in and shorthand forms written out as blocks:
+ * **every duration is in milliseconds, every size in bytes**, every file path is absolute.
+ * Deliberately not here: rules that span keys (`cross-check.ts`) and what files contain (`check-files.ts`).
+ */
+import * as z from 'zod'
+import { trustedProxies } from '../../downstream/client-address.ts'
+import { isDelimiter } from '../../identity/value-encoding.ts'
+import { parsePattern } from '../../route/pattern.ts'
+import { listenAddress, upstreamUrl } from './address.ts'
+import { claimReference, duration, filePath, flag, id, judgedText, list, readText, size, text } from './fields.ts'
+import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
+import { providerSchema } from './provider-schema.ts'
+import { routeSchema, streamsShape } from './route-schema.ts'
+
+export type { ClaimRequirement, ClaimScalar } from '../../authorize/claims.ts'
+export type { Address, UpstreamUrl } from './address.ts'
+
+type DeepReadonly<T> = T extends (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T
+
+/** A configuration as written, with its defaults in. Durations in milliseconds, sizes in bytes. Frozen. */
+export type Config = DeepReadonly<z.output<typeof configSchema>>
+export type ListenConfig = Config['listen']
+export type AdminConfig = NonNullable<Config['admin']>
+export type ProviderConfig = Config['providers'][string]
+export type KeysConfig = ProviderConfig['keys']
+export type UpstreamConfig = Config['upstreams'][string]
+export type IdentityConfig = Config['identity']
+export type IdentityHeaderConfig = NonNullable<IdentityConfig['headers']>[string]
+export type LimitsConfig = Config['limits']
+export type TokenCacheConfig = Config['tokenCache']
+export type LogConfig = Config['log']
+export type StreamsConfig = Config['streams']
+export type RouteConfig = Config['routes'][number]
+export type RequireConfig = NonNullable<RouteConfig['require']>
+
+const address = readText(listenAddress)
+const ADDRESS = '`host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`'
+
+const listenTlsSchema = z
+  .strictObject({
+    certFile: filePath().describe('PEM file with the certificate and its chain.'),
+    keyFile: filePath().describe('PEM file with the private key.'),
+    clientCaFile: filePath().optional().describe('PEM file: clients must show a certificate signed by one of these.'),
+  })
+  .describe('Serve HTTPS.')
+
+const listenBlock = z.strictObject({
+  address: address.describe(ADDRESS),
+  tls: listenTlsSchema.optional(),
+  trustedProxies: z
+    .array(judgedText(networkProblem))
+    .default([])
+    .describe('IP addresses, CIDR ranges and `unix:` whose forwarding headers are believed. Default: none.'),
+})
+
+export const listenSchema = z
+  .union([
+    address.transform((shorthand): z.output<typeof listenBlock> => ({ address: shorthand, trustedProxies: [] })),
+    listenBlock,
+  ])
+  .describe(`Where requests arrive: ${ADDRESS}, or a block.`)
+
+const probePath = judgedText(probePathProblem)
+
+const appProbeBlock = z.strictObject({
+  path: probePath.describe('Path of the service, without a query.'),
+  upstream: id().optional().describe('The upstream that answers it. Default: the only one.'),
+})
+
+const appProbeSchema = z.union([
+  probePath.transform((path): z.output<typeof appProbeBlock> => ({ path })),
+  appProbeBlock,
+])
+
+export const adminSchema = z
+  .strictObject({
+    listen: address.describe(ADDRESS),
+    appProbes: list(appProbeSchema)
+      .default([])
+      .describe('Health paths of a service on loopback: `GET /-/app/<path>` answers with its status. Default: none.'),
+  })
+  .describe('Health, readiness, metrics and status. Left out: not served.')
+
+const timeoutsSchema = z.strictObject({
+  connect: duration().prefault('2s').describe('Longest time to connect. Default `2s`.'),
+  headers: duration().prefault('30s').describe('Longest time until the answer starts. Default `30s`.'),
+  idle: duration().prefault('60s').describe('Longest silence within an answer. Default `60s`.'),
+})
+
+const upstreamTlsSchema = z
+  .strictObject({
+    caFile: filePath().optional().describe('PEM certificates to trust, in place of the system’s.'),
+    serverName: text().optional().describe('Name to ask for and to verify. Default: the host of the URL.'),
+    certFile: filePath().optional().describe('PEM file with our client certificate; needs `keyFile`.'),
+    keyFile: filePath().optional().describe('PEM file with our client key; needs `certFile`.'),
+  })
+  .describe('The certificate is always verified; this says how.')
+
+const UPSTREAM_URL = '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
+const upstreamAddress = readText(upstreamUrl)
+
+const upstreamBlock = z.strictObject({
+  url: upstreamAddress.describe(UPSTREAM_URL),
+  timeouts: timeoutsSchema.prefault({}).describe('How long to wait for the upstream.'),
+  tls: upstreamTlsSchema.optional(),
+})
+
+export const upstreamSchema = z
+  .union([
+    upstreamAddress.transform((url): z.output<typeof upstreamBlock> => ({ url, timeouts: timeoutsSchema.parse({}) })),
+    upstreamBlock,
+  ])
+  .describe(`The service behind the gateway: ${UPSTREAM_URL}, or a block.`)
+
+const joinDelimiter = judgedText(delimiter =>
+  isDelimiter(delimiter) ? undefined : 'must be printable ASCII other than letters, digits and `%`, like `,`',
+)
+
+const identityHeaderBlock = z.strictObject({
+  claim: claimReference().describe('Claim name, or a JSON Pointer when it starts with `/`.'),
+  join: joinDelimiter.optional().describe('Joins the members of a list; without it the list is sent as JSON.'),
+})
+
+const identityHeaderSchema = z.union([
+  claimReference().transform((claim): z.output<typeof identityHeaderBlock> => ({ claim })),
+  identityHeaderBlock,
+])
+
+export const identitySchema = z
+  .strictObject({
+    headers: z
+      .record(judgedText(headerNameProblem), identityHeaderSchema)
+      .optional()
+      .describe('Header name → claim. Replaces the default set.'),
+    reserved: z
+      .array(judgedText(reservedPatternProblem))
+      .default([])
+      .describe('Further names stripped from every incoming request; `*` at the end stands for the rest.'),
+    forwardToken: flag().default(false).describe('`true` passes `Authorization` on. Default `false`.'),
+    maxBytes: size({ min: '256B', max: '64KiB' })
+      .prefault('8KiB')
+      .describe('Most the identity headers may take together; more is refused. Default `8KiB`.'),
+  })
+  .describe('What the upstream is told about the caller.')
+
+export const limitsSchema = z
+  .strictObject({
+    tokenBytes: size({ min: '256B', max: '64KiB' }).prefault('8KiB').describe('Longest token. Default `8KiB`.'),
+    headerBytes: size({ min: '1KiB', max: '1MiB' })
+      .prefault('16KiB')
+      .describe('Most the request line and headers may take. Default `16KiB`, more than `tokenBytes`.'),
+    headers: count({ min: 10, max: 1000 }).default(100).describe('Most header lines. Default 100.'),
+    bodyBytes: size({ min: '0B' }).prefault('100MiB').describe('Largest request body. Default `100MiB`.'),
+    headersTimeout: duration().prefault('10s').describe('Longest time for the headers to arrive. Default `10s`.'),
+    bodyIdleTimeout: duration().prefault('60s').describe('Longest silence within a request body. Default `60s`.'),
+    connections: count({ min: 1, max: 1_000_000 })
+      .default(10_000)
+      .describe('Most connections at a time. Default 10000.'),
+  })
+  .describe('What a stranger may send.')
+
+export const configSchema = z.strictObject({
+  listen: listenSchema,
+  admin: adminSchema.optional(),
+  workers: count({ min: 1, max: 64 })
+    .default(1)
+    .describe('Processes that share the listener, for hosts with cores to spare. Default 1.'),
+  providers: z.record(id(), providerSchema).default({}).describe('Where tokens come from, by id.'),
+  upstreams: z.record(id(), upstreamSchema).default({}).describe('The services behind the gateway, by id.'),
+  identity: identitySchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  tokenCache: z
+    .strictObject({
+      entries: count({ min: 1, max: 10_000_000 }).default(10_000).describe('Most verified tokens kept. Default 10000.'),
+    })
+    .prefault({})
+    .describe('Verified tokens, so that each is verified once.'),
+  drain: z
+    .strictObject({
+      timeout: duration()
+        .prefault('30s')
+        .describe('Longest time that requests and streams under way get to end, once asked to stop. Default `30s`.'),
+    })
+    .prefault({})
+    .describe('How the gateway stops.'),
+  streams: z
+    .strictObject({
+      onExpiry: streamsShape.onExpiry
+        .default('close')
+        .describe('`close`: end it. `keep`: let it go on. Default `close`.'),
+      grace: streamsShape.grace.prefault('0s').describe('How long it may outlive its token. Default `0s`.'),
+      idleTimeout: streamsShape.idleTimeout
+        .prefault('1h')
+        .describe('Longest time for which nothing passes through a tunnel. Default `1h`.'),
+    })
+    .prefault({})
+    .describe('When a tunnel, or an answer still on its way, is ended before its time.'),
+  log: z
+    .strictObject({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Default `info`.'),
+      access: z
+        .enum(['all', 'denied', 'off'])
+        .default('all')
+        .describe('Which requests are logged: `all`, only `denied` ones, or none (`off`). Default `all`.'),
+    })
+    .prefault({})
+    .describe('JSON lines on standard output.'),
+  routes: z
+    .array(routeSchema)
+    .min(1, { error: 'must not be empty: without a route every request is refused' })
+    .describe('The most specific route wins, whatever the order. A request that none matches is refused.'),
+})
+
+function count({ min, max }: { readonly min: number; readonly max: number }) {
+  return z.int().min(min).max(max)
+}
+
+function networkProblem(network: string): string | undefined {
+  try {
+    trustedProxies([network])
+    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return 'is neither an IP address, a CIDR range like `10.0.0.0/8`, nor `unix:`'
+    throw error
+  }
+}
+
+/** A probe asks for one path, in the one spelling that has no second reading. */
+function probePathProblem(path: string): string | undefined {
+  try {
+    const { segments, extent } = parsePattern(path)
+    if (extent === 'exact' && segments.every(({ kind }) => kind === 'literal')) return undefined
+    return 'must be one path, without `:name` and `/**`'
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message
+    throw error
+  }
+}

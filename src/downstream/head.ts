@@ -1,0 +1,152 @@
+/**
+ * Refuses a request head that two parsers could read differently, before anything else looks at it.
+ *
+ * RFC 9113 §8.2.2 (fields of a connection); RFC 9112 §3.2 (Host), §6.1 (Transfer-Encoding), §6.3 (body length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade),
+ * §10.1.1 (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
+ *
+ * Node's parser already refuses obs-fold, bare LF or CR, NUL, blanks before the colon, repeated lengths and a length
+ * beside a coding; what it lets through, or might again one day, is refused here. The path is judged elsewhere.
+ */
+import { isIPv6 } from 'node:net'
+import { Denial } from '../errors.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
+import { foldedFieldName } from '../lib/field-name.ts'
+
+/** A part of Node's `IncomingMessage`. */
+export interface RawHead {
+  readonly method?: string | undefined
+  readonly httpVersion: string
+  /** Flat names and values, all of them: the server must run with `maxHeadersCount = 0`. */
+  readonly rawHeaders: readonly string[]
+  /** Over HTTP/2, where frames say it. */
+  readonly hasBody?: boolean
+  /** Over HTTP/2; the parser of HTTP/1.1 has its own limit. */
+  readonly headBytes?: number
+}
+
+export interface CheckedHead {
+  /** The one `Host`, as sent: a DNS name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
+  readonly host: string
+  /** 0 without a body; undefined when only its end tells. */
+  readonly bodyBytes: number | undefined
+}
+
+/** Sizes in bytes. */
+export interface HeadLimits {
+  readonly maxHeadBytes: number
+  /** Field lines; more are refused, never dropped. */
+  readonly maxHeaders: number
+}
+
+/** The field names looked at here. `alias` is another spelling of a framing field. */
+type Role = 'host' | 'length' | 'coding' | 'upgrade' | 'expect' | 'h2c' | 'alias' | 'other'
+
+const ROLES: ReadonlyMap<string, Role> = new Map([
+  ['host', 'host'],
+  ['content-length', 'length'],
+  ['transfer-encoding', 'coding'],
+  ['upgrade', 'upgrade'],
+  ['expect', 'expect'],
+  ['http2-settings', 'h2c'],
+])
+const roleOf = boundedMemo<Role>(judge, { maxEntries: 1000, maxKeyLength: 64 })
+
+/** `2` is never what a request line says. */
+const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2'])
+/** CONNECT asks for a tunnel past the policy; TRACE echoes the caller's secrets (RFC 9110 §9.3.6, §9.3.8). */
+const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
+
+/** 15 digits stay exact in a double; longer ones would be rounded by one parser and not by another. */
+const contentLength = /^\d{1,15}$/
+/** Stricter than RFC 3986 reg-name: `%`, `,` and other sub-delims appear in no DNS name but in host confusion. */
+const hostAndPort = /^(?:[A-Za-z0-9._-]{1,255}|\[([0-9A-Fa-f:.]{2,45})\])(?::(\d{1,5}))?$/
+
+/** @throws {Denial} `headers_too_large`, `request_malformed` or `host_invalid` */
+export function checkHead(head: RawHead, { maxHeaders, maxHeadBytes }: HeadLimits): CheckedHead {
+  const { method, httpVersion, rawHeaders, hasBody, headBytes = 0 } = head
+  const count = rawHeaders.length / 2
+  if (headBytes > maxHeadBytes)
+    throw new Denial('headers_too_large', { evidence: { head_bytes: headBytes, max_head_bytes: maxHeadBytes } })
+  if (count > maxHeaders)
+    throw new Denial('headers_too_large', { evidence: { headers: count, max_headers: maxHeaders } })
+  if (!VERSIONS.has(httpVersion)) throw malformed('HTTP version')
+  if (method === undefined || REFUSED_METHODS.has(method)) throw malformed('method')
+
+  let host: string | undefined
+  let length: string | undefined
+  let coding: string | undefined
+  let upgrade = ''
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const role = roleOf(rawHeaders[i] as string)
+    if (role === 'other') continue
+    const value = rawHeaders[i + 1] as string
+    switch (role) {
+      case 'host':
+        if (host !== undefined) throw hostInvalid('more than one Host')
+        host = value
+        break
+      case 'length':
+        if (length !== undefined || !contentLength.test(value)) throw malformed('Content-Length')
+        length = value
+        break
+      case 'coding':
+        if (coding !== undefined || value.toLowerCase() !== 'chunked') throw malformed('Transfer-Encoding')
+        coding = value
+        break
+      case 'upgrade':
+        upgrade += `,${value}`
+        break
+      case 'expect':
+        if (value.toLowerCase() !== '100-continue') throw malformed('Expect')
+        break
+      case 'h2c':
+        throw malformed('HTTP2-Settings')
+      case 'alias':
+        throw malformed('alias of a framing header')
+    }
+  }
+  if (coding !== undefined && (length !== undefined || httpVersion !== '1.1')) throw malformed('Transfer-Encoding')
+  if (upgrade !== '' && httpVersion === '2') throw malformed('Upgrade')
+  const isOpenEnded = coding !== undefined || (hasBody === true && length === undefined)
+  const bodyBytes = isOpenEnded ? undefined : Number(length ?? 0)
+  if (hasBody === false && bodyBytes !== 0) throw malformed('Content-Length')
+  if (upgrade !== '') checkUpgrade(upgrade, bodyBytes)
+  return { host: checkedHost(host), bodyBytes }
+}
+
+function judge(name: string): Role {
+  const folded = foldedFieldName(name)
+  const role = ROLES.get(folded)
+  if (role === undefined) return 'other'
+  return folded === name.toLowerCase() ? role : 'alias'
+}
+
+/**
+ * `h2c` would let the client speak a second protocol past the policy. A WebSocket handshake with a body is read as
+ * body by one server and as frames by another. Other protocols are no error: we do not switch (RFC 9110 §7.8).
+ */
+function checkUpgrade(protocols: string, bodyBytes: number | undefined): void {
+  for (const protocol of protocols.toLowerCase().split(',')) {
+    const name = protocol.trim().split('/')[0]
+    if (name === 'h2c' || name === 'h2') throw malformed('Upgrade')
+    if (name === 'websocket' && bodyBytes !== 0) throw malformed('Upgrade with a body')
+  }
+}
+
+/** HTTP/1.0 may leave Host out; we do not allow it, because the upstream would then see a name of our making. */
+function checkedHost(host: string | undefined): string {
+  const parts = host === undefined ? null : hostAndPort.exec(host)
+  if (host === undefined || parts === null) throw hostInvalid(host === undefined ? 'no Host' : 'syntax')
+  const [, ipv6, port] = parts
+  if (ipv6 !== undefined && !isIPv6(ipv6)) throw hostInvalid('IPv6 address')
+  if (port !== undefined && Number(port) > 65535) throw hostInvalid('port')
+  return host
+}
+
+function malformed(what: string): Denial {
+  return new Denial('request_malformed', { evidence: { what } })
+}
+
+function hostInvalid(reason: string): Denial {
+  return new Denial('host_invalid', { evidence: { reason } })
+}

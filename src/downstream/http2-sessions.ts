@@ -1,0 +1,160 @@
+/**
+ * The connections that speak HTTP/2: what clients may ask of them, and how they end.
+ *
+ * RFC 9113 §6.5 (settings), §6.8 (GOAWAY), §9.1 (idle connections), §10.5 (denial of service). Node's http2 counts
+ * resets, invalid frames, CONTINUATION frames and memory, and closes connections that go too far; what it leaves without
+ * a bound by default is bounded here. Nothing is pushed.
+ */
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Clock } from '../lib/clock.ts'
+import type { Enrolled } from '../lib/roster.ts'
+import { rounds } from '../lib/rounds.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
+import { Http2Request } from './http2-request.ts'
+import { Http2Response } from './http2-response.ts'
+
+export type Http2Listener = (request: Http2Request, response: Http2Response) => void
+
+export interface Http2SessionsOptions {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** Time from the connection to its first request. */
+  readonly headersTimeoutMs: () => number
+  /** Time a connection may be idle between requests. */
+  readonly keepAliveTimeoutMs: number
+  readonly isDraining: () => boolean
+  readonly onRequest: Http2Listener
+}
+
+export interface Http2Sessions {
+  /** Serves a connection that has agreed to HTTP/2. */
+  adopt(socket: Socket): void
+  /** Tells clients to go elsewhere for their next requests. What they have sent already is served. */
+  goAway(): void
+  /** Closes those without a request. */
+  closeIdle(): void
+  /** Closes all at once. */
+  destroy(): void
+}
+
+interface Open extends Enrolled {
+  readonly session: ServerHttp2Session
+  readonly socket: Socket
+  requests: number
+  hasServed: boolean
+  isGoing: boolean
+  idleSinceMs: number
+  /** When it was found closed on our side; undefined before. */
+  closedSinceMs: number | undefined
+}
+
+/** As many as nginx allows; further ones wait for their turn with the client. */
+const MAX_CONCURRENT_STREAMS = 128
+/** Heads are judged by our own limits, which answer with a refusal; past these Node resets the stream. */
+const MAX_HEAD_LINES = 2_000
+const MAX_HEAD_BYTES = 1024 * 1024
+/** Bytes that may be under way for one request, and for all of a connection. */
+const STREAM_WINDOW_BYTES = 256 * 1024
+const CONNECTION_WINDOW_BYTES = 1024 * 1024
+const MAX_INVALID_FRAMES = 100
+/** RFC 9113 §6.8: a client may have sent requests that had not arrived when it was told to go; this long they may. */
+const GOING_MS = 1_000
+/** Node waits for the client to close its side, too, for ever; nginx waits as long (`lingering_timeout`). */
+const LINGER_MS = 5_000
+const ANY_STREAM = 2 ** 31 - 1
+const ROUND_MS = 1_000
+
+const { NGHTTP2_NO_ERROR } = constants
+
+const SESSION: ServerOptions = {
+  maxHeaderListPairs: MAX_HEAD_LINES,
+  maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+  // What an upstream repeats, it repeats over HTTP/1.1, too.
+  strictSingleValueFields: false,
+  settings: {
+    enablePush: false,
+    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+    maxHeaderListSize: MAX_HEAD_BYTES,
+    initialWindowSize: STREAM_WINDOW_BYTES,
+  },
+}
+
+export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
+  const { clock, scheduler, isDraining, onRequest } = options
+  const open = rounds<Open>({
+    scheduler,
+    intervalMs: () => ROUND_MS,
+    visit: entry => {
+      if (entry.requests > 0) return
+      const { session, hasServed, idleSinceMs } = entry
+      const nowMs = clock.monotonicMs()
+      if (session.closed) closeForGood(entry, nowMs)
+      else if (nowMs - idleSinceMs >= (hasServed ? options.keepAliveTimeoutMs : options.headersTimeoutMs()))
+        session.close()
+    },
+  })
+
+  const letGo = (entry: Open): void => {
+    if (entry.isGoing || entry.session.closed) return
+    entry.isGoing = true
+    entry.session.goaway(NGHTTP2_NO_ERROR, ANY_STREAM)
+    scheduler.after(GOING_MS, () => entry.session.close())
+  }
+
+  const serve = (entry: Open, stream: ServerHttp2Stream, received: readonly string[]): void => {
+    // Attack (CVE-2023-44487): requests that are reset as they are sent would cost the service, and the client nothing.
+    if (stream.closed) return
+    entry.requests += 1
+    entry.hasServed = true
+    stream.once('close', () => {
+      entry.requests -= 1
+      entry.idleSinceMs = clock.monotonicMs()
+      if (isDraining()) letGo(entry)
+    })
+    onRequest(new Http2Request(stream, entry.socket, received), new Http2Response(stream))
+  }
+
+  return {
+    adopt(socket) {
+      const session = performServerHandshake(socket, SESSION)
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+      const entry: Open = {
+        slot: -1,
+        session,
+        socket,
+        requests: 0,
+        hasServed: false,
+        isGoing: false,
+        idleSinceMs: clock.monotonicMs(),
+        closedSinceMs: undefined,
+      }
+      open.add(entry)
+      // A client that breaks the protocol, or its connection; Node has ended the session.
+      session.on('error', () => {})
+      session.on('close', () => open.delete(entry))
+      session.on('stream', (stream, _headers, _flags, received) => serve(entry, stream, received))
+    },
+    goAway() {
+      for (const entry of open) letGo(entry)
+    },
+    closeIdle() {
+      for (const { session, requests } of open) if (requests === 0) session.close()
+    },
+    destroy() {
+      for (const { session } of open) session.destroy()
+    },
+  }
+}
+
+/** What is still to be written is the concern of whoever watches for stalled peers. */
+function closeForGood(entry: Open, nowMs: number): void {
+  entry.closedSinceMs ??= nowMs
+  if (entry.socket.writableLength === 0 && nowMs - entry.closedSinceMs >= LINGER_MS) entry.socket.destroy()
+}

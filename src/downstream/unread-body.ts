@@ -1,0 +1,56 @@
+/**
+ * Deals with what is left of a request that was answered before all of it came: call it together with the answer.
+ *
+ * RFC 9112 §9.3: a connection that stays is read up to the end of the request. §9.6: closing one while the client still
+ * sends resets it, and the client may lose the answer; so our side is closed first and theirs is read for a while.
+ * The rest is dropped, not looked at. A client cannot hold the connection with it: the time for it is bounded.
+ */
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import { Socket } from 'node:net'
+import type { ClientRequest } from '../exchange.ts'
+import { Http2Request } from './http2-request.ts'
+
+/** Enough to notice the answer and stop; nginx waits as long (`lingering_timeout`). */
+const LONGEST_REST_MS = 5_000
+
+export function dropUnreadBody(request: ClientRequest): void {
+  if (request instanceof Http2Request) {
+    dropUnreadStream(request.stream)
+    return
+  }
+  if (request.closed || request.readableEnded) return
+  const { socket } = request
+  const giveUp = setTimeout(() => socket.destroy(), LONGEST_REST_MS).unref()
+  request.once('close', () => clearTimeout(giveUp))
+  request.resume()
+  // Node calls this once a last answer is written, and would destroy the socket at once. A variable first, for the reason
+  // that `ResponseRelay` gives.
+  const endAndDrain = (): void => {
+    if (request.closed) {
+      destroySoon(socket)
+      return
+    }
+    socket.end()
+    request.once('close', () => destroySoon(socket))
+  }
+  socket.destroySoon = endAndDrain
+}
+
+/**
+ * RFC 9113 §8.1: a client may be told to stop by a reset without error. Only late: in Node's http2 a reset overtakes what
+ * was written before it, and the client would lose the end of the answer or all of it.
+ */
+function dropUnreadStream(stream: ServerHttp2Stream): void {
+  if (stream.endAfterHeaders || stream.readableEnded || stream.destroyed) return
+  const giveUp = (): void => {
+    if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR)
+    else timer.refresh()
+  }
+  const timer = setTimeout(giveUp, LONGEST_REST_MS).unref()
+  stream.once('close', () => clearTimeout(timer))
+  stream.resume()
+}
+
+function destroySoon(socket: Socket): void {
+  Socket.prototype.destroySoon.call(socket)
+}

@@ -1,0 +1,103 @@
+/**
+ * Tells the upstream who is calling: verified claims as header lines, and which incoming names must never get there.
+ *
+ * The lines are worked out once per principal, that is once per token, not per request.
+ * It strips nothing itself: `request-headers.ts` asks {@link Identity.isManaged} about every incoming name.
+ * Which names and patterns make sense is checked when the configuration is loaded.
+ */
+import { claimReader } from '../claim-reader.ts'
+import { Denial } from '../errors.ts'
+import { foldedFieldName } from '../lib/field-name.ts'
+import type { JsonValue, Principal } from '../types.ts'
+import { headerValue, isDelimiter, joinedHeaderValue } from './value-encoding.ts'
+
+/** One header we write. */
+export interface IdentityHeader {
+  readonly name: string
+  /** Undefined or null: the header is not sent. */
+  readonly read: (principal: Principal) => JsonValue | undefined
+  /** Delimiter for lists; without it they are sent as JSON. */
+  readonly join?: string
+}
+
+export interface IdentityOptions {
+  readonly headers: readonly IdentityHeader[]
+  /** Names, or prefixes that end in `*`, stripped besides the names of `headers`. */
+  readonly reserved: readonly string[]
+  /** Bytes of all lines together, as they stand on the wire. */
+  readonly maxBytes: number
+}
+
+export interface Identity {
+  /**
+   * Names and values, flat.
+   *
+   * @throws {Denial} `identity_too_large`, or `claim_invalid` for a string that is no Unicode text
+   */
+  lines(principal: Principal): readonly string[]
+  /** True when an incoming header of this name, in whatever spelling, must be stripped. */
+  isManaged(name: string): boolean
+}
+
+const clientId = claimReader('client_id')
+const authorizedParty = claimReader('azp')
+
+/** What is sent when the configuration does not say. */
+export const DEFAULT_IDENTITY_HEADERS: readonly IdentityHeader[] = Object.freeze([
+  identityHeader('X-Auth-Issuer', 'iss'),
+  identityHeader('X-Auth-Subject', 'sub'),
+  { name: 'X-Auth-Client', read: ({ claims }) => clientId(claims) ?? authorizedParty(claims) },
+  identityHeader('X-Auth-Scope', 'scope'),
+  // Always a list, whatever the provider's claim looks like; no roles and no claim are the same to a principal.
+  { name: 'X-Auth-Roles', read: ({ roles }) => (roles.size === 0 ? undefined : [...roles]) },
+])
+
+/**
+ * A header for a configured claim. `scope` stands for the provider's scopes, whichever claim they came from, and is
+ * always joined by spaces.
+ *
+ * @param claim a claim's name, or a JSON Pointer when it starts with `/`
+ * @throws {SyntaxError} an invalid pointer, or a delimiter that could not be undone
+ */
+export function identityHeader(name: string, claim: string, join?: string): IdentityHeader {
+  if (claim === 'scope') return { name, read: ({ scopes }) => [...scopes], join: ' ' }
+  if (join !== undefined && !isDelimiter(join)) throw new SyntaxError(`${JSON.stringify(join)} cannot join claims`)
+  const read = claimReader(claim)
+  return { name, read: ({ claims }) => read(claims), ...(join !== undefined && { join }) }
+}
+
+export function compileIdentity({ headers, reserved, maxBytes }: IdentityOptions): Identity {
+  const exact = reserved.filter(pattern => !pattern.endsWith('*'))
+  const managed = new Set([...headers.map(({ name }) => name), ...exact].map(foldedFieldName))
+  const prefixes = reserved.filter(pattern => pattern.endsWith('*')).map(each => foldedFieldName(each.slice(0, -1)))
+  const written = new WeakMap<Principal, readonly string[]>()
+  return Object.freeze<Identity>({
+    lines(principal) {
+      const known = written.get(principal)
+      if (known !== undefined) return known
+      const lines = writeLines(headers, principal, maxBytes)
+      written.set(principal, lines)
+      return lines
+    },
+    isManaged(name) {
+      const folded = foldedFieldName(name)
+      return managed.has(folded) || prefixes.some(prefix => folded.startsWith(prefix))
+    },
+  })
+}
+
+function writeLines(headers: readonly IdentityHeader[], principal: Principal, maxBytes: number): readonly string[] {
+  const lines: string[] = []
+  let bytes = 0
+  for (const { name, read, join } of headers) {
+    const claim = read(principal)
+    if (claim === undefined) continue
+    const value = join === undefined ? headerValue(claim) : joinedHeaderValue(claim, join)
+    if (value === undefined) continue
+    // Values are ASCII, so characters are bytes; 4 for the colon, the blank and the line end.
+    bytes += name.length + value.length + 4
+    lines.push(name, value)
+  }
+  if (bytes > maxBytes) throw new Denial('identity_too_large', { evidence: { bytes, max_bytes: maxBytes } })
+  return Object.freeze(lines)
+}

@@ -1,0 +1,56 @@
+/** What an operator can see of a running gateway and do to it, for whoever offers that: its admin listener, or a primary. */
+import type { Registry } from 'prom-client'
+import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
+import { type Status, statusOf } from '../admin/status.ts'
+import type { Config } from '../config/schema/schema.ts'
+import type { Drain } from '../downstream/drain.ts'
+import type { PolicyStore } from '../policy-store.ts'
+import type { Upstream } from '../upstream/pool.ts'
+import type { Prepared } from './prepare.ts'
+import type { Reloader } from './reload.ts'
+import type { Services } from './services.ts'
+
+export interface Operations {
+  status(): Status
+  /** Every metric, as of now. */
+  metrics(): Registry
+  readonly appProbes: AppProbes
+  /** Takes the gateway out of service; the process goes on. */
+  drain(): void
+}
+
+export interface OperationsParts {
+  readonly version: string
+  /** In force when the process started. */
+  readonly config: Config
+  readonly policies: PolicyStore
+  readonly reloads: Reloader
+  readonly drain: Drain
+  readonly shared: Services
+}
+
+export function operations({ version, config, policies, reloads, drain, shared }: OperationsParts): Operations {
+  const { metrics, tokenCache, clock } = shared
+  return {
+    status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
+    metrics() {
+      metrics.tokenCacheEntries.set(tokenCache.size)
+      for (const { id, keySet } of policies.current.providers) metrics.showKeySet(id, keySet.status())
+      return metrics.registry
+    },
+    appProbes: appProbes(probesOf(config), id => probedUpstream(id, reloads.inForce)),
+    drain: () => drain.begin('admin'),
+  }
+}
+
+/** A probe that names no upstream means the only one. */
+function probesOf({ admin: listener, upstreams }: Config): readonly AppProbe[] {
+  const [only = ''] = Object.keys(upstreams)
+  return (listener?.appProbes ?? []).map(({ path, upstream = only }) => ({ path, upstream }))
+}
+
+/** A probe that names no upstream means the only one, whatever a reload has called it. */
+function probedUpstream(id: string, { upstreams }: Prepared): Upstream | undefined {
+  const [first] = upstreams.values()
+  return upstreams.get(id) ?? (upstreams.size === 1 ? first : undefined)
+}

@@ -1,0 +1,87 @@
+/**
+ * `Config` → all that it takes to put it in force, with nothing in force yet.
+ *
+ * What a configuration shares with the one before it is leased, not made: key sets, with the keys they hold, and pools
+ * of connections. So preparing is cheap when little changed, and taking it back leaves no trace.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { compilePolicy } from '../config/compile.ts'
+import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
+import type { ServerOptions } from '../downstream/server.ts'
+import type { Policy } from '../policy.ts'
+import type { Upstream, UpstreamOptions } from '../upstream/pool.ts'
+import { keySourceDefinition } from './key-source.ts'
+import { serverOptions } from './server-options.ts'
+import type { Services } from './services.ts'
+
+export interface Prepared {
+  readonly config: Config
+  readonly hash: string
+  readonly policy: Policy
+  readonly server: ServerOptions
+  /** By id. */
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  /** Resolves when every key set has keys in hand, or has tried to get them. */
+  keysTried(): Promise<void>
+  /** Gives back what is leased. Call once, when it is replaced or not wanted. */
+  release(): void
+}
+
+/** @throws {Error} a file that was good a moment ago is no more; nothing stays leased */
+export function prepare(config: Config, services: Services): Prepared {
+  const server = serverOptions(config)
+  const releases: Array<() => void> = []
+  const release = (): void => {
+    for (const each of releases.splice(0)) each()
+  }
+  try {
+    const leases = Object.entries(config.providers).map(([provider, { issuer, keys }]) => {
+      const lease = services.keySets.acquire({ provider, issuer, source: keySourceDefinition(keys) })
+      releases.push(lease.release)
+      return [provider, lease] as const
+    })
+    const upstreams = Object.entries(config.upstreams).map(([id, upstream]) => {
+      const lease = services.upstreams.acquire(upstreamOptions(id, upstream))
+      releases.push(lease.release)
+      return [id, lease.upstream] as const
+    })
+    const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
+    const parts = {
+      keySets: new Map(leases.map(([provider, { keySet }]) => [provider, keySet])),
+      upstreams: new Map(upstreams),
+    }
+    return {
+      config,
+      hash,
+      policy: compilePolicy(config, hash, parts, services),
+      server,
+      upstreams: parts.upstreams,
+      async keysTried() {
+        await Promise.all(leases.map(([, lease]) => lease.ready()))
+      },
+      release,
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+function upstreamOptions(id: string, { url, timeouts, tls }: UpstreamConfig): UpstreamOptions {
+  return {
+    id,
+    ...url,
+    connectTimeoutMs: timeouts.connect,
+    headersTimeoutMs: timeouts.headers,
+    idleTimeoutMs: timeouts.idle,
+    ca: textOf(tls?.caFile),
+    cert: textOf(tls?.certFile),
+    key: textOf(tls?.keyFile),
+    serverName: tls?.serverName,
+  }
+}
+
+function textOf(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : readFileSync(file, 'utf8')
+}

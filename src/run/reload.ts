@@ -1,0 +1,147 @@
+/**
+ * Puts a changed configuration in force while requests run: load → compile → warm new key sets → swap → release the old.
+ *
+ * All or nothing. Until the swap nothing of the new configuration is in force, and the swap is one step that no request
+ * sees half of: each reads the policy once, when it begins. Whatever fails leaves the old configuration in force and is
+ * told in one log line with every problem; of a rejected file nothing is kept but digests.
+ * Key sets, verified tokens, upstream connections and metrics live on where the new configuration means the same.
+ * It does not open, close or move listeners: what they are made of needs a restart, and a file that changes it is
+ * rejected as a whole. That a key server is down is no reason to reject: a restart would be no better.
+ */
+import type { Server } from 'node:http'
+import { pathText } from '../config/check/report.ts'
+import type { Environment } from '../config/read/environment.ts'
+import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'
+import { loadConfigFile } from '../config/read/load.ts'
+import type { Config } from '../config/schema/schema.ts'
+import { changeServer } from '../downstream/server.ts'
+import { ConfigError } from '../errors.ts'
+import { settledWithin } from '../lib/settled-within.ts'
+import type { PolicyStore } from '../policy-store.ts'
+import { type Prepared, prepare } from './prepare.ts'
+import type { Services } from './services.ts'
+import { rejectWhatNeedsRestart, startSettings } from './start-settings.ts'
+
+/** What made us look: a file that changed, or the operator. */
+export type ReloadTrigger = 'change' | 'SIGHUP'
+
+export interface ReloaderOptions {
+  readonly file: string
+  readonly env: Environment
+  /** In force when the process starts, and what its files held when it was loaded. */
+  readonly first: Prepared
+  readonly firstContents: FileContents
+  readonly policies: PolicyStore
+  /** Those that serve requests. */
+  readonly servers: ReadonlySet<Server>
+  readonly services: Services
+}
+
+export interface Reloader {
+  readonly inForce: Prepared
+  /** Files that decide: the last attempt read them. */
+  files(): Iterable<string>
+  /**
+   * `change` loads only when a file has changed since the last attempt, whatever came of that; `SIGHUP` always.
+   * One at a time, in order. Resolves when it is over; never rejects.
+   */
+  reload(trigger: ReloadTrigger): Promise<void>
+  /** Puts nothing in force any more. */
+  close(): void
+}
+
+/** With what it takes to notice a change, well below the two seconds in which it is to be in force. */
+const LONGEST_WARM_UP_MS = 1_000
+
+export function reloader(options: ReloaderOptions): Reloader {
+  const { file, env, policies, servers, services } = options
+  const { log, metrics, tokenCache } = services
+  const started = startSettings(options.first.config)
+  let inForce = options.first
+  let contents = withoutFreshReads(options.firstContents, inForce.config)
+  /** The configuration before: its series are still being scraped, and its last requests still end. */
+  let before: Config | undefined
+  let last = Promise.resolve()
+  let isClosed = false
+
+  const attempt = async (trigger: ReloadTrigger): Promise<void> => {
+    if (isClosed || (trigger === 'change' && areUnchanged(contents))) return
+    const reads = notedReads()
+    contents = reads.contents
+    let next: Prepared | undefined
+    try {
+      const config = loadConfigFile(file, env, reads.readFile)
+      rejectWhatNeedsRestart(file, started, config)
+      next = prepare(config, services)
+      await settledWithin(services.scheduler, LONGEST_WARM_UP_MS, next.keysTried())
+      if (isClosed) next.release()
+      else putInForce(next, trigger)
+    } catch (error) {
+      next?.release()
+      metrics.reloadFailed()
+      log.error({ trigger, config: file, problems: problemsOf(error) }, 'configuration rejected, the old one stays')
+    } finally {
+      contents = withoutFreshReads(reads.contents, inForce.config)
+    }
+  }
+
+  function putInForce(next: Prepared, trigger: ReloadTrigger): void {
+    const { config, hash, policy } = next
+    // The only step that can fail comes first.
+    for (const server of servers) changeServer(server, next.server)
+    for (const provider of Object.keys(config.providers)) metrics.initProvider(provider)
+    policies.swap(policy)
+    log.level = config.log.level
+    tokenCache.resize(config.tokenCache.entries)
+    if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)
+    before = inForce.config
+    const replaced = inForce
+    inForce = next
+    replaced.release()
+    metrics.policyInForce(hash)
+    metrics.reloadSucceeded()
+    log.info(
+      { trigger, config: file, hash, previous: replaced.hash, routes: config.routes.length },
+      'configuration reloaded',
+    )
+  }
+
+  return {
+    get inForce() {
+      return inForce
+    },
+    files: () => contents.keys(),
+    async reload(trigger) {
+      last = last.then(() => attempt(trigger))
+      await last
+    },
+    close() {
+      isClosed = true
+    },
+  }
+}
+
+/** Tokens for key servers are read anew with every fetch, and change every hour: that is no new configuration. */
+function withoutFreshReads(contents: FileContents, { providers }: Config): FileContents {
+  const fresh = new Set(Object.values(providers).map(({ keys }) => keys.bearerFile))
+  return new Map([...contents].filter(([path]) => !fresh.has(path)))
+}
+
+function problemsOf(error: unknown): readonly string[] {
+  if (!(error instanceof ConfigError)) return [error instanceof Error ? error.message : String(error)]
+  return error.problems.map(({ path, message, line, column }) =>
+    [
+      ...(line === undefined ? [] : [`${line}:${column}`]),
+      ...(path.length === 0 ? [] : [`${pathText(path)}:`]),
+      message,
+    ].join(' '),
+  )
+}
+
+/** Series of what is gone since the reload before this one. */
+function forgetSeries(before: Config, still: readonly Config[], metrics: Services['metrics']): void {
+  const routes = new Set(still.flatMap(config => config.routes.map(({ id }) => id)))
+  const providers = new Set(still.flatMap(config => Object.keys(config.providers)))
+  for (const { id } of before.routes) if (!routes.has(id)) metrics.forgetRoute(id)
+  for (const id of Object.keys(before.providers)) if (!providers.has(id)) metrics.forgetProvider(id)
+}

@@ -1,0 +1,23 @@
+/** What the listening server takes from a configuration, the content of its certificate files included. */
+import { readFileSync } from 'node:fs'
+import type { Config } from '../config/schema/schema.ts'
+import type { ServerOptions } from '../downstream/server.ts'
+
+/** @throws {Error} a certificate file cannot be read */
+export function serverOptions({ limits, workers, listen: { tls } }: Config): ServerOptions {
+  return {
+    limits: {
+      headerBytes: limits.headerBytes,
+      headersTimeoutMs: limits.headersTimeout,
+      // Workers get a fair share each: connections are given to them in turn.
+      connections: Math.ceil(limits.connections / workers),
+    },
+    ...(tls !== undefined && {
+      tls: {
+        cert: readFileSync(tls.certFile, 'utf8'),
+        key: readFileSync(tls.keyFile, 'utf8'),
+        ...(tls.clientCaFile !== undefined && { clientCa: readFileSync(tls.clientCaFile, 'utf8') }),
+      },
+    }),
+  }
+}

@@ -1,0 +1,62 @@
+/** What outlives a policy: clock, log, metrics, key sets, upstream pools, verified tokens. Made once, at the start. */
+
+import { type Authenticators, authenticators } from '../authenticate/registry.ts'
+import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
+import { FETCH_RESULTS } from '../keys/key-set-events.ts'
+import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Scheduler, systemScheduler } from '../lib/scheduler.ts'
+import { keyEvents } from '../telemetry/key-events.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
+
+export interface Services {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly keySets: KeySetRegistry
+  readonly upstreams: UpstreamRegistry
+  readonly authenticators: Authenticators
+  readonly tokenCache: TokenCache
+  /** `report`: every route only reports, whatever the configuration says. */
+  readonly mode: 'report' | undefined
+}
+
+export interface ServicesOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly version: string
+  readonly nodeVersion: string
+  readonly tokenCacheEntries: number
+  readonly mode?: 'report' | undefined
+}
+
+export function services({ clock, log, version, nodeVersion, tokenCacheEntries, mode }: ServicesOptions): Services {
+  const metrics = createMetrics({
+    version,
+    node: nodeVersion,
+    cacheResults: TOKEN_CACHE_RESULTS,
+    fetchResults: FETCH_RESULTS,
+  })
+  return {
+    mode,
+    clock,
+    scheduler: systemScheduler,
+    log,
+    metrics,
+    keySets: keySetRegistry({
+      clock,
+      scheduler: systemScheduler,
+      random: Math.random,
+      observer: keyEvents(metrics, log),
+    }),
+    upstreams: upstreamRegistry(systemScheduler),
+    authenticators: authenticators(clock),
+    tokenCache: tokenCache({
+      entries: tokenCacheEntries,
+      onResult: metrics.tokenLookedUp,
+    }),
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Configuration file → running gateway: load, build what outlives a policy, prepare, listen, watch the file.
+ *
+ * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the gateway
+ * from starting: requests that need its keys are answered with 503 until it is back.
+ */
+import { resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { admin } from '../admin/admin.ts'
+import { type FileContents, notedReads } from '../config/read/file-contents.ts'
+import { loadConfigFile } from '../config/read/load.ts'
+import type { Config } from '../config/schema/schema.ts'
+import { type Acceptor, drain } from '../downstream/drain.ts'
+import { overloadGate } from '../downstream/overload.ts'
+import { gateway } from '../gateway.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type LoopMeter, loopMeter } from '../lib/loop-meter.ts'
+import type { Policy } from '../policy.ts'
+import { policyStore } from '../policy-store.ts'
+import type { Log } from '../telemetry/log.ts'
+import { closeNow, listen } from './listening.ts'
+import { type Operations, operations } from './operations.ts'
+import { prepare } from './prepare.ts'
+import { type Reloader, reloader } from './reload.ts'
+import { type Services, services } from './services.ts'
+import { rejectWhatNeedsRestart, type StartSettings } from './start-settings.ts'
+import { fileWatch } from './watch.ts'
+
+export interface StartOptions {
+  readonly file: string
+  readonly env: NodeJS.ProcessEnv
+  readonly clock: Clock
+  /** Default: the event loop of this process. */
+  readonly meter?: LoopMeter | undefined
+  /** Draws who is refused under overload. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined
+  readonly log: (level: Config['log']['level']) => Log
+  readonly version: string
+  readonly nodeVersion: string
+  /** `report`: every route only reports, whatever the configuration says. */
+  readonly mode?: 'report' | undefined
+  /** The file, when it has been loaded already. */
+  readonly loaded?: Loaded | undefined
+  /**
+   * One of several processes that share the listener: what it was started with must be what they were started with.
+   * It has no admin listener, and leaves it to others to say that all are listening.
+   */
+  readonly workerOf?: StartSettings | undefined
+  /** Of a worker: the process that hands it its connections. */
+  readonly acceptor?: Acceptor | undefined
+}
+
+export interface Loaded {
+  readonly config: Config
+  /** Of every file that was read. */
+  readonly contents: FileContents
+}
+
+export interface RunningGateway {
+  /** `http://127.0.0.1:8080`, or `unix:/path`. */
+  readonly url: string
+  /** Undefined when the configuration has no `admin`. */
+  readonly adminUrl: string | undefined
+  /** In force when it was started. */
+  readonly hash: string
+  readonly routes: Policy['routes']
+  readonly config: Config
+  /** What its admin listener offers, or would. */
+  readonly operations: Operations
+  /** Loads the file anew, changed or not. Resolves when that is over, well or badly; the log says which. */
+  reload(): Promise<void>
+  /** Finishes what is under way, for a while at most; {@link RunningGateway.close} is still to be called. */
+  drain(): Promise<void>
+  /** Ends at once; drops what is under way. */
+  close(): Promise<void>
+}
+
+/** @throws {ConfigError} the configuration is bad, with every problem */
+export function load(file: string, env: StartOptions['env']): Loaded {
+  const { readFile, contents } = notedReads()
+  return { config: loadConfigFile(file, env, readFile), contents }
+}
+
+/**
+ * @throws {ConfigError} the configuration is bad, with every problem
+ * @throws {Error} an address cannot be listened on
+ */
+export async function start(options: StartOptions): Promise<RunningGateway> {
+  const { file, env, workerOf } = options
+  const { config, contents } = options.loaded ?? load(file, env)
+  if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
+  const log = options.log(config.log.level)
+  const shared = services({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
+  for (const provider of Object.keys(config.providers)) shared.metrics.initProvider(provider)
+  const first = prepare(config, shared)
+  const policies = policyStore(first.policy)
+  shared.metrics.policyInForce(first.hash)
+
+  const draining = drain({
+    ...shared,
+    acceptor: options.acceptor,
+    timeoutMs: () => reloads.inForce.config.drain.timeout,
+  })
+  const { servers } = draining
+  const reloads = reloader({ file, env, first, firstContents: contents, policies, servers, services: shared })
+  const watching = watchFiles(file, reloads, shared)
+
+  const overload = overloadGate({
+    ...shared,
+    meter: options.meter ?? loopMeter(),
+    random: options.random ?? Math.random,
+  })
+
+  const apps: FastifyInstance[] = []
+  const close = async (): Promise<void> => {
+    watching.close()
+    reloads.close()
+    overload.close()
+    await Promise.all(apps.map(closeNow))
+    await Promise.all([shared.keySets.close(), shared.upstreams.close()])
+  }
+  try {
+    const app = await gateway({ ...shared, policies, server: first.server, drain: draining, overload })
+    apps.push(app)
+    const operator = operations({ version: options.version, config, policies, reloads, drain: draining, shared })
+    let adminUrl: string | undefined
+    if (config.admin !== undefined && workerOf === undefined) {
+      const adminApp = adminOf(operator)
+      apps.push(adminApp)
+      adminUrl = await listen(adminApp, config.admin.listen, 'http')
+    }
+    const url = await listen(app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
+    // Over the limit, Node would pass a connection from one full worker to the next and back, without end.
+    for (const server of servers) Object.assign(server, { dropMaxConnection: true })
+    watching.follow()
+    const { hash } = first
+    if (workerOf === undefined)
+      log.info({ url, admin: adminUrl, config: file, hash, routes: config.routes.length }, 'listening')
+    return {
+      url,
+      adminUrl,
+      hash,
+      routes: first.policy.routes,
+      config,
+      operations: operator,
+      reload: () => reloads.reload('SIGHUP'),
+      drain: () => draining.finish('signal'),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Services) {
+  const watching = fileWatch({
+    files: () => [resolve(file), ...reloads.files()],
+    // A reload may name other files.
+    onStir: () => void reloads.reload('change').then(() => watching.follow()),
+    onUnwatchable: (folder, reason) =>
+      log.warn({ folder, reason }, 'cannot watch a folder, changes in it are found within a minute'),
+    scheduler,
+  })
+  return watching
+}
+
+function adminOf({ status, metrics, appProbes, drain }: Operations): FastifyInstance {
+  return admin({
+    status,
+    metricsText: () => metrics().metrics(),
+    metricsContentType: metrics().contentType,
+    appProbes,
+    drain,
+  })
+}

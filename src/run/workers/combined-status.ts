@@ -1,0 +1,42 @@
+/** One picture of several processes for `readyz` and `-/status`: ready when each of them is. */
+import type { Status } from '../../admin/status.ts'
+
+export interface WorkerAnswer {
+  readonly pid: number
+  /** The last one it gave. */
+  readonly status: Status
+  /** False when it was asked and has not answered in time. */
+  readonly isCurrent: boolean
+}
+
+export interface CombinedStatusSource {
+  /** How many there should be. */
+  readonly count: number
+  /** Of those that listen. */
+  readonly answers: readonly WorkerAnswer[]
+  readonly isDraining: boolean
+  readonly version: string
+}
+
+/** Details are from the process worst off: they explain why it is not ready. */
+export function combinedStatus({ count, answers, isDraining, version }: CombinedStatusSource): Status {
+  const worst = answers.find(({ status }) => !status.ready) ?? answers[0]
+  const missing = count - answers.length
+  const reasons = new Set([
+    ...(isDraining ? ['draining'] : []),
+    // While draining, workers end because they are done.
+    ...(missing > 0 && !isDraining ? [`${missing} of ${count} workers are not running`] : []),
+    ...answers.filter(({ isCurrent }) => !isCurrent).map(({ pid }) => `worker ${pid} does not answer`),
+    ...answers.flatMap(({ status }) => status.reasons),
+  ])
+  return {
+    ...(worst?.status ?? { version, config_hash: '', routes: [], providers: [] }),
+    ready: reasons.size === 0,
+    reasons: [...reasons],
+    workers: answers.map(({ pid, status, isCurrent }) => ({
+      pid,
+      ready: status.ready && isCurrent,
+      config_hash: status.config_hash,
+    })),
+  }
+}

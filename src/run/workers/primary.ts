@@ -1,0 +1,203 @@
+/**
+ * Runs several gateways on one listener: starts the workers, replaces those that end, and speaks for all of them.
+ *
+ * It takes connections and hands them out in turn, a request it never sees. It owns what there must be one of: the
+ * signals, and the admin listener with the sums of what the workers count. It does not reload anything itself: each
+ * worker watches the files, and one that starts later loads them as they are by then.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { Registry } from 'prom-client'
+import { type AdminDeps, admin } from '../../admin/admin.ts'
+import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
+import type { Status } from '../../admin/status.ts'
+import type { Config } from '../../config/schema/schema.ts'
+import { ConfigError, DENIALS } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Scheduler } from '../../lib/scheduler.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
+import { closeNow, listen } from '../listening.ts'
+import { startSettings } from '../start-settings.ts'
+import { combinedStatus } from './combined-status.ts'
+import { type Ending, type Member, member } from './member.ts'
+import type { Listening, Order } from './messages.ts'
+import { totals } from './totals.ts'
+
+export interface PrimaryOptions {
+  /** Name of the configuration file, for the log: the workers find it as this process did. */
+  readonly file: string
+  readonly config: Config
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly log: Log
+  readonly version: string
+}
+
+export interface Primary {
+  /**
+   * Resolves when every worker listens.
+   *
+   * @throws {ConfigError} a worker finds the configuration bad; all of them have been ended
+   * @throws {Error} an address cannot be listened on; all of them have been ended
+   */
+  start(): Promise<void>
+  /** Has every worker load the configuration anew. */
+  reload(): void
+  /** Finishes what is under way, for a while at most, and ends the workers. */
+  stop(): Promise<void>
+  /** Ends the workers at once. */
+  kill(): void
+}
+
+/** A scrape is answered with what was last known of a worker that takes longer. */
+const LONGEST_ANSWER_MS = 1_000
+/** Longer than a worker waits for the service. */
+const LONGEST_PROBE_MS = 11_000
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 10_000
+/** Whoever has lived for so long does not end for the same reason as the one before it. */
+const LONG_LIFE_MS = 60_000
+
+export function primary({ file, config, clock, scheduler, log, version }: PrimaryOptions): Primary {
+  const settings = startSettings(config)
+  const members = new Set<Member>()
+  const lastStatus = new WeakMap<Member, Status>()
+  const sums = totals<Member>()
+  const own = new Registry()
+  const stopping = new AbortController()
+  const posts: Array<Promise<void>> = []
+  let isDraining = false
+  collectProcessMetrics(own)
+
+  const listening = (): readonly Member[] => [...members].filter(({ isListening }) => isListening)
+
+  function hire(): Member {
+    const hired = member({ settings, scheduler, onFarewell: sums.heard })
+    members.add(hired)
+    void hired.begun.then(begun => begun && isDraining && hired.order('drain'))
+    return hired
+  }
+
+  /** Sees to it that there is always one. */
+  async function keep(first: Member): Promise<void> {
+    let present = first
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      const keptMs = clock.monotonicMs()
+      const ending = await present.ended
+      members.delete(present)
+      void sums.gone(present)
+      if (stopping.signal.aborted) return
+      if (clock.monotonicMs() - keptMs > LONG_LIFE_MS) pauseMs = FIRST_PAUSE_MS
+      log.error({ worker: present.pid, ...told(ending), pause_ms: pauseMs }, 'a worker ended, another takes its place')
+      await pause(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
+      if (stopping.signal.aborted) return
+      present = hire()
+      void present.begun.then(tellOf(present))
+    }
+  }
+
+  function tellOf({ pid }: Member) {
+    return (begun: Listening | undefined): void => {
+      if (begun !== undefined) log.info({ worker: pid, url: begun.url, hash: begun.hash }, 'a worker took its place')
+    }
+  }
+
+  const orderAll = (order: Order['order']): void => {
+    for (const each of members) each.order(order)
+  }
+  const kill = (): void => {
+    stopping.abort()
+    for (const each of members) each.kill()
+  }
+
+  async function status(): Promise<Status> {
+    const answers = await Promise.all(
+      listening().map(async each => {
+        const answer = await each.ask({ ask: 'status' }, LONGEST_ANSWER_MS)
+        if (answer !== undefined) lastStatus.set(each, answer)
+        const known = lastStatus.get(each)
+        // One that ended meanwhile is missing; so is one that has never said a word.
+        return known && each.isListening ? [{ pid: each.pid, status: known, isCurrent: answer !== undefined }] : []
+      }),
+    )
+    return combinedStatus({ count: config.workers, answers: answers.flat(), isDraining, version })
+  }
+
+  async function metricsText(): Promise<string> {
+    await Promise.all(
+      listening().map(async each => {
+        const families = await each.ask({ ask: 'metrics' }, LONGEST_ANSWER_MS)
+        if (families !== undefined && members.has(each)) sums.heard(each, families)
+      }),
+    )
+    return sums.text(await own.getMetricsAsJSON())
+  }
+
+  const paths = new Set(config.admin?.appProbes.map(({ path }) => APP_PROBE_PREFIX + path))
+  const operator: AdminDeps = {
+    status,
+    metricsText,
+    metricsContentType: own.contentType,
+    appProbes: {
+      has: path => paths.has(path),
+      async status(path) {
+        const answer = await listening()[0]?.ask({ ask: 'probe', path }, LONGEST_PROBE_MS)
+        return answer ?? DENIALS.upstream_unreachable.status
+      },
+    },
+    drain() {
+      isDraining = true
+      orderAll('drain')
+    },
+  }
+  const operatorApp = config.admin === undefined ? undefined : admin(operator)
+
+  async function begin(): Promise<void> {
+    const adminUrl = config.admin && operatorApp && (await listen(operatorApp, config.admin.listen, 'http'))
+    const first = Array.from({ length: config.workers }, hire)
+    const [begun] = await Promise.all(first.map(startOf))
+    posts.push(...first.map(keep))
+    const { url, hash, routes } = begun ?? {}
+    log.info({ url, admin: adminUrl, config: file, hash, routes, workers: config.workers }, 'listening')
+  }
+
+  return {
+    async start() {
+      try {
+        await begin()
+      } catch (error) {
+        kill()
+        if (operatorApp !== undefined) await closeNow(operatorApp)
+        throw error
+      }
+    },
+    reload: () => orderAll('reload'),
+    async stop() {
+      stopping.abort()
+      isDraining = true
+      orderAll('stop')
+      const going = [...members]
+      void Promise.all(going.map(({ closed }) => closed)).then(() => {
+        for (const each of going) each.inform('stopped')
+      })
+      await Promise.all(posts)
+      if (operatorApp !== undefined) await closeNow(operatorApp)
+    },
+    kill,
+  }
+}
+
+/** @throws {Error} it ended instead */
+async function startOf({ begun, ended, pid }: Member): Promise<Listening> {
+  const listening = await begun
+  if (listening !== undefined) return listening
+  const { code, signal, failure } = await ended
+  const text = failure?.text ?? `worker ${pid} ended with ${signal ?? code} before it listened`
+  if (failure?.isConfig === true) throw new ConfigError([], text)
+  // To be shown as it is, like a failure of the system.
+  throw Object.assign(new Error(text), { code: 'ERR_WORKER' })
+}
+
+function told({ code, signal, failure }: Ending): Readonly<Record<string, unknown>> {
+  return { code: code ?? undefined, signal: signal ?? undefined, reason: failure?.text }
+}

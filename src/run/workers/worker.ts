@@ -1,0 +1,78 @@
+/**
+ * One of several processes that share the listener: the whole gateway but for its admin listener, led by the primary.
+ *
+ * It heeds no signals: a terminal sends them to every process of its group, and the primary says when to go. When the
+ * primary is gone, nobody brings connections any more: what is under way is finished, and then the process ends.
+ */
+import cluster from 'node:cluster'
+import { getSystemErrorMessage } from 'node:util'
+import { ConfigError } from '../../errors.ts'
+import { systemScheduler } from '../../lib/scheduler.ts'
+import { type RunningGateway, type StartOptions, start } from '../start.ts'
+import type { Answers, Failure, Question, ToPrimary, ToWorker } from './messages.ts'
+import { primaryAcceptor } from './primary-acceptor.ts'
+import type { Family } from './totals.ts'
+
+/** Resolves when the process may end. Whatever keeps it from starting is told to the primary. */
+export async function runWorker(options: StartOptions): Promise<void> {
+  const { worker } = cluster
+  if (worker === undefined) throw new Error('this process was not started by a primary')
+  const stopping = Promise.withResolvers<void>()
+  let running: RunningGateway | undefined
+
+  const tell = (message: ToPrimary): Promise<void> =>
+    // Whoever cannot be told is gone, which is noticed elsewhere.
+    new Promise(resolve => worker.send(message, () => resolve()))
+
+  const acceptor = primaryAcceptor(worker, systemScheduler)
+  worker.on('message', async (message: ToWorker) => {
+    if ('ask' in message) {
+      const answer = running && (await answerTo(message, running).catch(() => undefined))
+      await tell({ tell: 'answer', id: message.id, answer })
+    } else if ('news' in message) return
+    else if (message.order === 'stop') stopping.resolve()
+    else if (message.order === 'drain') running?.operations.drain()
+    else await running?.reload()
+  })
+  worker.once('disconnect', () => {
+    // Else Node ends the process at once, which is right as long as it serves nobody.
+    worker.exitedAfterDisconnect = running !== undefined
+    stopping.resolve()
+  })
+
+  try {
+    const { pid } = worker.process
+    running = await start({ ...options, acceptor, log: level => options.log(level).child({ worker: pid }) })
+  } catch (error) {
+    await tell({ tell: 'failed', ...failureOf(error) })
+    return
+  }
+  await tell({ tell: 'listening', url: running.url, hash: running.hash, routes: running.routes.length })
+  await stopping.promise
+  await running.drain()
+  await running.close()
+  await tell({ tell: 'farewell', metrics: await figures(running) })
+}
+
+async function answerTo(question: Question, running: RunningGateway): Promise<Answers[keyof Answers]> {
+  if (question.ask === 'status') return running.operations.status()
+  if (question.ask === 'metrics') return figures(running)
+  return running.operations.appProbes.status(question.path)
+}
+
+function figures({ operations }: RunningGateway): Promise<readonly Family[]> {
+  return operations.metrics().getMetricsAsJSON()
+}
+
+/** Says it as a process that listens by itself would. */
+function failureOf(error: unknown): Failure {
+  if (error instanceof ConfigError) return { isConfig: true, text: error.message }
+  const { code, errno, address, port, message, stack } = error as NodeJS.ErrnoException & {
+    readonly address?: string
+    readonly port?: number
+  }
+  if (errno === undefined || address === undefined)
+    return { isConfig: false, text: code ? message : (stack ?? message) }
+  const place = port === undefined || port < 0 ? address : `${address}:${port}`
+  return { isConfig: false, text: `listen ${code}: ${getSystemErrorMessage(errno)} ${place}` }
+}

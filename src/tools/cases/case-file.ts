@@ -1,0 +1,142 @@
+/**
+ * Reads a file of test cases: which requests a policy must let pass, which it must refuse, and with what.
+ *
+ * Read like a configuration: unknown keys are errors, and every problem is reported at once with its place.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import * as z from 'zod'
+import { type Finding, findings, problemText } from '../../config/check/findings.ts'
+import { problemReport } from '../../config/check/report.ts'
+import type { Environment } from '../../config/read/environment.ts'
+import { readSource } from '../../config/read/source.ts'
+import { list, text } from '../../config/schema/fields.ts'
+import { didYouMean } from '../../config/schema/suggest.ts'
+import { ConfigError, DENIAL_CODES } from '../../errors.ts'
+import type { Claims } from '../../types.ts'
+import { type TrialRequest, trialRequest } from '../engine/trial.ts'
+
+const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
+  error: 'must be a block of claims, like `{ sub: alice, scope: orders:read }`',
+})
+
+const code = z.string({ error: issue => problemText(issue) }).superRefine((value, context) => {
+  if (!(DENIAL_CODES as readonly string[]).includes(value))
+    context.addIssue({ code: 'custom', message: `is no refusal code.${didYouMean(value, DENIAL_CODES)}` })
+})
+
+const expectation = z.string().superRefine((value, context) => {
+  if (value !== 'allow' && !(DENIAL_CODES as readonly string[]).includes(value))
+    context.addIssue({
+      code: 'custom',
+      message: `must be \`allow\` or a refusal code like \`scope_missing\`.${didYouMean(value, ['allow', ...DENIAL_CODES])}`,
+    })
+})
+
+const caseSchema = z
+  .strictObject({
+    name: text().describe('What must hold, in words.'),
+    request: z.string().describe('Method and path: `GET /orders?x=1`.'),
+    requestHeaders: z.record(text(), z.string()).default({}).describe('Headers of the request.'),
+    claims: claims.optional().describe('Claims of a valid token; left out: no token.'),
+    provider: text().optional().describe('Provider whose token it is.'),
+    expect: expectation.describe('`allow`, or the refusal code.'),
+    reported: code.optional().describe('What a report-only route must report.'),
+    route: text().optional().describe('Id of the route that must take the request.'),
+    headers: z
+      .record(text(), z.string().nullable())
+      .default({})
+      .describe('Headers the upstream must get; `null`: must not get.'),
+  })
+  .superRefine(({ request, requestHeaders, expect, headers }, context) => {
+    try {
+      requestOf(request, requestHeaders)
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      context.addIssue({ code: 'custom', path: ['request'], message: error.message })
+    }
+    if (expect !== 'allow' && Object.keys(headers).length > 0)
+      context.addIssue({
+        code: 'custom',
+        path: ['headers'],
+        message: 'needs `expect: allow`: a refused request has none',
+      })
+  })
+
+const caseFileSchema = z.strictObject({
+  config: text().optional().describe('The configuration, from the folder of this file.'),
+  tests: list(caseSchema),
+})
+
+export interface TestCase {
+  readonly name: string
+  readonly request: TrialRequest
+  readonly claims: Claims | undefined
+  readonly provider: string | undefined
+  readonly expect: string
+  readonly reported: string | undefined
+  readonly route: string | undefined
+  readonly headers: Readonly<Record<string, string | null>>
+  /** 1-based, for reports. */
+  readonly line: number
+}
+
+export interface CaseFile {
+  readonly file: string
+  /** Absolute; undefined when the file names none. */
+  readonly configFile: string | undefined
+  readonly cases: readonly TestCase[]
+}
+
+/** @throws {ConfigError} with every problem */
+export function readCaseFile(file: string, env: Environment): CaseFile {
+  const text = fileText(file)
+  const source = readSource(text, env)
+  const parsed = caseFileSchema.safeParse(source.value ?? {}, { error: problemText })
+  const found = source.isBroken || parsed.success ? source.findings : [...source.findings, ...findings(parsed.error)]
+  if (!parsed.success || found.length > 0) throw caseFileError(file, text, found, source.position)
+  const { config, tests } = parsed.data
+  return {
+    file,
+    configFile: config === undefined ? undefined : resolve(dirname(file), config),
+    cases: tests.map(({ request, requestHeaders, ...rest }, index) => ({
+      ...rest,
+      claims: rest.claims,
+      provider: rest.provider,
+      reported: rest.reported,
+      route: rest.route,
+      request: requestOf(request, requestHeaders),
+      line: source.position({ path: ['tests', index], message: '' }).line,
+    })),
+  }
+}
+
+/** @throws {SyntaxError} */
+function requestOf(request: string, headers: Readonly<Record<string, string>>): TrialRequest {
+  const [, method, target] = /^(\S+) +(\S+)$/.exec(request) ?? []
+  if (method === undefined || target === undefined)
+    throw new SyntaxError('must be a method and a path, like `GET /orders`')
+  return trialRequest(method, target, Object.entries(headers).flat())
+}
+
+function fileText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/^\ufeff/, '')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    const problems = [{ path: [], message: `the file cannot be read (${code}); check the path and the permissions` }]
+    throw new ConfigError(problems, problemReport(file, '', problems))
+  }
+}
+
+function caseFileError(
+  file: string,
+  text: string,
+  found: readonly Finding[],
+  position: (finding: Finding) => { readonly line: number; readonly column: number },
+): ConfigError {
+  const problems = found
+    .map(finding => ({ path: finding.path, message: finding.message, ...position(finding) }))
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+  return new ConfigError(problems, problemReport(file, text, problems))
+}

@@ -1,0 +1,132 @@
+/** Prints what test cases found: for a person, as JSON, or as JUnit XML for a CI server. */
+
+import type { Paint } from '../text/paint.ts'
+import { columns } from '../text/table.ts'
+import type { Coverage } from './coverage.ts'
+import type { CaseResult } from './run-cases.ts'
+
+/** The cases of one file, and the configuration they were put to. */
+export interface FileResult {
+  readonly file: string
+  readonly configFile: string
+  readonly results: readonly CaseResult[]
+}
+
+/** Coverage of one configuration by all files that name it. */
+export interface ConfigCoverage {
+  readonly configFile: string
+  readonly coverage: Coverage
+}
+
+export interface TestReport {
+  readonly files: readonly FileResult[]
+  readonly coverages: readonly ConfigCoverage[]
+}
+
+export function isFailed({ mismatches }: CaseResult): boolean {
+  return mismatches.length > 0
+}
+
+export function testText({ files, coverages }: TestReport, paint: Paint): string {
+  const all = files.flatMap(({ results }) => results)
+  const failed = all.filter(isFailed).length
+  const verdict =
+    failed === 0
+      ? paint('green', `${all.length} passed`)
+      : `${paint('red', `${failed} failed`)}, ${all.length - failed} passed`
+  return `${[...files.map(file => fileText(file, paint)), ...coverages.map(each => coverageText(each, paint)), verdict].join('\n\n')}\n`
+}
+
+function fileText({ file, configFile, results }: FileResult, paint: Paint): string {
+  const rows = columns(
+    results.map(result => [
+      isFailed(result) ? paint('red', 'FAIL') : paint('green', 'ok  '),
+      result.test.name,
+      `${result.test.request.method} ${result.test.request.target}`,
+      result.decision,
+    ]),
+  )
+  const lines = results.flatMap((result, index) => [`  ${rows[index]}`, ...diffLines(result, file, paint)])
+  return [`${paint('bold', file)} (${configFile})`, ...lines].join('\n')
+}
+
+function diffLines(result: CaseResult, file: string, paint: Paint): readonly string[] {
+  if (!isFailed(result)) return []
+  const rows = columns(
+    result.mismatches.flatMap(({ what, expected, actual }) => [
+      [what, paint('red', `- ${expected}`)],
+      ['', paint('green', `+ ${actual}`)],
+    ]),
+  )
+  return [
+    `       ${paint('dim', `${file}:${result.test.line}`)}`,
+    ...rows.map(row => `       ${row}`),
+    ...(result.reason === undefined ? [] : [`       because: ${result.reason}`]),
+  ]
+}
+
+function coverageText({ configFile, coverage }: ConfigCoverage, paint: Paint): string {
+  const rows = coverage.routes.map(({ route, cases, allowed, refused, items }) => {
+    const covered = items.filter(({ state }) => state === 'covered').length
+    return [route, String(cases), String(allowed), String(refused), `${covered}/${items.length}`]
+  })
+  const untested = coverage.routes.flatMap(({ route, items }) =>
+    items.filter(({ state }) => state === 'untested').map(({ item }) => [route, item]),
+  )
+  const style = untested.length === 0 ? 'green' : 'yellow'
+  return [
+    `${paint('bold', `Coverage of ${configFile}`)}: ${paint(style, `${coverage.percent}%`)} (${coverage.covered} of ${coverage.total})`,
+    ...columns([['ROUTE', 'CASES', 'ALLOWED', 'REFUSED', 'COVERED'], ...rows]).map(row => `  ${row}`),
+    ...(untested.length === 0 ? [] : ['Never tested', ...columns(untested).map(row => `  ${row}`)]),
+  ].join('\n')
+}
+
+export function testJson({ files, coverages }: TestReport): string {
+  const document = {
+    files: files.map(({ file, configFile, results }) => ({
+      file,
+      config: configFile,
+      tests: results.map(result => ({
+        name: result.test.name,
+        line: result.test.line,
+        request: `${result.test.request.method} ${result.test.request.target}`,
+        passed: !isFailed(result),
+        route: result.route,
+        decision: result.decision,
+        reason: result.reason,
+        mismatches: result.mismatches,
+      })),
+    })),
+    coverage: coverages.map(({ configFile, coverage }) => ({ config: configFile, ...coverage })),
+  }
+  return `${JSON.stringify(document, undefined, 2)}\n`
+}
+
+/** The JUnit XML that CI servers read: a suite a file, a case a test. */
+export function testJunit({ files }: TestReport): string {
+  const suites = files.map(({ file, results }) => {
+    const cases = results.map(result => {
+      const head = `    <testcase classname="${xml(file)}" name="${xml(result.test.name)}" file="${xml(file)}" line="${result.test.line}"`
+      if (!isFailed(result)) return `${head}/>`
+      const diff = result.mismatches.map(({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`)
+      const reason = result.reason === undefined ? [] : [`because: ${result.reason}`]
+      const [first = ''] = diff
+      return `${head}>\n      <failure message="${xml(first)}">${xml([...diff, ...reason].join('\n'))}</failure>\n    </testcase>`
+    })
+    const counts = `tests="${results.length}" failures="${results.filter(isFailed).length}" errors="0"`
+    return [`  <testsuite name="${xml(file)}" ${counts}>`, ...cases, '  </testsuite>'].join('\n')
+  })
+  return ['<?xml version="1.0" encoding="UTF-8"?>', '<testsuites>', ...suites, '</testsuites>', ''].join('\n')
+}
+
+/** XML 1.0 §2.2: most control characters cannot be in a document, not even escaped. */
+function xml(text: string): string {
+  return text
+    .toWellFormed()
+    .replaceAll(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]/gu, '\ufffd')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll('\n', '&#10;')
+}

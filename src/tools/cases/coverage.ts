@@ -1,0 +1,102 @@
+/**
+ * Measures what a set of test cases would notice: for each route, whether somebody gets in, whether a stranger is kept
+ * out, and, for each requirement, whether a caller is refused who lacks that one thing and nothing else.
+ *
+ * So each item that is covered is a line of the policy whose removal fails a test. Only cases that passed count.
+ */
+import { requirementsOf } from '../../config/requirements.ts'
+import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { requirementName } from '../text/requirement-text.ts'
+import type { CaseResult } from './run-cases.ts'
+
+export interface CoverageItem {
+  /** In words: `allowed`, `refused without a token`, `refused without scopes orders:read`. */
+  readonly item: string
+  readonly state: 'covered' | 'untested'
+}
+
+export interface RouteCoverage {
+  readonly route: string
+  readonly cases: number
+  readonly allowed: number
+  readonly refused: number
+  readonly items: readonly CoverageItem[]
+}
+
+export interface Coverage {
+  readonly routes: readonly RouteCoverage[]
+  readonly covered: number
+  readonly total: number
+  /** Rounded down, so that 100 means all. */
+  readonly percent: number
+}
+
+export function coverage({ routes }: Config, results: readonly CaseResult[]): Coverage {
+  const byRoute = routes.map(route => routeCoverage(route, results))
+  const items = byRoute.flatMap(route => route.items)
+  const covered = items.filter(({ state }) => state === 'covered').length
+  return {
+    routes: byRoute,
+    covered,
+    total: items.length,
+    percent: Math.floor((100 * covered) / Math.max(1, items.length)),
+  }
+}
+
+function routeCoverage(route: RouteConfig, results: readonly CaseResult[]): RouteCoverage {
+  const cases = results.filter(result => result.route === route.id)
+  const counting = cases.filter(({ mismatches }) => mismatches.length === 0)
+  const item = (name: string, isCase: (result: CaseResult) => boolean): CoverageItem => ({
+    item: name,
+    state: counting.some(isCase) ? 'covered' : 'untested',
+  })
+  return {
+    route: route.id,
+    cases: cases.length,
+    allowed: cases.filter(({ decision }) => decision === 'allow').length,
+    refused: cases.filter(({ decision }) => decision !== 'allow').length,
+    items: [
+      ...accessItems(route, item),
+      ...requirementsOf(route).flatMap(requirement => {
+        const name = requirementName(requirement)
+        if (requirement.kind !== 'scopes' && requirement.kind !== 'roles')
+          return [item(`refused without ${name}`, result => isNoticed(result) && isOnly(result.unmet, name))]
+        return requirement.wanted.map(each =>
+          item(
+            `refused without ${name} ${each}`,
+            result => isNoticed(result) && isOnly(result.unmet, name) && isOnly(result.missing, `${name} ${each}`),
+          ),
+        )
+      }),
+    ],
+  }
+}
+
+type MakeItem = (name: string, isCase: (result: CaseResult) => boolean) => CoverageItem
+
+function accessItems({ access }: RouteConfig, item: MakeItem): readonly CoverageItem[] {
+  const isAllowed = ({ decision }: CaseResult): boolean => decision === 'allow'
+  switch (access) {
+    case 'public':
+      return [item('allowed', isAllowed)]
+    case 'optional':
+      return [
+        item('allowed without a token', result => isAllowed(result) && result.caller === 'anonymous'),
+        item('allowed with a token', result => isAllowed(result) && result.caller === 'verified'),
+      ]
+    case 'required':
+      return [
+        item('allowed', result => isAllowed(result) && result.caller === 'verified' && result.unmet.length === 0),
+        item('refused without a token', result => isNoticed(result) && result.caller === 'anonymous'),
+      ]
+  }
+}
+
+/** On a report-only route a refusal shows only to a case that asks for it. */
+function isNoticed({ decision, test }: CaseResult): boolean {
+  return decision !== 'allow' || test.reported !== undefined
+}
+
+function isOnly(names: readonly string[], name: string): boolean {
+  return names.length === 1 && names[0] === name
+}

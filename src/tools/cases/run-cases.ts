@@ -1,0 +1,120 @@
+/**
+ * Runs test cases against a policy and says what of each did not come as expected.
+ *
+ * Claims are signed by a stand-in key (`stand-in.ts`) and go through everything a real token goes through.
+ */
+import { type Requirement, requirementsOf } from '../../config/requirements.ts'
+import type { Config } from '../../config/schema/schema.ts'
+import type { Services } from '../../run/services.ts'
+import type { Principal } from '../../types.ts'
+import { type StandIn, standIn } from '../engine/stand-in.ts'
+import { trial } from '../engine/trial.ts'
+import { denialText, holds, linesOf } from '../explain/explanation.ts'
+import { requirementName } from '../text/requirement-text.ts'
+import { shown } from '../text/shown.ts'
+import type { TestCase } from './case-file.ts'
+
+export interface Mismatch {
+  /** `decision`, `route`, `reported`, or the name of a header. */
+  readonly what: string
+  readonly expected: string
+  readonly actual: string
+}
+
+export interface CaseResult {
+  readonly test: TestCase
+  readonly decision: string
+  /** Why it was refused, as the log would show it. */
+  readonly reason: string | undefined
+  readonly mismatches: readonly Mismatch[]
+  /** Id of the route that took the request. */
+  readonly route: string | undefined
+  /** Who asked: nobody, somebody whose token was not accepted, or a verified caller. */
+  readonly caller: 'anonymous' | 'rejected' | 'verified'
+  /** Requirements of the route that the caller does not meet, by {@link requirementName}. */
+  readonly unmet: readonly string[]
+  /** Single scopes and roles that the caller lacks, by `name value`. */
+  readonly missing: readonly string[]
+}
+
+export async function runCases(
+  config: Config,
+  cases: readonly TestCase[],
+  shared: Services,
+): Promise<readonly CaseResult[]> {
+  const trusted = standIn(config, shared)
+  const results: CaseResult[] = []
+  for (const test of cases) results.push(await runCase(config, test, trusted))
+  return results
+}
+
+async function runCase(config: Config, test: TestCase, { policy, token }: StandIn): Promise<CaseResult> {
+  const { request, claims } = test
+  const path = request.target.split('?', 1)[0] ?? ''
+  const expectedRoute = policy.matcher.match(request.method, path)
+  const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
+  const signed = claims && (await token(claims, routeConfig, test.provider))
+  const credential = signed === undefined ? [] : ['Authorization', `Bearer ${signed.token}`]
+  const { exchange, denial, upstreamHeaders } = await trial(policy, {
+    ...request,
+    rawHeaders: [...request.rawHeaders, ...credential],
+  })
+  const { principal, reported, route } = exchange
+  const refusal = denial ?? reported
+  const outcome = {
+    decision: denial?.code ?? 'allow',
+    reported: reported?.code,
+    route: route?.id,
+    headers: upstreamHeaders,
+  }
+  const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig)
+  const unmet = principal === undefined ? [] : requirements.filter(requirement => !holds(requirement, principal))
+  return {
+    test,
+    decision: outcome.decision,
+    reason: refusal && shown(denialText(refusal)),
+    mismatches: shown(mismatches(test, outcome)),
+    route: route?.id,
+    caller:
+      principal !== undefined
+        ? 'verified'
+        : refusal === undefined || refusal.code === 'token_missing'
+          ? 'anonymous'
+          : 'rejected',
+    unmet: unmet.map(requirementName),
+    missing: principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal)),
+  }
+}
+
+function missingValues(requirement: Requirement, principal: Principal): readonly string[] {
+  const { kind } = requirement
+  if (kind !== 'scopes' && kind !== 'roles') return []
+  return requirement.wanted.filter(each => !principal[kind].has(each)).map(each => `${kind} ${each}`)
+}
+
+interface Outcome {
+  readonly decision: string
+  readonly reported: string | undefined
+  readonly route: string | undefined
+  readonly headers: readonly string[] | undefined
+}
+
+function mismatches(test: TestCase, { decision, reported, route, headers }: Outcome): readonly Mismatch[] {
+  const found: Mismatch[] = []
+  const compare = (what: string, expected: string | undefined, actual: string | undefined): void => {
+    if (expected !== actual) found.push({ what, expected: expected ?? 'nothing', actual: actual ?? 'nothing' })
+  }
+  compare('decision', test.expect, decision)
+  if (test.reported !== undefined) compare('reported', test.reported, reported)
+  if (test.route !== undefined) compare('route', test.route, route)
+  // Of a request that was refused against expectation, the headers say nothing new.
+  if (headers !== undefined)
+    for (const [name, value] of Object.entries(test.headers))
+      compare(name, value ?? undefined, headerValue(headers, name))
+  return found
+}
+
+function headerValue(headers: readonly string[], name: string): string | undefined {
+  const values = linesOf(headers).filter(line => line.name.toLowerCase() === name.toLowerCase())
+  return values.length === 0 ? undefined : values.map(({ value }) => value).join(', ')
+}

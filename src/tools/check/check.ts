@@ -1,0 +1,70 @@
+/**
+ * Does everything that starting would do short of listening, and collects what it finds.
+ *
+ * Loads the file, reads the files it names, compiles the policy; `online` also fetches keys and
+ * connects to upstreams. Whether a finding fails the check is the command's to decide.
+ */
+import { readFileSync } from 'node:fs'
+import type { Environment } from '../../config/read/environment.ts'
+import { loadConfigFile } from '../../config/read/load.ts'
+import { readSource } from '../../config/read/source.ts'
+import type { Config } from '../../config/schema/schema.ts'
+import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import type { Services } from '../../run/services.ts'
+import { standIn } from '../engine/stand-in.ts'
+import { type OnlineResult, onlineFindings } from './online.ts'
+import { type Warning, type WarningCode, warnings } from './warnings.ts'
+
+export interface CheckOptions {
+  readonly file: string
+  readonly env: Environment
+  readonly network: 'offline' | 'online'
+  /** Warnings that are not reported. */
+  readonly ignored: ReadonlySet<WarningCode>
+}
+
+export interface PlacedWarning extends Warning {
+  readonly line: number
+  readonly column: number
+}
+
+export interface CheckReport {
+  readonly file: string
+  readonly errors: readonly ConfigProblem[]
+  /** The errors ready to print, empty without any. */
+  readonly errorText: string
+  readonly warnings: readonly PlacedWarning[]
+  /** Empty when offline. */
+  readonly online: readonly OnlineResult[]
+  /** Undefined when the file has errors. */
+  readonly config: Config | undefined
+}
+
+export async function check(options: CheckOptions, shared: Services): Promise<CheckReport> {
+  const { file, env, network, ignored } = options
+  try {
+    const config = loadConfigFile(file, env)
+    const { policy } = standIn(config, shared)
+    const found = network === 'online' ? await onlineFindings(config, shared) : { results: [], warnings: [] }
+    const reported = [...warnings(config, policy), ...found.warnings].filter(({ code }) => !ignored.has(code))
+    return {
+      file,
+      errors: [],
+      errorText: '',
+      warnings: placed(reported, file, env),
+      online: found.results,
+      config,
+    }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return { file, errors: error.problems, errorText: error.message, warnings: [], online: [], config: undefined }
+  }
+}
+
+function placed(found: readonly Warning[], file: string, env: Environment): readonly PlacedWarning[] {
+  if (found.length === 0) return []
+  const { position } = readSource(readFileSync(file, 'utf8').replace(/^\ufeff/, ''), env)
+  return found
+    .map(warning => ({ ...warning, ...position({ path: warning.path, message: '' }) }))
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+}

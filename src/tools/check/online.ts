@@ -1,0 +1,138 @@
+/**
+ * Asks the network what a configuration relies on: can keys be fetched, do upstreams take connections, what does the
+ * issuer call itself.
+ *
+ * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). To an upstream a connection
+ * is made and closed; no request is sent.
+ */
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Config } from '../../config/schema/schema.ts'
+import { documentUrls } from '../../keys/discovery.ts'
+import { fetchDocument } from '../../keys/fetch/fetch-document.ts'
+import { FetchFailure } from '../../keys/key-set-events.ts'
+import { keySourceDefinition } from '../../run/key-source.ts'
+import type { Services } from '../../run/services.ts'
+import { keySetLeases } from '../engine/tool-policy.ts'
+import type { Warning } from './warnings.ts'
+
+export interface OnlineResult {
+  readonly kind: 'provider' | 'upstream'
+  readonly id: string
+  /** What was found; or why not, when it failed. */
+  readonly detail: string
+  readonly outcome: 'ok' | 'failed'
+}
+
+export interface OnlineFindings {
+  readonly results: readonly OnlineResult[]
+  readonly warnings: readonly Warning[]
+}
+
+/** Bounded by the timeouts of the configuration. Never throws for what the network does. */
+export async function onlineFindings(config: Config, shared: Services): Promise<OnlineFindings> {
+  const [providers, upstreams, warnings] = await Promise.all([
+    providerResults(config, shared),
+    Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
+    Promise.all(Object.entries(config.providers).map(([id, provider]) => issuerWarnings(id, provider))),
+  ])
+  return { results: [...providers, ...upstreams], warnings: warnings.flat() }
+}
+
+function providerResults(config: Config, shared: Services): Promise<readonly OnlineResult[]> {
+  const leases = [...keySetLeases(config, shared)]
+  return Promise.all(
+    leases.map(async ([id, lease]): Promise<OnlineResult> => {
+      await lease.ready()
+      const { usable, keys, skipped, lastError } = lease.keySet.status()
+      if (!usable || keys.length === 0)
+        return { kind: 'provider', id, outcome: 'failed', detail: lastError ?? 'there is no usable key' }
+      const names = keys.map(({ kid, algorithms }) => `${kid ?? '(no kid)'} ${algorithms.join('/')}`)
+      const without = Object.entries(skipped).map(([reason, count]) => `${count} skipped: ${reason}`)
+      return { kind: 'provider', id, outcome: 'ok', detail: [`keys ${names.join(', ')}`, ...without].join('; ') }
+    }),
+  )
+}
+
+async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {
+  try {
+    await connected(upstream)
+    return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections' }
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    return { kind: 'upstream', id, outcome: 'failed', detail: `does not take connections: ${reason}` }
+  }
+}
+
+function connected({ url, timeouts, tls }: Config['upstreams'][string]): Promise<void> {
+  const { protocol, hostname, port } = new URL(url.origin)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const isTls = protocol === 'https:'
+  return new Promise((resolve, reject) => {
+    const socket =
+      url.socketPath !== undefined
+        ? connect({ path: url.socketPath })
+        : isTls
+          ? connectTls({
+              host,
+              port: Number(port || 443),
+              servername: tls?.serverName ?? host,
+              ...(tls?.caFile !== undefined && { ca: readFileSync(tls.caFile) }),
+              ...(tls?.certFile !== undefined && { cert: readFileSync(tls.certFile) }),
+              ...(tls?.keyFile !== undefined && { key: readFileSync(tls.keyFile) }),
+            })
+          : connect({ host, port: Number(port || 80) })
+    socket.setTimeout(timeouts.connect, () => socket.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      resolve()
+      socket.destroy()
+    })
+    socket.once('error', reject)
+  })
+}
+
+/** An issuer that differs from its own document by a slash at the end refuses every token, and looks right. */
+async function issuerWarnings(id: string, { issuer, keys }: Config['providers'][string]): Promise<readonly Warning[]> {
+  const source = keySourceDefinition(keys)
+  if (!('maxBytes' in source) || URL.parse(issuer) === null) return []
+  for (const url of documentUrls(issuer)) {
+    const named = await issuerNamedAt(url, source)
+    if (named === undefined) continue
+    if (named === issuer || withoutSlash(named) !== withoutSlash(issuer)) return []
+    const remedy = `the issuer’s own document says \`${named}\`; write it so`
+    const message = `${named.length > issuer.length ? 'lacks the slash at its end' : 'has a slash too much at its end'}: ${remedy}`
+    return [{ code: 'issuer-slash', path: ['providers', id, 'issuer'], message }]
+  }
+  return []
+}
+
+async function issuerNamedAt(
+  url: string,
+  fetch: {
+    readonly maxBytes: number
+    readonly timeoutMs: number
+    readonly caFile?: string | undefined
+    readonly bearerFile?: string | undefined
+  },
+): Promise<string | undefined> {
+  try {
+    const { json } = await fetchDocument({
+      url,
+      etag: undefined,
+      maxBytes: fetch.maxBytes,
+      caFile: fetch.caFile,
+      bearerFile: fetch.bearerFile,
+      signal: AbortSignal.timeout(fetch.timeoutMs),
+    })
+    const issuer = (json?.value as { readonly issuer?: unknown } | null | undefined)?.issuer
+    return typeof issuer === 'string' ? issuer : undefined
+  } catch (error) {
+    if (error instanceof FetchFailure || (error instanceof Error && error.name === 'TimeoutError')) return undefined
+    throw error
+  }
+}
+
+function withoutSlash(issuer: string): string {
+  return issuer.replace(/\/$/, '')
+}

@@ -1,0 +1,127 @@
+/**
+ * Finds what is legal in a configuration but doubtful: each warning names the place, what may go wrong and the remedy.
+ *
+ * A warning is a guess about intent, so it has a code by which it can be ignored. What is certainly wrong is an error of
+ * the loader, not a warning.
+ */
+
+import type { Path } from '../../config/check/findings.ts'
+import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { isLoopback } from '../../lib/loopback.ts'
+import type { Policy } from '../../policy.ts'
+import { reachedBy, witnessPaths } from '../engine/reach.ts'
+import { similarScopes } from './similar-scopes.ts'
+
+export const WARNING_CODES = [
+  'route-unreachable',
+  'public-below-protected',
+  'optional-with-require',
+  'scope-misspelled',
+  'lifetime-long',
+  'token-forwarded',
+  'issuer-slash',
+] as const
+
+export type WarningCode = (typeof WARNING_CODES)[number]
+
+export interface Warning {
+  readonly code: WarningCode
+  readonly path: Path
+  readonly message: string
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** @param policy compiled from `config` */
+export function warnings(config: Config, policy: Policy): readonly Warning[] {
+  return [
+    ...unreachableRoutes(config, policy),
+    ...publicBelowProtected(config),
+    ...optionalWithRequire(config),
+    ...misspelledScopes(config),
+    ...longLifetimes(config),
+    ...forwardedTokens(config),
+  ]
+}
+
+function unreachableRoutes({ routes }: Config, policy: Policy): readonly Warning[] {
+  const paths = witnessPaths(routes.map(({ path }) => path))
+  return routes.flatMap((route, index) => {
+    if (reachedBy(policy.matcher, route, paths).length > 0) return []
+    const message =
+      'takes no request: more specific routes, or others that a lax server would read it as, take them all; remove it or change one of the paths'
+    return [{ code: 'route-unreachable' as const, path: ['routes', index, 'path'], message }]
+  })
+}
+
+/** A catch-all at the root protects everything, so beside it every public route is meant to be one. */
+function publicBelowProtected({ routes }: Config): readonly Warning[] {
+  const prefixes = routes.filter(({ path, access }) => path.endsWith('/**') && path !== '/**' && access === 'required')
+  return routes.flatMap((route, index) => {
+    if (route.access !== 'public') return []
+    const around = prefixes.find(({ path }) => isBelow(route.path, path))
+    if (around === undefined) return []
+    const message = `is public below \`${around.path}\` (route \`${around.id}\`), which asks for a token; make sure that nothing here needs one`
+    return [{ code: 'public-below-protected' as const, path: ['routes', index, 'access'], message }]
+  })
+}
+
+function isBelow(path: string, subtree: string): boolean {
+  const prefix = subtree.slice(0, -'/**'.length).split('/')
+  const segments = path.split('/')
+  return (
+    segments.length >= prefix.length &&
+    prefix.every((segment, depth) => segment.startsWith(':') || segment === segments[depth])
+  )
+}
+
+function optionalWithRequire({ routes }: Config): readonly Warning[] {
+  return routes.flatMap((route, index) => {
+    if (route.access !== 'optional' || route.require === undefined) return []
+    const message = 'holds for callers who send a token only: leaving it out gets around it; use `access: required`'
+    return [{ code: 'optional-with-require' as const, path: ['routes', index, 'require'], message }]
+  })
+}
+
+function misspelledScopes({ routes }: Config): readonly Warning[] {
+  const uses = routes.flatMap((route, index) => scopesOf(route, index))
+  const counts = new Map<string, number>()
+  for (const { scope } of uses) counts.set(scope, (counts.get(scope) ?? 0) + 1)
+  return uses.flatMap(({ scope, path }) => {
+    const near = similarScopes(scope, counts.keys()).find(other => (counts.get(other) ?? 0) > (counts.get(scope) ?? 0))
+    if (near === undefined) return []
+    return [
+      { code: 'scope-misspelled' as const, path, message: `looks like \`${near}\`, which is asked for elsewhere` },
+    ]
+  })
+}
+
+interface ScopeUse {
+  readonly scope: string
+  readonly path: Path
+}
+
+function scopesOf({ require }: RouteConfig, index: number): readonly ScopeUse[] {
+  return (['scopes', 'anyScope'] as const).flatMap(kind =>
+    (require?.[kind] ?? []).map((scope, at) => ({ scope, path: ['routes', index, 'require', kind, at] })),
+  )
+}
+
+function longLifetimes({ providers }: Config): readonly Warning[] {
+  return Object.entries(providers).flatMap(([id, { maxLifetime }]) => {
+    if (maxLifetime === undefined || maxLifetime <= DAY_MS) return []
+    const message = 'lets a stolen token work for more than a day; access tokens usually live minutes to hours'
+    return [{ code: 'lifetime-long' as const, path: ['providers', id, 'maxLifetime'], message }]
+  })
+}
+
+function forwardedTokens({ identity, upstreams }: Config): readonly Warning[] {
+  if (!identity.forwardToken) return []
+  const remote = Object.entries(upstreams).filter(
+    ([, { url }]) => url.socketPath === undefined && !isLoopback(new URL(url.origin)),
+  )
+  if (remote.length === 0) return []
+  const names = remote.map(([id]) => `\`${id}\``).join(', ')
+  const message = `hands the caller’s token to ${names} on another machine, where it can be used again; identity headers usually suffice`
+  return [{ code: 'token-forwarded', path: ['identity', 'forwardToken'], message }]
+}

@@ -1,0 +1,58 @@
+/**
+ * Finds which requests reach which route, by trying paths on the real matcher.
+ *
+ * A witness is a path that stands for all others of its kind: parameters are filled with a word that is no literal of
+ * any route, at every depth the routes can tell apart, with and without a slash at the end. So when no witness of its
+ * own pattern reaches a route, nothing does: any other path that fits it fits more of the other routes.
+ */
+import { METHODS } from '../../config/schema/route-schema.ts'
+import { Denial } from '../../errors.ts'
+import type { Matchable, Matcher } from '../../route/match.ts'
+
+export interface Witness {
+  readonly method: string
+  readonly path: string
+}
+
+/** Paths to try, by the pattern they are made from. */
+export type WitnessPaths = (pattern: string) => readonly string[]
+
+/** @param patterns of all routes, of both policies when two are compared */
+export function witnessPaths(patterns: readonly string[]): WitnessPaths {
+  const depth = Math.max(...patterns.map(pattern => pattern.split('/').length))
+  const literals = new Set(patterns.flatMap(pattern => pattern.split('/')))
+  let word = 'x'
+  while ([...literals].some(literal => literal.toLowerCase() === word)) word += 'x'
+  return pattern => {
+    const isSubtree = pattern.endsWith('/**')
+    const prefix = (isSubtree ? pattern.slice(0, -'/**'.length) : pattern).replaceAll(/\/:[^/]+/g, `/${word}`)
+    if (!isSubtree) return [prefix]
+    const paths = [prefix || '/', `${prefix}/`]
+    for (let below = prefix; below.split('/').length <= depth; ) {
+      below += `/${word}`
+      paths.push(below, `${below}/`)
+    }
+    return [...new Set(paths)]
+  }
+}
+
+/** The witnesses of its own pattern that the route takes. */
+export function reachedBy<R extends Matchable & { readonly id: string }>(
+  matcher: Matcher<R>,
+  route: { readonly id: string; readonly path: string },
+  paths: WitnessPaths,
+): readonly Witness[] {
+  return paths(route.path).flatMap(path =>
+    METHODS.filter(method => resolved(matcher, method, path)?.id === route.id).map(method => ({ method, path })),
+  )
+}
+
+/** @returns undefined when the request is refused, for its path or for want of a route */
+export function resolved<R>(matcher: Matcher<R>, method: string, path: string): R | undefined {
+  try {
+    return matcher.resolve(method, path, undefined).route
+  } catch (error) {
+    if (error instanceof Denial) return undefined
+    throw error
+  }
+}

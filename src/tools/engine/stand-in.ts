@@ -1,0 +1,109 @@
+/**
+ * Lets claims be tried without their issuer: a key of our own stands in for every provider's, and signs real tokens.
+ *
+ * So claims pass the whole pipeline (form, issuer, signature, every claim check) and no check has a second
+ * implementation. What a stand-in cannot show is whether the real provider's keys and algorithms fit.
+ * The key lives as long as the process and is never written anywhere.
+ */
+import { generateKeyPairSync } from 'node:crypto'
+import { CompactSign } from 'jose'
+import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { Denial } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Policy } from '../../policy.ts'
+import type { Services } from '../../run/services.ts'
+import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
+import { toolPolicy } from './tool-policy.ts'
+
+export interface StandIn {
+  /** The configuration's policy, trusting the stand-in key in place of the providers' keys. */
+  readonly policy: Policy
+  /**
+   * A token with these claims for a request to this route.
+   *
+   * @param route undefined when no route takes the request
+   * @param provider its id; undefined takes the one that `iss` names, else the first that the route accepts
+   */
+  token(claims: Claims, route: RouteConfig | undefined, provider?: string): Promise<StandInToken>
+}
+
+export interface StandInToken {
+  readonly token: string
+  /** What the claims left out and a token needs. */
+  readonly filledIn: Claims
+}
+
+const ALGORITHM = 'EdDSA'
+const KID = 'stand-in'
+const LIFETIME_SECONDS = 3600
+
+/** @throws {Error} what starting would throw, too */
+export function standIn(config: Config, shared: Services): StandIn {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: publicKey })
+  const providers = Object.fromEntries(
+    Object.entries(config.providers).map(([id, provider]) => [id, { ...provider, algorithms: [ALGORITHM] }]),
+  ) as Config['providers']
+  const keySets = new Map(Object.keys(providers).map(id => [id, keySet]))
+  return {
+    policy: toolPolicy({ ...config, providers }, keySets, shared),
+    async token(claims, route, named) {
+      const provider = config.providers[named ?? providerId(config, claims, route) ?? '']
+      const filledIn = missingClaims(claims, provider, route, shared.clock)
+      const payload = Buffer.from(JSON.stringify({ ...filledIn, ...claims }))
+      const typ = provider?.tokenType === 'at+jwt' ? { typ: 'at+jwt' } : {}
+      const token = await new CompactSign(payload)
+        .setProtectedHeader({ alg: ALGORITHM, kid: KID, ...typ })
+        .sign(privateKey)
+      return { token, filledIn }
+    },
+  }
+}
+
+function standInKeySet(key: VerificationKey): KeySet {
+  return {
+    select({ kid }) {
+      if (kid !== KID) throw new Denial('key_unknown', { evidence: { reason: 'only the stand-in key is known here' } })
+      return [key]
+    },
+    isCurrent: () => true,
+    status: () => ({ usable: true, keys: [], skipped: {}, lastSuccessSeconds: undefined, lastError: undefined }),
+  }
+}
+
+function providerId({ providers }: Config, { iss }: Claims, route: RouteConfig | undefined): string | undefined {
+  const accepted = route?.providers ?? Object.keys(providers)
+  return accepted.find(id => iss === undefined || providers[id]?.issuer === iss)
+}
+
+/** What every token has, and says nothing about the caller. */
+function missingClaims(
+  claims: Claims,
+  provider: Config['providers'][string] | undefined,
+  route: RouteConfig | undefined,
+  clock: Clock,
+): Claims {
+  const nowSeconds = Math.floor(clock.nowMs() / 1000)
+  const { iat, exp } = claims
+  // A token that expired long ago was issued before that.
+  const issuedAt = typeof exp === 'number' ? Math.min(nowSeconds, Math.max(0, exp - 1)) : nowSeconds
+  const lifetimeSeconds = Math.min(LIFETIME_SECONDS, (provider?.maxLifetime ?? Number.POSITIVE_INFINITY) / 1000)
+  const suggested: Readonly<Record<string, JsonValue | undefined>> = {
+    iss: provider?.issuer,
+    aud: provider && audience(provider.audiences, route?.audiences),
+    iat: issuedAt,
+    exp: (typeof iat === 'number' ? iat : nowSeconds) + lifetimeSeconds,
+    jti: provider?.tokenType === 'at+jwt' ? 'stand-in' : undefined,
+  }
+  const missing = Object.entries(suggested).filter(
+    ([name, value]) => value !== undefined && !Object.hasOwn(claims, name),
+  )
+  return Object.fromEntries(missing) as Claims
+}
+
+/** One that satisfies provider and route alike where there is one. */
+function audience(ofProvider: readonly string[], ofRoute: readonly string[] | undefined): JsonValue {
+  const [first = ''] = ofProvider
+  if (ofRoute === undefined) return first
+  return ofRoute.find(each => ofProvider.includes(each)) ?? [first, ...ofRoute.slice(0, 1)]
+}

@@ -1,0 +1,63 @@
+/** Prints an explanation for a person to read from top to bottom. */
+
+import type { Paint } from '../text/paint.ts'
+import { columns } from '../text/table.ts'
+import type { CheckResult, Explanation, HeaderLine } from './explanation.ts'
+
+export function explanationText(explained: Explanation, paint: Paint): string {
+  const { request, others, params, checks, filledIn, headers, response } = explained
+  const sections: ReadonlyArray<readonly [string, readonly string[]]> = [
+    ['Route', [routeLine(explained), ...columns(Object.entries(params).map(([name, value]) => [`:${name}`, value]))]],
+    [
+      'Also fits the path',
+      columns(others.map(({ id, path, methods, why }) => [id, methods?.join(' ') ?? 'all methods', path, why])),
+    ],
+    ['Filled in, because the claims left it out', columns(entries(filledIn))],
+    [
+      'Checks',
+      columns(
+        checks.map(({ check, result, wanted, saw }) => [MARKS[result](paint), check, `wants ${wanted}`, `saw ${saw}`]),
+      ),
+    ],
+    ['Removed from the request', headerLines(headers?.removed)],
+    ['Added to the request', headerLines(headers?.added)],
+    [
+      'Response',
+      response === undefined ? [] : [String(response.status), ...headerLines(response.headers), response.body],
+    ],
+  ]
+  const text = sections
+    .filter(([, lines]) => lines.length > 0)
+    .map(([title, lines]) => `${paint('bold', title)}\n${lines.map(line => `  ${line}\n`).join('')}`)
+    .join('\n')
+  const head = `${paint('bold', `${request.method} ${request.target}`)}: ${verdict(explained, paint)}`
+  return `${head}\n\n${text}`
+}
+
+const MARKS: Readonly<Record<CheckResult, (paint: Paint) => string>> = {
+  ok: paint => paint('green', 'ok     '),
+  fails: paint => paint('red', 'fails  '),
+  skipped: paint => paint('dim', 'skipped'),
+}
+
+function verdict({ decision, reported, forwardedTo }: Explanation, paint: Paint): string {
+  if (decision !== 'allow') return paint('red', decision)
+  const passes = `${paint('green', 'allow')}, forwarded to ${forwardedTo}`
+  return reported === undefined ? passes : `${passes}; ${paint('yellow', `would be ${reported}`)} if the route enforced`
+}
+
+function routeLine({ route, others }: Explanation): string {
+  if (route === undefined) return others.length === 0 ? 'none: no path fits' : 'none'
+  const { id, path, methods, access, mode } = route
+  return [id, methods?.join(' ') ?? 'all methods', path, access, ...(mode === 'report' ? ['report only'] : [])].join(
+    '  ',
+  )
+}
+
+function headerLines(lines: readonly HeaderLine[] = []): readonly string[] {
+  return lines.map(({ name, value }) => `${name}: ${value}`)
+}
+
+function entries(members: Readonly<Record<string, unknown>>): ReadonlyArray<readonly string[]> {
+  return Object.entries(members).map(([name, value]) => [name, JSON.stringify(value)])
+}

@@ -1,0 +1,173 @@
+/**
+ * Makes routes from the paths of an OpenAPI document: one for the methods of a path that ask the same.
+ *
+ * OpenAPI 3.0 and 3.1, "Paths Object" and path templating. Only the document itself is read: a path item behind a `$ref`
+ * is listed as left out. Summaries become comments.
+ */
+import { METHODS } from '../../config/schema/route-schema.ts'
+import { bothAsked, type RouteSecurity, routeSecurity, type SecuritySchemes } from './openapi-security.ts'
+
+export interface ImportedRoute {
+  readonly id: string
+  readonly path: string
+  readonly methods: readonly string[]
+  readonly security: RouteSecurity
+  /** One line each. */
+  readonly comments: readonly string[]
+}
+
+export interface ImportedRoutes {
+  readonly routes: readonly ImportedRoute[]
+  /** What could not be mapped, each a sentence. */
+  readonly unmapped: readonly string[]
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+/** @throws {SyntaxError} it is no OpenAPI 3 document */
+export function openapiRoutes(document: unknown): ImportedRoutes {
+  const { openapi, paths, components, security, servers } = members(document)
+  if (typeof openapi !== 'string' || !openapi.startsWith('3.'))
+    throw new SyntaxError('is no OpenAPI 3 document: `openapi: 3.…` is missing (convert a Swagger 2 document first)')
+  const schemes: SecuritySchemes = members(members(components).securitySchemes)
+  const ids = new Set<string>()
+  const unmapped: string[] = []
+  /** Operations by what could not be said of them. */
+  const notes = new Map<string, string[]>()
+  const routes = Object.entries(members(paths)).flatMap(([template, item]) => {
+    if (Object.hasOwn(members(item), '$ref')) unmapped.push(`${template}: is behind a \`$ref\`; left out`)
+    const { path, note } = patternOf(prefixOf(members(item).servers ?? servers) + template)
+    if (note !== undefined) unmapped.push(`${template}: ${note}`)
+    const operations = Object.entries(members(item)).flatMap(([name, operation]) => operationOf(name, operation))
+    for (const name of ['trace', 'query'])
+      if (Object.hasOwn(members(item), name))
+        unmapped.push(`${name.toUpperCase()} ${template}: is never forwarded; left out`)
+    const groups = Map.groupBy(operations, ({ operation }) =>
+      JSON.stringify(routeSecurity(operation.security ?? security, schemes)),
+    )
+    return [...groups.values()].map((group): ImportedRoute => {
+      const asked = routeSecurity(group[0]?.operation.security ?? security, schemes)
+      const methods = group.map(({ method }) => method)
+      for (const each of asked.notes) notes.set(each, [...(notes.get(each) ?? []), `${methods.join(', ')} ${template}`])
+      return {
+        id: uniqueId(group[0]?.operation.operationId, `${methods[0]?.toLowerCase()}${path}`, ids),
+        path,
+        methods,
+        security: asked,
+        comments: group.flatMap(({ method, operation }) => commentOf(method, operation)),
+      }
+    })
+  })
+  const merged = withoutTwins(routes)
+  return {
+    routes: merged.routes,
+    unmapped: [...[...notes].map(([note, operations]) => `${few(operations)}: ${note}`), ...unmapped, ...merged.notes],
+  }
+}
+
+const MOST_LISTED = 5
+
+function few(operations: readonly string[]): string {
+  const rest = operations.length - MOST_LISTED
+  const listed = operations.slice(0, MOST_LISTED).join('; ')
+  return rest > 0 ? `${listed}; and ${rest} more` : listed
+}
+
+/**
+ * `/a/{x}` and `/a/{x}.json` are one route once the segment is a parameter as a whole: it asks for what both ask.
+ * Leaving one out instead would put its requests under the other one's policy, which may ask for less.
+ */
+function withoutTwins(routes: readonly ImportedRoute[]): {
+  readonly routes: ImportedRoute[]
+  readonly notes: string[]
+} {
+  const kept = new Map<string, ImportedRoute[]>()
+  const notes: string[] = []
+  for (const route of routes) {
+    const shape = route.path.replaceAll(/\/:[^/]+/g, '/:')
+    const alike = kept.get(shape) ?? []
+    const isTwin = (other: ImportedRoute): boolean => other.methods.some(method => route.methods.includes(method))
+    const twins = alike.filter(isTwin)
+    const [first = route] = twins
+    for (const { id } of twins)
+      notes.push(`${route.id}: takes the same requests as ${id}; one route asks for what both ask`)
+    const methods = [...new Set([...twins, route].flatMap(each => each.methods))]
+    const security = twins.reduce((asked, twin) => bothAsked(asked, twin.security), route.security)
+    const comments = [...twins, route].flatMap(each => each.comments)
+    kept.set(shape, [...alike.filter(other => !isTwin(other)), { ...first, methods, security, comments }])
+  }
+  return { routes: [...kept.values()].flat(), notes }
+}
+
+interface Operation {
+  readonly method: string
+  readonly operation: Members
+}
+
+function operationOf(name: string, operation: unknown): readonly Operation[] {
+  const method = name.toUpperCase()
+  return (METHODS as readonly string[]).includes(method) ? [{ method, operation: members(operation) }] : []
+}
+
+/** `/orders/{id}` → `/orders/:id`. A segment that is a parameter in part becomes one as a whole. */
+function patternOf(template: string): { readonly path: string; readonly note: string | undefined } {
+  const [withoutQuery = '', ...rest] = template.split(/[?#]/)
+  const names = new Set<string>()
+  let isWidened = false
+  const segments = withoutQuery.split('/').map(segment => {
+    const [, name] = /\{([^{}]*)\}/.exec(segment) ?? []
+    if (name === undefined) return literal(segment)
+    if (segment !== `{${name}}`) isWidened = true
+    return `:${uniqueName(name.replaceAll(/\W/g, '_').replace(/^(?=\d)|^$/, '_'), names)}`
+  })
+  const notes = [
+    ...(isWidened ? ['a segment is a parameter only in part; the route takes any text there'] : []),
+    ...(rest.length > 0 ? ['what follows `?` or `#` is no part of a path; left out'] : []),
+  ]
+  return { path: segments.join('/'), note: notes.length === 0 ? undefined : notes.join('; ') }
+}
+
+/** As it arrives on the wire. */
+function literal(segment: string): string {
+  return segment
+    .toWellFormed()
+    .replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent)
+    .replace(/^:/, '%3A')
+}
+
+function prefixOf(servers: unknown): string {
+  const { url, variables } = members(Array.isArray(servers) ? servers[0] : undefined)
+  if (typeof url !== 'string') return ''
+  const filled = url.replaceAll(/\{([^{}]*)\}/g, (_, name: string) =>
+    String(members(members(variables)[name]).default ?? ''),
+  )
+  return (URL.parse(filled, 'http://localhost')?.pathname ?? '').replace(/\/+$/, '')
+}
+
+function commentOf(method: string, { summary, operationId }: Members): readonly string[] {
+  const text = typeof summary === 'string' ? summary : operationId
+  if (typeof text !== 'string' || text.trim() === '') return []
+  return [
+    `${method}: ${text
+      .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
+      .trim()
+      .slice(0, 100)}`,
+  ]
+}
+
+function uniqueId(operationId: unknown, fallback: string, taken: Set<string>): string {
+  const text = typeof operationId === 'string' ? operationId : fallback
+  const plain = text.replaceAll(/[^A-Za-z0-9]+/g, '-').replaceAll(/^-|-$/g, '')
+  return uniqueName(plain.slice(0, 58) || 'route', taken, '-')
+}
+
+function uniqueName(name: string, taken: Set<string>, separator = '_'): string {
+  let unique = name
+  for (let number = 2; taken.has(unique); number++) unique = `${name}${separator}${number}`
+  taken.add(unique)
+  return unique
+}
+
+function members(value: unknown): Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {}
+}

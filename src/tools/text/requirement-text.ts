@@ -1,0 +1,51 @@
+/** Says in words what a requirement wants, and what of it a caller brought. */
+import { claimReader } from '../../claim-reader.ts'
+import type { Requirement } from '../../config/requirements.ts'
+import type { ClaimRequirement } from '../../config/schema/schema.ts'
+import type { Principal } from '../../types.ts'
+
+/** As it stands in the file: `scopes`, `claims.tenant`. */
+export function requirementName(requirement: Requirement): string {
+  return requirement.kind === 'claim' ? `claims.${requirement.claim}` : requirement.kind
+}
+
+export function wantedText(requirement: Requirement): string {
+  switch (requirement.kind) {
+    case 'scopes':
+    case 'roles':
+      return requirement.wanted.join(' and ')
+    case 'anyScope':
+    case 'anyRole':
+    case 'audiences':
+      return requirement.wanted.join(' or ')
+    case 'claim':
+      return claimWanted(requirement.wanted)
+  }
+}
+
+export function sawText(requirement: Requirement, principal: Principal): string {
+  switch (requirement.kind) {
+    case 'scopes':
+    case 'anyScope':
+      return listed(principal.scopes)
+    case 'roles':
+    case 'anyRole':
+      return listed(principal.roles)
+    case 'audiences':
+      return listed(principal.audiences)
+    case 'claim': {
+      const value = claimReader(requirement.claim)(principal.claims)
+      return value === undefined ? 'nothing' : JSON.stringify(value)
+    }
+  }
+}
+
+function claimWanted(wanted: ClaimRequirement): string {
+  if ('exists' in wanted) return 'any value'
+  const [scalars, word] = 'anyOf' in wanted ? [wanted.anyOf, ' or '] : [wanted.all, ' and ']
+  return scalars.map(scalar => JSON.stringify(scalar)).join(word)
+}
+
+function listed(values: Iterable<string>): string {
+  return [...values].join(' ') || 'nothing'
+}

@@ -1,0 +1,81 @@
+/**
+ * Takes a token apart for a person to look at. Nothing is verified, and nothing is refused either: a token that the
+ * gateway refuses is the one that somebody wants to look into.
+ *
+ * RFC 7515 §3.1, RFC 7519 §4.1. The signature is never part of the result.
+ */
+import { parseJwt } from '../../authenticate/jwt/compact-jws.ts'
+import { Denial } from '../../errors.ts'
+import { denialText } from '../explain/explanation.ts'
+import { shown } from '../text/shown.ts'
+
+export interface DecodedToken {
+  /** Undefined where the part cannot be read. */
+  readonly header: unknown
+  readonly claims: unknown
+  /** Times among the claims, in words. */
+  readonly times: readonly TimeInWords[]
+  /** Why the gateway would not even begin to verify it; undefined when it would. */
+  readonly problem: string | undefined
+}
+
+export interface TimeInWords {
+  readonly claim: string
+  readonly at: string
+  readonly inWords: string
+}
+
+const TIME_CLAIMS = ['iat', 'nbf', 'auth_time', 'updated_at', 'exp'] as const
+
+export function decodedToken(token: string, nowMs: number): DecodedToken {
+  const [header = '', payload = ''] = token.split('.')
+  const claims = jsonPart(payload)
+  return shown({ header: jsonPart(header), claims, times: times(claims, nowMs), problem: problemOf(token) })
+}
+
+function jsonPart(part: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function problemOf(token: string): string | undefined {
+  try {
+    parseJwt(token)
+    return undefined
+  } catch (error) {
+    if (error instanceof Denial) return denialText(error)
+    throw error
+  }
+}
+
+function times(claims: unknown, nowMs: number): readonly TimeInWords[] {
+  if (typeof claims !== 'object' || claims === null) return []
+  const members = claims as Readonly<Record<string, unknown>>
+  return TIME_CLAIMS.flatMap(claim => {
+    const seconds = members[claim]
+    if (typeof seconds !== 'number') return []
+    const date = new Date(seconds * 1000)
+    if (Number.isNaN(date.getTime())) return [{ claim, at: String(seconds), inWords: 'not a time in seconds' }]
+    return [{ claim, at: date.toISOString().replace('.000Z', 'Z'), inWords: distance(seconds * 1000 - nowMs) }]
+  })
+}
+
+const UNITS = [
+  ['year', 365 * 86_400_000],
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1000],
+] as const
+
+/** `in 5 minutes`, `3 days ago`. */
+export function distance(ms: number): string {
+  const [name, unitMs] = UNITS.find(([, each]) => Math.abs(ms) >= each) ?? ['second', 1000]
+  const amount = Math.trunc(Math.abs(ms) / unitMs)
+  if (amount === 0) return 'now'
+  const words = `${amount.toLocaleString('en')} ${name}${amount === 1 ? '' : 's'}`
+  return ms > 0 ? `in ${words}` : `${words} ago`
+}

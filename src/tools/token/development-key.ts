@@ -1,0 +1,72 @@
+/**
+ * Signs tokens for tests with a key of the developer's own: makes the key, and the key set that verifies it.
+ *
+ * RFC 7517 (JWK), RFC 7515 §7.1. For development only: whoever has the key file is everybody. It is readable by its owner
+ * alone; what a configuration names (`keys.jwksFile`) is the public set beside it.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import type { Claims } from '../../types.ts'
+
+/** The key file is not what it should be; the message says what to do. */
+export class KeyFileError extends Error {
+  override readonly name = 'KeyFileError'
+}
+
+export interface NewKey {
+  readonly keyFile: string
+  readonly jwksFile: string
+}
+
+/** @throws {KeyFileError} the file is there already */
+export async function createKey(keyFile: string): Promise<NewKey> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const { d, ...publicKey } = await exportJWK(privateKey)
+  const named = { ...publicKey, kid: await calculateJwkThumbprint(publicKey), alg: 'ES256', use: 'sig' }
+  const jwksFile = `${keyFile.replace(/\.(json|jwk)$/, '')}.public.json`
+  write(keyFile, { ...named, d }, { mode: 0o600, flag: 'wx' })
+  write(jwksFile, { keys: [named] }, {})
+  return { keyFile, jwksFile }
+}
+
+/** @throws {KeyFileError} */
+export async function mintedToken(keyFile: string, claims: Claims, typ: string): Promise<string> {
+  const jwk = readKey(keyFile)
+  try {
+    return await new CompactSign(Buffer.from(JSON.stringify(claims)))
+      .setProtectedHeader({ alg: jwk.alg, typ, ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
+      .sign(await importJWK(jwk))
+  } catch {
+    throw new KeyFileError(`${keyFile} holds no private key that can sign with ${jwk.alg}`)
+  }
+}
+
+function readKey(keyFile: string): JWK & { readonly alg: string } {
+  const jwk = parsed(keyFile)
+  if (typeof jwk !== 'object' || jwk === null || !('alg' in jwk) || typeof jwk.alg !== 'string')
+    throw new KeyFileError(`${keyFile} is no private JWK with an \`alg\`; make one with --create-key`)
+  return { ...jwk, alg: jwk.alg }
+}
+
+function parsed(keyFile: string): unknown {
+  try {
+    return JSON.parse(readFileSync(keyFile, 'utf8'))
+  } catch (error) {
+    // The parser's message would quote the file.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
+    throw new KeyFileError(
+      code === undefined
+        ? `${keyFile} is no JSON; it must hold a private JWK`
+        : `${keyFile} cannot be read (${code}); add --create-key to make one`,
+    )
+  }
+}
+
+function write(file: string, content: unknown, options: { readonly mode?: number; readonly flag?: string }): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`, options)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    throw new KeyFileError(`${file} cannot be written (${code})${code === 'EEXIST' ? ': leave out --create-key' : ''}`)
+  }
+}

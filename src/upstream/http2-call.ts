@@ -1,0 +1,195 @@
+/**
+ * One request on a connection of HTTP/2: its body up, the answer down, both with back-pressure.
+ *
+ * RFC 9113 §8.1 (messages). An answer counts as whole only when a frame said so: END_STREAM. A request that is given up is
+ * reset, never ended, or the service would take half a body for a whole one.
+ */
+import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
+import { type Dispatcher, errors } from 'undici'
+import { Denial, HIGHEST_STATUS, LOWEST_STATUS } from '../errors.ts'
+import { requestHead, withoutPseudo } from './http2-head.ts'
+import type { UpstreamBody, UpstreamRequest } from './pool.ts'
+
+export interface Http2CallOptions {
+  readonly session: ClientHttp2Session
+  /** `http://host:port` or `https://host:port`. */
+  readonly origin: string
+  readonly request: UpstreamRequest
+  readonly handler: Dispatcher.DispatchHandler
+  /** The request was given up for want of an answer, or of the rest of it: the other end may be gone. */
+  readonly onSilence: () => void
+  /** Called once, whatever became of it. */
+  readonly onEnd: () => void
+  /** Called instead of the handler, when there, if the service refused the stream unseen and nothing of a body is gone. */
+  readonly onRefused: (() => void) | undefined
+}
+
+const { NGHTTP2_REFUSED_STREAM } = constants
+
+export function http2Call(options: Http2CallOptions): void {
+  new Http2Call(options).start()
+}
+
+class Http2Call implements Dispatcher.DispatchController {
+  readonly #options: Http2CallOptions
+  /** Resets the stream with CANCEL; an error given to `destroy` would say INTERNAL_ERROR. */
+  readonly #cancel = new AbortController()
+  #stream: ClientHttp2Stream | undefined
+  #trailers: IncomingHttpHeaders = {}
+  #hasAnswer = false
+  /** END_STREAM has come. What went before it may still wait to be read. */
+  #isWhole = false
+  #isOver = false
+  reason: Error | null = null
+  paused = false
+  /** Of the answer's head: flat names and values. */
+  rawHeaders: string[] = []
+
+  constructor(options: Http2CallOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { session, origin, request, handler } = this.#options
+    handler.onRequestStart?.(this, null)
+    if (this.#isOver) return
+    const body = request.body
+    let stream: ClientHttp2Stream
+    try {
+      stream = session.request(requestHead(request, origin, session), {
+        endStream: body === null,
+        signal: this.#cancel.signal,
+      })
+    } catch (error) {
+      this.#fail(error as Error)
+      return
+    }
+    this.#stream = stream
+    this.#watchEnd(stream)
+    stream.on('response', (_headers, _flags, rawHeaders) => this.#onHead(rawHeaders))
+    stream.on('headers', (_headers, _flags, rawHeaders) => this.#onHead(rawHeaders))
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    stream.on('trailers', trailers => {
+      this.#trailers = trailers
+    })
+    stream.on('end', () => this.#onEnd())
+    stream.on('error', error => this.#onReset(error))
+    stream.on('close', () => this.#onReset(new errors.SocketError('closed before the answer was complete')))
+    if (body !== null) this.#send(body, stream)
+  }
+
+  get aborted(): boolean {
+    return this.reason !== null
+  }
+
+  abort(reason: Error): void {
+    if (this.#isOver) return
+    this.#fail(reason)
+    if (this.#stream !== undefined && (!this.#hasAnswer || reason instanceof errors.BodyTimeoutError))
+      this.#options.onSilence()
+  }
+
+  pause(): void {
+    this.paused = true
+    this.#stream?.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    this.#stream?.resume()
+  }
+
+  /**
+   * Attack on the integrity of an answer: a stream that is reset with NO_ERROR half-way looks to Node's `end`, `close` and
+   * `rstCode` like one that ended in good order. Only the order tells: by a reset it is closed before its end is pushed.
+   */
+  #watchEnd(stream: ClientHttp2Stream): void {
+    const inherited = stream.push
+    // A variable first, for the reason that `ResponseRelay` gives.
+    const push: typeof inherited = (chunk, encoding) => {
+      if (chunk === null && !stream.closed) this.#isWhole = true
+      return inherited.call(stream, chunk, encoding)
+    }
+    stream.push = push
+  }
+
+  #send(body: UpstreamBody, stream: ClientHttp2Stream): void {
+    body.on('data', (chunk: Buffer) => {
+      if (!stream.write(chunk)) body.pause()
+    })
+    stream.on('drain', () => body.resume())
+    body.on('end', () => stream.end())
+    body.on('error', error => this.#fail(error))
+    body.resume()
+  }
+
+  #onHead(received: readonly string[]): void {
+    if (this.#isOver) return
+    const statusCode = Number(received[received.indexOf(':status') + 1])
+    // Less would pass for an interim response; more is nothing that Node can send over HTTP/2.
+    if (statusCode < LOWEST_STATUS || statusCode > HIGHEST_STATUS) {
+      this.#fail(new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } }))
+      return
+    }
+    this.rawHeaders = withoutPseudo(received)
+    this.#hasAnswer = statusCode >= 200
+    this.#tell(() => this.#options.handler.onResponseStart?.(this, statusCode, {}))
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#isOver) return
+    this.#tell(() => this.#options.handler.onResponseData?.(this, chunk))
+  }
+
+  #onEnd(): void {
+    if (this.#isOver || !this.#isWhole || !this.#hasAnswer) return
+    const { handler } = this.#options
+    this.#isOver = true
+    try {
+      handler.onResponseEnd?.(this, this.#trailers)
+    } catch (error) {
+      handler.onResponseError?.(this, error as Error)
+    }
+    this.#letGo()
+  }
+
+  #onReset(error: Error): void {
+    if (this.#isOver) return
+    const { request, onRefused, onEnd } = this.#options
+    const isUnseen = this.#stream?.rstCode === NGHTTP2_REFUSED_STREAM && !this.#hasAnswer && request.body === null
+    if (!isUnseen || onRefused === undefined) {
+      this.#fail(error)
+      return
+    }
+    this.#isOver = true
+    onRefused()
+    onEnd()
+  }
+
+  /** Whatever the handler throws is a reason to give the request up. */
+  #tell(what: () => void): void {
+    try {
+      what()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.reason = error
+    this.#options.handler.onResponseError?.(this, error)
+    this.#letGo()
+  }
+
+  /** The service has nothing more to read, or nothing more to say. */
+  #letGo(): void {
+    const body = this.#options.request.body
+    const stream = this.#stream
+    if (stream !== undefined && !stream.destroyed && (this.aborted || !stream.writableFinished)) this.#cancel.abort()
+    body?.on('error', () => {})
+    body?.destroy()
+    this.#options.onEnd()
+  }
+}

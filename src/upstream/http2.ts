@@ -1,0 +1,209 @@
+/**
+ * Connections to a service that speaks HTTP/2: opens them, shares them among requests, and lets go of them.
+ *
+ * RFC 9113 §5.1.2 (concurrency), §6.8 (GOAWAY), §8.7 (what may be sent again). Not undici's client: that takes a body which
+ * was reset half-way for a whole one, loses whether a head was also the end, and ends a connection with everybody's
+ * requests over one head that it cannot send.
+ */
+import { type Dispatcher, errors } from 'undici'
+import { type Enrolled, Roster } from '../lib/roster.ts'
+import { http2Call } from './http2-call.ts'
+import { type Http2SessionOptions, MAX_CALLS, type OpenedSession, openSession } from './http2-session.ts'
+import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
+import type { UpstreamConnections, UpstreamRequest } from './pool.ts'
+
+interface Connection extends Enrolled, OpenedSession {
+  calls: number
+  idleTimer: NodeJS.Timeout | undefined
+  /** Whether it is asked for a sign of life, and has owed it for too long. */
+  life: 'proven' | 'asked' | 'doubted'
+}
+
+interface Waiting {
+  readonly request: UpstreamRequest
+  readonly handler: Dispatcher.DispatchHandler
+  readonly isSecondTry?: true
+}
+
+/** Idle connections are closed before most services and balancers do it. */
+const IDLE_MS = 50_000
+/** A service that left a request without an answer must show within this that it is there at all. */
+const PROOF_OF_LIFE_MS = 2_000
+
+export function http2Upstream(options: Http2SessionOptions): UpstreamConnections {
+  const connections = new Roster<Connection>()
+  const waiting: Waiting[] = []
+  let connecting = 0
+  let isClosed = false
+  /** Set once no more requests are taken. */
+  let onEmpty: (() => void) | undefined
+
+  function dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    if (isClosed || onEmpty !== undefined) fail(handler, new errors.ClientClosedError())
+    // RFC 8441 would allow it; hardly a service does.
+    else if (request.upgrade !== null) fail(handler, new errors.NotSupportedError('a WebSocket over HTTP/2'))
+    else place({ request, handler })
+  }
+
+  function place(call: Waiting): void {
+    const connection = freest(connections)
+    if (connection !== undefined) {
+      begin(connection, call)
+      return
+    }
+    waiting.push(call)
+    if (waiting.length > connecting * MAX_CALLS) open()
+  }
+
+  function begin(connection: Connection, call: Waiting): void {
+    connection.calls += 1
+    clearTimeout(connection.idleTimer)
+    const { request, handler } = call
+    http2Call({
+      session: connection.session,
+      origin: options.origin,
+      request,
+      handler,
+      onSilence: () => askForLife(connection),
+      onEnd: () => ended(connection),
+      // It was not looked at (RFC 9113 §8.7); once more, on another connection if this one is going.
+      onRefused: call.isSecondTry === true ? undefined : () => place({ ...call, isSecondTry: true }),
+    })
+  }
+
+  function ended(connection: Connection): void {
+    connection.calls -= 1
+    if (connection.calls === 0) rest(connection)
+    serveWaiting()
+    leaveIfEmpty()
+  }
+
+  /** Nothing runs on it. */
+  function rest(connection: Connection): void {
+    if (connection.life === 'doubted') connection.socket.destroy()
+    else connection.idleTimer = setTimeout(() => connection.session.close(), IDLE_MS).unref()
+  }
+
+  function serveWaiting(): void {
+    for (let connection = freest(connections); connection !== undefined; connection = freest(connections)) {
+      const next = waiting.shift()
+      if (next === undefined) return
+      begin(connection, next)
+    }
+  }
+
+  function open(): void {
+    connecting += 1
+    openSession(options).then(
+      opened => {
+        connecting -= 1
+        adopt(opened)
+        const before = waiting.length
+        serveWaiting()
+        if (waiting.length === 0) leaveIfEmpty()
+        // Or a service that turns every connection away at once would be asked for the next one without end.
+        else if (waiting.length === before)
+          failUnlessConnecting(new errors.SocketError('takes connections, but no requests'))
+        else if (waiting.length > connecting * MAX_CALLS) open()
+      },
+      (error: Error) => {
+        connecting -= 1
+        failUnlessConnecting(error)
+      },
+    )
+  }
+
+  function adopt({ session, socket }: OpenedSession): void {
+    if (isClosed) {
+      socket.destroy()
+      return
+    }
+    const connection: Connection = { slot: -1, session, socket, calls: 0, idleTimer: undefined, life: 'proven' }
+    connections.add(connection)
+    rest(connection)
+    // It may take more than before.
+    session.on('remoteSettings', serveWaiting)
+    session.on('close', () => {
+      connections.delete(connection)
+      clearTimeout(connection.idleTimer)
+    })
+  }
+
+  function failUnlessConnecting(error: Error): void {
+    if (connecting === 0) failWaiting(error)
+  }
+
+  function failWaiting(error: Error): void {
+    for (const { handler } of waiting.splice(0)) fail(handler, error)
+    leaveIfEmpty()
+  }
+
+  function isEmpty(): boolean {
+    return connecting === 0 && waiting.length === 0 && [...connections].every(({ calls }) => calls === 0)
+  }
+
+  function leaveIfEmpty(): void {
+    if (onEmpty !== undefined && isEmpty()) onEmpty()
+  }
+
+  return {
+    dispatch,
+    async drain() {
+      await new Promise<void>(resolve => {
+        onEmpty = resolve
+        leaveIfEmpty()
+      })
+      await allClosed(connections, ({ session }) => session.close())
+    },
+    async close() {
+      isClosed = true
+      failWaiting(new errors.ClientDestroyedError())
+      await allClosed(connections, ({ socket }) => socket.destroy())
+    },
+  }
+}
+
+function fail(handler: Dispatcher.DispatchHandler, error: Error): void {
+  handler.onResponseError?.(NOTHING_TO_CONTROL, error)
+}
+
+/** Of those that take one more, the one with the fewest. */
+function freest(connections: Iterable<Connection>): Connection | undefined {
+  let found: Connection | undefined
+  for (const connection of connections) {
+    const { session, calls, life } = connection
+    if (session.closed || session.destroyed || life === 'doubted') continue
+    const allowed = Math.min(MAX_CALLS, session.remoteSettings.maxConcurrentStreams ?? MAX_CALLS)
+    if (calls < allowed && (found === undefined || calls < found.calls)) found = connection
+  }
+  return found
+}
+
+async function allClosed(connections: Iterable<Connection>, close: (connection: Connection) => void): Promise<void> {
+  const closed = (connection: Connection) =>
+    new Promise<void>(resolve => {
+      connection.session.once('close', () => resolve())
+      close(connection)
+    })
+  await Promise.all([...connections].map(closed))
+}
+
+/**
+ * A connection whose other end is gone without a word takes requests until TCP gives up, after a quarter of an hour. One
+ * that does not prove itself gets no more of them; those that run on it have their own time.
+ *
+ * By settings, which must be acknowledged at once (RFC 9113 §6.5.3): gRPC's servers end a connection over a few pings.
+ */
+function askForLife(connection: Connection): void {
+  const { session, socket } = connection
+  if (session.closed || session.destroyed || connection.life !== 'proven') return
+  connection.life = 'asked'
+  const timer = setTimeout(() => {
+    connection.life = 'doubted'
+    if (connection.calls === 0) socket.destroy()
+  }, PROOF_OF_LIFE_MS).unref()
+  session.settings({}, () => {
+    clearTimeout(timer)
+    connection.life = 'proven'
+  })
+}

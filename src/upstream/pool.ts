@@ -1,0 +1,102 @@
+/**
+ * One upstream: the connections to the service behind the gateway, in the version of HTTP that it speaks.
+ *
+ * RFC 9113 §3.2, §3.3 (how HTTP/2 starts). `http:` is HTTP/1.1, `h2c:` is HTTP/2 without TLS, and over `https:` the service
+ * chooses. WebSocket handshakes always go over HTTP/1.1.
+ */
+import type { EventEmitter } from 'node:events'
+import type { Dispatcher } from 'undici'
+import type { Scheduler } from '../lib/scheduler.ts'
+import { type Connect, type ConnectorOptions, connector } from './connector.ts'
+import { http1Upstream } from './http1.ts'
+import { http2Upstream } from './http2.ts'
+import { negotiatedUpstream } from './negotiated.ts'
+import { timedUpstream } from './timed.ts'
+
+export interface UpstreamOptions extends ConnectorOptions {
+  /** Label in logs and status. */
+  readonly id: string
+  /** HTTP/2 without asking; an `https:` origin is asked. */
+  readonly isHttp2?: true | undefined
+  /** From the end of the request to the head of the response. */
+  readonly headersTimeoutMs: number
+  /** Longest silence inside a response body. */
+  readonly idleTimeoutMs: number
+}
+
+/** Emits `data`, `end`, `error` and `close` as a stream does, from the first `resume` on. */
+export interface UpstreamBody extends EventEmitter {
+  /** So far. */
+  readonly receivedBytes: number
+  readonly readableEnded: boolean
+  isPaused(): boolean
+  pause(): unknown
+  resume(): unknown
+  destroy(error?: Error): unknown
+}
+
+export interface UpstreamRequest {
+  readonly path: string
+  readonly method: Dispatcher.HttpMethod
+  /** Flat names and values. */
+  readonly headers: string[]
+  readonly body: UpstreamBody | null
+  /** From the end of the request to the head of the response. */
+  readonly headersTimeoutMs: number
+  readonly upgrade: 'websocket' | null
+}
+
+/** Something requests can be sent over. */
+export interface UpstreamConnections {
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Takes no more requests; resolves when those running have ended and the connections are closed. */
+  drain(): Promise<void>
+  /** Destroys the connections; requests still running fail. */
+  close(): Promise<void>
+}
+
+export interface Upstream {
+  readonly id: string
+  /** For people to read. */
+  readonly origin: string
+  readonly headersTimeoutMs: number
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Destroys the connections; requests still running fail. */
+  close(): Promise<void>
+}
+
+/** An upstream as its owner has it. */
+export interface UpstreamPool extends Upstream, UpstreamConnections {}
+
+export function upstreamPool(options: UpstreamOptions, scheduler: Scheduler): UpstreamPool {
+  const { id, headersTimeoutMs, idleTimeoutMs } = options
+  return {
+    id,
+    origin: shownOrigin(options),
+    headersTimeoutMs,
+    ...timedUpstream(connections(options), { scheduler, idleTimeoutMs }),
+  }
+}
+
+/** As it is written in the configuration. */
+export function shownOrigin({
+  origin,
+  socketPath,
+  isHttp2,
+}: Pick<UpstreamOptions, 'origin' | 'socketPath' | 'isHttp2'>): string {
+  if (socketPath !== undefined) return `unix:${socketPath}`
+  return isHttp2 === true ? origin.replace(/^http:/, 'h2c:') : origin
+}
+
+function connections(options: UpstreamOptions): UpstreamConnections {
+  const http1 = (connect: Connect) => http1Upstream({ ...options, connect })
+  const http2 = (connect: Connect) => http2Upstream({ ...options, connect })
+  if (options.isHttp2 === true) return http2(connector(options, 'http1'))
+  if (options.origin.startsWith('http:')) return http1(connector(options, 'http1'))
+  return negotiatedUpstream({
+    http1,
+    http2,
+    connectHttp1: connector(options, 'http1'),
+    connectEither: connector(options, 'either'),
+  })
+}

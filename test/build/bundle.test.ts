@@ -1,0 +1,87 @@
+/** The bundle, as the image has it: one file and `package.json`, far from any `node_modules`. */
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTestUpstream } from '../support/services/upstream.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-bundle-'))
+const bundle = join(folder, 'dist/sallyport.js')
+
+beforeAll(() => {
+  execFileSync(process.execPath, [join(ROOT, 'src/build/build.ts'), join(folder, 'dist')])
+  copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+async function sallyport(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [bundle, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+
+test('knows its version', async () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+  expect(await sallyport('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+test('has every command, and the schema of the source', async () => {
+  const { stdout } = await sallyport('schema')
+  expect(JSON.parse(stdout)).toEqual(JSON.parse(readFileSync(join(ROOT, 'config/sallyport.schema.json'), 'utf8')))
+  const { stdout: usage } = await sallyport('--help')
+  const commands = [...usage.matchAll(/^ {2}(\w+) {2,}/gm)].map(([, name = '']) => name)
+  expect(commands).toContain('run')
+  for (const command of commands) expect(await sallyport(command, '--help')).toMatchObject({ code: 0, stderr: '' })
+})
+
+test('says what its demo lacks', async () => {
+  const { code, stderr } = await sallyport('dev', '--port=0', '--admin-port=0', '--issuer-port=0', '--service-port=0')
+  expect(code).toBe(1)
+  expect(stderr).toContain('needs oidc-provider, which is installed for development only')
+})
+
+test.each([1, 2])('with workers: %i forwards a request, and ends with 0 at SIGTERM', async workers => {
+  const upstream = await startTestUpstream()
+  writeFileSync(
+    join(folder, 'sallyport.yaml'),
+    `listen: 127.0.0.1:0
+workers: ${workers}
+upstreams: { app: "${upstream.url}" }
+routes: [{ id: all, path: /**, access: public }]
+`,
+  )
+  const gateway = spawn(process.execPath, [bundle, 'run'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  const closed = once(gateway, 'close') as Promise<[number | null]>
+  let log = ''
+  for await (const chunk of gateway.stdout) {
+    log += chunk
+    if (log.includes('"listening"')) break
+  }
+  const [, url] = /"url":"([^"]+)"/.exec(log) ?? []
+  expect((await fetch(`${url}/orders`)).status).toBe(200)
+  expect(upstream.seen).toHaveLength(1)
+  gateway.kill('SIGTERM')
+  expect((await closed)[0]).toBe(0)
+  await upstream.close()
+})
+
+test('passes on the licences of what it contains', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const licences = readFileSync(join(folder, 'dist/LICENSES.txt'), 'utf8')
+  for (const [name, version] of Object.entries(dependencies)) expect(licences).toContain(`\n${name} ${version} (`)
+  expect(licences).not.toContain('oidc-provider')
+})

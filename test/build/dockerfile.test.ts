@@ -1,0 +1,72 @@
+/** What can be said of the image without building it; `test/build/check-image.ts` builds and runs it. */
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { named, render } from '../k8s/kustomize.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Instructions in order, continued lines joined, comments left out. */
+const instructions = readFileSync(`${ROOT}Dockerfile`, 'utf8')
+  .replaceAll(/^\s*#.*\n/gm, '')
+  .replaceAll(/\\\n/g, ' ')
+  .split('\n')
+  .filter(line => line.trim() !== '')
+  .map(line => /^(\S+)\s+(.*)$/.exec(line) ?? [])
+  .map(([, name = '', rest = '']) => ({ name, rest }))
+const runtime = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
+
+function only(name: string): string {
+  const found = runtime.filter(instruction => instruction.name === name)
+  expect(found, name).toHaveLength(1)
+  return found[0]?.rest ?? ''
+}
+
+test('every stage starts from an argument, so that it can be pinned', () => {
+  const stages = instructions.filter(({ name }) => name === 'FROM')
+  expect(stages.map(({ rest }) => rest)).toEqual([
+    expect.stringMatching(/^\$\{NODE_IMAGE\} AS build$/),
+    expect.stringMatching(/^\$\{BASE_IMAGE\}$/),
+  ])
+})
+
+test('what runs needs no shell, and brings only what was built', () => {
+  expect(runtime.map(({ name }) => name)).not.toContain('RUN')
+  expect(only('COPY')).toBe('--from=build /app /app')
+  for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(only(name))).toBeInstanceOf(Array)
+})
+
+test('its user is the one that the manifests name, its arguments, ports and signal are what they expect', () => {
+  const deployment = named(render('k8s/base'), 'Deployment', 'orders') as unknown as {
+    spec: {
+      template: {
+        spec: {
+          initContainers: Array<{
+            args: string[]
+            ports: Array<{ containerPort: number }>
+            securityContext: { runAsUser: number; runAsGroup: number }
+          }>
+        }
+      }
+    }
+  }
+  const [gateway] = deployment.spec.template.spec.initContainers
+  const { runAsUser, runAsGroup } = gateway?.securityContext ?? {}
+  expect(only('USER')).toBe(`${runAsUser}:${runAsGroup}`)
+  expect(only('EXPOSE')).toBe(gateway?.ports.map(({ containerPort }) => containerPort).join(' '))
+  expect(JSON.parse(only('CMD'))).toEqual(gateway?.args)
+  expect(only('STOPSIGNAL')).toBe('SIGTERM')
+})
+
+test('what is copied exists and passes .dockerignore, which lets nothing else in', () => {
+  const rules = readFileSync(`${ROOT}.dockerignore`, 'utf8')
+    .split('\n')
+    .filter(line => line !== '' && !line.startsWith('#'))
+  expect(rules[0]).toBe('*')
+  const allowed = rules.slice(1).map(rule => rule.replace(/^!/, ''))
+  const copied = instructions
+    .filter(({ name, rest }) => name === 'COPY' && !rest.startsWith('--from'))
+    .flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1))
+  expect(copied.toSorted()).toEqual(allowed.toSorted())
+  for (const path of copied) expect(existsSync(ROOT + path), path).toBe(true)
+})

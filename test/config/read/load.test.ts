@@ -1,0 +1,254 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { loadConfigFile } from '../../../src/config/read/load.ts'
+import { ConfigError } from '../../../src/errors.ts'
+import { CONTRACT } from '../contract.ts'
+import { load, problemsOf, SMALL } from '../support.ts'
+
+describe('the example of the contract', () => {
+  const config = load(CONTRACT)
+
+  test('loads, with units resolved and shorthand written out', () => {
+    expect(config.listen).toMatchObject({ address: { host: '0.0.0.0', port: 8080 }, trustedProxies: [] })
+    expect(config.admin).toEqual({ listen: { host: '127.0.0.1', port: 9090 }, appProbes: [] })
+    expect(config.providers.main).toMatchObject({
+      type: 'jwt',
+      issuer: 'https://auth.example.com/',
+      audiences: ['https://api.example.com'],
+      algorithms: ['RS256', 'ES256'],
+      clockTolerance: 5_000,
+      maxLifetime: 86_400_000,
+      tokenType: 'compatible',
+      requiredClaims: ['sub'],
+      scopeClaim: 'scope',
+      rolesClaim: '/realm_access/roles',
+    })
+    expect(config.upstreams.app).toMatchObject({
+      url: { origin: 'http://127.0.0.1:3000' },
+      timeouts: { connect: 2_000, headers: 30_000, idle: 60_000 },
+    })
+    expect(config.identity).toMatchObject({
+      headers: {
+        'X-Auth-Subject': { claim: 'sub' },
+        'X-Auth-Roles': { claim: '/realm_access/roles', join: ',' },
+      },
+      reserved: ['X-Auth-*'],
+      forwardToken: false,
+      maxBytes: 8_192,
+    })
+    expect(config.limits).toEqual({
+      tokenBytes: 8_192,
+      headerBytes: 16_384,
+      headers: 100,
+      bodyBytes: 104_857_600,
+      headersTimeout: 10_000,
+      bodyIdleTimeout: 60_000,
+      connections: 10_000,
+    })
+  })
+
+  test('has its routes, each with what it asks for', () => {
+    expect(config.routes).toMatchObject([
+      { id: 'health', path: '/healthz', methods: ['GET'], access: 'public' },
+      { id: 'orders-read', access: 'required', mode: 'enforce', require: { scopes: ['orders:read'] } },
+      {
+        id: 'orders-write',
+        require: {
+          scopes: ['orders:write'],
+          anyRole: ['editor', 'admin'],
+          claims: { email_verified: { anyOf: [true] }, tenant: { anyOf: ['acme', 'globex'] } },
+        },
+      },
+    ])
+  })
+
+  test('is frozen through and through', () => {
+    expect(Object.isFrozen(config.routes[2]?.require?.claims?.tenant)).toBe(true)
+    expect(Object.isFrozen(config.providers.main?.keys)).toBe(true)
+  })
+})
+
+describe('defaults', () => {
+  const config = load(SMALL)
+
+  test('fill in what a small file leaves out', () => {
+    expect(config.admin).toBeUndefined()
+    expect(config.providers.main).toMatchObject({
+      clockTolerance: 5_000,
+      tokenType: 'compatible',
+      requiredClaims: [],
+      rolesClaim: 'roles',
+      keys: {
+        refresh: 300_000,
+        maxStale: 86_400_000,
+        cooldown: 30_000,
+        timeout: 5_000,
+        maxBytes: 1_048_576,
+        allowInsecureHttp: false,
+      },
+    })
+    expect(config.log).toEqual({ level: 'info', access: 'all' })
+    expect(config.tokenCache).toEqual({ entries: 10_000 })
+    expect(config.routes[0]).toMatchObject({ access: 'required', mode: 'enforce', pathAllow: [] })
+  })
+
+  test('leave out what is decided later: identity headers, methods, algorithms', () => {
+    expect(config.identity.headers).toBeUndefined()
+    expect(config.routes[0]?.methods).toBeUndefined()
+    expect(config.providers.main?.algorithms).toBeUndefined()
+  })
+
+  test('are the same for a shorthand and for a block with only its main key', () => {
+    const block = SMALL.replace('app: http://127.0.0.1:3000', 'app: { url: http://127.0.0.1:3000 }').replace(
+      'listen: 127.0.0.1:8080',
+      'listen: { address: 127.0.0.1:8080 }',
+    )
+    expect(load(block)).toEqual(config)
+  })
+})
+
+describe('addresses', () => {
+  test.each([
+    ['"[::]:8080"', { host: '::', port: 8080 }],
+    ['localhost:0', { host: 'localhost', port: 0 }],
+    ['unix:/run/s.sock', { socketPath: '/run/s.sock' }],
+    ['unix:s.sock', { socketPath: '/etc/sallyport/s.sock' }],
+  ])('listen on %s', (text, address) => {
+    expect(load(SMALL.replace('127.0.0.1:8080', text)).listen.address).toEqual(address)
+  })
+
+  test.each([
+    ['https://api.example.com', { origin: 'https://api.example.com' }],
+    ['http://127.0.0.1:3000/', { origin: 'http://127.0.0.1:3000' }],
+    ['"http://[::1]:3000"', { origin: 'http://[::1]:3000' }],
+    ['unix:/run/app.sock', { origin: 'http://localhost', socketPath: '/run/app.sock' }],
+    ['unix:app.sock', { origin: 'http://localhost', socketPath: '/etc/sallyport/app.sock' }],
+  ])('pass requests to %s', (text, url) => {
+    expect(load(SMALL.replace('http://127.0.0.1:3000', text)).upstreams.app?.url).toEqual(url)
+  })
+})
+
+describe('the environment', () => {
+  const number = `${SMALL}tokenCache:\n  entries: \${ENTRIES:-500}\n`
+
+  test('fills in text, alone or among other text', () => {
+    const text = SMALL.replace('127.0.0.1:3000', '${HOST}:${PORT:-3000}')
+    expect(load(text, { HOST: 'app' }).upstreams.app?.url.origin).toBe('http://app:3000')
+  })
+
+  test('fills in a number where a number is expected', () => {
+    expect(load(number).tokenCache.entries).toBe(500)
+    expect(load(number, { ENTRIES: '20' }).tokenCache.entries).toBe(20)
+  })
+
+  test('fills in a number in quotes, which braces around it need', () => {
+    expect(load(`${SMALL}tokenCache: { entries: "\${N}" }\n`, { N: '20' }).tokenCache.entries).toBe(20)
+    expect(load(`${SMALL}identity: { forwardToken: "\${F}" }\n`, { F: 'true' }).identity.forwardToken).toBe(true)
+  })
+
+  test('stays text where text is expected, although it looks like a number', () => {
+    const text = SMALL.replace('- { id: all, path: /** }', '- id: ${ID}\n    path: /**')
+    expect(load(text, { ID: '007' }).routes[0]?.id).toBe('007')
+  })
+
+  test('is read as if it stood in the file where both are possible', () => {
+    const text = SMALL.replace(
+      '- { id: all, path: /** }',
+      '- id: all\n    path: /**\n    require:\n      claims:\n        plain: ${V}\n        quoted: "${V}"',
+    )
+    const claims = load(text, { V: 'true' }).routes[0]?.require?.claims
+    expect(claims).toEqual({ plain: { anyOf: [true] }, quoted: { anyOf: ['true'] } })
+  })
+
+  test('cannot add structure to the file', () => {
+    const text = SMALL.replace('id: all', 'id: "${ID}"')
+    expect(problemsOf(text, { ID: 'x, access: public' })).toEqual([
+      expect.stringMatching(/^7:11 routes\[0\]\.id: is no id/),
+    ])
+  })
+
+  test('must have the variable, unless there is a default', () => {
+    expect(problemsOf(SMALL.replace(':3000', ':${APP_PORT}'))).toEqual([
+      '5:25 upstreams.app: needs the environment variable APP_PORT, which is not set; set it, or write `${APP_PORT:-default}`',
+    ])
+  })
+
+  test('does not take members of the prototype for variables', () => {
+    expect(problemsOf(SMALL.replace(':3000', ':${constructor}'))[0]).toContain('constructor, which is not set')
+  })
+
+  test('uses the default for a variable that is set but empty', () => {
+    expect(load(number, { ENTRIES: '' }).tokenCache.entries).toBe(500)
+  })
+
+  test('is left alone after a second dollar sign', () => {
+    const text = SMALL.replace('id: all', () => 'require: { roles: ["$${X}"] }, id: all')
+    expect(load(text).routes[0]?.require?.roles).toEqual(['${X}'])
+  })
+
+  test.each(['${', '${}', '${1A}', '${A B}', '${A:?x}', '${A'])('refuses %s, which is no reference', reference => {
+    const text = SMALL.replace('id: all, path: /**', `id: all, path: /**, require: { roles: ['${reference}'] }`)
+    expect(problemsOf(text, { A: 'a' })).toEqual([expect.stringContaining('has a reference that cannot be read')])
+  })
+
+  test('is not looked at in keys and comments', () => {
+    expect(load(`# \${NOT_SET}\n${SMALL}`).listen).toBeDefined()
+  })
+})
+
+describe('text', () => {
+  test.each([
+    ['a byte order mark', `\ufeff${SMALL}`],
+    ['CRLF line ends', SMALL.replaceAll('\n', '\r\n')],
+    ['a document start and end', `---\n${SMALL}...\n`],
+    ['no line end at the end', SMALL.trimEnd()],
+  ])('may have %s', (_, text) => {
+    expect(load(text)).toEqual(load(SMALL))
+  })
+
+  test('has the same positions with a byte order mark and CRLF', () => {
+    const text = SMALL.replace('id: all', 'idd: all')
+    expect(problemsOf(`\ufeff${text.replaceAll('\n', '\r\n')}`)).toEqual(problemsOf(text))
+  })
+
+  test('may use aliases for whole values', () => {
+    const text = `${SMALL}  - { id: a, path: /a, require: &reader { scopes: [r] } }\n  - { id: b, path: /b, require: *reader }\n`
+    expect(load(text).routes[2]?.require).toEqual({ scopes: ['r'] })
+  })
+})
+
+test('an alias means the anchor before it, although the anchor is given anew later', () => {
+  const roles = ['&x [one]', '*x', '&x [two]', '*x']
+  const routes = roles.map((role, index) => `  - { id: r${index}, path: /r${index}, require: { roles: ${role} } }\n`)
+  const config = load(SMALL + routes.join(''))
+  expect(config.routes.slice(1).map(route => route.require?.roles)).toEqual([['one'], ['one'], ['two'], ['two']])
+})
+
+describe('a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'))
+
+  test('is read from disk', () => {
+    const file = join(folder, 'good.yaml')
+    writeFileSync(file, SMALL)
+    expect(loadConfigFile(file, {})).toEqual(load(SMALL))
+  })
+
+  test('that is missing is a problem of the configuration', () => {
+    const file = join(folder, 'missing.yaml')
+    expect(() => loadConfigFile(file, {})).toThrow(ConfigError)
+    expect(() => loadConfigFile(file, {})).toThrow(`${file}: the file cannot be read (ENOENT)`)
+  })
+
+  test('that is a folder is a problem of the configuration', () => {
+    expect(() => loadConfigFile(folder, {})).toThrow(`${folder}: the file cannot be read (EISDIR)`)
+  })
+
+  test('that is not UTF-8 is a problem of the configuration', () => {
+    const file = join(folder, 'latin1.yaml')
+    writeFileSync(file, Buffer.from('listen: caf\xe9', 'latin1'))
+    expect(() => loadConfigFile(file, {})).toThrow(`${file}: the file is not UTF-8`)
+  })
+})

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { nearest } from '../../../src/config/schema/suggest.ts'
+
+const KEYS = ['audiences', 'algorithms', 'jwksUri', 'scopes', 'anyScope', 'upstreams', 'GET', 'PUT']
+
+test.each([
+  ['audience', 'audiences'],
+  ['audeinces', 'audiences'],
+  ['algoritms', 'algorithms'],
+  ['jwks_uri', 'jwksUri'],
+  ['JWKSURI', 'jwksUri'],
+  ['any-scope', 'anyScope'],
+  ['upstrems', 'upstreams'],
+  ['get', 'GET'],
+])('%s was probably meant to be %s', (word, meant) => {
+  expect(nearest(word, KEYS)).toBe(meant)
+})
+
+test.each(['streams', 'cookies', 'x', '', 'a'.repeat(100_000)])('nothing is near %.20s', word => {
+  expect(nearest(word, KEYS)).toBeUndefined()
+})

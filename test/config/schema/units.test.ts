@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest'
+import { durationMs, sizeBytes } from '../../../src/config/schema/units.ts'
+
+describe('durations', () => {
+  test.each([
+    ['250ms', 250],
+    ['30s', 30_000],
+    ['5m', 300_000],
+    ['24h', 86_400_000],
+    ['0s', 0],
+  ])('%s is %i milliseconds', (text, expected) => {
+    expect(durationMs(text)).toBe(expected)
+  })
+
+  test.each(['30', '1.5s', '-1s', '1 s', '1d', '1M', '5S', '', 's', '1h30m', ' 1s', '1s\n', '٣s', '1e3s'])(
+    '%j is none',
+    text => {
+      expect(durationMs(text)).toBeUndefined()
+    },
+  )
+})
+
+describe('sizes', () => {
+  test.each([
+    ['512B', 512],
+    ['16KiB', 16_384],
+    ['1MiB', 1_048_576],
+    ['2GiB', 2_147_483_648],
+  ])('%s is %i bytes', (text, expected) => {
+    expect(sizeBytes(text)).toBe(expected)
+  })
+
+  test.each(['512', '16KB', '16kib', '1.5MiB', '-1B', '1TiB', 'KiB', '1MiB '])('%j is none', text => {
+    expect(sizeBytes(text)).toBeUndefined()
+  })
+})

@@ -1,0 +1,303 @@
+/** Every refusal as the client, the operator and the dashboard see it; and that none of them shows a secret. */
+
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DENIAL_CODES, DENIALS, type DenialCode, type DenialSpec } from '../../src/errors.ts'
+import { startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
+import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
+import { answering, type RawUpstream, startRawUpstream } from '../support/services/raw-upstream.ts'
+
+/** Codes whose feature does not exist yet. Whoever builds one takes it off this list and adds its request below. */
+const WITHOUT_FEATURE: readonly DenialCode[] = [
+  'token_revoked',
+  'token_inactive',
+  'introspection_unavailable',
+  'revocation_unavailable',
+]
+
+/** Drawn anew for each run of the redaction test, and nothing else contains it. */
+const MARKER = `m4rk3r${Math.random().toString(36).slice(2)}`
+
+let stack: TestStack
+let stranger: TestIssuer
+let silent: RawUpstream
+let broken: RawUpstream
+let keyless: ReturnType<typeof createServer>
+beforeAll(async () => {
+  stranger = await startTestIssuer()
+  silent = await startRawUpstream()
+  broken = await startRawUpstream(answering('nonsense\r\n\r\n'))
+  keyless = createServer((_request, response) => response.writeHead(500).end()).listen(0, '127.0.0.1')
+  await once(keyless, 'listening')
+  const keylessUrl = `http://127.0.0.1:${(keyless.address() as AddressInfo).port}`
+  stack = await startTestStack((issuer, upstream) => ({
+    listen: '127.0.0.1:0',
+    log: { level: 'trace' },
+    limits: { bodyBytes: '1KiB', bodyIdleTimeout: '250ms', headers: 40 },
+    identity: { headers: { 'X-Auth-Note': 'note' }, maxBytes: '256B' },
+    providers: {
+      main: { ...testProvider(issuer), algorithms: ['RS256', 'ES256'], maxLifetime: '2h' },
+      strict: { ...testProvider(stranger), tokenType: 'at+jwt' },
+      keyless: { type: 'jwt', issuer: keylessUrl, audiences: ['a'], keys: { jwksUri: `${keylessUrl}/jwks` } },
+    },
+    upstreams: {
+      app: upstream.url,
+      silent: { url: silent.url, timeouts: { headers: '250ms' } },
+      broken: broken.url,
+    },
+    routes: [
+      { id: 'private', path: '/private/**', upstream: 'app', require: { scopes: ['a:read', 'a:write'] } },
+      { id: 'plain', path: '/plain/**', upstream: 'app' },
+      { id: 'editors', path: '/editors/**', upstream: 'app', require: { roles: ['editor'] } },
+      { id: 'public', path: '/public/**', upstream: 'app', access: 'public' },
+      { id: 'silent', path: '/silent/**', upstream: 'silent', access: 'public' },
+      { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
+    ],
+  }))
+  // So that its keys are known to be missing, and a request does not wait for the first attempt.
+  await stack.logged({ provider: 'keyless', to: 'unavailable' })
+  keylessIssuer = keylessUrl
+})
+afterAll(async () => {
+  await stack.close()
+  await Promise.all([stranger.close(), silent.close(), broken.close()])
+  await new Promise(resolve => keyless.close(resolve))
+})
+
+let keylessIssuer: string
+const HOUR_SECONDS = 3600
+const nowSeconds = () => Math.floor(Date.now() / 1000)
+
+interface Refused {
+  /** Request head without the request id; `\r\n\r\n` and a body may follow. */
+  readonly bytes: string
+  /** The route that is known by then. */
+  readonly route?: string
+  readonly scope?: string
+  readonly provider?: string
+  readonly evidence?: object
+}
+
+const get = (path: string, token?: string, more: readonly string[] = []): string =>
+  [`GET ${path} HTTP/1.1`, 'Host: a', ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]), ...more].join(
+    '\r\n',
+  )
+
+/** How to bring about each refusal. Every token carries `note`, which is a secret as far as the log is concerned. */
+const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
+  token_missing: async () => ({ bytes: get('/private/a'), route: 'private', scope: 'a:read a:write' }),
+  scheme_unsupported: async note => ({
+    bytes: get('/plain/a', undefined, [`Authorization: Basic ${note}`]),
+    route: 'plain',
+  }),
+  request_malformed: async note => ({ bytes: get('/plain/a', `${note} ${note}`), route: 'plain' }),
+  token_malformed: async note => ({ bytes: get('/plain/a', `${note}.${note}.${note}`), route: 'plain' }),
+  issuer_unknown: async note => {
+    const token = await stack.issuer.mint({ note, iss: 'https://nobody.example' })
+    return { bytes: get('/plain/a', token), route: 'plain', evidence: { iss: 'https://nobody.example' } }
+  },
+  algorithm_not_allowed: async note => {
+    const token = await stack.issuer.mint({ note }, { alg: 'EdDSA' })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main', evidence: { alg: 'EdDSA' } }
+  },
+  key_unknown: async note => {
+    const token = await stack.issuer.mint({ note }, { header: { kid: 'unheard-of' } })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main', evidence: { kid: 'unheard-of' } }
+  },
+  signature_invalid: async note => {
+    const token = await stranger.mint({ note, iss: stack.issuer.issuer })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main' }
+  },
+  token_expired: async note => {
+    const iat = nowSeconds() - HOUR_SECONDS
+    const exp = iat + 60
+    const token = await stack.issuer.mint({ note, iat, exp })
+    return {
+      bytes: get('/private/a', token),
+      route: 'private',
+      scope: 'a:read a:write',
+      provider: 'main',
+      evidence: { exp },
+    }
+  },
+  token_not_yet_valid: async note => {
+    const nbf = nowSeconds() + 600
+    return {
+      bytes: get('/plain/a', await stack.issuer.mint({ note, nbf })),
+      route: 'plain',
+      provider: 'main',
+      evidence: { nbf },
+    }
+  },
+  audience_mismatch: async note => {
+    const token = await stack.issuer.mint({ note, aud: 'https://elsewhere.example' })
+    return {
+      bytes: get('/plain/a', token),
+      route: 'plain',
+      provider: 'main',
+      evidence: { aud: 'https://elsewhere.example' },
+    }
+  },
+  claim_invalid: async note => {
+    const token = await stack.issuer.mint({ note, sub: '' })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main', evidence: { claim: 'sub' } }
+  },
+  token_type_invalid: async note => {
+    return { bytes: get('/plain/a', await stranger.mint({ note })), route: 'plain', provider: 'strict' }
+  },
+  token_lifetime_exceeded: async note => {
+    const token = await stack.issuer.mint({ note, exp: nowSeconds() + 3 * HOUR_SECONDS })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main' }
+  },
+  proof_required: async note => {
+    const token = await stack.issuer.mint({ note, cnf: { jkt: note } })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main' }
+  },
+  scope_missing: async note => {
+    const token = await stack.issuer.mint({ note, scope: 'a:read' })
+    return { bytes: get('/private/a', token), route: 'private', scope: 'a:read a:write', provider: 'main' }
+  },
+  claim_forbidden: async note => {
+    return { bytes: get('/editors/a', await stack.issuer.mint({ note })), route: 'editors', provider: 'main' }
+  },
+  identity_too_large: async note => {
+    const token = await stack.issuer.mint({ note: note.repeat(60) })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'main' }
+  },
+  path_invalid: async note => ({ bytes: get(`/public/../eyJ${note}.${note}.${note}`, note) }),
+  host_invalid: async note => ({ bytes: `GET /public/a HTTP/1.1\r\nHost: a b\r\nAuthorization: Bearer ${note}` }),
+  request_timeout: async note => ({
+    bytes: get('/public/a', note, ['Content-Length: 1000', 'X-Request-Id: %', '', note]),
+    route: 'public',
+  }),
+  body_too_large: async note => ({ bytes: get('/public/a', note, ['Content-Length: 1025']), route: 'public' }),
+  headers_too_large: async note => ({
+    bytes: get(
+      '/public/a',
+      note,
+      Array.from({ length: 41 }, () => `X-A: ${note}`),
+    ),
+  }),
+  route_unknown: async note => ({ bytes: get(`/nowhere/eyJ${note}.${note}.${note}`, note) }),
+  keys_unavailable: async note => {
+    const token = await stack.issuer.mint({ note, iss: keylessIssuer })
+    return { bytes: get('/plain/a', token), route: 'plain', provider: 'keyless' }
+  },
+  upstream_unreachable: async note => ({ bytes: get('/broken/a', note), route: 'broken' }),
+  upstream_timeout: async note => ({ bytes: get('/silent/a', note), route: 'silent' }),
+}
+
+let count = 0
+async function refused(code: DenialCode, note: string, more: readonly string[] = []) {
+  const make = CASES[code]
+  if (make === undefined) throw new Error(`no request brings about ${code}`)
+  const { bytes, ...expected } = await make(note)
+  const requestId = `refused-${count++}`
+  const [head = '', ...body] = bytes.replace('X-Request-Id: %\r\n', '').split('\r\n\r\n')
+  const lines = [head, `X-Request-Id: ${requestId}`, 'Connection: close', ...more]
+  const text = await stack.raw(`${lines.join('\r\n')}\r\n\r\n${body.join('\r\n\r\n')}`)
+  const [replyHead = '', replyBody = ''] = text.split('\r\n\r\n')
+  const headers = new Map(
+    replyHead
+      .split('\r\n')
+      .slice(1)
+      .map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 2)]),
+  )
+  return { ...expected, text, requestId, status: Number(replyHead.split(' ')[1]), headers, body: replyBody }
+}
+
+const EXERCISED = Object.keys(CASES) as DenialCode[]
+
+describe.each(EXERCISED)('%s', code => {
+  const spec: DenialSpec = DENIALS[code]
+
+  test('has the status, body and challenge of the table, is counted once and logged once', async () => {
+    const before = await stack.metrics()
+    const { route, scope, provider, evidence, requestId, status, headers, body } = await refused(code, 'secret')
+
+    expect(status).toBe(spec.status)
+    expect(headers.get('content-type')).toBe('application/problem+json')
+    expect(headers.get('x-request-id')).toBe(requestId)
+    expect(JSON.parse(body)).toEqual({
+      type: `urn:sallyport:denial:${code}`,
+      title: spec.title,
+      status: spec.status,
+      code,
+      request_id: requestId,
+    })
+
+    const challenge = ['Bearer realm="sallyport"']
+    if (scope !== undefined) challenge.push(`scope="${scope}"`)
+    if (spec.error !== undefined) challenge.push(`error="${spec.error}"`, `error_description="${spec.title}"`)
+    const isChallenged = spec.status === 401 || spec.error !== undefined
+    expect(headers.get('www-authenticate')).toBe(isChallenged ? challenge.join(', ') : undefined)
+    if (spec.status === 503) expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+    else expect(headers.has('retry-after')).toBe(false)
+
+    const line = await stack.logged({ request_id: requestId })
+    expect(stack.logs.filter(({ request_id }) => request_id === requestId)).toHaveLength(1)
+    expect(line).toMatchObject({
+      level: spec.status >= 500 ? 'error' : 'warn',
+      msg: 'request refused',
+      method: 'GET',
+      code,
+      status: spec.status,
+      ...(route !== undefined && { route }),
+      ...(provider !== undefined && { provider }),
+      ...(evidence !== undefined && { evidence }),
+    })
+    expect(line.duration_ms).toEqual(expect.any(Number))
+    expect(line.overhead_ms).toEqual(expect.any(Number))
+    if (route === undefined) expect(line).not.toHaveProperty('route')
+
+    const after = await stack.metrics()
+    const series = `sallyport_requests_total{route="${route ?? '(none)'}",method="GET",code="${code}"}`
+    expect(before.get(series), `${series} starts at 0`).toBeGreaterThanOrEqual(0)
+    expect((after.get(series) ?? 0) - (before.get(series) ?? 0)).toBe(1)
+  })
+})
+
+test('every code of the table is exercised here, but those without a feature', () => {
+  // These have gateways of their own in overload.test.ts and drain/drain.test.ts.
+  const elsewhere: readonly DenialCode[] = ['internal', 'overloaded', 'draining']
+  expect([...EXERCISED, ...WITHOUT_FEATURE, ...elsewhere].sort()).toEqual([...DENIAL_CODES].sort())
+})
+
+test('no refusal shows a token, a cookie, a query, a body or a token in the path, at the most talkative log level', async () => {
+  const logBefore = stack.logText().length
+  for (const code of EXERCISED) {
+    const { text, requestId } = await refused(code, MARKER, [`Cookie: session=${MARKER}`, `X-Api-Key: ${MARKER}`])
+    await stack.logged({ request_id: requestId })
+    expect(text, `the answer of ${code}`).not.toContain(MARKER)
+  }
+  // The same marker where only some refusals would have it: signature, header and payload of a token, query, user.
+  const token = await stack.issuer.mint({ note: MARKER }, { header: { 'x-note': MARKER } })
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  const flipped = `${signature.slice(0, -8)}${MARKER}`
+  const targets = [
+    `/plain/a?access_token=${token}`,
+    `/plain/${token}`,
+    `/plain/%65${token.slice(1)}`,
+    `http://${MARKER}:${MARKER}@a/plain/a`,
+    `/plain/a%23${token}`,
+    `/plain/a/../${token}`,
+  ]
+  const replies = [
+    ...(await Promise.all(targets.map(target => stack.raw(`${get(target, token)}\r\nConnection: close\r\n\r\n`)))),
+    await stack.raw(`${get('/plain/a', `${header}.${payload}.${flipped}`)}\r\nConnection: close\r\n\r\n`),
+    await stack.raw(`${get('/plain/a', `${header}.${payload}`)}\r\nConnection: close\r\n\r\n`),
+    await stack.raw(`${MARKER} / HTTP/1.1\r\n\r\n`),
+    await stack.raw(`GET / HTTP/1.1\r\n${MARKER}\r\n\r\n`),
+  ]
+  const { text: metrics } = await stack.admin('/metrics')
+  const { text: status } = await stack.admin('/-/status')
+  const secrets = [MARKER, header.slice(0, -2), payload.slice(0, -2), signature.slice(0, -8)]
+  for (const secret of secrets) {
+    for (const reply of replies.filter(text => !text.startsWith('HTTP/1.1 200'))) expect(reply).not.toContain(secret)
+    expect(stack.logText().slice(logBefore)).not.toContain(secret)
+    expect(metrics).not.toContain(secret)
+    expect(status).not.toContain(secret)
+  }
+})

@@ -1,0 +1,238 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Denial } from '../../src/errors.ts'
+import { compileMatcher, type Matchable, type Matcher, type Resolution } from '../../src/route/match.ts'
+import { naiveCandidates, naiveRoute, STEPS, serverOf } from './lax-servers.ts'
+
+const METHODS = ['GET', 'HEAD', 'POST'] as const
+const LITERALS = ['a', 'b', 'admin', 'token', 'Mixed', '%40x', 'caf%C3%A9'] as const
+
+const methods = fc.constantFrom(undefined, ['GET'], ['POST'], ['GET', 'POST'])
+const allowances = fc.subarray(['encodedSlash', 'semicolon', 'emptySegment'] as const)
+
+const route = fc
+  .record({
+    segments: fc.array(fc.constantFrom(...LITERALS, ':', ':'), { minLength: 1, maxLength: 3 }),
+    end: fc.constantFrom('', '', '/**', '/**', '/'),
+    methods,
+    allowances,
+  })
+  .map(({ segments, end, methods, allowances }): Matchable => {
+    const path = segments.map((segment, depth) => (segment === ':' ? `/:p${depth}` : `/${segment}`)).join('') + end
+    return { path, methods: methods && new Set(methods), pathAllow: new Set(allowances) }
+  })
+
+/** Routes that differ in shape, as a configuration that loads has them. */
+function distinct(routes: readonly Matchable[]): readonly Matchable[] {
+  return [...new Map(routes.map(route => [route.path.replace(/:p\d/g, ':'), route])).values()]
+}
+
+const closedAreas = fc.array(route, { minLength: 1, maxLength: 7 }).map(distinct)
+const catchAll = allowances.map(allowed => ({ path: '/**', methods: undefined, pathAllow: new Set(allowed) }))
+const routesWithCatchAll = fc.tuple(closedAreas, catchAll).map(([areas, rest]) => [...areas, rest])
+
+/** How somebody who wants to get past a gate may spell one character of it. */
+const RESPELLINGS: Readonly<Record<string, (character: string) => string>> = {
+  plain: character => character,
+  upper: character => character.toUpperCase(),
+  encoded: percentEncoded,
+  encodedTwice: character => percentEncoded(character).replaceAll('%', '%25'),
+  encodedThrice: character => percentEncoded(character).replaceAll('%', '%2525'),
+  kelvin: character => (character === 'k' ? '%E2%84%AA' : character),
+}
+
+function percentEncoded(text: string): string {
+  return [...Buffer.from(text)].map(byte => `%${byte.toString(16).padStart(2, '0')}`).join('')
+}
+
+const segment = fc
+  .record({
+    word: fc.constantFrom(...LITERALS, 'mixed', '@x', 'caf%c3%a9', 'CAF%C3%89', 'x', '1'),
+    how: fc.array(fc.constantFrom('plain', ...Object.keys(RESPELLINGS)), { maxLength: 2 }),
+    at: fc.nat(),
+  })
+  .map(({ word, how, at }) =>
+    how.reduce((text, step) => {
+      const index = at % text.length
+      const respelt = RESPELLINGS[step]?.(text.charAt(index)) ?? ''
+      return text.slice(0, index) + respelt + text.slice(index + 1)
+    }, word),
+  )
+
+const oddity = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('') },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(';', ';v=1', '%3b', '%3Fq', '%23f', '/', '//', '/;', '%2f', '%2F', '/%2f', '%20', '%25'),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('/..', '/.', '/..;', '%2e%2e', '%2f..', '\\', '%5c', '%00', '%252f', '%253f', '%C3'),
+  },
+)
+const separator = fc.constantFrom('/', '/', '/', '/', '%2f', '//')
+const target = fc
+  .tuple(
+    fc.array(fc.tuple(separator, segment, oddity), { minLength: 1, maxLength: 4 }),
+    fc.constantFrom('', '', '', '/', '?x=1'),
+  )
+  .map(([pieces, end]) => `/${pieces.flat().join('').replace(/^\//, '')}${end}`)
+
+const targets = fc.array(target, { minLength: 10, maxLength: 10 })
+const servers = fc.array(fc.array(fc.constantFrom(...Object.keys(STEPS)), { minLength: 1, maxLength: 7 }), {
+  minLength: 12,
+  maxLength: 12,
+})
+
+function accepted(matcher: Matcher<Matchable>, method: string, raw: string): Resolution<Matchable> | undefined {
+  try {
+    return matcher.resolve(method, raw, 'h')
+  } catch (error) {
+    if (!(error instanceof Denial)) throw error
+    return undefined
+  }
+}
+
+function isRelaxed(path: string): boolean {
+  return /\/\/|;|%2f|%3b/i.test(path)
+}
+
+interface Reading {
+  readonly resolution: Resolution<Matchable>
+  /** What a lax server makes of the accepted path. */
+  readonly reading: string
+  /** The route in force for that, by the naive matcher. */
+  readonly owner: Matchable | undefined
+}
+
+/** How each of the servers reads the targets that are accepted. */
+function readingsOf(
+  routes: readonly Matchable[],
+  method: string,
+  targets: readonly string[],
+  servers: ReadonlyArray<readonly string[]>,
+): readonly Reading[] {
+  const matcher = compileMatcher(routes)
+  return targets.flatMap(raw => {
+    const resolution = accepted(matcher, method, raw)
+    if (resolution === undefined) return []
+    // Who writes a route with a last slash has a server that heeds it.
+    const heeded = resolution.route.path.endsWith('/') ? 'dropLastSlash' : undefined
+    return servers.map(steps => {
+      const reading = serverOf(steps.filter(step => step !== heeded))(resolution.path)
+      const spell = serverOf(steps.filter(step => step === 'decode' || /Case$/.test(step)))
+      return { resolution, reading, owner: naiveRoute(routes, method, reading, spell) }
+    })
+  })
+}
+
+describe('whatever is accepted', () => {
+  test('belongs, with a catch-all, to the same route for every lax server', () => {
+    let telling = 0
+    fc.assert(
+      fc.property(routesWithCatchAll, fc.constantFrom(...METHODS), targets, servers, (routes, method, ...rest) => {
+        for (const { resolution, reading, owner } of readingsOf(routes, method, ...rest)) {
+          if (reading !== resolution.path) telling++
+          expect({ reading, owner }).toEqual({ reading, owner: resolution.route })
+        }
+      }),
+      { numRuns: 1500 },
+    )
+    expect(telling).toBeGreaterThan(1000)
+  })
+
+  test('belongs, without one, to the same route or, where the route relaxes, to none', () => {
+    let telling = 0
+    fc.assert(
+      fc.property(closedAreas, targets, servers, (routes, ...rest) => {
+        for (const { resolution, reading, owner } of readingsOf(routes, 'GET', ...rest)) {
+          if (reading !== resolution.path) telling++
+          if (owner === undefined && isRelaxed(resolution.path)) continue
+          expect({ reading, owner }).toEqual({ reading, owner: resolution.route })
+        }
+      }),
+      { numRuns: 1500 },
+    )
+    expect(telling).toBeGreaterThan(100)
+  })
+
+  test('is what arrived, byte for byte, and needs nothing its route does not allow', () => {
+    fc.assert(
+      fc.property(routesWithCatchAll, target, (routes, raw) => {
+        const resolution = accepted(compileMatcher(routes), 'GET', raw)
+        if (resolution === undefined) return
+        const { path, query, route } = resolution
+        expect(path + query).toBe(raw)
+        expect(route).toBe(naiveRoute(routes, 'GET', path))
+        if (/%2f/i.test(path)) expect(route.pathAllow).toContain('encodedSlash')
+        if (/;|%3b/i.test(path)) expect(route.pathAllow).toContain('semicolon')
+        if (path.includes('//')) expect(route.pathAllow).toContain('emptySegment')
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('has no other accepted spelling that another route would take', () => {
+    const words = ['admin', 'Admin', '%2561dmin', '@x', '%40x', 'caf%C3%A9', 'caf%c3%a9', 'token', 'to%E2%84%AAen', 'a']
+    const path = fc.array(fc.constantFrom(...words), { minLength: 1, maxLength: 2 }).map(parts => `/${parts.join('/')}`)
+    const read = serverOf(['decode', 'decode', 'decode', 'lowerCase'])
+    let pairs = 0
+    fc.assert(
+      fc.property(routesWithCatchAll, fc.array(path, { minLength: 20, maxLength: 20 }), (routes, paths) => {
+        const matcher = compileMatcher(routes)
+        const owners = new Map<string, Matchable>()
+        for (const path of new Set(paths)) {
+          const route = accepted(matcher, 'GET', path)?.route
+          if (route === undefined) continue
+          const owner = owners.get(read(path))
+          if (owner) pairs++
+          expect(owner ?? route).toBe(route)
+          owners.set(read(path), route)
+        }
+      }),
+      { numRuns: 1000 },
+    )
+    expect(pairs).toBeGreaterThan(100)
+  })
+
+  test('has no spelling with an unreserved character encoded', () => {
+    fc.assert(
+      fc.property(routesWithCatchAll, target, fc.nat(), (routes, raw, at) => {
+        const matcher = compileMatcher(routes)
+        const path = accepted(matcher, 'GET', raw)?.path
+        if (path === undefined) return
+        const places = [...path.matchAll(/%..|[\w.~-]/g)].filter(([text]) => text.length === 1)
+        const place = places[at % places.length]
+        if (place === undefined) return
+        const respelt = path.slice(0, place.index) + percentEncoded(place[0]) + path.slice(place.index + 1)
+        expect(accepted(matcher, 'GET', respelt)).toBeUndefined()
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('exact matching', () => {
+  const path = fc
+    .array(fc.oneof(fc.constantFrom(...LITERALS, '', '..', 'é'), fc.string({ maxLength: 3 })), {
+      minLength: 1,
+      maxLength: 5,
+    })
+    .map(segments => `/${segments.join('/')}`)
+
+  test('agrees with trying every route in turn', () => {
+    fc.assert(
+      fc.property(
+        fc.array(route, { maxLength: 12 }).map(distinct),
+        path,
+        fc.constantFrom(...METHODS, 'PUT'),
+        (routes, path, method) => {
+          const matcher = compileMatcher(routes)
+          expect(matcher.match(method, path)).toBe(naiveRoute(routes, method, path))
+          expect(matcher.candidates(path)).toEqual(naiveCandidates(routes, path))
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+})

@@ -1,0 +1,52 @@
+/** What an operator is told of several processes. */
+import { expect, test } from 'vitest'
+import { combinedStatus, type WorkerAnswer } from '../../../src/run/workers/combined-status.ts'
+
+function answer(pid: number, reasons: readonly string[] = [], isCurrent = true): WorkerAnswer {
+  const status = {
+    ready: reasons.length === 0,
+    reasons,
+    version: '1',
+    config_hash: `${pid}`,
+    routes: [],
+    providers: [],
+  }
+  return { pid, status, isCurrent }
+}
+
+const SOURCE = { count: 2, isDraining: false, version: '1' }
+
+test('they are ready when each of them is', () => {
+  expect(combinedStatus({ ...SOURCE, answers: [answer(7), answer(8)] })).toMatchObject({ ready: true, reasons: [] })
+})
+
+test('what several say is said once, with the details of one that is not ready', () => {
+  const found = combinedStatus({ ...SOURCE, count: 3, answers: [answer(7), answer(8, ['a', 'b']), answer(9, ['b'])] })
+  expect(found).toMatchObject({ ready: false, reasons: ['a', 'b'], config_hash: '8' })
+  expect(found.workers).toEqual([
+    { pid: 7, ready: true, config_hash: '7' },
+    { pid: 8, ready: false, config_hash: '8' },
+    { pid: 9, ready: false, config_hash: '9' },
+  ])
+})
+
+test('one that does not answer, or is not there, is missed', () => {
+  const found = combinedStatus({ ...SOURCE, count: 3, answers: [answer(7), answer(8, [], false)] })
+  expect(found).toMatchObject({
+    ready: false,
+    reasons: ['1 of 3 workers are not running', 'worker 8 does not answer'],
+    workers: [{ ready: true }, { ready: false }],
+  })
+})
+
+test('there is a picture before any of them has said a word', () => {
+  expect(combinedStatus({ ...SOURCE, answers: [] })).toEqual({
+    ready: false,
+    reasons: ['2 of 2 workers are not running'],
+    version: '1',
+    config_hash: '',
+    routes: [],
+    providers: [],
+    workers: [],
+  })
+})

@@ -1,0 +1,214 @@
+/** Several processes behind one listener look like one gateway. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Agent, request } from 'undici'
+import { describe, expect, test } from 'vitest'
+import { atEnd } from '../../support/at-end.ts'
+import { testAuthority } from '../../support/certificates.ts'
+import { bearer, testProvider } from '../../support/gateway/gateway.ts'
+import { startGatewayOnFile } from '../../support/gateway/gateway-process.ts'
+import { sallyport } from '../../support/gateway/running.ts'
+import { startTestIssuer } from '../../support/services/issuer.ts'
+import { startTestUpstream } from '../../support/services/upstream.ts'
+import { configOf, isRunning, OK, ROUTES, requests, serving, startWorkers, until, WORKERS } from './support.ts'
+
+const COUNT = 40
+
+describe('one listener', () => {
+  test('is served by all of them, and a scrape counts exactly what was asked', async () => {
+    const { gateway, pids } = await startWorkers()
+    expect(gateway.lines().filter(({ msg }) => msg === 'listening')).toEqual([
+      expect.objectContaining({ url: gateway.url, admin: gateway.adminUrl, workers: WORKERS, routes: 1 }),
+    ])
+    expect(await requests(gateway.url, COUNT)).toEqual(Array(COUNT).fill(200))
+    const metrics = await until(gateway.metrics, found => found.get(OK) === COUNT)
+    expect(metrics.get('sallyport_request_duration_seconds_count{route="all"}')).toBe(COUNT)
+    expect(metrics.get('sallyport_request_duration_seconds_bucket{le="+Inf",route="all"}')).toBe(COUNT)
+    expect(metrics.get('sallyport_responses_total{route="all",status_class="2xx"}')).toBe(COUNT)
+    expect(metrics.get('sallyport_requests_in_flight')).toBe(0)
+    const running = await pids()
+    expect(running).toHaveLength(WORKERS)
+    await until(
+      () => serving(gateway),
+      found => running.every(pid => found.has(pid)),
+    )
+    expect(serving(gateway)).toEqual(new Set(running))
+  })
+
+  test('verifies tokens in each, and shows the keys of the one worst off', async () => {
+    const issuer = await startTestIssuer()
+    atEnd(issuer.close)
+    const { gateway } = await startWorkers({
+      providers: { main: testProvider(issuer) },
+      routes: [{ id: 'all', path: '/**' }],
+    })
+    await until(
+      () => gateway.admin('/readyz'),
+      ({ status }) => status === 200,
+    )
+    const dispatcher = new Agent()
+    atEnd(() => dispatcher.destroy())
+    const headers = bearer(await issuer.mint({}))
+    for (let sent = 0; sent < 4; sent++) {
+      const { statusCode, body } = await request(gateway.url, { dispatcher, reset: true, headers })
+      await body.dump()
+      expect(statusCode).toBe(200)
+    }
+    const metrics = await until(gateway.metrics, found => found.get(OK) === 4)
+    const cache = (result: string) => metrics.get(`sallyport_token_cache_total{provider="main",result="${result}"}`)
+    expect([cache('miss'), cache('hit')]).toEqual([WORKERS, 4 - WORKERS])
+    expect(metrics.get('sallyport_token_cache_entries')).toBe(WORKERS)
+    expect(metrics.get('sallyport_jwks_keys{provider="main"}')).toBeGreaterThan(0)
+    expect(metrics.get('sallyport_jwks_fetches_total{provider="main",result="ok"}')).toBe(WORKERS)
+    expect([...metrics.keys()].filter(name => name.startsWith('sallyport_config_info'))).toHaveLength(1)
+  })
+
+  test('may be a Unix socket', async () => {
+    const upstream = await startTestUpstream()
+    atEnd(upstream.close)
+    const gateway = await startGatewayOnFile(folder => ({ ...configOf(upstream), listen: `unix:${folder}/s.sock` }))
+    atEnd(gateway.stop)
+    const dispatcher = new Agent({ connect: { socketPath: gateway.url.slice('unix:'.length) } })
+    atEnd(() => dispatcher.destroy())
+    for (let sent = 0; sent < COUNT; sent++) {
+      const { statusCode, body } = await request('http://gateway/', { dispatcher, reset: true })
+      await body.dump()
+      expect(statusCode).toBe(200)
+    }
+    await until(
+      () => serving(gateway),
+      ({ size }) => size === WORKERS,
+    )
+  })
+
+  test('may be TLS', async () => {
+    const authority = testAuthority()
+    atEnd(() => authority.remove())
+    const { certFile, keyFile } = authority.issue('gateway', ['IP:127.0.0.1'])
+    const { gateway } = await startWorkers({ listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } } })
+    const dispatcher = new Agent({ allowH2: false, connect: { ca: authority.cert } })
+    atEnd(() => dispatcher.destroy())
+    for (let sent = 0; sent < WORKERS * 2; sent++) {
+      const { statusCode, body } = await request(gateway.url, { dispatcher, reset: true })
+      await body.dump()
+      expect(statusCode).toBe(200)
+    }
+    await until(
+      () => serving(gateway),
+      ({ size }) => size === WORKERS,
+    )
+  })
+
+  test('has `limits.connections` in all: more are closed, and not passed around', async () => {
+    const { gateway } = await startWorkers({ limits: { connections: WORKERS } })
+    const { port } = new URL(gateway.url)
+    const sockets: Socket[] = []
+    const closed: Socket[] = []
+    atEnd(() => sockets.map(socket => socket.destroy()))
+    for (let opened = 0; opened < WORKERS * 2; opened++) {
+      const socket = connect(Number(port), '127.0.0.1')
+      sockets.push(socket)
+      socket.on('error', () => {}).on('close', () => closed.push(socket))
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await new Promise(resolve => socket.once('data', resolve).once('close', resolve))
+    }
+    expect(closed).toEqual(sockets.slice(WORKERS))
+  })
+
+  test('probes the service through a worker', async () => {
+    const respond = (incoming: { url?: string | undefined }, response: import('node:http').ServerResponse) =>
+      response.writeHead(incoming.url === '/healthz' ? 418 : 200).end()
+    const { gateway } = await startWorkers(
+      { admin: { listen: '127.0.0.1:0', appProbes: ['/healthz'] } },
+      (incoming, response) => respond(incoming, response),
+    )
+    expect((await gateway.admin('/-/app/healthz')).status).toBe(418)
+    expect((await gateway.admin('/-/app/other')).status).toBe(404)
+  })
+})
+
+describe('a start', () => {
+  test('with a port that is taken ends as one process would, and leaves nothing running', async () => {
+    const taken = await startTestUpstream()
+    atEnd(taken.close)
+    const listen = new URL(taken.url).host
+    const ends = async (workers: number) => {
+      const running = startProcess({ listen, workers })
+      const code = await running.exited
+      return { code, stderr: running.stderr(), stdout: running.stdout() }
+    }
+    const alone = await ends(1)
+    expect(alone).toMatchObject({ code: 1, stderr: expect.stringContaining(`EADDRINUSE: address already in use`) })
+    expect(await ends(WORKERS)).toEqual(alone)
+  })
+
+  test('with an admin port that is taken ends as one process would', async () => {
+    const taken = await startTestUpstream()
+    atEnd(taken.close)
+    const admin = { listen: new URL(taken.url).host }
+    const running = startProcess({ admin, workers: WORKERS })
+    expect(await running.exited).toBe(1)
+    expect(running.stderr()).toBe(`sallyport: listen EADDRINUSE: address already in use ${admin.listen}\n`)
+    expect(running.stdout()).toBe('')
+  })
+
+  test('with a bad configuration ends with 2 before there is any worker', async () => {
+    const running = startProcess({ workers: WORKERS, routs: [] })
+    expect(await running.exited).toBe(2)
+    expect(running.stderr()).toContain('routs: is not a known key')
+    expect(running.stderr().match(/routs: is not/g)).toHaveLength(1)
+    expect(running.stdout()).toBe('')
+  })
+
+  test('with one worker starts no process and loads nothing for it', async () => {
+    const show = `import { registerHooks } from 'node:module'
+      const load = (url, context, next) => {
+        if (url.includes('/src/workers/')) console.error(url.split('/').at(-1))
+        return next(url, context)
+      }
+      registerHooks({ load })`
+    const nodeArgs = ['--import', `data:text/javascript,${encodeURIComponent(show)}`]
+    const alone = startProcess({ workers: 1 }, nodeArgs)
+    await alone.printed(/"listening"/)
+    expect(children(alone.child.pid ?? 0)).toEqual([])
+    alone.child.kill('SIGTERM')
+    expect(await alone.exited).toBe(0)
+    expect(alone.stderr()).toBe('messages.ts\n')
+    const several = startProcess({ workers: WORKERS }, nodeArgs)
+    await several.printed(/"listening"/)
+    expect(several.stderr()).toContain('primary.ts')
+  })
+
+  test('with several starts as many, and they end with it', async () => {
+    const { gateway, pids } = await startWorkers({ workers: 3 })
+    const running = await pids()
+    expect(children(gateway.process.child.pid ?? 0).toSorted()).toEqual(running.toSorted())
+    gateway.process.child.kill('SIGTERM')
+    expect(await gateway.process.exited).toBe(0)
+    expect(running.filter(isRunning)).toEqual([])
+  })
+})
+
+function startProcess(config: Readonly<Record<string, unknown>>, nodeArgs: readonly string[] = []) {
+  const content = { listen: '127.0.0.1:0', upstreams: { app: 'http://127.0.0.1:1' }, routes: ROUTES, ...config }
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-workers-'))
+  const file = join(folder, 'sallyport.yaml')
+  // JSON is YAML.
+  writeFileSync(file, JSON.stringify(content))
+  const running = sallyport(['run', '-c', file], { nodeArgs })
+  atEnd(async () => {
+    running.child.kill('SIGKILL')
+    await running.exited
+    rmSync(folder, { recursive: true })
+  })
+  return running
+}
+
+/** Processes that it started and that still run. */
+function children(pid: number): readonly number[] {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const texts = threads.map(thread => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8'))
+  return texts.flatMap(text => text.split(' ').filter(Boolean).map(Number))
+}

@@ -1,0 +1,142 @@
+/** Figures of several processes, as they come over a channel, become one scrape in which no counter goes down. */
+import { expect, test } from 'vitest'
+import { type Family, totals } from '../../../src/run/workers/totals.ts'
+import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts'
+
+const OUTCOME = { method: 'GET', code: 'ok', status: 200, overheadSeconds: 0.0002, upstreamSeconds: 0.004 } as const
+
+function gatewayMetrics(hash = 'abc'): Metrics {
+  const metrics = createMetrics({ version: '1', node: '26', cacheResults: ['hit', 'miss'], fetchResults: ['ok'] })
+  metrics.policyInForce(hash)
+  metrics.initProvider('main')
+  return metrics
+}
+
+function serve(metrics: Metrics, durationsSeconds: readonly number[], route = 'orders'): void {
+  const bound = metrics.forRoute(route, { methods: ['GET'], access: 'public', mode: 'enforce' })
+  for (const durationSeconds of durationsSeconds) bound.observe({ ...OUTCOME, durationSeconds })
+}
+
+/** As the channel between processes brings them. */
+async function sent({ registry }: Metrics): Promise<readonly Family[]> {
+  return JSON.parse(JSON.stringify(await registry.getMetricsAsJSON()))
+}
+
+function series(text: string): ReadonlyMap<string, number> {
+  const samples = text.split('\n').filter(line => line !== '' && !line.startsWith('#'))
+  return new Map(samples.map(line => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
+}
+
+const REQUESTS = 'sallyport_requests_total{route="orders",method="GET",code="ok"}'
+
+test('counters and every part of a histogram are sums', async () => {
+  const sums = totals<string>()
+  const [one, two] = [gatewayMetrics(), gatewayMetrics()]
+  serve(one, [0.002, 0.003, 40])
+  serve(two, [0.002, 7])
+  sums.heard('one', await sent(one))
+  sums.heard('two', await sent(two))
+  const scrape = series(await sums.text([]))
+  expect(scrape.get(REQUESTS)).toBe(5)
+  const of = (rest: string) => scrape.get(`sallyport_request_duration_seconds${rest}`)
+  expect(of('_bucket{le="0.001",route="orders"}')).toBe(0)
+  expect(of('_bucket{le="0.0025",route="orders"}')).toBe(2)
+  expect(of('_bucket{le="10",route="orders"}')).toBe(4)
+  expect(of('_bucket{le="30",route="orders"}')).toBe(4)
+  expect(of('_bucket{le="+Inf",route="orders"}')).toBe(5)
+  expect(of('_count{route="orders"}')).toBe(5)
+  expect(of('_sum{route="orders"}')).toBeCloseTo(47.007)
+})
+
+test('the text of one process is what it would write itself, the order of labels apart', async () => {
+  const sums = totals<string>()
+  const metrics = gatewayMetrics()
+  serve(metrics, [0.002, 3], 'a "quoted" one')
+  sums.heard('one', await sent(metrics))
+  const sorted = (text: string) =>
+    text
+      .split('\n')
+      // What differs from one look to the next.
+      .filter(line => !/(^| )(process|nodejs)_/.test(line))
+      .map(line => line.replace(/\{(.*)\}/, (_, labels: string) => `{${labels.split(/,(?=\w+=")/).toSorted()}}`))
+      .toSorted()
+  expect(sorted(await sums.text([]))).toEqual(sorted(await metrics.registry.metrics()))
+})
+
+test('each gauge says what is true of all', async () => {
+  const sums = totals<string>()
+  const [one, two] = [gatewayMetrics('abc'), gatewayMetrics('def')]
+  const keys = (count: number) => Array.from({ length: count }, () => ({ kid: undefined, algorithms: ['RS256'] }))
+  const status = { usable: true, skipped: {}, lastError: undefined }
+  one.showKeySet('main', { ...status, keys: keys(3), lastSuccessSeconds: 2000 })
+  two.showKeySet('main', { ...status, keys: keys(0), lastSuccessSeconds: 1000 })
+  one.inFlight.inc()
+  two.inFlight.inc()
+  one.tokenCacheEntries.set(4)
+  two.tokenCacheEntries.set(5)
+  two.reloadFailed()
+  sums.heard('one', await sent(one))
+  sums.heard('two', await sent(two))
+  const scrape = series(await sums.text([]))
+  expect(scrape.get('sallyport_requests_in_flight')).toBe(2)
+  expect(scrape.get('sallyport_token_cache_entries')).toBe(9)
+  expect(scrape.get('sallyport_jwks_keys{provider="main"}')).toBe(0)
+  expect(scrape.get('sallyport_jwks_last_success_timestamp_seconds{provider="main"}')).toBe(1000)
+  expect(scrape.get('sallyport_config_last_reload_successful')).toBe(0)
+  expect(scrape.get('sallyport_config_info{hash="abc"}')).toBe(1)
+  expect(scrape.get('sallyport_config_info{hash="def"}')).toBe(1)
+  expect(scrape.get('sallyport_build_info{version="1",node="26"}')).toBe(1)
+  const start = (await one.registry.getSingleMetric('process_start_time_seconds')?.get())?.values[0]?.value
+  expect(scrape.get('process_start_time_seconds')).toBe(start)
+  expect([...scrape.values()].every(Number.isFinite)).toBe(true)
+})
+
+test('what a process counted stays when it is gone, and its gauges do not', async () => {
+  const sums = totals<string>()
+  const [one, two] = [gatewayMetrics(), gatewayMetrics()]
+  serve(one, [0.002, 40])
+  one.inFlight.inc()
+  serve(two, [0.002])
+  sums.heard('one', await sent(one))
+  sums.heard('two', await sent(two))
+  const before = series(await sums.text([]))
+  const isGone = sums.gone('one')
+  const during = series(await sums.text([]))
+  await isGone
+  const after = series(await sums.text([]))
+  const counted = [...before].filter(([name]) => /^sallyport_.*_(total|bucket|count|sum)(\{|$)/.test(name))
+  expect(counted.length).toBeGreaterThan(30)
+  for (const [name, value] of counted) expect([during.get(name), after.get(name)], name).toEqual([value, value])
+  expect(before.get('sallyport_requests_in_flight')).toBe(1)
+  expect(after.get('sallyport_requests_in_flight')).toBe(0)
+
+  await Promise.all([sums.gone('two'), sums.gone('one')])
+  expect(series(await sums.text([])).get(REQUESTS)).toBe(3)
+  const three = gatewayMetrics()
+  serve(three, [0.1])
+  sums.heard('three', await sent(three))
+  expect(series(await sums.text([])).get(REQUESTS)).toBe(4)
+})
+
+test('a route that no living process knows takes its past along', async () => {
+  const sums = totals<string>()
+  const [one, two] = [gatewayMetrics(), gatewayMetrics()]
+  serve(one, [0.002], 'retired')
+  serve(one, [0.002])
+  serve(two, [0.002])
+  sums.heard('one', await sent(one))
+  await sums.gone('one')
+  sums.heard('two', await sent(two))
+  const scrape = series(await sums.text([]))
+  expect([...scrape.keys()].filter(name => name.includes('"retired"'))).toEqual([])
+  expect(scrape.get(REQUESTS)).toBe(2)
+})
+
+test('figures of the process that asks are part of the sum', async () => {
+  const sums = totals<string>()
+  const [one, own] = [gatewayMetrics(), gatewayMetrics()]
+  serve(one, [0.002])
+  serve(own, [0.002, 0.002])
+  sums.heard('one', await sent(one))
+  expect(series(await sums.text(await own.registry.getMetricsAsJSON())).get(REQUESTS)).toBe(3)
+})

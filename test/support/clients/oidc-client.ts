@@ -1,0 +1,87 @@
+/**
+ * A client of the embedded issuer made with `openid-client`, and the browser of its code flow: it follows redirects,
+ * keeps cookies and posts the sign-in form. It knows no paths of cookies and reads no HTML besides the form's fields.
+ */
+import {
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  type Configuration,
+  calculatePKCECodeChallenge,
+  discovery,
+  None,
+  randomPKCECodeVerifier,
+  randomState,
+} from 'openid-client'
+import type { Issuer } from '../../../src/demo/issuer.ts'
+import { APP_CLIENT, MACHINE_CLIENTS, type SigningAlgorithm } from '../../../src/demo/issuer-configuration.ts'
+
+/** What a client has to know of its issuer. */
+export type IssuerAccess = Pick<Issuer, 'issuer' | 'clientSecret'>
+
+/** The confidential client of the client credentials grant. */
+export function machineClient(issuer: IssuerAccess, algorithm: SigningAlgorithm = 'RS256'): Promise<Configuration> {
+  return discovery(new URL(issuer.issuer), MACHINE_CLIENTS[algorithm], issuer.clientSecret, undefined, {
+    execute: [allowInsecureRequests],
+  })
+}
+
+/** The public client of the code flow. */
+export function appClient(issuer: IssuerAccess): Promise<Configuration> {
+  return discovery(new URL(issuer.issuer), APP_CLIENT.id, undefined, None(), { execute: [allowInsecureRequests] })
+}
+
+export interface SignInOptions {
+  readonly login: string
+  readonly scope: string
+}
+
+/** Authorization code with PKCE (RFC 7636), from the authorization request to the tokens. */
+export async function signInWithCode(client: Configuration, { login, scope }: SignInOptions) {
+  const pkceCodeVerifier = randomPKCECodeVerifier()
+  const expectedState = randomState()
+  const authorizationUrl = buildAuthorizationUrl(client, {
+    redirect_uri: APP_CLIENT.redirectUri,
+    scope,
+    state: expectedState,
+    code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  })
+  const callback = await browse(authorizationUrl, APP_CLIENT.redirectUri, { login })
+  return authorizationCodeGrant(client, callback, { pkceCodeVerifier, expectedState })
+}
+
+/** Goes where it is sent, answers each form with `fields`, and stops at `destination` without asking for it. */
+export async function browse(start: URL, destination: string, fields: Readonly<Record<string, string>>): Promise<URL> {
+  const cookies = new Map<string, string>()
+  let url = start
+  let body: URLSearchParams | undefined
+  for (let hops = 0; hops < 10; hops++) {
+    const response = await fetch(url, {
+      method: body === undefined ? 'GET' : 'POST',
+      redirect: 'manual',
+      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(body === undefined ? {} : { body }),
+    })
+    for (const line of response.headers.getSetCookie()) keepCookie(cookies, line)
+    const page = await response.text()
+    const location = response.headers.get('location')
+    if (location !== null) {
+      url = new URL(location, url)
+      body = undefined
+      if (url.href.startsWith(destination)) return url
+    } else if (page.includes('<form method="post">')) {
+      for (const name of Object.keys(fields))
+        if (!page.includes(`name="${name}"`)) throw new Error(`the form at ${url} has no field ${name}`)
+      body = new URLSearchParams(fields)
+    } else throw new Error(`stuck at ${url}: ${response.status} ${page}`)
+  }
+  throw new Error(`sent around in circles, last to ${url}`)
+}
+
+function keepCookie(cookies: Map<string, string>, line: string): void {
+  const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+  if (name === undefined || value === undefined) throw new Error(`not a cookie: ${line}`)
+  if (value === '') cookies.delete(name)
+  else cookies.set(name, value)
+}

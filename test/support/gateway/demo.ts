@@ -1,0 +1,54 @@
+/** `sallyport dev` as a process of its own, on ports the system chooses; everything known of it is what it prints. */
+import type { IssuerAccess } from '../clients/oidc-client.ts'
+import { type RunningSallyport, sallyport } from './running.ts'
+
+export const ANY_PORTS: readonly string[] = [
+  ...['--port', '0'],
+  ...['--admin-port', '0'],
+  ...['--issuer-port', '0'],
+  ...['--service-port', '0'],
+]
+
+/** The last thing it prints. */
+export const DEMO_IS_UP = /\/demo\/tokens\/expired\)"\n/
+
+export interface DemoUrls {
+  readonly gateway: string
+  readonly admin: string
+  readonly issuer: string
+  readonly service: string
+}
+
+export interface Demo extends IssuerAccess {
+  readonly urls: DemoUrls
+  readonly process: RunningSallyport
+  stop(): Promise<void>
+}
+
+export async function startDemo(): Promise<Demo> {
+  const process = sallyport(['dev', ...ANY_PORTS])
+  const output = await process.printed(DEMO_IS_UP)
+  const urls = demoUrls(output)
+  return {
+    urls,
+    issuer: urls.issuer,
+    clientSecret: found(output, /, secret ([\w-]+)\)$/m),
+    process,
+    async stop() {
+      process.child.kill('SIGTERM')
+      await process.exited
+    },
+  }
+}
+
+/** Where it says its parts are. */
+export function demoUrls(output: string): DemoUrls {
+  const url = (part: string) => found(output, new RegExp(`^ +${part} +(http://127\\.0\\.0\\.1:\\d+)`, 'm'))
+  return { gateway: url('gateway'), admin: url('admin'), issuer: url('issuer'), service: url('service') }
+}
+
+function found(output: string, pattern: RegExp): string {
+  const [, text] = pattern.exec(output) ?? []
+  if (text === undefined) throw new Error(`nothing matches ${pattern} in:\n${output}`)
+  return text
+}

@@ -1,0 +1,62 @@
+/** Runs `sallyport` as a user does, as a process of its own, and waits for what it prints rather than for time. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+export interface RunningSallyport {
+  readonly child: ChildProcess
+  stdout(): string
+  stderr(): string
+  /** Resolves with the output once it matches. Rejects when the process exits first. */
+  printed(pattern: RegExp): Promise<string>
+  /** The exit code; null when a signal ended it. Output is complete by then. */
+  readonly exited: Promise<number | null>
+}
+
+export interface RunOptions {
+  /** Folder to run in. Default: the project's. */
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Arguments of Node itself. */
+  readonly nodeArgs?: readonly string[]
+}
+
+export function sallyport(
+  args: readonly string[],
+  { env = {}, nodeArgs = [], cwd = ROOT }: RunOptions = {},
+): RunningSallyport {
+  const child = spawn(process.execPath, [...nodeArgs, `${ROOT}src/main.ts`, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  // A test that is cut short leaves nothing running.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('close', () => process.off('exit', kill))
+  const exited = once(child, 'close').then(([code]) => code as number | null)
+
+  return {
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    exited,
+    async printed(pattern) {
+      const ended = exited.then(code => {
+        throw new Error(`exited with ${code} before it printed ${pattern}:\n${stdout}\n${stderr}`)
+      })
+      while (!pattern.test(stdout)) await Promise.race([once(child.stdout, 'data'), ended])
+      return stdout
+    },
+  }
+}

@@ -1,0 +1,27 @@
+/** The connections to a service by themselves, past the gateway. */
+import type { Readable } from 'node:stream'
+import { RequestBody } from '../../../src/forward/request-body.ts'
+import { systemScheduler } from '../../../src/lib/scheduler.ts'
+import { type UpstreamOptions, type UpstreamPool, upstreamPool } from '../../../src/upstream/pool.ts'
+
+/** No timeout is short enough to end anything unless `change` says so. */
+export function testPool(
+  origin: string,
+  change: Partial<UpstreamOptions> = {},
+  scheduler = systemScheduler,
+): UpstreamPool {
+  return upstreamPool(
+    { id: 'app', origin, connectTimeoutMs: 20_000, headersTimeoutMs: 20_000, idleTimeoutMs: 20_000, ...change },
+    scheduler,
+  )
+}
+
+/** No client is too slow, and no body too large. */
+export function unlimitedBody(source: Readable): RequestBody {
+  return new RequestBody(source, {
+    maxBytes: Number.POSITIVE_INFINITY,
+    idleTimeoutMs: 60_000,
+    isAnswered: () => false,
+    onFirstRead: () => {},
+  })
+}

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest'
+import type { Config } from '../../src/config/schema/schema.ts'
+import { warnings } from '../../src/tools/check/warnings.ts'
+import { standIn } from '../../src/tools/engine/stand-in.ts'
+import { configOf, silentServices } from './support.ts'
+
+function found(config: Config): readonly string[] {
+  return warnings(config, standIn(config, silentServices()).policy).map(({ code, path }) => `${code} ${path.join('.')}`)
+}
+
+describe('a route nobody can reach', () => {
+  test('is one whose every request a more specific route takes', () => {
+    expect(
+      found(
+        configOf(
+          '{ id: all, path: /dog/** }',
+          '{ id: itself, path: /dog }',
+          '{ id: slash, path: /dog/ }',
+          '{ id: below, path: "/dog/:id/**" }',
+        ),
+      ),
+    ).toEqual(['route-unreachable routes.0.path'])
+  })
+
+  test.each([
+    [
+      'one path is left',
+      ['{ id: all, path: /dog/** }', '{ id: slash, path: /dog/ }', '{ id: b, path: "/dog/:id/**" }'],
+    ],
+    [
+      'one method is left',
+      [
+        '{ id: all, path: /dog/** }',
+        '{ id: itself, path: /dog, methods: [GET] }',
+        '{ id: slash, path: /dog/ }',
+        '{ id: below, path: "/dog/:id/**" }',
+      ],
+    ],
+    ['a literal stands beside a parameter', ['{ id: a, path: "/a/:id" }', '{ id: b, path: /a/x }']],
+    ['it is the only one', ['{ id: a, path: /** }']],
+  ])('but not when %s', (_, routes) => {
+    expect(found(configOf(...routes))).toEqual([])
+  })
+})
+
+describe('a public route below a protected prefix', () => {
+  test.each(['/orders', '/orders/:id/image', '/orders/a/**'])('%s is pointed out', path => {
+    expect(found(configOf('{ id: a, path: /orders/** }', `{ id: b, path: "${path}", access: public }`))).toContain(
+      'public-below-protected routes.1.access',
+    )
+  })
+
+  test('a catch-all at the root makes no route suspicious', () => {
+    expect(found(configOf('{ id: a, path: /** }', '{ id: b, path: /healthz, access: public }'))).toEqual([])
+  })
+
+  test('nor does a prefix that only begins alike', () => {
+    expect(found(configOf('{ id: a, path: /order/** }', '{ id: b, path: /orders, access: public }'))).toEqual([])
+  })
+})
+
+test('requirements of an optional route are pointed out, since leaving the token out gets around them', () => {
+  expect(found(configOf('{ id: a, path: /a, access: optional, require: { scopes: [a] } }'))).toEqual([
+    'optional-with-require routes.0.require',
+  ])
+})
+
+describe('a scope that looks misspelled', () => {
+  const twice = (scope: string) => [
+    `{ id: a, path: /a, require: { scopes: [${scope}] } }`,
+    `{ id: b, path: /b, require: { anyScope: [${scope}] } }`,
+  ]
+  test.each([
+    ['orders:read', 'order:read'],
+    ['orders:read', 'orders:raed'],
+    ['orders:read', 'Orders:Read'],
+    ['orders:read', 'orders.read'],
+  ])('beside %s twice, %s once', (often, once) => {
+    expect(found(configOf(...twice(often), `{ id: c, path: /c, require: { scopes: [${once}] } }`))).toEqual([
+      'scope-misspelled routes.2.require.scopes.0',
+    ])
+  })
+
+  test.each([
+    ['a:read', 'b:read'],
+    ['orders:read', 'orders:write'],
+    ['orders1:read', 'orders2:read'],
+    ['cat:read', 'car:read'],
+  ])('%s and %s are two scopes', (often, once) => {
+    expect(found(configOf(...twice(often), `{ id: c, path: /c, require: { scopes: [${once}] } }`))).toEqual([])
+  })
+
+  test('two that are used as often may both be meant', () => {
+    expect(
+      found(
+        configOf(
+          '{ id: a, path: /a, require: { scopes: [order:read] } }',
+          '{ id: b, path: /b, require: { scopes: [orders:read] } }',
+        ),
+      ),
+    ).toEqual([])
+  })
+})
+
+test('a lifetime over a day is pointed out, a day is not', () => {
+  const config = configOf('{ id: a, path: /** }')
+  const { main } = config.providers
+  if (main === undefined) throw new Error('no provider')
+  const living = (maxLifetime: number): Config => ({ ...config, providers: { main: { ...main, maxLifetime } } })
+  expect(found(living(86_400_000))).toEqual([])
+  expect(found(living(86_400_001))).toEqual(['lifetime-long providers.main.maxLifetime'])
+})
+
+test('a token handed on is pointed out unless the service is on this machine', () => {
+  const config = configOf('{ id: a, path: /** }')
+  const to = (url: { origin: string; socketPath?: string }): Config => ({
+    ...config,
+    identity: { ...config.identity, forwardToken: true },
+    upstreams: { app: { url, timeouts: { connect: 1, headers: 1, idle: 1 } } },
+  })
+  expect(found(to({ origin: 'http://app.internal:3000' }))).toEqual(['token-forwarded identity.forwardToken'])
+  expect(found(to({ origin: 'http://127.0.0.1:3000' }))).toEqual([])
+  expect(found(to({ origin: 'http://localhost', socketPath: '/run/app.sock' }))).toEqual([])
+})
