@@ -1,82 +1,107 @@
 /**
  * Decides whether a request may pass: head → path and route → credential → principal → requirements → identity.
  *
- * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It answers synchronously unless
- * a token's key or a slow signature has to be waited for.
+ * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It knows no socket, so whoever
+ * has the facts of a request can ask it: the gateway, and every command that explains or tests a policy. It answers at once
+ * unless a key, a slow signature or a requirement has to be waited for.
+ *
+ * The caller brings the {@link Findings} to fill, since what was found is needed when nothing is returned, too: a refusal is
+ * counted for its route, and a client may leave while its keys are fetched. Nobody but this file writes them.
  */
-
 import { extractCredential } from './authenticate/extract.ts'
 import { checkHead } from './downstream/head.ts'
 import { Denial } from './errors.ts'
-import type { Exchange } from './exchange.ts'
-import type { Route } from './policy.ts'
-import { pathInvalid } from './route/target.ts'
-import type { Principal } from './types.ts'
+import { andThen, type MaybePromise } from './lib/maybe-promise.ts'
+import type { Decision, Findings, Policy, Route, Undecided } from './policy.ts'
+import type { Answer, Principal, RequestFacts } from './types.ts'
 
 /**
- * @returns the route to forward to, once everything holds
- * @throws {Denial}
+ * @param findings filled on the way; what is returned is the same object
+ * @throws {Denial} the request is refused
  */
-export function decide(exchange: Exchange): Route | Promise<Route> {
-  const { raw, policy } = exchange
-  const { method = '' } = raw
-  const head = checkHead(raw, policy.limits)
-  // Only HTTP/1.1 has other forms of a target (RFC 9113 §8.3.1).
-  if (raw.httpVersion === '2' && !exchange.target.startsWith('/')) throw pathInvalid('target_form')
-  exchange.host = head.host
-  exchange.bodyBytes = head.bodyBytes
-  const match = policy.matcher.resolve(method, exchange.target, head.host)
-  const { route } = match
-  exchange.route = route
-  exchange.path = match.path
-  exchange.query = match.query
-  checkBodyLength(exchange)
-  if (route.access === 'public') return route
+export function decide(facts: RequestFacts, policy: Policy, findings: Undecided): MaybePromise<Decision> {
+  const { host, bodyBytes } = checkHead(facts, policy.limits)
+  findings.host = host
+  findings.bodyBytes = bodyBytes
+  const { route: target, path, query } = policy.matcher.resolve(facts.method, facts.target, host)
+  findings.path = path
+  findings.query = query
+  if (target.kind === 'endpoint') {
+    findings.endpoint = target
+    checkBodyLength(findings, policy)
+    return andThen(target.respond(facts), answer => responded(findings, answer))
+  }
+  findings.route = target
+  checkBodyLength(findings, policy)
+  if (target.access === 'public') return forwarded(findings, target)
   try {
-    const principal = authenticate(exchange, route)
+    const principal = authenticate(facts, policy, target)
     return principal instanceof Promise
       ? principal.then(
-          found => admit(exchange, route, found),
-          (error: unknown) => tolerate(exchange, route, error),
+          found => admit(facts, policy, findings, target, found),
+          (error: unknown) => tolerate(findings, target, error),
         )
-      : admit(exchange, route, principal)
+      : admit(facts, policy, findings, target, principal)
   } catch (error) {
-    return tolerate(exchange, route, error)
+    return tolerate(findings, target, error)
   }
 }
 
 /** @returns undefined for an anonymous caller of an `optional` route */
-function authenticate({ raw, policy }: Exchange, route: Route): Principal | undefined | Promise<Principal> {
-  const credential = extractCredential(raw.rawHeaders, policy.limits.tokenBytes)
-  if (credential !== undefined) return route.authenticate(credential)
+function authenticate(facts: RequestFacts, { limits }: Policy, route: Route): MaybePromise<Principal | undefined> {
+  const credential = extractCredential(facts.rawHeaders, limits.tokenBytes)
+  if (credential !== undefined) return route.authenticate(credential, facts)
   if (route.access === 'optional') return undefined
   throw new Denial('token_missing')
 }
 
 /** The caller is known, or is anonymous where that is allowed. */
-function admit(exchange: Exchange, route: Route, principal: Principal | undefined): Route {
-  if (principal === undefined) return route
-  exchange.principal = principal
+function admit(
+  facts: RequestFacts,
+  { identity }: Policy,
+  findings: Undecided,
+  route: Route,
+  principal: Principal | undefined,
+): MaybePromise<Decision> {
+  if (principal === undefined) return forwarded(findings, route)
+  findings.principal = principal
   // Before the requirements, so that a report-only route passes the identity on whatever it would have decided.
-  exchange.identityLines = exchange.policy.identity.lines(principal)
+  findings.identityLines = identity.lines(principal)
   try {
-    route.authorize(principal)
+    const allowed = route.authorize(principal, facts)
+    if (allowed instanceof Promise)
+      return allowed.then(
+        () => forwarded(findings, route),
+        (error: unknown) => tolerate(findings, route, error),
+      )
   } catch (error) {
-    return tolerate(exchange, route, error)
+    return tolerate(findings, route, error)
   }
-  return route
+  return forwarded(findings, route)
 }
 
 /** On a report-only route a refusal is noted and the request passes. Limits and bugs refuse there, too. */
-function tolerate(exchange: Exchange, route: Route, error: unknown): Route {
-  if (route.mode === 'enforce' || !(error instanceof Denial) || error.code === 'identity_too_large') throw error
-  exchange.reported = error
+function tolerate(findings: Undecided, route: Route, error: unknown): Decision {
+  if (route.mode === 'enforce' || !(error instanceof Denial) || error.spec.reportable !== true) throw error
+  findings.reported = error
   route.metrics.reportDenial(error.code)
-  return route
+  return forwarded(findings, route)
 }
 
-function checkBodyLength({ bodyBytes, policy }: Exchange): void {
-  if (bodyBytes !== undefined && bodyBytes > policy.limits.bodyBytes) {
-    throw new Denial('body_too_large', { evidence: { limit_bytes: policy.limits.bodyBytes } })
+function forwarded(findings: Undecided, route: Route): Decision {
+  findings.kind = 'forward'
+  findings.route = route
+  return findings as Undecided & { readonly kind: 'forward'; readonly route: Route }
+}
+
+function responded(findings: Undecided, answer: Answer): Decision {
+  findings.kind = 'respond'
+  findings.answer = answer
+  return findings as Undecided & { readonly kind: 'respond'; readonly answer: Answer }
+}
+
+function checkBodyLength({ bodyBytes }: Findings, { limits }: Policy): void {
+  if (bodyBytes !== undefined && bodyBytes > limits.bodyBytes) {
+    throw new Denial('body_too_large', { evidence: { limit_bytes: limits.bodyBytes } })
   }
 }

@@ -1,12 +1,39 @@
 /**
  * Every way a request can be refused, in one table, and the two kinds of failure we expect.
  *
- * A stage throws {@link Denial} with a code from {@link DENIALS}; the gateway's error handler turns it into a response.
- * Nothing else in the codebase writes a status code or a `WWW-Authenticate` header.
+ * A stage throws {@link Denial} with a code from {@link DENIALS}; `refusal/` turns it into an answer. Nothing else in the
+ * codebase writes a status code or a `WWW-Authenticate` header. All that is known about a refusal stands in its row, and
+ * whatever treats refusals in different ways derives that from here.
  * Codes are stable: they are the metric label, the log field `code` and the body's `code`.
  *
  * RFC 6750 §3.1 (error codes of the challenge), RFC 9457 (problem details), RFC 9110 §15 (statuses).
  */
+
+/**
+ * Where on its way a request is refused, in the order of that way; a bug can be anywhere. From `form` to `time` they are the
+ * checks of a token, as `sallyport token verify` shows them.
+ */
+export const STAGES = [
+  'anywhere',
+  'receive',
+  'head',
+  'route',
+  'credential',
+  'form',
+  'issuer',
+  'algorithm',
+  'key',
+  'signature',
+  'type',
+  'claims',
+  'audience',
+  'lifetime',
+  'time',
+  'requirements',
+  'identity',
+  'forward',
+] as const
+export type Stage = (typeof STAGES)[number]
 
 export interface DenialSpec {
   /** HTTP status of the response. */
@@ -15,61 +42,233 @@ export interface DenialSpec {
   readonly error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope'
   /** Fixed, client-visible text. Evidence goes to the log, never here. */
   readonly title: string
+  readonly stage: Stage
+  /** Whether it comes before a route is chosen: only then, or then as well. */
+  readonly beforeRoute?: 'only' | 'too'
+  /** True when a route refuses so whatever the caller's token: public routes do, too. */
+  readonly withoutToken?: true
+  /** True when a report-only route notes it and lets the request pass. Limits, outages behind us and bugs are not. */
+  readonly reportable?: true
+  /** True when what the client sends next cannot be told apart from a request, so its connection ends. */
+  readonly closes?: true
+  /** Seconds for `Retry-After` unless the refusal knows better; absent where coming again does not help. */
+  readonly retryAfterSeconds?: number
+  /** What the operator can do about it, for `sallyport token verify`. */
+  readonly remedy?: string
 }
 
 export const DENIALS = {
-  token_missing: { status: 401, title: 'Authentication required' },
-  scheme_unsupported: { status: 401, title: 'The authentication scheme is not supported' },
-  request_malformed: { status: 400, error: 'invalid_request', title: 'The request is malformed' },
-  token_malformed: { status: 401, error: 'invalid_token', title: 'The access token is malformed' },
-  issuer_unknown: { status: 401, error: 'invalid_token', title: 'The access token comes from an unknown issuer' },
+  token_missing: { status: 401, title: 'Authentication required', stage: 'credential', reportable: true },
+  scheme_unsupported: {
+    status: 401,
+    title: 'The authentication scheme is not supported',
+    stage: 'credential',
+    reportable: true,
+  },
+  request_malformed: {
+    status: 400,
+    error: 'invalid_request',
+    title: 'The request is malformed',
+    stage: 'head',
+    beforeRoute: 'too',
+    withoutToken: true,
+    reportable: true,
+    closes: true,
+    remedy: 'Copy the token again: it holds characters that no token has.',
+  },
+  token_malformed: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is malformed',
+    stage: 'form',
+    reportable: true,
+    remedy: 'Check that this is the whole access token, and a JWT; an opaque one cannot be verified here.',
+  },
+  issuer_unknown: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token comes from an unknown issuer',
+    stage: 'issuer',
+    reportable: true,
+    remedy:
+      'Compare `iss` with `providers.*.issuer`, byte for byte: a slash at the end counts. `sallyport check --online` looks for that slip.',
+  },
   algorithm_not_allowed: {
     status: 401,
     error: 'invalid_token',
     title: 'The access token is signed in a way that is not accepted',
+    stage: 'algorithm',
+    reportable: true,
+    remedy:
+      'Have the issuer sign with an algorithm of `providers.*.algorithms`, or add its algorithm there. Keys in the token, `crit` and `none` are never accepted.',
   },
-  key_unknown: { status: 401, error: 'invalid_token', title: 'The access token is signed with an unknown key' },
-  signature_invalid: { status: 401, error: 'invalid_token', title: 'The access token has an invalid signature' },
-  token_expired: { status: 401, error: 'invalid_token', title: 'The access token expired' },
-  token_not_yet_valid: { status: 401, error: 'invalid_token', title: 'The access token is not valid yet' },
-  audience_mismatch: { status: 401, error: 'invalid_token', title: 'The access token is meant for another audience' },
-  claim_invalid: { status: 401, error: 'invalid_token', title: 'The access token has a missing or malformed claim' },
-  token_type_invalid: { status: 401, error: 'invalid_token', title: 'The token is not an access token' },
+  key_unknown: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is signed with an unknown key',
+    stage: 'key',
+    reportable: true,
+    remedy:
+      'See that the issuer publishes the key named by `kid`, and that `keys` points to its key set, not to that of another realm or stage.',
+  },
+  signature_invalid: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token has an invalid signature',
+    stage: 'signature',
+    reportable: true,
+    remedy:
+      'Get a new token: this one was changed on its way, or signed by somebody else. A token of Microsoft Graph is not meant for others.',
+  },
+  token_expired: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token expired',
+    stage: 'time',
+    reportable: true,
+    remedy: 'Get a new token. If it is new, compare the clocks of the issuer and of this machine.',
+  },
+  token_not_yet_valid: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is not valid yet',
+    stage: 'time',
+    reportable: true,
+    remedy: 'Wait until `nbf`. If the token is in use already, compare the clocks of the issuer and of this machine.',
+  },
+  audience_mismatch: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is meant for another audience',
+    stage: 'audience',
+    reportable: true,
+    remedy: 'Ask the issuer for a token for this API, or add its audience to `providers.*.audiences`.',
+  },
+  claim_invalid: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token has a missing or malformed claim',
+    stage: 'claims',
+    reportable: true,
+    remedy: 'Have the issuer send the claim as the reason says, or take it out of `requiredClaims`.',
+  },
+  token_type_invalid: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The token is not an access token',
+    stage: 'type',
+    reportable: true,
+    remedy: 'Send an access token, not an ID token; or set `tokenType: compatible` if the issuer does not type them.',
+  },
   token_lifetime_exceeded: {
     status: 401,
     error: 'invalid_token',
     title: 'The access token lives longer than is accepted',
+    stage: 'lifetime',
+    reportable: true,
+    remedy: 'Have the issuer make shorter tokens, or raise `maxLifetime`.',
   },
-  token_revoked: { status: 401, error: 'invalid_token', title: 'The access token was revoked' },
-  token_inactive: { status: 401, error: 'invalid_token', title: 'The access token is not active' },
   proof_required: {
     status: 401,
     error: 'invalid_token',
     title: 'The access token is bound to a key and needs a proof',
+    stage: 'claims',
+    reportable: true,
+    remedy: 'Ask the issuer for a bearer token: this one is bound to a key (`cnf`) and its proof is not checked here.',
   },
-  scope_missing: { status: 403, error: 'insufficient_scope', title: 'The access token lacks a required scope' },
-  claim_forbidden: { status: 403, title: 'The caller is not allowed to do this' },
-  identity_too_large: { status: 403, title: 'The identity of the caller is too large to pass on' },
-  path_invalid: { status: 400, title: 'The request target is not acceptable' },
-  host_invalid: { status: 400, title: 'The host is missing or not acceptable' },
-  request_timeout: { status: 408, title: 'The request took too long to arrive' },
-  body_too_large: { status: 413, title: 'The request body is too large' },
-  headers_too_large: { status: 431, title: 'The request headers are too large' },
-  route_unknown: { status: 404, title: 'No such route' },
-  keys_unavailable: { status: 503, title: 'Authentication is temporarily unavailable' },
-  introspection_unavailable: { status: 503, title: 'Authentication is temporarily unavailable' },
-  revocation_unavailable: { status: 503, title: 'Authentication is temporarily unavailable' },
-  overloaded: { status: 503, title: 'The gateway is overloaded' },
-  draining: { status: 503, title: 'The gateway is shutting down' },
-  upstream_unreachable: { status: 502, title: 'The service is unreachable' },
-  upstream_timeout: { status: 504, title: 'The service did not answer in time' },
-  internal: { status: 500, title: 'Internal error' },
+  scope_missing: {
+    status: 403,
+    error: 'insufficient_scope',
+    title: 'The access token lacks a required scope',
+    stage: 'requirements',
+    reportable: true,
+  },
+  claim_forbidden: {
+    status: 403,
+    title: 'The caller is not allowed to do this',
+    stage: 'requirements',
+    reportable: true,
+  },
+  identity_too_large: {
+    status: 403,
+    title: 'The identity of the caller is too large to pass on',
+    stage: 'identity',
+  },
+  path_invalid: {
+    status: 400,
+    title: 'The request target is not acceptable',
+    stage: 'route',
+    beforeRoute: 'only',
+  },
+  host_invalid: {
+    status: 400,
+    title: 'The host is missing or not acceptable',
+    stage: 'head',
+    beforeRoute: 'only',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request took too long to arrive',
+    stage: 'receive',
+    beforeRoute: 'too',
+    withoutToken: true,
+    closes: true,
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The request body is too large',
+    stage: 'route',
+    withoutToken: true,
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The request headers are too large',
+    stage: 'head',
+    beforeRoute: 'only',
+  },
+  route_unknown: { status: 404, title: 'No such route', stage: 'route', beforeRoute: 'only' },
+  keys_unavailable: {
+    status: 503,
+    title: 'Authentication is temporarily unavailable',
+    stage: 'key',
+    reportable: true,
+    retryAfterSeconds: 5,
+    remedy: 'See that the key server answers: `sallyport check --online` says what is wrong with it.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'The gateway is overloaded',
+    stage: 'receive',
+    beforeRoute: 'only',
+    // Overload is over in moments, or another instance is free.
+    retryAfterSeconds: 1,
+  },
+  draining: {
+    status: 503,
+    title: 'The gateway is shutting down',
+    stage: 'forward',
+    withoutToken: true,
+    retryAfterSeconds: 5,
+  },
+  upstream_unreachable: { status: 502, title: 'The service is unreachable', stage: 'forward', withoutToken: true },
+  upstream_timeout: {
+    status: 504,
+    title: 'The service did not answer in time',
+    stage: 'forward',
+    withoutToken: true,
+  },
+  internal: { status: 500, title: 'Internal error', stage: 'anywhere', beforeRoute: 'too', withoutToken: true },
 } as const satisfies Record<string, DenialSpec>
 
 export type DenialCode = keyof typeof DENIALS
 
-/** All codes, in the order of the table. */
+/** Every code, in the order of the table. */
 export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]
+
+/** The row of a code, with the members that it leaves out. */
+export function denialSpec(code: DenialCode): DenialSpec {
+  return DENIALS[code]
+}
 
 /** The upstream agreed to a WebSocket handshake (RFC 9110 §15.2.2): no response of ours, but the start of a tunnel. */
 export const SWITCHING_PROTOCOLS = 101
@@ -89,7 +288,7 @@ export interface DenialOptions {
   readonly evidence?: Readonly<Record<string, unknown>>
   /** Provider that was judging, when one was chosen. */
   readonly provider?: string
-  /** Seconds for `Retry-After`; 503 refusals without one get 5. */
+  /** Seconds for `Retry-After`, in place of those of the table. */
   readonly retryAfterSeconds?: number
   /** The technical failure behind a 5xx refusal, for the log. */
   readonly cause?: unknown
@@ -101,6 +300,7 @@ export class Denial extends Error {
   readonly code: DenialCode
   readonly evidence: Readonly<Record<string, unknown>> | undefined
   readonly provider: string | undefined
+  /** Seconds for `Retry-After`; undefined where coming again does not help. */
   readonly retryAfterSeconds: number | undefined
 
   constructor(code: DenialCode, options: DenialOptions = {}) {
@@ -111,11 +311,11 @@ export class Denial extends Error {
     this.code = code
     this.evidence = options.evidence
     this.provider = options.provider
-    this.retryAfterSeconds = options.retryAfterSeconds
+    this.retryAfterSeconds = options.retryAfterSeconds ?? denialSpec(code).retryAfterSeconds
   }
 
   get spec(): DenialSpec {
-    return DENIALS[this.code]
+    return denialSpec(this.code)
   }
 }
 

@@ -1,57 +1,87 @@
 /**
- * One request on its way through the gateway: what each stage found out, kept for the next stage and, at its end, for
- * one log line and one set of metrics. A plain record; the stages do the work.
+ * One request on its way through the gateway, as far as reading and writing goes: both ends of it, and what is noted for
+ * its one log line and its metrics. What it asks is in {@link Exchange.facts}, what that led to in {@link Exchange.findings}.
+ *
+ * {@link ClientRequest} and {@link ClientResponse} say what a client's side can do, whichever protocol it speaks: HTTP/1.1,
+ * HTTP/2, or HTTP/1.1 on the way to a WebSocket. `downstream/` has one pair of classes for each.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Peer } from './downstream/client-address.ts'
-import type { Http2Request } from './downstream/http2-request.ts'
-import type { Http2Response } from './downstream/http2-response.ts'
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { Denial } from './errors.ts'
-import type { OpenStream, StreamEnd } from './forward/streams.ts'
-import type { Policy, Route } from './policy.ts'
-import type { Principal } from './types.ts'
+import { type Policy, Undecided } from './policy.ts'
+import type { OpenStream, RequestFacts, StreamEnd } from './types.ts'
 
-export type ClientRequest = IncomingMessage | Http2Request
-export type ClientResponse = ServerResponse | Http2Response
+export interface ClientRequest {
+  /** The connection, which over HTTP/2 other requests share. */
+  readonly socket: Socket
+  /** The body, to be read once. */
+  readonly body: Readable
+  /** True when all of it has arrived. */
+  readonly complete: boolean
+  /** Why its connection or its stream broke; null while it has not. */
+  readonly failure: Error | null
+  /** What a decision may know of it. Call it when the request arrives: a socket forgets its peer when it is destroyed. */
+  facts(): RequestFacts
+  /** Deals with what is left of it, together with an answer that comes before its end. */
+  dropRest(): void
+}
+
+export interface ClientResponse {
+  statusCode: number
+  /** False makes it the last of its connection. It means nothing over HTTP/2, where connections end by GOAWAY. */
+  shouldKeepAlive: boolean
+  /** True once the head is settled, though it may not be out yet. */
+  readonly headersSent: boolean
+  /** True when all of it, its end included, is out. */
+  readonly writableFinished: boolean
+  /** What the client asked to switch to, where we would do that. */
+  readonly upgrade: 'websocket' | null
+  /** The highest status that it can carry. */
+  readonly highestStatus: number
+  /** False where trailers end at this hop. */
+  readonly takesTrailers: boolean
+  on(event: 'close' | 'drain', listener: () => void): unknown
+  once(event: 'close' | 'drain', listener: () => void): unknown
+  writeContinue(): void
+  /** Settles the head; it leaves with what follows. @param headers flat names and values, or a record */
+  sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void
+  /** @returns false when the client has enough for now */
+  write(chunk: Buffer): boolean
+  end(text?: string): unknown
+  /** @param trailers what follows the body, in lower case; dropped where it takes none */
+  endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void
+  /** Ends it in a way that tells the client that the rest is missing. */
+  abort(): void
+  /** What the client sent before it was answered, when it asked for an upgrade. Its socket is then the caller's to read. */
+  takeEarlyBytes(): Buffer
+}
 
 export interface Forwarding {
-  /** Ends it. */
+  /** Gives up the upstream's part of the request. */
   cancel(reason: Error): void
 }
 
 export class Exchange {
-  readonly raw: ClientRequest
-  readonly res: ClientResponse
+  readonly request: ClientRequest
+  readonly response: ClientResponse
+  readonly facts: RequestFacts
   /** Read once; a reload does not change the policy of a request under way. */
   readonly policy: Policy
-  /** The request target exactly as it arrived. */
-  readonly target: string
-  /** The other end, noted at the start: a socket forgets it when it is destroyed. */
-  readonly peer: Peer
+  /** What the decision has found out so far. */
+  readonly findings = new Undecided()
   readonly requestId: string
   /** Monotonic milliseconds. */
   readonly startedMs: number
   /** The client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
 
-  /** Nobody waits for an answer any more: it is over, or its connection is. */
+  /** True when nobody waits for an answer any more: it is over, or its connection is. */
   hasEnded = false
   /** Place among the requests under way. */
   slot = -1
-  host = ''
-  /** Undefined when only the body's end tells. */
-  bodyBytes: number | undefined = 0
-  route: Route | undefined
-  /** Canonical path and query (with its `?`): what was judged and what is forwarded. */
-  path = ''
-  query = ''
-  principal: Principal | undefined
-  /** Flat name-value pairs that tell the upstream who is calling. */
-  identityLines: readonly string[] = []
   /** What the client was told, when it was refused. */
   denial: Denial | undefined
-  /** What a report-only route would have refused. */
-  reported: Denial | undefined
   upstreamStartedMs: number | undefined
   upstreamEndedMs: number | undefined
   /** The upstream's part of the request; there once it is forwarded, until it is over. */
@@ -62,13 +92,12 @@ export class Exchange {
   streamEnd: StreamEnd | undefined
 
   constructor(
-    start: Pick<Exchange, 'raw' | 'res' | 'policy' | 'target' | 'peer' | 'requestId' | 'startedMs' | 'expectsContinue'>,
+    start: Pick<Exchange, 'request' | 'response' | 'facts' | 'policy' | 'requestId' | 'startedMs' | 'expectsContinue'>,
   ) {
-    this.raw = start.raw
-    this.res = start.res
+    this.request = start.request
+    this.response = start.response
+    this.facts = start.facts
     this.policy = start.policy
-    this.target = start.target
-    this.peer = start.peer
     this.requestId = start.requestId
     this.startedMs = start.startedMs
     this.expectsContinue = start.expectsContinue

@@ -1,5 +1,5 @@
 /**
- * The request path on one screen: server → Fastify → guard → proxy, and the one place every failure ends in.
+ * The request path on one screen: receive → decide → forward, respond or refuse, and the one place every failure ends in.
  *
  * Fastify sees one route and the same URL for every request (`rewriteUrl`), so nothing a client can spell reaches its
  * router, its body parsers or the proxy plugin's URL handling: the compiled policy's matcher is the only one that decides.
@@ -13,25 +13,25 @@
  */
 import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { TLSSocket, Server as TlsServer } from 'node:tls'
+import { Server as TlsServer } from 'node:tls'
 import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { decide } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
-import { Http2Request } from './downstream/http2-request.ts'
 import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
-import { requestId } from './downstream/request-id.ts'
+import { receiver } from './downstream/receive.ts'
+import { respond } from './downstream/respond.ts'
 import { gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './downstream/server.ts'
-import { PeerStalled, stalledPeers } from './downstream/stalled-peers.ts'
+import { stalledPeers } from './downstream/stalled-peers.ts'
 import { Denial } from './errors.ts'
-import { type ClientRequest, type ClientResponse, Exchange } from './exchange.ts'
+import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
 import { forward } from './forward/forward.ts'
-import { ClientGone } from './forward/request-body.ts'
 import { streams } from './forward/streams.ts'
 import type { Clock } from './lib/clock.ts'
+import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Scheduler } from './lib/scheduler.ts'
-import type { Route } from './policy.ts'
+import type { Decision } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
 import { refuse } from './refusal/refuse.ts'
@@ -42,7 +42,14 @@ import type { Metrics } from './telemetry/metrics.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     exchange: Exchange
+    decision: Decision
   }
+}
+
+/** A request whose decision has to wait. */
+interface Undecided {
+  readonly exchange: Exchange
+  readonly decision: Promise<Decision>
 }
 
 export interface GatewayDeps {
@@ -58,19 +65,21 @@ export interface GatewayDeps {
 
 /** The only URL that Fastify and the plugin ever see. */
 const OPAQUE_URL = '/'
-/** Overload is over in moments, or another instance is free. */
-const OVERLOAD_RETRY_SECONDS = 1
 /** CONNECT (RFC 9110 §9.3.6) asks for a tunnel past the policy. */
 const TUNNEL_REFUSED = Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' })
 
 export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
   const { policies, drain, overload, clock, metrics, log } = deps
-  const record = accessRecord(metrics, log)
+  const record = accessRecord(metrics, log, clock)
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
-  const waitingForContinue = new WeakSet<object>()
-  const waiting = new WeakMap<object, { exchange: Exchange; decision: Promise<unknown> }>()
   const stalled = stalledPeers({ ...deps, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams(deps)
+  const { begin, expectContinue } = receiver({
+    policies,
+    clock,
+    watchers: [open, broken, drain, metrics.inFlight, record],
+  })
+  const waiting = new WeakMap<object, Undecided>()
   const forwardDeps = {
     monotonicMs: clock.monotonicMs,
     scheduler: deps.scheduler,
@@ -79,7 +88,6 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     isDraining: () => drain.isDraining,
     refuse,
   }
-
   let http2: Http2Sessions | undefined
 
   const app = Fastify({
@@ -87,128 +95,97 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     rewriteUrl: () => OPAQUE_URL,
     clientErrorHandler: (error, socket) => broken.answer(error, socket as Socket),
-    serverFactory: (handler): Server => {
-      const receive = receiver(handler)
-      http2 = http2Sessions({
-        ...deps,
-        headersTimeoutMs: () => server.headersTimeout,
-        keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
-        isDraining: () => drain.isDraining,
-        onRequest: drain.gate((request, response) => {
-          stalled.watch(request.stream)
-          if (request.rawHeaders.includes('expect')) waitingForContinue.add(request)
-          receive(request, response)
-        }),
-      })
-      drain.addHttp2(http2)
-      const server = gatewayServer(deps.server, {
-        onRequest: drain.gate((request, response) => {
-          // The last answer of this connection has been sent: what a client put behind it is never executed.
-          if (request.socket.writableEnded) request.socket.destroy()
-          else receive(request, response)
-        }),
-        onHttp2: http2.adopt,
-        isBusy: broken.isBusy,
-      })
-      server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', stalled.watch)
-      drain.add(server)
-      server.prependListener('checkContinue', request => waitingForContinue.add(request))
-      server.on('connect', (_request, socket) => broken.answer(TUNNEL_REFUSED, socket as Socket))
-      return server
-    },
+    serverFactory: serverOf,
   })
   // Any method, and none with a body as far as Fastify is concerned: it must neither parse nor refuse one.
   for (const method of METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   app.decorateRequest('exchange')
-  app.setErrorHandler((error, request, reply) => {
+  app.decorateRequest('decision')
+  app.setErrorHandler((error, { exchange }, reply) => {
     reply.hijack()
-    refuse(request.exchange, error)
+    refuse(exchange, error)
   })
-
   app.addHook('onRequest', (request, _reply, next) => {
     const undecided = waiting.get(request.raw)
     if (undecided === undefined) throw new Error('a request came past the receiver')
     request.exchange = undecided.exchange
-    undecided.decision.then(() => next(), next)
+    undecided.decision.then(decision => {
+      request.decision = decision
+      next()
+    }, next)
   })
-
   await app.register(proxy, {
     upstream: '',
     httpMethods: METHODS,
     proxyPayloads: false,
     routes: [OPAQUE_URL],
     replyOptions: { getUpstream: () => 'http://upstream.invalid' },
-    handler: (request, reply) => {
+    handler: ({ exchange, decision }, reply) => {
       reply.hijack()
-      const { exchange } = request
-      if (exchange.route !== undefined && !exchange.hasEnded) forward(exchange, exchange.route, forwardDeps)
+      if (!exchange.hasEnded) act(exchange, decision)
     },
   })
-
   // Node counts a tunnel's connection among the open ones, but does not close it with them.
   app.addHook('preClose', done => {
     open.closeAll('shutdown')
-    // What was said by that is on its way then.
+    // One turn later, what was said to clients by that is on its way.
     setImmediate(() => {
       http2?.destroy()
       done()
     })
   })
-
-  function receiver(fastify: RequestListener): (raw: ClientRequest, res: ClientResponse) => void {
-    return (raw, res) => {
-      const exchange = begin(raw, res)
-      // Before the head is judged, hence the last of its connection; and past Fastify, which would cost more.
-      if (!overload.admits()) {
-        refuse(exchange, new Denial('overloaded', { retryAfterSeconds: OVERLOAD_RETRY_SECONDS }))
-        return
-      }
-      let decision: Route | Promise<Route>
-      try {
-        decision = decide(exchange)
-      } catch (error) {
-        refuse(exchange, error)
-        return
-      }
-      if (!(decision instanceof Promise)) {
-        forward(exchange, decision, forwardDeps)
-        return
-      }
-      waiting.set(raw, { exchange, decision })
-      // Over HTTP/2 they have what Fastify looks at.
-      fastify(raw as IncomingMessage, res as ServerResponse)
-    }
-  }
-
-  function begin(raw: ClientRequest, res: ClientResponse): Exchange {
-    const exchange = new Exchange({
-      raw,
-      res,
-      policy: policies.current,
-      target: raw.url ?? '',
-      peer: { address: raw.socket.remoteAddress, protocol: raw.socket instanceof TLSSocket ? 'https' : 'http' },
-      requestId: requestId(raw.rawHeaders),
-      startedMs: clock.monotonicMs(),
-      expectsContinue: waitingForContinue.has(raw),
-    })
-    broken.begun(exchange)
-    drain.enter(exchange)
-    metrics.inFlight.inc()
-    res.on('close', () => {
-      exchange.hasEnded = true
-      if (!res.writableFinished) {
-        exchange.forwarding?.cancel(new ClientGone('the client closed its connection'))
-        const { errored } = raw instanceof Http2Request ? raw.stream : raw.socket
-        if (errored instanceof PeerStalled) exchange.streamEnd = 'stalled'
-      }
-      open.ended(exchange)
-      broken.ended(exchange)
-      drain.leave(exchange)
-      metrics.inFlight.dec()
-      record.ended(exchange, clock.monotonicMs())
-    })
-    return exchange
-  }
-
   return app
+
+  function receive(request: ClientRequest, response: ClientResponse, fastify: RequestListener): void {
+    const exchange = begin(request, response)
+    let decision: MaybePromise<Decision>
+    try {
+      // Before the head is judged, hence the last of its connection.
+      if (!overload.admits()) throw new Denial('overloaded')
+      decision = decide(exchange.facts, exchange.policy, exchange.findings)
+    } catch (error) {
+      refuse(exchange, error)
+      return
+    }
+    if (decision instanceof Promise) {
+      waiting.set(request, { exchange, decision })
+      // Http2Request and Http2Response have the members that Fastify reads.
+      fastify(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+    } else act(exchange, decision)
+  }
+
+  function act(exchange: Exchange, decision: Decision): void {
+    if (decision.kind === 'forward') forward(exchange, decision.route, forwardDeps)
+    else respond(exchange, decision.answer)
+  }
+
+  function serverOf(fastify: RequestListener): Server {
+    const server = gatewayServer(deps.server, {
+      onRequest: drain.gate((request, response) => {
+        // The last answer of this connection has been sent: what a client put behind it is never executed.
+        if (request.socket.writableEnded) request.socket.destroy()
+        else receive(request, response, fastify)
+      }),
+      onHttp2: socket => sessions.adopt(socket),
+      isBusy: broken.isBusy,
+    })
+    const sessions = http2Sessions({
+      ...deps,
+      headersTimeoutMs: () => server.headersTimeout,
+      keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+      isDraining: () => drain.isDraining,
+      onRequest: drain.gate((request, response) => {
+        stalled.watch(request.stream)
+        if (request.rawHeaders.includes('expect')) expectContinue(request)
+        receive(request, response, fastify)
+      }),
+    })
+    http2 = sessions
+    drain.addHttp2(sessions)
+    drain.add(server)
+    server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', stalled.watch)
+    server.prependListener('checkContinue', expectContinue)
+    server.on('connect', (_request, socket) => broken.answer(TUNNEL_REFUSED, socket as Socket))
+    return server
+  }
 }

@@ -1,17 +1,28 @@
 /**
- * The compiled policy: everything a request needs to be judged and forwarded, frozen, with nothing left to look up by
- * name. Made by `config/compile.ts`; nothing on the request path sees the configuration as written.
+ * The compiled policy: everything a request needs to be judged and forwarded, frozen, and the decision that it leads to.
+ *
+ * `config/compile.ts` makes it; nothing on the request path sees the configuration as written.
  */
-
-import type { RequestHeaders } from './forward/request-headers.ts'
+import type { Denial } from './errors.ts'
 import type { Identity } from './identity/header-lines.ts'
+import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Matcher } from './route/match.ts'
 import type { PathAllowance } from './route/target.ts'
-import type { RouteMetrics } from './telemetry/metrics.ts'
-import type { Authenticator, Authorizer, KeySet } from './types.ts'
-import type { Upstream } from './upstream/pool.ts'
+import type {
+  Answer,
+  Authenticator,
+  Authorizer,
+  KeySet,
+  Peer,
+  Principal,
+  RequestFacts,
+  RouteMetrics,
+  TraceContext,
+} from './types.ts'
+import type { Upstream } from './upstream/connections.ts'
 
 export interface Route {
+  readonly kind: 'route'
   readonly id: string
   /** The pattern as written. */
   readonly path: string
@@ -36,6 +47,22 @@ export interface Route {
   readonly metrics: RouteMetrics
 }
 
+/**
+ * A path of the traffic listener that the gateway answers itself. It wins over a route's `:name` and `/**`, and the lax
+ * readers' rule guards it like a route.
+ */
+export interface Endpoint {
+  readonly kind: 'endpoint'
+  /** Label of its metrics and log lines, in parentheses to keep it apart from every route's. */
+  readonly id: `(${string})`
+  readonly path: string
+  /** Undefined takes every method. GET stands for HEAD, too. */
+  readonly methods: ReadonlySet<string> | undefined
+  /** @throws {Denial} the request is refused */
+  respond(facts: RequestFacts): MaybePromise<Answer>
+  readonly metrics: RouteMetrics
+}
+
 export interface Provider {
   readonly id: string
   readonly issuer: string
@@ -52,16 +79,73 @@ export interface RequestLimits {
   readonly bodyIdleTimeoutMs: number
 }
 
+/** What the upstream's header lines are made from. */
+export interface IncomingRequest {
+  /** Flat names and values, as received. */
+  readonly rawHeaders: readonly string[]
+  /** As checked with the head. */
+  readonly host: string
+  readonly peer: Peer
+  readonly requestId: string
+  readonly trace: TraceContext
+  /** Empty for anonymous callers and public routes. */
+  readonly identityLines: readonly string[]
+}
+
+/** Flat names and values for an upstream: exactly one `Host`, no `Connection`. */
+export type RequestHeaders = (incoming: IncomingRequest) => string[]
+
 export interface Policy {
-  /** SHA-256 of the configuration's text, first 12 hex digits. */
+  /** SHA-256 of the configuration as it was read, defaults filled in; first 12 hex digits. */
   readonly hash: string
   readonly routes: readonly Route[]
   readonly providers: readonly Provider[]
-  readonly matcher: Matcher<Route>
+  readonly matcher: Matcher<Route | Endpoint>
   readonly identity: Identity
   /** What the upstream gets of a request's headers. */
   readonly requestHeaders: RequestHeaders
   readonly limits: RequestLimits
   /** Which requests the access log shows. */
   readonly accessLog: 'all' | 'denied' | 'off'
+}
+
+/** What was found out about a request. A refused one has it, too, as far as its decision got. */
+export interface Findings {
+  /** The checked `Host`; empty until the head is accepted. */
+  readonly host: string
+  /** Bytes of the body: 0 without one, undefined when only its end tells. */
+  readonly bodyBytes: number | undefined
+  /** At most one of these is there, from the moment on when it is known. */
+  readonly route: Route | undefined
+  readonly endpoint: Endpoint | undefined
+  /** Canonical path and query (with its `?`): what is judged and what is forwarded. */
+  readonly path: string
+  readonly query: string
+  readonly principal: Principal | undefined
+  /** Flat names and values that tell the upstream who is calling. */
+  readonly identityLines: readonly string[]
+  /** What a report-only route would have refused. */
+  readonly reported: Denial | undefined
+}
+
+/** What becomes of a request that is not refused, with all that was found out on the way. */
+export type Decision =
+  | (Findings & { readonly kind: 'forward'; readonly route: Route })
+  | (Findings & { readonly kind: 'respond'; readonly answer: Answer })
+
+const NO_LINES: readonly string[] = Object.freeze([])
+
+/** Findings while the decision is being made; only `decide` writes them. */
+export class Undecided implements Findings {
+  kind: 'undecided' | Decision['kind'] = 'undecided'
+  host = ''
+  bodyBytes: number | undefined = 0
+  route: Route | undefined
+  endpoint: Endpoint | undefined
+  path = ''
+  query = ''
+  principal: Principal | undefined
+  identityLines: readonly string[] = NO_LINES
+  reported: Denial | undefined
+  answer: Answer | undefined
 }

@@ -15,6 +15,7 @@ import { checkHead } from '../../src/downstream/head.ts'
 import type { Exchange } from '../../src/exchange.ts'
 import { responseHeaders } from '../../src/forward/response-headers.ts'
 import { traceContext } from '../../src/forward/trace-context.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import type { Policy } from '../../src/policy.ts'
 import { accessRecord } from '../../src/telemetry/access.ts'
 import { createLog } from '../../src/telemetry/log.ts'
@@ -23,7 +24,7 @@ import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
-import { authenticatorOf, exchangeOf, policyOf, rawHeadersWith, unscrapedMetrics } from './subject.ts'
+import { authenticatorOf, exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
 const effort: Effort = values.quick
@@ -62,35 +63,39 @@ async function cases(): Promise<readonly Case[]> {
   const [route] = small.routes
   if (route === undefined) throw new Error('no route')
   const logging: Policy = { ...small, accessLog: 'all' }
-  const record = accessRecord(unscrapedMetrics(), createLog('info', { write: () => {} }))
+  const record = accessRecord(unscrapedMetrics(), createLog('info', { write: () => {} }), {
+    ...systemClock,
+    monotonicMs: () => 3,
+  })
+  const facts = factsOf(head(0))
+  const decided = (policy: Policy, headers: readonly string[]): unknown => {
+    const exchange = exchangeOf(policy, headers)
+    return decide(exchange.facts, policy, exchange.findings)
+  }
   const over = (policy: Policy, index: number): Exchange => {
     const exchange = exchangeOf(policy, head(index))
-    exchange.route = route
-    exchange.principal = principals[index % principals.length]
+    exchange.findings.route = route
+    exchange.findings.principal = principals[index % principals.length]
     exchange.upstreamStartedMs = 1
     exchange.upstreamEndedMs = 2
     return exchange
   }
   const principals: Principal[] = []
-  for (const token of warm) principals.push(await route.authenticate({ token }))
-  for (const each of [small, large]) for (const headers of heads) await decide(exchangeOf(each, headers))
+  for (const token of warm) principals.push(await route.authenticate({ token }, factsOf(head(0))))
+  for (const each of [small, large]) for (const headers of heads) await decided(each, headers)
   const identityLines = small.identity.lines(principals[0] as Principal)
   const answer = ['Content-Type', 'application/json', 'Date', 'Mon, 01 Jan 2024 00:00:00 GMT', 'Content-Length', '70']
   const received = [...answer, 'Connection', 'keep-alive', 'Keep-Alive', 'timeout=5'].map(part => Buffer.from(part))
   return [
     {
       name: 'head check',
-      run: at =>
-        checkHead(
-          { method: 'GET', httpVersion: '1.1', rawHeaders: head(at) },
-          { maxHeaders: 100, maxHeadBytes: 16_384 },
-        ),
+      run: at => checkHead(factsOf(head(at)), { maxHeaders: 100, maxHeadBytes: 16_384 }),
     },
     { name: 'match, 1 route', run: () => small.matcher.resolve('GET', '/orders/42?expand=items', 'orders.example') },
     { name: 'match, 1000 routes', run: at => large.matcher.resolve('GET', `/r/${at % 999}/42`, 'orders.example') },
     { name: 'extraction', run: at => extractCredential(head(at), 8192) },
-    { name: 'token cache hit', run: at => route.authenticate({ token: warm[at % warm.length] as string }) },
-    { name: 'requirements', run: at => route.authorize(principals[at % principals.length] as Principal) },
+    { name: 'token cache hit', run: at => route.authenticate({ token: warm[at % warm.length] as string }, facts) },
+    { name: 'requirements', run: at => route.authorize(principals[at % principals.length] as Principal, facts) },
     {
       name: 'identity lines, known caller',
       run: at => small.identity.lines(principals[at % principals.length] as Principal),
@@ -99,8 +104,8 @@ async function cases(): Promise<readonly Case[]> {
       name: 'identity lines, new caller',
       run: at => small.identity.lines({ ...(principals[at % principals.length] as Principal) }),
     },
-    { name: 'decision, known token', run: at => decide(exchangeOf(small, head(at))) },
-    { name: 'decision, known token, 1000 routes', run: at => decide(exchangeOf(large, head(at))) },
+    { name: 'decision, known token', run: at => decided(small, head(at)) },
+    { name: 'decision, known token, 1000 routes', run: at => decided(large, head(at)) },
     { name: 'trace context', run: at => traceContext(head(at)) },
     {
       name: 'request headers',
@@ -129,11 +134,11 @@ async function cases(): Promise<readonly Case[]> {
     },
     {
       name: 'end of a request, access log off',
-      run: at => record.ended(over(small, at), 3),
+      run: at => record.ended(over(small, at)),
     },
     {
       name: 'end of a request, access log on',
-      run: at => record.ended(over(logging, at), 3),
+      run: at => record.ended(over(logging, at)),
     },
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),

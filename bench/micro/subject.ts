@@ -1,12 +1,11 @@
 /** A compiled policy as the gateway has it in force, without its sockets, and requests to put to it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type JwtAuthenticator, jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
 import { compilePolicy } from '../../src/config/compile.ts'
 import { loadConfigFile } from '../../src/config/read/load.ts'
-import { Exchange } from '../../src/exchange.ts'
+import { type ClientRequest, type ClientResponse, Exchange } from '../../src/exchange.ts'
 import { jwksKeySet } from '../../src/keys/static-keys.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
@@ -14,6 +13,7 @@ import type { Policy } from '../../src/policy.ts'
 import { services } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import type { RequestFacts } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
 import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from '../http/tokens.ts'
 
@@ -78,14 +78,25 @@ export function rawHeadersWith(token: string): readonly string[] {
   ]
 }
 
-/** A request as far as deciding needs one: Node's own objects carry a socket, which takes no part in it. */
+export function factsOf(rawHeaders: readonly string[]): RequestFacts {
+  return {
+    method: 'GET',
+    target: '/orders/42?expand=items',
+    httpVersion: '1.1',
+    rawHeaders,
+    peer: { address: '127.0.0.1', protocol: 'http' },
+    hasBody: undefined,
+    headBytes: 0,
+  }
+}
+
+/** A request as far as deciding and recording it needs one: both ends of it take no part in that. */
 export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Exchange {
   return new Exchange({
-    raw: { method: 'GET', httpVersion: '1.1', rawHeaders } as IncomingMessage,
-    res: { headersSent: true, statusCode: 200, writableFinished: true } as ServerResponse,
+    request: {} as ClientRequest,
+    response: { headersSent: true, statusCode: 200, writableFinished: true } as ClientResponse,
+    facts: factsOf(rawHeaders),
     policy,
-    target: '/orders/42?expand=items',
-    peer: { address: '127.0.0.1', protocol: 'http' },
     requestId: '3f0a52de-1b2c-4d5e-8f90-123456789abc',
     startedMs: 0,
     expectsContinue: false,

@@ -8,7 +8,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { DENIALS } from '../errors.ts'
-import type { Upstream } from '../upstream/pool.ts'
+import type { Upstream } from '../upstream/connections.ts'
 
 export interface AppProbe {
   /** As the service knows it. */

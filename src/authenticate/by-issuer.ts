@@ -10,7 +10,7 @@
 import { Denial } from '../errors.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
-import type { Authenticator, Principal } from '../types.ts'
+import type { Credential, Principal } from '../types.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/compact-jws.ts'
 import type { JwtAuthenticator } from './jwt/jwt.ts'
@@ -20,7 +20,10 @@ import type { TokenCache } from './token-cache.ts'
  * @param authenticators those that the route accepts, one per issuer
  * @throws {RangeError} two of them have the same issuer
  */
-export function issuerAuthenticator(authenticators: readonly JwtAuthenticator[], cache?: TokenCache): Authenticator {
+export function issuerAuthenticator(
+  authenticators: readonly JwtAuthenticator[],
+  cache?: TokenCache,
+): (credential: Credential) => MaybePromise<Principal> {
   const accepted: ReadonlySet<JwtAuthenticator> = new Set(authenticators)
   const byIssuer = new Map([...accepted].map(authenticator => [authenticator.issuer, authenticator]))
   if (byIssuer.size !== accepted.size) throw new RangeError('two providers have the same issuer')

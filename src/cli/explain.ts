@@ -6,10 +6,10 @@ import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { keySetLeases, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
-import { type TrialRequest, trial, trialRequest } from '../tools/engine/trial.ts'
+import { trial, trialRequest } from '../tools/engine/trial.ts'
 import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
-import type { Claims } from '../types.ts'
+import type { Claims, RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { colours } from './colours.ts'
 import { type Command, UsageError } from './command.ts'
@@ -75,7 +75,7 @@ Examples:
   },
 }
 
-async function explainedAsSent(config: Config, request: TrialRequest, shared: Services): Promise<Explanation> {
+async function explainedAsSent(config: Config, request: RequestFacts, shared: Services): Promise<Explanation> {
   const hasToken = request.rawHeaders.some(name => name.toLowerCase() === 'authorization')
   const policy = hasToken ? await policyWithKeys(config, shared) : standIn(config, shared).policy
   return explanation({ config, policy, request, trial: await trial(policy, request), filledIn: {} })
@@ -90,7 +90,7 @@ async function policyWithKeys(config: Config, shared: Services): Promise<Policy>
 
 async function explainedWithClaims(
   config: Config,
-  request: TrialRequest,
+  request: RequestFacts,
   claims: Claims,
   provider: string | undefined,
   shared: Services,
@@ -114,7 +114,7 @@ function headerLine(line: string): readonly string[] {
   return [line.slice(0, colon), line.slice(colon + 1).trim()]
 }
 
-function askedRequest(method: string, target: string, headers: readonly string[], peer?: string): TrialRequest {
+function askedRequest(method: string, target: string, headers: readonly string[], peer?: string): RequestFacts {
   try {
     const request = trialRequest(method, target, headers)
     return peer === undefined ? request : { ...request, peer: { ...request.peer, address: peer } }

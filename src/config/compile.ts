@@ -19,7 +19,7 @@ import type { Policy, Route } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { Services } from '../run/services.ts'
 import type { Authenticator, Authorizer, KeySet } from '../types.ts'
-import type { Upstream } from '../upstream/pool.ts'
+import type { Upstream } from '../upstream/connections.ts'
 import { requirementsOf } from './requirements.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
 
@@ -78,6 +78,7 @@ function compileRoute(
   const upstream = named(parts.upstreams, route.upstream ?? onlyKey(parts.upstreams))
   const effective = { ...route, mode: mode ?? route.mode }
   return Object.freeze({
+    kind: 'route' as const,
     id: route.id,
     path: route.path,
     methods: route.methods === undefined ? undefined : new Set<string>(route.methods),

@@ -13,9 +13,9 @@
 import type { Server } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { ClientResponse } from '../exchange.ts'
+import type { ClientResponse, Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type Enrolled, Roster } from '../lib/roster.ts'
+import { Roster } from '../lib/roster.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { settledWithin } from '../lib/settled-within.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -39,11 +39,6 @@ export interface Acceptor {
   stopped(): Promise<unknown>
 }
 
-/** A request under way. */
-export interface OpenRequest extends Enrolled {
-  readonly res: ClientResponse
-}
-
 export interface Drain {
   readonly isDraining: boolean
   /** The servers that are drained. */
@@ -57,9 +52,9 @@ export interface Drain {
     listener: (request: Request, response: Response) => void,
   ): (request: Request, response: Response) => void
   /** Call when a request begins. */
-  enter(request: OpenRequest): void
+  begun(exchange: Exchange): void
   /** Call when its response has ended, or its connection. */
-  leave(request: OpenRequest): void
+  ended(exchange: Exchange): void
   /** Says to clients and probes that we are going; nothing ends by it. Further calls change nothing. */
   begin(trigger: string): void
   /** Resolves when all connections are closed, or the time is up. */
@@ -81,7 +76,7 @@ const THIS_PROCESS: Acceptor = { looked: () => nextTurn(), stopped: async () => 
 export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCESS }: DrainOptions): Drain {
   const servers = new Set<Server>()
   const sockets = new Set<Socket>()
-  const open = new Roster<OpenRequest>()
+  const open = new Roster<Exchange>()
   let http2: Http2Sessions | undefined
   /** Requests that wait while the listener is being closed; undefined at any other time. */
   let held: Array<() => void> | undefined
@@ -101,7 +96,7 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
   const begin = (trigger: string): void => {
     if (begunMs !== undefined) return
     begunMs = clock.monotonicMs()
-    for (const { res } of open) makeLast(res)
+    for (const { response } of open) makeLast(response)
     http2?.goAway()
     log.info({ trigger, requests: open.size }, 'draining')
   }
@@ -129,12 +124,12 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
           if (!request.socket.destroyed) listener(request, response)
         })
     },
-    enter(request) {
-      open.add(request)
-      if (begunMs !== undefined) makeLast(request.res)
+    begun(exchange) {
+      open.add(exchange)
+      if (begunMs !== undefined) makeLast(exchange.response)
     },
-    leave(request) {
-      open.delete(request)
+    ended(exchange) {
+      open.delete(exchange)
       lastLeftMs = clock.monotonicMs()
     },
     begin,

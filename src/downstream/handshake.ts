@@ -3,9 +3,11 @@
  *
  * RFC 6455 §4.1, §4.2.1 (handshake), RFC 9110 §7.8 (Upgrade: a server may ignore it). No other protocol is switched to.
  */
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { SWITCHING_PROTOCOLS } from '../errors.ts'
+import type { Http1Request } from './http1-request.ts'
+import { Http1Response } from './http1-response.ts'
 
 /** True for a request that may become a tunnel. Whatever is odd about it stays an ordinary request, and is judged as one. */
 export function isHandshake({ method, httpVersion, headers }: IncomingMessage): boolean {
@@ -22,7 +24,7 @@ export function isHandshake({ method, httpVersion, headers }: IncomingMessage): 
 const MAX_EARLY_BYTES = 64 * 1024
 
 /** The response to a handshake: as Node would make it for a plain request, but the last of its connection. */
-export class HandshakeResponse extends ServerResponse {
+export class HandshakeResponse extends Http1Response {
   readonly #socket: Socket
   readonly #early: Buffer[] = []
   #earlyBytes = 0
@@ -31,7 +33,7 @@ export class HandshakeResponse extends ServerResponse {
    * @param socket as Node's `upgrade` event gives it: without any listener
    * @param head what the client has sent behind the handshake
    */
-  constructor(request: IncomingMessage, socket: Socket, head: Buffer) {
+  constructor(request: Http1Request, socket: Socket, head: Buffer) {
     super(request)
     this.#socket = socket
     this.shouldKeepAlive = false
@@ -51,8 +53,11 @@ export class HandshakeResponse extends ServerResponse {
     this.#hold(head)
   }
 
-  /** What the client sent before it was answered. From here on its socket is the caller's to read. */
-  takeEarlyBytes(): Buffer {
+  override get upgrade(): 'websocket' | null {
+    return 'websocket'
+  }
+
+  override takeEarlyBytes(): Buffer {
     this.#socket.off('data', this.#hold)
     return Buffer.concat(this.#early)
   }

@@ -1,8 +1,8 @@
 /**
  * Refuses a request head that two parsers could read differently, before anything else looks at it.
  *
- * RFC 9113 §8.2.2 (fields of a connection); RFC 9112 §3.2 (Host), §6.1 (Transfer-Encoding), §6.3 (body length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade),
- * §10.1.1 (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
+ * RFC 9113 §8.2.2 (fields of a connection), §8.3.1 (target); RFC 9112 §3.2 (Host), §6.1 (Transfer-Encoding), §6.3 (body
+ * length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade), §10.1.1 (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
  *
  * Node's parser already refuses obs-fold, bare LF or CR, NUL, blanks before the colon, repeated lengths and a length
  * beside a coding; what it lets through, or might again one day, is refused here. The path is judged elsewhere.
@@ -11,18 +11,8 @@ import { isIPv6 } from 'node:net'
 import { Denial } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
-
-/** A part of Node's `IncomingMessage`. */
-export interface RawHead {
-  readonly method?: string | undefined
-  readonly httpVersion: string
-  /** Flat names and values, all of them: the server must run with `maxHeadersCount = 0`. */
-  readonly rawHeaders: readonly string[]
-  /** Over HTTP/2, where frames say it. */
-  readonly hasBody?: boolean
-  /** Over HTTP/2; the parser of HTTP/1.1 has its own limit. */
-  readonly headBytes?: number
-}
+import { pathInvalid } from '../route/target.ts'
+import type { RequestFacts } from '../types.ts'
 
 export interface CheckedHead {
   /** The one `Host`, as sent: a DNS name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
@@ -61,16 +51,19 @@ const contentLength = /^\d{1,15}$/
 /** Stricter than RFC 3986 reg-name: `%`, `,` and other sub-delims appear in no DNS name but in host confusion. */
 const hostAndPort = /^(?:[A-Za-z0-9._-]{1,255}|\[([0-9A-Fa-f:.]{2,45})\])(?::(\d{1,5}))?$/
 
-/** @throws {Denial} `headers_too_large`, `request_malformed` or `host_invalid` */
-export function checkHead(head: RawHead, { maxHeaders, maxHeadBytes }: HeadLimits): CheckedHead {
-  const { method, httpVersion, rawHeaders, hasBody, headBytes = 0 } = head
+/**
+ * @param facts its lines must be complete: the server runs with `maxHeadersCount = 0`
+ * @throws {Denial} `headers_too_large`, `request_malformed`, `host_invalid` or `path_invalid`
+ */
+export function checkHead(facts: RequestFacts, { maxHeaders, maxHeadBytes }: HeadLimits): CheckedHead {
+  const { method, target, httpVersion, rawHeaders, hasBody, headBytes } = facts
   const count = rawHeaders.length / 2
   if (headBytes > maxHeadBytes)
     throw new Denial('headers_too_large', { evidence: { head_bytes: headBytes, max_head_bytes: maxHeadBytes } })
   if (count > maxHeaders)
     throw new Denial('headers_too_large', { evidence: { headers: count, max_headers: maxHeaders } })
   if (!VERSIONS.has(httpVersion)) throw malformed('HTTP version')
-  if (method === undefined || REFUSED_METHODS.has(method)) throw malformed('method')
+  if (method === '' || REFUSED_METHODS.has(method)) throw malformed('method')
 
   let host: string | undefined
   let length: string | undefined
@@ -111,7 +104,10 @@ export function checkHead(head: RawHead, { maxHeaders, maxHeadBytes }: HeadLimit
   const bodyBytes = isOpenEnded ? undefined : Number(length ?? 0)
   if (hasBody === false && bodyBytes !== 0) throw malformed('Content-Length')
   if (upgrade !== '') checkUpgrade(upgrade, bodyBytes)
-  return { host: checkedHost(host), bodyBytes }
+  const checked = checkedHost(host)
+  // RFC 9113 §8.3.1: only HTTP/1.1 has other forms of a target.
+  if (httpVersion === '2' && !target.startsWith('/')) throw pathInvalid('target_form')
+  return { host: checked, bodyBytes }
 }
 
 function judge(name: string): Role {

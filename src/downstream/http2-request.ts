@@ -8,6 +8,10 @@
 import { METHODS } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { ClientRequest } from '../exchange.ts'
+import type { RequestFacts } from '../types.ts'
+import { peerOf } from './peer.ts'
+import { dropUnreadStream } from './unread-body.ts'
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 /**
@@ -16,10 +20,8 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
  */
 const REFUSED_METHOD = 'CONNECT'
 
-export class Http2Request {
-  /** The body. */
+export class Http2Request implements ClientRequest {
   readonly stream: ServerHttp2Stream
-  /** The connection, which other requests share. */
   readonly socket: Socket
   /** Not `2.0`: that is what a request line of HTTP/1.1 can claim. */
   readonly httpVersion = '2'
@@ -50,11 +52,30 @@ export class Http2Request {
       this.method.length + this.url.length + this.rawHeaders.reduce((sum, part) => sum + part.length + 2, 0)
   }
 
-  get hasBody(): boolean {
-    return !this.stream.endAfterHeaders
+  get body(): ServerHttp2Stream {
+    return this.stream
   }
 
-  /** All of it has arrived. */
+  get failure(): Error | null {
+    return this.stream.errored
+  }
+
+  facts(): RequestFacts {
+    return {
+      method: this.method,
+      target: this.url,
+      httpVersion: this.httpVersion,
+      rawHeaders: this.rawHeaders,
+      peer: peerOf(this.socket),
+      hasBody: !this.stream.endAfterHeaders,
+      headBytes: this.headBytes,
+    }
+  }
+
+  dropRest(): void {
+    dropUnreadStream(this.stream)
+  }
+
   get complete(): boolean {
     return this.stream.endAfterHeaders || this.stream.readableEnded
   }

@@ -5,18 +5,26 @@
  * end, so that an answer without a body is a single frame that says so: gRPC's Trailers-Only responses depend on it.
  */
 import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
+import { HIGHEST_STATUS } from '../errors.ts'
+import type { ClientResponse } from '../exchange.ts'
 
 /** The connection is not the response's to close. */
 const OF_A_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Counts what it was given, as a socket does: whoever watches for a client that takes nothing needs it. */
 type CountedStream = ServerHttp2Stream & { bytesWritten: number }
 
-export class Http2Response {
+export class Http2Response implements ClientResponse {
   readonly stream: CountedStream
   statusCode = 200
-  /** Means nothing here: connections end by GOAWAY. */
   shouldKeepAlive = true
+  /** RFC 8441 would allow it; hardly a client does. */
+  readonly upgrade = null
+  /** For Node's http2 a higher one would be an exception that nobody catches. */
+  readonly highestStatus = HIGHEST_STATUS
+  readonly takesTrailers = true
   #head: string[] | undefined
   #isEnded = false
   #hasClosed = false
@@ -30,12 +38,10 @@ export class Http2Response {
     })
   }
 
-  /** True once the head is settled, though it may not be out yet. */
   get headersSent(): boolean {
     return this.#head !== undefined
   }
 
-  /** True when all of it, its end included, is out. */
   get writableFinished(): boolean {
     return this.#isEnded && this.stream.writableFinished
   }
@@ -56,8 +62,7 @@ export class Http2Response {
     if (this.#isOpen && !this.stream.headersSent) this.stream.additionalHeaders({ ':status': 100 })
   }
 
-  /** @param headers flat names and values, or a record */
-  writeHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): this {
+  sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void {
     this.statusCode = status
     const lines = isFlat(headers) ? headers : Object.entries(headers).flatMap(([name, value]) => [name, String(value)])
     this.#head = [':status', String(status)]
@@ -65,14 +70,9 @@ export class Http2Response {
       const name = (lines[i] as string).toLowerCase()
       if (!OF_A_CONNECTION.has(name)) this.#head.push(name, lines[i + 1] as string)
     }
-    return this
   }
 
-  /**
-   * Sends the head if it is not out yet, and the chunk.
-   *
-   * @returns false when the client has enough for now
-   */
+  /** Sends the head, too, if it is not out yet. */
   write(chunk: Buffer): boolean {
     this.#respond({ waitForTrailers: true })
     if (chunk.length === 0 || !this.#takesBody) return true
@@ -80,23 +80,26 @@ export class Http2Response {
     return this.stream.write(chunk)
   }
 
-  end(text = '', encoding: BufferEncoding = 'utf8'): this {
-    this.#finish(Buffer.from(text, encoding), {})
+  end(text = ''): this {
+    this.#finish(Buffer.from(text), {})
     return this
   }
 
-  /** @param trailers what follows the body, lower-cased */
   endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void {
     this.#finish(chunk, trailers)
   }
 
+  takeEarlyBytes(): Buffer {
+    return NO_BYTES
+  }
+
   /**
-   * Resets the stream, which tells the client that the answer is incomplete.
+   * RFC 9113 §8.1: a reset tells the client that the answer is incomplete.
    *
    * Attack on its integrity: Node's `stream.close(code)` ends the body in good order before it resets, and so does
    * `destroy()` without an error; a client then takes a cut answer for a whole one.
    */
-  destroy(): void {
+  abort(): void {
     this.stream.destroy(new Error('the answer was cut short'))
   }
 

@@ -1,16 +1,18 @@
 /**
- * The server under Fastify, which speaks HTTP/1.1 and hands over what has agreed to HTTP/2: limits of the socket, and an answer for what never becomes a request.
+ * The server under Fastify: it speaks HTTP/1.1 within limits, and hands over what has agreed to HTTP/2.
  *
  * RFC 9112 (message framing). Node's defaults that do not suit a gateway are changed here and nowhere else: it would
  * answer `Expect` and a missing Host by itself, drop headers past a count, and end long uploads after five minutes.
  */
-import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import { type TLSSocket, Server as TlsServer } from 'node:tls'
-import { DENIALS, type DenialCode } from '../errors.ts'
-import { problem } from '../refusal/challenge.ts'
+import { Server as TlsServer } from 'node:tls'
+import { ALPN_PROTOCOLS, handOverHttp2 } from '../node/alpn.ts'
+import { setMaxHeaderSize } from '../node/server-limits.ts'
 import { HandshakeResponse, isHandshake } from './handshake.ts'
+import { Http1Request } from './http1-request.ts'
+import { Http1Response } from './http1-response.ts'
 
 export interface ServerLimits {
   /** Bytes of a request head. */
@@ -33,14 +35,12 @@ export interface ServerOptions {
   readonly tls?: ServerTls
 }
 
-/** By ALPN (RFC 7301), the one we prefer first. */
-const PROTOCOLS = ['h2', 'http/1.1']
 /** Longer than the idle timeout of common load balancers and meshes (60 s), so that it is they who close. */
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000
 
 export interface ServerHandlers {
-  readonly onRequest: RequestListener
+  readonly onRequest: (request: Http1Request, response: Http1Response) => void
   /** Takes over a connection that speaks HTTP/2. */
   readonly onHttp2: (socket: Socket) => void
   /** Whether a request is under way on a connection. */
@@ -49,6 +49,8 @@ export interface ServerHandlers {
 
 export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHttp2, isBusy }: ServerHandlers): Server {
   const options = {
+    IncomingMessage: Http1Request,
+    ServerResponse: Http1Response,
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
     // A body has an idle timeout of its own; how long a whole upload takes is nobody's business.
@@ -72,13 +74,13 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
           {
             ...options,
             ...secureContext(tls),
-            ALPNProtocols: PROTOCOLS,
+            ALPNProtocols: ALPN_PROTOCOLS,
             handshakeTimeout: limits.headersTimeoutMs,
             ...(tls.clientCa !== undefined && { requestCert: true, rejectUnauthorized: true }),
           },
           onRequest,
         )
-  if (server instanceof TlsServer) handOver(server, onHttp2)
+  if (server instanceof TlsServer) handOverHttp2(server, onHttp2)
   // Counted by ourselves: Node drops what is over the count without a word.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
@@ -89,16 +91,6 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
   return server
 }
 
-/** Node's own listener would read every connection as HTTP/1.1. */
-function handOver(server: TlsServer, onHttp2: (socket: Socket) => void): void {
-  const http1 = server.listeners('secureConnection')
-  server.removeAllListeners('secureConnection')
-  server.on('secureConnection', (socket: TLSSocket) => {
-    if (socket.alpnProtocol === 'h2') onHttp2(socket)
-    else for (const listener of http1) listener.call(server, socket)
-  })
-}
-
 /**
  * Puts other limits and certificates in force for connections to come; those that are open keep theirs, but for
  * `headersTimeoutMs`. Whether there is TLS, and whether clients must show a certificate, is decided once.
@@ -107,54 +99,11 @@ function handOver(server: TlsServer, onHttp2: (socket: Socket) => void): void {
  */
 export function changeServer(server: Server, { limits, tls }: ServerOptions): void {
   if (server instanceof TlsServer && tls !== undefined) server.setSecureContext(secureContext(tls))
-  // Node reads all of these anew for each connection; the types know no more than the option of the first.
-  Object.assign(server, { maxHeaderSize: limits.headerBytes })
+  setMaxHeaderSize(server, limits.headerBytes)
   server.headersTimeout = limits.headersTimeoutMs
   server.maxConnections = limits.connections
 }
 
 function secureContext({ cert, key, clientCa }: ServerTls) {
   return { cert, key, minVersion: 'TLSv1.2', ...(clientCa !== undefined && { ca: clientCa }) } as const
-}
-
-/**
- * What a failure below HTTP means, by the error of Node's parser or timer.
- *
- * @returns undefined when there is nobody left to answer
- */
-export function brokenRequestCode(error: NodeJS.ErrnoException): DenialCode | undefined {
-  switch (error.code) {
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return undefined
-    case 'HPE_HEADER_OVERFLOW':
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return 'headers_too_large'
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'request_timeout'
-    default:
-      return error.code?.startsWith('HPE_') === true ? 'request_malformed' : undefined
-  }
-}
-
-/** Answers on a bare socket, where no request object exists, and closes it. */
-export function answerBroken(
-  socket: Socket,
-  code: DenialCode,
-  head: { requestId: string; challenge?: string | undefined },
-): void {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const body = problem(code, head.requestId)
-  const lines = [
-    `HTTP/1.1 ${DENIALS[code].status} ${DENIALS[code].title}`,
-    'content-type: application/problem+json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: ${head.requestId}`,
-    ...(head.challenge === undefined ? [] : [`www-authenticate: ${head.challenge}`]),
-    'connection: close',
-  ]
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }

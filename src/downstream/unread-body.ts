@@ -5,42 +5,34 @@
  * sends resets it, and the client may lose the answer; so our side is closed first and theirs is read for a while.
  * The rest is dropped, not looked at. A client cannot hold the connection with it: the time for it is bounded.
  */
+import type { IncomingMessage } from 'node:http'
 import { constants, type ServerHttp2Stream } from 'node:http2'
-import { Socket } from 'node:net'
-import type { ClientRequest } from '../exchange.ts'
-import { Http2Request } from './http2-request.ts'
+import { destroySoon, onDestroySoon } from '../node/destroy-soon.ts'
 
 /** Enough to notice the answer and stop; nginx waits as long (`lingering_timeout`). */
 const LONGEST_REST_MS = 5_000
 
-export function dropUnreadBody(request: ClientRequest): void {
-  if (request instanceof Http2Request) {
-    dropUnreadStream(request.stream)
-    return
-  }
+export function dropUnreadMessage(request: IncomingMessage): void {
   if (request.closed || request.readableEnded) return
   const { socket } = request
   const giveUp = setTimeout(() => socket.destroy(), LONGEST_REST_MS).unref()
   request.once('close', () => clearTimeout(giveUp))
   request.resume()
-  // Node calls this once a last answer is written, and would destroy the socket at once. A variable first, for the reason
-  // that `ResponseRelay` gives.
-  const endAndDrain = (): void => {
+  onDestroySoon(socket, () => {
     if (request.closed) {
       destroySoon(socket)
       return
     }
     socket.end()
     request.once('close', () => destroySoon(socket))
-  }
-  socket.destroySoon = endAndDrain
+  })
 }
 
 /**
  * RFC 9113 §8.1: a client may be told to stop by a reset without error. Only late: in Node's http2 a reset overtakes what
  * was written before it, and the client would lose the end of the answer or all of it.
  */
-function dropUnreadStream(stream: ServerHttp2Stream): void {
+export function dropUnreadStream(stream: ServerHttp2Stream): void {
   if (stream.endAfterHeaders || stream.readableEnded || stream.destroyed) return
   const giveUp = (): void => {
     if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR)
@@ -49,8 +41,4 @@ function dropUnreadStream(stream: ServerHttp2Stream): void {
   const timer = setTimeout(giveUp, LONGEST_REST_MS).unref()
   stream.once('close', () => clearTimeout(timer))
   stream.resume()
-}
-
-function destroySoon(socket: Socket): void {
-  Socket.prototype.destroySoon.call(socket)
 }

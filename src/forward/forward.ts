@@ -7,17 +7,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { HandshakeResponse } from '../downstream/handshake.ts'
-import { Http2Request } from '../downstream/http2-request.ts'
-import { Http2Response } from '../downstream/http2-response.ts'
-import { dropUnreadBody } from '../downstream/unread-body.ts'
-import { Denial, type DenialCode, HIGHEST_STATUS } from '../errors.ts'
+import { ClientGone } from '../downstream/receive.ts'
+import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange, Forwarding } from '../exchange.ts'
 import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
-import { ClientGone, RequestBody } from './request-body.ts'
+import type { StreamEnd } from '../types.ts'
+import { RequestBody } from './request-body.ts'
 import { responseHeaders } from './response-headers.ts'
-import type { StreamEnd } from './streams.ts'
 import { traceContext } from './trace-context.ts'
 import { trailerFields } from './trailers.ts'
 import { openTunnel, type TunnelDeps } from './tunnel.ts'
@@ -32,36 +29,36 @@ export interface ForwardDeps extends TunnelDeps {
 
 /** @param exchange authorised: its route is chosen and its identity lines are made */
 export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): void {
-  const { raw, policy } = exchange
+  const { facts, findings, policy } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
   route.upstream.dispatch(
     {
-      path: exchange.path + exchange.query,
-      method: (raw.method ?? 'GET') as Dispatcher.HttpMethod,
+      path: findings.path + findings.query,
+      method: facts.method as Dispatcher.HttpMethod,
       headers: policy.requestHeaders({
-        rawHeaders: raw.rawHeaders,
-        host: exchange.host,
-        peer: exchange.peer,
+        rawHeaders: facts.rawHeaders,
+        host: findings.host,
+        peer: facts.peer,
         requestId: exchange.requestId,
-        trace: traceContext(raw.rawHeaders),
-        identityLines: exchange.identityLines,
+        trace: traceContext(facts.rawHeaders),
+        identityLines: findings.identityLines,
       }),
-      body: exchange.bodyBytes === 0 ? null : requestBody(exchange),
+      body: findings.bodyBytes === 0 ? null : requestBody(exchange),
       headersTimeoutMs: route.headersTimeoutMs,
-      upgrade: exchange.res instanceof HandshakeResponse ? 'websocket' : null,
+      upgrade: exchange.response.upgrade,
     },
     new ResponseRelay(exchange, deps),
   )
 }
 
 function requestBody(exchange: Exchange): RequestBody {
-  const { raw, res, policy } = exchange
-  return new RequestBody(raw instanceof Http2Request ? raw.stream : raw, {
+  const { request, response, policy } = exchange
+  return new RequestBody(request.body, {
     maxBytes: policy.limits.bodyBytes,
     idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
-    isAnswered: () => res.headersSent,
+    isAnswered: () => response.headersSent,
     onFirstRead: () => {
-      if (exchange.expectsContinue && !res.headersSent) res.writeContinue()
+      if (exchange.expectsContinue && !response.headersSent) response.writeContinue()
     },
   })
 }
@@ -69,6 +66,7 @@ function requestBody(exchange: Exchange): RequestBody {
 /** Each interim response restarts the wait for the final one, so a flood of them would hold a request for ever. */
 const MAX_INTERIM_RESPONSES = 32
 const NO_BYTES = Buffer.alloc(0)
+const NO_TRAILERS = {}
 
 /** undici's side of the exchange: writes the upstream's answer straight to the client. */
 class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
@@ -86,8 +84,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
     this.#deps = deps
-    // Not a closure: V8 allocates a function literal that is assigned to a property as old, and all of the exchange would
-    // stay with it until the next full collection.
+    // Not a closure: see `node/destroy-soon.ts` for what V8 makes of a function literal that is assigned to a property.
     exchange.forwarding = this
   }
 
@@ -103,17 +100,16 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
         throw new Denial('upstream_unreachable', { evidence: { reason: 'too many interim responses' } })
       return
     }
-    const { raw, res, requestId } = this.#exchange
-    // HTTP/1.1 carries any three digits; for Node's http2 these would be an exception that nobody catches.
-    if (statusCode > HIGHEST_STATUS && res instanceof Http2Response)
+    const { request, response, requestId } = this.#exchange
+    if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
     const received = rawLines(controller)
     const headers = responseHeaders({ statusCode, rawHeaders: received, requestId })
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
-    if (!raw.complete) headers.push('connection', 'close')
-    res.writeHead(statusCode, headers)
+    if (!request.complete) headers.push('connection', 'close')
+    response.sendHead(statusCode, headers)
     // A small answer has arrived whole by the end of this turn, and then leaves in one write, head and all.
-    this.#waitsForEnd = res instanceof Http2Response && isTrailersOnly(received)
+    this.#waitsForEnd = response.takesTrailers && isTrailersOnly(received)
     if (!this.#waitsForEnd) queueMicrotask(() => this.#flush())
   }
 
@@ -123,8 +119,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     headers: IncomingHttpHeaders,
     socket: Duplex,
   ): void {
-    const { res } = this.#exchange
-    const earlyBytes = res instanceof HandshakeResponse ? res.takeEarlyBytes() : NO_BYTES
+    const earlyBytes = this.#exchange.response.takeEarlyBytes()
     openTunnel(this.#exchange, { rawHeaders: rawLines(controller), headers, socket, earlyBytes }, this.#deps)
   }
 
@@ -144,14 +139,11 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    const { raw, res } = this.#exchange
+    const { request, response } = this.#exchange
     this.#exchange.upstreamEndedMs = this.#deps.monotonicMs()
-    dropUnreadBody(raw)
-    if (res instanceof Http2Response)
-      res.endWithTrailers(this.#isFlushed ? NO_BYTES : (this.#held ?? NO_BYTES), trailerFields(trailers))
-    // As text, Node joins it with the head; latin1 keeps every byte of both.
-    else if (this.#isFlushed) res.end()
-    else res.end(this.#held?.toString('latin1') ?? '', 'latin1')
+    request.dropRest()
+    const rest = this.#isFlushed ? NO_BYTES : (this.#held ?? NO_BYTES)
+    response.endWithTrailers(rest, response.takesTrailers ? trailerFields(trailers) : NO_TRAILERS)
     this.#isFlushed = true
     this.#detach()
   }
@@ -161,8 +153,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     exchange.upstreamEndedMs = this.#deps.monotonicMs()
     this.#detach()
     if (error instanceof ClientGone) return
-    const denial = upstreamDenial(error, exchange.route?.upstream.id, this.#deps.isDraining)
-    if (!exchange.res.headersSent) {
+    const denial = upstreamDenial(error, exchange.findings.route?.upstream.id, this.#deps.isDraining)
+    if (!exchange.response.headersSent) {
       this.#deps.refuse(exchange, denial)
       return
     }
@@ -187,10 +179,10 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { res } = this.#exchange
-    if (res.write(chunk)) return
+    const { response } = this.#exchange
+    if (response.write(chunk)) return
     controller.pause()
-    res.once('drain', () => controller.resume())
+    response.once('drain', () => controller.resume())
   }
 
   #breakOff(code: DenialCode): void {

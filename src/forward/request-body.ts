@@ -5,6 +5,7 @@
  * which still has to carry the refusal. It holds no bytes: what the socket's own stream buffers need not be buffered again.
  */
 import { type Readable, Stream } from 'node:stream'
+import { ClientGone } from '../downstream/receive.ts'
 import { Denial } from '../errors.ts'
 
 export interface RequestBodyOptions {
@@ -15,11 +16,6 @@ export interface RequestBodyOptions {
   readonly isAnswered: () => boolean
   /** Called once, before the first byte is asked for: the moment for `100 Continue`. */
   readonly onFirstRead: () => void
-}
-
-/** The client went away in the middle of its own request. */
-export class ClientGone extends Error {
-  override readonly name = 'ClientGone'
 }
 
 /** Emits `data`, then `end`; or `error`; at last `close`. Nothing before the first `resume`. */

@@ -6,11 +6,11 @@
  * are not looked at; trailers are never forwarded.
  */
 
-import { forwardingLines, type Peer, type TrustedProxies } from '../downstream/client-address.ts'
+import { forwardingLines, type TrustedProxies } from '../downstream/client-address.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import type { RequestHeaders } from '../policy.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type OwnFate, ownFate } from './own-names.ts'
-import type { TraceContext } from './trace-context.ts'
 
 export interface RequestHeaderRules {
   /** True for names that must never arrive from outside, in whatever spelling. */
@@ -19,21 +19,6 @@ export interface RequestHeaderRules {
   readonly forwardToken: boolean
   readonly trusts: TrustedProxies
 }
-
-export interface IncomingRequest {
-  /** Flat names and values, as received. */
-  readonly rawHeaders: readonly string[]
-  /** As checked with the head. */
-  readonly host: string
-  readonly peer: Peer
-  readonly requestId: string
-  readonly trace: TraceContext
-  /** Empty for anonymous callers and public routes. */
-  readonly identityLines: readonly string[]
-}
-
-/** Flat names and values for undici's `dispatch`: exactly one `Host`, no `Connection`. */
-export type RequestHeaders = (incoming: IncomingRequest) => string[]
 
 type Fate = OwnFate | 'pass'
 

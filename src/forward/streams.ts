@@ -10,25 +10,9 @@
  */
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Enrolled } from '../lib/roster.ts'
 import { rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-
-/** Why we closed a stream that both ends would have gone on with. */
-export const STREAM_ENDS = ['expired', 'stalled', 'idle', 'shutdown'] as const
-export type StreamEnd = (typeof STREAM_ENDS)[number]
-
-export interface OpenStream extends Enrolled {
-  /** Milliseconds since the epoch; infinite for anonymous callers and where streams are kept. */
-  readonly expiresAtMs: number
-  /** Undefined for answers. */
-  readonly passedBytes: (() => number) | undefined
-  readonly idleTimeoutMs: number
-  /** As the last round found them, and the monotonic milliseconds since when they are the same. */
-  seenBytes: number
-  sinceMs: number
-  close(end: StreamEnd): void
-}
+import type { OpenStream, StreamEnd } from '../types.ts'
 
 export interface StreamsDeps {
   readonly clock: Clock
@@ -69,7 +53,7 @@ export function streams({ clock, scheduler }: StreamsDeps): Streams {
         slot: -1,
         expiresAtMs: expiresAtMs(exchange),
         passedBytes,
-        idleTimeoutMs: exchange.route?.tunnelIdleTimeoutMs ?? Number.POSITIVE_INFINITY,
+        idleTimeoutMs: exchange.findings.route?.tunnelIdleTimeoutMs ?? Number.POSITIVE_INFINITY,
         seenBytes: 0,
         sinceMs: clock.monotonicMs(),
         close(reason) {
@@ -88,7 +72,8 @@ export function streams({ clock, scheduler }: StreamsDeps): Streams {
   }
 }
 
-function expiresAtMs({ principal, route, policy }: Exchange): number {
+function expiresAtMs({ findings, policy }: Exchange): number {
+  const { principal, route } = findings
   if (principal === undefined || route === undefined) return Number.POSITIVE_INFINITY
   const provider = policy.providers.find(({ id }) => id === principal.provider)
   return principal.expiresAtSeconds * 1000 + (provider?.clockToleranceMs ?? 0) + route.streamGraceMs

@@ -1,15 +1,11 @@
 /**
- * Passes on the caller's trace, or starts one, so that the upstream's spans and our log lines meet.
+ * Passes on the caller's trace, or starts one, so that the spans of the services behind us belong together.
  *
- * W3C Trace Context §3.2 (traceparent), §3.3 (tracestate). It records no span: the parent id passes unchanged.
+ * W3C Trace Context §3.2 (traceparent), §3.3 (tracestate). It records no span: the parent id passes
+ * unchanged, and no log line names the trace.
  */
 import { randomHex } from '../lib/random-hex.ts'
-
-export interface TraceContext {
-  readonly traceparent: string
-  /** The caller's, as it came, all lines joined; only ever beside the caller's own traceparent. */
-  readonly tracestate: string | undefined
-}
+import type { TraceContext } from '../types.ts'
 
 /** Version 00 has exactly these fields; a later one may append some (§3.2.4). */
 const acceptable =

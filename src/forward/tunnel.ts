@@ -13,8 +13,9 @@ import { PeerStalled } from '../downstream/stalled-peers.ts'
 import { Denial, SWITCHING_PROTOCOLS } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
+import type { StreamEnd } from '../types.ts'
 import { responseHeaders } from './response-headers.ts'
-import type { StreamEnd, Streams } from './streams.ts'
+import type { Streams } from './streams.ts'
 import { type CloseStatus, closeFrame, FrameBoundaries, maskedCloseFrame } from './websocket-frames.ts'
 
 export interface TunnelDeps {
@@ -54,9 +55,9 @@ export function openTunnel(
   { rawHeaders, headers, socket, earlyBytes }: Agreement,
   deps: TunnelDeps,
 ): void {
-  const { raw, res, requestId } = exchange
+  const { request, response, requestId } = exchange
   const upstream = socket as Socket
-  const client = raw.socket
+  const client = request.socket
   // Nobody else listens any more.
   upstream.on('error', () => {})
   if (headers.upgrade?.toLowerCase() !== 'websocket') {
@@ -64,8 +65,8 @@ export function openTunnel(
     throw new Denial('upstream_unreachable', { evidence: { reason: 'switched to another protocol' } })
   }
   const lines = responseHeaders({ statusCode: SWITCHING_PROTOCOLS, rawHeaders, requestId })
-  res.writeHead(SWITCHING_PROTOCOLS, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
-  res.end()
+  response.sendHead(SWITCHING_PROTOCOLS, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
+  response.end()
 
   upstream.allowHalfOpen = true
   client.setKeepAlive(true, KEEP_ALIVE_DELAY_MS)

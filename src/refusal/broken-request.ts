@@ -7,12 +7,11 @@
  * own body turned out broken: that request is refused, or cut when its answer has begun.
  */
 import type { Socket } from 'node:net'
-import { answerBroken, brokenRequestCode } from '../downstream/server.ts'
-import { Denial } from '../errors.ts'
+import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { randomHex } from '../lib/random-hex.ts'
-import { challenge } from './challenge.ts'
-import { REALM, refuse } from './refuse.ts'
+import { refuse } from './refuse.ts'
+import { refusalResponse } from './response.ts'
 
 export interface BrokenRequests {
   /** A request begins: until it ends, broken bytes on its connection are seen beside it. */
@@ -35,13 +34,13 @@ export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequest
 
   return {
     begun(exchange) {
-      const { socket } = exchange.raw
+      const { socket } = exchange.request
       const exchanges = active.get(socket)
       if (exchanges === undefined) active.set(socket, [exchange])
       else exchanges.push(exchange)
     },
     ended(exchange) {
-      const exchanges = active.get(exchange.raw.socket)
+      const exchanges = active.get(exchange.request.socket)
       const at = exchanges?.indexOf(exchange) ?? -1
       if (at !== -1) exchanges?.splice(at, 1)
     },
@@ -52,7 +51,7 @@ export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequest
       // Once our side is closed, the client has had its last answer, and what it still sends is dropped.
       if (code === undefined || (last === undefined && socket.writableEnded)) socket.destroy()
       else if (last === undefined) answerAlone(new Denial(code, { evidence: { reason: error.code } }), socket)
-      else if (last.raw.complete) last.res.once('close', () => socket.destroy())
+      else if (last.request.complete) last.response.once('close', () => socket.destroy())
       else refuseRest(last, new Denial(code, { evidence: { reason: error.code } }))
     },
   }
@@ -60,14 +59,42 @@ export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequest
   function answerAlone(denial: Denial, socket: Socket): void {
     const requestId = randomHex(16)
     onRefused(denial, requestId)
-    answerBroken(socket, denial.code, {
-      requestId,
-      challenge: challenge(denial.code, { realm: REALM, scope: undefined }),
-    })
+    writeAnswer(denial, requestId, socket)
   }
 }
 
 function refuseRest(exchange: Exchange, denial: Denial): void {
   if (exchange.forwarding === undefined) refuse(exchange, denial)
   else exchange.forwarding.cancel(denial)
+}
+
+/**
+ * What a failure below HTTP means, by the error of Node's parser or timer.
+ *
+ * @returns undefined when there is nobody left to answer
+ */
+function brokenRequestCode(error: NodeJS.ErrnoException): DenialCode | undefined {
+  switch (error.code) {
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return undefined
+    case 'HPE_HEADER_OVERFLOW':
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'headers_too_large'
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout'
+    default:
+      return error.code?.startsWith('HPE_') === true ? 'request_malformed' : undefined
+  }
+}
+
+/** Answers on a bare socket, where no request object exists, and closes it. */
+function writeAnswer(denial: Denial, requestId: string, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const { status, headers, body } = refusalResponse(denial, undefined, undefined, requestId)
+  const lines = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}`)
+  socket.end([`HTTP/1.1 ${status} ${denial.spec.title}`, ...lines, '', body].join('\r\n'), () => socket.destroy())
 }

@@ -29,8 +29,6 @@ export interface Matchable {
 
 export interface Resolution<R> {
   readonly route: R
-  /** Values of the `:name` segments, percent-decoded. */
-  readonly params: ReadonlyMap<string, string>
   /** To be forwarded as it is. */
   readonly path: string
   /** With its leading `?`, or empty; to be forwarded as it is. */
@@ -46,6 +44,8 @@ export interface Matcher<R> {
    * @throws {Denial} `path_invalid` with the reason as evidence, `route_unknown`
    */
   resolve(method: string, target: string, host: string | undefined): Resolution<R>
+  /** Values of the `:name` segments of a route in a path that it governs, percent-decoded. */
+  params(route: R, path: string): ReadonlyMap<string, string>
   /** Step 2 alone: says nothing about whether the path is acceptable. */
   match(method: string, path: string): R | undefined
   /** For explaining a decision: every route whose path fits, whatever its methods; most specific first. */
@@ -79,7 +79,11 @@ export function compileMatcher<R extends Matchable>(routes: readonly R[]): Match
       for (const relaxation of relaxations) if (!entry?.route.pathAllow?.has(relaxation)) throw pathInvalid(relaxation)
       if (entry === undefined) throw new Denial('route_unknown')
       if (readDifferently.test(path)) refuseDisagreement(method, parsed, entry)
-      return { route: entry.route, params: paramsOf(entry, path), path, query }
+      return { route: entry.route, path, query }
+    },
+    params: (route, path) => {
+      const entry = entries.find(each => each.route === route)
+      return entry === undefined ? NO_PARAMS : paramsOf(entry, path)
     },
     match: (method, path) => exact.find(method, path)?.route,
     candidates: path => exact.findAll(path).map(entry => entry.route),

@@ -15,6 +15,7 @@ import { overloadGate } from '../downstream/overload.ts'
 import { gateway } from '../gateway.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type LoopMeter, loopMeter } from '../lib/loop-meter.ts'
+import { dropConnectionsOverLimit } from '../node/server-limits.ts'
 import type { Policy } from '../policy.ts'
 import { policyStore } from '../policy-store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -130,8 +131,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       adminUrl = await listen(adminApp, config.admin.listen, 'http')
     }
     const url = await listen(app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
-    // Over the limit, Node would pass a connection from one full worker to the next and back, without end.
-    for (const server of servers) Object.assign(server, { dropMaxConnection: true })
+    for (const server of servers) dropConnectionsOverLimit(server)
     watching.follow()
     const { hash } = first
     if (workerOf === undefined)

@@ -7,6 +7,7 @@
  */
 import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
 import { closedLog, type Log, redactPath } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -14,27 +15,29 @@ import { type PassedRequest, passedLines, rounded } from './passed-line.ts'
 
 export interface AccessRecord {
   /** A request is over, however it ended. */
-  ended(exchange: Exchange, endedMs: number): void
+  ended(exchange: Exchange): void
   /** A refusal below HTTP, where no request object exists: its method and path were never known. */
   broken(denial: Denial, requestId: string, policy: Policy): void
 }
 
-export function accessRecord(metrics: Metrics, log: Log): AccessRecord {
+export function accessRecord(metrics: Metrics, log: Log, clock: Clock): AccessRecord {
   const lines = {
     log: closedLog(log, ['evidence', 'err']),
     passed: passedLines(log),
     sheds: thinned(SHED_INTERVAL_MS),
   }
   return {
-    ended(exchange, endedMs) {
-      const { raw, res, route, denial, startedMs, upstreamStartedMs, upstreamEndedMs = endedMs, streamEnd } = exchange
-      const status = res.headersSent ? res.statusCode : undefined
+    ended(exchange) {
+      const endedMs = clock.monotonicMs()
+      const { response, facts, findings, denial, startedMs, streamEnd } = exchange
+      const { upstreamStartedMs, upstreamEndedMs = endedMs } = exchange
+      const status = response.headersSent ? response.statusCode : undefined
       const durationMs = endedMs - startedMs
       const upstreamMs = upstreamStartedMs === undefined ? undefined : upstreamEndedMs - upstreamStartedMs
       const overheadMs = (upstreamStartedMs ?? endedMs) - startedMs
-      const routeMetrics = route?.metrics ?? metrics.unmatched
+      const { metrics: routeMetrics } = findings.route ?? findings.endpoint ?? { metrics: metrics.unmatched }
       routeMetrics.observe({
-        method: raw.method ?? '',
+        method: facts.method,
         code: denial?.code ?? 'ok',
         status,
         durationSeconds: durationMs / 1000,
@@ -76,7 +79,9 @@ function writeLine(
   { status, durationMs, overheadMs, upstreamMs }: Durations,
   { log, passed, sheds }: Lines,
 ): void {
-  const { raw, res, policy, denial, reported } = exchange
+  const { response, facts, findings, policy, denial } = exchange
+  const { principal, reported } = findings
+  const target = findings.route ?? findings.endpoint
   const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
   // A bug is no matter of access.
   if (policy.accessLog === 'off' && denial?.code !== 'internal') return
@@ -84,15 +89,15 @@ function writeLine(
   if (policy.accessLog === 'denied' && isPlain) return
   const level = isFault ? 'error' : denial !== undefined || reported !== undefined ? 'warn' : 'info'
   if (!log.isLevelEnabled(level)) return
-  if (isPlain && res.writableFinished && exchange.route !== undefined) {
+  if (isPlain && response.writableFinished && target !== undefined) {
     passed({
       requestId: exchange.requestId,
-      method: raw.method ?? '',
-      path: redactPath(exchange.target),
-      route: exchange.route.id,
+      method: facts.method,
+      path: redactPath(facts.target),
+      route: target.id,
       status,
-      provider: exchange.principal?.provider,
-      subject: exchange.principal?.claims.sub,
+      provider: principal?.provider,
+      subject: principal?.claims.sub,
       durationMs,
       upstreamMs,
       overheadMs,
@@ -105,19 +110,19 @@ function writeLine(
   log[level](
     {
       request_id: exchange.requestId,
-      method: raw.method,
-      path: redactPath(exchange.target),
-      route: exchange.route?.id,
+      method: facts.method,
+      path: redactPath(facts.target),
+      route: target?.id,
       code: denial?.code ?? 'ok',
       reported: reported?.code,
       status,
-      provider: exchange.principal?.provider ?? why?.provider,
-      subject: exchange.principal?.claims.sub,
+      provider: principal?.provider ?? why?.provider,
+      subject: principal?.claims.sub,
       duration_ms: rounded(durationMs),
       upstream_ms: rounded(upstreamMs),
       overhead_ms: rounded(overheadMs),
       closed: exchange.streamEnd,
-      aborted: res.writableFinished ? undefined : true,
+      aborted: response.writableFinished ? undefined : true,
       suppressed: suppressed === 0 ? undefined : suppressed,
       evidence: why?.evidence,
       // Only a bug has a stack worth reading; the causes of expected faults are in the evidence.

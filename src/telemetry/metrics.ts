@@ -5,14 +5,11 @@
  * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
  */
 import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
-import type { DenialCode } from '../errors.ts'
-import { STREAM_ENDS, type StreamEnd } from '../forward/streams.ts'
-import type { KeySetStatus } from '../types.ts'
+import type { KeySetStatus, RouteMetrics, StreamEnd } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
   REQUEST_SERIES,
-  type RequestCode,
   type RouteKind,
   type RouteSeries,
   reportSeries,
@@ -22,28 +19,6 @@ import {
 } from './route-series.ts'
 import { type Labels, type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 
-/** What one request adds to its route's series. Durations in seconds. */
-export interface RequestOutcome {
-  readonly method: string
-  readonly code: RequestCode
-  /** Status sent to the client; undefined when the connection went away before a response. */
-  readonly status: number | undefined
-  readonly durationSeconds: number
-  /** Time in the gateway itself, the upstream's share taken out. */
-  readonly overheadSeconds: number
-  /** Undefined when the upstream was not asked. */
-  readonly upstreamSeconds: number | undefined
-}
-
-/** The bound series of one route. */
-export interface RouteMetrics {
-  observe(outcome: RequestOutcome): void
-  /** A report-only route let a request pass that would have been refused. */
-  reportDenial(code: DenialCode): void
-  /** We ended a stream that both ends would have gone on with. */
-  streamClosed(reason: StreamEnd): void
-}
-
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** Requests that matched no route. Parentheses keep it apart from every route id. */
@@ -52,6 +27,12 @@ export const NO_ROUTE = '(none)'
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status_class: statusClass }))
+const STREAM_ENDS = Object.keys({
+  expired: true,
+  stalled: true,
+  idle: true,
+  shutdown: true,
+} satisfies Record<StreamEnd, true>)
 const STREAM_SERIES = STREAM_ENDS.map(reason => ({ reason }))
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
@@ -178,10 +159,10 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     /** Requests that match no route, or are refused before matching. */
     unmatched: bind(NO_ROUTE, unmatchedSeries()),
     inFlight: {
-      inc(): void {
+      begun(): void {
         inFlight++
       },
-      dec(): void {
+      ended(): void {
         inFlight--
       },
     },

@@ -3,9 +3,9 @@
  *
  * A series is known by its place in the lists, so that counting looks nothing up by name.
  */
-import { DENIAL_CODES, type DenialCode } from '../errors.ts'
+import { DENIAL_CODES, type DenialCode, denialSpec } from '../errors.ts'
 
-export type RequestCode = 'ok' | DenialCode
+type RequestCode = 'ok' | DenialCode
 
 /** What of a route decides which series it can have. */
 export interface RouteKind {
@@ -44,17 +44,34 @@ export function reportSeries(code: DenialCode): number {
 
 /** A public route never looks at a token, and a report-only one refuses nobody for it. */
 export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
-  const all = DENIAL_CODES.filter(code => !ONLY_UNMATCHED.has(code))
   const served = methods === undefined ? METHODS : withHead(methods)
-  if (access === 'public') return seriesOf(served, [...TOKENLESS])
-  if (mode === 'enforce') return seriesOf(served, all)
-  const reportable = all.filter(code => (!TOKENLESS.has(code) || code === 'request_malformed') && code !== LIMIT)
-  return seriesOf(served, [...TOKENLESS, LIMIT], reportable)
+  if (access === 'public') return seriesOf(served, WITHOUT_TOKEN)
+  if (mode === 'enforce') return seriesOf(served, OF_A_ROUTE)
+  return seriesOf(
+    served,
+    OF_A_ROUTE.filter(code => !isReported(code)),
+    OF_A_ROUTE.filter(isReportable),
+  )
 }
 
 /** Of requests that match no route, or are refused before matching. */
 export function unmatchedSeries(): RouteSeries {
-  return seriesOf(METHODS, UNMATCHED_CODES)
+  return seriesOf(
+    METHODS,
+    DENIAL_CODES.filter(code => denialSpec(code).beforeRoute !== undefined),
+  )
+}
+
+const OF_A_ROUTE = DENIAL_CODES.filter(code => denialSpec(code).beforeRoute !== 'only')
+const WITHOUT_TOKEN = OF_A_ROUTE.filter(code => denialSpec(code).withoutToken)
+
+function isReportable(code: DenialCode): boolean {
+  return denialSpec(code).reportable === true
+}
+
+/** True for a refusal that a report-only route never gives: it notes it instead, whatever may cause it. */
+function isReported(code: DenialCode): boolean {
+  return isReportable(code) && denialSpec(code).withoutToken === undefined
 }
 
 function seriesOf(
@@ -68,40 +85,6 @@ function seriesOf(
     reports: reports.map(reportSeries),
   }
 }
-
-/** Refusals that can come before a route is chosen. */
-const UNMATCHED_CODES = [
-  'path_invalid',
-  'host_invalid',
-  'request_malformed',
-  'request_timeout',
-  'headers_too_large',
-  'route_unknown',
-  'overloaded',
-  'internal',
-] as const satisfies readonly DenialCode[]
-
-const ONLY_UNMATCHED: ReadonlySet<DenialCode> = new Set([
-  'path_invalid',
-  'host_invalid',
-  'headers_too_large',
-  'route_unknown',
-  'overloaded',
-])
-
-/** Refusals of a route whatever the caller's token: they do not need one. */
-const TOKENLESS: ReadonlySet<DenialCode> = new Set([
-  'request_malformed',
-  'body_too_large',
-  'request_timeout',
-  'draining',
-  'upstream_unreachable',
-  'upstream_timeout',
-  'internal',
-])
-
-/** A limit, which report-only routes keep. */
-const LIMIT = 'identity_too_large'
 
 /** GET covers HEAD. */
 function withHead(methods: Iterable<string>): Iterable<string> {

@@ -2,8 +2,8 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
+import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
 import type { Connect } from './connector.ts'
-import type { UpstreamConnections, UpstreamRequest } from './pool.ts'
 
 export interface Http1UpstreamOptions {
   readonly origin: string

@@ -7,8 +7,8 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import { type Dispatcher, errors } from 'undici'
 import { Denial, HIGHEST_STATUS, LOWEST_STATUS } from '../errors.ts'
+import type { UpstreamBody, UpstreamRequest } from './connections.ts'
 import { requestHead, withoutPseudo } from './http2-head.ts'
-import type { UpstreamBody, UpstreamRequest } from './pool.ts'
 
 export interface Http2CallOptions {
   readonly session: ClientHttp2Session

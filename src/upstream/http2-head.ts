@@ -5,8 +5,8 @@
  */
 import type { ClientHttp2Session } from 'node:http2'
 import { Denial } from '../errors.ts'
+import type { UpstreamRequest } from './connections.ts'
 import { MAX_HEAD_BYTES } from './http2-session.ts'
-import type { UpstreamRequest } from './pool.ts'
 
 /** RFC 9113 §6.5.2: what a line counts besides its octets. */
 const LINE_OVERHEAD_BYTES = 32

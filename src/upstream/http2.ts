@@ -7,10 +7,10 @@
  */
 import { type Dispatcher, errors } from 'undici'
 import { type Enrolled, Roster } from '../lib/roster.ts'
+import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
 import { http2Call } from './http2-call.ts'
 import { type Http2SessionOptions, MAX_CALLS, type OpenedSession, openSession } from './http2-session.ts'
 import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
-import type { UpstreamConnections, UpstreamRequest } from './pool.ts'
 
 interface Connection extends Enrolled, OpenedSession {
   calls: number

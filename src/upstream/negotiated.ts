@@ -6,9 +6,9 @@
  */
 import type { Socket } from 'node:net'
 import { type Dispatcher, errors } from 'undici'
+import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
 import { type Connect, isHttp2 } from './connector.ts'
 import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
-import type { UpstreamConnections, UpstreamRequest } from './pool.ts'
 
 export interface NegotiatedUpstreamOptions {
   readonly http1: (connect: Connect) => UpstreamConnections

@@ -4,9 +4,8 @@
  * RFC 9113 §3.2, §3.3 (how HTTP/2 starts). `http:` is HTTP/1.1, `h2c:` is HTTP/2 without TLS, and over `https:` the service
  * chooses. WebSocket handshakes always go over HTTP/1.1.
  */
-import type { EventEmitter } from 'node:events'
-import type { Dispatcher } from 'undici'
 import type { Scheduler } from '../lib/scheduler.ts'
+import type { Upstream, UpstreamConnections } from './connections.ts'
 import { type Connect, type ConnectorOptions, connector } from './connector.ts'
 import { http1Upstream } from './http1.ts'
 import { http2Upstream } from './http2.ts'
@@ -22,47 +21,6 @@ export interface UpstreamOptions extends ConnectorOptions {
   readonly headersTimeoutMs: number
   /** Longest silence inside a response body. */
   readonly idleTimeoutMs: number
-}
-
-/** Emits `data`, `end`, `error` and `close` as a stream does, from the first `resume` on. */
-export interface UpstreamBody extends EventEmitter {
-  /** So far. */
-  readonly receivedBytes: number
-  readonly readableEnded: boolean
-  isPaused(): boolean
-  pause(): unknown
-  resume(): unknown
-  destroy(error?: Error): unknown
-}
-
-export interface UpstreamRequest {
-  readonly path: string
-  readonly method: Dispatcher.HttpMethod
-  /** Flat names and values. */
-  readonly headers: string[]
-  readonly body: UpstreamBody | null
-  /** From the end of the request to the head of the response. */
-  readonly headersTimeoutMs: number
-  readonly upgrade: 'websocket' | null
-}
-
-/** Something requests can be sent over. */
-export interface UpstreamConnections {
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
-  /** Takes no more requests; resolves when those running have ended and the connections are closed. */
-  drain(): Promise<void>
-  /** Destroys the connections; requests still running fail. */
-  close(): Promise<void>
-}
-
-export interface Upstream {
-  readonly id: string
-  /** For people to read. */
-  readonly origin: string
-  readonly headersTimeoutMs: number
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
-  /** Destroys the connections; requests still running fail. */
-  close(): Promise<void>
 }
 
 /** An upstream as its owner has it. */

@@ -8,7 +8,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'
-import { type Upstream, type UpstreamOptions, type UpstreamPool, upstreamPool } from './pool.ts'
+import type { Upstream } from './connections.ts'
+import { type UpstreamOptions, type UpstreamPool, upstreamPool } from './pool.ts'
 
 export interface UpstreamLease {
   readonly upstream: Upstream

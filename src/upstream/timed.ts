@@ -13,7 +13,7 @@ import { type Dispatcher, errors } from 'undici'
 import type { Enrolled } from '../lib/roster.ts'
 import { type Rounds, rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { UpstreamBody, UpstreamConnections, UpstreamRequest } from './pool.ts'
+import type { UpstreamBody, UpstreamConnections, UpstreamRequest } from './connections.ts'
 
 export interface TimedUpstreamOptions {
   readonly scheduler: Scheduler

@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
-import type { Authenticator } from '../../src/types.ts'
 import {
   authenticatorOptions,
   ISSUER,
@@ -19,7 +18,7 @@ let main: Signer
 let other: Signer
 let mainKeys: TestKeySet
 let otherKeys: TestKeySet
-let both: Authenticator
+let both: ReturnType<typeof issuerAuthenticator>
 
 beforeAll(async () => {
   ;[main, other] = await Promise.all([signer('RS256'), signer('ES256')])

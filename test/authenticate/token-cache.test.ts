@@ -3,7 +3,7 @@ import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
 import { type TokenCache, tokenCache } from '../../src/authenticate/token-cache.ts'
 import { Denial } from '../../src/errors.ts'
-import type { Authenticator, VerificationKey } from '../../src/types.ts'
+import type { VerificationKey } from '../../src/types.ts'
 import {
   authenticatorOptions,
   NOW,
@@ -31,8 +31,7 @@ const cacheOf = (entries: number) =>
   tokenCache({ entries, onResult: (provider, result) => results.push(`${provider} ${result}`) })
 const authenticatorWith = (overrides: Overrides = {}) =>
   jwtAuthenticator(authenticatorOptions(keySet, { clock, ...overrides }))
-const routeWith = (overrides: Overrides = {}): Authenticator =>
-  issuerAuthenticator([authenticatorWith(overrides)], cache)
+const routeWith = (overrides: Overrides = {}) => issuerAuthenticator([authenticatorWith(overrides)], cache)
 
 beforeEach(() => {
   clock = new TestClock()

@@ -6,6 +6,7 @@ import { requireAnyRole, requireRoles } from '../../src/authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../../src/authorize/scopes.ts'
 import { Denial } from '../../src/errors.ts'
 import type { Authorizer, Claims, Principal } from '../../src/types.ts'
+import { factsOf } from '../support/facts.ts'
 
 function principal(granted: {
   readonly scopes?: readonly string[]
@@ -26,7 +27,7 @@ function principal(granted: {
 
 function refusal(authorize: Authorizer, caller: Principal): Pick<Denial, 'code' | 'evidence'> | undefined {
   try {
-    authorize(caller)
+    authorize(caller, factsOf())
   } catch (error) {
     if (!(error instanceof Denial)) throw error
     return { code: error.code, evidence: error.evidence }

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CheckedHead, checkHead } from '../../src/downstream/head.ts'
+import { Http1Request } from '../../src/downstream/http1-request.ts'
 import { Denial } from '../../src/errors.ts'
+import { factsOf } from '../support/facts.ts'
 
 const MAX_HEADERS = 20
 
@@ -13,10 +15,7 @@ function check(
   head: { method?: string; httpVersion?: string } = {},
 ): CheckedHead | string {
   try {
-    return checkHead(
-      { method: 'GET', httpVersion: '1.1', ...head, rawHeaders },
-      { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 },
-    )
+    return checkHead(factsOf({ ...head, rawHeaders }), { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 })
   } catch (error) {
     if (error instanceof Denial) return error.code
     throw error
@@ -207,16 +206,19 @@ describe('over a socket', () => {
   let server: Server
 
   beforeAll(async () => {
-    const answer = (request: IncomingMessage, response: ServerResponse) => {
+    const answer = (request: Http1Request, response: ServerResponse) => {
       let outcome: string
       try {
-        outcome = JSON.stringify(checkHead(request, { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 }))
+        outcome = JSON.stringify(checkHead(request.facts(), { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 }))
       } catch (error) {
         outcome = error instanceof Denial ? error.code : String(error)
       }
       response.writeHead(200, { 'x-outcome': outcome, connection: 'close' }).end()
     }
-    server = createServer({ requireHostHeader: false, shouldUpgradeCallback: () => false }, answer)
+    server = createServer(
+      { IncomingMessage: Http1Request, requireHostHeader: false, shouldUpgradeCallback: () => false },
+      answer,
+    )
     server.maxHeadersCount = 0
     server.on('checkContinue', answer).on('checkExpectation', answer)
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {

@@ -134,7 +134,10 @@ describe('a connection that nobody uses', () => {
       headersTimeoutMs: () => HEADERS_MS,
       keepAliveTimeoutMs: IDLE_MS,
       isDraining: () => false,
-      onRequest: (_request, response) => void response.writeHead(200, []).end('answered'),
+      onRequest: (_request, response) => {
+        response.sendHead(200, [])
+        response.end('answered')
+      },
     })
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')

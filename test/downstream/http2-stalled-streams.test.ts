@@ -22,7 +22,7 @@ test('a stream is reset when nothing of it was taken for the whole time, and not
   server.on('stream', (stream: ServerHttp2Stream) => {
     const response = new Http2Response(stream)
     watch.watch(stream)
-    response.writeHead(200, [])
+    response.sendHead(200, [])
     const more = (): void => {
       while (response.write(CHUNK));
     }

@@ -196,7 +196,8 @@ describe('a gateway that is overloaded', () => {
     expect(head).not.toMatch(/www-authenticate/i)
     expect(JSON.parse(body)).toEqual({
       type: 'urn:sallyport:denial:overloaded',
-      ...DENIALS.overloaded,
+      status: DENIALS.overloaded.status,
+      title: DENIALS.overloaded.title,
       code: 'overloaded',
       request_id: 'shed-1',
     })

@@ -5,8 +5,9 @@ import fc from 'fast-check'
 import { Client } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { trustedProxies } from '../../src/downstream/client-address.ts'
-import { type IncomingRequest, type RequestHeaderRules, requestHeaders } from '../../src/forward/request-headers.ts'
+import { type RequestHeaderRules, requestHeaders } from '../../src/forward/request-headers.ts'
 import { compileIdentity, identityHeader } from '../../src/identity/header-lines.ts'
+import type { IncomingRequest } from '../../src/policy.ts'
 
 const identity = compileIdentity({
   headers: [identityHeader('X-Auth-Subject', 'sub'), identityHeader('X-Auth-Scope', 'scope')],

@@ -14,6 +14,7 @@ import { compileIdentity, DEFAULT_IDENTITY_HEADERS } from '../../src/identity/he
 import { foldedFieldName } from '../../src/lib/field-name.ts'
 import { compileMatcher } from '../../src/route/match.ts'
 import { naiveRoute, STEPS, serverOf } from '../route/lax-servers.ts'
+import { factsOf } from '../support/facts.ts'
 import { get, startRawStack } from '../support/raw.ts'
 import { headers, pathText, rawRequest, routeTexts, tokenText } from './input.ts'
 
@@ -88,7 +89,7 @@ function headersProperty() {
       assert.ok(!/^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|proxy.*)$/.test(folded), folded)
 
     const head = unlessRefused(Denial, () =>
-      checkHead({ method: 'GET', httpVersion: '1.1', rawHeaders: lines }, { maxHeaders: 100, maxHeadBytes: 16_384 }),
+      checkHead(factsOf({ rawHeaders: lines }), { maxHeaders: 100, maxHeadBytes: 16_384 }),
     )
     if (head === undefined) return
     assert.match(head.host, /^[\w.:[\]-]+$/)

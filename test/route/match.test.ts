@@ -67,8 +67,12 @@ describe('which route is the most specific', () => {
 describe('segments', () => {
   test('a parameter takes exactly one segment that is not empty', () => {
     const routes = matcher('* /orders/:id', '* /x/:a/y/:b')
-    expect([...routes.resolve('GET', '/orders/7', undefined).params]).toEqual([['id', '7']])
-    expect([...routes.resolve('GET', '/x/1/y/2', undefined).params]).toEqual([
+    const paramsOf = (target: string) => {
+      const { route, path } = routes.resolve('GET', target, undefined)
+      return [...routes.params(route, path)]
+    }
+    expect(paramsOf('/orders/7')).toEqual([['id', '7']])
+    expect(paramsOf('/x/1/y/2')).toEqual([
       ['a', '1'],
       ['b', '2'],
     ])
@@ -78,8 +82,8 @@ describe('segments', () => {
 
   test('parameters are percent-decoded, the path is not', () => {
     const routes = matcher('* /pkg/:name encodedSlash')
-    const { path, query, params } = routes.resolve('GET', '/pkg/%40caf%C3%A9%2fx?y=%2f', undefined)
-    expect({ path, query, name: params.get('name') }).toEqual({
+    const { route, path, query } = routes.resolve('GET', '/pkg/%40caf%C3%A9%2fx?y=%2f', undefined)
+    expect({ path, query, name: routes.params(route, path).get('name') }).toEqual({
       path: '/pkg/%40caf%C3%A9%2fx',
       query: '?y=%2f',
       name: '@café/x',
@@ -104,8 +108,8 @@ describe('segments', () => {
     const routes = matcher('* /constructor/:__proto__', '* /toString')
     for (const path of ['/__proto__', '/constructor', '/hasOwnProperty', '/tostring/valueOf', '/constructor/a/b'])
       expect(outcome(routes, path)).toBe('route_unknown')
-    const { params } = routes.resolve('GET', '/constructor/__proto__', undefined)
-    expect([...params]).toEqual([['__proto__', '__proto__']])
+    const { route, path } = routes.resolve('GET', '/constructor/__proto__', undefined)
+    expect([...routes.params(route, path)]).toEqual([['__proto__', '__proto__']])
     expect(outcome(matcher('* /__proto__'), '/__proto__')).toBe('/__proto__')
   })
 

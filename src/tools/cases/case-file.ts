@@ -13,8 +13,8 @@ import { readSource } from '../../config/read/source.ts'
 import { list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { ConfigError, DENIAL_CODES } from '../../errors.ts'
-import type { Claims } from '../../types.ts'
-import { type TrialRequest, trialRequest } from '../engine/trial.ts'
+import type { Claims, RequestFacts } from '../../types.ts'
+import { trialRequest } from '../engine/trial.ts'
 
 const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
   error: 'must be a block of claims, like `{ sub: alice, scope: orders:read }`',
@@ -70,7 +70,7 @@ const caseFileSchema = z.strictObject({
 
 export interface TestCase {
   readonly name: string
-  readonly request: TrialRequest
+  readonly request: RequestFacts
   readonly claims: Claims | undefined
   readonly provider: string | undefined
   readonly expect: string
@@ -112,7 +112,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
 }
 
 /** @throws {SyntaxError} */
-function requestOf(request: string, headers: Readonly<Record<string, string>>): TrialRequest {
+function requestOf(request: string, headers: Readonly<Record<string, string>>): RequestFacts {
   const [, method, target] = /^(\S+) +(\S+)$/.exec(request) ?? []
   if (method === undefined || target === undefined)
     throw new SyntaxError('must be a method and a path, like `GET /orders`')

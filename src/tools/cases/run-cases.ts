@@ -9,7 +9,7 @@ import type { Services } from '../../run/services.ts'
 import type { Principal } from '../../types.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { trial } from '../engine/trial.ts'
-import { denialText, holds, linesOf } from '../explain/explanation.ts'
+import { denialText, linesOf, unmetOf } from '../explain/explanation.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
 import type { TestCase } from './case-file.ts'
@@ -55,11 +55,9 @@ async function runCase(config: Config, test: TestCase, { policy, token }: StandI
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
   const signed = claims && (await token(claims, routeConfig, test.provider))
   const credential = signed === undefined ? [] : ['Authorization', `Bearer ${signed.token}`]
-  const { exchange, denial, upstreamHeaders } = await trial(policy, {
-    ...request,
-    rawHeaders: [...request.rawHeaders, ...credential],
-  })
-  const { principal, reported, route } = exchange
+  const facts = { ...request, rawHeaders: [...request.rawHeaders, ...credential] }
+  const { findings, denial, upstreamHeaders } = await trial(policy, facts)
+  const { principal, reported, route } = findings
   const refusal = denial ?? reported
   const outcome = {
     decision: denial?.code ?? 'allow',
@@ -68,7 +66,7 @@ async function runCase(config: Config, test: TestCase, { policy, token }: StandI
     headers: upstreamHeaders,
   }
   const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig)
-  const unmet = principal === undefined ? [] : requirements.filter(requirement => !holds(requirement, principal))
+  const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, facts)
   return {
     test,
     decision: outcome.decision,

@@ -13,7 +13,8 @@ import { keySourceDefinition } from '../../run/key-source.ts'
 import { type Services, services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { KeySet } from '../../types.ts'
-import { shownOrigin, type Upstream } from '../../upstream/pool.ts'
+import type { Upstream } from '../../upstream/connections.ts'
+import { shownOrigin } from '../../upstream/pool.ts'
 
 export interface ToolServicesOptions {
   readonly clock: Clock

@@ -1,34 +1,23 @@
 /**
- * Puts one request through the engine that serves traffic, without a socket: `decide` on a head made by hand.
+ * Puts one request through the engine that serves traffic: the facts of a request made by hand, and `decide` on them.
  *
- * The head is what Node's parser would have handed over: one character a byte, names and values as they came.
+ * The facts are what Node's parser would have handed over: one character a byte, names and values as they came.
  */
-import { IncomingMessage, METHODS, ServerResponse } from 'node:http'
-import { Socket } from 'node:net'
+import { METHODS } from 'node:http'
 import { decide } from '../../decide.ts'
-import type { Peer } from '../../downstream/client-address.ts'
 import { requestId } from '../../downstream/request-id.ts'
 import { Denial } from '../../errors.ts'
-import { Exchange } from '../../exchange.ts'
 import { traceContext } from '../../forward/trace-context.ts'
 import { isToken } from '../../lib/field-name.ts'
-import type { Policy } from '../../policy.ts'
-
-export interface TrialRequest {
-  readonly method: string
-  /** Path and query, one character a byte. */
-  readonly target: string
-  /** Flat names and values, `Host` included. */
-  readonly rawHeaders: readonly string[]
-  readonly peer: Peer
-}
+import { type Findings, type Policy, Undecided } from '../../policy.ts'
+import type { Peer, RequestFacts } from '../../types.ts'
 
 export interface Trial {
-  /** What each stage found out; see {@link Exchange}. */
-  readonly exchange: Exchange
+  /** What each stage found out. */
+  readonly findings: Findings
   /** What the client would be told; undefined when the request passes. */
   readonly denial: Denial | undefined
-  /** Flat names and values for the upstream; undefined when the request is refused. */
+  /** Flat names and values for the upstream; undefined when the request is not forwarded. */
   readonly upstreamHeaders: readonly string[] | undefined
 }
 
@@ -39,7 +28,7 @@ const SOMEBODY: Peer = { address: '192.0.2.1', protocol: 'http' }
  * @param headers flat names and values; `Host` is added when it is missing
  * @throws {SyntaxError} no request could be written so; the message says why
  */
-export function trialRequest(method: string, target: string, headers: readonly string[]): TrialRequest {
+export function trialRequest(method: string, target: string, headers: readonly string[]): RequestFacts {
   if (!METHODS.includes(method)) {
     const upper = method.toUpperCase()
     throw new SyntaxError(`"${method}" is no HTTP method${METHODS.includes(upper) ? `; write ${upper}` : ''}`)
@@ -54,48 +43,34 @@ export function trialRequest(method: string, target: string, headers: readonly s
   return {
     method,
     target: bytes(target),
+    httpVersion: '1.1',
     rawHeaders: [...(hasHost ? [] : ['Host', 'localhost']), ...headers.map(bytes)],
     peer: SOMEBODY,
+    hasBody: undefined,
+    headBytes: 0,
   }
 }
 
 /** Never refuses by throwing; what it throws is a bug. */
-export async function trial(policy: Policy, request: TrialRequest): Promise<Trial> {
-  const exchange = exchangeOf(policy, request)
+export async function trial(policy: Policy, facts: RequestFacts): Promise<Trial> {
+  const findings = new Undecided()
   try {
-    await decide(exchange)
+    const { kind, host, identityLines } = await decide(facts, policy, findings)
+    if (kind !== 'forward') return { findings, denial: undefined, upstreamHeaders: undefined }
+    const { rawHeaders, peer } = facts
+    const upstreamHeaders = policy.requestHeaders({
+      rawHeaders,
+      host,
+      peer,
+      requestId: requestId(rawHeaders),
+      trace: traceContext(rawHeaders),
+      identityLines,
+    })
+    return { findings, denial: undefined, upstreamHeaders }
   } catch (error) {
     if (!(error instanceof Denial)) throw error
-    return { exchange, denial: error, upstreamHeaders: undefined }
+    return { findings, denial: error, upstreamHeaders: undefined }
   }
-  const { rawHeaders, peer } = request
-  const { host, identityLines } = exchange
-  const upstreamHeaders = policy.requestHeaders({
-    rawHeaders,
-    host,
-    peer,
-    requestId: exchange.requestId,
-    trace: traceContext(rawHeaders),
-    identityLines,
-  })
-  return { exchange, denial: undefined, upstreamHeaders }
-}
-
-function exchangeOf(policy: Policy, { method, target, rawHeaders, peer }: TrialRequest): Exchange {
-  const raw = new IncomingMessage(new Socket())
-  raw.method = method
-  raw.httpVersion = '1.1'
-  raw.rawHeaders = [...rawHeaders]
-  return new Exchange({
-    raw,
-    res: new ServerResponse(raw),
-    policy,
-    target,
-    peer,
-    requestId: requestId(rawHeaders),
-    startedMs: 0,
-    expectsContinue: false,
-  })
 }
 
 /** As Node's parser gives it: one character a byte. */

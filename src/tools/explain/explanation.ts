@@ -9,11 +9,10 @@
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
-import type { Policy, Route } from '../../policy.ts'
-import { challenge, problem } from '../../refusal/challenge.ts'
-import { REALM } from '../../refusal/refuse.ts'
-import type { Claims, Principal } from '../../types.ts'
-import type { Trial, TrialRequest } from '../engine/trial.ts'
+import type { Endpoint, Policy, Route } from '../../policy.ts'
+import { refusalResponse } from '../../refusal/response.ts'
+import type { Claims, Principal, RequestFacts } from '../../types.ts'
+import type { Trial } from '../engine/trial.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
 import { shown, shownHeaderValue } from '../text/shown.ts'
 
@@ -58,19 +57,20 @@ export interface Explanation {
     | undefined
 }
 
-export interface ExplanationParts {
+export interface ExplanationDeps {
   readonly config: Config
   readonly policy: Policy
-  readonly request: TrialRequest
+  readonly request: RequestFacts
   readonly trial: Trial
   readonly filledIn: Claims
 }
 
-export function explanation({ config, policy, request, trial, filledIn }: ExplanationParts): Explanation {
-  const { exchange, denial } = trial
-  const { route } = exchange
+export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
+  const { config, policy, request, trial, filledIn } = deps
+  const { findings, denial } = trial
+  const { route } = findings
   const routeConfig = config.routes.find(({ id }) => id === route?.id)
-  const path = exchange.path || (request.target.split('?', 1)[0] ?? '')
+  const path = findings.path || (request.target.split('?', 1)[0] ?? '')
   return shown({
     request: { method: request.method, target: request.target },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
@@ -78,28 +78,25 @@ export function explanation({ config, policy, request, trial, filledIn }: Explan
       .candidates(path)
       .filter(({ id }) => id !== route?.id)
       .map(other => ({ ...shapeOf(other), why: whyNot(other, route, request.method) })),
-    params:
-      route === undefined
-        ? {}
-        : Object.fromEntries(policy.matcher.resolve(request.method, request.target, exchange.host).params),
+    params: route === undefined ? {} : Object.fromEntries(policy.matcher.params(route, findings.path)),
     checks: [
       requestCheck(trial),
-      ...(route === undefined || routeConfig === undefined ? [] : routeChecks(trial, route, routeConfig, config)),
+      ...(route === undefined || routeConfig === undefined ? [] : await routeChecks(deps, route, routeConfig)),
     ],
     decision: denial?.code ?? 'allow',
-    reported: exchange.reported?.code,
+    reported: findings.reported?.code,
     filledIn,
     headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders),
     forwardedTo: denial === undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
-    response: denial && responseOf(denial, route),
+    response: denial && responseOf(denial, request, route),
   })
 }
 
-function shapeOf({ id, path, methods }: Route): Omit<Candidate, 'why'> {
+function shapeOf({ id, path, methods }: Route | Endpoint): Omit<Candidate, 'why'> {
   return { id, path, methods: methods === undefined ? undefined : [...methods] }
 }
 
-function whyNot(other: Route, route: Route | undefined, method: string): string {
+function whyNot(other: Route | Endpoint, route: Route | undefined, method: string): string {
   const { methods } = other
   const takesMethod = methods === undefined || methods.has(method) || (method === 'HEAD' && methods.has('GET'))
   if (!takesMethod) return `does not take ${method}`
@@ -107,60 +104,79 @@ function whyNot(other: Route, route: Route | undefined, method: string): string 
 }
 
 /** Head, path and route: what is judged before anybody asks who is calling. */
-function requestCheck({ exchange: { route, path }, denial }: Trial): ExplainedCheck {
+function requestCheck({ findings: { route, endpoint, path }, denial }: Trial): ExplainedCheck {
   const wanted = 'an unambiguous request that a route takes'
+  if (endpoint !== undefined) return { check: 'request', result: 'ok', wanted, saw: `${path}, answered by the gateway` }
   if (route !== undefined) return { check: 'request', result: 'ok', wanted, saw: path }
   return { check: 'request', result: 'fails', wanted, saw: denial === undefined ? '' : denialText(denial) }
 }
 
-function routeChecks(trial: Trial, route: Route, routeConfig: RouteConfig, config: Config): readonly ExplainedCheck[] {
-  const { exchange, denial } = trial
+async function routeChecks(
+  { trial, request, config }: ExplanationDeps,
+  route: Route,
+  routeConfig: RouteConfig,
+): Promise<readonly ExplainedCheck[]> {
+  const { findings, denial } = trial
   if (route.access === 'public')
     return denial === undefined
       ? [{ check: 'token', result: 'skipped', wanted: 'nothing: the route is public', saw: 'not looked at' }]
       : [{ check: 'limits', result: 'fails', wanted: 'a request within the limits', saw: denialText(denial) }]
-  const { principal } = exchange
+  const { principal } = findings
   const requirements = requirementsOf(routeConfig)
+  const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, request)
   return [
     tokenCheck(trial, route, routeConfig, config),
-    ...requirements.map(requirement => requirementCheck(requirement, principal)),
-    ...identityChecks(trial, requirements),
+    ...requirements.map(requirement =>
+      requirementCheck(requirement, principal, unmet.includes(requirement) ? 'fails' : 'ok'),
+    ),
+    ...(unmet.length === 0 ? identityChecks(trial) : []),
   ]
 }
 
 /** A caller may pass every check and still be one that no header can tell the upstream of. */
-function identityChecks({ exchange, denial }: Trial, requirements: readonly Requirement[]): readonly ExplainedCheck[] {
-  const { principal } = exchange
+function identityChecks({ findings: { principal }, denial }: Trial): readonly ExplainedCheck[] {
   if (denial === undefined || principal === undefined) return []
-  if (requirements.some(requirement => !holds(requirement, principal))) return []
   return [{ check: 'identity', result: 'fails', wanted: 'claims that fit the headers', saw: denialText(denial) }]
 }
 
 function tokenCheck(
-  { exchange, denial }: Trial,
+  { findings: { principal, reported }, denial }: Trial,
   route: Route,
   { providers }: RouteConfig,
   config: Config,
 ): ExplainedCheck {
   const accepted = providers ?? Object.keys(config.providers)
   const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}`
-  const { principal } = exchange
   if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
-  const refusal = denial ?? exchange.reported
+  const refusal = denial ?? reported
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
   return { check: 'token', result: 'fails', wanted, saw: denialText(refusal) }
 }
 
-function requirementCheck(requirement: Requirement, principal: Principal | undefined): ExplainedCheck {
+function requirementCheck(
+  requirement: Requirement,
+  principal: Principal | undefined,
+  result: CheckResult,
+): ExplainedCheck {
   const check = requirementName(requirement)
   const wanted = wantedText(requirement)
   if (principal === undefined) return { check, result: 'skipped', wanted, saw: 'nobody to ask it of' }
-  return { check, result: holds(requirement, principal) ? 'ok' : 'fails', wanted, saw: sawText(requirement, principal) }
+  return { check, result, wanted, saw: sawText(requirement, principal) }
 }
 
-export function holds({ authorize }: Requirement, principal: Principal): boolean {
+/** Asks each requirement by itself, where a decision stops at the first that refuses. */
+export async function unmetOf(
+  requirements: readonly Requirement[],
+  principal: Principal,
+  facts: RequestFacts,
+): Promise<readonly Requirement[]> {
+  const held = await Promise.all(requirements.map(requirement => holds(requirement, principal, facts)))
+  return requirements.filter((_, index) => held[index] === false)
+}
+
+async function holds({ authorize }: Requirement, principal: Principal, facts: RequestFacts): Promise<boolean> {
   try {
-    authorize(principal)
+    await authorize(principal, facts)
     return true
   } catch (error) {
     if (error instanceof Denial) return false
@@ -202,16 +218,11 @@ export function linesOf(flat: readonly string[]): readonly HeaderLine[] {
   return flat.flatMap((name, index) => (index % 2 === 0 ? [{ name, value: flat[index + 1] ?? '' }] : []))
 }
 
-function responseOf(denial: Denial, route: Route | undefined): Explanation['response'] {
-  const { code, spec, retryAfterSeconds } = denial
-  const wwwAuthenticate = challenge(code, { realm: REALM, scope: route?.challengeScope })
-  return {
-    status: spec.status,
-    headers: [
-      { name: 'Content-Type', value: 'application/problem+json' },
-      ...(wwwAuthenticate === undefined ? [] : [{ name: 'WWW-Authenticate', value: wwwAuthenticate }]),
-      ...(retryAfterSeconds === undefined ? [] : [{ name: 'Retry-After', value: String(retryAfterSeconds) }]),
-    ],
-    body: problem(code, '(made for each request)'),
-  }
+function responseOf(denial: Denial, request: RequestFacts, route: Route | undefined): Explanation['response'] {
+  const { status, headers, body } = refusalResponse(denial, request, route, '(made for each request)')
+  const lines = Object.entries(headers).map(([name, value]) => ({
+    name,
+    value: name === 'content-length' ? '(depends on the request id)' : String(value),
+  }))
+  return { status, headers: lines, body }
 }

@@ -70,8 +70,8 @@ test('each gauge says what is true of all', async () => {
   const status = { usable: true, skipped: {}, lastError: undefined }
   one.showKeySet('main', { ...status, keys: keys(3), lastSuccessSeconds: 2000 })
   two.showKeySet('main', { ...status, keys: keys(0), lastSuccessSeconds: 1000 })
-  one.inFlight.inc()
-  two.inFlight.inc()
+  one.inFlight.begun()
+  two.inFlight.begun()
   one.tokenCacheEntries.set(4)
   two.tokenCacheEntries.set(5)
   two.reloadFailed()
@@ -95,7 +95,7 @@ test('what a process counted stays when it is gone, and its gauges do not', asyn
   const sums = totals<string>()
   const [one, two] = [gatewayMetrics(), gatewayMetrics()]
   serve(one, [0.002, 40])
-  one.inFlight.inc()
+  one.inFlight.begun()
   serve(two, [0.002])
   sums.heard('one', await sent(one))
   sums.heard('two', await sent(two))

@@ -1,7 +1,8 @@
 /** The connections to a service of HTTP/2 by themselves, past the gateway, and what the handler of a request is told. */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { UpstreamConnections, UpstreamOptions } from '../../../src/upstream/pool.ts'
+import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
+import type { UpstreamOptions } from '../../../src/upstream/pool.ts'
 import { testPool, unlimitedBody } from './upstream-pool.ts'
 
 export interface UpstreamReply {

@@ -1,5 +1,5 @@
 /** Services of HTTP/2 and the connections to them past the gateway, each of which ends with the test that starts it. */
-import type { UpstreamConnections } from '../../../src/upstream/pool.ts'
+import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
 import { atEnd } from '../at-end.ts'
 import { http2Pool } from '../gateway/http2-call.ts'
 import {

@@ -1,0 +1,32 @@
+/** A request that came over HTTP/1.1: Node's own, with what the gateway asks of a client's request. RFC 9112. */
+import { IncomingMessage } from 'node:http'
+import type { ClientRequest } from '../exchange.ts'
+import type { RequestFacts } from '../types.ts'
+import { peerOf } from './peer.ts'
+import { dropUnreadMessage } from './unread-body.ts'
+
+export class Http1Request extends IncomingMessage implements ClientRequest {
+  get body(): this {
+    return this
+  }
+
+  get failure(): Error | null {
+    return this.socket.errored
+  }
+
+  facts(): RequestFacts {
+    return {
+      method: this.method ?? '',
+      target: this.url ?? '',
+      httpVersion: this.httpVersion,
+      rawHeaders: this.rawHeaders,
+      peer: peerOf(this.socket),
+      hasBody: undefined,
+      headBytes: 0,
+    }
+  }
+
+  dropRest(): void {
+    dropUnreadMessage(this)
+  }
+}

@@ -1,0 +1,48 @@
+/** The response to a request over HTTP/1.1: Node's own, with what the gateway asks of a client's response. RFC 9112. */
+import { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ClientResponse } from '../exchange.ts'
+import type { Http1Request } from './http1-request.ts'
+
+const NO_BYTES = Buffer.alloc(0)
+/** A status line carries any three digits. */
+const HIGHEST_STATUS = 999
+
+export class Http1Response extends ServerResponse<Http1Request> implements ClientResponse {
+  get upgrade(): 'websocket' | null {
+    return null
+  }
+
+  get highestStatus(): number {
+    return HIGHEST_STATUS
+  }
+
+  /** False: a client would have to ask for them, and hardly one reads them. */
+  get takesTrailers(): boolean {
+    return false
+  }
+
+  sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void {
+    this.writeHead(status, headers as string[] | Record<string, string | number>)
+  }
+
+  endWithTrailers(chunk: Buffer): void {
+    // As text, Node joins the chunk with the head; latin1 keeps every byte of both.
+    if (chunk.length === 0) this.end()
+    else this.end(chunk.toString('latin1'), 'latin1')
+  }
+
+  /**
+   * RFC 9112 §8: over HTTP/1.1 only the end of the connection says that an answer is incomplete. A response that waits for
+   * its turn on a pipelined connection has no socket yet, and Node would forget it and leave the connection waiting for its
+   * end for ever.
+   */
+  abort(): void {
+    if (this.socket === null) this.once('socket', (socket: Socket) => socket.destroy())
+    this.destroy()
+  }
+
+  takeEarlyBytes(): Buffer {
+    return NO_BYTES
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Begins and ends exchanges: what is noted about a request when it arrives, and who hears of it when it is over.
+ *
+ * An exchange ends with its response or with its connection, whichever comes first; nothing that was begun stays after that.
+ */
+import { type ClientRequest, type ClientResponse, Exchange } from '../exchange.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { PolicyStore } from '../policy-store.ts'
+import { requestId } from './request-id.ts'
+import { PeerStalled } from './stalled-peers.ts'
+
+/** The client went away in the middle of its own request. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+/** Whoever keeps something of every request under way. */
+export interface ExchangeWatcher {
+  begun?(exchange: Exchange): void
+  /** Nobody waits for an answer any more. */
+  ended(exchange: Exchange): void
+}
+
+export interface ReceiverOptions {
+  readonly policies: PolicyStore
+  readonly clock: Clock
+  /** They hear of each exchange in this order. */
+  readonly watchers: readonly ExchangeWatcher[]
+}
+
+export interface Receiver {
+  /** Call when the client waits for `100 Continue` before it sends the body of this request. */
+  expectContinue(request: object): void
+  /** Notes a request. A reload that comes later does not change its policy. */
+  begin(request: ClientRequest, response: ClientResponse): Exchange
+}
+
+export function receiver({ policies, clock, watchers }: ReceiverOptions): Receiver {
+  const waitingForContinue = new WeakSet<object>()
+
+  function end(exchange: Exchange): void {
+    const { request, response } = exchange
+    exchange.hasEnded = true
+    if (!response.writableFinished) {
+      exchange.forwarding?.cancel(new ClientGone('the client closed its connection'))
+      if (request.failure instanceof PeerStalled) exchange.streamEnd = 'stalled'
+    }
+    for (const watcher of watchers) watcher.ended(exchange)
+  }
+
+  return {
+    expectContinue: request => void waitingForContinue.add(request),
+    begin(request, response) {
+      const facts = request.facts()
+      const exchange = new Exchange({
+        request,
+        response,
+        facts,
+        policy: policies.current,
+        requestId: requestId(facts.rawHeaders),
+        startedMs: clock.monotonicMs(),
+        expectsContinue: waitingForContinue.has(request),
+      })
+      for (const watcher of watchers) watcher.begun?.(exchange)
+      response.on('close', () => end(exchange))
+      return exchange
+    },
+  }
+}
