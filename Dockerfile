@@ -15,6 +15,7 @@ COPY .npmrc package.json package-lock.json ./
 # A registry of your own, with its credentials, comes as a secret and stays in no layer: --secret id=npmrc,src=$HOME/.npmrc
 # Nothing that is bundled needs an install script.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
+COPY LICENSE ./
 COPY src src/
 RUN node src/build/build.ts /app/dist && rm /app/dist/*.map && cp package.json /app/
 # Starts once, so that what V8 compiles on the way is kept: the image starts in less time. The cache belongs to this path.

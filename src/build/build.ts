@@ -13,9 +13,12 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { lazyBuiltins, oneUndici } from './leaner.ts'
+import { ownLicence } from './own-licence.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const folder = resolve(process.argv[2] ?? join(ROOT, 'dist'))
+// Before anything is written: a build without its licence must not be passed on.
+const licenceText = ownLicence(ROOT)
 
 const { metafile } = await build({
   absWorkingDir: ROOT,
@@ -40,6 +43,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 
+writeFileSync(join(folder, 'LICENSE'), licenceText)
 writeFileSync(join(folder, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
 
 /** What is bundled keeps its authors' terms, and most of those ask to be passed on. */

@@ -85,3 +85,10 @@ test('passes on the licences of what it contains', () => {
   for (const [name, version] of Object.entries(dependencies)) expect(licences).toContain(`\n${name} ${version} (`)
   expect(licences).not.toContain('oidc-provider')
 })
+
+test('passes on its own licence: the notice and the whole text that it names', () => {
+  const licence = readFileSync(join(folder, 'dist/LICENSE'), 'utf8')
+  expect(licence.startsWith(readFileSync(join(ROOT, 'LICENSE'), 'utf8'))).toBe(true)
+  for (const section of ['1. Definitions.', '4. Redistribution.', '9. Accepting Warranty or Additional Liability.'])
+    expect(licence).toContain(section)
+})

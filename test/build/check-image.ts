@@ -80,6 +80,10 @@ try {
     'no development dependency is in it',
     !existsSync(join(rootFolder, 'build')) && !existsSync(join(rootFolder, 'app/node_modules')),
   )
+  check(
+    'its licence is in it, with the whole text',
+    readFileSync(join(rootFolder, 'app/dist/LICENSE'), 'utf8').includes('END OF TERMS AND CONDITIONS'),
+  )
   // Nothing of the image may need one. In a base without a shell nothing else could go wrong.
   for (const shell of ['sh', 'dash', 'bash']) rmSync(join(rootFolder, 'usr/bin', shell), { force: true })
   await drive(rootFolder, config)
