@@ -1,4 +1,4 @@
-/** Holds what README.md says of gRPC to the code. */
+/** Holds what config/README.md says of gRPC to the code. */
 import { status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
 import { DENIAL_CODES, DENIALS } from '../../src/errors.ts'

@@ -1,17 +1,17 @@
-/** Runs the commands of README.md that put a policy to the test, and compares what they print with what is shown. */
+/** Runs the commands of the documents that put a policy to the test, and compares what they print with what is shown. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { sallyport } from '../support/gateway/running.ts'
-import { README } from './markdown.ts'
+import { blocksOf } from './markdown.ts'
 
-const shown = README.blocks
-  .filter(({ info, text }) => info === 'console' && /^\$ sallyport (check|explain|test) .*config\//.test(text))
+const shown = blocksOf('console')
+  .filter(({ text }) => /^\$ sallyport (check|explain|test) .*config\//.test(text))
   .map(({ text }) => text.split(/^\$ (.*)\n/))
   .map(([, line = '', output = '']) => [line, output] as const)
-if (shown.length === 0) throw new Error('README.md shows none of these commands')
+if (shown.length === 0) throw new Error('no document shows one of these commands')
 
 test.each(shown)('%s prints what is shown', async (line, output) => {
   const args = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '').slice(1)
@@ -21,7 +21,7 @@ test.each(shown)('%s prints what is shown', async (line, output) => {
 })
 
 test('the cases that are shown are among those of config/tests/demo.yaml', () => {
-  const [excerpt = ''] = README.blocks.filter(({ info }) => info === 'yaml cases').map(({ text }) => text)
+  const [excerpt = ''] = blocksOf('yaml cases').map(({ text }) => text)
   const whole = readFileSync(new URL('../../config/tests/demo.yaml', import.meta.url), 'utf8')
   const [some, all] = [excerpt, whole].map(text => parse(text).tests as readonly unknown[])
   expect(some).not.toEqual([])
@@ -40,7 +40,7 @@ test('a diff prints what is shown of one that lets viewers change orders', async
       { env: { NO_COLOR: '1' } },
     )
     expect(await exited).toBe(1)
-    expect(README.blocks.some(({ text }) => text.endsWith(`--fail-on loosened\n${stdout()}`))).toBe(true)
+    expect(blocksOf('console').some(({ text }) => text.endsWith(`--fail-on loosened\n${stdout()}`))).toBe(true)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

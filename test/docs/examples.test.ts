@@ -1,6 +1,8 @@
-/** Tries what README.md shows: configurations load, commands print, code reads what the gateway writes. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** Tries what the documents show: configurations load, commands print, code reads what the gateway writes. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { loadConfig } from '../../src/config/read/load.ts'
@@ -11,14 +13,12 @@ import { compileMatcher } from '../../src/route/match.ts'
 import { SMALL } from '../config/support.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { sallyport } from '../support/gateway/running.ts'
-import { plain, README, tableOf } from './markdown.ts'
+import { blocksOf, plain, tableOf } from './markdown.ts'
 
 const CONFIG = new URL('../../config/', import.meta.url)
 
 function blocks(info: string): readonly string[] {
-  const found = README.blocks.filter(block => block.info === info).map(({ text }) => text)
-  if (found.length === 0) throw new Error(`there is no block of ${info}`)
-  return found
+  return blocksOf(info).map(({ text }) => text)
 }
 
 function load(text: string, file = 'readme.yaml') {
@@ -29,11 +29,11 @@ describe('configurations', () => {
   const authority = testAuthority()
   afterAll(() => authority.remove())
 
-  test.each(blocks('yaml'))('whole one %# loads', text => {
+  test.each(blocksOf('yaml'))('whole one %# loads, in $document', ({ text }) => {
     expect(load(text).routes.length).toBeGreaterThan(0)
   })
 
-  test.each(blocks('yaml fragment'))('fragment %# loads in its place', text => {
+  test.each(blocksOf('yaml fragment'))('fragment %# loads in its place, in $document', ({ text }) => {
     expect(load(stringify({ ...parse(SMALL), ...parse(text) })).routes.length).toBeGreaterThan(0)
   })
 
@@ -63,6 +63,36 @@ describe('commands', () => {
       expect(stdout()).toBe(output)
     },
   )
+
+  test('readyz says why, as shown', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-readyz-'))
+    const file = join(folder, 'sallyport.yaml')
+    writeFileSync(
+      file,
+      `listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+providers: { main: { type: jwt, issuer: "http://127.0.0.1:1", audiences: [a] } }
+upstreams: { app: "http://127.0.0.1:1" }
+routes: [{ id: all, path: /** }]
+`,
+    )
+    const gateway = sallyport(['run', '-c', file])
+    try {
+      const log = await gateway.printed(/"to":"unavailable"/)
+      const [, admin = ''] = /"admin":"([^"]+)"/.exec(log) ?? []
+      const answer = await (await fetch(`${admin}/readyz`)).text()
+      expect(`${answer.replaceAll(':1/', ':4000/')}\n`).toBe(shown.get('curl -s http://127.0.0.1:9090/readyz'))
+    } finally {
+      gateway.child.kill('SIGTERM')
+      await gateway.exited
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('no output is shown that no test compares', () => {
+    const compared = /--help$|^sallyport run -c bad|\/readyz$|^sallyport (?:check|explain|test) .*config\/|^git show /
+    expect([...shown.keys()].filter(command => !compared.test(command))).toEqual([])
+  })
 
   test('a bad file is reported as shown', () => {
     const [broken = ''] = blocks('yaml broken')

@@ -1,13 +1,14 @@
-/** Holds the reference tables of README.md to the code: whoever changes one and not the other finds out here. */
-import { existsSync, readFileSync } from 'node:fs'
+/** Holds the reference tables of the documents to the code: whoever changes one and not the other finds out here. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { configJsonSchema } from '../../src/config/schema/json-schema.ts'
 import { DENIALS, type DenialSpec } from '../../src/errors.ts'
 import { DEFAULT_IDENTITY_HEADERS } from '../../src/identity/header-lines.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { WARNING_CODES } from '../../src/tools/check/warnings.ts'
 import { bearer, startTestStack } from '../support/gateway/gateway.ts'
 import { configKeys } from './config-keys.ts'
-import { anchor, codes, plain, README, type Table, tableOf } from './markdown.ts'
+import { codes, documentAt, plain, ROOT, type Table, tableOf } from './markdown.ts'
 
 /** What prom-client keeps of a metric; its types do not tell. */
 interface RegisteredMetric {
@@ -15,8 +16,6 @@ interface RegisteredMetric {
   readonly type: string
   readonly labelNames: readonly string[]
 }
-
-const ROOT = new URL('../../', import.meta.url)
 
 test('the refusals are those of the code, with their status and their challenge', () => {
   const { rows } = tableOf('Code')
@@ -44,7 +43,9 @@ test('the dependencies are those of package.json', () => {
 })
 
 describe('the configuration reference', () => {
-  const documented = README.tables.filter(({ header }) => header[0] === 'Key').flatMap(documentedKeys)
+  const documented = documentAt('config/README.md')
+    .tables.filter(({ header }) => header[0] === 'Key')
+    .flatMap(documentedKeys)
   const known = configKeys(configJsonSchema())
 
   test('has every key of the JSON Schema, and no other', () => {
@@ -66,6 +67,10 @@ test('the alerts are those of k8s/monitoring', () => {
   const rules = readFileSync(new URL('k8s/monitoring/prometheus-rule.yaml', ROOT), 'utf8')
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name)
   expect(tableOf('Alert').rows.map(([name = '']) => plain(name))).toEqual(alerts)
+})
+
+test('the warnings of sallyport check are those of the code', () => {
+  expect(tableOf('Warning').rows.map(([name = '']) => plain(name))).toEqual(WARNING_CODES)
 })
 
 test('the default identity headers are those of the code', () => {
@@ -104,11 +109,3 @@ describe('a running gateway', () => {
     ).toEqual([...seen].toSorted())
   })
 })
-
-test.each([...new Set(README.links)].filter(target => !target.startsWith('https://')))(
-  'the link to %s leads somewhere',
-  target => {
-    if (target.startsWith('#')) expect(README.headings.map(anchor)).toContain(target.slice(1))
-    else expect(existsSync(new URL(target, ROOT))).toBe(true)
-  },
-)
