@@ -1,11 +1,11 @@
 /** The cases that ship with the demo: what `sallyport test` shows first has to be right, and complete. */
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { testCommand } from '../../src/cli/test.ts'
-import { runCommand } from '../support/gateway/command.ts'
+import { testCommand } from '../../../src/cli/test.ts'
+import { runCommand } from '../../support/gateway/command.ts'
 
 test('the cases of config/tests/demo.yaml hold, and leave no line of the policy untested', async () => {
-  const file = fileURLToPath(new URL('../../config/tests/demo.yaml', import.meta.url))
+  const file = fileURLToPath(new URL('../../../config/tests/demo.yaml', import.meta.url))
   const { code, stdout } = await runCommand(testCommand, [file, '--min-coverage', '100'])
   expect(stdout).not.toContain('FAIL')
   expect(stdout).not.toContain('Never tested')

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { Config } from '../../src/config/schema/schema.ts'
-import { warnings } from '../../src/tools/check/warnings.ts'
-import { standIn } from '../../src/tools/engine/stand-in.ts'
-import { configOf, silentServices } from './support.ts'
+import type { Config } from '../../../src/config/schema/schema.ts'
+import { warnings } from '../../../src/tools/check/warnings.ts'
+import { standIn } from '../../../src/tools/engine/stand-in.ts'
+import { configOf, silentServices } from '../support.ts'
 
 function found(config: Config): readonly string[] {
   return warnings(config, standIn(config, silentServices()).policy).map(({ code, path }) => `${code} ${path.join('.')}`)
