@@ -1,17 +1,20 @@
 /**
  * Compares two policies by what becomes of requests: which get in that did not, which are asked for more or for less.
  *
- * Not a diff of files: every case that the routes of either can tell apart is routed through both compiled matchers, and
- * where the routes differ, what they ask is compared. A route that moves, is renamed or split and asks the same is no
- * change. Not compared: timeouts, logging, listeners, and what only some spellings of a path meet (`pathAllow` aside).
+ * It is no diff of files: every case that the routes of either can tell apart is routed through both compiled matchers,
+ * and where the routes differ, what they ask is compared. A route that moves, is renamed or split and asks the same is
+ * no change. What holds for every request is compared setting by setting. The tables (`*-strictness.ts`) say of every
+ * key how it compares or why it does not matter.
  */
-import { isDeepStrictEqual } from 'node:util'
 import { METHODS } from '../../config/schema/route-schema.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
 import { resolved, witnessPaths } from '../engine/reach.ts'
 import { withOverlaps } from './overlaps.ts'
-import { type Difference, type Direction, limit, providerDifferences, routeDifferences } from './strictness.ts'
+import { providerDifferences } from './provider-strictness.ts'
+import { type RouteInConfig, routeDifferences, routeStreamDifferences, STREAMS } from './route-strictness.ts'
+import { ADMIN, IDENTITY, LIMITS, LISTEN, UPSTREAM } from './settings-strictness.ts'
+import { type Comparisons, type Difference, type Direction, differencesOf, noMatter, type Pair } from './strictness.ts'
 
 export type ChangeKind = 'added' | 'removed' | Direction
 
@@ -39,15 +42,56 @@ export interface ComparedPolicy {
   readonly policy: Policy
 }
 
-/** Most dangerous first. */
+/** The changes, the most dangerous first. */
 export function policyDiff(old: ComparedPolicy, next: ComparedPolicy): readonly PolicyChange[] {
-  const found = [
-    ...routeChanges(old, next),
-    ...providerChanges(old.config, next.config),
-    ...identityChanges(old.config, next.config),
-    ...limitChanges(old.config, next.config),
-  ]
+  const found = Object.values(SECTIONS).flatMap(changes => changes(old, next))
   return found.toSorted((a, b) => CHANGE_KINDS.indexOf(a.kind) - CHANGE_KINDS.indexOf(b.kind))
+}
+
+type SectionChanges = (old: ComparedPolicy, next: ComparedPolicy) => readonly PolicyChange[]
+
+/** Every section of a configuration, in the order in which their changes are listed. */
+const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
+  routes: routeChanges,
+  providers: (old, next) =>
+    inBoth(old.config.providers, next.config.providers).flatMap(([id, before, after]) =>
+      jointChange(`provider ${id}`, undefined, providerDifferences(before, after)),
+    ),
+  identity: settings('identity', IDENTITY, config => config.identity),
+  limits: settings('limits', LIMITS, config => config.limits),
+  listen: settings('listen', LISTEN, config => config.listen),
+  admin: settings('admin', ADMIN, config => config.admin ?? {}),
+  upstreams: (old, next) =>
+    inBoth(old.config.upstreams, next.config.upstreams).flatMap(([id, before, after]) =>
+      changesByDirection(`upstream ${id}`, undefined, differencesOf(UPSTREAM, before, after, { before, after })),
+    ),
+  streams: settings('streams', STREAMS, config => config.streams),
+  tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),
+  workers: noMatter('Every process judges alike.'),
+  drain: noMatter('It bounds how long requests that got in may take once the gateway stops.'),
+  log: noMatter('What is written about a request does not decide about it.'),
+}
+
+function settings<Block>(
+  subject: string,
+  comparisons: Comparisons<Block>,
+  of: (config: Config) => Block,
+): SectionChanges {
+  return (old, next) => {
+    const [before, after] = [of(old.config), of(next.config)]
+    return changesByDirection(subject, undefined, differencesOf(comparisons, before, after, { before, after }))
+  }
+}
+
+/** What only one of the two has shows at the routes that use it. */
+function inBoth<Entry>(
+  old: Readonly<Record<string, Entry>>,
+  next: Readonly<Record<string, Entry>>,
+): ReadonlyArray<readonly [string, Entry, Entry]> {
+  return Object.entries(next).flatMap(([id, after]) => {
+    const before = old[id]
+    return before === undefined ? [] : [[id, before, after] as const]
+  })
 }
 
 interface Meeting {
@@ -88,16 +132,20 @@ function changesOf({ before, after, methods, examples }: Meeting, old: Config, n
     const details = from === undefined ? [`was refused; now access: ${to?.access}`] : ['is refused now']
     return [{ kind, subject: from?.id ?? to?.id ?? '', requests, details }]
   }
-  const differences = routeDifferences(from, to, old, next)
   const subject = from.id === to.id ? from.id : `${from.id} → ${to.id}`
-  return changeOf(subject, requests, differences)
+  const both: Pair<RouteInConfig> = { before: { route: from, config: old }, after: { route: to, config: next } }
+  return [
+    ...jointChange(subject, requests, routeDifferences(both)),
+    ...changesByDirection(subject, requests, routeStreamDifferences(both)),
+  ]
 }
 
 function routeNamed({ routes }: Config, name: string | undefined): RouteConfig | undefined {
   return routes.find(({ id }) => id === name)
 }
 
-function changeOf(
+/** One change for differences that hold for the same caller, so that one may make up for another. */
+function jointChange(
   subject: string,
   requests: PolicyChange['requests'],
   differences: readonly Difference[],
@@ -108,26 +156,12 @@ function changeOf(
   return [{ kind, subject, requests, details: differences.map(({ text }) => text) }]
 }
 
-function providerChanges(old: Config, next: Config): readonly PolicyChange[] {
-  return Object.entries(next.providers).flatMap(([id, provider]) => {
-    const before = old.providers[id]
-    return before === undefined ? [] : changeOf(`provider ${id}`, undefined, providerDifferences(before, provider))
-  })
-}
-
-function identityChanges({ identity: old }: Config, { identity: next }: Config): readonly PolicyChange[] {
-  const names = (['headers', 'reserved', 'forwardToken', 'maxBytes'] as const).filter(
-    name => !isDeepStrictEqual(old[name], next[name]),
-  )
-  const differences = names.map((name): Difference => ({ direction: 'changed', text: `${name} is another` }))
-  return changeOf('identity', undefined, differences)
-}
-
-function limitChanges({ limits: old }: Config, { limits: next }: Config): readonly PolicyChange[] {
-  const names = ['tokenBytes', 'headerBytes', 'headers', 'bodyBytes'] as const
-  return changeOf(
-    'limits',
-    undefined,
-    names.flatMap(name => limit(name, old[name], next[name])),
-  )
+/** Changes for differences that have nothing to do with each other, so that none hides a looser one. */
+function changesByDirection(
+  subject: string,
+  requests: PolicyChange['requests'],
+  differences: readonly Difference[],
+): readonly PolicyChange[] {
+  const byDirection = Map.groupBy(differences, ({ direction }) => direction)
+  return [...byDirection.values()].flatMap(alike => jointChange(subject, requests, alike))
 }

@@ -1,13 +1,14 @@
 /**
- * Compares two things that a request must satisfy: which of them lets more through, and in what.
+ * Compares what a setting says before and after: which of the two lets more through, and in what.
+ *
+ * Every block of the configuration has a table of {@link Comparisons} with a row for each of its keys, so the compiler
+ * asks how a new key compares. A key that decides nothing about who gets in says so with {@link noMatter}.
  *
  * What is asked is positive throughout, so a larger "all of" is tighter and a larger "any of" is looser. Where neither
- * lets through all that the other does, it is a change.
+ * side lets through all that the other does, it is a change. Where it is not clear which side that is, the comparison
+ * takes it for the looser one.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { type Requirement, requirementsOf } from '../../config/requirements.ts'
-import type { ClaimRequirement, Config, ProviderConfig, RouteConfig } from '../../config/schema/schema.ts'
-import { requirementName, wantedText } from '../text/requirement-text.ts'
 
 export type Direction = 'loosened' | 'tightened' | 'changed'
 
@@ -16,108 +17,84 @@ export interface Difference {
   readonly text: string
 }
 
-const ACCESS_ORDER: readonly RouteConfig['access'][] = ['public', 'optional', 'required']
+export interface Pair<T> {
+  readonly before: T
+  readonly after: T
+}
 
-/** @param before,after with the policies they are part of, whose providers they accept by default */
-export function routeDifferences(
-  before: RouteConfig,
-  after: RouteConfig,
-  old: Config,
-  next: Config,
+/**
+ * Compares one key.
+ *
+ * @param name of the key, as the difference shows it
+ * @param around what the key belongs to, for keys whose default is elsewhere
+ */
+export type Compare<Value, Around = unknown> = (
+  name: string,
+  before: Value,
+  after: Value,
+  around: Pair<Around>,
+) => readonly Difference[]
+
+/** How each key of a block compares. */
+export type Comparisons<Block, Around = unknown> = {
+  readonly [Key in keyof Block]-?: Compare<Block[Key], Around>
+}
+
+/** The differences of two blocks, in the order of the table. @param prefix of the names of the keys */
+export function differencesOf<Block, Around>(
+  comparisons: Comparisons<Block, Around>,
+  before: Block,
+  after: Block,
+  around: Pair<Around>,
+  prefix = '',
 ): readonly Difference[] {
-  const found: Difference[] = []
-  if (before.access !== after.access) {
-    const isTighter = ACCESS_ORDER.indexOf(after.access) > ACCESS_ORDER.indexOf(before.access)
-    found.push({ direction: isTighter ? 'tightened' : 'loosened', text: `access: ${before.access} → ${after.access}` })
-  }
-  if (before.mode !== after.mode)
-    found.push({
-      direction: after.mode === 'enforce' ? 'tightened' : 'loosened',
-      text: `mode: ${before.mode} → ${after.mode}`,
-    })
-  // What a public route asked would not have been asked, and what it now asks is part of its being closed.
-  if (before.access !== 'public' && after.access !== 'public') {
-    found.push(...requirementDifferences(requirementsOf(before), requirementsOf(after)))
-    found.push(
-      ...anyOf(
-        'providers',
-        before.providers ?? Object.keys(old.providers),
-        after.providers ?? Object.keys(next.providers),
-      ),
-    )
-  }
-  found.push(...anyOf('pathAllow', before.pathAllow, after.pathAllow))
-  const [from, to] = [before.upstream ?? onlyKey(old), after.upstream ?? onlyKey(next)]
-  const [fromUrl, toUrl] = [old.upstreams[from]?.url, next.upstreams[to]?.url]
-  if (!isDeepStrictEqual(fromUrl, toUrl))
-    found.push({ direction: 'changed', text: `upstream: ${from} → ${to}${from === to ? ' with another address' : ''}` })
-  return found
+  const keys = Object.keys(comparisons) as (keyof Block & string)[]
+  return keys.flatMap(key => comparisons[key](`${prefix}${key}`, before[key], after[key], around))
 }
 
-/** What decides about a token before any route does. */
-export function providerDifferences(before: ProviderConfig, after: ProviderConfig): readonly Difference[] {
-  const changed = (['issuer', 'keys', 'scopeClaim', 'rolesClaim'] as const).filter(
-    name => !isDeepStrictEqual(before[name], after[name]),
-  )
-  return [
-    ...changed.map((name): Difference => ({ direction: 'changed', text: `${name} is another` })),
-    ...anyOf('audiences', before.audiences, after.audiences),
-    ...optionalAnyOf('algorithms', before.algorithms, after.algorithms),
-    ...allOf('requiredClaims', before.requiredClaims, after.requiredClaims),
-    ...limit('maxLifetime in ms', before.maxLifetime, after.maxLifetime),
-    ...limit('clockTolerance in ms', before.clockTolerance, after.clockTolerance),
-    ...(before.tokenType === after.tokenType
-      ? []
-      : [
-          {
-            direction: after.tokenType === 'at+jwt' ? ('tightened' as const) : ('loosened' as const),
-            text: `tokenType: ${before.tokenType} → ${after.tokenType}`,
-          },
-        ]),
-  ]
+/** A key that lets nobody in and keeps nobody out. @param _reason why, for whoever reads the table */
+export function noMatter(_reason: string): () => readonly never[] {
+  return () => []
 }
 
-/** More is looser; undefined is no limit. */
+/** A key whose values have no order: any other value may let other requests through. */
+export function another(name: string, before: unknown, after: unknown): readonly Difference[] {
+  return isDeepStrictEqual(before, after) ? [] : [{ direction: 'changed', text: `${name} is another` }]
+}
+
+/** A key with a few values. @param strictness of each value: the larger, the fewer get in */
+export function ranked<Value extends string | boolean>(
+  strictness: Readonly<Record<`${Value}`, number>>,
+): Compare<Value> {
+  return (name, before, after) => {
+    if (before === after) return []
+    const isTighter = strictness[`${after}`] > strictness[`${before}`]
+    return [{ direction: isTighter ? 'tightened' : 'loosened', text: `${name}: ${before} → ${after}` }]
+  }
+}
+
+/** A bound of which more is looser; undefined is no bound. */
 export function limit(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
   if (before === after) return []
   const isLooser = (after ?? Number.POSITIVE_INFINITY) > (before ?? Number.POSITIVE_INFINITY)
   return [{ direction: isLooser ? 'loosened' : 'tightened', text: `${name}: ${before ?? 'any'} → ${after ?? 'any'}` }]
 }
 
-function requirementDifferences(before: readonly Requirement[], after: readonly Requirement[]): readonly Difference[] {
-  const old = new Map(before.map(requirement => [requirementName(requirement), requirement]))
-  const next = new Map(after.map(requirement => [requirementName(requirement), requirement]))
-  return [...new Set([...old.keys(), ...next.keys()])].flatMap((name): readonly Difference[] => {
-    const [one, other] = [old.get(name), next.get(name)]
-    if (one === undefined)
-      return other === undefined ? [] : [{ direction: 'tightened', text: `now asks for ${name}: ${wantedText(other)}` }]
-    if (other === undefined) return [{ direction: 'loosened', text: `no longer asks for ${name}: ${wantedText(one)}` }]
-    if (one.kind === 'claim' && other.kind === 'claim') return claimDifferences(name, one.wanted, other.wanted)
-    if (one.kind === 'claim' || other.kind === 'claim') return []
-    return one.kind === 'scopes' || one.kind === 'roles'
-      ? allOf(name, one.wanted, other.wanted)
-      : anyOf(name, one.wanted, other.wanted)
-  })
+/** A bound that is a duration. */
+export function limitMs(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
+  return limit(`${name} in ms`, before, after)
 }
 
-function claimDifferences(name: string, before: ClaimRequirement, after: ClaimRequirement): readonly Difference[] {
-  if (isDeepStrictEqual(before, after)) return []
-  if ('anyOf' in before && 'anyOf' in after) return anyOf(name, before.anyOf, after.anyOf)
-  if ('all' in before && 'all' in after) return allOf(name, before.all, after.all)
-  // Any value at all is the least that can be asked.
-  if ('exists' in before) return [{ direction: 'tightened', text: `${name}: not any value any more` }]
-  if ('exists' in after) return [{ direction: 'loosened', text: `${name}: any value will do` }]
-  return [{ direction: 'changed', text: `${name} is asked for in another way` }]
-}
-
-function allOf<T>(name: string, before: readonly T[], after: readonly T[]): readonly Difference[] {
+/** A list of which every member is asked for. */
+export function allOf<T>(name: string, before: readonly T[], after: readonly T[]): readonly Difference[] {
   return [
     ...without(after, before).map(value => ({ direction: 'tightened' as const, text: `${name}: also ${value}` })),
     ...without(before, after).map(value => ({ direction: 'loosened' as const, text: `${name}: no longer ${value}` })),
   ]
 }
 
-function anyOf<T>(name: string, before: readonly T[], after: readonly T[]): readonly Difference[] {
+/** A list of which any member will do. */
+export function anyOf<T>(name: string, before: readonly T[], after: readonly T[]): readonly Difference[] {
   return [
     ...without(after, before).map(value => ({ direction: 'loosened' as const, text: `${name}: or ${value}` })),
     ...without(before, after).map(value => ({
@@ -127,8 +104,8 @@ function anyOf<T>(name: string, before: readonly T[], after: readonly T[]): read
   ]
 }
 
-/** Undefined is anything. */
-function optionalAnyOf<T>(
+/** A list of which any member will do; undefined lets anything do. */
+export function anyOfOrAnything<T>(
   name: string,
   before: readonly T[] | undefined,
   after: readonly T[] | undefined,
@@ -140,10 +117,15 @@ function optionalAnyOf<T>(
     : [{ direction: 'loosened', text: `${name}: any, not only ${before.join(', ')}` }]
 }
 
-function without<T>(values: readonly T[], others: readonly T[]): readonly T[] {
-  return values.filter(value => !others.includes(value))
+/** A demand that is not made where the key is left out. @param text of what is wanted */
+export function asked<Wanted>(compare: Compare<Wanted>, text: (wanted: Wanted) => string): Compare<Wanted | undefined> {
+  return (name, before, after, around) => {
+    if (before !== undefined && after !== undefined) return compare(name, before, after, around)
+    if (after !== undefined) return [{ direction: 'tightened', text: `now asks for ${name}: ${text(after)}` }]
+    return before === undefined ? [] : [{ direction: 'loosened', text: `no longer asks for ${name}: ${text(before)}` }]
+  }
 }
 
-function onlyKey({ upstreams }: Config): string {
-  return Object.keys(upstreams)[0] ?? ''
+function without<T>(values: readonly T[], others: readonly T[]): readonly T[] {
+  return values.filter(value => !others.includes(value))
 }

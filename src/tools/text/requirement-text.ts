@@ -19,7 +19,7 @@ export function wantedText(requirement: Requirement): string {
     case 'audiences':
       return requirement.wanted.join(' or ')
     case 'claim':
-      return claimWanted(requirement.wanted)
+      return wantedOfClaim(requirement.wanted)
   }
 }
 
@@ -40,7 +40,8 @@ export function sawText(requirement: Requirement, principal: Principal): string 
   }
 }
 
-function claimWanted(wanted: ClaimRequirement): string {
+/** What {@link wantedText} says of a claim. */
+export function wantedOfClaim(wanted: ClaimRequirement): string {
   if ('exists' in wanted) return 'any value'
   const [scalars, word] = 'anyOf' in wanted ? [wanted.anyOf, ' or '] : [wanted.all, ' and ']
   return scalars.map(scalar => JSON.stringify(scalar)).join(word)

@@ -5,19 +5,8 @@ import type { Config } from '../../../src/config/schema/schema.ts'
 import type { Endpoint, Route } from '../../../src/policy.ts'
 import { policyDiff } from '../../../src/tools/diff/policy-diff.ts'
 import { resolved } from '../../../src/tools/engine/reach.ts'
-import { standIn } from '../../../src/tools/engine/stand-in.ts'
-import { configOf, silentServices } from '../support.ts'
-
-function compared(config: Config) {
-  return { config, policy: standIn(config, silentServices()).policy }
-}
-
-/** Each change as `kind subject: details`. */
-function changes(old: Config, next: Config): readonly string[] {
-  return policyDiff(compared(old), compared(next)).map(
-    ({ kind, subject, details }) => `${kind} ${subject}: ${details.join('; ')}`,
-  )
-}
+import { configOf } from '../support.ts'
+import { changes, compared } from './support.ts'
 
 const route = (rest: string): Config => configOf(`{ id: a, path: /a, ${rest} }`)
 
@@ -90,23 +79,6 @@ describe('which requests have a route', () => {
       'loosened q → p: access: required → public',
     ])
   })
-})
-
-test('of providers, identity and limits what decides is compared', () => {
-  const old = configOf('{ id: a, path: /a }')
-  const { main } = old.providers
-  if (main === undefined) throw new Error('no provider')
-  const next: Config = {
-    ...old,
-    providers: { main: { ...main, audiences: [...main.audiences, 'urn:x'], maxLifetime: 1000, algorithms: ['RS256'] } },
-    identity: { ...old.identity, forwardToken: true },
-    limits: { ...old.limits, bodyBytes: 1 },
-  }
-  expect(changes(old, next)).toEqual([
-    'changed provider main: audiences: or urn:x; algorithms: only RS256; maxLifetime in ms: any → 1000',
-    'changed identity: forwardToken is another',
-    'tightened limits: bodyBytes: 104857600 → 1',
-  ])
 })
 
 const SEGMENT = fc.constantFrom('a', 'b', ':x')

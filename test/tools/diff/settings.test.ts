@@ -1,0 +1,193 @@
+/** What `policyDiff` finds in the settings that hold for every request or every token, whatever the routes ask. */
+import { describe, expect, test } from 'vitest'
+import type {
+  AdminConfig,
+  Config,
+  KeysConfig,
+  LimitsConfig,
+  ListenConfig,
+  ProviderConfig,
+  RouteConfig,
+  StreamsConfig,
+  UpstreamConfig,
+} from '../../../src/config/schema/schema.ts'
+import { another, type Comparisons, differencesOf } from '../../../src/tools/diff/strictness.ts'
+import { configOf } from '../support.ts'
+import { changes } from './support.ts'
+
+const BASE = configOf('{ id: a, path: /a }')
+
+function withProvider(rest: Partial<ProviderConfig>): Config {
+  const { main } = BASE.providers
+  if (main === undefined) throw new Error('the provider is called otherwise')
+  return { ...BASE, providers: { main: { ...main, ...rest } } }
+}
+
+function withKeys(rest: Partial<KeysConfig>): Config {
+  const { main } = BASE.providers
+  if (main === undefined) throw new Error('the provider is called otherwise')
+  return withProvider({ keys: { ...main.keys, ...rest } })
+}
+
+function withUpstream(rest: Partial<UpstreamConfig>): Config {
+  const { app } = BASE.upstreams
+  if (app === undefined) throw new Error('the upstream is called otherwise')
+  return { ...BASE, upstreams: { app: { ...app, ...rest } } }
+}
+
+const withListen = (rest: Partial<ListenConfig>): Config => ({ ...BASE, listen: { ...BASE.listen, ...rest } })
+const withLimits = (rest: Partial<LimitsConfig>): Config => ({ ...BASE, limits: { ...BASE.limits, ...rest } })
+const withStreams = (rest: Partial<StreamsConfig>): Config => ({ ...BASE, streams: { ...BASE.streams, ...rest } })
+const withAdmin = (admin: AdminConfig): Config => ({ ...BASE, admin })
+
+const at = (host: string, port = 8080) => ({ host, port })
+
+test('what decides of a provider is told in one change, and so is identity', () => {
+  const { main } = BASE.providers
+  if (main === undefined) throw new Error('no provider')
+  const next: Config = {
+    ...BASE,
+    providers: { main: { ...main, audiences: [...main.audiences, 'urn:x'], maxLifetime: 1000, algorithms: ['RS256'] } },
+    identity: { ...BASE.identity, forwardToken: true },
+    limits: { ...BASE.limits, bodyBytes: 1 },
+  }
+  expect(changes(BASE, next)).toEqual([
+    'changed provider main: audiences: or urn:x; algorithms: only RS256; maxLifetime in ms: any → 1000',
+    'changed identity: forwardToken is another',
+    'tightened limits: bodyBytes: 104857600 → 1',
+  ])
+})
+
+describe('what makes a provider accept other tokens', () => {
+  test.each<readonly [Partial<ProviderConfig>, Partial<ProviderConfig>, string]>([
+    [{}, { issuer: 'https://other.example.com/' }, 'changed provider main: issuer is another'],
+    [{}, { scopeClaim: 'scp' }, 'changed provider main: scopeClaim is another'],
+    [{}, { rolesClaim: '/realm_access/roles' }, 'changed provider main: rolesClaim is another'],
+    [{ audiences: ['a'] }, { audiences: ['a', 'b'] }, 'loosened provider main: audiences: or b'],
+    [{ algorithms: ['RS256'] }, {}, 'loosened provider main: algorithms: any, not only RS256'],
+    [{ algorithms: ['RS256'] }, { algorithms: ['RS256', 'ES256'] }, 'loosened provider main: algorithms: or ES256'],
+    [{ requiredClaims: ['tid'] }, {}, 'loosened provider main: requiredClaims: no longer tid'],
+    [{ maxLifetime: 1000 }, {}, 'loosened provider main: maxLifetime in ms: 1000 → any'],
+    [{ clockTolerance: 0 }, { clockTolerance: 1 }, 'loosened provider main: clockTolerance in ms: 0 → 1'],
+    [{ tokenType: 'at+jwt' }, {}, 'loosened provider main: tokenType: at+jwt → compatible'],
+    [{}, { tokenType: 'at+jwt' }, 'tightened provider main: tokenType: compatible → at+jwt'],
+  ])('%j → %j', (before, after, change) => {
+    expect(changes(withProvider(before), withProvider(after))).toEqual([change])
+  })
+})
+
+describe('what makes a provider believe other keys', () => {
+  test.each<readonly [Partial<KeysConfig>, Partial<KeysConfig>, string]>([
+    [{}, { jwksUri: 'https://keys.example.com/' }, 'changed provider main: keys.jwksUri is another'],
+    [{ jwksFile: '/a.json' }, { jwksFile: '/b.json' }, 'changed provider main: keys.jwksFile is another'],
+    [{}, { caFile: '/ca.pem' }, 'changed provider main: keys.caFile is another'],
+    [{}, { hosts: ['cdn.example.com'] }, 'loosened provider main: keys.hosts: or cdn.example.com'],
+    [{}, { allowInsecureHttp: true }, 'loosened provider main: keys.allowInsecureHttp: false → true'],
+    [{ allowInsecureHttp: true }, {}, 'tightened provider main: keys.allowInsecureHttp: true → false'],
+    [{ refresh: 1000 }, { refresh: 2000 }, 'loosened provider main: keys.refresh in ms: 1000 → 2000'],
+    [{ maxStale: 2000 }, { maxStale: 1000 }, 'tightened provider main: keys.maxStale in ms: 2000 → 1000'],
+    [{ timeout: 1000 }, { timeout: 2000 }, 'changed provider main: keys.timeout is another'],
+  ])('%j → %j', (before, after, change) => {
+    expect(changes(withKeys(before), withKeys(after))).toEqual([change])
+  })
+})
+
+describe('who can reach a listener, and on which terms', () => {
+  test.each<readonly [Partial<ListenConfig>, Partial<ListenConfig>, string]>([
+    [{}, { trustedProxies: ['10.0.0.0/8'] }, 'loosened listen: trustedProxies: or 10.0.0.0/8'],
+    [{ address: at('127.0.0.1') }, { address: at('0.0.0.0') }, 'loosened listen: address: 127.0.0.1 → 0.0.0.0'],
+    [{ address: at('::') }, { address: at('10.0.0.1') }, 'tightened listen: address: :: → 10.0.0.1'],
+    [{ address: at('10.0.0.1') }, { address: at('10.0.0.2') }, 'changed listen: address: 10.0.0.1 → 10.0.0.2'],
+    [
+      { address: { socketPath: '/run/a.sock' } },
+      { address: at('::1') },
+      'loosened listen: address: unix:/run/a.sock → ::1',
+    ],
+    [{ tls: { certFile: '/c', keyFile: '/k' } }, {}, 'loosened listen: no longer asks for tls'],
+    [
+      { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca' } },
+      { tls: { certFile: '/c', keyFile: '/k' } },
+      'loosened listen: no longer asks for tls.clientCaFile: /ca',
+    ],
+    [
+      { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca' } },
+      { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca2' } },
+      'changed listen: tls.clientCaFile is another',
+    ],
+  ])('%j → %j', (before, after, change) => {
+    expect(changes(withListen(before), withListen(after))).toEqual([change])
+  })
+
+  test('the admin listener, which asks nobody for a token', () => {
+    const local = withAdmin({ listen: at('127.0.0.1', 9090), appProbes: [] })
+    expect(changes(BASE, local)).toEqual(['loosened admin: listen: nowhere → 127.0.0.1'])
+    expect(changes(local, withAdmin({ listen: at('0.0.0.0', 9090), appProbes: [{ path: '/healthz' }] }))).toEqual([
+      'loosened admin: listen: 127.0.0.1 → 0.0.0.0; appProbes: or /healthz',
+    ])
+  })
+})
+
+test('a service that has to show another certificate is a change', () => {
+  expect(changes(BASE, withUpstream({ tls: { serverName: 'app.internal' } }))).toEqual([
+    'changed upstream app: tls is another',
+  ])
+})
+
+test('a limit that is tightened hides none that is loosened', () => {
+  expect(changes(BASE, withLimits({ bodyBytes: 1, connections: 20_000, headersTimeout: 20_000 }))).toEqual([
+    'loosened limits: headersTimeout in ms: 10000 → 20000; connections: 10000 → 20000',
+    'tightened limits: bodyBytes: 104857600 → 1',
+  ])
+})
+
+describe('how long a stream may outlive its token', () => {
+  const withRoute = (streams: RouteConfig['streams'], rest: Partial<RouteConfig> = {}): Config => ({
+    ...BASE,
+    routes: BASE.routes.map(route => ({ ...route, ...rest, streams })),
+  })
+
+  test('is told once for all routes that leave it to the section', () => {
+    expect(changes(BASE, withStreams({ onExpiry: 'keep' }))).toEqual(['loosened streams: onExpiry: close → keep'])
+    expect(changes(withStreams({ grace: 1000 }), BASE)).toEqual(['tightened streams: grace in ms: 1000 → 0'])
+  })
+
+  test('is told of a route that says so itself, by what holds in the end', () => {
+    expect(changes(BASE, withRoute({ grace: 1000 }))).toEqual(['loosened a: streams.grace in ms: 0 → 1000'])
+    expect(changes(BASE, withRoute({ onExpiry: 'close', grace: 0 }))).toEqual([])
+  })
+
+  test('is not made up for by what the route asks of its callers', () => {
+    expect(changes(BASE, withRoute({ onExpiry: 'keep' }, { require: { scopes: ['x'] } }))).toEqual([
+      'loosened a: streams.onExpiry: close → keep',
+      'tightened a: now asks for scopes: x',
+    ])
+  })
+
+  test('is nothing that a public route has', () => {
+    expect(changes(withRoute({}, { access: 'public' }), withRoute({ grace: 1000 }, { access: 'public' }))).toEqual([])
+  })
+})
+
+test('what decides nothing about who gets in is no change', () => {
+  const next: Config = {
+    ...withUpstream({ timeouts: { connect: 1, headers: 1, idle: 1 } }),
+    listen: { ...BASE.listen, address: at('127.0.0.1', 1) },
+    routes: BASE.routes.map(route => ({ ...route, timeout: 1 })),
+    streams: { ...BASE.streams, idleTimeout: 1000 },
+    log: { level: 'debug', access: 'off' },
+    drain: { timeout: 1 },
+    workers: 2,
+    tokenCache: { entries: 1 },
+  }
+  expect(changes(BASE, next)).toEqual([])
+})
+
+test('a key without a row would be no change whatever it says, so the compiler refuses a table that lacks one', () => {
+  // @ts-expect-error: `b` has no row.
+  const table: Comparisons<{ readonly a: string; readonly b: string }> = { a: another }
+  const [before, after] = [
+    { a: 'x', b: 'x' },
+    { a: 'x', b: 'y' },
+  ]
+  expect(differencesOf(table, before, after, { before, after })).toEqual([])
+})

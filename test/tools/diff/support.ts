@@ -1,0 +1,16 @@
+/** What the tests of the comparison share: two configurations, compiled and compared. */
+import type { Config } from '../../../src/config/schema/schema.ts'
+import { type ComparedPolicy, policyDiff } from '../../../src/tools/diff/policy-diff.ts'
+import { standIn } from '../../../src/tools/engine/stand-in.ts'
+import { silentServices } from '../support.ts'
+
+export function compared(config: Config): ComparedPolicy {
+  return { config, policy: standIn(config, silentServices()).policy }
+}
+
+/** Each change as `kind subject: details`. */
+export function changes(old: Config, next: Config): readonly string[] {
+  return policyDiff(compared(old), compared(next)).map(
+    ({ kind, subject, details }) => `${kind} ${subject}: ${details.join('; ')}`,
+  )
+}
