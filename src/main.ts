@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import { styleText } from 'node:util'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
 import { ConfigError } from './errors.ts'
 import { WORKER_VARIABLE } from './run/workers/messages.ts'
@@ -71,6 +72,8 @@ const io: CommandIo = {
   nodeVersion: process.version,
   stdout: text => process.stdout.write(text),
   stderr: text => process.stderr.write(text),
+  // Node looks at `NO_COLOR`, `FORCE_COLOR` and whether the stream is a terminal.
+  paint: (style, text) => styleText(style, text, { stream: process.stdout }),
   workerOf,
   stopped: workerOf === undefined ? firstSignal() : noSignal(),
   onHangup: task => process.on('SIGHUP', task),

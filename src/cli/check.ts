@@ -5,7 +5,6 @@ import { checkAnnotations, checkJson, checkText } from '../tools/check/check-rep
 import { WARNING_CODES, type WarningCode } from '../tools/check/warnings.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
-import { colours } from './colours.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 
@@ -59,7 +58,7 @@ Examples:
     await shared.keySets.close()
     if (values.json === true) io.stdout(checkJson(report))
     else if (values.format === 'github') io.stdout(checkAnnotations(report))
-    else io.stdout(checkText(report, colours))
+    else io.stdout(checkText(report, io.paint))
     if (report.errors.length > 0 || (values.strict === true && report.warnings.length > 0)) return 2
     return report.online.some(({ outcome }) => outcome === 'failed') ? 1 : 0
   },

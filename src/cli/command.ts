@@ -1,4 +1,5 @@
 /** What a command gets from the process and gives back to it. Only `main.ts` makes one. */
+import type { Paint } from '../tools/text/paint.ts'
 
 export interface CommandIo {
   readonly env: NodeJS.ProcessEnv
@@ -7,6 +8,8 @@ export interface CommandIo {
   readonly nodeVersion: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /** Colours of standard output, where its reader wants any. */
+  readonly paint: Paint
   /**
    * For a worker, the settings that its primary was started with, as JSON; undefined in any other process. A worker is
    * led by its primary: no signal asks it to end, and a hang-up is to be ignored.

@@ -3,9 +3,9 @@
  * with `curl` lines to try it. For looking and for development: see `dev/issuer.ts` for why never in production.
  */
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { startDemoService } from '../demo/demo-service.ts'
 import { startIssuer } from '../demo/issuer.ts'
+import { parsedArguments } from './arguments.ts'
 import { type Command, type CommandIo, RuntimeError, UsageError } from './command.ts'
 import { devReport } from './dev-report.ts'
 import { startGateway } from './run.ts'
@@ -90,7 +90,14 @@ async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
 }
 
 function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {
-  const values = optionValues(args)
+  const { values } = parsedArguments('dev', args, {
+    options: {
+      port: { type: 'string' },
+      'admin-port': { type: 'string' },
+      'issuer-port': { type: 'string' },
+      'service-port': { type: 'string' },
+    },
+  })
   const chosen = (part: Part): number => {
     const { option, variable, port } = PORTS[part]
     const text = values[option] ?? env[variable] ?? String(port)
@@ -99,16 +106,6 @@ function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {
     return Number(text)
   }
   return { gateway: chosen('gateway'), admin: chosen('admin'), issuer: chosen('issuer'), service: chosen('service') }
-}
-
-function optionValues(args: readonly string[]): Readonly<Record<string, string | undefined>> {
-  try {
-    const type = { type: 'string' } as const
-    const options = { port: type, 'admin-port': type, 'issuer-port': type, 'service-port': type }
-    return parseArgs({ args: [...args], options }).values
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : error}\n\n${HELP}`)
-  }
 }
 
 /** Turns what a user can do something about into a message that says what. */

@@ -8,7 +8,6 @@ import { toolServices } from '../tools/engine/tool-policy.ts'
 import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
 import { parsedArguments } from './arguments.ts'
-import { colours } from './colours.ts'
 import { type Command, UsageError } from './command.ts'
 
 const STYLES: Readonly<Record<ChangeKind, Parameters<Paint>[0]>> = {
@@ -55,7 +54,7 @@ Examples:
     })
     const [before, after] = compared
     const changes = before === undefined || after === undefined ? [] : policyDiff(before, after)
-    io.stdout(values.json === true ? `${JSON.stringify(changes, undefined, 2)}\n` : text(changes))
+    io.stdout(values.json === true ? `${JSON.stringify(changes, undefined, 2)}\n` : text(changes, io.paint))
     return changes.some(({ kind }) => failing.has(kind)) ? 1 : 0
   },
 }
@@ -66,10 +65,10 @@ function changeKind(text: string): ChangeKind {
   return kind
 }
 
-function text(changes: readonly PolicyChange[]): string {
+function text(changes: readonly PolicyChange[], paint: Paint): string {
   if (changes.length === 0) return 'No request changes its outcome.\n'
   const heads = columns(
-    changes.map(({ kind, subject, requests }) => [colours(STYLES[kind], kind), subject, where(requests)]),
+    changes.map(({ kind, subject, requests }) => [paint(STYLES[kind], kind), subject, where(requests)]),
   )
   return changes
     .map(({ details }, index) => `${heads[index]}\n${details.map(detail => `             ${detail}\n`).join('')}`)

@@ -11,7 +11,6 @@ import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
 import type { Claims, RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
-import { colours } from './colours.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { claimsObject, TOKEN_HELP, tokenText } from './inputs.ts'
@@ -69,7 +68,7 @@ Examples:
         : await explainedWithClaims(config, request, claimsObject(values.claims), provider, shared)
     await shared.keySets.close()
     io.stdout(
-      values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, colours),
+      values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
     )
     return 0
   },

@@ -4,6 +4,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import { loadConfigFile } from '../config/read/load.ts'
 import { ConfigError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
+import { type Cancel, systemScheduler } from '../lib/scheduler.ts'
 import { readCaseFile } from '../tools/cases/case-file.ts'
 import {
   type FileResult,
@@ -17,7 +18,6 @@ import { coverage } from '../tools/cases/coverage.ts'
 import { runCases } from '../tools/cases/run-cases.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
-import { colours } from './colours.ts'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 
@@ -97,7 +97,7 @@ interface Run {
 /** @throws {ConfigError} */
 async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
   const report = await testReport(options, io)
-  io.stdout(options.format === 'json' ? testJson(report) : testText(report, colours))
+  io.stdout(options.format === 'json' ? testJson(report) : testText(report, io.paint))
   if (options.junit !== undefined) writeFileSync(options.junit, testJunit(report))
   const scarce = report.coverages.filter(each => each.coverage.percent < options.minCoverage)
   for (const each of scarce)
@@ -155,12 +155,12 @@ async function watched(options: TestOptions, io: CommandIo): Promise<ExitCode> {
 function changed(files: readonly string[], signal: AbortSignal): Promise<void> {
   const byFolder = Map.groupBy(new Set(files.map(file => resolve(file))), file => dirname(file))
   const { promise, resolve: done } = Promise.withResolvers<void>()
-  let quiet: NodeJS.Timeout | undefined
+  let cancel: Cancel | undefined
   for (const [folder, inFolder] of byFolder)
     watch(folder, { signal }, (_event, name) => {
       if (name !== null && !inFolder.some(file => basename(file) === name)) return
-      clearTimeout(quiet)
-      quiet = setTimeout(done, QUIET_MS)
+      cancel?.()
+      cancel = systemScheduler.after(QUIET_MS, done)
     })
   return promise
 }

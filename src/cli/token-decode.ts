@@ -1,9 +1,9 @@
 /** `sallyport token decode`: header, claims and times of a token, unverified. */
 import { systemClock } from '../lib/clock.ts'
+import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
-import { decodedToken } from '../tools/token/decoded-token.ts'
+import { type DecodedToken, decodedToken } from '../tools/token/decoded-token.ts'
 import { parsedArguments } from './arguments.ts'
-import { colours } from './colours.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { tokenText } from './inputs.ts'
 
@@ -21,22 +21,24 @@ export async function decode(args: readonly string[], io: CommandIo): Promise<Ex
   if (decoded.header === undefined && decoded.claims === undefined)
     throw new UsageError('this is no JWT: it has no header and no claims that can be read')
   io.stdout(
-    values.json === true ? `${JSON.stringify({ warning: WARNING, ...decoded }, undefined, 2)}\n` : text(decoded),
+    values.json === true
+      ? `${JSON.stringify({ warning: WARNING, ...decoded }, undefined, 2)}\n`
+      : text(decoded, io.paint),
   )
   return 0
 }
 
-function text({ header, claims, times, problem }: ReturnType<typeof decodedToken>): string {
+function text({ header, claims, times, problem }: DecodedToken, paint: Paint): string {
   const sections = [
-    colours('yellow', WARNING),
-    `${colours('bold', 'Header')}\n${json(header)}`,
-    `${colours('bold', 'Claims')}\n${json(claims)}`,
+    paint('yellow', WARNING),
+    `${paint('bold', 'Header')}\n${json(header)}`,
+    `${paint('bold', 'Claims')}\n${json(claims)}`,
     ...(times.length === 0
       ? []
       : [
-          `${colours('bold', 'Times')}\n${columns(times.map(({ claim, at, inWords }) => [`  ${claim}`, at, inWords])).join('\n')}`,
+          `${paint('bold', 'Times')}\n${columns(times.map(({ claim, at, inWords }) => [`  ${claim}`, at, inWords])).join('\n')}`,
         ]),
-    ...(problem === undefined ? [] : [`${colours('red', 'The gateway refuses it unseen:')} ${problem}`]),
+    ...(problem === undefined ? [] : [`${paint('red', 'The gateway refuses it unseen:')} ${problem}`]),
   ]
   return `${sections.join('\n\n')}\n`
 }

@@ -2,10 +2,10 @@
 import { loadConfigFile } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
+import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
 import { type VerifiedToken, verifiedToken } from '../tools/token/verified-token.ts'
 import { parsedArguments } from './arguments.ts'
-import { colours } from './colours.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { tokenText } from './inputs.ts'
@@ -30,7 +30,7 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const shared = toolServices({ ...io, clock: systemClock })
   const verified = await verifiedToken(token, config, provider, shared)
   await shared.keySets.close()
-  io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified))
+  io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
   return verified.verdict === 'valid' ? 0 : 1
 }
 
@@ -43,18 +43,18 @@ function refuseTwins(issuers: ReadonlyArray<readonly [string, string]>): void {
   }
 }
 
-function text({ checks, reason, remedy, caller }: VerifiedToken): string {
+function text({ checks, reason, remedy, caller }: VerifiedToken, paint: Paint): string {
   const marks = {
-    ok: colours('green', 'ok'),
-    fails: colours('red', 'fails'),
-    'not reached': colours('dim', 'not reached'),
+    ok: paint('green', 'ok'),
+    fails: paint('red', 'fails'),
+    'not reached': paint('dim', 'not reached'),
   }
   const lines = columns(checks.map(({ check, result }) => [`  ${check}`, marks[result]]))
   const outcome =
     caller === undefined
-      ? [`${colours('red', 'refused')}: ${reason}`, ...(remedy === undefined ? [] : [remedy])]
+      ? [`${paint('red', 'refused')}: ${reason}`, ...(remedy === undefined ? [] : [remedy])]
       : [
-          `${colours('green', 'valid')}: a token of the provider ${caller.provider}`,
+          `${paint('green', 'valid')}: a token of the provider ${caller.provider}`,
           ...columns([
             ['  subject', typeof caller.claims.sub === 'string' ? caller.claims.sub : 'none'],
             ['  scopes', caller.scopes.join(' ') || 'none'],

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { diffCommand } from '../../src/cli/diff.ts'
 import { runCommand } from '../support/gateway/command.ts'
+import { sallyport } from '../support/gateway/running.ts'
 import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
@@ -17,6 +18,15 @@ describe('the command', () => {
     expect(code).toBe(0)
     expect((await run(old, next, '--fail-on', 'loosened')).code).toBe(1)
     expect((await run(next, old, '--fail-on', 'loosened')).code).toBe(0)
+  })
+
+  test.each([
+    [{ FORCE_COLOR: '1' }, true],
+    [{ FORCE_COLOR: '0' }, false],
+  ])('is in colours or not as %j asks', async (env, isColoured) => {
+    const { exited, stdout } = sallyport(['diff', old, next], { env })
+    expect(await exited).toBe(0)
+    expect(stdout().includes('\u001b[')).toBe(isColoured)
   })
 
   test('says so when nothing changes', async () => {

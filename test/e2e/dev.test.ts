@@ -194,7 +194,7 @@ describe('one process, one end', () => {
     [['--port', 'http'], '"http" is no port'],
     [['--port', '65536'], '"65536" is no port'],
     [['--prot', '1'], "Unknown option '--prot'"],
-    [['--prot', '1'], '--issuer-port N'],
+    [['--prot', '1'], 'See sallyport dev --help.'],
     [['8080'], 'Unexpected argument'],
   ])('wrong usage %j is told so', async (args, message) => {
     const running = run(['dev', ...args])

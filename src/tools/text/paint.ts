@@ -1,5 +1,2 @@
-/** Colours for a terminal. Who prints decides whether there are any; {@link plain} has none. */
-
+/** Gives a text a style of the terminal that it is printed on, or none where nobody would see it. */
 export type Paint = (style: 'red' | 'green' | 'yellow' | 'bold' | 'dim', text: string) => string
-
-export const plain: Paint = (_style, text) => text

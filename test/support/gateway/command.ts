@@ -33,6 +33,7 @@ export async function runCommand(
     stderr: text => {
       stderr += text
     },
+    paint: (_style, text) => text,
     workerOf: undefined,
     stopped,
     onHangup() {},
