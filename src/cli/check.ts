@@ -45,7 +45,7 @@ Examples:
     if (others.length > 0) throw new UsageError('check takes one file.')
     if (values.format !== undefined && values.format !== 'github')
       throw new UsageError('--format knows `github` only; leave it out for text, or use --json.')
-    const shared = toolServices({ ...io, clock: systemClock })
+    const services = toolServices({ ...io, clock: systemClock })
     const report = await check(
       {
         file: configFile(file, io.env),
@@ -53,9 +53,9 @@ Examples:
         network: values.online === true ? 'online' : 'offline',
         ignored: new Set((values.ignore ?? []).map(warningCode)),
       },
-      shared,
+      services,
     )
-    await shared.keySets.close()
+    await services.keySets.close()
     if (values.json === true) io.stdout(checkJson(report))
     else if (values.format === 'github') io.stdout(checkAnnotations(report))
     else io.stdout(checkText(report, io.paint))

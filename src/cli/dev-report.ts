@@ -12,7 +12,7 @@ import { MACHINE_CLIENTS } from '../demo/issuer-configuration.ts'
 /** A route of the configuration, as far as the table shows it. */
 export type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>
 
-export interface DevReportParts {
+export interface DevReportOptions {
   readonly gateway: {
     readonly url: string
     readonly adminUrl: string | undefined
@@ -24,7 +24,7 @@ export interface DevReportParts {
   readonly token: string
 }
 
-export function devReport({ gateway, issuer, service, configFile, token }: DevReportParts): string {
+export function devReport({ gateway, issuer, service, configFile, token }: DevReportOptions): string {
   return `
 Sallyport demo. All of it runs in this process and listens on this machine only; Ctrl-C stops it.
 
@@ -66,8 +66,8 @@ function asked(require: ListedRoute['require']): string {
 }
 
 function matched(requirement: ClaimRequirement): string {
-  if ('anyOf' in requirement) return `= ${requirement.anyOf.join(' or ')}`
-  return 'all' in requirement ? `has ${requirement.all.join(' and ')}` : 'exists'
+  if ('exists' in requirement) return 'exists'
+  return 'all' in requirement ? `has ${requirement.all.join(' and ')}` : `= ${requirement.anyOf.join(' or ')}`
 }
 
 function table(rows: ReadonlyArray<readonly string[]>): string {

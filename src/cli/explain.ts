@@ -59,14 +59,14 @@ Examples:
       throw new UsageError('give --token or --claims, not both')
     const config = loadConfigFile(configFile(values.config, io.env), io.env)
     const provider = checkedProvider(config, values.provider)
-    const shared = toolServices({ ...io, clock: systemClock })
+    const services = toolServices({ ...io, clock: systemClock })
     const token = values.token === undefined ? [] : ['Authorization', `Bearer ${tokenText(values.token)}`]
     const request = askedRequest(method, target, [...(values.header ?? []).flatMap(headerLine), ...token], values.peer)
     const explained =
       values.claims === undefined
-        ? await explainedAsSent(config, request, shared)
-        : await explainedWithClaims(config, request, claimsObject(values.claims), provider, shared)
-    await shared.keySets.close()
+        ? await explainedAsSent(config, request, services)
+        : await explainedWithClaims(config, request, claimsObject(values.claims), provider, services)
+    await services.keySets.close()
     io.stdout(
       values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
     )
@@ -74,17 +74,17 @@ Examples:
   },
 }
 
-async function explainedAsSent(config: Config, request: RequestFacts, shared: Services): Promise<Explanation> {
+async function explainedAsSent(config: Config, request: RequestFacts, services: Services): Promise<Explanation> {
   const hasToken = request.rawHeaders.some(name => name.toLowerCase() === 'authorization')
-  const policy = hasToken ? await policyWithKeys(config, shared) : standIn(config, shared).policy
+  const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
   return explanation({ config, policy, request, trial: await trial(policy, request), filledIn: {} })
 }
 
 /** Keys that cannot be had are not waited for longer than one attempt: the explanation then says `keys_unavailable`. */
-async function policyWithKeys(config: Config, shared: Services): Promise<Policy> {
-  const leases = [...keySetLeases(config, shared)]
+async function policyWithKeys(config: Config, services: Services): Promise<Policy> {
+  const leases = [...keySetLeases(config, services)]
   await Promise.all(leases.map(([, lease]) => lease.ready()))
-  return toolPolicy(config, new Map(leases.map(([id, { keySet }]) => [id, keySet])), shared)
+  return toolPolicy(config, new Map(leases.map(([id, { keySet }]) => [id, keySet])), services)
 }
 
 async function explainedWithClaims(
@@ -92,9 +92,9 @@ async function explainedWithClaims(
   request: RequestFacts,
   claims: Claims,
   provider: string | undefined,
-  shared: Services,
+  services: Services,
 ): Promise<Explanation> {
-  const { policy, token } = standIn(config, shared)
+  const { policy, token } = standIn(config, services)
   const path = request.target.split('?', 1)[0] ?? ''
   const route = policy.matcher.match(request.method, path)
   const signed = await token(

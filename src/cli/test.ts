@@ -109,7 +109,7 @@ async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
 }
 
 async function testReport({ files, config: named }: TestOptions, io: CommandIo): Promise<TestReport> {
-  const shared = toolServices({ ...io, clock: systemClock })
+  const services = toolServices({ ...io, clock: systemClock })
   const caseFiles = files.map(file => readCaseFile(file, io.env))
   const results: FileResult[] = []
   const coverages: TestReport['coverages'][number][] = []
@@ -117,7 +117,7 @@ async function testReport({ files, config: named }: TestOptions, io: CommandIo):
   for (const [file, group] of byConfig) {
     const config = loadConfigFile(file, io.env)
     for (const each of group)
-      results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, shared) })
+      results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, services) })
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
     coverages.push({ configFile: file, coverage: coverage(config, ofConfig) })
   }

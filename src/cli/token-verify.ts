@@ -27,9 +27,9 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const config = loadConfigFile(configFile(values.config, io.env), io.env)
   const provider = checkedProvider(config, values.provider)
   if (provider === undefined) refuseTwins(Object.entries(config.providers).map(([id, { issuer }]) => [issuer, id]))
-  const shared = toolServices({ ...io, clock: systemClock })
-  const verified = await verifiedToken(token, config, provider, shared)
-  await shared.keySets.close()
+  const services = toolServices({ ...io, clock: systemClock })
+  const verified = await verifiedToken(token, config, provider, services)
+  await services.keySets.close()
   io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
   return verified.verdict === 'valid' ? 0 : 1
 }

@@ -4,7 +4,7 @@
  *
  * So each item that is covered is a line of the policy whose removal fails a test. Only cases that passed count.
  */
-import { requirementsOf } from '../../config/requirements.ts'
+import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import type { CaseResult } from './run-cases.ts'
@@ -57,17 +57,7 @@ function routeCoverage(route: RouteConfig, results: readonly CaseResult[]): Rout
     refused: cases.filter(({ decision }) => decision !== 'allow').length,
     items: [
       ...accessItems(route, item),
-      ...requirementsOf(route).flatMap(requirement => {
-        const name = requirementName(requirement)
-        if (requirement.kind !== 'scopes' && requirement.kind !== 'roles')
-          return [item(`refused without ${name}`, result => isNoticed(result) && isOnly(result.unmet, name))]
-        return requirement.wanted.map(each =>
-          item(
-            `refused without ${name} ${each}`,
-            result => isNoticed(result) && isOnly(result.unmet, name) && isOnly(result.missing, `${name} ${each}`),
-          ),
-        )
-      }),
+      ...requirementsOf(route).flatMap(requirement => requirementItems(requirement, item)),
     ],
   }
 }
@@ -89,6 +79,26 @@ function accessItems({ access }: RouteConfig, item: MakeItem): readonly Coverage
         item('allowed', result => isAllowed(result) && result.caller === 'verified' && result.unmet.length === 0),
         item('refused without a token', result => isNoticed(result) && result.caller === 'anonymous'),
       ]
+  }
+}
+
+/** One item for a requirement that is met or not, one for each value where every single one is asked for. */
+function requirementItems(requirement: Requirement, item: MakeItem): readonly CoverageItem[] {
+  const name = requirementName(requirement)
+  switch (requirement.kind) {
+    case 'scopes':
+    case 'roles':
+      return requirement.wanted.map(each =>
+        item(
+          `refused without ${name} ${each}`,
+          result => isNoticed(result) && isOnly(result.unmet, name) && isOnly(result.missing, `${name} ${each}`),
+        ),
+      )
+    case 'anyScope':
+    case 'anyRole':
+    case 'audiences':
+    case 'claim':
+      return [item(`refused without ${name}`, result => isNoticed(result) && isOnly(result.unmet, name))]
   }
 }
 

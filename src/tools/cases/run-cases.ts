@@ -40,9 +40,9 @@ export interface CaseResult {
 export async function runCases(
   config: Config,
   cases: readonly TestCase[],
-  shared: Services,
+  services: Services,
 ): Promise<readonly CaseResult[]> {
-  const trusted = standIn(config, shared)
+  const trusted = standIn(config, services)
   const results: CaseResult[] = []
   for (const test of cases) results.push(await runCase(config, test, trusted))
   return results
@@ -86,8 +86,16 @@ async function runCase(config: Config, test: TestCase, { policy, token }: StandI
 
 function missingValues(requirement: Requirement, principal: Principal): readonly string[] {
   const { kind } = requirement
-  if (kind !== 'scopes' && kind !== 'roles') return []
-  return requirement.wanted.filter(each => !principal[kind].has(each)).map(each => `${kind} ${each}`)
+  switch (kind) {
+    case 'scopes':
+    case 'roles':
+      return requirement.wanted.filter(each => !principal[kind].has(each)).map(each => `${kind} ${each}`)
+    case 'anyScope':
+    case 'anyRole':
+    case 'audiences':
+    case 'claim':
+      return []
+  }
 }
 
 interface Outcome {

@@ -40,12 +40,12 @@ export interface CheckReport {
   readonly config: Config | undefined
 }
 
-export async function check(options: CheckOptions, shared: Services): Promise<CheckReport> {
+export async function check(options: CheckOptions, services: Services): Promise<CheckReport> {
   const { file, env, network, ignored } = options
   try {
     const config = loadConfigFile(file, env)
-    const { policy } = standIn(config, shared)
-    const found = network === 'online' ? await onlineFindings(config, shared) : { results: [], warnings: [] }
+    const { policy } = standIn(config, services)
+    const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
     const reported = [...warnings(config, policy), ...found.warnings].filter(({ code }) => !ignored.has(code))
     return {
       file,

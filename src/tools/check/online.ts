@@ -31,17 +31,17 @@ export interface OnlineFindings {
 }
 
 /** Bounded by the timeouts of the configuration. Never throws for what the network does. */
-export async function onlineFindings(config: Config, shared: Services): Promise<OnlineFindings> {
+export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
   const [providers, upstreams, warnings] = await Promise.all([
-    providerResults(config, shared),
+    providerResults(config, services),
     Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
     Promise.all(Object.entries(config.providers).map(([id, provider]) => issuerWarnings(id, provider))),
   ])
   return { results: [...providers, ...upstreams], warnings: warnings.flat() }
 }
 
-function providerResults(config: Config, shared: Services): Promise<readonly OnlineResult[]> {
-  const leases = [...keySetLeases(config, shared)]
+function providerResults(config: Config, services: Services): Promise<readonly OnlineResult[]> {
+  const leases = [...keySetLeases(config, services)]
   return Promise.all(
     leases.map(async ([id, lease]): Promise<OnlineResult> => {
       await lease.ready()

@@ -38,7 +38,7 @@ const KID = 'stand-in'
 const LIFETIME_SECONDS = 3600
 
 /** @throws {Error} what starting would throw, too */
-export function standIn(config: Config, shared: Services): StandIn {
+export function standIn(config: Config, services: Services): StandIn {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: publicKey })
   const providers = Object.fromEntries(
@@ -46,10 +46,10 @@ export function standIn(config: Config, shared: Services): StandIn {
   ) as Config['providers']
   const keySets = new Map(Object.keys(providers).map(id => [id, keySet]))
   return {
-    policy: toolPolicy({ ...config, providers }, keySets, shared),
+    policy: toolPolicy({ ...config, providers }, keySets, services),
     async token(claims, route, named) {
       const provider = config.providers[named ?? providerId(config, claims, route) ?? '']
-      const filledIn = missingClaims(claims, provider, route, shared.clock)
+      const filledIn = missingClaims(claims, provider, route, services.clock)
       const payload = Buffer.from(JSON.stringify({ ...filledIn, ...claims }))
       const typ = provider?.tokenType === 'at+jwt' ? { typ: 'at+jwt' } : {}
       const token = await new CompactSign(payload)

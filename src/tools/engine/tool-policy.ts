@@ -28,9 +28,9 @@ export function toolServices(options: ToolServicesOptions): Services {
 }
 
 /** @throws {Error} what starting would throw, too */
-export function toolPolicy(config: Config, keySets: ReadonlyMap<string, KeySet>, shared: Services): Policy {
+export function toolPolicy(config: Config, keySets: ReadonlyMap<string, KeySet>, services: Services): Policy {
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
-  return compilePolicy(config, '', { keySets, upstreams }, shared)
+  return compilePolicy(config, '', { keySets, upstreams }, services)
 }
 
 /**
