@@ -8,6 +8,7 @@ import type { ClaimRequirement, RouteConfig } from '../config/schema/schema.ts'
 import type { DemoService } from '../demo/demo-service.ts'
 import type { Issuer } from '../demo/issuer.ts'
 import { MACHINE_CLIENTS } from '../demo/issuer-configuration.ts'
+import { columns } from '../tools/text/table.ts'
 
 /** A route of the configuration, as far as the table shows it. */
 export type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>
@@ -71,8 +72,9 @@ function matched(requirement: ClaimRequirement): string {
 }
 
 function table(rows: ReadonlyArray<readonly string[]>): string {
-  const width = (column: number): number => Math.max(...rows.map(row => row[column]?.length ?? 0))
-  return rows.map(row => `  ${row.map((cell, column) => cell.padEnd(width(column))).join('  ')}`.trimEnd()).join('\n')
+  return columns(rows)
+    .map(row => `  ${row}`)
+    .join('\n')
 }
 
 function curlLines(gateway: string, issuer: string): readonly string[] {
