@@ -1,7 +1,7 @@
 /**
  * Reads a file of test cases: which requests a policy must let pass, which it must refuse, and with what.
  *
- * Read like a configuration: unknown keys are errors, and every problem is reported at once with its place.
+ * The file is read like a configuration: unknown keys are errors, and every problem is reported at once with its place.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -77,18 +77,18 @@ export interface TestCase {
   readonly reported: string | undefined
   readonly route: string | undefined
   readonly headers: Readonly<Record<string, string | null>>
-  /** 1-based, for reports. */
+  /** The line on which the case begins; the first line of a file is 1. */
   readonly line: number
 }
 
 export interface CaseFile {
   readonly file: string
-  /** Absolute; undefined when the file names none. */
+  /** The path is absolute; it is undefined when the file names no configuration. */
   readonly configFile: string | undefined
   readonly cases: readonly TestCase[]
 }
 
-/** @throws {ConfigError} with every problem */
+/** Reads and checks the file. @throws {ConfigError} with every problem */
 export function readCaseFile(file: string, env: Environment): CaseFile {
   const text = fileText(file)
   const source = readSource(text, env)
@@ -111,7 +111,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
   }
 }
 
-/** @throws {SyntaxError} */
+/** @throws {SyntaxError} no request can be made of it; the message says why */
 function requestOf(request: string, headers: Readonly<Record<string, string>>): RequestFacts {
   const [, method, target] = /^(\S+) +(\S+)$/.exec(request) ?? []
   if (method === undefined || target === undefined)

@@ -1,18 +1,17 @@
 /** Prints what test cases found: for a person, as JSON, or as JUnit XML for a CI server. */
-
 import type { Paint } from '../text/paint.ts'
 import { columns } from '../text/table.ts'
 import type { Coverage } from './coverage.ts'
 import type { CaseResult } from './run-cases.ts'
 
-/** The cases of one file, and the configuration they were put to. */
+/** Holds the results of one file of cases, and names the configuration they were put to. */
 export interface FileResult {
   readonly file: string
   readonly configFile: string
   readonly results: readonly CaseResult[]
 }
 
-/** Coverage of one configuration by all files that name it. */
+/** Says how much of one configuration is covered by all the files that name it. */
 export interface ConfigCoverage {
   readonly configFile: string
   readonly coverage: Coverage
@@ -102,7 +101,7 @@ export function testJson({ files, coverages }: TestReport): string {
   return `${JSON.stringify(document, undefined, 2)}\n`
 }
 
-/** The JUnit XML that CI servers read: a suite a file, a case a test. */
+/** Writes the JUnit XML that CI servers read: each file becomes a suite, each case a test. */
 export function testJunit({ files }: TestReport): string {
   const suites = files.map(({ file, results }) => {
     const cases = results.map(result => {

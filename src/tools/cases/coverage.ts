@@ -1,8 +1,9 @@
 /**
  * Measures what a set of test cases would notice: for each route, whether somebody gets in, whether a stranger is kept
- * out, and, for each requirement, whether a caller is refused who lacks that one thing and nothing else.
+ * out, and, for each requirement, whether a caller who lacks that one thing and nothing else is refused.
  *
- * So each item that is covered is a line of the policy whose removal fails a test. Only cases that passed count.
+ * An item that is covered stands for a line of the policy: taking that line out would fail a test. Only cases that
+ * passed count.
  */
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -10,7 +11,7 @@ import { requirementName } from '../text/requirement-text.ts'
 import type { CaseResult } from './run-cases.ts'
 
 export interface CoverageItem {
-  /** In words: `allowed`, `refused without a token`, `refused without scopes orders:read`. */
+  /** It is in words: `allowed`, `refused without a token`, `refused without scopes orders:read`. */
   readonly item: string
   readonly state: 'covered' | 'untested'
 }
@@ -27,7 +28,7 @@ export interface Coverage {
   readonly routes: readonly RouteCoverage[]
   readonly covered: number
   readonly total: number
-  /** Rounded down, so that 100 means all. */
+  /** The figure is rounded down, so that 100 means all. */
   readonly percent: number
 }
 
@@ -82,7 +83,7 @@ function accessItems({ access }: RouteConfig, item: MakeItem): readonly Coverage
   }
 }
 
-/** One item for a requirement that is met or not, one for each value where every single one is asked for. */
+/** Makes one item of a requirement as a whole, or one of each value where every single value is asked for. */
 function requirementItems(requirement: Requirement, item: MakeItem): readonly CoverageItem[] {
   const name = requirementName(requirement)
   switch (requirement.kind) {

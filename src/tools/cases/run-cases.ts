@@ -1,5 +1,5 @@
 /**
- * Runs test cases against a policy and says what of each did not come as expected.
+ * Runs test cases against a policy and says of each what did not come as expected.
  *
  * Claims are signed by a stand-in key (`stand-in.ts`) and go through everything a real token goes through.
  */
@@ -15,7 +15,7 @@ import { shown } from '../text/shown.ts'
 import type { TestCase } from './case-file.ts'
 
 export interface Mismatch {
-  /** `decision`, `route`, `reported`, or the name of a header. */
+  /** It is `decision`, `route`, `reported`, or the name of a header. */
   readonly what: string
   readonly expected: string
   readonly actual: string
@@ -24,16 +24,16 @@ export interface Mismatch {
 export interface CaseResult {
   readonly test: TestCase
   readonly decision: string
-  /** Why it was refused, as the log would show it. */
+  /** The reason of the refusal, as the log would show it; undefined when nothing was refused or reported. */
   readonly reason: string | undefined
   readonly mismatches: readonly Mismatch[]
-  /** Id of the route that took the request. */
+  /** The id of the route that took the request; undefined when none did. */
   readonly route: string | undefined
-  /** Who asked: nobody, somebody whose token was not accepted, or a verified caller. */
+  /** Whether the request came without a token, with one that was not accepted, or from a verified caller. */
   readonly caller: 'anonymous' | 'rejected' | 'verified'
-  /** Requirements of the route that the caller does not meet, by {@link requirementName}. */
+  /** The requirements of the route that the caller does not meet, each as {@link requirementName} says it. */
   readonly unmet: readonly string[]
-  /** Single scopes and roles that the caller lacks, by `name value`. */
+  /** The single scopes and roles that the caller lacks, each as `scopes orders:read`. */
   readonly missing: readonly string[]
 }
 
@@ -113,7 +113,7 @@ function mismatches(test: TestCase, { decision, reported, route, headers }: Outc
   compare('decision', test.expect, decision)
   if (test.reported !== undefined) compare('reported', test.reported, reported)
   if (test.route !== undefined) compare('route', test.route, route)
-  // Of a request that was refused against expectation, the headers say nothing new.
+  // A request that was refused has no headers for the upstream, and the decision has told of that already.
   if (headers !== undefined)
     for (const [name, value] of Object.entries(test.headers))
       compare(name, value ?? undefined, headerValue(headers, name))

@@ -44,7 +44,7 @@ export function checkJson({ file, errors, warnings, online }: CheckReport): stri
   return `${JSON.stringify(document, undefined, 2)}\n`
 }
 
-/** Workflow commands, which GitHub shows beside the line. */
+/** Writes workflow commands, which GitHub shows beside the line they name. */
 export function checkAnnotations({ file, errors, warnings, online }: CheckReport): string {
   const lines = [
     ...errors.map(problem => annotation('error', file, problem, 'Sallyport')),

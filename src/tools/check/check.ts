@@ -1,8 +1,8 @@
 /**
  * Does everything that starting would do short of listening, and collects what it finds.
  *
- * Loads the file, reads the files it names, compiles the policy; `online` also fetches keys and
- * connects to upstreams. Whether a finding fails the check is the command's to decide.
+ * It loads the file, reads the files that are named in it and compiles the policy; `online` also fetches keys and
+ * connects to upstreams. The command decides whether a finding fails the check.
  */
 import { readFileSync } from 'node:fs'
 import type { Environment } from '../../config/read/environment.ts'
@@ -19,7 +19,7 @@ export interface CheckOptions {
   readonly file: string
   readonly env: Environment
   readonly network: 'offline' | 'online'
-  /** Warnings that are not reported. */
+  /** Warnings with these codes are not reported. */
   readonly ignored: ReadonlySet<WarningCode>
 }
 
@@ -31,12 +31,12 @@ export interface PlacedWarning extends Warning {
 export interface CheckReport {
   readonly file: string
   readonly errors: readonly ConfigProblem[]
-  /** The errors ready to print, empty without any. */
+  /** The text is ready to print; it is empty when there are no errors. */
   readonly errorText: string
   readonly warnings: readonly PlacedWarning[]
-  /** Empty when offline. */
+  /** The list is empty when the network was not asked. */
   readonly online: readonly OnlineResult[]
-  /** Undefined when the file has errors. */
+  /** It is undefined when the file has errors. */
   readonly config: Config | undefined
 }
 

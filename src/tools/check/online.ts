@@ -1,9 +1,9 @@
 /**
- * Asks the network what a configuration relies on: can keys be fetched, do upstreams take connections, what does the
- * issuer call itself.
+ * Asks the network whether what a configuration relies on is there: whether keys can be fetched, whether upstreams take
+ * connections, and what the issuer calls itself.
  *
- * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). To an upstream a connection
- * is made and closed; no request is sent.
+ * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). A connection to an upstream
+ * is opened and closed again; no request is sent.
  */
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -20,7 +20,7 @@ import type { Warning } from './warnings.ts'
 export interface OnlineResult {
   readonly kind: 'provider' | 'upstream'
   readonly id: string
-  /** What was found; or why not, when it failed. */
+  /** It says what was found or, after a failure, what went wrong. */
   readonly detail: string
   readonly outcome: 'ok' | 'failed'
 }
@@ -30,7 +30,7 @@ export interface OnlineFindings {
   readonly warnings: readonly Warning[]
 }
 
-/** Bounded by the timeouts of the configuration. Never throws for what the network does. */
+/** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */
 export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
   const [providers, upstreams, warnings] = await Promise.all([
     providerResults(config, services),
@@ -92,7 +92,7 @@ function connected({ url, timeouts, tls }: Config['upstreams'][string]): Promise
   })
 }
 
-/** An issuer that differs from its own document by a slash at the end refuses every token, and looks right. */
+/** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
 async function issuerWarnings(id: string, { issuer, keys }: Config['providers'][string]): Promise<readonly Warning[]> {
   const source = keySourceDefinition(keys)
   if (!('maxBytes' in source) || URL.parse(issuer) === null) return []

@@ -1,12 +1,12 @@
 /**
  * Finds scopes that differ by a slip of the keyboard: `order:read` beside `orders:read`.
  *
- * RFC 6749 §3.3 (scopes are opaque). By convention they have parts, and a slip is in one of them; parts that are short
- * or differ in digits only (`v1`, `v2`) are meant to differ.
+ * RFC 6749 §3.3 says that scopes are opaque, but by convention they have parts. Two scopes look like a slip when they
+ * differ in one part; parts that are short, or differ in digits only (`v1`, `v2`), are taken to differ on purpose.
  */
 import { nearest } from '../../config/schema/suggest.ts'
 
-/** Shorter words are near too many others. */
+/** A shorter word is similar to too many others. */
 const SHORTEST_PART = 4
 
 export function similarScopes(scope: string, others: Iterable<string>): readonly string[] {

@@ -1,10 +1,9 @@
 /**
  * Finds what is legal in a configuration but doubtful: each warning names the place, what may go wrong and the remedy.
  *
- * A warning is a guess about intent, so it has a code by which it can be ignored. What is certainly wrong is an error of
- * the loader, not a warning.
+ * A warning is a guess about intent, so it has a code by which it can be ignored. What is certainly wrong is an error,
+ * which the loader reports.
  */
-
 import type { Path } from '../../config/check/findings.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
@@ -32,7 +31,7 @@ export interface Warning {
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** @param policy compiled from `config` */
+/** Finds all but those that need the network. @param policy compiled from `config` */
 export function warnings(config: Config, policy: Policy): readonly Warning[] {
   return [
     ...unreachableRoutes(config, policy),
@@ -54,7 +53,7 @@ function unreachableRoutes({ routes }: Config, policy: Policy): readonly Warning
   })
 }
 
-/** A catch-all at the root protects everything, so beside it every public route is meant to be one. */
+/** Leaves out `/**`, which protects everything: a route that is public beside it is meant to be public. */
 function publicBelowProtected({ routes }: Config): readonly Warning[] {
   const prefixes = routes.filter(({ path, access }) => path.endsWith('/**') && path !== '/**' && access === 'required')
   return routes.flatMap((route, index) => {

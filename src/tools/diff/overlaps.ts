@@ -1,21 +1,22 @@
 /**
  * Finds the patterns of paths that several routes fit: `/a/:x` and `/:y/b` overlap in `/a/b`.
  *
- * With the patterns themselves they are all the cases that routing can tell apart, so trying each once tries them all.
+ * The patterns of the routes and their overlaps are together all the cases that routing can tell apart, so a comparison
+ * that tries each of them once has tried everything.
  */
 
-/** More patterns would be tried for minutes; routes that overlap so much are nobody's. */
+/** Trying more patterns would take minutes, and nobody has routes that overlap so much. */
 const MAX_PATTERNS = 20_000
 
 /**
- * The shapes of the patterns and of all their overlaps, each once; parameters are named `:_`.
+ * Returns the shapes of the patterns and of all their overlaps, each once; every parameter is called `:_`.
  *
  * @throws {RangeError} the routes overlap in too many ways
  */
 export function withOverlaps(patterns: readonly string[]): readonly string[] {
   const shapes = new Set(patterns.map(pattern => pattern.replaceAll(/\/:[^/]+/g, '/:_')))
   const originals = [...shapes]
-  // A Set's iteration also visits what is added on the way: this is the closure.
+  // The loop also visits the shapes that are added to the set on the way, so overlaps of overlaps are found, too.
   for (const shape of shapes)
     for (const other of originals) {
       const both = overlap(shape, other)
@@ -31,12 +32,12 @@ function overlap(one: string, other: string): string | undefined {
   if (longer.segments.length > shorter.segments.length && !shorter.isSubtree) return undefined
   const segments = longer.segments.map((segment, depth) => commonSegment(segment, shorter.segments[depth] ?? ANYTHING))
   if (segments.includes(undefined)) return undefined
-  // As long as the longer one: whether anything may follow is up to both.
+  // The overlap is as long as the longer of the two, and more segments may follow only where both allow it.
   const isSubtree = longer.isSubtree && shorter.isSubtree
   return `/${segments.join('/')}${isSubtree ? '/**' : ''}`.replace(/^\/\/\*\*$/, '/**')
 }
 
-/** Beyond a `/**`, which also takes an empty segment. */
+/** Stands for a segment below a `/**`, which takes any segment and an empty one, too. */
 const ANYTHING = '**'
 const PARAMETER = ':_'
 
@@ -46,7 +47,7 @@ function segmentsOf(shape: string): { readonly segments: readonly string[]; read
   return { segments: prefix === '' ? [] : prefix.slice(1).split('/'), isSubtree }
 }
 
-/** A parameter takes no empty segment. */
+/** Returns what both segments fit; a parameter does not fit an empty segment. */
 function commonSegment(one: string, other: string): string | undefined {
   if (one === other || other === ANYTHING) return one
   if (one === PARAMETER) return other === '' ? undefined : other

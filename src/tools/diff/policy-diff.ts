@@ -5,6 +5,8 @@
  * and where the routes differ, what they ask is compared. A route that moves, is renamed or split and asks the same is
  * no change. What holds for every request is compared setting by setting. The tables (`*-strictness.ts`) say of every
  * key how it compares or why it does not matter.
+ *
+ * Paths are tried in one spelling only: what the matcher makes of encoded characters is compared by `pathAllow` alone.
  */
 import { METHODS } from '../../config/schema/route-schema.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -28,9 +30,9 @@ export const CHANGE_KINDS = [
 
 export interface PolicyChange {
   readonly kind: ChangeKind
-  /** The routes before and after, a provider, or a section of the file. */
+  /** It names the routes before and after, a provider, an upstream, or a section of the file. */
   readonly subject: string
-  /** Which requests; empty when it concerns all of them. */
+  /** The requests that are treated otherwise; undefined when it concerns all of them. */
   readonly requests:
     | { readonly methods: readonly string[]; readonly path: string; readonly example: string }
     | undefined
@@ -42,7 +44,7 @@ export interface ComparedPolicy {
   readonly policy: Policy
 }
 
-/** The changes, the most dangerous first. */
+/** Lists the changes, the most dangerous first. */
 export function policyDiff(old: ComparedPolicy, next: ComparedPolicy): readonly PolicyChange[] {
   const found = Object.values(SECTIONS).flatMap(changes => changes(old, next))
   return found.toSorted((a, b) => CHANGE_KINDS.indexOf(a.kind) - CHANGE_KINDS.indexOf(b.kind))
@@ -50,7 +52,7 @@ export function policyDiff(old: ComparedPolicy, next: ComparedPolicy): readonly 
 
 type SectionChanges = (old: ComparedPolicy, next: ComparedPolicy) => readonly PolicyChange[]
 
-/** Every section of a configuration, in the order in which their changes are listed. */
+/** Holds how each section of a configuration is compared, in the order in which their changes are listed. */
 const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   routes: routeChanges,
   providers: (old, next) =>
@@ -83,7 +85,7 @@ function settings<Block>(
   }
 }
 
-/** What only one of the two has shows at the routes that use it. */
+/** Leaves out what only one of the two has: that shows at the routes that use it. */
 function inBoth<Entry>(
   old: Readonly<Record<string, Entry>>,
   next: Readonly<Record<string, Entry>>,
@@ -103,7 +105,7 @@ interface Meeting {
 
 function routeChanges(old: ComparedPolicy, next: ComparedPolicy): readonly PolicyChange[] {
   const routes = [...old.config.routes, ...next.config.routes]
-  // A slash at the end is what the matcher may refuse as ambiguous, whatever the patterns.
+  // The matcher may refuse a path as ambiguous for a slash at its end, so each pattern is tried with one, too.
   const shapes = withOverlaps(routes.flatMap(({ path }) => (/\/(\*\*)?$/.test(path) ? [path] : [path, `${path}/`])))
   const paths = witnessPaths(shapes)
   const meetings = new Map<string, Meeting>()
@@ -144,7 +146,7 @@ function routeNamed({ routes }: Config, name: string | undefined): RouteConfig |
   return routes.find(({ id }) => id === name)
 }
 
-/** One change for differences that hold for the same caller, so that one may make up for another. */
+/** Makes one change of differences that concern the same callers: there, one difference may make up for another. */
 function jointChange(
   subject: string,
   requests: PolicyChange['requests'],
@@ -156,7 +158,7 @@ function jointChange(
   return [{ kind, subject, requests, details: differences.map(({ text }) => text) }]
 }
 
-/** Changes for differences that have nothing to do with each other, so that none hides a looser one. */
+/** Makes a change for each direction of differences that are independent, so that no tighter one hides a looser one. */
 function changesByDirection(
   subject: string,
   requests: PolicyChange['requests'],

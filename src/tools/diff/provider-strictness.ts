@@ -30,13 +30,13 @@ function differencesOfType<Type extends ProviderType>(type: Type, both: Pair<OfT
   return differencesOf(PROVIDER[type], both.before, both.after, both)
 }
 
-/** Keys from another place are neither looser nor tighter: they verify other tokens. */
+/** Compares where keys come from: keys from another place verify other tokens, which is neither looser nor tighter. */
 const KEYS: Comparisons<KeysConfig> = {
   jwksUri: another,
   jwksFile: another,
   jwks: another,
   secretFile: another,
-  // A key that its issuer has withdrawn is believed until the set is fetched again, or is too old to be used.
+  // A key that its issuer has withdrawn is believed until the set is fetched again, or becomes too old to be used.
   refresh: limitMs,
   maxStale: limitMs,
   // Each of these decides at which moments a key is at hand; without one its tokens are refused.

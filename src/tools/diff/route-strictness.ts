@@ -1,8 +1,8 @@
 /**
  * Compares two routes that take the same requests: which of them lets more callers through.
  *
- * A new key of a route needs a row here. What ends a stream is compared apart from what lets a request in, since the one
- * does not make up for the other.
+ * A new key of a route needs a row here. When a stream is ended is compared apart from what lets a request in, since
+ * being stricter in one does not make up for being looser in the other.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
@@ -21,7 +21,7 @@ import {
   ranked,
 } from './strictness.ts'
 
-/** A route with the configuration it is part of, which holds the defaults of some of its keys. */
+/** Pairs a route with its configuration, which holds the defaults of some of the route's keys. */
 export interface RouteInConfig {
   readonly route: RouteConfig
   readonly config: Config
@@ -30,15 +30,15 @@ export interface RouteInConfig {
 /** The keys that decide whether a request gets in. */
 type Entry = Omit<RouteConfig, 'streams'>
 
-/** What decides whether a request gets in. */
+/** Compares what decides whether a request gets in. */
 export function routeDifferences(around: Pair<RouteInConfig>): readonly Difference[] {
   return differencesOf(ROUTE, around.before.route, around.after.route, around)
 }
 
-/** How long what got in may go on. */
+/** Compares how long a stream may go on that got in. */
 export function routeStreamDifferences({ before, after }: Pair<RouteInConfig>): readonly Difference[] {
   if (before.route.access === 'public' || after.route.access === 'public') return []
-  // What both routes leave to the section `streams` is reported once, of that section.
+  // Where both routes leave it to the section `streams`, a difference is reported once, under that section.
   if (before.route.streams === undefined && after.route.streams === undefined) return []
   return differencesOf(STREAMS, streamsOf(before), streamsOf(after), { before, after }, 'streams.')
 }
@@ -76,14 +76,17 @@ const REQUIRE: Comparisons<RequireConfig> = {
 
 const askedOfClaim = asked(claimDifferences, wantedOfClaim)
 
-/** The comparisons of the section `streams`, which routes may override. */
+/** Compares the section `streams`, and also what a route says in its place. */
 export const STREAMS: Comparisons<StreamsConfig> = {
   onExpiry: ranked({ keep: 0, close: 1 }),
   grace: limitMs,
   idleTimeout: noMatter('It ends what is silent, whoever the caller is.'),
 }
 
-/** What a public route asks is not asked of anybody, and what a closed one asks is part of its being closed. */
+/**
+ * Compares only where both routes look at tokens. A public route asks nobody for anything, and when a route becomes
+ * public or ceases to be, `access` tells of that.
+ */
 function ofCallers<Value>(compare: Compare<Value, RouteInConfig>): Compare<Value, RouteInConfig> {
   return (name, before, after, around) =>
     around.before.route.access === 'public' || around.after.route.access === 'public'
@@ -99,7 +102,7 @@ function claimDifferences(name: string, before: ClaimRequirement, after: ClaimRe
   if (isDeepStrictEqual(before, after)) return []
   if ('anyOf' in before && 'anyOf' in after) return anyOf(name, before.anyOf, after.anyOf)
   if ('all' in before && 'all' in after) return allOf(name, before.all, after.all)
-  // Any value at all is the least that can be asked.
+  // That a claim has any value at all is the least that can be asked of it.
   if ('exists' in before) return [{ direction: 'tightened', text: `${name}: not any value any more` }]
   if ('exists' in after) return [{ direction: 'loosened', text: `${name}: any value will do` }]
   return [{ direction: 'changed', text: `${name} is asked for in another way` }]
@@ -113,7 +116,7 @@ function upstreamDifferences(name: string, { before, after }: Pair<RouteInConfig
   return [{ direction: 'changed', text }]
 }
 
-/** The route's own, else the only one of the configuration. */
+/** Returns the upstream that the route names, else the only one of the configuration. */
 function upstreamId({ route, config }: RouteInConfig): string {
   return route.upstream ?? Object.keys(config.upstreams)[0] ?? ''
 }

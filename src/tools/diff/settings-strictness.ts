@@ -1,6 +1,8 @@
 /**
  * Compares the sections of the configuration that hold for every request: the listeners, the services behind, identity
- * headers, limits. A new key needs a row here.
+ * headers and limits.
+ *
+ * A new key needs a row here.
  */
 import type {
   Address,
@@ -70,7 +72,7 @@ export const LIMITS: Comparisons<LimitsConfig> = {
   connections: limit,
 }
 
-/** Without TLS whoever is on the way can read a token, and use it. */
+/** Tells when TLS goes or comes: without it, whoever is on the way can read a token and use it. */
 function tlsDifferences(name: string, before: unknown, after: unknown): readonly Difference[] {
   if ((before === undefined) === (after === undefined)) return []
   return after === undefined
@@ -89,7 +91,7 @@ function reachDifferences(
   return [{ direction, text: `${name}: ${from.name} → ${to.name}` }]
 }
 
-/** Where a listener is, the port aside. The larger the reach, the more can connect to it. */
+/** Says where a listener is, without its port. The larger the reach, the more machines and users can connect to it. */
 function placeOf(address: Address | undefined): { readonly name: string; readonly reach: number } {
   if (address === undefined) return { name: 'nowhere', reach: 0 }
   if ('socketPath' in address) return { name: `unix:${address.socketPath}`, reach: 1 }

@@ -4,9 +4,9 @@
  * Every block of the configuration has a table of {@link Comparisons} with a row for each of its keys, so the compiler
  * asks how a new key compares. A key that decides nothing about who gets in says so with {@link noMatter}.
  *
- * What is asked is positive throughout, so a larger "all of" is tighter and a larger "any of" is looser. Where neither
- * side lets through all that the other does, it is a change. Where it is not clear which side that is, the comparison
- * takes it for the looser one.
+ * Everything that can be asked is positive, so a longer "all of" is tighter and a longer "any of" is looser. Where each
+ * side lets something through that the other does not, the difference is a change. A comparison that cannot be sure
+ * says "loosened".
  */
 import { isDeepStrictEqual } from 'node:util'
 
@@ -23,10 +23,10 @@ export interface Pair<T> {
 }
 
 /**
- * Compares one key.
+ * Compares the values of one key.
  *
  * @param name of the key, as the difference shows it
- * @param around what the key belongs to, for keys whose default is elsewhere
+ * @param around the block of the key and what surrounds it, for keys whose default is elsewhere
  */
 export type Compare<Value, Around = unknown> = (
   name: string,
@@ -35,12 +35,12 @@ export type Compare<Value, Around = unknown> = (
   around: Pair<Around>,
 ) => readonly Difference[]
 
-/** How each key of a block compares. */
+/** Holds how each key of a block compares. */
 export type Comparisons<Block, Around = unknown> = {
   readonly [Key in keyof Block]-?: Compare<Block[Key], Around>
 }
 
-/** The differences of two blocks, in the order of the table. @param prefix of the names of the keys */
+/** Lists the differences of two blocks in the order of the table. @param prefix of the names of the keys */
 export function differencesOf<Block, Around>(
   comparisons: Comparisons<Block, Around>,
   before: Block,
@@ -52,17 +52,17 @@ export function differencesOf<Block, Around>(
   return keys.flatMap(key => comparisons[key](`${prefix}${key}`, before[key], after[key], around))
 }
 
-/** A key that lets nobody in and keeps nobody out. @param _reason why, for whoever reads the table */
+/** Finds no difference in a key that lets nobody in and keeps nobody out. @param _reason is for readers of the table */
 export function noMatter(_reason: string): () => readonly never[] {
   return () => []
 }
 
-/** A key whose values have no order: any other value may let other requests through. */
+/** Compares values that have no order: another one lets other requests through. */
 export function another(name: string, before: unknown, after: unknown): readonly Difference[] {
   return isDeepStrictEqual(before, after) ? [] : [{ direction: 'changed', text: `${name} is another` }]
 }
 
-/** A key with a few values. @param strictness of each value: the larger, the fewer get in */
+/** Compares values of which there are a few. @param strictness of each value: the larger it is, the fewer get in */
 export function ranked<Value extends string | boolean>(
   strictness: Readonly<Record<`${Value}`, number>>,
 ): Compare<Value> {
@@ -73,19 +73,19 @@ export function ranked<Value extends string | boolean>(
   }
 }
 
-/** A bound of which more is looser; undefined is no bound. */
+/** Compares upper bounds: a larger one is looser, and undefined is no bound at all. */
 export function limit(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
   if (before === after) return []
   const isLooser = (after ?? Number.POSITIVE_INFINITY) > (before ?? Number.POSITIVE_INFINITY)
   return [{ direction: isLooser ? 'loosened' : 'tightened', text: `${name}: ${before ?? 'any'} → ${after ?? 'any'}` }]
 }
 
-/** A bound that is a duration. */
+/** Compares upper bounds that are durations. */
 export function limitMs(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
   return limit(`${name} in ms`, before, after)
 }
 
-/** A list of which every member is asked for. */
+/** Compares lists of which every member is asked for. */
 export function allOf<T>(name: string, before: readonly T[], after: readonly T[]): readonly Difference[] {
   return [
     ...without(after, before).map(value => ({ direction: 'tightened' as const, text: `${name}: also ${value}` })),
@@ -93,7 +93,7 @@ export function allOf<T>(name: string, before: readonly T[], after: readonly T[]
   ]
 }
 
-/** A list of which any member will do. */
+/** Compares lists of which any member will do. */
 export function anyOf<T>(name: string, before: readonly T[], after: readonly T[]): readonly Difference[] {
   return [
     ...without(after, before).map(value => ({ direction: 'loosened' as const, text: `${name}: or ${value}` })),
@@ -104,7 +104,7 @@ export function anyOf<T>(name: string, before: readonly T[], after: readonly T[]
   ]
 }
 
-/** A list of which any member will do; undefined lets anything do. */
+/** Compares lists of which any member will do; where the list is undefined, anything will. */
 export function anyOfOrAnything<T>(
   name: string,
   before: readonly T[] | undefined,
@@ -117,7 +117,7 @@ export function anyOfOrAnything<T>(
     : [{ direction: 'loosened', text: `${name}: any, not only ${before.join(', ')}` }]
 }
 
-/** A demand that is not made where the key is left out. @param text of what is wanted */
+/** Compares demands that are not made where their key is left out. @param text says what is wanted */
 export function asked<Wanted>(compare: Compare<Wanted>, text: (wanted: Wanted) => string): Compare<Wanted | undefined> {
   return (name, before, after, around) => {
     if (before !== undefined && after !== undefined) return compare(name, before, after, around)

@@ -1,9 +1,10 @@
 /**
  * Finds which requests reach which route, by trying paths on the real matcher.
  *
- * A witness is a path that stands for all others of its kind: parameters are filled with a word that is no literal of
- * any route, at every depth the routes can tell apart, with and without a slash at the end. So when no witness of its
- * own pattern reaches a route, nothing does: any other path that fits it fits more of the other routes.
+ * A witness is a path that stands for all others of its kind. Its parameters are filled with a word that is no literal
+ * of any route, and there is one for every depth that the routes can tell apart, with and without a slash at the end. A
+ * route that no witness of its own pattern reaches is reached by nothing, since any other path that fits the pattern
+ * fits more of the other routes.
  */
 import { METHODS } from '../../config/schema/route-schema.ts'
 import { Denial } from '../../errors.ts'
@@ -14,7 +15,7 @@ export interface Witness {
   readonly path: string
 }
 
-/** Paths to try, by the pattern they are made from. */
+/** Returns the paths to try for a pattern. */
 export type WitnessPaths = (pattern: string) => readonly string[]
 
 /** @param patterns of all routes, of both policies when two are compared */
@@ -36,7 +37,7 @@ export function witnessPaths(patterns: readonly string[]): WitnessPaths {
   }
 }
 
-/** The witnesses of its own pattern that the route takes. */
+/** Lists the witnesses of the route's own pattern that the route takes. */
 export function reachedBy<R extends Matchable & { readonly id: string }>(
   matcher: Matcher<R>,
   route: { readonly id: string; readonly path: string },
@@ -47,7 +48,7 @@ export function reachedBy<R extends Matchable & { readonly id: string }>(
   )
 }
 
-/** @returns undefined when the request is refused, for its path or for want of a route */
+/** Returns the route of a request; undefined when the request is refused for its path, or when no route takes it. */
 export function resolved<R>(matcher: Matcher<R>, method: string, path: string): R | undefined {
   try {
     return matcher.resolve(method, path, undefined).route

@@ -1,8 +1,8 @@
 /**
  * Lets claims be tried without their issuer: a key of our own stands in for every provider's, and signs real tokens.
  *
- * So claims pass the whole pipeline (form, issuer, signature, every claim check) and no check has a second
- * implementation. What a stand-in cannot show is whether the real provider's keys and algorithms fit.
+ * The claims pass through the whole pipeline (form, issuer, signature, every check of a claim), so no check has a
+ * second implementation. A stand-in cannot show whether the keys and algorithms of the real provider fit.
  * The key lives as long as the process and is never written anywhere.
  */
 import { generateKeyPairSync } from 'node:crypto'
@@ -16,20 +16,20 @@ import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
 import { toolPolicy } from './tool-policy.ts'
 
 export interface StandIn {
-  /** The configuration's policy, trusting the stand-in key in place of the providers' keys. */
+  /** This is the policy of the configuration; it trusts the stand-in key in place of the providers' keys. */
   readonly policy: Policy
   /**
-   * A token with these claims for a request to this route.
+   * Signs a token with these claims for a request to this route.
    *
    * @param route undefined when no route takes the request
-   * @param provider its id; undefined takes the one that `iss` names, else the first that the route accepts
+   * @param provider the id of one; undefined takes the one that `iss` names, else the first that the route accepts
    */
   token(claims: Claims, route: RouteConfig | undefined, provider?: string): Promise<StandInToken>
 }
 
 export interface StandInToken {
   readonly token: string
-  /** What the claims left out and a token needs. */
+  /** These claims were added: a token needs them and the given claims lack them. */
   readonly filledIn: Claims
 }
 
@@ -37,7 +37,7 @@ const ALGORITHM = 'EdDSA'
 const KID = 'stand-in'
 const LIFETIME_SECONDS = 3600
 
-/** @throws {Error} what starting would throw, too */
+/** Compiles the configuration with a new stand-in key. @throws {Error} starting would throw the same */
 export function standIn(config: Config, services: Services): StandIn {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: publicKey })
@@ -76,7 +76,7 @@ function providerId({ providers }: Config, { iss }: Claims, route: RouteConfig |
   return accepted.find(id => iss === undefined || providers[id]?.issuer === iss)
 }
 
-/** What every token has, and says nothing about the caller. */
+/** Makes up the claims that every token needs and that say nothing about the caller, where they are missing. */
 function missingClaims(
   claims: Claims,
   provider: Config['providers'][string] | undefined,
@@ -85,7 +85,7 @@ function missingClaims(
 ): Claims {
   const nowSeconds = Math.floor(clock.nowMs() / 1000)
   const { iat, exp } = claims
-  // A token that expired long ago was issued before that.
+  // A token that has expired was issued before it did.
   const issuedAt = typeof exp === 'number' ? Math.min(nowSeconds, Math.max(0, exp - 1)) : nowSeconds
   const lifetimeSeconds = Math.min(LIFETIME_SECONDS, (provider?.maxLifetime ?? Number.POSITIVE_INFINITY) / 1000)
   const suggested: Readonly<Record<string, JsonValue | undefined>> = {
@@ -101,7 +101,7 @@ function missingClaims(
   return Object.fromEntries(missing) as Claims
 }
 
-/** One that satisfies provider and route alike where there is one. */
+/** Picks an audience that provider and route both accept; where there is none, the token names one of each. */
 function audience(ofProvider: readonly string[], ofRoute: readonly string[] | undefined): JsonValue {
   const [first = ''] = ofProvider
   if (ofRoute === undefined) return first

@@ -1,8 +1,8 @@
 /**
  * Compiles a configuration for a tool: the very policy that would serve traffic, with nothing that could send any.
  *
- * Keys come from the caller: the provider's own (`keySetsOf`), or stand-ins (`stand-in.ts`). Upstreams have a name and
- * an address and refuse to be dispatched to. Nothing listens and nothing is logged.
+ * Keys come from whoever asks: the provider's own ({@link keySetLeases}), or stand-ins (`stand-in.ts`). Upstreams have
+ * a name and an address, but nothing can be sent to them. Nothing listens and nothing is logged.
  */
 import { compilePolicy } from '../../config/compile.ts'
 import type { Config } from '../../config/schema/schema.ts'
@@ -22,20 +22,20 @@ export interface ToolServicesOptions {
   readonly nodeVersion: string
 }
 
-/** Services as the gateway has them, silent. Close `keySets` when keys were leased. */
+/** Makes the services that the gateway has, without a log. Whoever leases keys closes `keySets` in the end. */
 export function toolServices(options: ToolServicesOptions): Services {
   return services({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
 }
 
-/** @throws {Error} what starting would throw, too */
+/** Compiles the configuration with the given keys. @throws {Error} starting would throw the same */
 export function toolPolicy(config: Config, keySets: ReadonlyMap<string, KeySet>, services: Services): Policy {
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
   return compilePolicy(config, '', { keySets, upstreams }, services)
 }
 
 /**
- * The providers' own keys, from wherever the configuration says. Fetching begins at once; wait for `ready()`.
- * A last-known-good file is neither read nor written: it is the gateway's.
+ * Leases the providers' own keys from wherever the configuration says. Fetching begins at once; wait for `ready()`.
+ * The file of the last good keys (`cacheFile`) is neither read nor written: it belongs to the gateway.
  */
 export function keySetLeases(config: Config, { keySets }: Services): ReadonlyMap<string, KeySetLease> {
   return new Map(

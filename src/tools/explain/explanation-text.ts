@@ -1,5 +1,4 @@
 /** Prints an explanation for a person to read from top to bottom. */
-
 import type { Paint } from '../text/paint.ts'
 import { columns } from '../text/table.ts'
 import type { CheckResult, Explanation, HeaderLine } from './explanation.ts'

@@ -1,11 +1,11 @@
 /**
  * Explains one decision: the route and what else could have matched, each check with what it wanted and saw, what
- * happens to the headers, and the answer. Everything in it comes from the stages that serve traffic; where `decide` stops
- * at the first refusal, the remaining requirements are asked all the same, so one look shows all that is missing.
+ * happens to the headers, and the answer.
  *
- * Carries no credential and no signature.
+ * Everything in it comes from the stages that serve traffic. `decide` stops at the first refusal; the remaining
+ * requirements are asked all the same, so that one look shows all that is missing. An explanation holds no credential
+ * and no signature.
  */
-
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
@@ -29,7 +29,7 @@ export interface Candidate {
   readonly id: string
   readonly path: string
   readonly methods: readonly string[] | undefined
-  /** Why it is not the route. */
+  /** The reason why the request does not take this route. */
   readonly why: string
 }
 
@@ -41,14 +41,14 @@ export interface HeaderLine {
 export interface Explanation {
   readonly request: { readonly method: string; readonly target: string }
   readonly route: (Omit<Candidate, 'why'> & Pick<RouteConfig, 'access' | 'mode'>) | undefined
-  /** Routes whose path fits but that were not taken; most specific first. */
+  /** The path fits these routes, too, but they were not taken; the most specific one comes first. */
   readonly others: readonly Candidate[]
   readonly params: Readonly<Record<string, string>>
   readonly checks: readonly ExplainedCheck[]
   readonly decision: 'allow' | DenialCode
-  /** What a report-only route would have refused. */
+  /** The refusal that a report-only route reported in place of making it. */
   readonly reported: DenialCode | undefined
-  /** Claims that were filled in, because a token needs them. */
+  /** These claims were filled in, because a token needs them. */
   readonly filledIn: Claims
   readonly headers: { readonly removed: readonly HeaderLine[]; readonly added: readonly HeaderLine[] } | undefined
   readonly forwardedTo: string | undefined
@@ -103,7 +103,7 @@ function whyNot(other: Route | Endpoint, route: Route | undefined, method: strin
   return route === undefined ? 'the path is refused before a route is chosen' : `is less specific than ${route.path}`
 }
 
-/** Head, path and route: what is judged before anybody asks who is calling. */
+/** Tells of head, path and route, which are judged before anybody asks who is calling. */
 function requestCheck({ findings: { route, endpoint, path }, denial }: Trial): ExplainedCheck {
   const wanted = 'an unambiguous request that a route takes'
   if (endpoint !== undefined) return { check: 'request', result: 'ok', wanted, saw: `${path}, answered by the gateway` }
@@ -133,7 +133,7 @@ async function routeChecks(
   ]
 }
 
-/** A caller may pass every check and still be one that no header can tell the upstream of. */
+/** Tells of a caller who passes every check but whose claims do not fit the headers for the upstream. */
 function identityChecks({ findings: { principal }, denial }: Trial): readonly ExplainedCheck[] {
   if (denial === undefined || principal === undefined) return []
   return [{ check: 'identity', result: 'fails', wanted: 'claims that fit the headers', saw: denialText(denial) }]
@@ -184,10 +184,10 @@ async function holds({ authorize }: Requirement, principal: Principal, facts: Re
   }
 }
 
-/** What every refusal of a token says of it; of interest only after its reason. */
+/** Every refusal of a token names these members of it; they are of interest only after the reason. */
 const OF_ANY_TOKEN: ReadonlySet<string> = new Set(['alg', 'kid', 'iss'])
 
-/** The code and what was found, as the log would show it. */
+/** Says the code and what was found, as the log would show it. */
 export function denialText({ code, evidence = {} }: Denial): string {
   const present = Object.entries(evidence).filter(([, value]) => value !== undefined)
   const found = present.toSorted(([a], [b]) => Number(OF_ANY_TOKEN.has(a)) - Number(OF_ANY_TOKEN.has(b)))
@@ -197,7 +197,7 @@ export function denialText({ code, evidence = {} }: Denial): string {
 
 const MADE_PER_REQUEST: ReadonlySet<string> = new Set(['x-request-id', 'traceparent'])
 
-/** Compares lines, not names: a name that arrives and leaves with another value is removed and added. */
+/** Compares whole lines: a name that arrives with one value and leaves with another counts as removed and as added. */
 function headerChanges(before: readonly string[], after: readonly string[]) {
   const sent = linesOf(before)
   const forwarded = linesOf(after)

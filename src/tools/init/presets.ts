@@ -1,22 +1,23 @@
 /**
- * What the starter file says about an identity provider: its issuer, its audience, where its roles are, its pitfalls.
+ * Holds what the starter file says about each identity provider: its issuer, its audience, where its roles are, and its
+ * pitfalls.
  *
- * The names are each product's own; sources are their token references, as of 2026. Placeholders are in capitals.
+ * The names are each product's own, taken from its reference of tokens as of 2026. Placeholders are in capitals.
  */
 
 export interface Preset {
   readonly summary: string
   readonly issuer: string
   readonly audience: string
-  /** Above `issuer`, without `#`. */
+  /** These lines become comments above `issuer`; they are written without `#`. */
   readonly issuerNotes: readonly string[]
-  /** Above `audiences`, without `#`. */
+  /** These lines become comments above `audiences`; they are written without `#`. */
   readonly audienceNotes: readonly string[]
-  /** Further lines of the provider. */
+  /** These lines are added to the provider. */
   readonly providerLines: readonly string[]
-  /** Lines of `identity`; empty keeps the default headers. */
+  /** These lines become `identity.headers`; without any, the default headers are kept. */
   readonly identityLines: readonly string[]
-  /** What the example routes ask for, as lines of `require`. */
+  /** The example routes that read and that write have these lines under `require`. */
   readonly read: string
   readonly write: string
 }

@@ -1,15 +1,15 @@
-/** Writes a configuration to begin with: complete, commented, and good as it is but for what only its owner knows. */
+/** Writes a configuration to begin with: complete, commented, and right except for what only its owner knows. */
 import { PRESETS, type Preset, type PresetName } from './presets.ts'
 
 export interface StarterOptions {
   readonly preset: PresetName
-  /** In place of the preset's. */
+  /** What is given here takes the place of what the preset says. */
   readonly issuer?: string | undefined
   readonly audience?: string | undefined
   readonly upstream?: string | undefined
 }
 
-/** Text comes in as it was given and is written as JSON strings, which YAML reads as what they say. */
+/** Writes the file. Texts that were given are written so that YAML reads them as they are. */
 export function starterFile({ preset: name, issuer, audience, upstream }: StarterOptions): string {
   const preset: Preset = PRESETS[name]
   return `# yaml-language-server: $schema=./sallyport.schema.json
@@ -63,7 +63,7 @@ function comments(lines: readonly string[]): string {
   return lines.map(line => `    # ${line}\n`).join('')
 }
 
-/** Plain where that is safe, else quoted. */
+/** Writes a text plain where YAML reads it back unchanged, and otherwise as a JSON string, which YAML understands. */
 function scalar(text: string): string {
   return /^[A-Za-z][\w./:-]*$/.test(text) && !/^(true|false|null)$/i.test(text) && !text.endsWith(':')
     ? text

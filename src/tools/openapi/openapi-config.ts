@@ -1,8 +1,8 @@
 /**
  * Writes a configuration with the routes of an OpenAPI document, and makes sure that it loads.
  *
- * A route that the loader objects to (a path that no request can have, two that a server may read as one) is left out
- * and listed.
+ * A route that the loader refuses is left out and listed: its path may be one that no request can have, or one that a
+ * server reads like that of another route.
  */
 import { stringify } from 'yaml'
 import { loadConfig } from '../../config/read/load.ts'
@@ -21,11 +21,11 @@ export interface OpenapiConfig {
   readonly unmapped: readonly string[]
 }
 
-/** @throws {ConfigError} the issuer, the audience or the upstream is no good */
+/** Writes the configuration. @throws {ConfigError} the issuer, the audience or the upstream is not acceptable */
 export function openapiConfig(imported: ImportedRoutes, options: OpenapiConfigOptions): OpenapiConfig {
   let { routes } = imported
   const unmapped = [...imported.unmapped]
-  // Each round leaves out at least one route, or ends.
+  // The loop ends, since each round either returns or leaves out at least one route.
   for (;;) {
     if (routes.length === 0) return { text: '', routes, unmapped }
     const text = configText(routes, unmapped, options)
@@ -84,7 +84,7 @@ function routeText({ id, path, methods, security, comments }: ImportedRoute): st
   return `${comments.map(each => `  # ${oneLine(each)}\n`).join('')}  - ${JSON.stringify(escaped(route))}\n`
 }
 
-/** `\${` would be read as a reference to the environment. */
+/** Doubles the dollar of every `${`, which the loader would read as a reference to the environment. */
 function escaped<T>(value: T): T {
   return JSON.parse(JSON.stringify(value).replaceAll('${', () => '$${')) as T
 }

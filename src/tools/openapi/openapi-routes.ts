@@ -1,8 +1,8 @@
 /**
- * Makes routes from the paths of an OpenAPI document: one for the methods of a path that ask the same.
+ * Makes routes from the paths of an OpenAPI document. Methods of one path that ask for the same become one route.
  *
- * OpenAPI 3.0 and 3.1, "Paths Object" and path templating. Only the document itself is read: a path item behind a `$ref`
- * is listed as left out. Summaries become comments.
+ * OpenAPI 3.0 and 3.1, "Paths Object" and path templating. Only the document itself is read: a path item behind a
+ * `$ref` is listed as left out. Summaries become comments.
  */
 import { METHODS } from '../../config/schema/route-schema.ts'
 import { bothAsked, type RouteSecurity, routeSecurity, type SecuritySchemes } from './openapi-security.ts'
@@ -12,19 +12,19 @@ export interface ImportedRoute {
   readonly path: string
   readonly methods: readonly string[]
   readonly security: RouteSecurity
-  /** One line each. */
+  /** Each of them is one line. */
   readonly comments: readonly string[]
 }
 
 export interface ImportedRoutes {
   readonly routes: readonly ImportedRoute[]
-  /** What could not be mapped, each a sentence. */
+  /** Each entry says in words what could not be mapped. */
   readonly unmapped: readonly string[]
 }
 
 type Members = Readonly<Record<string, unknown>>
 
-/** @throws {SyntaxError} it is no OpenAPI 3 document */
+/** Makes the routes. @throws {SyntaxError} the document is no OpenAPI 3 document */
 export function openapiRoutes(document: unknown): ImportedRoutes {
   const { openapi, paths, components, security, servers } = members(document)
   if (typeof openapi !== 'string' || !openapi.startsWith('3.'))
@@ -32,7 +32,7 @@ export function openapiRoutes(document: unknown): ImportedRoutes {
   const schemes: SecuritySchemes = members(members(components).securitySchemes)
   const ids = new Set<string>()
   const unmapped: string[] = []
-  /** Operations by what could not be said of them. */
+  /** Maps each note of what could not be mapped to the operations that it is true of. */
   const notes = new Map<string, string[]>()
   const routes = Object.entries(members(paths)).flatMap(([template, item]) => {
     if (Object.hasOwn(members(item), '$ref')) unmapped.push(`${template}: is behind a \`$ref\`; left out`)
@@ -74,8 +74,9 @@ function few(operations: readonly string[]): string {
 }
 
 /**
- * `/a/{x}` and `/a/{x}.json` are one route once the segment is a parameter as a whole: it asks for what both ask.
- * Leaving one out instead would put its requests under the other one's policy, which may ask for less.
+ * Joins routes that take the same requests: `/a/{x}` and `/a/{x}.json` become one, since a segment is a parameter as a
+ * whole. The joined route asks for what both ask; if one of them were left out, its requests would be under the policy
+ * of the other, which may ask for less.
  */
 function withoutTwins(routes: readonly ImportedRoute[]): {
   readonly routes: ImportedRoute[]
@@ -109,7 +110,7 @@ function operationOf(name: string, operation: unknown): readonly Operation[] {
   return (METHODS as readonly string[]).includes(method) ? [{ method, operation: members(operation) }] : []
 }
 
-/** `/orders/{id}` → `/orders/:id`. A segment that is a parameter in part becomes one as a whole. */
+/** Turns `/orders/{id}` into `/orders/:id`. A segment that is a parameter in part becomes one as a whole. */
 function patternOf(template: string): { readonly path: string; readonly note: string | undefined } {
   const [withoutQuery = '', ...rest] = template.split(/[?#]/)
   const names = new Set<string>()
@@ -127,7 +128,7 @@ function patternOf(template: string): { readonly path: string; readonly note: st
   return { path: segments.join('/'), note: notes.length === 0 ? undefined : notes.join('; ') }
 }
 
-/** As it arrives on the wire. */
+/** Writes a segment as it arrives on the wire. */
 function literal(segment: string): string {
   return segment
     .toWellFormed()

@@ -1,22 +1,22 @@
 /**
  * Turns the security requirements of an OpenAPI operation into what a route asks.
  *
- * OpenAPI 3.0 and 3.1, "Security Requirement Object": a list of alternatives, each of which names schemes that must all
- * hold. Never asks for less than the document: what a route cannot say is narrowed, and noted.
+ * OpenAPI 3.0 and 3.1, "Security Requirement Object": an operation lists alternatives, each of which names schemes that
+ * must all hold. Where a route cannot say the same as the document, it asks for more, and a note says so.
  */
 
 export interface RouteSecurity {
   readonly access: 'required' | 'optional' | 'public'
   readonly scopes: readonly string[]
   readonly anyScope: readonly string[]
-  /** What could not be said, each a sentence. */
+  /** Each entry says in words what the route cannot say. */
   readonly notes: readonly string[]
 }
 
-/** `components.securitySchemes`, by name. */
+/** Holds the members of `components.securitySchemes`; the keys are the names of the schemes. */
 export type SecuritySchemes = Readonly<Record<string, unknown>>
 
-/** @param security the operation's, else the document's; undefined when neither has one */
+/** Says what a route asks. @param security of the operation, else of the document; undefined when neither has any */
 export function routeSecurity(security: unknown, schemes: SecuritySchemes): RouteSecurity {
   if (!Array.isArray(security)) return closed(['the document does not say who may call it: any valid token may'])
   if (security.length === 0) return { access: 'public', scopes: [], anyScope: [], notes: [] }
@@ -28,14 +28,14 @@ export function routeSecurity(security: unknown, schemes: SecuritySchemes): Rout
     return isOptional
       ? { access: 'optional', scopes: [], anyScope: [], notes }
       : closed([...notes, 'none of its alternatives is a token: any valid token may call it'])
-  // A caller may leave the token out, so asking one who sends it for scopes would protect nothing.
+  // A caller may leave the token out, so it would protect nothing to ask for scopes where one is sent.
   if (isOptional) return { access: 'optional', scopes: [], anyScope: [], notes: [...notes, ...scopesDropped(usable)] }
   return { access: 'required', ...joined(usable, notes) }
 }
 
 const ACCESS_ORDER: ReadonlyArray<RouteSecurity['access']> = ['public', 'optional', 'required']
 
-/** What satisfies both; where that cannot be said, more. */
+/** Asks for what both ask; where a route cannot say that, it asks for more. */
 export function bothAsked(one: RouteSecurity, other: RouteSecurity): RouteSecurity {
   const access =
     ACCESS_ORDER[Math.max(ACCESS_ORDER.indexOf(one.access), ACCESS_ORDER.indexOf(other.access))] ?? 'required'
@@ -53,7 +53,7 @@ function closed(notes: readonly string[]): RouteSecurity {
 }
 
 interface Alternative {
-  /** Undefined when it needs something that is no token. */
+  /** The scopes are undefined when the alternative needs something that is no token. */
   readonly scopes: readonly string[] | undefined
   readonly isEmpty: boolean
   readonly note: string | undefined
@@ -82,7 +82,7 @@ function schemeType(scheme: unknown): string {
   return typeof type === 'string' ? type : 'not defined'
 }
 
-/** An alternative that asks for all that another does is no alternative. */
+/** Joins alternatives into one demand. One that asks for all that another asks, and more, opens no further way in. */
 function joined(alternatives: ReadonlyArray<readonly string[]>, notes: readonly string[]) {
   const least = alternatives.filter(
     (one, index) =>

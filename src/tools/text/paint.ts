@@ -1,2 +1,2 @@
-/** Gives a text a style of the terminal that it is printed on, or none where nobody would see it. */
+/** Gives a text the style of a terminal; where the output is no terminal, it returns the text as it is. */
 export type Paint = (style: 'red' | 'green' | 'yellow' | 'bold' | 'dim', text: string) => string

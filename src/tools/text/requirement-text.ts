@@ -4,7 +4,7 @@ import type { Requirement } from '../../config/requirements.ts'
 import type { ClaimRequirement } from '../../config/schema/schema.ts'
 import type { Principal } from '../../types.ts'
 
-/** As it stands in the file: `scopes`, `claims.tenant`. */
+/** Names a requirement as the file does: `scopes`, `claims.tenant`. */
 export function requirementName(requirement: Requirement): string {
   return requirement.kind === 'claim' ? `claims.${requirement.claim}` : requirement.kind
 }
@@ -40,7 +40,7 @@ export function sawText(requirement: Requirement, principal: Principal): string 
   }
 }
 
-/** What {@link wantedText} says of a claim. */
+/** Says what a requirement wants of its claim. */
 export function wantedOfClaim(wanted: ClaimRequirement): string {
   if ('exists' in wanted) return 'any value'
   const [scalars, word] = 'anyOf' in wanted ? [wanted.anyOf, ' or '] : [wanted.all, ' and ']

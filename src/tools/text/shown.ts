@@ -1,14 +1,14 @@
 /**
  * Makes what came from tokens and requests fit to be printed: no signature, no credential, no control character.
  *
- * A token without its signature opens nothing, so header and claims may be shown; the signature never is, since the
- * output of a tool ends up in issues, chats and CI logs. Control characters could rewrite the terminal.
+ * A token without its signature opens nothing, so its header and claims may be shown. The signature is never shown,
+ * since the output of a tool ends up in issues, chats and CI logs. Control characters could rewrite the terminal.
  */
 
-/** Three parts of base64url or more, the first of which is a JSON object (`{"` is `eyJ`). */
+/** Matches three or more parts of base64url of which the first is a JSON object: `{"` becomes `eyJ`. */
 const JWT = /\b(eyJ[\w-]*\.[\w-]*)\.[\w-]+(\.[\w-]*)*/g
 
-/** The value with every text in it made fit, at any depth; names of members included. */
+/** Returns the value with every text in it made fit to be printed, at any depth; names of members are texts, too. */
 export function shown<T>(value: T): T {
   if (typeof value === 'string') return shownText(value) as T
   if (Array.isArray(value)) return value.map(shown) as T
@@ -16,7 +16,7 @@ export function shown<T>(value: T): T {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [shownText(name), shown(item)])) as T
 }
 
-/** The value of a header as it may be printed. */
+/** Returns the value of a header as it may be printed. */
 export function shownHeaderValue(name: string, value: string): string {
   if (!/^(proxy.)?authorization$/i.test(name)) return shownText(value)
   const [scheme = ''] = value.split(' ', 1)

@@ -1,4 +1,4 @@
-/** Lines cells up in columns, two blanks apart. Escape sequences of colours take no room. */
+/** Lines cells up in columns that are two blanks apart. Escape sequences of colours take no room. */
 import { stripVTControlCharacters } from 'node:util'
 
 export function columns(rows: ReadonlyArray<readonly string[]>): readonly string[] {

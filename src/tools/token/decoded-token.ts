@@ -1,6 +1,6 @@
 /**
- * Takes a token apart for a person to look at. Nothing is verified, and nothing is refused either: a token that the
- * gateway refuses is the one that somebody wants to look into.
+ * Takes a token apart for a person to look at. Nothing is verified, and nothing is refused either, since people look at
+ * the tokens that the gateway refuses.
  *
  * RFC 7515 §3.1, RFC 7519 §4.1. The signature is never part of the result.
  */
@@ -10,12 +10,12 @@ import { denialText } from '../explain/explanation.ts'
 import { shown } from '../text/shown.ts'
 
 export interface DecodedToken {
-  /** Undefined where the part cannot be read. */
+  /** A part that cannot be read is undefined. */
   readonly header: unknown
   readonly claims: unknown
-  /** Times among the claims, in words. */
+  /** These are the times among the claims, in words. */
   readonly times: readonly TimeInWords[]
-  /** Why the gateway would not even begin to verify it; undefined when it would. */
+  /** The reason why the gateway would not even begin to verify the token; undefined when it would. */
   readonly problem: string | undefined
 }
 
@@ -71,7 +71,7 @@ const UNITS = [
   ['second', 1000],
 ] as const
 
-/** `in 5 minutes`, `3 days ago`. */
+/** Says a time from now in words: `in 5 minutes`, `3 days ago`. */
 export function distance(ms: number): string {
   const [name, unitMs] = UNITS.find(([, each]) => Math.abs(ms) >= each) ?? ['second', 1000]
   const amount = Math.trunc(Math.abs(ms) / unitMs)

@@ -1,14 +1,14 @@
 /**
- * Signs tokens for tests with a key of the developer's own: makes the key, and the key set that verifies it.
+ * Signs tokens for tests with a key of the developer's own; makes that key, and the key set that verifies its tokens.
  *
- * RFC 7517 (JWK), RFC 7515 §7.1. For development only: whoever has the key file is everybody. It is readable by its owner
- * alone; what a configuration names (`keys.jwksFile`) is the public set beside it.
+ * RFC 7517 (JWK), RFC 7515 §7.1. This is for development only: whoever has the key file can be any caller. Only its
+ * owner can read it; a configuration names the public set beside it (`keys.jwksFile`).
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import type { Claims } from '../../types.ts'
 
-/** The key file is not what it should be; the message says what to do. */
+/** Is thrown when the key file is not what it should be; the message says what to do. */
 export class KeyFileError extends Error {
   override readonly name = 'KeyFileError'
 }
@@ -18,7 +18,7 @@ export interface NewKey {
   readonly jwksFile: string
 }
 
-/** @throws {KeyFileError} the file is there already */
+/** Makes a key and its public key set. @throws {KeyFileError} the file is there already, or cannot be written */
 export async function createKey(keyFile: string): Promise<NewKey> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const { d, ...publicKey } = await exportJWK(privateKey)
@@ -29,7 +29,7 @@ export async function createKey(keyFile: string): Promise<NewKey> {
   return { keyFile, jwksFile }
 }
 
-/** @throws {KeyFileError} */
+/** Signs the claims as a token. @throws {KeyFileError} the key cannot be read, or cannot sign */
 export async function mintedToken(keyFile: string, claims: Claims, typ: string): Promise<string> {
   const jwk = readKey(keyFile)
   try {
@@ -52,7 +52,7 @@ function parsed(keyFile: string): unknown {
   try {
     return JSON.parse(readFileSync(keyFile, 'utf8'))
   } catch (error) {
-    // The parser's message would quote the file.
+    // The parser's own message is left out, since it would quote the file.
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
     throw new KeyFileError(
       code === undefined
