@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
- * The edge of the process: arguments, signals, exit codes. The only file that touches `process` and the terminal.
+ * This is the edge of the process: it reads arguments, listens to signals, calls the command and sets the exit code.
  *
- * Exit codes: 0 fine, 1 failed at run time, 2 bad configuration or usage. Commands are loaded when they are called, so
- * that each starts with what it needs and no more.
+ * No other file of the program touches `process` or the terminal. The exit code is 0 when all is fine, 1 when something
+ * failed at run time, and 2 when the configuration or the usage is bad. A command is loaded when it is called, so that
+ * each starts with what it needs and no more.
  */
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -63,7 +64,7 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
-// With a channel to whoever started it: the variable alone is inherited by anything.
+// A worker has a channel to its primary, too; the variable alone may have been inherited from anything.
 const workerOf = process.channel === undefined ? undefined : process.env[WORKER_VARIABLE]
 
 const io: CommandIo = {
@@ -80,14 +81,17 @@ const io: CommandIo = {
   atExit: task => process.once('exit', task),
 }
 
-// Output that nobody reads any more (`sallyport schema | head`) is no failure.
+// It is no failure when nobody reads the output any more (`sallyport schema | head`).
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
 process.exitCode = await runMain(process.argv.slice(2))
-// Whatever still holds a handle is over: the command has ended.
+// The command has ended, so the process ends, too, whatever handles are still open.
 process.exit()
 
-/** The second one ends the process at once, with the code that a shell gives to one ended by that signal. */
+/**
+ * Resolves at the first signal that asks the process to end. A second one ends it at once, with the exit code that a
+ * shell gives to a process ended by that signal.
+ */
 function firstSignal(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   let isFirst = true
@@ -101,7 +105,7 @@ function firstSignal(): Promise<void> {
   return promise
 }
 
-/** A terminal sends its signals to the worker as well as to the primary, who says what is to be done. */
+/** Ignores signals in a worker: a terminal sends them to the primary, too, which tells its workers what to do. */
 function noSignal(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {})
   return new Promise(() => {})
@@ -148,7 +152,7 @@ sallyport COMMAND --help shows the options of one.
 `
 }
 
-/** A failure of the system is told in its own words; anything else is a bug and keeps its stack. */
+/** Tells a failure of the system in its own words; anything else is a bug and is told with its stack. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return 'code' in error ? error.message : (error.stack ?? error.message)

@@ -1,10 +1,10 @@
 /**
- * Bundles the command into one file, `dist/sallyport.js`: `npm run build`, or `node src/build/build.ts FOLDER` for another
- * place.
+ * Bundles the command into one file, `dist/sallyport.js`. It is run by `npm run build`, or by
+ * `node src/build/build.ts FOLDER` for another place.
  *
- * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder up:
- * that says that it is an ES module, and which version it is. Names are kept, so that a stack trace can be read; the source
- * map is for `node --enable-source-maps`.
+ * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder
+ * up, which says that the file is an ES module, and which version it is. Names are kept, so that a stack trace can be
+ * read; the source map is for `node --enable-source-maps`.
  *
  * `oidc-provider`, the issuer of `sallyport dev`, stays out: it is for trying things and does not belong on a server.
  */
@@ -28,13 +28,13 @@ const { metafile } = await build({
   platform: 'node',
   target: 'node26',
   format: 'esm',
-  // CommonJS packages ask for Node's own modules with `require`, which an ES module does not have.
+  // CommonJS packages load Node's own modules with `require`, which an ES module does not have.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
   external: ['oidc-provider'],
   sourcemap: true,
   sourcesContent: false,
-  // The text of a program is parsed at every start and stays in memory: without comments and indentation it is a third
-  // shorter, and with no character beyond Latin-1 in it, V8 keeps one byte of each and not two. Names stay.
+  // The text of a program is parsed at every start and stays in memory. Without comments and indentation it is a third
+  // shorter; and where it has no character beyond Latin-1, V8 keeps one byte of each and not two.
   minifyWhitespace: true,
   legalComments: 'none',
   lineLimit: 120,
@@ -46,7 +46,7 @@ const { metafile } = await build({
 writeFileSync(join(folder, 'LICENSE'), licenceText)
 writeFileSync(join(folder, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
 
-/** What is bundled keeps its authors' terms, and most of those ask to be passed on. */
+/** Collects the licences of what is bundled, since most of them ask to be passed on. */
 function licences(inputs: readonly string[]): string {
   const packages = new Set(inputs.flatMap(input => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input) ?? []))
   return [...packages].toSorted().map(licence).join('\n')

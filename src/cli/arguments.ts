@@ -3,8 +3,10 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { UsageError } from './command.ts'
 
 /**
+ * Reads the arguments of one command.
+ *
  * @param name of the command, for the hint
- * @throws {UsageError}
+ * @throws {UsageError} an option is unknown, or lacks its value, or an argument is not expected
  */
 export function parsedArguments<T extends Omit<ParseArgsConfig, 'args'>>(
   name: string,
@@ -14,7 +16,7 @@ export function parsedArguments<T extends Omit<ParseArgsConfig, 'args'>>(
   try {
     return parseArgs({ ...config, args: [...args] })
   } catch (error) {
-    // Node appends a lecture on positional arguments to its first sentence.
+    // Node goes on to explain how to write positional arguments that begin with a dash; its first sentence is enough.
     const [message] = String(error instanceof Error ? error.message : error).split('. To specify')
     throw new UsageError(`${message}\nSee sallyport ${name} --help.`)
   }

@@ -1,4 +1,4 @@
-/** `sallyport check`: what starting would find, without starting; and what is legal but doubtful. */
+/** The command `sallyport check` finds what starting would find, without starting, and what is legal but doubtful. */
 import { systemClock } from '../lib/clock.ts'
 import { check } from '../tools/check/check.ts'
 import { checkAnnotations, checkJson, checkText } from '../tools/check/check-report.ts'

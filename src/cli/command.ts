@@ -1,43 +1,43 @@
-/** What a command gets from the process and gives back to it. Only `main.ts` makes one. */
+/** Says what a command is, and what it gets from the process. Only `main.ts` touches the process itself. */
 import type { Paint } from '../tools/text/paint.ts'
 
 export interface CommandIo {
   readonly env: NodeJS.ProcessEnv
-  /** Sallyport's, and Node's. */
+  /** These are the versions of Sallyport and of Node. */
   readonly version: string
   readonly nodeVersion: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
-  /** Colours of standard output, where its reader wants any. */
+  /** Colours what goes to standard output, where its reader wants colours. */
   readonly paint: Paint
   /**
-   * For a worker, the settings that its primary was started with, as JSON; undefined in any other process. A worker is
-   * led by its primary: no signal asks it to end, and a hang-up is to be ignored.
+   * A worker finds here, as JSON, the settings that its primary was started with; in any other process it is undefined.
+   * A worker is led by its primary: no signal asks it to end, and it ignores a hang-up.
    */
   readonly workerOf: string | undefined
-  /** Resolves when the process is asked to end (SIGTERM, SIGINT). Asked again, it ends without the command's doing. */
+  /** Resolves when the process is asked to end (SIGTERM, SIGINT). When it is asked again, it ends at once. */
   readonly stopped: Promise<void>
-  /** Runs a task whenever a terminal or an operator hangs up (SIGHUP), which without one ends the process. */
+  /** Runs a task whenever a terminal or an operator hangs up (SIGHUP). Without a task, that ends the process. */
   readonly onHangup: (task: () => void) => void
-  /** Runs a task that must not wait, in the process's last moment. */
+  /** Runs a task in the last moment of the process, when nothing can be waited for. */
   readonly atExit: (task: () => void) => void
 }
 
-/** 0 fine; 1 failed at run time; 2 bad configuration or usage. */
+/** The code is 0 when all is fine, 1 when something failed at run time, and 2 for bad configuration or usage. */
 export type ExitCode = 0 | 1 | 2
 
 export interface Command {
-  /** Shown by `--help`: usage, options, examples. */
+  /** `--help` shows this text: usage, options and examples. */
   readonly help: string
   run(args: readonly string[], io: CommandIo): Promise<ExitCode>
 }
 
-/** The command line is wrong; the message names the remedy. */
+/** A command throws this when the command line is wrong; the message names the remedy. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** The command cannot do its work here; the message says what to do. Carries a `code`, as failures of the system do. */
+/** A command throws this when it cannot do its work here; it has a `code`, as failures of the system have. */
 export class RuntimeError extends Error {
   override readonly name = 'RuntimeError'
   readonly code = 'ERR_SALLYPORT'

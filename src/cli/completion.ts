@@ -1,13 +1,12 @@
-/** `sallyport completion`: a script that lets a shell complete commands, options and their values. */
-
+/** The command `sallyport completion` prints a script that lets a shell complete commands, options and values. */
 import { WARNING_CODES } from '../tools/check/warnings.ts'
 import { CHANGE_KINDS } from '../tools/diff/policy-diff.ts'
 import { PRESETS } from '../tools/init/presets.ts'
 import { type Command, UsageError } from './command.ts'
 
 /**
- * Commands and the options of each: one that takes a value ends in `=`. Written down here, since a completion has to
- * answer without starting anything; a test holds it against the commands' own help.
+ * Lists the options of each command; the name of one that takes a value ends in `=`. The list stands here, since a
+ * completion answers without loading any command. A test compares it with the commands' own help.
  */
 export const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   run: ['--config=', '--report-only'],
@@ -35,7 +34,7 @@ export const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   completion: [],
 }
 
-/** Words that an option, or the first argument of a command, may be. */
+/** Lists the words that may follow an option, or may be the first argument of a command. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--preset': Object.keys(PRESETS),
   '--ignore': WARNING_CODES,
@@ -96,7 +95,7 @@ complete -o filenames -F _sallyport sallyport
 `
 }
 
-/** zsh runs bash's completions by itself. */
+/** Prints the script for bash, which zsh can run. */
 function zsh(): string {
   return `#compdef sallyport
 autoload -U +X bashcompinit && bashcompinit

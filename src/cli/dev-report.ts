@@ -1,8 +1,8 @@
 /**
- * What `sallyport dev` prints: where things listen, the routes, a token, and `curl` lines that work pasted as they are.
+ * Writes what `sallyport dev` prints: where things listen, the routes, a token, and `curl` lines to paste as they are.
  *
- * A line asks the embedded issuer for its token, so it stays short and never goes stale. Comments hold no character that
- * an interactive zsh, which does not know comments, would trip over.
+ * Each `curl` line asks the embedded issuer for its token, so it stays short and never goes stale. An interactive zsh
+ * takes comments for commands, so they hold no character that would make it fail.
  */
 import type { ClaimRequirement, RouteConfig } from '../config/schema/schema.ts'
 import type { DemoService } from '../demo/demo-service.ts'
@@ -10,7 +10,7 @@ import type { Issuer } from '../demo/issuer.ts'
 import { MACHINE_CLIENTS } from '../demo/issuer-configuration.ts'
 import { columns } from '../tools/text/table.ts'
 
-/** A route of the configuration, as far as the table shows it. */
+/** The table shows these keys of a route. */
 export type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>
 
 export interface DevReportOptions {

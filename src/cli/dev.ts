@@ -1,6 +1,8 @@
 /**
- * `sallyport dev`: an OpenID provider, a service and the gateway between them, in this process and on this machine only,
- * with `curl` lines to try it. For looking and for development: see `dev/issuer.ts` for why never in production.
+ * The command `sallyport dev` starts an OpenID provider, a service and the gateway between them, and prints `curl`
+ * lines to try. All of it runs in this process and can be reached from this machine only.
+ *
+ * It is for trying things and for development; `demo/issuer.ts` says why it must not be used in production.
  */
 import { fileURLToPath } from 'node:url'
 import { startDemoService } from '../demo/demo-service.ts'
@@ -10,7 +12,7 @@ import { type Command, type CommandIo, RuntimeError, UsageError } from './comman
 import { devReport } from './dev-report.ts'
 import { startGateway } from './run.ts'
 
-/** Where each part listens unless told otherwise. The variables are those of `config/demo.yaml`. */
+/** Says where each part listens unless it is told otherwise. `config/demo.yaml` refers to the variables. */
 const PORTS = {
   gateway: { option: 'port', variable: 'SALLYPORT_DEMO_PORT', port: 8080 },
   admin: { option: 'admin-port', variable: 'SALLYPORT_DEMO_ADMIN_PORT', port: 9090 },
@@ -21,7 +23,7 @@ const PORTS = {
 type Part = keyof typeof PORTS
 type Ports = Readonly<Record<Part, number>>
 
-/** From this file in the source tree. */
+/** The file is found from this one, so it has to be at its place in the source tree. */
 const DEMO_CONFIG = fileURLToPath(new URL('../../config/demo.yaml', import.meta.url))
 
 const HELP = `Usage: sallyport dev [--port N] [--admin-port N] [--issuer-port N] [--service-port N]
@@ -51,8 +53,10 @@ export const devCommand: Command = {
 }
 
 /**
+ * Starts the parts one after the other. When one fails to start, those that have started are stopped again.
+ *
  * @returns stops all of it at once
- * @throws {RuntimeError} a taken port, or oidc-provider is not installed; nothing is left running
+ * @throws {RuntimeError} a port is taken, or oidc-provider is not installed
  */
 async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
   const parts: Array<{ close(): Promise<void> }> = []
@@ -108,7 +112,7 @@ function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {
   return { gateway: chosen('gateway'), admin: chosen('admin'), issuer: chosen('issuer'), service: chosen('service') }
 }
 
-/** Turns what a user can do something about into a message that says what. */
+/** Turns a failure that the user can do something about into a message that says what to do. */
 function explained(error: unknown, ports: Ports): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
   if (error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes('oidc-provider'))

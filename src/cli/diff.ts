@@ -1,4 +1,4 @@
-/** `sallyport diff`: which requests one configuration treats otherwise than another. */
+/** The command `sallyport diff` shows which requests two configurations treat differently. */
 import { loadConfigFile } from '../config/read/load.ts'
 import { METHODS } from '../config/schema/route-schema.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -49,7 +49,7 @@ Examples:
     const failing = new Set((values['fail-on'] ?? []).map(changeKind))
     const compared = [old, next].map(file => {
       const config = loadConfigFile(file, io.env)
-      // Each has services of its own: two policies may have routes of the same name.
+      // Each policy has services of its own, since both may have routes of the same name.
       return { config, policy: standIn(config, toolServices({ ...io, clock: systemClock })).policy }
     })
     const [before, after] = compared

@@ -1,4 +1,4 @@
-/** `sallyport explain`: which route takes a request, what each check saw, what becomes of it. */
+/** The command `sallyport explain` shows which route takes a request, what each check saw, and the outcome. */
 import { loadConfigFile } from '../config/read/load.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -80,7 +80,7 @@ async function explainedAsSent(config: Config, request: RequestFacts, services: 
   return explanation({ config, policy, request, trial: await trial(policy, request), filledIn: {} })
 }
 
-/** Keys that cannot be had are not waited for longer than one attempt: the explanation then says `keys_unavailable`. */
+/** Makes one attempt to get the keys. When it fails, the explanation says `keys_unavailable`. */
 async function policyWithKeys(config: Config, services: Services): Promise<Policy> {
   const leases = [...keySetLeases(config, services)]
   await Promise.all(leases.map(([, lease]) => lease.ready()))

@@ -1,4 +1,4 @@
-/** `sallyport import openapi`: a configuration with the routes and scopes of an OpenAPI document. */
+/** The command `sallyport import openapi` makes a configuration with the routes of an OpenAPI document. */
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { openapiConfig } from '../tools/openapi/openapi-config.ts'
@@ -43,7 +43,7 @@ Examples:
 function imported(file: string): ReturnType<typeof openapiRoutes> {
   try {
     const text = readFileSync(file, 'utf8')
-    // JSON is YAML, but its own parser is many times faster.
+    // A parser of YAML reads JSON, too, but that of JSON is many times faster.
     const document: unknown = /^\s*\{/.test(text)
       ? JSON.parse(text)
       : parse(text, { maxAliasCount: 10_000, logLevel: 'error' })

@@ -1,4 +1,4 @@
-/** `sallyport init`: writes a commented configuration to begin with, and the schema that editors check it by. */
+/** The command `sallyport init` writes a configuration to begin with, and the schema that editors check it by. */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configJsonSchema } from '../config/schema/json-schema.ts'
@@ -49,7 +49,7 @@ Examples:
     const flag = values.force === true ? 'w' : 'wx'
     write(file, text, flag)
     const schema = join(dirname(file), 'sallyport.schema.json')
-    // Made by a program, for a program: a newer one is always better.
+    // The schema is written without asking: nobody edits it, and a newer one is always better.
     write(schema, configJsonSchema(), 'w')
     io.stdout(`wrote ${file} and ${schema}. Replace what is marked "yours", then: sallyport check ${file} --online\n`)
     return 0

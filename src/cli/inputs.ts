@@ -1,4 +1,4 @@
-/** Reads what a command line refers to: tokens and claims, given as they are, from a file, or from standard input. */
+/** Reads the tokens and claims of a command line, which are given as they are, in a file, or on standard input. */
 import { readFileSync } from 'node:fs'
 import { readSource } from '../config/read/source.ts'
 import type { Claims } from '../types.ts'
@@ -6,15 +6,15 @@ import { UsageError } from './command.ts'
 
 export const TOKEN_HELP = 'the token itself, @FILE, or - for standard input (which keeps it out of the shell’s history)'
 
-/** @throws {UsageError} the file cannot be read */
+/** Reads a token. @throws {UsageError} the file cannot be read */
 export function tokenText(given: string): string {
   if (given === '-') return fileText(0, 'standard input').trim()
   const text = given.startsWith('@') ? fileText(given.slice(1), given.slice(1)) : given
-  // Copied from a header or a curl line, as often as not.
+  // People often copy a token with the header or the `curl` line that it is in.
   return text.trim().replace(/^(authorization:\s*)?bearer\s+/i, '')
 }
 
-/** JSON or YAML, in a file or, starting with `{`, as it is. @throws {UsageError} */
+/** Reads claims in JSON or YAML: as they are given when they begin with `{`, else from a file. @throws {UsageError} */
 export function claimsObject(given: string): Claims {
   const text = given.startsWith('{') ? given : given === '-' ? fileText(0, 'standard input') : fileText(given, given)
   const { value, findings } = readSource(text, {})

@@ -1,8 +1,8 @@
-/** The option `--provider ID`, checked against a configuration. */
+/** Checks the option `--provider ID` against a configuration. */
 import type { Config } from '../config/schema/schema.ts'
 import { UsageError } from './command.ts'
 
-/** @throws {UsageError} */
+/** Returns the id as it was given. @throws {UsageError} the configuration has no such provider */
 export function checkedProvider({ providers }: Config, id: string | undefined): string | undefined {
   if (id === undefined || Object.hasOwn(providers, id)) return id
   const known = Object.keys(providers)

@@ -1,4 +1,4 @@
-/** `sallyport run`: the gateway on one configuration file, until the process is asked to end. */
+/** The command `sallyport run` runs the gateway on one configuration file until the process is asked to end. */
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemScheduler } from '../lib/scheduler.ts'
@@ -33,7 +33,7 @@ Examples:
     if (io.workerOf !== undefined) return runAsWorker(file, io.workerOf, io, mode)
     if (mode === 'report') io.stderr('report only: every request that has a route passes; nothing is protected\n')
     let running: { reload(): unknown } | undefined
-    // From the first moment: without it a hang-up ends the process.
+    // The task is there before anything is loaded, since a hang-up without a task ends the process.
     io.onHangup(() => running?.reload())
     const loaded = load(file, io.env)
     if (loaded.config.workers > 1) {
@@ -53,7 +53,7 @@ Examples:
   },
 }
 
-/** The gateway as every command runs it: on the system's clock, logging to standard output. */
+/** Starts the gateway as every command runs it: on the system's clock, with its log on standard output. */
 export function startGateway(file: string, env: CommandIo['env'], io: CommandIo): Promise<RunningGateway> {
   return start(startOptions(file, env, io))
 }
@@ -62,12 +62,12 @@ function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?:
   setGarbageCollection()
   const { version, nodeVersion, atExit } = io
   const destination = io.workerOf === undefined ? logDestination() : sharedLogDestination()
-  // Lines are written many at a time; the last ones must not be lost.
+  // Lines of the log are written many at a time, and the last ones must not be lost.
   atExit(() => destination.flushSync())
   return { file, env, clock: systemClock, log: level => createLog(level, destination), version, nodeVersion, mode }
 }
 
-/** What leads several processes is loaded where there are several. */
+/** Makes the process that leads the workers. Its code is loaded here, so that a single process does without it. */
 async function leader(file: string, config: Config, { version, atExit }: CommandIo) {
   const { primary } = await import('../run/workers/primary.ts')
   const destination = sharedLogDestination()

@@ -1,4 +1,4 @@
-/** `sallyport schema`: prints the JSON Schema of the configuration file. */
+/** The command `sallyport schema` prints the JSON Schema of the configuration file. */
 import { configJsonSchema } from '../config/schema/json-schema.ts'
 import { type Command, UsageError } from './command.ts'
 

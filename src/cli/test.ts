@@ -1,4 +1,4 @@
-/** `sallyport test`: puts cases to a policy, before it ships. */
+/** The command `sallyport test` puts test cases to a policy before the policy ships. */
 import { watch, writeFileSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { loadConfigFile } from '../config/read/load.ts'
@@ -21,12 +21,12 @@ import { parsedArguments } from './arguments.ts'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 
-/** Between the last event of a change and running again. */
+/** Files have to be quiet for so long before the cases run again: saving a file is several events. */
 const QUIET_MS = 50
 
 interface TestOptions {
   readonly files: readonly string[]
-  /** For files that name none. */
+  /** This configuration is for files of cases that name none. */
   readonly config: string | undefined
   readonly minCoverage: number
   readonly format: 'text' | 'json'
@@ -90,11 +90,11 @@ Examples:
 
 interface Run {
   readonly code: ExitCode
-  /** Every file that was read. */
+  /** Every file that was read is listed: cases and configurations. */
   readonly read: readonly string[]
 }
 
-/** @throws {ConfigError} */
+/** Runs the cases and prints the results. @throws {ConfigError} a file of cases or a configuration has errors */
 async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
   const report = await testReport(options, io)
   io.stdout(options.format === 'json' ? testJson(report) : testText(report, io.paint))
@@ -124,7 +124,7 @@ async function testReport({ files, config: named }: TestOptions, io: CommandIo):
   return { files: results, coverages }
 }
 
-/** Folders are watched, not files: an editor that saves by renaming leaves a watched file behind. */
+/** Runs the cases again whenever a file changes, until the process is asked to end. */
 async function watched(options: TestOptions, io: CommandIo): Promise<ExitCode> {
   let read: readonly string[] = options.files
   let code: ExitCode = 0
@@ -151,7 +151,11 @@ async function watched(options: TestOptions, io: CommandIo): Promise<ExitCode> {
   return code
 }
 
-/** Resolves after the first change and a moment of quiet: saving is several events. */
+/**
+ * Resolves after the first change and a moment of quiet.
+ *
+ * Folders are watched rather than files, since a watch on a file ends when an editor saves by renaming.
+ */
 function changed(files: readonly string[], signal: AbortSignal): Promise<void> {
   const byFolder = Map.groupBy(new Set(files.map(file => resolve(file))), file => dirname(file))
   const { promise, resolve: done } = Promise.withResolvers<void>()

@@ -1,4 +1,4 @@
-/** `sallyport token decode`: header, claims and times of a token, unverified. */
+/** The command `sallyport token decode` shows header, claims and times of a token and verifies nothing. */
 import { systemClock } from '../lib/clock.ts'
 import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'

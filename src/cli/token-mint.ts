@@ -1,4 +1,4 @@
-/** `sallyport token mint`: a token for tests, signed with a development key. */
+/** The command `sallyport token mint` makes a token for tests, signed with a development key. */
 import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'
 import { durationMs } from '../config/schema/units.ts'
@@ -48,7 +48,7 @@ interface MintValues {
   readonly expires?: string | undefined
 }
 
-/** The configuration is not needed when both claims that it could fill in are given. */
+/** Fills in claims. The configuration is not read when `iss` and `aud`, which it could fill in, are both given. */
 function defaults({ config: file, provider: id, expires = '1h' }: MintValues, given: Claims, io: CommandIo): Claims {
   const lifetimeMs = durationMs(expires)
   if (lifetimeMs === undefined) throw new UsageError(`"${expires}" is no duration: write --expires 30s, 5m or 24h`)
@@ -67,7 +67,7 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
   return { iss: provider.issuer, aud: provider.audiences[0] ?? '', ...times }
 }
 
-/** JSON where it is JSON, text where it is not. */
+/** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */
 function claimOption(option: string): readonly [string, JsonValue] {
   const at = option.indexOf('=')
   if (at < 1) throw new UsageError(`"${option}" is no claim: write --claim NAME=VALUE`)

@@ -1,4 +1,4 @@
-/** `sallyport token verify`: what the gateway makes of a token, check by check. */
+/** The command `sallyport token verify` shows what the gateway makes of a token, check by check. */
 import { loadConfigFile } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
@@ -34,7 +34,7 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   return verified.verdict === 'valid' ? 0 : 1
 }
 
-/** A route names one of them; here the caller has to. */
+/** Refuses providers with the same issuer. A route names the one it means; here the user has to. */
 function refuseTwins(issuers: ReadonlyArray<readonly [string, string]>): void {
   for (const [issuer, twins] of Map.groupBy(issuers, ([each]) => each)) {
     const ids = twins.map(([, id]) => id).join(', ')

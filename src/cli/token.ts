@@ -1,4 +1,4 @@
-/** `sallyport token`: look into a token, verify it as the gateway would, or make one for tests. */
+/** The command `sallyport token` looks into a token, verifies it as the gateway would, or makes one for tests. */
 import type { Command, CommandIo, ExitCode } from './command.ts'
 import { UsageError } from './command.ts'
 import { TOKEN_HELP } from './inputs.ts'

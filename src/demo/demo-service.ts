@@ -1,26 +1,26 @@
 /**
- * The service behind the gateway in the demo: it answers every request with what arrived, so that one sees what the
- * gateway passed on, the identity headers above all. It checks nothing, which is the point.
+ * This is the service behind the gateway in the demo: it answers every request with what arrived, so that one sees what
+ * the gateway passed on, the identity headers above all. It checks nothing, since the gateway does.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { closeServer, listen } from './loopback.ts'
 
-/** The answer's body. */
+/** The body of an answer has these members. */
 export interface Echo {
   readonly method: string
   readonly path: string
-  /** Names in lower case; a list where a header came in several lines. */
+  /** Names are in lower case; the value is a list where a header came in several lines. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly bodyBytes: number
 }
 
 export interface DemoService {
-  /** `http://127.0.0.1:port` */
+  /** The URL is `http://127.0.0.1:` and the port. */
   readonly url: string
   close(): Promise<void>
 }
 
-/** @throws {Error} with code `EADDRINUSE` when the port is taken */
+/** Starts the service. @throws {Error} with code `EADDRINUSE` when the port is taken */
 export async function startDemoService({ port }: { readonly port: number }): Promise<DemoService> {
   const server = createServer((request, response) => {
     // A caller who goes away in the middle of a body needs no answer.

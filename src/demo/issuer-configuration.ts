@@ -1,38 +1,39 @@
 /**
- * What the embedded issuer knows: its clients, audience, scopes and callers, as oidc-provider's configuration.
+ * Makes the configuration of oidc-provider with what the embedded issuer knows: clients, audience, scopes and callers.
  *
- * Every default that oidc-provider reports as unfit for production at run time is set here, so it has nothing to report.
+ * At run time oidc-provider reports every default that is unfit for production. All of these are set here, so it has
+ * nothing to report.
  */
 import { randomBytes } from 'node:crypto'
 import type { JWK } from 'jose'
 
-/** The demo API's name in `aud`, unless a client asks for another `resource`. Nothing is ever sent there. */
+/** This is the demo API's name in `aud`, unless a client asks for another `resource`. Nothing is ever sent there. */
 export const DEMO_AUDIENCE = 'https://orders.example.com'
 
-/** Scopes that the issuer knows, for every audience. */
+/** The issuer grants these scopes for every audience. */
 export const DEMO_SCOPES = ['orders:read', 'orders:write', 'reports:read'] as const
 
 export const SIGNING_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number]
 
-/** The machine client whose access tokens carry a signature of each kind. */
+/** The access tokens of each of these machine clients are signed with the algorithm it is listed by. */
 export const MACHINE_CLIENTS: Readonly<Record<SigningAlgorithm, string>> = Object.freeze({
   RS256: 'demo-service',
   ES256: 'demo-service-es256',
   EdDSA: 'demo-service-eddsa',
 })
 
-/** The public client of the code flow. Any port of its redirect URI will do (RFC 8252 §7.3). */
+/** This is the public client of the code flow. Its redirect URI may have any port (RFC 8252 §7.3). */
 export const APP_CLIENT = { id: 'demo-app', redirectUri: 'http://127.0.0.1/callback' } as const
 
-/** What oidc-provider's callbacks are given for a client. */
+/** oidc-provider gives its callbacks a client with these members, among others. */
 interface OidcClient {
   readonly clientId: string
   readonly idTokenSignedResponseAlg: SigningAlgorithm
   grantTypeAllowed(type: string): boolean
 }
 
-/** All but `adapter`, which holds state. */
+/** Makes all of the configuration but `adapter`, which holds state. */
 export function providerConfiguration(keys: readonly JWK[], clientSecret: string): Readonly<Record<string, unknown>> {
   return {
     jwks: { keys },
@@ -68,7 +69,7 @@ export function providerConfiguration(keys: readonly JWK[], clientSecret: string
       resourceIndicators: {
         enabled: true,
         defaultResource: () => DEMO_AUDIENCE,
-        // Else a code flow that asks for `openid` gets an opaque token, good for the userinfo endpoint only.
+        // Without it, a code flow that asks for `openid` gets an opaque token for the userinfo endpoint.
         useGrantedResource: () => true,
         getResourceServerInfo: (_context: unknown, resource: string, client: OidcClient) => ({
           scope: DEMO_SCOPES.join(' '),
@@ -108,7 +109,7 @@ function isOwnToken(_context: unknown, client: OidcClient, token: { readonly cli
   return token.clientId === client.clientId
 }
 
-/** Claims beyond the registered ones. Machines and `alice` may edit; everybody else who signs in may look. */
+/** Makes claims of the demo's own. Machines and `alice` may edit; everybody else who signs in may look. */
 export function callerClaims(accountId: string | undefined): Readonly<Record<string, unknown>> {
   const isEditor = accountId === undefined || accountId === 'alice'
   return { roles: [isEditor ? 'editor' : 'viewer'], tenant: 'acme', email_verified: true }

@@ -1,12 +1,12 @@
 /**
- * The embedded OpenID provider: `startIssuer()` gives `sallyport dev` and the end-to-end tests a real source of tokens.
+ * Starts the embedded OpenID provider, which gives `sallyport dev` and the end-to-end tests a real source of tokens.
  *
  * RFC 6749 §4.1, §4.4 and §6 (code, client credentials, refresh with rotation), RFC 7636 (PKCE), RFC 7009 (revocation),
  * RFC 7662 (introspection), RFC 8707 (resource indicators), RFC 9068 (JWT access tokens), OpenID Connect Discovery.
  *
- * NEVER FOR PRODUCTION. Whoever reaches it signs in as anybody, and it hands out tokens to whoever asks; therefore it
- * listens on loopback only. Keys and secrets are made at start and everything it knows is lost when it stops. JWT access
- * tokens can be neither revoked nor introspected at their issuer; refresh tokens can.
+ * IT MUST NEVER BE USED IN PRODUCTION. Whoever reaches it signs in as anybody, and it hands out tokens to whoever asks;
+ * therefore it listens on loopback only. Keys and secrets are made at the start, and everything it knows is lost when it
+ * stops. Its JWT access tokens can be neither revoked nor introspected; refresh tokens can.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -25,44 +25,48 @@ import { closeServer, listen } from './loopback.ts'
 import { signIn } from './sign-in.ts'
 
 export interface IssuerOptions {
-  /** 0 takes a free one. */
+  /** The issuer listens on this port; 0 takes a free one. */
   readonly port: number
-  /** What minted tokens go by; the provider itself reads the system's time. */
+  /** Minted tokens get their times from this clock; the provider itself reads the system's. */
   readonly clock?: Clock
-  /** Told of failures inside the provider, which its clients see as `server_error` only. */
+  /** It is told of failures inside the provider; clients see them as `server_error` only. */
   readonly onError?: (error: Error) => void
 }
 
 export interface MintOptions {
-  /** RS256 when left out. */
+  /** The token is signed with RS256 when this is left out. */
   readonly algorithm?: SigningAlgorithm
-  /** From now; negative for a token that has expired. An hour when left out. */
+  /** It counts from now and is negative for a token that has expired. The default is an hour. */
   readonly expiresInSeconds?: number
-  /** Members that differ from the demo service's own; `undefined` removes one. */
+  /** These claims replace or extend those of the machine client; `undefined` removes one. */
   readonly claims?: Readonly<Record<string, unknown>>
 }
 
 export interface Issuer {
   readonly issuer: string
   readonly tokenEndpoint: string
-  /** Of the machine clients; made at start. */
+  /** The machine clients share this secret, which is made at the start. */
   readonly clientSecret: string
-  /** An access token by the client credentials grant, over HTTP as any client gets one. */
+  /** Gets an access token by the client credentials grant, over HTTP as any client does. */
   requestToken(scope: string, algorithm?: SigningAlgorithm): Promise<string>
-  /** An access token the provider itself would not issue, signed with the provider's key. */
+  /** Makes an access token that the provider itself would not issue, signed with the provider's key. */
   mint(options?: MintOptions): Promise<string>
   close(): Promise<void>
 }
 
-/** @throws {Error} with code `EADDRINUSE` (the port is taken) or `ERR_MODULE_NOT_FOUND` (oidc-provider is missing) */
+/**
+ * Starts the issuer.
+ *
+ * @throws {Error} with code `EADDRINUSE` (the port is taken) or `ERR_MODULE_NOT_FOUND` (oidc-provider is missing)
+ */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
-  // A development dependency: the rest of the program must load without it.
+  // oidc-provider is a development dependency, so the rest of the program has to load without it.
   const { Provider } = await import('oidc-provider/lib/provider.js')
   const { createMemoryAdapter } = await import('oidc-provider/lib/adapters/memory_adapter.js')
 
   const keys = await signingKeys()
   const clientSecret = randomBytes(16).toString('base64url')
-  // The issuer's name holds its port, so the socket comes first.
+  // The port is part of the issuer's name, so the server listens before the provider is made.
   let handle = async (_request: IncomingMessage, response: ServerResponse): Promise<void> => {
     response.writeHead(503).end()
   }
@@ -142,7 +146,7 @@ async function mint(
 
 function requestHandler(provider: Provider, issuer: Issuer) {
   const oidc = provider.callback()
-  /** Where the printed `curl` lines get their tokens, so that a line never goes stale. */
+  /** The printed `curl` lines get their tokens here, so that a line never goes stale. */
   const demoTokens = new Map<string, () => Promise<string>>([
     ['/demo/tokens/reader', () => issuer.requestToken('orders:read')],
     ['/demo/tokens/writer', () => issuer.requestToken('orders:read orders:write')],

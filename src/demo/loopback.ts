@@ -1,8 +1,10 @@
-/** Puts a server on 127.0.0.1 and takes it off again, at once. Nothing of the demo is reachable from elsewhere. */
+/** Lets a server listen on 127.0.0.1, and closes it at once. Nothing of the demo can be reached from elsewhere. */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 
 /**
+ * Lets the server listen.
+ *
  * @param port 0 takes a free one
  * @returns `127.0.0.1:port`
  * @throws {Error} with code `EADDRINUSE` when the port is taken
@@ -15,7 +17,7 @@ export async function listen(server: Server, port: number): Promise<string> {
   return `127.0.0.1:${address.port}`
 }
 
-/** Cuts open connections: an idle keep-alive or a half-read answer must not hold up Ctrl-C. */
+/** Closes the server and cuts open connections: an idle one or a half-read answer must not hold up Ctrl-C. */
 export async function closeServer(server: Server): Promise<void> {
   const closed = once(server, 'close')
   server.close()

@@ -1,9 +1,9 @@
 /**
- * The part of oidc-provider that the embedded issuer uses; the package ships no types.
+ * Declares the part of oidc-provider that the embedded issuer uses, since the package ships no types.
  *
- * Its inner modules are named on purpose. `lib/provider.js` is the class that the package exports, without the notice its
- * entry prints on every Node release that is not LTS yet. The in-memory adapter is the package's default one, which
- * prints a warning unless it is chosen.
+ * Its inner modules are named on purpose. `lib/provider.js` is the class that the package exports; the entry of the
+ * package would also print a notice on every Node release that is not LTS yet. The in-memory adapter is the default of
+ * the package, which prints a warning unless it is chosen.
  */
 declare module 'oidc-provider/lib/provider.js' {
   import type { IncomingMessage, ServerResponse } from 'node:http'

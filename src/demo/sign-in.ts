@@ -1,5 +1,5 @@
 /**
- * The embedded issuer's sign-in page: one form that asks for a name and believes it.
+ * Serves the sign-in page of the embedded issuer: one form that asks for a name and believes it.
  *
  * OpenID Connect Core §3.1.2.3 and §3.1.2.4 (authentication, consent). There is no password, and signing in consents to
  * everything the client asked for.
@@ -17,7 +17,7 @@ const PAGE = `<!DOCTYPE html>
 </form>
 `
 
-/** Shows the form on GET; on POST signs in and sends the browser on. A stale or foreign interaction is a 400. */
+/** Shows the form on GET; signs in on POST and sends the browser on. An unknown or expired sign-in is a 400. */
 export async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const interaction = await provider.interactionDetails(request, response).catch(() => undefined)
   if (interaction === undefined) {

@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import type { Claims } from '../../types.ts'
 
-/** Is thrown when the key file is not what it should be; the message says what to do. */
+/** The key file is not what it should be; the message says what to do. */
 export class KeyFileError extends Error {
   override readonly name = 'KeyFileError'
 }
