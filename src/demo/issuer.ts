@@ -5,8 +5,8 @@
  * RFC 7662 (introspection), RFC 8707 (resource indicators), RFC 9068 (JWT access tokens), OpenID Connect Discovery.
  *
  * IT MUST NEVER BE USED IN PRODUCTION. Whoever reaches it signs in as anybody, and it hands out tokens to whoever asks;
- * therefore it listens on loopback only. Keys and secrets are made at the start, and everything it knows is lost when it
- * stops. Its JWT access tokens can be neither revoked nor introspected; refresh tokens can.
+ * therefore it listens on loopback only. Keys and secrets are made at the start, and everything it knows is lost when
+ * it stops. Its JWT access tokens can be neither revoked nor introspected; refresh tokens can.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'

@@ -1,9 +1,9 @@
 /**
- * Judges the files that a configuration names: they are there, and hold what they should.
+ * Judges the files that a configuration names: whether they are there, and whether they hold what they should.
  *
  * RFC 7518 §3.2 (a shared secret is at least as long as the hash output), RFC 7517 §5 (JWK Set), RFC 7468 (PEM).
  * A secret is the content of its file without one line break at the end, which editors and `echo` add.
- * Content is looked at and dropped: no message repeats any of it.
+ * No message repeats anything that stands in a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
@@ -12,10 +12,10 @@ import { HMAC_SECRET_BYTES, PRIVATE_JWK_MEMBERS } from '../schema/provider-schem
 import type { ProviderConfig } from '../schema/schema.ts'
 import type { Finding, Path } from './findings.ts'
 
-/** Content of the file. @throws {Error} it cannot be read; its `code` says why */
+/** Returns the content of a file. @throws {Error} it cannot be read; the `code` says why */
 export type ReadFile = (path: string) => Buffer
 
-/** @param read resolves relative paths */
+/** Judges every file that is named. @param read resolves relative paths */
 export function fileFindings({ listen, providers, upstreams }: Draft, read: ReadFile): readonly Finding[] {
   const check = (path: Path, file: string | undefined, judge: Judge): readonly Finding[] => {
     const message = file === undefined ? undefined : judgedFile(file, read, judge)
@@ -67,7 +67,7 @@ function inlineFindings(path: Path, jwks: unknown): readonly Finding[] {
   return message === undefined ? [] : [{ path, message, at: 'key' }]
 }
 
-/** What the key set that will be made of it objects to. */
+/** Says what is wrong with keys, by making the key set that the gateway would make of them. */
 function keySourceProblem(make: () => string | undefined): string | undefined {
   try {
     return make()
@@ -104,7 +104,7 @@ function jwksFileProblem(content: Buffer): string | undefined {
   const text = content.toString()
   const problem = jwksProblem(text)
   if (problem !== undefined) return problem
-  // A private key that lies about beside a proxy is one that leaks; that the rest of the file works is no excuse.
+  // A private key that lies beside a proxy will leak one day, so the file is refused although its public keys work.
   const { keys }: { keys: readonly unknown[] } = JSON.parse(text)
   const isPrivate = keys.some(key => PRIVATE_JWK_MEMBERS.some(member => Object.hasOwn(Object(key), member)))
   return isPrivate ? 'holds a private or secret key; it must hold public keys only' : undefined
@@ -125,7 +125,7 @@ function privateKeyProblem(content: Buffer, certFile: string | undefined, read: 
   const key = readable(() => createPrivateKey(content))
   if (key === undefined) return 'holds no PEM private key that can be read without a passphrase'
   const certificate = certFile === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
-  // One that cannot be read is told of where it is named.
+  // A certificate that cannot be read is reported at `certFile`.
   return certificate === undefined || isPair(certificate, key)
     ? undefined
     : 'holds a key that does not belong to the certificate in `certFile`; replace both together'
@@ -139,7 +139,7 @@ function readable<T>(make: () => T): T | undefined {
   }
 }
 
-/** False for keys of two kinds, too, where Node throws. */
+/** Is false, too, when certificate and key are of different kinds, for which Node throws. */
 function isPair(certificate: X509Certificate, key: KeyObject): boolean {
   return readable(() => certificate.checkPrivateKey(key)) === true
 }

@@ -1,5 +1,6 @@
 /**
- * Judges what the keys of a provider mean together: where its keys are, which algorithms that allows, over which wire.
+ * Judges what the settings of a provider mean together: whether they name one source of keys, whether the algorithms
+ * fit that source, and whether the keys arrive over a connection that can be trusted.
  *
  * RFC 8725 §3.1 (algorithms belong to a key source), OpenID Connect Discovery 1.0 §3 (issuer), RFC 9700 §4.
  */
@@ -25,7 +26,7 @@ export function providerFindings({ providers }: Draft): readonly Finding[] {
   ]
 }
 
-/** One file holds the keys of one provider: two would overwrite each other, and start empty. */
+/** Refuses a cache file that two providers share: each would overwrite the keys of the other. */
 function cacheFileFindings(providers: Draft['providers']): readonly Finding[] {
   const owners = new Map<string, string>()
   return [...providers].flatMap(([id, { keys }]): Finding[] => {
@@ -65,7 +66,7 @@ function sources(keys: KeysConfig): readonly (typeof KEY_SOURCES)[number][] {
   return KEY_SOURCES.filter(source => keys[source] !== undefined)
 }
 
-/** Keys that come over a wire that anyone can write to are keys that anyone can choose. */
+/** Refuses `http:` to other machines: whoever can change what is on the way can put in keys of their own. */
 function urlFindings(text: string, keys: KeysConfig, path: Path): readonly Finding[] {
   try {
     const url = httpUrl(text)
@@ -88,7 +89,7 @@ function algorithmFindings({ algorithms, keys }: ProviderConfig, path: Path): re
   })
 }
 
-/** A setting of the fetch that is never made is a slip, and some of them would be a false comfort. */
+/** Refuses settings of a fetch where nothing is fetched: they are a slip, and some look safer than they are. */
 function unusedFindings(keys: KeysConfig, path: Path): readonly Finding[] {
   const [source] = sources(keys)
   const isFetched = source === undefined || source === 'jwksUri'

@@ -1,7 +1,7 @@
 /**
  * Judges routes against each other, and what they refer to: providers, upstreams, shapes, methods.
  *
- * No order decides between routes, so two that could both be meant are refused.
+ * The order of routes does not matter, so two routes that could both be meant are refused.
  */
 import { parsePattern } from '../../route/pattern.ts'
 import { laxSegment } from '../../route/readings.ts'
@@ -47,7 +47,7 @@ function shapeFindings(routes: readonly Indexed[]): readonly Finding[] {
 }
 
 function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefined {
-  // A service that ignores case, or decodes more than we do, would serve one route under the other one's policy.
+  // A service that ignores case, or decodes more than we do, would serve the path of one under the policy of the other.
   if (shape(other, exactly) !== shape(route, exactly))
     return `is read like the path of route \`${other.id}\` by services that ignore case; spell both alike`
   const shared = [...methodsOf(route)].filter(method => methodsOf(other).has(method))
@@ -56,7 +56,7 @@ function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefine
   return `matches what route \`${other.id}\` matches (${both}); change a path or the \`methods\``
 }
 
-/** The path without the names of its parameters: two routes of one shape match the same requests. */
+/** Returns the path without the names of its parameters. Routes with the same shape match the same requests. */
 function shape({ path }: RouteConfig, spell: (literal: string) => string): string {
   const { segments, extent } = parsePattern(path)
   return JSON.stringify([extent, ...segments.map(each => (each.kind === 'literal' ? `=${spell(each.text)}` : ':'))])
@@ -89,7 +89,7 @@ function accessFindings({ providerIds }: Draft, index: number, route: RouteConfi
   )
 }
 
-/** `iss` picks the provider, so among those of a route it must pick one. */
+/** Refuses two providers with one issuer on one route, since `iss` has to tell which of them a token is from. */
 function issuerFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
   if (route.access === 'public') return []
   const accepted = [...providers].filter(([id]) => route.providers?.includes(id) ?? true)
@@ -106,7 +106,7 @@ function upstreamFindings({ upstreamIds }: Draft, index: number, { upstream }: R
   return message === undefined ? [] : [{ path: ['routes', index, 'upstream'], message }]
 }
 
-/** Why a reference to an upstream leads nowhere; it may be left out when there is one. */
+/** Says why a reference to an upstream leads nowhere. It may be left out when there is only one upstream. */
 export function upstreamProblem(upstreamIds: readonly string[], upstream: string | undefined): string | undefined {
   if (upstream !== undefined)
     return upstreamIds.includes(upstream) ? undefined : unknownText('upstream', upstream, upstreamIds)

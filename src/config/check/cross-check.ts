@@ -1,9 +1,8 @@
 /**
- * Judges the rules of a configuration that span keys, on every entry that reads by itself.
+ * Judges the rules of a configuration that span keys, on every entry that is right by itself.
  *
- * So one run reports a slip in one route, an unknown upstream in another, and a second provider with the same issuer.
+ * One run can therefore report a slip in one route, an unknown upstream in another, and two providers with one issuer.
  */
-
 import { foldedFieldName } from '../../lib/field-name.ts'
 import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
@@ -38,7 +37,7 @@ function appProbeFindings({ admin, upstreamIds }: Draft): readonly Finding[] {
   })
 }
 
-/** A service may read `X-Auth-Sub` and `X_Auth_Sub` as one header, and take either value. */
+/** Refuses names like `X-Auth-Sub` and `X_Auth_Sub` together: a service may read them as one, and take either value. */
 function identityFindings({ identity }: Draft): readonly Finding[] {
   const seen = new Map<string, string>()
   return Object.keys(identity?.headers ?? {}).flatMap((name): Finding[] => {

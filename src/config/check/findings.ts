@@ -1,35 +1,35 @@
 /**
  * Turns what zod found into findings: one per problem, in sentences that name the remedy.
  *
- * A message is a predicate of its path: `routes[1].methods[0]` "must be one of …". It never repeats a value that may be
- * secret, and never a long one. Positions are not known here.
+ * A message continues the path that it is printed after: `routes[1].methods[0]` "must be one of …". It never repeats a
+ * value that may be secret, nor a long one. Positions in the text are not known here.
  */
 import type * as z from 'zod'
 import { didYouMean } from '../schema/suggest.ts'
 
 export type Path = ReadonlyArray<string | number>
 
-/** One thing wrong with a value. */
+/** Says one thing that is wrong with a value. */
 export interface Finding {
   readonly path: Path
   readonly message: string
-  /** What to point at: the key itself, or what was given for it. Default: the value. */
+  /** The report points at the key or at its value; at the value by default. */
   readonly at?: 'key' | 'value'
-  /** The type is wrong, so another reading of the same text may be right. */
+  /** It is set when the type is wrong, since another reading of the same text may then be right. */
   readonly wrong?: 'type'
-  /** Offset in the text, where it is known better than by the path. */
+  /** It is set when the offset in the text is known more exactly than from the path. */
   readonly offset?: number
 }
 
 type Issue = z.core.$ZodIssue
 type RawIssue = z.core.$ZodRawIssue
 
-/** One finding per problem of a failed parse. */
+/** Makes one finding of each problem of a failed parse. */
 export function findings(error: z.core.$ZodError): readonly Finding[] {
   return error.issues.flatMap(issue => fromIssue(issue, []))
 }
 
-/** The words of a problem, while zod still has the value and the schema at hand. */
+/** Words a problem. zod calls this while it still has the value and the schema at hand. */
 export function problemText(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -80,7 +80,7 @@ function fromIssue(issue: Issue, parent: Path): readonly Finding[] {
   }
 }
 
-/** The branch that was meant is the one whose outermost type fits what was given. */
+/** Takes the branch whose outermost type fits what was given for the one that was meant. */
 function fromUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path): readonly Finding[] {
   const branches: readonly (readonly Issue[])[] = issue.errors
   if (branches.length === 0) return [{ path, message: issue.message }]
@@ -130,7 +130,7 @@ function given(input: unknown): string {
   return typeof input === 'number' ? 'a number' : '`true` or `false`'
 }
 
-/** One line per key, in the order of the keys: zod reports them together. */
+/** Writes a line for each unknown key, in the order of the keys, since zod reports all of them in one problem. */
 function unknownKeyTexts(keys: readonly string[], schema: unknown): string {
   const known = shapeKeys(schema)
   return keys

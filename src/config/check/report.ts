@@ -7,11 +7,11 @@
 import type { ConfigProblem } from '../../errors.ts'
 import type { Path } from './findings.ts'
 
-/** More would hide the first ones. */
+/** A longer report would hide the first problems. */
 const MAX_PROBLEMS = 50
 const MAX_WIDTH = 120
 
-/** @param problems in the order they are printed */
+/** Writes the report. @param problems in the order in which they are printed */
 export function problemReport(file: string, text: string, problems: readonly ConfigProblem[]): string {
   const lines = maskedLines(text)
   const printed = problems.slice(0, MAX_PROBLEMS).map(problem => entry(file, lines, problem))
@@ -19,7 +19,7 @@ export function problemReport(file: string, text: string, problems: readonly Con
   return [...printed, ...(rest > 0 ? [`… and ${rest} more problems`] : [])].join('\n\n')
 }
 
-/** `routes[1].require.scopes`; members that are no plain names in quotes. */
+/** Writes a path as `routes[1].require.scopes`. Members that are no plain names stand in quotes. */
 export function pathText(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
@@ -52,15 +52,15 @@ const SECRET_VALUE = new RegExp(
   `(${SECRET_NAME}\\s*)(?!true\\b|false\\b)("[^"]*"?|'[^']*'?|[^\\s,}\\]"'][^,}\\]]*)`,
   'gi',
 )
-/** RFC 7518 §6: short names, which claims and headers may have too, so only a long value counts. */
+/** RFC 7518 §6 gives private members short names that claims may have, too, so only a long value is masked. */
 const PRIVATE_JWK_VALUE = /(\b(?:d|p|q|dp|dq|qi|k|priv)["']?\s*:\s*["']?)([\w-]{16,})/g
 
-/** Every masked character becomes one `•`, so that columns stay true. */
+/** Turns every character that is masked into one `•`, so that the columns stay right. */
 function maskedLines(text: string): readonly string[] {
   let secretColumn = Number.POSITIVE_INFINITY
   return text.split(/\r?\n/).map(line => {
     const column = line.search(/\S/)
-    // What is indented deeper than a secret key is its value, continued.
+    // A line that is indented deeper than the key of a secret continues the secret.
     if (column > secretColumn) return dots(line)
     if (column !== -1) secretColumn = SECRET_LINE.exec(line)?.[1]?.length ?? Number.POSITIVE_INFINITY
     return line

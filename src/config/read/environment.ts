@@ -1,15 +1,15 @@
 /**
  * Puts non-secret values of the environment into text: `${NAME}`, `${NAME:-default}`; `$${` stands for a plain `${`.
  *
- * The default also stands in for a variable that is set but empty, as in a shell.
- * Not done: nesting, other operators of the shell, and secrets, which come from files (`…File` keys).
+ * As in a shell, the default is also taken for a variable that is set but empty. References cannot be nested, and other
+ * operators of the shell are not known. Secrets do not come this way, but from files (keys named `…File`).
  */
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Substitution {
   readonly value: string
-  /** References that could not be resolved, as they are written, and why. */
+  /** Each reference that could not be resolved is listed as it is written, with the reason. */
   readonly problems: readonly { readonly reference: string; readonly message: string }[]
 }
 

@@ -1,18 +1,18 @@
 /**
  * Notes what files held when they were read, as digests, so that it can be told later whether one has changed.
  *
- * Content decides, not the time of a change: Kubernetes swaps links, editors rewrite what is the same. Nothing but a
- * digest is kept of a file, and a file that could not be read counts as one that held the reason.
+ * The content of a file decides rather than the time of its last change, since Kubernetes swaps links and editors write
+ * the same text again. Nothing but a digest is kept of a file. For a file that cannot be read, the reason is noted.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import type { ReadFile } from '../check/check-files.ts'
 
-/** Absolute path → digest of its content, or why it cannot be read. */
+/** Maps the absolute path of a file to the digest of its content, or to the reason why it cannot be read. */
 export type FileContents = ReadonlyMap<string, string>
 
 export interface NotedReads {
-  /** Reads from disk and takes a note. @throws {Error} it cannot be read; noted, too */
+  /** Reads a file from disk and takes a note. @throws {Error} it cannot be read, which is noted, too */
   readonly readFile: ReadFile
   readonly contents: FileContents
 }
@@ -34,7 +34,7 @@ export function notedReads(): NotedReads {
   }
 }
 
-/** True when each of the files still holds what it did. */
+/** Is true when each of the files still holds what it did. */
 export function areUnchanged(noted: FileContents): boolean {
   const { readFile, contents } = notedReads()
   for (const [path, content] of noted) {
@@ -49,7 +49,7 @@ export function areUnchanged(noted: FileContents): boolean {
   return true
 }
 
-/** A pipe (`-c <(…)`, `/dev/stdin`) has nothing to say a second time, and asking it may take for ever. */
+/** Is true of a pipe (`-c <(…)`, `/dev/stdin`), which cannot be read a second time: trying it may take for ever. */
 function isReadOnce(path: string): boolean {
   try {
     const stats = statSync(path)

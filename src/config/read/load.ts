@@ -1,9 +1,9 @@
 /**
- * Reads a configuration: text → `Config`, or a `ConfigError` with every problem in it.
+ * Turns the text of a configuration into a `Config`, or throws a `ConfigError` with every problem in it.
  *
- * Text → values and their places (`source.ts`) → shape and defaults (`schema.ts`) → rules that span keys
- * (`cross-check.ts`) → files named in it (`check-files.ts`). Nothing here decides what a configuration means for a
- * request, and nothing is fetched: only local files are read.
+ * It reads values and their places (`source.ts`), then checks shape and fills in defaults (`schema.ts`), then checks
+ * rules that span keys (`cross-check.ts`) and the files that are named (`check-files.ts`). Nothing here decides what a
+ * configuration means for a request, and nothing is fetched: only local files are read.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -22,20 +22,20 @@ export type { Environment } from './environment.ts'
 
 export interface LoadOptions {
   readonly text: string
-  /** Name of the file, as problems print it; relative paths in the text start at its folder. */
+  /** Problems print this name of the file, and relative paths in the text start at its folder. */
   readonly file: string
-  /** Where `${NAME}` comes from. */
+  /** `${NAME}` is looked up here. */
   readonly env: Environment
-  /** Reads a file that the configuration names, by absolute path. Default: from disk. */
+  /** Reads a file that the configuration names, by absolute path. By default it is read from disk. */
   readonly readFile?: ReadFile
 }
 
-/** @throws {ConfigError} with every problem, in the order of the text */
+/** Reads a text. @throws {ConfigError} with every problem, in the order of the text */
 export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOptions): Config {
   const folder = dirname(resolve(file))
   const withoutMark = text.replace(/^\ufeff/, '')
   const source = readSource(withoutMark, env)
-  // Problems in values that are guesses would send the reader astray.
+  // When the syntax is broken, values are guesses, and their problems would send the reader astray.
   if (source.isBroken) throw configError(file, withoutMark, source, source.findings)
   if (source.value === undefined || source.value === null)
     throw configError(file, withoutMark, source, [{ path: [], message: EMPTY_FILE }])
@@ -55,6 +55,8 @@ export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOpt
 }
 
 /**
+ * Reads a file.
+ *
  * @param readFile reads the file itself and those that it names, by absolute path
  * @throws {ConfigError} the file cannot be read, or {@link loadConfig} refuses it
  */
@@ -86,7 +88,7 @@ function parse(value: unknown) {
   return configSchema.safeParse(value, { error: problemText })
 }
 
-/** Where the type of a value from the environment is wrong, its other reading is tried. */
+/** Takes the other reading of a value from the environment where the type of the first is wrong. */
 function withFittingTypes({ value, rereadings }: Source): unknown {
   const { error } = rereadings.length === 0 ? {} : parse(value)
   if (error === undefined) return value
@@ -106,7 +108,7 @@ function replaced(value: unknown, path: ReadonlyArray<string | number>, leaf: un
   )
 }
 
-/** A value that could not be read is nothing, and that it does not fit then says nothing new. */
+/** Is true when the finding is about a value that could not be read, which has been reported already. */
 function isFollowUp({ path }: Finding, unread: ReadonlySet<string>): boolean {
   return path.some((_, index) => unread.has(pathKey(path.slice(0, index + 1))))
 }
@@ -119,7 +121,7 @@ function configError(file: string, text: string, source: Source, found: readonly
   return new ConfigError(inOrder, problemReport(file, text, inOrder))
 }
 
-/** Every key named `…File` holds a path, and so does `socketPath`. Keys written in the file (`jwks`) stay as they are. */
+/** Makes the paths absolute: `socketPath` and every key named `…File`. A JWK Set written in the file stays as it is. */
 function withAbsolutePaths<T>(value: T, folder: string): T {
   if (Array.isArray(value)) return value.map(item => withAbsolutePaths(item, folder)) as T
   if (typeof value !== 'object' || value === null) return value

@@ -1,7 +1,7 @@
 /**
  * Reads the text of a configuration: its values, the line and column of each, and every error of syntax.
  *
- * YAML 1.2.2. Refused besides what `yaml-values.ts` refuses: several documents, tags, YAML 1.1.
+ * YAML 1.2.2. Several documents, tags and YAML 1.1 are refused, and so is what `yaml-values.ts` refuses.
  */
 import { LineCounter, parseDocument } from 'yaml'
 import type { Finding, Path } from '../check/findings.ts'
@@ -10,23 +10,24 @@ import { pathKey, type Rereading, yamlValues } from './yaml-values.ts'
 
 export interface Source {
   readonly value: unknown
-  /** Errors of syntax, and references that lead nowhere. */
+  /** These are errors of syntax, and references to the environment that lead nowhere. */
   readonly findings: readonly Finding[]
-  /** True when the text is not what its author meant: values read from it are guesses. */
+  /** It is true when the syntax is so wrong that the values are guesses. */
   readonly isBroken: boolean
   readonly rereadings: readonly Rereading[]
-  /** 1-based place of what a finding is about, or of the nearest thing around it that is in the text. */
+  /** Returns the place of what a finding is about, or of the nearest thing around it that is in the text. */
   position(finding: Finding): Position
-  /** True when something stands at the path. */
+  /** Is true when something stands at the path. */
   has(path: Path): boolean
 }
 
+/** A line and a column are counted from 1. */
 export interface Position {
   readonly line: number
   readonly column: number
 }
 
-/** A configuration is a few kilobytes; a megabyte is something else. */
+/** A configuration is a few kilobytes long; what is longer than a megabyte is something else. */
 const MAX_CHARACTERS = 1024 * 1024
 
 export function readSource(text: string, env: Environment): Source {
@@ -51,7 +52,7 @@ export function readSource(text: string, env: Environment): Source {
   if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2')
     syntax.push({ path: [], offset: 0, message: 'the file is read as YAML 1.2; leave out the `%YAML` line' })
 
-  // One slip confuses the rest of its line.
+  // Only the first error of a line is kept, since one slip makes the parser misread the rest of the line.
   const perLine = [...Map.groupBy(syntax, ({ offset }) => lineCounter.linePos(offset ?? 0).line).values()]
   const firsts = perLine.flatMap(group => group.slice(0, 1))
 
@@ -60,7 +61,7 @@ export function readSource(text: string, env: Environment): Source {
     if (offset !== undefined) return offset
     for (let length = path.length; length >= 0; length--) {
       const place = places.get(pathKey(path.slice(0, length)))
-      // What is missing is reported at the key of the block that lacks it.
+      // A key that is missing is reported at the key of the block that lacks it.
       const prefersKey = at === 'key' || length < path.length
       const found = prefersKey ? (place?.key ?? place?.value) : (place?.value ?? place?.key)
       if (found !== undefined) return found
@@ -80,7 +81,7 @@ export function readSource(text: string, env: Environment): Source {
   }
 }
 
-/** Counted here: a parser that has stumbled leaves lines out. */
+/** Counts the lines. The parser counts them, too, but leaves some out after an error. */
 function linesOf(text: string): LineCounter {
   const lines = new LineCounter()
   lines.addNewLine(0)
@@ -94,7 +95,7 @@ const SYNTAX: Readonly<Record<string, string>> = {
   TAG_RESOLVE_FAILED: 'a tag is not accepted; leave out the `!`: values are typed by how they are written',
 }
 
-/** Inside `{ }` and `[ ]` the braces of a bare `${NAME}` are YAML's own. */
+/** Explains a frequent error: inside `{ }` and `[ ]`, YAML takes the braces of an unquoted `${NAME}` for its own. */
 function referenceHint(text: string, offset: number): string {
   const start = text.lastIndexOf('\n', offset - 1) + 1
   const [line = ''] = text.slice(start).split('\n', 1)

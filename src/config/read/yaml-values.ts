@@ -1,21 +1,21 @@
 /**
  * Turns a YAML document into plain values, and notes where in the text each of them is.
  *
- * YAML 1.2.2 §10.3 (core schema). Refused, because two readers would see two configurations: duplicate keys, merge keys
- * (`<<` is YAML 1.1), and `__proto__`, which JavaScript drops in silence. Aliases are followed, but the values they
- * multiply are counted: a "billion laughs" file is a few lines long.
+ * YAML 1.2.2 §10.3 (core schema). Duplicate keys, merge keys (`<<` is YAML 1.1) and `__proto__`, which JavaScript drops
+ * in silence, are refused, because two readers would see two configurations. Aliases are followed, but the values that
+ * they multiply are counted: a "billion laughs" file is a few lines long.
  */
 import { type Alias, type Document, isAlias, isMap, isNode, isScalar, isSeq, type Node, type Pair, Scalar } from 'yaml'
 import type { Finding, Path } from '../check/findings.ts'
 import { type Environment, substitute } from './environment.ts'
 
-/** Where something is in the text, as offsets. */
+/** Says where in the text a key and its value begin, as offsets. */
 export interface Place {
   readonly key: number | undefined
   readonly value: number | undefined
 }
 
-/** A scalar with a value from the environment that can be read in another type than it was. */
+/** Is another way to read a scalar that holds a value from the environment: a number as text, or a text as a number. */
 export interface Rereading {
   readonly path: Path
   readonly value: string | number | boolean
@@ -24,7 +24,7 @@ export interface Rereading {
 export interface YamlValues {
   readonly value: unknown
   readonly findings: readonly Finding[]
-  /** By {@link pathKey}. */
+  /** The keys are made by {@link pathKey}. */
   readonly places: ReadonlyMap<string, Place>
   readonly rereadings: readonly Rereading[]
 }
@@ -55,17 +55,17 @@ interface Walk {
   readonly places: Map<string, Place>
   readonly rereadings: Rereading[]
   valueCount: number
-  /** The latest node of each anchor so far. */
+  /** An anchor may be given anew, and then means the latest node. */
   readonly anchors: Map<string, Node>
-  /** What each alias meant when it was first met; anchors may be given anew. */
+  /** An alias goes on to mean the node that it meant when it was first met. */
   readonly targets: Map<Alias, Node>
 }
 
 interface Spot {
   readonly path: Path
-  /** Offset of the key that the value belongs to. */
+  /** It is the offset of the key that the value belongs to. */
   readonly key: number | undefined
-  /** The nodes that the value is in, outermost first. */
+  /** The value is inside these nodes, of which the outermost comes first. */
   readonly around: readonly unknown[]
 }
 
@@ -79,7 +79,7 @@ const REFUSED_KEYS: ReadonlyMap<string, string> = new Map([
 function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
   const { path, key, around } = spot
   const start = isNode(node) ? node.range?.[0] : undefined
-  // A value left empty has no extent of its own: its key is what the reader sees.
+  // A value that was left empty is nowhere in the text, so its problems are shown at its key.
   const isEmpty = isScalar(node) && node.value === null && !node.source
   walk.places.set(pathKey(path), { key, value: isEmpty && key !== undefined ? undefined : start })
   const offset = start ?? key ?? 0
@@ -113,7 +113,7 @@ function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
   return Object.fromEntries(node.items.flatMap(pair => readPair(walk, pair, { path, inside, names })))
 }
 
-/** Not `Alias.resolve`, which searches the whole document each time: a file of aliases would take minutes. */
+/** Finds the node of an alias. `Alias.resolve` searches the whole document each time, which could take minutes. */
 function targetOf({ anchors, targets }: Walk, alias: Alias): Node | undefined {
   const target = targets.get(alias) ?? anchors.get(alias.source)
   if (target !== undefined) targets.set(alias, target)
@@ -123,7 +123,7 @@ function targetOf({ anchors, targets }: Walk, alias: Alias): Node | undefined {
 interface Block {
   readonly path: Path
   readonly inside: readonly unknown[]
-  /** Keys so far. */
+  /** The keys of the block that have been met. */
   readonly names: Set<string>
 }
 
@@ -132,7 +132,7 @@ function readPair(walk: Walk, pair: Pair, { path: parent, inside, names }: Block
   const name = String(pair.key.value ?? '')
   const key = pair.key.range?.[0]
   const path = [...parent, name]
-  // Not the library's check, which compares each key with each: a long block would take minutes.
+  // The check of the library compares each key with each other, which would take minutes for a long block.
   const message = names.has(name) ? 'is in this block twice; keep one of them' : REFUSED_KEYS.get(name)
   names.add(name)
   if (message === undefined) return [[name, readNode(walk, pair.value, { path, key, around: inside })]]
@@ -141,9 +141,9 @@ function readPair(walk: Walk, pair: Pair, { path: parent, inside, names }: Block
 }
 
 /**
- * A plain scalar reads as if the value from the environment stood there (`entries: ${N}` is a number), a quoted one is
- * text. Where a key takes only the other, the loader takes the other: `issuer: ${ISSUER}` that happens to be digits, or
- * `{ entries: "${N}" }`, which YAML makes one quote.
+ * Reads a scalar. A plain one is read as if the value from the environment stood in its place, so `entries: ${N}` is a
+ * number; a quoted one is text. The other reading is noted for the loader, which takes it where the key has no use for
+ * the first: `issuer: ${ISSUER}` may happen to be all digits, and in `{ entries: "${N}" }` YAML demands the quotes.
  */
 function readScalar(walk: Walk, node: Scalar, path: Path, offset: number): unknown {
   if (typeof node.value !== 'string') return node.value
@@ -160,7 +160,7 @@ function readScalar(walk: Walk, node: Scalar, path: Path, offset: number): unkno
   return isPlain ? typed : value
 }
 
-/** YAML 1.2.2 §10.3.2, numbers in base ten and booleans. Never null: an empty variable is empty text. */
+/** Reads booleans and numbers in base ten (YAML 1.2.2 §10.3.2), but not null: an empty variable is empty text. */
 function coreValue(text: string): string | number | boolean {
   if (/^(true|True|TRUE)$/.test(text)) return true
   if (/^(false|False|FALSE)$/.test(text)) return false

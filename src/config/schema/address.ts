@@ -2,26 +2,29 @@
  * Reads the addresses of a configuration: what to listen on, where upstreams and key sets are.
  *
  * RFC 3986 (URI), RFC 6761 §6.3 (`localhost`).
- * A reader returns what it read, or throws a {@link SyntaxError} that says what to write instead.
- * It does not resolve names: a host name that points to loopback today may not tomorrow.
+ * A function that reads returns what it read, or throws a {@link SyntaxError} that says what to write instead.
+ * Names are not resolved: a host name that points to loopback today may not tomorrow.
  */
 import { isIP } from 'node:net'
 
-/** A TCP address, or a Unix socket. */
+/** An address is either one of TCP or the path of a Unix socket. */
 export type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string }
 
-/** Where an upstream is: the origin of its requests, and the Unix socket when it has one. */
+/** Says where an upstream is: the origin of its requests, and the Unix socket when it has one. */
 export interface UpstreamUrl {
-  /** `http://127.0.0.1:3000`; for a Unix socket `http://localhost`. */
+  /** It looks like `http://127.0.0.1:3000`, and is `http://localhost` for a Unix socket. */
   readonly origin: string
   readonly socketPath?: string
-  /** HTTP/2 without asking. */
+  /** The upstream is known to speak HTTP/2, so nothing is negotiated. */
   readonly isHttp2?: true
 }
 
 const UNIX = 'unix:'
 
-/** `0.0.0.0:8080`, `[::]:8080`, `localhost:8080` or `unix:/run/sallyport.sock`. Port 0 lets the system choose. */
+/**
+ * Reads `0.0.0.0:8080`, `[::]:8080`, `localhost:8080` or `unix:/run/sallyport.sock`. With port 0 the system chooses a
+ * free one.
+ */
 export function listenAddress(text: string): Address {
   if (text.startsWith(UNIX)) return { socketPath: socketPath(text) }
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text)
@@ -32,20 +35,20 @@ export function listenAddress(text: string): Address {
   return { host, port }
 }
 
-/** `http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`; nothing after the port. */
+/** Reads `http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`; nothing may follow the port. */
 export function upstreamUrl(text: string): UpstreamUrl {
   if (text.startsWith(UNIX)) return { origin: 'http://localhost', socketPath: socketPath(text) }
   const isHttp2 = /^h2c:/i.test(text)
   const url = httpUrl(isHttp2 ? text.replace(/^h2c/i, 'http') : text)
-  // The service must see the path that policy was decided on, so nothing is put in front of it.
+  // The service must see the path on which the decision was made, so nothing is put in front of it.
   if (url.pathname !== '/' || url.search !== '' || /[?#]/.test(text))
     throw new SyntaxError('must end after the port: the request path is passed on unchanged')
   return { origin: url.origin, ...(isHttp2 && { isHttp2 }) }
 }
 
-/** An `http:` or `https:` URL without credentials and fragment. */
+/** Reads an `http:` or `https:` URL without credentials and fragment. */
 export function httpUrl(text: string): URL {
-  // `new URL` would silently trim blanks, drop line breaks and turn backslashes round.
+  // `URL.parse` would silently trim blanks, drop line breaks and turn backslashes round.
   const url = /[\s\\]/.test(text) || !/^https?:\/\//i.test(text) ? null : URL.parse(text)
   if (url === null) throw new SyntaxError('is no URL; write `https://host/path`')
   if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*@/.test(text))
@@ -54,7 +57,7 @@ export function httpUrl(text: string): URL {
   return url
 }
 
-/** True when both would bind the same port of the same interface, or the same socket. */
+/** Is true when both would bind the same port of the same interface, or the same socket. */
 export function isSameAddress(one: Address, other: Address): boolean {
   if ('socketPath' in one || 'socketPath' in other)
     return 'socketPath' in one && 'socketPath' in other && one.socketPath === other.socketPath
@@ -68,7 +71,7 @@ function socketPath(text: string): string {
   return path
 }
 
-/** `0.0.0`, `256.1.1.1`: resolvers disagree on what such a thing is. */
+/** Finds hosts like `0.0.0` and `256.1.1.1`, which resolvers read in different ways. */
 function isNumericButNoIp(host: string): boolean {
   return /^[\d.]+$/.test(host) && isIP(host) === 0
 }

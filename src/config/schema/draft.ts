@@ -1,7 +1,8 @@
 /**
- * Takes from a configuration what reads by itself, so that its rules can be judged although something else is wrong.
+ * Takes from a configuration the entries that are right by themselves, so that rules which span entries can be judged
+ * although another entry is wrong.
  *
- * An entry with a problem of its own is left out, since what it would mean is a guess; its id still counts as known.
+ * An entry with a problem of its own is left out, since one could only guess what it means. Its id counts as known.
  */
 import { providerSchema } from './provider-schema.ts'
 import { routeSchema } from './route-schema.ts'
@@ -20,7 +21,7 @@ import {
   upstreamSchema,
 } from './schema.ts'
 
-/** The parts of a file that read by themselves. */
+/** Holds the entries of a file that are right by themselves; a block that is not is undefined. */
 export interface Draft {
   readonly listen: ListenConfig | undefined
   readonly admin: AdminConfig | undefined
@@ -28,9 +29,9 @@ export interface Draft {
   readonly limits: LimitsConfig | undefined
   readonly providers: ReadonlyMap<string, ProviderConfig>
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
-  /** By index in the file. */
+  /** The keys are the positions in the list of the file. */
   readonly routes: ReadonlyMap<number, RouteConfig>
-  /** Ids in the file, those of entries that do not read included. */
+  /** The ids of all entries of the file are listed, also of those that are left out. */
   readonly providerIds: readonly string[]
   readonly upstreamIds: readonly string[]
 }

@@ -1,8 +1,8 @@
 /**
- * Building blocks of the configuration schema: durations, sizes, ids, claim references, scopes, files.
+ * Holds the building blocks of the configuration schema: durations, sizes, ids, claim references, scopes, files.
  *
  * RFC 6749 §3.3 (scope-token). A block reads text, refuses what it cannot read with a sentence that names the remedy,
- * and gives the value in its unit: durations as milliseconds, sizes as bytes.
+ * and returns the value: durations in milliseconds, sizes in bytes.
  */
 import * as z from 'zod'
 import { claimReader } from '../../claim-reader.ts'
@@ -13,10 +13,10 @@ interface Range {
   readonly max?: string
 }
 
-/** The longest time that a Node timer keeps: past 2^31 - 1 milliseconds it fires at once. */
+/** A timer of Node cannot be longer: past 2^31 - 1 milliseconds it fires at once. */
 const LONGEST_TIMER = '596h'
 
-/** Milliseconds. Positive, and short enough for a timer, unless the range says otherwise. */
+/** Reads milliseconds, positive and short enough for a timer unless the range says otherwise. */
 export function duration({ min = '1ms', max = LONGEST_TIMER }: Range = {}) {
   return quantity(
     DURATION_PATTERN,
@@ -26,12 +26,12 @@ export function duration({ min = '1ms', max = LONGEST_TIMER }: Range = {}) {
   )
 }
 
-/** Bytes. */
+/** Reads bytes. */
 export function size(range: Range) {
   return quantity(SIZE_PATTERN, sizeBytes, range, 'a size with a unit, like `512B`, `16KiB`, `1MiB`')
 }
 
-/** Text that a reader turns into what it means; its {@link SyntaxError} becomes the problem. */
+/** Reads text with a function whose {@link SyntaxError} becomes the problem. */
 export function readText<T>(reader: (text: string) => T) {
   return z.string().transform((text, context) => {
     try {
@@ -44,7 +44,7 @@ export function readText<T>(reader: (text: string) => T) {
   })
 }
 
-/** Text that a judge accepts with `undefined`, or refuses with a sentence. */
+/** Reads text that a judge either accepts, by returning `undefined`, or refuses with a sentence. */
 export function judgedText(judge: (text: string) => string | undefined) {
   return readText(text => {
     const problem = judge(text)
@@ -53,24 +53,24 @@ export function judgedText(judge: (text: string) => string | undefined) {
   })
 }
 
-/** Text that is not empty and holds no control character. */
+/** Reads text that is not empty and holds no control character. */
 export function text() {
   return z.string().regex(/^[^\p{Cc}]+$/u, { error: 'must be text of one line that is not empty' })
 }
 
-/** A list that is not empty: an empty one is either a slip or means "nobody", and neither should pass silently. */
+/** Reads a list, but no empty one: that is a slip or means "nobody", and neither should pass in silence. */
 export function list<T extends z.ZodType>(item: T) {
   return z.array(item).min(1, { error: 'must not be empty; list at least one, or leave the key out' })
 }
 
-/** Name of a provider, an upstream or a route: it becomes a metric label and a member of the log. */
+/** Reads the id of a provider, an upstream or a route, which becomes a metric label and a member of the log. */
 export function id() {
   return z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
     error: 'is no id; use up to 64 letters, digits, `.`, `_` or `-`, starting with a letter or digit',
   })
 }
 
-/** A claim name, or a JSON Pointer (RFC 6901) when it starts with `/`. */
+/** Reads the name of a claim, or a JSON Pointer (RFC 6901) when it starts with `/`. */
 export function claimReference() {
   return judgedText(reference => {
     if (reference === '') return 'must name a claim'
@@ -84,19 +84,19 @@ export function claimReference() {
   })
 }
 
-/** RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`. */
+/** Reads a scope: RFC 6749 §3.3 says `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`. */
 export function scopeToken() {
   return z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, {
     error: 'is no scope; a scope is printable ASCII without blanks, `"` and `\\` (list several one by one)',
   })
 }
 
-/** Path of a file; a relative one starts at the folder of the configuration file. */
+/** Reads the path of a file; a relative one starts at the folder of the configuration file. */
 export function filePath() {
   return z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' })
 }
 
-/** `true` or `false`; `yes`, `on` and `1` are text and a number in YAML 1.2. */
+/** Reads `true` or `false`. In YAML 1.2, `yes` and `on` are text and `1` is a number. */
 export function flag() {
   return z.boolean({ error: 'must be `true` or `false`' })
 }

@@ -2,13 +2,14 @@
  * Judges the names of identity headers and the patterns of reserved ones.
  *
  * RFC 9110 §5.1 (field names), §8 (representation), §12.5 (negotiation), RFC 6455 §11.3 (WebSocket).
- * An incoming header is stripped when its folded name equals a managed name, so a name that the request needs must not
- * be one, and a claim must not decide where a request ends or what its body is.
+ * An incoming header is stripped when its folded name equals that of an identity header, or matches a reserved pattern.
+ * A name that the request itself needs must therefore be neither; besides, a claim must not decide where a request ends
+ * or what its body is.
  */
 import { isOwnName } from '../../forward/own-names.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 
-/** Besides the gateway's own: what the service needs to understand a request. Folded. */
+/** The service needs these names to understand a request. They are folded; the gateway's own names are elsewhere. */
 const NEEDED = [
   ...['host', 'authorization', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'expect', 'cookie'],
   ...['content-type', 'content-encoding', 'content-range', 'content-language', 'range', 'date', 'origin', 'referer'],
@@ -18,7 +19,7 @@ const NEEDED = [
 ]
 const needed: ReadonlySet<string> = new Set(NEEDED)
 
-/** What is wrong with the name of an identity header; `undefined` when nothing is. */
+/** Says what is wrong with the name of an identity header; `undefined` when nothing is. */
 export function headerNameProblem(name: string): string | undefined {
   if (!isToken(name) || name.length > 128)
     return 'is no header name; use up to 128 letters, digits and `-`, as in `X-Auth-Subject`'
@@ -27,7 +28,7 @@ export function headerNameProblem(name: string): string | undefined {
   return undefined
 }
 
-/** What is wrong with a pattern of `identity.reserved`; `undefined` when nothing is. */
+/** Says what is wrong with a pattern of `identity.reserved`; `undefined` when nothing is. */
 export function reservedPatternProblem(pattern: string): string | undefined {
   const isPrefix = pattern.endsWith('*')
   const name = isPrefix ? pattern.slice(0, -1) : pattern

@@ -1,16 +1,16 @@
 /**
  * Makes the JSON Schema of the configuration file, for completion and checks in an editor.
  *
- * JSON Schema 2020-12. It describes what is written (shorthand forms, units as text), not what is read.
- * Wherever a value is bound to a form it also takes a reference to the environment, which the loader resolves first.
- * Rules that span keys are not in it; `sallyport check` knows them.
+ * JSON Schema 2020-12. It describes the file as it is written, with shorthand forms and with units as text. Wherever a
+ * value has to have a certain form, a reference to the environment is allowed, too, since the loader resolves it first.
+ * Rules that span keys are not in the schema; `sallyport check` knows them.
  */
 import * as z from 'zod'
 import { configSchema } from './schema.ts'
 
 type JsonSchema = z.core.JSONSchema.BaseSchema
 
-/** The text of `config/sallyport.schema.json`. */
+/** Returns the text of `config/sallyport.schema.json`. */
 export function configJsonSchema(): string {
   const schema = withReferences(z.toJSONSchema(configSchema, { io: 'input' }))
   return `${JSON.stringify({ ...schema, title: 'Sallyport configuration' }, undefined, 2)}\n`

@@ -1,5 +1,5 @@
 /**
- * Schema of `routes`: which requests there are, and what each asks of its caller.
+ * Holds the schema of `routes`: which requests there are, and what each asks of its caller.
  *
  * RFC 9110 §9 (methods), RFC 6749 §3.3 (scopes), RFC 6901 (claim references).
  * Rules that span routes or refer to other sections are in `check-routes.ts`.
@@ -15,7 +15,7 @@ export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTION
 
 const scalar = z.union([
   z.string(),
-  // Past 2^53 a JSON number has lost digits before we could compare it.
+  // A JSON number past 2^53 loses digits when it is parsed, before it can be compared.
   z.number().refine(value => !Number.isInteger(value) || Number.isSafeInteger(value), {
     error: 'is too large to be compared exactly; issue and require it as text in quotes',
   }),
@@ -36,7 +36,7 @@ const claimRequirement = z.union([
     .transform(({ all, exists }, context): ClaimRequirement => {
       if (all !== undefined && exists === undefined) return { all }
       if (exists === true && all === undefined) return { exists }
-      // An unknown key has been reported: that is what the other one was meant to be.
+      // An unknown key has been reported already, and is probably a misspelling of the missing one.
       if (context.issues.length === 0)
         context.issues.push({ code: 'custom', message: 'must have one of `all` and `exists`', input: undefined })
       return z.NEVER
@@ -62,11 +62,11 @@ const requireSchema = z
   })
   .describe('What the token must carry. Every line must hold.')
 
-/** Of `streams`, for all routes or for one. */
+/** The section `streams` and the `streams` of a route have these keys. */
 export const streamsShape = {
   onExpiry: z.enum(['close', 'keep']),
   grace: duration({ min: '0s' }),
-  /** Streams are looked at once a second. */
+  /** The least is a second, since streams are looked at once a second. */
   idleTimeout: duration({ min: '1s' }),
 }
 

@@ -1,10 +1,10 @@
 /**
- * The shape of a configuration file, and the `Config` that comes out of it.
+ * Says what a configuration file looks like, and what the `Config` that comes out of it looks like.
  *
  * Every key has a description that says its rule and its default; the JSON Schema for editors is made from here.
  * `Config` has the key names of the file with defaults filled in and shorthand forms written out as blocks:
  * **every duration is in milliseconds, every size in bytes**, every file path is absolute.
- * Deliberately not here: rules that span keys (`cross-check.ts`) and what files contain (`check-files.ts`).
+ * Rules that span keys are in `cross-check.ts`, and what files must contain is in `check-files.ts`.
  */
 import * as z from 'zod'
 import { trustedProxies } from '../../downstream/client-address.ts'
@@ -25,7 +25,7 @@ type DeepReadonly<T> = T extends (infer Item)[]
     ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
     : T
 
-/** A configuration as written, with its defaults in. Durations in milliseconds, sizes in bytes. Frozen. */
+/** A configuration has the keys of its file, with defaults filled in; see the head of this file. It is frozen. */
 export type Config = DeepReadonly<z.output<typeof configSchema>>
 export type ListenConfig = Config['listen']
 export type AdminConfig = NonNullable<Config['admin']>
@@ -233,7 +233,7 @@ function networkProblem(network: string): string | undefined {
   }
 }
 
-/** A probe asks for one path, in the one spelling that has no second reading. */
+/** Refuses patterns, and paths that can be read in two ways: a probe asks for one path. */
 function probePathProblem(path: string): string | undefined {
   try {
     const { segments, extent } = parsePattern(path)

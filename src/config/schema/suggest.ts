@@ -1,12 +1,12 @@
 /**
- * Finds what was probably meant: the one candidate that is a slip of the keyboard away.
+ * Finds what was probably meant: the candidate that a slip of the keyboard turns into the word that was written.
  *
  * The distance counts inserted, dropped, replaced and swapped neighbouring letters (optimal string alignment).
  */
 
-/** The nearest candidate, or `undefined` when none is near enough to be a likely slip. */
+/** Returns the nearest candidate, or `undefined` when none is near enough to be a likely slip. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  // A long word is no slip of ours, and the distance costs the product of both lengths.
+  // No key or value of ours is so long, and the work grows with the product of both lengths.
   if (word.length > 64) return undefined
   const limit = word.length < 9 ? 1 : 2
   let best: string | undefined
@@ -21,13 +21,13 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best
 }
 
-/** ` Did you mean "audiences"?`, or nothing. */
+/** Returns a question like ` Did you mean "audiences"?`, or an empty text. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const candidate = nearest(word, candidates)
   return candidate === undefined ? '' : ` Did you mean ${JSON.stringify(candidate)}?`
 }
 
-/** Case and separators are the commonest slip of all: `jwks_uri`, `JwksURI`. */
+/** Makes words equal that differ in case and separators only, the most frequent slip of all: `jwks_uri`, `JwksURI`. */
 function fold(word: string): string {
   return word.toLowerCase().replaceAll(/[-_.]/g, '')
 }
