@@ -29,15 +29,12 @@ export async function decode(args: readonly string[], io: CommandIo): Promise<Ex
 }
 
 function text({ header, claims, times, problem }: DecodedToken, paint: Paint): string {
+  const rows = columns(times.map(({ claim, at, inWords }) => [`  ${claim}`, at, inWords]))
   const sections = [
     paint('yellow', WARNING),
     `${paint('bold', 'Header')}\n${json(header)}`,
     `${paint('bold', 'Claims')}\n${json(claims)}`,
-    ...(times.length === 0
-      ? []
-      : [
-          `${paint('bold', 'Times')}\n${columns(times.map(({ claim, at, inWords }) => [`  ${claim}`, at, inWords])).join('\n')}`,
-        ]),
+    ...(rows.length === 0 ? [] : [`${paint('bold', 'Times')}\n${rows.join('\n')}`]),
     ...(problem === undefined ? [] : [`${paint('red', 'The gateway refuses it unseen:')} ${problem}`]),
   ]
   return `${sections.join('\n\n')}\n`

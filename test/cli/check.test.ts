@@ -1,4 +1,4 @@
-/** `sallyport check` as a user calls it. */
+/** Tests `sallyport check` as a user calls it. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** `sallyport diff` as a user calls it. */
+/** Tests `sallyport diff` as a user calls it. */
 import { describe, expect, test } from 'vitest'
 import { diffCommand } from '../../src/cli/diff.ts'
 import { runCommand } from '../support/gateway/command.ts'

@@ -1,4 +1,4 @@
-/** `sallyport explain` as a user calls it. */
+/** Tests `sallyport explain` as a user calls it. */
 import { generateKeyPairSync } from 'node:crypto'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** `sallyport import openapi` as a user calls it. */
+/** Tests `sallyport import openapi` as a user calls it. */
 import { describe, expect, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
 import { importCommand } from '../../src/cli/import.ts'

@@ -1,4 +1,4 @@
-/** `sallyport init` and `sallyport completion` as a user calls them. */
+/** Tests `sallyport init` and `sallyport completion` as a user calls them. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** `sallyport run --report-only`: the real decision beside the one that is enforced. */
+/** Tests `sallyport run --report-only`, which enforces nothing and tells what would have been refused. */
 import { expect, test } from 'vitest'
 import { sallyport } from '../support/gateway/running.ts'
 import { startTestIssuer } from '../support/services/issuer.ts'

@@ -1,4 +1,4 @@
-/** `sallyport run` as a user calls it. */
+/** Tests `sallyport run` as a user calls it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'

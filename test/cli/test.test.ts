@@ -1,4 +1,4 @@
-/** `sallyport test` as a user calls it. */
+/** Tests `sallyport test` as a user calls it. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'

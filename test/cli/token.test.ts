@@ -1,4 +1,4 @@
-/** `sallyport token` as a user calls it. */
+/** Tests `sallyport token` as a user calls it. */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'

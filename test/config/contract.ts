@@ -1,4 +1,4 @@
-/** The example that documents every block of a configuration, as users see it. */
+/** Holds an example that shows every block of a configuration, as users see it. */
 export const CONTRACT = `# yaml-language-server: $schema=./sallyport.schema.json
 listen: 0.0.0.0:8080            # or unix:/run/sallyport.sock, or a block: { address, tls: { certFile, keyFile, clientCaFile }, trustedProxies: [] }
 admin: { listen: 127.0.0.1:9090 }

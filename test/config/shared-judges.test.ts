@@ -1,10 +1,10 @@
-/** Routes that ask for the same share what judges their callers; those that ask for nearly the same must not. */
+/** Tests that routes which ask for nearly the same do not share what judges their callers, as equal ones do. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 
 const CLAIMS = { v: true, s: 'true', n: 1, t: '1', list: ['a', 'b'], scope: 'a b' }
 
-/** What a route asks → whether a caller with {@link CLAIMS} has it. */
+/** Pairs what a route asks with whether a caller with {@link CLAIMS} meets it. */
 const ROUTES: ReadonlyArray<readonly [require: object, passes: boolean]> = [
   [{ claims: { v: true } }, true],
   [{ claims: { v: 'true' } }, false],

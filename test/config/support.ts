@@ -1,11 +1,11 @@
-/** What the tests of the configuration share: the smallest file, and the problems of a text. */
+/** Holds what the tests of the configuration share: a small file, and the problems of a text. */
 import { loadConfig } from '../../src/config/read/load.ts'
 import type { Config } from '../../src/config/schema/schema.ts'
 import { ConfigError } from '../../src/errors.ts'
 
 export type Environment = Readonly<Record<string, string>>
 
-/** The smallest file with everything a rule could need: one provider, one upstream, one route. */
+/** The smallest file that every rule can be tried on has one provider, one upstream and one route. */
 export const SMALL = `listen: 127.0.0.1:8080
 providers:
   main: { type: jwt, issuer: https://auth.example.com/, audiences: [https://api.example.com] }
@@ -29,7 +29,7 @@ export function errorOf(text: string, env: Environment = {}): ConfigError {
   throw new Error('the configuration was accepted')
 }
 
-/** First line of each printed problem, without the file name: `1:9 listen: is …`. */
+/** Returns the first line of each printed problem, without the name of the file: `1:9 listen: is …`. */
 export function problemsOf(text: string, env: Environment = {}): readonly string[] {
   return errorOf(text, env)
     .message.split('\n')

@@ -1,3 +1,4 @@
+/** Tests that the demo service answers with what arrived. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -10,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => service.close())
 
-/** Sends bytes as they are: `fetch` would fold the names and lines this is about. */
+/** Sends bytes as they are, since `fetch` would change the names and lines that these tests are about. */
 async function exchange(bytes: string): Promise<Echo> {
   const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
   await once(socket, 'connect')

@@ -1,3 +1,4 @@
+/** Tests the embedded issuer with the client libraries that applications use. */
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import {
   authorizationCodeGrant,

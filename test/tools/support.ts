@@ -1,4 +1,4 @@
-/** What the tests of the policy tools share: silent services, a folder of files, the smallest useful configuration. */
+/** Holds what the tests of the policy tools share: silent services, a folder of files, a small configuration. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -16,7 +16,7 @@ upstreams:
   app: http://127.0.0.1:3000
 `
 
-/** A configuration with these routes, one per line of YAML. */
+/** Makes a configuration with these routes, each of them a line of YAML. */
 export function configOf(...routes: readonly string[]): Config {
   return loadConfig({ text: textOf(...routes), file: '/etc/sallyport.yaml', env: {} })
 }
@@ -29,7 +29,7 @@ export function silentServices(clock: Clock = systemClock) {
   return toolServices({ clock, version: '0.0.0', nodeVersion: process.version })
 }
 
-/** A folder that goes when the test file is done; `write` returns the file's path. */
+/** Makes a folder that is removed when the test file is done; `write` returns the path of the file it writes. */
 export function folder() {
   const path = mkdtempSync(join(tmpdir(), 'sallyport-tools-'))
   afterAll(() => rmSync(path, { recursive: true, force: true }))

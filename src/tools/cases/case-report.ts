@@ -33,7 +33,12 @@ export function testText({ files, coverages }: TestReport, paint: Paint): string
     failed === 0
       ? paint('green', `${all.length} passed`)
       : `${paint('red', `${failed} failed`)}, ${all.length - failed} passed`
-  return `${[...files.map(file => fileText(file, paint)), ...coverages.map(each => coverageText(each, paint)), verdict].join('\n\n')}\n`
+  const blocks = [
+    ...files.map(file => fileText(file, paint)),
+    ...coverages.map(each => coverageText(each, paint)),
+    verdict,
+  ]
+  return `${blocks.join('\n\n')}\n`
 }
 
 function fileText({ file, configFile, results }: FileResult, paint: Paint): string {
@@ -72,9 +77,9 @@ function coverageText({ configFile, coverage }: ConfigCoverage, paint: Paint): s
   const untested = coverage.routes.flatMap(({ route, items }) =>
     items.filter(({ state }) => state === 'untested').map(({ item }) => [route, item]),
   )
-  const style = untested.length === 0 ? 'green' : 'yellow'
+  const percent = paint(untested.length === 0 ? 'green' : 'yellow', `${coverage.percent}%`)
   return [
-    `${paint('bold', `Coverage of ${configFile}`)}: ${paint(style, `${coverage.percent}%`)} (${coverage.covered} of ${coverage.total})`,
+    `${paint('bold', `Coverage of ${configFile}`)}: ${percent} (${coverage.covered} of ${coverage.total})`,
     ...columns([['ROUTE', 'CASES', 'ALLOWED', 'REFUSED', 'COVERED'], ...rows]).map(row => `  ${row}`),
     ...(untested.length === 0 ? [] : ['Never tested', ...columns(untested).map(row => `  ${row}`)]),
   ].join('\n')
@@ -105,12 +110,14 @@ export function testJson({ files, coverages }: TestReport): string {
 export function testJunit({ files }: TestReport): string {
   const suites = files.map(({ file, results }) => {
     const cases = results.map(result => {
-      const head = `    <testcase classname="${xml(file)}" name="${xml(result.test.name)}" file="${xml(file)}" line="${result.test.line}"`
+      const { name, line } = result.test
+      const head = `    <testcase classname="${xml(file)}" name="${xml(name)}" file="${xml(file)}" line="${line}"`
       if (!isFailed(result)) return `${head}/>`
       const diff = result.mismatches.map(({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`)
       const reason = result.reason === undefined ? [] : [`because: ${result.reason}`]
       const [first = ''] = diff
-      return `${head}>\n      <failure message="${xml(first)}">${xml([...diff, ...reason].join('\n'))}</failure>\n    </testcase>`
+      const failure = `      <failure message="${xml(first)}">${xml([...diff, ...reason].join('\n'))}</failure>`
+      return `${head}>\n${failure}\n    </testcase>`
     })
     const counts = `tests="${results.length}" failures="${results.filter(isFailed).length}" errors="0"`
     return [`  <testsuite name="${xml(file)}" ${counts}>`, ...cases, '  </testsuite>'].join('\n')

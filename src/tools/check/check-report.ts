@@ -24,7 +24,8 @@ export function checkText(report: CheckReport, paint: Paint): string {
   const found = counts.filter(each => each !== '').join(', ')
   const isFine = report.errors.length === 0 && failures.length === 0
   const verdict = isFine ? paint('green', 'ok') : paint('red', 'not ok')
-  const summary = `${file}: ${verdict}${found === '' ? '' : `, ${found}`}${config === undefined ? '' : ` (${contents(config)})`}`
+  const size = config === undefined ? '' : ` (${contents(config)})`
+  const summary = `${file}: ${verdict}${found === '' ? '' : `, ${found}`}${size}`
   return `${[...blocks, summary].join('\n')}\n`
 }
 

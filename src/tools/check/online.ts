@@ -100,8 +100,8 @@ async function issuerWarnings(id: string, { issuer, keys }: Config['providers'][
     const named = await issuerNamedAt(url, source)
     if (named === undefined) continue
     if (named === issuer || withoutSlash(named) !== withoutSlash(issuer)) return []
-    const remedy = `the issuer’s own document says \`${named}\`; write it so`
-    const message = `${named.length > issuer.length ? 'lacks the slash at its end' : 'has a slash too much at its end'}: ${remedy}`
+    const slip = named.length > issuer.length ? 'lacks the slash at its end' : 'has a slash too much at its end'
+    const message = `${slip}: the issuer’s own document says \`${named}\`; write it so`
     return [{ code: 'issuer-slash', path: ['providers', id, 'issuer'], message }]
   }
   return []

@@ -12,6 +12,7 @@ export interface StarterOptions {
 /** Writes the file. Texts that were given are written so that YAML reads them as they are. */
 export function starterFile({ preset: name, issuer, audience, upstream }: StarterOptions): string {
   const preset: Preset = PRESETS[name]
+  const unlessElsewhere = preset.providerLines.includes('keys:') ? ' unless `keys` says otherwise' : ''
   return `# yaml-language-server: $schema=./sallyport.schema.json
 #
 # Sallyport for ${preset.summary}. Replace what is marked "yours", then: sallyport check --online
@@ -25,7 +26,7 @@ providers:
   # The name is yours: it becomes a metric label and a log field.
   main:
     type: jwt
-    # Yours. Compared byte for byte with \`iss\`; the keys are found below it${preset.providerLines.includes('keys:') ? ' unless `keys` says otherwise' : ''}.
+    # Yours. Compared byte for byte with \`iss\`; the keys are found below it${unlessElsewhere}.
 ${comments(preset.issuerNotes)}    issuer: ${scalar(issuer ?? preset.issuer)}
     # Yours.
 ${comments(preset.audienceNotes)}    audiences: [${scalar(audience ?? preset.audience)}]
@@ -38,7 +39,7 @@ upstreams:
 # What the service is told about the caller. These headers are taken out of every request that comes in, in any
 # spelling, and so is everything that matches \`reserved\`.
 identity:
-${preset.identityLines.length === 0 ? '' : `  headers:\n${preset.identityLines.map(line => `    ${line}\n`).join('')}`}  reserved: [X-Auth-*]
+${identityHeaders(preset.identityLines)}  reserved: [X-Auth-*]
 
 # The most specific route wins, whatever the order. What no route matches is a 404 and never reaches the service.
 routes:
@@ -57,6 +58,10 @@ routes:
     require:
       ${preset.write}
 `
+}
+
+function identityHeaders(lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `  headers:\n${lines.map(line => `    ${line}\n`).join('')}`
 }
 
 function comments(lines: readonly string[]): string {

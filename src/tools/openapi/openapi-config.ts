@@ -62,13 +62,14 @@ function configText(
     providers: { main: { type: 'jwt', issuer, audiences: [audience] } },
     upstreams: { app: upstream },
   }
+  const notes = unmapped.map(each => `#   ${oneLine(each)}\n`).join('')
   return `# yaml-language-server: $schema=./sallyport.schema.json
 #
 # Made from an OpenAPI document. What it could not say here is listed at the end.
 
 ${stringify(escaped(head))}
 routes:
-${routes.map(routeText).join('\n')}${unmapped.length === 0 ? '' : `\n# Not mapped:\n${unmapped.map(each => `#   ${oneLine(each)}\n`).join('')}`}`
+${routes.map(routeText).join('\n')}${notes === '' ? '' : `\n# Not mapped:\n${notes}`}`
 }
 
 function routeText({ id, path, methods, security, comments }: ImportedRoute): string {

@@ -1,4 +1,4 @@
-/** `admin.appProbes`: which paths of the service can be probed, and by what they are refused. */
+/** Tests which paths of the service `admin.appProbes` accepts, and with which words it refuses others. */
 import { describe, expect, test } from 'vitest'
 import { load, problemsOf, SMALL } from '../support.ts'
 

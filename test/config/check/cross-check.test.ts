@@ -1,4 +1,4 @@
-/** Rules between providers. */
+/** Tests rules between providers. */
 import { expect, test } from 'vitest'
 import { problemsOf } from '../support.ts'
 

@@ -1,3 +1,4 @@
+/** Tests what is said of the files that a configuration names. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

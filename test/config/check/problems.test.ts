@@ -1,14 +1,15 @@
+/** Tests the words and the place of every problem that a configuration can have. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
 import { describe, expect, test } from 'vitest'
 import { load, problemsOf, SMALL } from '../support.ts'
 
-/** The small file with lines added under `main`, as a block. */
+/** Returns the small file with lines added to the provider `main`, which is written as a block. */
 function withProvider(...lines: readonly string[]): string {
   const block = ['main:', '    type: jwt', '    issuer: https://auth.example.com/', '    audiences: [a]']
   return SMALL.replace(/main: .*/, [...block, ...lines.map(line => `    ${line}`)].join('\n'))
 }
 
-/** The small file with other routes; the first is on line 7. */
+/** Returns the small file with other routes, of which the first is on line 7. */
 function withRoutes(...routes: readonly string[]): string {
   return `${SMALL.slice(0, SMALL.indexOf('  - { id: all'))}${routes.map(route => `  - ${route}\n`).join('')}`
 }

@@ -1,3 +1,4 @@
+/** Tests how problems are printed: places, frames, masked secrets. */
 import { describe, expect, test } from 'vitest'
 import { errorOf, SMALL } from '../support.ts'
 

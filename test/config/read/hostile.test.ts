@@ -1,3 +1,4 @@
+/** Tests that the loader never fails on any text but with problems that have a place and can be read. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -7,7 +8,7 @@ import { ConfigError } from '../../../src/errors.ts'
 import { CONTRACT } from '../contract.ts'
 import { SMALL } from '../support.ts'
 
-/** Loads, and holds what must hold of every problem; anything thrown but a ConfigError fails the property. */
+/** Loads a text and checks what must hold of every problem. Anything thrown but a ConfigError fails the property. */
 function loadHostile(text: string): void {
   try {
     loadConfig({ text, file: '/etc/sallyport/sallyport.yaml', env: { HOME: '/', N: '1' } })

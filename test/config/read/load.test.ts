@@ -1,3 +1,4 @@
+/** Tests how the text of a configuration is read: defaults, the environment, files, and what is no configuration. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

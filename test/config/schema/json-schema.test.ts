@@ -1,3 +1,4 @@
+/** Tests the JSON Schema of the configuration against files that the loader accepts or refuses. */
 import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'vitest'
@@ -42,7 +43,7 @@ describe('the schema', () => {
   })
 })
 
-/** Ajv's findings, through Fastify, which brings it along. */
+/** Returns what Ajv finds. Fastify brings Ajv along, so no dependency is needed. */
 async function problemsOf(text: string): Promise<string | undefined> {
   const { $schema, ...schema } = JSON.parse(configJsonSchema())
   const app = Fastify({
@@ -64,7 +65,7 @@ interface Node {
 
 function walk(schema: Node, path: string, undescribed: string[]): void {
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    // A JWK has members of its own that we do not describe.
+    // A JWK may have members that the schema does not describe.
     if (key === 'jwks') continue
     if (property.description === undefined) undescribed.push(`${path}.${key}`)
     walk(property, `${path}.${key}`, undescribed)

@@ -1,3 +1,4 @@
+/** Tests which words are suggested for a misspelled one. */
 import { expect, test } from 'vitest'
 import { nearest } from '../../../src/config/schema/suggest.ts'
 

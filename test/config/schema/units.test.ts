@@ -1,3 +1,4 @@
+/** Tests how durations and sizes are read. */
 import { describe, expect, test } from 'vitest'
 import { durationMs, sizeBytes } from '../../../src/config/schema/units.ts'
 

@@ -1,4 +1,4 @@
-/** The cases that ship with the demo: what `sallyport test` shows first has to be right, and complete. */
+/** Tests the cases that ship with the demo: they are the first that a user sees, so they must be right and complete. */
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { testCommand } from '../../../src/cli/test.ts'

@@ -1,3 +1,4 @@
+/** Tests the warnings that need no network. */
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { warnings } from '../../../src/tools/check/warnings.ts'

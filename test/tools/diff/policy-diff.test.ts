@@ -1,4 +1,4 @@
-/** What `policyDiff` finds between two configurations. */
+/** Tests what `policyDiff` finds in the routes of two configurations. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/schema/schema.ts'

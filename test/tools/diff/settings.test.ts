@@ -1,4 +1,4 @@
-/** What `policyDiff` finds in the settings that hold for every request or every token, whatever the routes ask. */
+/** Tests what `policyDiff` finds in the settings that hold for every token or request, whatever its route asks. */
 import { describe, expect, test } from 'vitest'
 import type {
   AdminConfig,
@@ -183,7 +183,7 @@ test('what decides nothing about who gets in is no change', () => {
 })
 
 test('a key without a row would be no change whatever it says, so the compiler refuses a table that lacks one', () => {
-  // @ts-expect-error: `b` has no row.
+  // @ts-expect-error: the key `b` has no row.
   const table: Comparisons<{ readonly a: string; readonly b: string }> = { a: another }
   const [before, after] = [
     { a: 'x', b: 'x' },

@@ -1,4 +1,4 @@
-/** What the tests of the comparison share: two configurations, compiled and compared. */
+/** Compiles two configurations and compares them, for the tests of the comparison. */
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { type ComparedPolicy, policyDiff } from '../../../src/tools/diff/policy-diff.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
@@ -8,7 +8,7 @@ export function compared(config: Config): ComparedPolicy {
   return { config, policy: standIn(config, silentServices()).policy }
 }
 
-/** Each change as `kind subject: details`. */
+/** Lists each change as `kind subject: details`. */
 export function changes(old: Config, next: Config): readonly string[] {
   return policyDiff(compared(old), compared(next)).map(
     ({ kind, subject, details }) => `${kind} ${subject}: ${details.join('; ')}`,
