@@ -22,12 +22,13 @@ export const diffCommand: Command = {
   help: `Usage: sallyport diff OLD NEW [--fail-on KIND]... [--json]
 
 Compares two configurations by what becomes of requests, not line by line: both are compiled, every case that their
-routes can tell apart is put to both, and what the routes ask is compared.
+routes can tell apart is put to both, and what the routes ask is compared, and so is every setting that decides who gets
+in. What decides nothing about that, like the log, is no change.
 
   added      requests that were refused and now have a route
-  loosened   less is asked, or of fewer
-  changed    neither lets through all that the other does
-  tightened  more is asked
+  loosened   something gets in that did not
+  changed    other callers get in than before
+  tightened  something no longer gets in that did
   removed    requests that had a route and are now refused
 
   --fail-on KIND     exit with 1 when there is a change of this kind; may be repeated

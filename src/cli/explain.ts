@@ -25,7 +25,7 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --token T           a real token: ${TOKEN_HELP};
                       its provider’s keys are fetched if they are not in the configuration
   --claims FILE       claims (JSON or YAML, or {…} as it is) as if a provider had signed them; nothing is fetched.
-                      What a token needs and they leave out (iss, aud, iat, exp) is filled in, and said
+                      What a token needs and they leave out (iss, aud, iat, exp) is filled in and listed
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
   -H, --header LINE   a header of the request; may be repeated
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
