@@ -7,8 +7,9 @@
 import { createSecretKey } from 'node:crypto'
 import { Denial } from '../errors.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
+import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
-import { FetchFailure, type LiveKeySet } from './key-set-events.ts'
+import type { LiveKeySet } from './key-set-events.ts'
 
 /** The operator's keys cannot be used. The message says what to do and holds nothing of the file. */
 export class KeySourceError extends Error {
