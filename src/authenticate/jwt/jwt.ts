@@ -7,6 +7,7 @@
  */
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
 import type { KeySet, Principal, VerificationKey } from '../../types.ts'
 import { attributed, evidenceText } from '../evidence.ts'
@@ -61,19 +62,13 @@ export interface JwtAuthenticator {
   checkTime(verdict: Verdict): void
 }
 
-/** Signed with a private key, verified with a public one. RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2, RFC 9964 §3. */
-export const ASYMMETRIC_ALGORITHMS = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
-  ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
-] as const
-
 /** Bounds the work that one token without `kid` can cause. */
 const MAX_CANDIDATES = 3
 
 /** @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer */
 export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthenticator {
   const { provider, issuer, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
-  const algorithms = options.algorithms ?? new Set<string>(ASYMMETRIC_ALGORITHMS)
+  const algorithms = options.algorithms ?? new Set(ASYMMETRIC_ALGORITHMS)
   const rules: ClaimRules = {
     audiences: new Set(options.audiences),
     clockToleranceSeconds,
