@@ -4,6 +4,7 @@
  * A series is known by its place in the lists, so that counting looks nothing up by name.
  */
 import { DENIAL_CODES, type DenialCode } from '../errors.ts'
+import { coveredMethods, METHODS } from '../route/methods.ts'
 
 export type RequestCode = 'ok' | DenialCode
 
@@ -23,14 +24,14 @@ export interface RouteSeries {
 
 const OTHER = 'OTHER'
 /** Any method that is not listed is one label, so that a client cannot make series. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', OTHER]
+const METHOD_LABELS: readonly string[] = [...METHODS, OTHER]
 const CODES: readonly RequestCode[] = ['ok', ...DENIAL_CODES]
 
 /** Labels of every series of `requests_total` and `report_denials_total` that a route could ever have. */
-export const REQUEST_SERIES = METHODS.flatMap(method => CODES.map(code => ({ method, code })))
+export const REQUEST_SERIES = METHOD_LABELS.flatMap(method => CODES.map(code => ({ method, code })))
 export const REPORT_SERIES = DENIAL_CODES.map(code => ({ code }))
 
-const methodPlaces = new Map(METHODS.map((method, index) => [method, index * CODES.length]))
+const methodPlaces = new Map(METHOD_LABELS.map((method, index) => [method, index * CODES.length]))
 const otherPlace = methodPlaces.get(OTHER) ?? 0
 const codePlaces = new Map(CODES.map((code, index) => [code, index]))
 
@@ -45,7 +46,7 @@ export function reportSeries(code: DenialCode): number {
 /** A public route never looks at a token, and a report-only one refuses nobody for it. */
 export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
   const all = DENIAL_CODES.filter(code => !ONLY_UNMATCHED.has(code))
-  const served = methods === undefined ? METHODS : withHead(methods)
+  const served = methods === undefined ? METHOD_LABELS : coveredMethods(methods)
   if (access === 'public') return seriesOf(served, [...TOKENLESS])
   if (mode === 'enforce') return seriesOf(served, all)
   const reportable = all.filter(code => (!TOKENLESS.has(code) || code === 'request_malformed') && code !== LIMIT)
@@ -54,7 +55,7 @@ export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
 
 /** Of requests that match no route, or are refused before matching. */
 export function unmatchedSeries(): RouteSeries {
-  return seriesOf(METHODS, UNMATCHED_CODES)
+  return seriesOf(METHOD_LABELS, UNMATCHED_CODES)
 }
 
 function seriesOf(
@@ -102,9 +103,3 @@ const TOKENLESS: ReadonlySet<DenialCode> = new Set([
 
 /** A limit, which report-only routes keep. */
 const LIMIT = 'identity_too_large'
-
-/** GET covers HEAD. */
-function withHead(methods: Iterable<string>): Iterable<string> {
-  const served = new Set(methods)
-  return served.has('GET') ? served.add('HEAD') : served
-}

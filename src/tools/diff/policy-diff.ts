@@ -6,9 +6,9 @@
  * change. Not compared: timeouts, logging, listeners, and what only some spellings of a path meet (`pathAllow` aside).
  */
 import { isDeepStrictEqual } from 'node:util'
-import { METHODS } from '../../config/schema/route-schema.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
+import { METHODS } from '../../route/methods.ts'
 import { resolved, witnessPaths } from '../engine/reach.ts'
 import { withOverlaps } from './overlaps.ts'
 import { type Difference, type Direction, limit, providerDifferences, routeDifferences } from './strictness.ts'

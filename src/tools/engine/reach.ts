@@ -5,9 +5,10 @@
  * any route, at every depth the routes can tell apart, with and without a slash at the end. So when no witness of its
  * own pattern reaches a route, nothing does: any other path that fits it fits more of the other routes.
  */
-import { METHODS } from '../../config/schema/route-schema.ts'
+
 import { Denial } from '../../errors.ts'
 import type { Matchable, Matcher } from '../../route/match.ts'
+import { METHODS } from '../../route/methods.ts'
 
 export interface Witness {
   readonly method: string

@@ -12,6 +12,7 @@ import { Denial, type DenialCode } from '../../errors.ts'
 import type { Policy, Route } from '../../policy.ts'
 import { challenge, problem } from '../../refusal/challenge.ts'
 import { REALM } from '../../refusal/refuse.ts'
+import { takesMethod } from '../../route/methods.ts'
 import type { Claims, Principal } from '../../types.ts'
 import type { Trial, TrialRequest } from '../engine/trial.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
@@ -100,9 +101,7 @@ function shapeOf({ id, path, methods }: Route): Omit<Candidate, 'why'> {
 }
 
 function whyNot(other: Route, route: Route | undefined, method: string): string {
-  const { methods } = other
-  const takesMethod = methods === undefined || methods.has(method) || (method === 'HEAD' && methods.has('GET'))
-  if (!takesMethod) return `does not take ${method}`
+  if (!takesMethod(other.methods, method)) return `does not take ${method}`
   return route === undefined ? 'the path is refused before a route is chosen' : `is less specific than ${route.path}`
 }
 
