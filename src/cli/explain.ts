@@ -85,7 +85,7 @@ async function explainedAsSent(config: Config, request: TrialRequest, shared: Se
 async function policyWithKeys(config: Config, shared: Services): Promise<Policy> {
   const leases = [...keySetLeases(config, shared)]
   await Promise.all(leases.map(([, lease]) => lease.ready()))
-  return toolPolicy(config, new Map(leases.map(([id, { keySet }]) => [id, keySet])), shared)
+  return toolPolicy(config, new Map(leases.map(([id, { value }]) => [id, value])), shared)
 }
 
 async function explainedWithClaims(

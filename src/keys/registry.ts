@@ -9,7 +9,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../lib/clock.ts'
-import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+import { type Lease, leases } from '../lib/leases.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import type { KeySet } from '../types.ts'
 import { cacheFile } from './cache-file.ts'
 import { discoveryKeySource } from './discovery.ts'
@@ -49,12 +50,10 @@ export interface KeySetDefinition {
   readonly source: KeySourceDefinition
 }
 
-export interface KeySetLease {
-  readonly keySet: KeySet
+/** The set goes on for a while after its release, for requests that have it. */
+export interface KeySetLease extends Lease<KeySet> {
   /** Resolves when the first attempt to get keys has ended, well or badly, or keys are in hand. */
   ready(): Promise<void>
-  /** Call once. The set goes on for a while for requests that have it. */
-  release(): void
 }
 
 export interface KeySetRegistry {
@@ -64,8 +63,6 @@ export interface KeySetRegistry {
    * @throws {KeySourceError} a file cannot be read or holds no usable key
    */
   acquire(definition: KeySetDefinition): KeySetLease
-  /** The leased sets, for `readyz`, `-/status` and the metrics. */
-  leased(): ReadonlyArray<{ readonly provider: string; readonly keySet: KeySet }>
   /** Ends every set, timers and fetches included. */
   close(): Promise<void>
 }
@@ -81,60 +78,30 @@ export interface KeySetRegistryOptions {
 /** Longer than a request waits for keys. */
 const LINGER_MS = 60_000
 
-interface Entry {
-  readonly provider: string
-  readonly keySet: LiveKeySet
-  leases: number
-  cancelEnd: Cancel
+/** A definition with what its file holds. */
+interface ReadDefinition extends KeySetDefinition {
+  readonly content: Buffer | undefined
 }
 
 export function keySetRegistry(options: KeySetRegistryOptions): KeySetRegistry {
-  const entries = new Map<string, Entry>()
-  const ending = new Set<Promise<void>>()
-
-  const end = (identity: string, { keySet }: Entry): void => {
-    entries.delete(identity)
-    const closed = keySet.close().finally(() => ending.delete(closed))
-    ending.add(closed)
-  }
-  const release = (identity: string, entry: Entry): void => {
-    entry.leases -= 1
-    if (entry.leases === 0) entry.cancelEnd = options.scheduler.after(LINGER_MS, () => end(identity, entry))
-  }
-
+  const sets = leases({
+    identityOf,
+    make(definition: ReadDefinition) {
+      const keySet = makeKeySet(definition, options)
+      keySet.start()
+      return keySet
+    },
+    end: keySet => keySet.close(),
+    lingerMs: LINGER_MS,
+    scheduler: options.scheduler,
+  })
   return {
     acquire(definition) {
-      const content = fileContent(definition.source)
-      const identity = identityOf(definition, content)
-      const entry = entries.get(identity) ?? newEntry(definition, content, options)
-      entries.set(identity, entry)
-      entry.cancelEnd()
-      entry.leases += 1
-      entry.keySet.start()
-      let isReleased = false
-      return {
-        keySet: entry.keySet,
-        ready: () => entry.keySet.ready(),
-        release() {
-          if (!isReleased) release(identity, entry)
-          isReleased = true
-        },
-      }
+      const lease = sets.acquire({ ...definition, content: fileContent(definition.source) })
+      return { ...lease, ready: () => lease.value.ready() }
     },
-    leased: () => [...entries.values()].filter(({ leases }) => leases > 0),
-    async close() {
-      for (const [identity, entry] of entries) {
-        entry.cancelEnd()
-        end(identity, entry)
-      }
-      await Promise.all(ending)
-    },
+    close: sets.close,
   }
-}
-
-function newEntry(definition: KeySetDefinition, content: Buffer | undefined, options: KeySetRegistryOptions): Entry {
-  const keySet = makeKeySet(definition, content, options)
-  return { provider: definition.provider, keySet, leases: 0, cancelEnd: () => {} }
 }
 
 function fileContent(source: KeySourceDefinition): Buffer | undefined {
@@ -148,14 +115,13 @@ function fileContent(source: KeySourceDefinition): Buffer | undefined {
 }
 
 /** Holds a digest of a secret's file and never the secret. */
-function identityOf(definition: KeySetDefinition, content: Buffer | undefined): string {
+function identityOf({ content, ...definition }: ReadDefinition): string {
   const digest = content && createHash('sha256').update(content).digest('hex')
   return JSON.stringify([definition, digest])
 }
 
 function makeKeySet(
-  { provider, issuer, source: definition }: KeySetDefinition,
-  content: Buffer = Buffer.alloc(0),
+  { provider, issuer, source: definition, content = Buffer.alloc(0) }: ReadDefinition,
   options: KeySetRegistryOptions,
 ): LiveKeySet {
   if (definition.type === 'jwks') return jwksKeySet(JSON.stringify(definition.document), provider)

@@ -44,11 +44,11 @@ export function prepare(config: Config, services: Services): Prepared {
     const upstreams = Object.entries(config.upstreams).map(([id, upstream]) => {
       const lease = services.upstreams.acquire(upstreamOptions(id, upstream))
       releases.push(lease.release)
-      return [id, lease.upstream] as const
+      return [id, lease.value] as const
     })
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
     const parts = {
-      keySets: new Map(leases.map(([provider, { keySet }]) => [provider, keySet])),
+      keySets: new Map(leases.map(([provider, { value }]) => [provider, value])),
       upstreams: new Map(upstreams),
     }
     return {

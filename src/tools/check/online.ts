@@ -45,7 +45,7 @@ function providerResults(config: Config, shared: Services): Promise<readonly Onl
   return Promise.all(
     leases.map(async ([id, lease]): Promise<OnlineResult> => {
       await lease.ready()
-      const { usable, keys, skipped, lastError } = lease.keySet.status()
+      const { usable, keys, skipped, lastError } = lease.value.status()
       if (!usable || keys.length === 0)
         return { kind: 'provider', id, outcome: 'failed', detail: lastError ?? 'there is no usable key' }
       const names = keys.map(({ kid, algorithms }) => `${kid ?? '(no kid)'} ${algorithms.join('/')}`)

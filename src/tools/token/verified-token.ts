@@ -80,7 +80,7 @@ export async function verifiedToken(
   await Promise.all([...leases.values()].map(lease => lease.ready()))
   const authenticators = providers.flatMap(([id, each]) => {
     const lease = leases.get(id)
-    return lease === undefined ? [] : [shared.authenticators.of(id, each, lease.keySet)]
+    return lease === undefined ? [] : [shared.authenticators.of(id, each, lease.value)]
   })
   try {
     const credential = extractCredential(['Authorization', `Bearer ${token}`], config.limits.tokenBytes)
