@@ -15,7 +15,7 @@ import type { KeySet } from '../types.ts'
 import { cacheFile } from './cache-file.ts'
 import { discoveryKeySource } from './discovery.ts'
 import type { KeySetObserver, LiveKeySet } from './key-set-events.ts'
-import { urlKeySource } from './key-source.ts'
+import { type KeySource, urlKeySource } from './key-source.ts'
 import { remoteKeySet } from './remote-key-set.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from './static-keys.ts'
 
@@ -87,7 +87,7 @@ export function keySetRegistry(options: KeySetRegistryOptions): KeySetRegistry {
   const sets = leases({
     identityOf,
     make(definition: ReadDefinition) {
-      const keySet = makeKeySet(definition, options)
+      const keySet = makeKeySet(definition.source.type, definition, options)
       keySet.start()
       return keySet
     },
@@ -120,20 +120,43 @@ function identityOf({ content, ...definition }: ReadDefinition): string {
   return JSON.stringify([definition, digest])
 }
 
-function makeKeySet(
-  { provider, issuer, source: definition, content = Buffer.alloc(0) }: ReadDefinition,
+type Definitions = { readonly [D in KeySourceDefinition as D['type']]: D }
+
+type DefinitionFrom<T extends keyof Definitions> = Omit<ReadDefinition, 'source'> & { readonly source: Definitions[T] }
+
+/** How keys of each type of source are made; a type without an entry does not compile. */
+const KEY_SETS: {
+  readonly [T in keyof Definitions]: (definition: DefinitionFrom<T>, options: KeySetRegistryOptions) => LiveKeySet
+} = {
+  jwks: ({ provider, source }) => jwksKeySet(JSON.stringify(source.document), provider),
+  jwksFile: ({ provider, content = NOTHING }) => jwksKeySet(content.toString('utf8'), provider),
+  secretFile: ({ provider, content = NOTHING }) => secretKeySet(content, provider),
+  jwksUri: (definition, options) =>
+    fetchedKeySet(definition, urlKeySource(definition.source.url, definition.source), options),
+  discovery: (definition, options) =>
+    fetchedKeySet(definition, discoveryKeySource({ ...definition.source, issuer: definition.issuer }), options),
+}
+
+/** What a source without a file has read. */
+const NOTHING = Buffer.alloc(0)
+
+function makeKeySet<T extends keyof Definitions>(
+  type: T,
+  definition: DefinitionFrom<T>,
   options: KeySetRegistryOptions,
 ): LiveKeySet {
-  if (definition.type === 'jwks') return jwksKeySet(JSON.stringify(definition.document), provider)
-  if (definition.type === 'jwksFile') return jwksKeySet(content.toString('utf8'), provider)
-  if (definition.type === 'secretFile') return secretKeySet(content, provider)
-  const source =
-    definition.type === 'jwksUri'
-      ? urlKeySource(definition.url, definition)
-      : discoveryKeySource({ ...definition, issuer })
+  return KEY_SETS[type](definition, options)
+}
+
+function fetchedKeySet(
+  { provider, issuer, source: tuning }: DefinitionFrom<'jwksUri' | 'discovery'>,
+  source: KeySource,
+  options: KeySetRegistryOptions,
+): LiveKeySet {
+  const { cacheFile: path } = tuning
   const cache =
-    definition.cacheFile === undefined
+    path === undefined
       ? undefined
-      : cacheFile({ ...definition, ...options, path: definition.cacheFile, provider, issuer, accepts: source.accepts })
-  return remoteKeySet({ ...definition, ...options, provider, source, cacheFile: cache })
+      : cacheFile({ ...tuning, ...options, path, provider, issuer, accepts: source.accepts })
+  return remoteKeySet({ ...tuning, ...options, provider, source, cacheFile: cache })
 }
