@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type JwtAuthenticator, jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
+import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import type { TokenVerifier } from '../../src/authenticate/verifier.ts'
 import { compilePolicy } from '../../src/config/compile.ts'
 import { loadConfigFile } from '../../src/config/read/load.ts'
 import { Exchange } from '../../src/exchange.ts'
@@ -51,8 +52,8 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
 }
 
 /** Verifies without a cache, so that every token is a new one. */
-export function authenticatorOf(key: SigningKey): JwtAuthenticator {
-  return jwtAuthenticator({
+export function verifierOf(key: SigningKey): TokenVerifier {
+  return jwtVerifier({
     provider: 'main',
     issuer: ISSUER,
     audiences: [AUDIENCE],

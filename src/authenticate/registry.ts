@@ -8,18 +8,19 @@ import { LRUCache } from 'lru-cache'
 import type { ProviderConfig } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { KeySet } from '../types.ts'
-import { type JwtAuthenticator, jwtAuthenticator } from './jwt/jwt.ts'
+import { jwtVerifier } from './jwt/jwt.ts'
+import type { TokenVerifier } from './verifier.ts'
 
 export interface Authenticators {
   /** @param provider its id */
-  of(provider: string, config: ProviderConfig, keySet: KeySet): JwtAuthenticator
+  of(provider: string, config: ProviderConfig, keySet: KeySet): TokenVerifier
 }
 
 /** Definitions that are kept for one key set: a change that is taken back finds its tokens verified. */
 const KEPT_DEFINITIONS = 8
 
 export function authenticators(clock: Clock): Authenticators {
-  const byKeySet = new WeakMap<KeySet, LRUCache<string, JwtAuthenticator>>()
+  const byKeySet = new WeakMap<KeySet, LRUCache<string, TokenVerifier>>()
   return {
     of(provider, config, keySet) {
       // Where keys come from is what the key set stands for; all else decides verdicts, or might.
@@ -34,8 +35,8 @@ export function authenticators(clock: Clock): Authenticators {
   }
 }
 
-function newAuthenticator(provider: string, config: ProviderConfig, keySet: KeySet, clock: Clock): JwtAuthenticator {
-  return jwtAuthenticator({
+function newAuthenticator(provider: string, config: ProviderConfig, keySet: KeySet, clock: Clock): TokenVerifier {
+  return jwtVerifier({
     provider,
     issuer: config.issuer,
     audiences: config.audiences,

@@ -4,8 +4,8 @@
  * The only file that asks whether a part of the configuration is there; what is off leaves no trace at run time.
  */
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
-import type { JwtAuthenticator } from '../authenticate/jwt/jwt.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
+import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
 import { trustedProxies } from '../downstream/client-address.ts'
 import { requestHeaders } from '../forward/request-headers.ts'
@@ -101,7 +101,7 @@ interface Judges {
   authorizer(route: RouteConfig): Authorizer
 }
 
-function sharedJudges(authenticators: ReadonlyMap<string, JwtAuthenticator>, cache: TokenCache): Judges {
+function sharedJudges(authenticators: ReadonlyMap<string, TokenVerifier>, cache: TokenCache): Judges {
   const every = [...authenticators.keys()]
   const authenticator = remembered((ids: readonly string[]) =>
     issuerAuthenticator(
