@@ -8,7 +8,7 @@ import type { Identity } from './identity/header-lines.ts'
 import type { Matcher } from './route/match.ts'
 import type { PathAllowance } from './route/target.ts'
 import type { RouteMetrics } from './telemetry/metrics.ts'
-import type { Authenticator, Authorizer, KeySet } from './types.ts'
+import type { Authenticator, Authorizer, ProviderHealth } from './types.ts'
 import type { Upstream } from './upstream/pool.ts'
 
 export interface Route {
@@ -39,8 +39,7 @@ export interface Route {
 export interface Provider {
   readonly id: string
   readonly issuer: string
-  readonly keySet: KeySet
-  readonly clockToleranceMs: number
+  health(): ProviderHealth
 }
 
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */

@@ -34,6 +34,8 @@ export interface Principal {
   readonly audiences: readonly string[]
   /** `exp`, seconds since the epoch. */
   readonly expiresAtSeconds: number
+  /** Milliseconds since the epoch up to which the token is accepted: `exp` and the provider's clock tolerance. */
+  readonly validUntilMs: number
 }
 
 /**
@@ -91,4 +93,14 @@ export interface KeySetStatus {
   readonly lastSuccessSeconds: number | undefined
   /** Why the last attempt failed, in our words; undefined when it did not. */
   readonly lastError: string | undefined
+}
+
+/** How a provider is doing, for `readyz`, `-/status` and the metrics; no key material. */
+export interface ProviderHealth {
+  /** True when tokens can be judged. */
+  readonly usable: boolean
+  /** Why the last attempt to get what that takes failed, in our words; undefined when it did not. */
+  readonly lastError: string | undefined
+  /** Undefined for a provider that verifies nothing by keys. */
+  readonly keySet: KeySetStatus | undefined
 }

@@ -5,7 +5,7 @@
  * the request that brought it. What depends on the request is a layer outside the token cache (`layers.ts`).
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts'
-import type { Principal } from '../types.ts'
+import type { Principal, ProviderHealth } from '../types.ts'
 import type { Jwt } from './jwt/compact-jws.ts'
 
 /** A token as it arrived, taken apart at most once. */
@@ -33,8 +33,8 @@ export interface TokenVerifier<Basis = unknown> {
   /** JWTs whose `iss` is this, byte for byte, are brought to it; undefined for a verifier that takes no JWT. */
   readonly issuer: string | undefined
   /**
-   * Whether an opaque token is one of its own; undefined for a verifier that takes none. At most one verifier of a route
-   * says so of any token.
+   * Whether an opaque token is one of its own; undefined for a verifier that takes none. At most one verifier of a
+   * route says so of any token.
    */
   readonly takesOpaque: ((token: string) => boolean) | undefined
   /**
@@ -47,4 +47,5 @@ export interface TokenVerifier<Basis = unknown> {
   stillHolds(verdict: Verdict<Basis>): boolean
   /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
   checkTime(verdict: Verdict<Basis>): void
+  health(): ProviderHealth
 }

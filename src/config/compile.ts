@@ -33,8 +33,6 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts, 
   const providers = Object.entries(config.providers).map(([id, provider]) => ({
     id,
     issuer: provider.issuer,
-    keySet: named(parts.keySets, id),
-    clockToleranceMs: provider.clockTolerance,
     authenticator: services.authenticators.of(id, provider, named(parts.keySets, id)),
   }))
   const authenticators = new Map(providers.map(({ id, authenticator }) => [id, authenticator]))
@@ -44,7 +42,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts, 
   return Object.freeze({
     hash,
     routes,
-    providers: providers.map(({ authenticator: _, ...provider }) => provider),
+    providers: providers.map(({ id, issuer, authenticator }) => ({ id, issuer, health: () => authenticator.health() })),
     matcher: compileMatcher(routes),
     identity,
     requestHeaders: requestHeaders({

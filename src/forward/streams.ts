@@ -88,10 +88,9 @@ export function streams({ clock, scheduler }: StreamsDeps): Streams {
   }
 }
 
-function expiresAtMs({ principal, route, policy }: Exchange): number {
+function expiresAtMs({ principal, route }: Exchange): number {
   if (principal === undefined || route === undefined) return Number.POSITIVE_INFINITY
-  const provider = policy.providers.find(({ id }) => id === principal.provider)
-  return principal.expiresAtSeconds * 1000 + (provider?.clockToleranceMs ?? 0) + route.streamGraceMs
+  return principal.validUntilMs + route.streamGraceMs
 }
 
 /** Since the last round that found something new. Compared once a second, it costs a message nothing. */

@@ -35,7 +35,7 @@ export function operations({ version, config, policies, reloads, drain, shared }
     status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
     metrics() {
       metrics.tokenCacheEntries.set(tokenCache.size)
-      for (const { id, keySet } of policies.current.providers) metrics.showKeySet(id, keySet.status())
+      for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry
     },
     appProbes: appProbes(probesOf(config), id => probedUpstream(id, reloads.inForce)),

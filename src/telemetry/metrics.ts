@@ -7,7 +7,7 @@
 import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
 import type { DenialCode } from '../errors.ts'
 import { STREAM_ENDS, type StreamEnd } from '../forward/streams.ts'
-import type { KeySetStatus } from '../types.ts'
+import type { ProviderHealth } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
@@ -209,8 +209,10 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       configLastReloadSuccessful.set(0)
     },
 
-    /** Shows the key set of a provider as it is now. */
-    showKeySet(provider: string, { usable, keys, lastSuccessSeconds }: KeySetStatus): void {
+    /** Shows how a provider is doing now. */
+    showProvider(provider: string, { usable, keySet }: ProviderHealth): void {
+      if (keySet === undefined) return
+      const { keys, lastSuccessSeconds } = keySet
       jwksKeys.set({ provider }, usable ? keys.length : 0)
       if (lastSuccessSeconds !== undefined) jwksLastSuccess.set({ provider }, lastSuccessSeconds)
     },

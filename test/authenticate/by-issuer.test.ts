@@ -15,6 +15,7 @@ const PRINCIPAL: Principal = {
   roles: new Set(),
   audiences: [],
   expiresAtSeconds: 2_000_000_000,
+  validUntilMs: 2_000_000_005_000,
 }
 
 let main: Signer
@@ -99,6 +100,7 @@ describe('an opaque token', () => {
     },
     stillHolds: () => true,
     checkTime() {},
+    health: () => ({ usable: true, lastError: undefined, keySet: undefined }),
   })
 
   test('goes to the provider that takes it, and JWTs go where their iss says', async () => {

@@ -104,6 +104,10 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
         throw attributed(error, provider, { iss: evidenceText(issuer) })
       }
     },
+    health() {
+      const status = keySet.status()
+      return { usable: status.usable, lastError: status.lastError, keySet: status }
+    },
   })
 }
 
