@@ -52,7 +52,7 @@ export interface RequestLimits {
 }
 
 export interface Policy {
-  /** SHA-256 of the configuration's text, first 12 hex digits. */
+  /** SHA-256 of the configuration as it was read, first 12 hex digits. */
   readonly hash: string
   readonly routes: readonly Route[]
   readonly providers: readonly Provider[]

@@ -12,6 +12,7 @@ import { jwksKeySet } from '../../src/keys/static-keys.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Policy } from '../../src/policy.ts'
+import { leaseProvider } from '../../src/run/providers.ts'
 import { services } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
@@ -37,15 +38,18 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
     )
     const log = createLog('silent', { write: () => {} })
     const parts = { clock: systemClock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10_000 }
-    return compilePolicy(
-      loadConfigFile(file, {}),
-      'micro',
-      {
-        keySets: new Map([['main', jwksKeySet(JSON.stringify(jwks), 'main')]]),
-        upstreams: new Map([['app', upstream()]]),
-      },
-      services(parts),
+    const config = loadConfigFile(file, {})
+    const shared = services(parts)
+    const verifiers = Object.entries(config.providers).map(
+      ([id, provider]) => [id, leaseProvider(id, provider, shared).verifier] as const,
     )
+    return compilePolicy(config, 'micro', {
+      verifiers: new Map(verifiers),
+      upstreams: new Map([['app', upstream()]]),
+      tokenCache: shared.tokenCache,
+      routeMetrics: shared.metrics.forRoute,
+      mode: undefined,
+    })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -5,7 +5,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
-import { keySetLeases, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
+import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { type TrialRequest, trial, trialRequest } from '../tools/engine/trial.ts'
 import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
@@ -83,9 +83,9 @@ async function explainedAsSent(config: Config, request: TrialRequest, shared: Se
 
 /** Keys that cannot be had are not waited for longer than one attempt: the explanation then says `keys_unavailable`. */
 async function policyWithKeys(config: Config, shared: Services): Promise<Policy> {
-  const leases = [...keySetLeases(config, shared)]
-  await Promise.all(leases.map(([, lease]) => lease.ready()))
-  return toolPolicy(config, new Map(leases.map(([id, { value }]) => [id, value])), shared)
+  const providers = [...leasedProviders(config, shared)]
+  await Promise.all(providers.map(([, { ready }]) => ready()))
+  return toolPolicy(config, new Map(providers.map(([id, { verifier }]) => [id, verifier])), shared)
 }
 
 async function explainedWithClaims(

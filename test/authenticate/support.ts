@@ -135,7 +135,7 @@ export function verifierOptions(keySet: KeySet, overrides: Overrides = {}): JwtV
 
 /** Verifies tokens of one signer, with everything else as usual. */
 export function verifierFor(by: Signer, overrides: Overrides = {}): (text: string) => Promise<Principal> {
-  const algorithms = by.alg.startsWith('HS') ? { algorithms: new Set([by.alg]) } : {}
+  const algorithms = by.alg.startsWith('HS') ? { algorithms: [by.alg] } : {}
   const options = verifierOptions(new TestKeySet(by.key), { ...algorithms, ...overrides })
   const authenticate = issuerAuthenticator([jwtVerifier(options)])
   return async text => authenticate({ token: text })

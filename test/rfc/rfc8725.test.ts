@@ -55,7 +55,7 @@ describe('§2.1, §3.1: weak signatures and insufficient validation', () => {
   })
 
   test('"libraries MUST enable the caller to specify a supported set of algorithms"', async () => {
-    const verify = verifierFor(rs256, { algorithms: new Set(['ES256']) })
+    const verify = verifierFor(rs256, { algorithms: ['ES256'] })
     expect(await refusalCode(() => verify(token(rs256)))).toBe('algorithm_not_allowed')
   })
 })

@@ -17,7 +17,8 @@ import type { Jwt } from './compact-jws.ts'
 import { principalReader } from './principal.ts'
 import { isFitting, type SignatureRefusal, signatureRefusal } from './signature.ts'
 
-export interface JwtVerifierOptions {
+/** What decides whether a token is accepted, but for the keys. Plain data, so that equal rules can be recognised. */
+export type JwtRules = {
   /** The provider's id in the configuration. */
   readonly provider: string
   /** Compared byte for byte with `iss`. */
@@ -25,8 +26,7 @@ export interface JwtVerifierOptions {
   /** At least one; a token must carry at least one of them. */
   readonly audiences: readonly string[]
   /** JWS algorithms that are accepted; undefined: every asymmetric one. HMAC has to be asked for. */
-  readonly algorithms?: ReadonlySet<string> | undefined
-  readonly keySet: KeySet
+  readonly algorithms?: readonly string[] | undefined
   readonly clockToleranceSeconds: number
   /** Longest `exp` - `iat` that is accepted; undefined: any. */
   readonly maxLifetimeSeconds?: number | undefined
@@ -37,6 +37,10 @@ export interface JwtVerifierOptions {
   readonly scopeClaim?: string | undefined
   /** A claim name or a JSON Pointer. */
   readonly rolesClaim: string
+}
+
+export interface JwtVerifierOptions extends JwtRules {
+  readonly keySet: KeySet
   readonly clock: Clock
 }
 
@@ -50,7 +54,7 @@ const MAX_CANDIDATES = 3
  */
 export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<VerificationKey> {
   const { provider, issuer, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
-  const algorithms = options.algorithms ?? new Set(ASYMMETRIC_ALGORITHMS)
+  const algorithms = new Set(options.algorithms ?? ASYMMETRIC_ALGORITHMS)
   const rules: ClaimRules = {
     audiences: new Set(options.audiences),
     clockToleranceSeconds,

@@ -1,18 +1,18 @@
 /**
  * Compiles a configuration for a tool: the very policy that would serve traffic, with nothing that could send any.
  *
- * Keys come from the caller: the provider's own (`keySetsOf`), or stand-ins (`stand-in.ts`). Upstreams have a name and
- * an address and refuse to be dispatched to. Nothing listens and nothing is logged.
+ * What judges tokens comes from the caller: the providers themselves ({@link leasedProviders}), or stand-ins
+ * (`stand-in.ts`). Upstreams have a name and an address and refuse to be dispatched to. Nothing listens and nothing is
+ * logged.
  */
+import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { compilePolicy } from '../../config/compile.ts'
 import type { Config } from '../../config/schema/schema.ts'
-import type { KeySetLease } from '../../keys/registry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
-import { keySourceDefinition } from '../../run/key-source.ts'
+import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
 import { type Services, services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
-import type { KeySet } from '../../types.ts'
 import { shownOrigin, type Upstream } from '../../upstream/pool.ts'
 
 export interface ToolServicesOptions {
@@ -27,21 +27,21 @@ export function toolServices(options: ToolServicesOptions): Services {
 }
 
 /** @throws {Error} what starting would throw, too */
-export function toolPolicy(config: Config, keySets: ReadonlyMap<string, KeySet>, shared: Services): Policy {
+export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenVerifier>, shared: Services): Policy {
+  const { tokenCache, metrics, mode } = shared
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
-  return compilePolicy(config, '', { keySets, upstreams }, shared)
+  return compilePolicy(config, '', { verifiers, upstreams, tokenCache, routeMetrics: metrics.forRoute, mode })
 }
 
 /**
- * The providers' own keys, from wherever the configuration says. Fetching begins at once; wait for `ready()`.
- * A last-known-good file is neither read nor written: it is the gateway's.
+ * The providers themselves, with their keys from wherever the configuration says. Fetching begins at once; wait for
+ * `ready()`. A last-known-good file is neither read nor written: it is the gateway's.
  */
-export function keySetLeases(config: Config, { keySets }: Services): ReadonlyMap<string, KeySetLease> {
+export function leasedProviders(config: Config, shared: Services): ReadonlyMap<string, LeasedProvider> {
   return new Map(
-    Object.entries(config.providers).map(([provider, { issuer, keys }]) => {
-      const definition = keySourceDefinition(keys)
-      const source = 'cacheFile' in definition ? { ...definition, cacheFile: undefined } : definition
-      return [provider, keySets.acquire({ provider, issuer, source })]
+    Object.entries(config.providers).map(([id, provider]) => {
+      const keys = { ...provider.keys, cacheFile: undefined }
+      return [id, leaseProvider(id, { ...provider, keys }, shared)]
     }),
   )
 }
