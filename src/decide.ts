@@ -6,12 +6,12 @@
  */
 
 import { extractCredential } from './authenticate/extract.ts'
-import { checkHead } from './downstream/head.ts'
+import { checkHead, type RawHead } from './downstream/head.ts'
 import { Denial } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { Route } from './policy.ts'
 import { pathInvalid } from './route/target.ts'
-import type { Principal } from './types.ts'
+import type { Principal, RequestFacts } from './types.ts'
 
 /**
  * @returns the route to forward to, once everything holds
@@ -46,11 +46,17 @@ export function decide(exchange: Exchange): Route | Promise<Route> {
 }
 
 /** @returns undefined for an anonymous caller of an `optional` route */
-function authenticate({ raw, policy }: Exchange, route: Route): Principal | undefined | Promise<Principal> {
+function authenticate(exchange: Exchange, route: Route): Principal | undefined | Promise<Principal> {
+  const { raw, policy } = exchange
   const credential = extractCredential(raw.rawHeaders, policy.limits.tokenBytes)
-  if (credential !== undefined) return route.authenticate(credential)
+  if (credential !== undefined) return route.authenticate(credential, factsOf(exchange))
   if (route.access === 'optional') return undefined
   throw new Denial('token_missing')
+}
+
+function factsOf({ raw, target, peer }: Exchange): RequestFacts {
+  const { method = '', httpVersion, rawHeaders, hasBody, headBytes = 0 }: RawHead = raw
+  return { method, target, httpVersion, rawHeaders, peer, hasBody, headBytes }
 }
 
 /** The caller is known, or is anonymous where that is allowed. */

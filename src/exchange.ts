@@ -3,13 +3,12 @@
  * one log line and one set of metrics. A plain record; the stages do the work.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Peer } from './downstream/client-address.ts'
 import type { Http2Request } from './downstream/http2-request.ts'
 import type { Http2Response } from './downstream/http2-response.ts'
 import type { Denial } from './errors.ts'
 import type { OpenStream, StreamEnd } from './forward/streams.ts'
 import type { Policy, Route } from './policy.ts'
-import type { Principal } from './types.ts'
+import type { Peer, Principal } from './types.ts'
 
 export type ClientRequest = IncomingMessage | Http2Request
 export type ClientResponse = ServerResponse | Http2Response

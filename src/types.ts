@@ -1,8 +1,10 @@
 /**
- * The nouns of the gateway, in the order a request meets them.
+ * The nouns of the gateway, in the order a request meets them; types and nothing else.
  *
- * Credential (what arrived) → Principal (what was verified) → Route (what is asked of it) → Policy (all routes).
+ * RequestFacts and Credential (what arrived) → Principal (what was verified) → Route (what is asked of it) → Policy
+ * (all routes).
  */
+import type { MaybePromise } from './lib/maybe-promise.ts'
 
 /** A JSON value (RFC 8259). */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject
@@ -13,9 +15,31 @@ export interface JsonObject {
 /** The JWT Claims Set (RFC 7519 §4), names as the RFC spells them. Parsed without duplicates, bounded in depth. */
 export type Claims = JsonObject
 
+/** The other end of the connection. */
+export interface Peer {
+  /** The socket's `remoteAddress`; undefined on a Unix socket. */
+  readonly address: string | undefined
+  readonly protocol: 'http' | 'https'
+}
+
+/** A request as far as it takes one to judge it: its head and where it came from, without a socket. */
+export interface RequestFacts {
+  readonly method: string
+  /** The request target exactly as it arrived. */
+  readonly target: string
+  readonly httpVersion: string
+  /** Flat names and values, as they were received. */
+  readonly rawHeaders: readonly string[]
+  readonly peer: Peer
+  /** Whether frames of HTTP/2 say that there is a body; undefined over HTTP/1.1, where the head says it. */
+  readonly hasBody: boolean | undefined
+  /** The size of the head over HTTP/2; 0 over HTTP/1.1, whose parser has a limit of its own. */
+  readonly headBytes: number
+}
+
 /**
- * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only the length is checked: what is not token68 is refused as
- * `request_malformed` by the authenticator, which need not look at a token that it knows.
+ * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only the length is checked: what is not token68 is refused
+ * as `request_malformed` by the authenticator, which need not look at a token that it knows.
  */
 export interface Credential {
   readonly token: string
@@ -39,13 +63,13 @@ export interface Principal {
 }
 
 /**
- * Verifies a credential. Answers at once when nothing has to be waited for: no promise on the hot path.
+ * Verifies the credential of a request. Answers at once when nothing has to be waited for: no promise on the hot path.
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
-export type Authenticator = (credential: Credential) => Principal | Promise<Principal>
+export type Authenticator = (credential: Credential, facts: RequestFacts) => MaybePromise<Principal>
 
-/** Wraps an authenticator with one further check. */
+/** Wraps an authenticator with one further check of each request. */
 export type AuthenticatorLayer = (inner: Authenticator) => Authenticator
 
 /**

@@ -24,7 +24,7 @@ import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
-import { exchangeOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
+import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
 const effort: Effort = values.quick
@@ -73,7 +73,8 @@ async function cases(): Promise<readonly Case[]> {
     return exchange
   }
   const principals: Principal[] = []
-  for (const token of warm) principals.push(await route.authenticate({ token }))
+  const facts = factsOf([])
+  for (const token of warm) principals.push(await route.authenticate({ token }, facts))
   for (const each of [small, large]) for (const headers of heads) await decide(exchangeOf(each, headers))
   const identityLines = small.identity.lines(principals[0] as Principal)
   const answer = ['Content-Type', 'application/json', 'Date', 'Mon, 01 Jan 2024 00:00:00 GMT', 'Content-Length', '70']
@@ -90,7 +91,7 @@ async function cases(): Promise<readonly Case[]> {
     { name: 'match, 1 route', run: () => small.matcher.resolve('GET', '/orders/42?expand=items', 'orders.example') },
     { name: 'match, 1000 routes', run: at => large.matcher.resolve('GET', `/r/${at % 999}/42`, 'orders.example') },
     { name: 'extraction', run: at => extractCredential(head(at), 8192) },
-    { name: 'token cache hit', run: at => route.authenticate({ token: warm[at % warm.length] as string }) },
+    { name: 'token cache hit', run: at => route.authenticate({ token: warm[at % warm.length] as string }, facts) },
     { name: 'requirements', run: at => route.authorize(principals[at % principals.length] as Principal) },
     {
       name: 'identity lines, known caller',

@@ -16,6 +16,7 @@ import { leaseProvider } from '../../src/run/providers.ts'
 import { services } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import type { RequestFacts } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
 import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from '../http/tokens.ts'
 
@@ -47,6 +48,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
       verifiers: new Map(verifiers),
       upstreams: new Map([['app', upstream()]]),
       tokenCache: shared.tokenCache,
+      layers: [],
       routeMetrics: shared.metrics.forRoute,
       mode: undefined,
     })
@@ -81,6 +83,19 @@ export function rawHeadersWith(token: string): readonly string[] {
     ...['Accept-Encoding', 'gzip, deflate, br', 'Accept-Language', 'en', 'Authorization', `Bearer ${token}`],
     ...['Cookie', 'session=abc; theme=dark', 'X-Forwarded-For', '203.0.113.9', 'Connection', 'keep-alive'],
   ]
+}
+
+/** A request with these headers, as what looks beyond the token sees it. */
+export function factsOf(rawHeaders: readonly string[]): RequestFacts {
+  return {
+    method: 'GET',
+    target: '/orders/42?expand=items',
+    httpVersion: '1.1',
+    rawHeaders,
+    peer: { address: '127.0.0.1', protocol: 'http' },
+    hasBody: undefined,
+    headBytes: 0,
+  }
 }
 
 /** A request as far as deciding needs one: Node's own objects carry a socket, which takes no part in it. */

@@ -1,4 +1,4 @@
-/** The picture of the running gateway for `readyz` and `-/status`: names, ages and counts, no secret and no key material. */
+/** The picture of a running gateway for `readyz` and `-/status`: names, ages and counts; no secret, no key material. */
 import type { Policy } from '../policy.ts'
 import type { KeySetStatus } from '../types.ts'
 

@@ -12,17 +12,24 @@
 import { Denial } from '../errors.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
-import type { Authenticator, Principal } from '../types.ts'
+import type { Credential, Principal } from '../types.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/compact-jws.ts'
 import type { TokenCache } from './token-cache.ts'
 import type { PresentedToken, TokenVerifier } from './verifier.ts'
 
 /**
+ * An authenticator to which one token is like the other whatever request brings it, so that its answer can be shared.
+ *
+ * @throws {Denial} the credential is refused, or we cannot judge it (503)
+ */
+export type TokenAuthenticator = (credential: Credential) => MaybePromise<Principal>
+
+/**
  * @param verifiers those that the route accepts, at most one per issuer
  * @throws {RangeError} two of them have the same issuer
  */
-export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?: TokenCache): Authenticator {
+export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?: TokenCache): TokenAuthenticator {
   const accepted: ReadonlySet<TokenVerifier> = new Set(verifiers)
   const byIssuer = verifiersByIssuer(accepted)
   const opaqueTakers = [...accepted].filter(({ takesOpaque }) => takesOpaque !== undefined)

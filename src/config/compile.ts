@@ -4,6 +4,7 @@
  * Whether a part of the configuration is there is asked here, so what is off leaves no trace in the policy.
  */
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
+import { withLayers } from '../authenticate/layers.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
@@ -19,7 +20,7 @@ import type { Policy, Route } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { RouteMetrics } from '../telemetry/metrics.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
-import type { Authenticator, Authorizer } from '../types.ts'
+import type { Authenticator, AuthenticatorLayer, Authorizer } from '../types.ts'
 import type { Upstream } from '../upstream/pool.ts'
 import { requirementsOf } from './requirements.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
@@ -31,6 +32,8 @@ export interface PolicyParts {
   /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly tokenCache: TokenCache
+  /** Checks of every request that brings a token, around the token cache; the innermost comes first. */
+  readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
   /** The series of a route. */
   readonly routeMetrics: (route: string, kind: RouteKind) => RouteMetrics
   /** `report`: every route only reports, whatever the configuration says. */
@@ -104,14 +107,12 @@ interface Judges {
   authorizer(route: RouteConfig): Authorizer
 }
 
-function sharedJudges({ verifiers, tokenCache }: PolicyParts): Judges {
+function sharedJudges({ verifiers, tokenCache, layers }: PolicyParts): Judges {
   const every = [...verifiers.keys()]
-  const authenticator = remembered((ids: readonly string[]) =>
-    issuerAuthenticator(
-      ids.map(id => named(verifiers, id)),
-      tokenCache,
-    ),
-  )
+  const authenticator = remembered((ids: readonly string[]) => {
+    const accepted = ids.map(id => named(verifiers, id))
+    return withLayers(issuerAuthenticator(accepted, tokenCache), ...layers)
+  })
   const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
     all(...requirementsOf(asked).map(({ authorize }) => authorize)),
   )

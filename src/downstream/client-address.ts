@@ -8,13 +8,7 @@
  */
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 import { boundedMemo } from '../lib/bounded-memo.ts'
-
-/** The other end of the connection. */
-export interface Peer {
-  /** The socket's `remoteAddress`; undefined on a Unix socket. */
-  readonly address: string | undefined
-  readonly protocol: 'http' | 'https'
-}
+import type { Peer } from '../types.ts'
 
 /** True when what this address says about the client is believed. */
 export type TrustedProxies = (address: string | undefined) => boolean

@@ -6,8 +6,9 @@
  * are not looked at; trailers are never forwarded.
  */
 
-import { forwardingLines, type Peer, type TrustedProxies } from '../downstream/client-address.ts'
+import { forwardingLines, type TrustedProxies } from '../downstream/client-address.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import type { Peer } from '../types.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type OwnFate, ownFate } from './own-names.ts'
 import type { TraceContext } from './trace-context.ts'

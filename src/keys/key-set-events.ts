@@ -56,7 +56,7 @@ export interface CacheFileEvent {
   readonly reason: string | undefined
 }
 
-/** Must not throw. `fetched` and `unknownKey` feed the metrics; `stateChanged` and `cacheFile` are one log line each. */
+/** Must not throw. `fetched` and `unknownKey` feed the metrics; each `stateChanged` and `cacheFile` is one log line. */
 export interface KeySetObserver {
   fetched(event: FetchEvent): void
   /** A token named a key that is not in the set in hand; once per request. */

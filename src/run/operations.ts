@@ -1,4 +1,4 @@
-/** What an operator can see of a running gateway and do to it, for whoever offers that: its admin listener, or a primary. */
+/** What an operator can see of a running gateway and do to it; its admin listener offers that, or a primary process. */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
 import { type Status, statusOf } from '../admin/status.ts'

@@ -52,6 +52,7 @@ export function prepare(config: Config, services: Services): Prepared {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
+      layers: [],
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }

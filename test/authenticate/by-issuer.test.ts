@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
+import { issuerAuthenticator, type TokenAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import type { TokenVerifier } from '../../src/authenticate/verifier.ts'
-import type { Authenticator, Principal } from '../../src/types.ts'
+import type { Principal } from '../../src/types.ts'
 import { ISSUER, refusal, refusalCode, type Signer, signer, TestKeySet, token, verifierOptions } from './support.ts'
 
 const OTHER = 'https://login.example.org'
@@ -22,7 +22,7 @@ let main: Signer
 let other: Signer
 let mainKeys: TestKeySet
 let otherKeys: TestKeySet
-let both: Authenticator
+let both: TokenAuthenticator
 
 beforeAll(async () => {
   ;[main, other] = await Promise.all([signer('RS256'), signer('ES256')])

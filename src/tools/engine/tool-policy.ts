@@ -28,9 +28,15 @@ export function toolServices(options: ToolServicesOptions): Services {
 
 /** @throws {Error} what starting would throw, too */
 export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenVerifier>, shared: Services): Policy {
-  const { tokenCache, metrics, mode } = shared
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
-  return compilePolicy(config, '', { verifiers, upstreams, tokenCache, routeMetrics: metrics.forRoute, mode })
+  return compilePolicy(config, '', {
+    verifiers,
+    upstreams,
+    tokenCache: shared.tokenCache,
+    layers: [],
+    routeMetrics: shared.metrics.forRoute,
+    mode: shared.mode,
+  })
 }
 
 /**

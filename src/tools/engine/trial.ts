@@ -6,13 +6,13 @@
 import { IncomingMessage, METHODS, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { decide } from '../../decide.ts'
-import type { Peer } from '../../downstream/client-address.ts'
 import { requestId } from '../../downstream/request-id.ts'
 import { Denial } from '../../errors.ts'
 import { Exchange } from '../../exchange.ts'
 import { traceContext } from '../../forward/trace-context.ts'
 import { isToken } from '../../lib/field-name.ts'
 import type { Policy } from '../../policy.ts'
+import type { Peer } from '../../types.ts'
 
 export interface TrialRequest {
   readonly method: string
