@@ -23,7 +23,7 @@ import type { PresentedToken, TokenVerifier } from './verifier.ts'
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
-export type TokenAuthenticator = (credential: Credential) => MaybePromise<Principal>
+type TokenAuthenticator = (credential: Credential) => MaybePromise<Principal>
 
 /**
  * @param verifiers those that the route accepts, at most one per issuer

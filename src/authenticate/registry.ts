@@ -11,13 +11,7 @@ import type { Scheduler } from '../lib/scheduler.ts'
 import type { TokenVerifier } from './verifier.ts'
 
 /** Data that JSON tells apart: no Set, no Map, no object of a class, which would all look empty. */
-export type PlainData =
-  | string
-  | number
-  | boolean
-  | undefined
-  | readonly PlainData[]
-  | { readonly [member: string]: PlainData }
+type PlainData = string | number | boolean | undefined | readonly PlainData[] | { readonly [member: string]: PlainData }
 
 export interface VerifierDefinition<Rules extends PlainData, Base> {
   /** The type of the provider in the configuration. */

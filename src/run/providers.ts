@@ -19,7 +19,7 @@ export interface LeasedProvider {
 }
 
 /** What providers of any type are made with. */
-export type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'>
+type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'>
 
 type Configs = { readonly [C in ProviderConfig as C['type']]: C }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { issuerAuthenticator, type TokenAuthenticator } from '../../src/authenticate/by-issuer.ts'
+import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import type { TokenVerifier } from '../../src/authenticate/verifier.ts'
@@ -22,7 +22,7 @@ let main: Signer
 let other: Signer
 let mainKeys: TestKeySet
 let otherKeys: TestKeySet
-let both: TokenAuthenticator
+let both: ReturnType<typeof issuerAuthenticator>
 
 beforeAll(async () => {
   ;[main, other] = await Promise.all([signer('RS256'), signer('ES256')])

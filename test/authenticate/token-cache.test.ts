@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { issuerAuthenticator, type TokenAuthenticator } from '../../src/authenticate/by-issuer.ts'
+import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
 import { type TokenCache, tokenCache } from '../../src/authenticate/token-cache.ts'
 import { Denial } from '../../src/errors.ts'
@@ -30,8 +30,7 @@ let cache: TokenCache
 const cacheOf = (entries: number) =>
   tokenCache({ entries, onResult: (provider, result) => results.push(`${provider} ${result}`) })
 const verifierWith = (overrides: Overrides = {}) => jwtVerifier(verifierOptions(keySet, { clock, ...overrides }))
-const routeWith = (overrides: Overrides = {}): TokenAuthenticator =>
-  issuerAuthenticator([verifierWith(overrides)], cache)
+const routeWith = (overrides: Overrides = {}) => issuerAuthenticator([verifierWith(overrides)], cache)
 
 beforeEach(() => {
   clock = new TestClock()

@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
-import { compilePolicy, type PolicyParts } from '../../src/config/compile.ts'
+import { compilePolicy } from '../../src/config/compile.ts'
 import type { Policy, Route } from '../../src/policy.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import type { RequestFacts } from '../../src/types.ts'
@@ -26,7 +26,7 @@ beforeAll(async () => {
   by = await signer('ES256')
 })
 
-function compiled(parts: Partial<PolicyParts> = {}): Policy {
+function compiled(parts: Partial<Parameters<typeof compilePolicy>[2]> = {}): Policy {
   const times = { connectTimeoutMs: 1_000, headersTimeoutMs: 1_000, idleTimeoutMs: 1_000 }
   return compilePolicy(load(SMALL), 'abc', {
     verifiers: new Map([['main', jwtVerifier(verifierOptions(new TestKeySet(by.key)))]]),

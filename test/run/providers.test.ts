@@ -2,13 +2,13 @@ import { beforeEach, expect, test } from 'vitest'
 import { verifierRegistry } from '../../src/authenticate/registry.ts'
 import type { Config } from '../../src/config/schema/schema.ts'
 import { keySetRegistry } from '../../src/keys/registry.ts'
-import { leaseProvider, type ProviderServices } from '../../src/run/providers.ts'
+import { leaseProvider } from '../../src/run/providers.ts'
 import { load, SMALL } from '../config/support.ts'
 import { recorder } from '../keys/support.ts'
 import { type ManualTime, manualTime } from '../support/manual-time.ts'
 
 let time: ManualTime
-let services: ProviderServices
+let services: Parameters<typeof leaseProvider>[2]
 beforeEach(() => {
   time = manualTime()
   services = {
