@@ -165,7 +165,7 @@ describe('a start', () => {
   test('with one worker starts no process and loads nothing for it', async () => {
     const show = `import { registerHooks } from 'node:module'
       const load = (url, context, next) => {
-        if (url.includes('/src/workers/')) console.error(url.split('/').at(-1))
+        if (url.includes('/src/run/workers/')) console.error(url.split('/').at(-1))
         return next(url, context)
       }
       registerHooks({ load })`
