@@ -12,9 +12,9 @@ import type {
   Answer,
   Authenticator,
   Authorizer,
-  KeySet,
   Peer,
   Principal,
+  ProviderHealth,
   RequestFacts,
   RouteMetrics,
   TraceContext,
@@ -66,8 +66,7 @@ export interface Endpoint {
 export interface Provider {
   readonly id: string
   readonly issuer: string
-  readonly keySet: KeySet
-  readonly clockToleranceMs: number
+  health(): ProviderHealth
 }
 
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */

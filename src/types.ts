@@ -41,8 +41,8 @@ export interface RequestFacts {
 }
 
 /**
- * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only the length is checked: what is not token68 is refused as
- * `request_malformed` by the authenticator, which need not look at a token that it knows.
+ * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only the length is checked: what is not token68 is refused
+ * as `request_malformed` by the authenticator, which need not look at a token that it knows.
  */
 export interface Credential {
   readonly token: string
@@ -61,16 +61,18 @@ export interface Principal {
   readonly audiences: readonly string[]
   /** `exp`, seconds since the epoch. */
   readonly expiresAtSeconds: number
+  /** Milliseconds since the epoch up to which the token is accepted: `exp` and the provider's clock tolerance. */
+  readonly validUntilMs: number
 }
 
 /**
- * Verifies a credential. Answers at once when nothing has to be waited for: no promise on the hot path.
+ * Verifies the credential of a request. Answers at once when nothing has to be waited for: no promise on the hot path.
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
 export type Authenticator = (credential: Credential, facts: RequestFacts) => MaybePromise<Principal>
 
-/** Wraps an authenticator with one further check. */
+/** Wraps an authenticator with one further check of each request. */
 export type AuthenticatorLayer = (inner: Authenticator) => Authenticator
 
 /**
@@ -172,4 +174,14 @@ export interface KeySetStatus {
   readonly lastSuccessSeconds: number | undefined
   /** Why the last attempt failed, in our words; undefined when it did not. */
   readonly lastError: string | undefined
+}
+
+/** How a provider is doing, for `readyz`, `-/status` and the metrics; no key material. */
+export interface ProviderHealth {
+  /** True when tokens can be judged. */
+  readonly usable: boolean
+  /** Why the last attempt to get what that takes failed, in our words; undefined when it did not. */
+  readonly lastError: string | undefined
+  /** Undefined for a provider that verifies nothing by keys. */
+  readonly keySet: KeySetStatus | undefined
 }

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { compactVerify } from 'jose'
 import { extractCredential } from '../../src/authenticate/extract.ts'
 import { parseJwt } from '../../src/authenticate/jwt/compact-jws.ts'
+import type { PresentedToken } from '../../src/authenticate/verifier.ts'
 import { decide } from '../../src/decide.ts'
 import { checkHead } from '../../src/downstream/head.ts'
 import type { Exchange } from '../../src/exchange.ts'
@@ -24,7 +25,7 @@ import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
-import { authenticatorOf, exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics } from './subject.ts'
+import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
 const effort: Effort = values.quick
@@ -81,7 +82,7 @@ async function cases(): Promise<readonly Case[]> {
     return exchange
   }
   const principals: Principal[] = []
-  for (const token of warm) principals.push(await route.authenticate({ token }, factsOf(head(0))))
+  for (const token of warm) principals.push(await route.authenticate({ token }, facts))
   for (const each of [small, large]) for (const headers of heads) await decided(each, headers)
   const identityLines = small.identity.lines(principals[0] as Principal)
   const answer = ['Content-Type', 'application/json', 'Date', 'Mon, 01 Jan 2024 00:00:00 GMT', 'Content-Length', '70']
@@ -145,6 +146,10 @@ async function cases(): Promise<readonly Case[]> {
   ]
 }
 
+function presented(token: string): PresentedToken {
+  return { token, jwt: parseJwt(token) }
+}
+
 function verifications(algorithm: (typeof ALGORITHMS)[number]): readonly Case[] {
   const key = keys.get(algorithm)
   if (key === undefined) return []
@@ -152,9 +157,9 @@ function verifications(algorithm: (typeof ALGORITHMS)[number]): readonly Case[] 
   const token = (index: number): string => list[index % list.length] as string
   const publicKey = createPublicKey(key.publicPem)
   const digest = algorithm === 'EdDSA' ? null : 'sha256'
-  const authenticator = authenticatorOf(key)
+  const verifier = verifierOf(key)
   return [
-    { name: `${algorithm} token, whole verification`, run: at => authenticator.verify(parseJwt(token(at))) },
+    { name: `${algorithm} token, whole verification`, run: at => verifier.verify(presented(token(at))) },
     { name: `${algorithm} by jose`, runAsync: at => compactVerify(token(at), publicKey, { algorithms: [algorithm] }) },
     {
       name: `${algorithm} by node:crypto`,

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type JwtAuthenticator, jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
+import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import type { TokenVerifier } from '../../src/authenticate/verifier.ts'
 import { compilePolicy } from '../../src/config/compile.ts'
 import { loadConfigFile } from '../../src/config/read/load.ts'
 import { type ClientRequest, type ClientResponse, Exchange } from '../../src/exchange.ts'
@@ -10,6 +11,7 @@ import { jwksKeySet } from '../../src/keys/static-keys.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Policy } from '../../src/policy.ts'
+import { leaseProvider } from '../../src/run/providers.ts'
 import { services } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
@@ -36,23 +38,28 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
     )
     const log = createLog('silent', { write: () => {} })
     const parts = { clock: systemClock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10_000 }
-    return compilePolicy(
-      loadConfigFile(file, {}),
-      'micro',
-      {
-        keySets: new Map([['main', jwksKeySet(JSON.stringify(jwks), 'main')]]),
-        upstreams: new Map([['app', upstream()]]),
-      },
-      services(parts),
+    const config = loadConfigFile(file, {})
+    const shared = services(parts)
+    const verifiers = Object.entries(config.providers).map(
+      ([id, provider]) => [id, leaseProvider(id, provider, shared).verifier] as const,
     )
+    return compilePolicy(config, 'micro', {
+      verifiers: new Map(verifiers),
+      upstreams: new Map([['app', upstream()]]),
+      tokenCache: shared.tokenCache,
+      layers: [],
+      endpoints: [],
+      routeMetrics: shared.metrics.forRoute,
+      mode: undefined,
+    })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
 /** Verifies without a cache, so that every token is a new one. */
-export function authenticatorOf(key: SigningKey): JwtAuthenticator {
-  return jwtAuthenticator({
+export function verifierOf(key: SigningKey): TokenVerifier {
+  return jwtVerifier({
     provider: 'main',
     issuer: ISSUER,
     audiences: [AUDIENCE],
@@ -78,6 +85,7 @@ export function rawHeadersWith(token: string): readonly string[] {
   ]
 }
 
+/** A request with these headers, as what looks beyond the token sees it. */
 export function factsOf(rawHeaders: readonly string[]): RequestFacts {
   return {
     method: 'GET',

@@ -1,4 +1,4 @@
-/** The picture of the running gateway for `readyz` and `-/status`: names, ages and counts, no secret and no key material. */
+/** The picture of a running gateway for `readyz` and `-/status`: names, ages and counts; no secret, no key material. */
 import type { Policy } from '../policy.ts'
 import type { KeySetStatus } from '../types.ts'
 
@@ -20,8 +20,9 @@ export interface Status {
     readonly id: string
     readonly issuer: string
     readonly usable: boolean
-    readonly keys: KeySetStatus['keys']
-    readonly skipped: KeySetStatus['skipped']
+    /** These four are undefined for a provider that verifies nothing by keys. */
+    readonly keys: KeySetStatus['keys'] | undefined
+    readonly skipped: KeySetStatus['skipped'] | undefined
     readonly last_success: string | undefined
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
@@ -38,29 +39,28 @@ export interface WorkerStatus {
 
 export interface StatusSource {
   readonly version: string
-  readonly policy: Policy
+  readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly isDraining: boolean
   readonly nowMs: number
 }
 
 export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): Status {
-  const providers = policy.providers.map(({ id, issuer, keySet }) => {
-    const { usable, keys, skipped, lastSuccessSeconds, lastError } = keySet.status()
+  const providers = policy.providers.map(({ id, issuer, health }) => {
+    const { usable, lastError, keySet } = health()
+    const lastSuccessSeconds = keySet?.lastSuccessSeconds
     return {
       id,
       issuer,
       usable,
-      keys,
-      skipped,
+      keys: keySet?.keys,
+      skipped: keySet?.skipped,
       last_success: lastSuccessSeconds === undefined ? undefined : new Date(lastSuccessSeconds * 1000).toISOString(),
       age_seconds: lastSuccessSeconds === undefined ? undefined : Math.round(nowMs / 1000 - lastSuccessSeconds),
       last_error: lastError,
     }
   })
-  const withoutKeys = providers
-    .filter(provider => !provider.usable)
-    .map(({ id, last_error }) => `provider ${id}: no usable keys${last_error === undefined ? '' : `: ${last_error}`}`)
-  const reasons = [...(isDraining ? ['draining'] : []), ...withoutKeys]
+  const unusable = providers.filter(({ usable }) => !usable).map(unusableText)
+  const reasons = [...(isDraining ? ['draining'] : []), ...unusable]
   return {
     ready: reasons.length === 0,
     reasons,
@@ -76,4 +76,9 @@ export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): 
     })),
     providers,
   }
+}
+
+function unusableText({ id, keys, last_error: lastError }: Status['providers'][number]): string {
+  const what = keys === undefined ? 'cannot judge tokens' : 'no usable keys'
+  return `provider ${id}: ${what}${lastError === undefined ? '' : `: ${lastError}`}`
 }

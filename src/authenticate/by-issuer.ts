@@ -1,11 +1,13 @@
 /**
- * Authenticates a bearer token: takes it apart once and hands it to the provider its `iss` names.
+ * Authenticates a bearer token: takes it apart once and hands it to the provider that it belongs to.
  *
- * RFC 7519 §4.1.1 (`iss`), RFC 8725 §3.8 and §3.9. The claim is not trusted by that: the provider's keys decide, and
- * are only asked about tokens that claim to come from it. Issuers are compared byte for byte; no URL is normalised.
+ * RFC 7519 §4.1.1 (`iss`), RFC 8725 §3.8 and §3.9. A JWT belongs to the provider that its `iss` names. The claim is
+ * not trusted by that: the provider decides, and is only asked about tokens that claim to come from it. Issuers are
+ * compared byte for byte; no URL is normalised. An opaque token belongs to the provider that says so; what has the form
+ * of a JWS or a JWE is never opaque, or the token of a stranger would be sent out to be asked about.
  * Without a cache every token is verified on every use, which is what a command that explains a refusal wants.
- * Whether the credential has the syntax of one (RFC 6750 §2.1) is only looked at when it is no token: one that is, or
- * that is remembered, has it.
+ * The syntax of the credential (RFC 6750 §2.1) is only looked at when it is no JWT: a JWT, and a token that is
+ * remembered, has it.
  */
 import { Denial } from '../errors.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
@@ -13,32 +15,59 @@ import { isToken68 } from '../lib/token68.ts'
 import type { Credential, Principal } from '../types.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/compact-jws.ts'
-import type { JwtAuthenticator } from './jwt/jwt.ts'
 import type { TokenCache } from './token-cache.ts'
+import type { PresentedToken, TokenVerifier } from './verifier.ts'
 
 /**
- * @param authenticators those that the route accepts, one per issuer
+ * An authenticator to which one token is like the other whatever request brings it, so that its answer can be shared.
+ *
+ * @throws {Denial} the credential is refused, or we cannot judge it (503)
+ */
+type TokenAuthenticator = (credential: Credential) => MaybePromise<Principal>
+
+/**
+ * @param verifiers those that the route accepts, at most one per issuer
  * @throws {RangeError} two of them have the same issuer
  */
-export function issuerAuthenticator(
-  authenticators: readonly JwtAuthenticator[],
-  cache?: TokenCache,
-): (credential: Credential) => MaybePromise<Principal> {
-  const accepted: ReadonlySet<JwtAuthenticator> = new Set(authenticators)
-  const byIssuer = new Map([...accepted].map(authenticator => [authenticator.issuer, authenticator]))
-  if (byIssuer.size !== accepted.size) throw new RangeError('two providers have the same issuer')
+export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?: TokenCache): TokenAuthenticator {
+  const accepted: ReadonlySet<TokenVerifier> = new Set(verifiers)
+  const byIssuer = verifiersByIssuer(accepted)
+  const opaqueTakers = [...accepted].filter(({ takesOpaque }) => takesOpaque !== undefined)
+
+  const judged = (presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal> =>
+    cache === undefined
+      ? andThen(verifier.verify(presented), ({ principal }) => principal)
+      : cache.verify(presented, verifier)
 
   const verify = (token: string): MaybePromise<Principal> => {
+    const taker = opaqueTakers.length === 0 ? undefined : opaqueTaker(token, opaqueTakers)
+    if (taker !== undefined) return judged({ token, jwt: undefined }, taker)
     const jwt = parsed(token)
     const { iss } = jwt.claims
     // Without a usable `iss` no provider can be asked, so that is what it is, and not an invalid claim.
-    const authenticator = typeof iss === 'string' ? byIssuer.get(iss) : undefined
-    if (authenticator === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(iss) })
-    if (cache !== undefined) return cache.verify(jwt, authenticator)
-    return andThen(authenticator.verify(jwt), ({ principal }) => principal)
+    const verifier = typeof iss === 'string' ? byIssuer.get(iss) : undefined
+    if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(iss) })
+    return judged({ token, jwt }, verifier)
   }
 
   return ({ token }) => cache?.recall(token, accepted) ?? verify(token)
+}
+
+function verifiersByIssuer(accepted: ReadonlySet<TokenVerifier>): ReadonlyMap<string, TokenVerifier> {
+  const byIssuer = new Map<string, TokenVerifier>()
+  for (const verifier of accepted) {
+    if (verifier.issuer === undefined) continue
+    if (byIssuer.has(verifier.issuer)) throw new RangeError('two providers have the same issuer')
+    byIssuer.set(verifier.issuer, verifier)
+  }
+  return byIssuer
+}
+
+/** Three parts are a JWS (RFC 7515 §3.1), five are a JWE (RFC 7516 §3.1). */
+function opaqueTaker(token: string, takers: readonly TokenVerifier[]): TokenVerifier | undefined {
+  const parts = token.split('.', 6).length
+  if (parts === 3 || parts === 5 || !isToken68(token)) return undefined
+  return takers.find(({ takesOpaque }) => takesOpaque?.(token))
 }
 
 /** Three parts in base64url are token68, so the slower look at every character is left for what is refused anyway. */

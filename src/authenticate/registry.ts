@@ -1,52 +1,51 @@
 /**
- * Hands out one authenticator per definition, the same object each time it is asked for again.
+ * Holds every verifier in use, so that a reload which changes neither the rules of a provider nor its keys keeps the
+ * tokens that were verified: they are remembered for the very verifier that verified them.
  *
- * Verified tokens are remembered for the authenticator that verified them, so a reload which changes neither the rules
- * of a provider nor its keys keeps them; one that changes either makes a new authenticator, and they are verified anew.
+ * A verifier is the same when its type, its rules and what it is built on are the same. Each policy leases its
+ * verifiers and releases them when it is replaced. A verifier that nobody leases lives on for a short while, so that a
+ * change which is taken back finds its tokens verified.
  */
-import { LRUCache } from 'lru-cache'
-import type { ProviderConfig } from '../config/schema/schema.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { KeySet } from '../types.ts'
-import { type JwtAuthenticator, jwtAuthenticator } from './jwt/jwt.ts'
+import { type Lease, leases } from '../lib/leases.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
+import type { TokenVerifier } from './verifier.ts'
 
-export interface Authenticators {
-  /** @param provider its id */
-  of(provider: string, config: ProviderConfig, keySet: KeySet): JwtAuthenticator
+/** Data that JSON tells apart: no Set, no Map, no object of a class, which would all look empty. */
+type PlainData = string | number | boolean | undefined | readonly PlainData[] | { readonly [member: string]: PlainData }
+
+export interface VerifierDefinition<Rules extends PlainData, Base> {
+  /** The type of the provider in the configuration. */
+  readonly type: string
+  /** All that decides a verdict, but for the base. */
+  readonly rules: Rules
+  /** Where verdicts come from, such as a key set. Its lease must not end before that of the verifier. */
+  readonly base: Pick<Lease<Base>, 'value' | 'serial'>
+  /** Makes the verifier of rules and base, and of nothing else that could change. */
+  readonly make: (rules: Rules, base: Base) => TokenVerifier
 }
 
-/** Definitions that are kept for one key set: a change that is taken back finds its tokens verified. */
-const KEPT_DEFINITIONS = 8
-
-export function authenticators(clock: Clock): Authenticators {
-  const byKeySet = new WeakMap<KeySet, LRUCache<string, JwtAuthenticator>>()
-  return {
-    of(provider, config, keySet) {
-      // Where keys come from is what the key set stands for; all else decides verdicts, or might.
-      const { keys: _source, ...rules } = config
-      const definition = JSON.stringify([provider, rules])
-      const known = byKeySet.get(keySet) ?? new LRUCache({ max: KEPT_DEFINITIONS })
-      byKeySet.set(keySet, known)
-      const authenticator = known.get(definition) ?? newAuthenticator(provider, config, keySet, clock)
-      known.set(definition, authenticator)
-      return authenticator
-    },
-  }
+export interface VerifierRegistry {
+  /** @throws what `make` throws; nothing is kept */
+  acquire<Rules extends PlainData, Base>(definition: VerifierDefinition<Rules, Base>): Lease<TokenVerifier>
 }
 
-function newAuthenticator(provider: string, config: ProviderConfig, keySet: KeySet, clock: Clock): JwtAuthenticator {
-  return jwtAuthenticator({
-    provider,
-    issuer: config.issuer,
-    audiences: config.audiences,
-    algorithms: config.algorithms === undefined ? undefined : new Set(config.algorithms),
-    keySet,
-    clockToleranceSeconds: config.clockTolerance / 1000,
-    maxLifetimeSeconds: config.maxLifetime === undefined ? undefined : config.maxLifetime / 1000,
-    tokenType: config.tokenType,
-    requiredClaims: config.requiredClaims,
-    scopeClaim: config.scopeClaim,
-    rolesClaim: config.rolesClaim,
-    clock,
+/** A change that was a mistake is taken back within this time. */
+const LINGER_MS = 60_000
+
+export function verifierRegistry(scheduler: Scheduler): VerifierRegistry {
+  const verifiers = leases({
+    identityOf: ({ identity }: { readonly identity: string; readonly make: () => TokenVerifier }) => identity,
+    make: ({ make }) => make(),
+    // A verifier is made of data; what holds connections and timers is its base.
+    end: async () => {},
+    lingerMs: LINGER_MS,
+    scheduler,
   })
+  return {
+    acquire: ({ type, rules, base, make }) =>
+      verifiers.acquire({
+        identity: JSON.stringify([type, rules, base.serial]),
+        make: () => make(rules, base.value),
+      }),
+  }
 }

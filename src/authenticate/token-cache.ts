@@ -1,20 +1,19 @@
 /**
  * Remembers tokens that were verified, so that one costs a signature once and a look-up from then on.
  *
- * A hit is an answer only while everything that decided it still holds: the whole token is looked up, the authenticator
- * is the very object that the route asks (a reload that changes its rules makes a new one), its key is still in the set,
- * and time is checked on every use. Refusals are not remembered: a stranger must not be able to push verified tokens out.
- * Revocation and proof of possession are no part of a verdict; they are checked outside.
+ * A hit is an answer only while everything that decided it still holds: the whole token is looked up, the verifier is
+ * the very object that the route asks (a reload that changes its rules makes a new one), what the verdict rests on is
+ * still in force, and time is checked on every use. Refusals are not remembered: a stranger must not be able to push
+ * verified tokens out. Revocation and proof of possession are no part of a verdict; they are checked outside.
  */
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal } from '../types.ts'
-import type { Jwt } from './jwt/compact-jws.ts'
-import type { JwtAuthenticator, Verdict } from './jwt/jwt.ts'
+import type { PresentedToken, TokenVerifier, Verdict } from './verifier.ts'
 
 /**
  * What became of a look-up: `hit`; `miss`, verified; `shared`, waited for a verification already under way; `expired`,
- * known but out of its time; `stale`, known but its key or its authenticator is gone, so verified again.
+ * known but out of its time; `stale`, known but its basis or its verifier is gone, so verified again.
  */
 export const TOKEN_CACHE_RESULTS = ['hit', 'miss', 'shared', 'expired', 'stale'] as const
 export type TokenCacheResult = (typeof TOKEN_CACHE_RESULTS)[number]
@@ -34,24 +33,24 @@ export interface TokenCache {
    *
    * @throws {Denial} `token_expired`, `token_not_yet_valid`
    */
-  recall(token: string, accepted: ReadonlySet<JwtAuthenticator>): Principal | undefined
+  recall(token: string, accepted: ReadonlySet<TokenVerifier>): Principal | undefined
   /**
    * Verifies a token and remembers it. While that has to wait, requests that bring the same token share it.
    *
-   * @throws {Denial} what the authenticator throws
+   * @throws {Denial} what the verifier throws
    */
-  verify(jwt: Jwt, authenticator: JwtAuthenticator): MaybePromise<Principal>
+  verify(presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal>
   /** Changes how many verdicts are held; of those in hand the latest used stay. */
   resize(entries: number): void
 }
 
 interface Entry {
-  readonly authenticator: JwtAuthenticator
+  readonly verifier: TokenVerifier
   readonly verdict: Verdict
 }
 
 interface Flight {
-  readonly authenticator: JwtAuthenticator
+  readonly verifier: TokenVerifier
   readonly verdict: Promise<Verdict>
 }
 
@@ -65,15 +64,15 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
   let verdicts = verdictsOf(entries)
   const flights = new Map<string, Flight>()
 
-  const remember = (token: string, authenticator: JwtAuthenticator, verdict: Verdict): Principal => {
-    verdicts.set(token, { authenticator, verdict })
+  const remember = (token: string, verifier: TokenVerifier, verdict: Verdict): Principal => {
+    verdicts.set(token, { verifier, verdict })
     return verdict.principal
   }
 
   const land = async (token: string, flight: Flight): Promise<Principal> => {
     flights.set(token, flight)
     try {
-      return remember(token, flight.authenticator, await flight.verdict)
+      return remember(token, flight.verifier, await flight.verdict)
     } finally {
       // A reload may have started another verification of the same token, which is not ours to end.
       if (flights.get(token) === flight) flights.delete(token)
@@ -87,33 +86,31 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
     recall(token, accepted) {
       const entry = verdicts.get(token)
       // A token of another route's provider is left alone: it still serves that route.
-      if (entry === undefined || !accepted.has(entry.authenticator)) return undefined
-      const { authenticator, verdict } = entry
-      if (!authenticator.isCurrent(verdict)) return undefined
+      if (entry === undefined || !accepted.has(entry.verifier)) return undefined
+      const { verifier, verdict } = entry
+      if (!verifier.stillHolds(verdict)) return undefined
       try {
-        authenticator.checkTime(verdict)
+        verifier.checkTime(verdict)
       } catch (refusal) {
         verdicts.delete(token)
-        onResult(authenticator.provider, 'expired')
+        onResult(verifier.provider, 'expired')
         throw refusal
       }
-      onResult(authenticator.provider, 'hit')
+      onResult(verifier.provider, 'hit')
       return verdict.principal
     },
-    verify(jwt, authenticator) {
-      const { token } = jwt
-      const { provider } = authenticator
+    verify(presented, verifier) {
+      const { token } = presented
+      const { provider } = verifier
       const flight = flights.get(token)
-      if (flight?.authenticator === authenticator) {
+      if (flight?.verifier === verifier) {
         onResult(provider, 'shared')
         return flight.verdict.then(({ principal }) => principal)
       }
       // What is known and was not recalled is out of date; should it now be refused, it must not stay.
       onResult(provider, verdicts.delete(token) ? 'stale' : 'miss')
-      const verdict = authenticator.verify(jwt)
-      return verdict instanceof Promise
-        ? land(token, { authenticator, verdict })
-        : remember(token, authenticator, verdict)
+      const verdict = verifier.verify(presented)
+      return verdict instanceof Promise ? land(token, { verifier, verdict }) : remember(token, verifier, verdict)
     },
     resize(newEntries) {
       if (newEntries === verdicts.max) return

@@ -1,7 +1,7 @@
 /** The command `sallyport diff` shows which requests two configurations treat differently. */
 import { loadConfigFile } from '../config/read/load.ts'
-import { METHODS } from '../config/schema/route-schema.ts'
 import { systemClock } from '../lib/clock.ts'
+import { METHODS } from '../route/methods.ts'
 import { CHANGE_KINDS, type ChangeKind, type PolicyChange, policyDiff } from '../tools/diff/policy-diff.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'

@@ -5,7 +5,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
-import { keySetLeases, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
+import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { trial, trialRequest } from '../tools/engine/trial.ts'
 import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
@@ -82,9 +82,9 @@ async function explainedAsSent(config: Config, request: RequestFacts, services: 
 
 /** Makes one attempt to get the keys. When it fails, the explanation says `keys_unavailable`. */
 async function policyWithKeys(config: Config, services: Services): Promise<Policy> {
-  const leases = [...keySetLeases(config, services)]
-  await Promise.all(leases.map(([, lease]) => lease.ready()))
-  return toolPolicy(config, new Map(leases.map(([id, { keySet }]) => [id, keySet])), services)
+  const providers = [...leasedProviders(config, services)]
+  await Promise.all(providers.map(([, { ready }]) => ready()))
+  return toolPolicy(config, new Map(providers.map(([id, { verifier }]) => [id, verifier])), services)
 }
 
 async function explainedWithClaims(

@@ -1,11 +1,12 @@
 /**
  * `Config` → `Policy`: pure, and frozen. Everything a request needs is looked up by name here, once.
  *
- * The only file that asks whether a part of the configuration is there; what is off leaves no trace at run time.
+ * Whether a part of the configuration is there is asked here, so what is off leaves no trace in the policy.
  */
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
-import type { JwtAuthenticator } from '../authenticate/jwt/jwt.ts'
+import { withLayers } from '../authenticate/layers.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
+import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
 import { trustedProxies } from '../downstream/client-address.ts'
 import { requestHeaders } from '../forward/request-headers.ts'
@@ -15,37 +16,44 @@ import {
   type IdentityHeader,
   identityHeader,
 } from '../identity/header-lines.ts'
-import type { Policy, Route } from '../policy.ts'
+import type { Endpoint, Policy, Route } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
-import type { Services } from '../run/services.ts'
-import type { Authenticator, Authorizer, KeySet } from '../types.ts'
+import type { RouteKind } from '../telemetry/route-series.ts'
+import type { Authenticator, AuthenticatorLayer, Authorizer, RouteMetrics } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { requirementsOf } from './requirements.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
 
-/** What the configuration names and outlives it, by id. */
+/** The running parts that a policy is made of; they outlive it. */
 export interface PolicyParts {
-  readonly keySets: ReadonlyMap<string, KeySet>
+  /** What judges the tokens of each provider, by its id. */
+  readonly verifiers: ReadonlyMap<string, TokenVerifier>
+  /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly tokenCache: TokenCache
+  /** Checks of every request that brings a token, around the token cache; the innermost comes first. */
+  readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
+  /** What the gateway answers itself on the traffic listener. */
+  readonly endpoints: readonly Endpoint[]
+  /** The series of a route. */
+  readonly routeMetrics: (route: string, kind: RouteKind) => RouteMetrics
+  /** `report`: every route only reports, whatever the configuration says. */
+  readonly mode: 'report' | undefined
 }
 
-export function compilePolicy(config: Config, hash: string, parts: PolicyParts, services: Services): Policy {
-  const providers = Object.entries(config.providers).map(([id, provider]) => ({
-    id,
-    issuer: provider.issuer,
-    keySet: named(parts.keySets, id),
-    clockToleranceMs: provider.clockTolerance,
-    authenticator: services.authenticators.of(id, provider, named(parts.keySets, id)),
-  }))
-  const authenticators = new Map(providers.map(({ id, authenticator }) => [id, authenticator]))
+/** @param hash says which configuration is in force */
+export function compilePolicy(config: Config, hash: string, parts: PolicyParts): Policy {
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
-  const judges = sharedJudges(authenticators, services.tokenCache)
-  const routes = config.routes.map(route => compileRoute(route, config.streams, judges, parts, services))
+  const judges = sharedJudges(parts)
+  const routes = config.routes.map(route => compileRoute(route, config.streams, judges, parts))
   return Object.freeze({
     hash,
     routes,
-    providers: providers.map(({ authenticator: _, ...provider }) => provider),
-    matcher: compileMatcher(routes),
+    providers: Object.entries(config.providers).map(([id, { issuer }]) => {
+      const verifier = named(parts.verifiers, id)
+      return { id, issuer, health: () => verifier.health() }
+    }),
+    matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes]),
     identity,
     requestHeaders: requestHeaders({
       isManaged: identity.isManaged,
@@ -72,10 +80,9 @@ function compileRoute(
   route: RouteConfig,
   streams: StreamsConfig,
   judges: Judges,
-  parts: PolicyParts,
-  { metrics, mode }: Services,
+  { upstreams, routeMetrics, mode }: PolicyParts,
 ): Route {
-  const upstream = named(parts.upstreams, route.upstream ?? onlyKey(parts.upstreams))
+  const upstream = named(upstreams, route.upstream ?? onlyKey(upstreams))
   const effective = { ...route, mode: mode ?? route.mode }
   return Object.freeze({
     kind: 'route' as const,
@@ -92,24 +99,22 @@ function compileRoute(
     headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
     streamGraceMs: streamGraceMs(effective, streams),
     tunnelIdleTimeoutMs: route.streams?.idleTimeout ?? streams.idleTimeout,
-    metrics: metrics.forRoute(route.id, route),
+    metrics: routeMetrics(route.id, route),
   })
 }
 
-/** What judges callers. Routes that ask for the same share theirs, so that a thousand of them fit the processor's caches. */
+/** What judges callers. Routes that ask for the same share it, so that a thousand of them fit the processor's cache. */
 interface Judges {
   authenticator(route: RouteConfig): Authenticator
   authorizer(route: RouteConfig): Authorizer
 }
 
-function sharedJudges(authenticators: ReadonlyMap<string, JwtAuthenticator>, cache: TokenCache): Judges {
-  const every = [...authenticators.keys()]
-  const authenticator = remembered((ids: readonly string[]) =>
-    issuerAuthenticator(
-      ids.map(id => named(authenticators, id)),
-      cache,
-    ),
-  )
+function sharedJudges({ verifiers, tokenCache, layers }: PolicyParts): Judges {
+  const every = [...verifiers.keys()]
+  const authenticator = remembered((ids: readonly string[]) => {
+    const accepted = ids.map(id => named(verifiers, id))
+    return withLayers(issuerAuthenticator(accepted, tokenCache), ...layers)
+  })
   const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
     all(...requirementsOf(asked).map(({ authorize }) => authorize)),
   )

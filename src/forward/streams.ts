@@ -72,11 +72,10 @@ export function streams({ clock, scheduler }: StreamsDeps): Streams {
   }
 }
 
-function expiresAtMs({ findings, policy }: Exchange): number {
+function expiresAtMs({ findings }: Exchange): number {
   const { principal, route } = findings
   if (principal === undefined || route === undefined) return Number.POSITIVE_INFINITY
-  const provider = policy.providers.find(({ id }) => id === principal.provider)
-  return principal.expiresAtSeconds * 1000 + (provider?.clockToleranceMs ?? 0) + route.streamGraceMs
+  return principal.validUntilMs + route.streamGraceMs
 }
 
 /** Since the last round that found something new. Compared once a second, it costs a message nothing. */

@@ -9,8 +9,9 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
+import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
-import { FetchFailure, type KeySetObserver } from './key-set-events.ts'
+import type { KeySetObserver } from './key-set-events.ts'
 
 /** What one file holds. */
 export interface CachedSet {

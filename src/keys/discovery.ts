@@ -10,7 +10,7 @@
 
 import { isLoopback } from '../lib/loopback.ts'
 import { fetchDocument } from './fetch/fetch-document.ts'
-import { FetchFailure } from './key-set-events.ts'
+import { FetchFailure } from './fetch/fetch-failure.ts'
 import { type FetchLimits, fetchSet, type KeySource } from './key-source.ts'
 
 export interface DiscoveryOptions extends FetchLimits {

@@ -7,8 +7,8 @@
  * Does not care where the set came from or how old it is.
  */
 import type { KeyHint, VerificationKey } from '../types.ts'
+import { FetchFailure } from './fetch/fetch-failure.ts'
 import { parseJwk, type SkipReason } from './jwk.ts'
-import { FetchFailure } from './key-set-events.ts'
 
 /** Importing this many costs under 0.1 s; the largest sets in the wild have some dozens. */
 const MOST_MEMBERS = 1_000

@@ -8,6 +8,7 @@
  * which verifies nothing with them; a test holds it to that.
  */
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { JWS_ALGORITHMS } from '../lib/jws-algorithms.ts'
 import type { VerificationKey } from '../types.ts'
 import { isRocaModulus } from './roca.ts'
 
@@ -75,7 +76,7 @@ function stringMembers(member: Readonly<Record<string, unknown>>): JwkMembers | 
 
 function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
   const served = servedAlgorithms(jwk)
-  if (served === undefined) return 'unsupported_type'
+  if (served.length === 0) return 'unsupported_type'
   if (jwk.alg !== undefined && !served.includes(jwk.alg)) {
     return SIGNATURE_ALGORITHM.test(jwk.alg) ? 'malformed' : 'not_for_signatures'
   }
@@ -87,21 +88,15 @@ function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
 }
 
 const SIGNATURE_ALGORITHM = /^(?:[HREP]S\d|EdDSA$|Ed\d|ML-DSA)/
-const RSA_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-const CURVE_ALGORITHMS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['EC P-256', ['ES256']],
-  ['EC P-384', ['ES384']],
-  ['EC P-521', ['ES512']],
-  ['OKP Ed25519', ['EdDSA', 'Ed25519']],
-])
-const ML_DSA_ALGORITHMS = ['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87']
 
-/** Algorithms a key of this type can verify when its `alg` does not narrow them. */
-function servedAlgorithms({ kty, crv, alg }: JwkMembers): readonly string[] | undefined {
-  if (kty === 'RSA') return RSA_ALGORITHMS
-  // An AKP key is of the type its `alg` names, which is required.
-  if (kty === 'AKP') return alg !== undefined && ML_DSA_ALGORITHMS.includes(alg) ? [alg] : undefined
-  return CURVE_ALGORITHMS.get(`${kty} ${crv}`)
+/** What a key of this type can verify when its `alg` does not narrow it; nothing for a type that is not supported. */
+function servedAlgorithms({ kty, crv, alg }: JwkMembers): readonly string[] {
+  const served = [...JWS_ALGORITHMS].filter(([name, algorithm]) => {
+    if (algorithm.kty !== kty) return false
+    // An AKP key is of the type its `alg` names, which is required.
+    return algorithm.kty === 'AKP' ? name === alg : !('crv' in algorithm) || algorithm.crv === crv
+  })
+  return served.map(([name]) => name)
 }
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/

@@ -4,6 +4,7 @@
  * Carries no key material, no secret and nothing of a response's body.
  */
 import type { KeySet } from '../types.ts'
+import { FETCH_FAILURES } from './fetch/fetch-failure.ts'
 
 /** How one attempt to fetch the keys ended; the metric label `result`. */
 export const FETCH_RESULTS = [
@@ -11,30 +12,15 @@ export const FETCH_RESULTS = [
   'not_modified',
   /** A good answer without a single usable key: nothing verifies until there is one. */
   'no_keys',
-  'timeout',
-  'connect_error',
-  'redirect',
-  'http_status',
-  'too_large',
-  'invalid',
-  /** `caFile` or `bearerFile` could not be read. */
-  'local_file',
+  ...FETCH_FAILURES,
 ] as const
 
 export type FetchResult = (typeof FETCH_RESULTS)[number]
 
-/**
- * The fetch failed. The message is ours, for the operator, and holds no text that the server sent. Nor is there a cause
- * for what was foreseen: Node's parser errors carry the bytes that were received.
- */
-export class FetchFailure extends Error {
-  override readonly name = 'FetchFailure'
-  readonly result: FetchResult
-
-  constructor(result: Exclude<FetchResult, 'ok' | 'not_modified'>, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.result = result
-  }
+/** The provider answered well, with a set that holds no usable key. */
+export class NoUsableKeys extends Error {
+  override readonly name = 'NoUsableKeys'
+  readonly result = 'no_keys'
 }
 
 /**
@@ -70,7 +56,7 @@ export interface CacheFileEvent {
   readonly reason: string | undefined
 }
 
-/** Must not throw. `fetched` and `unknownKey` feed the metrics; `stateChanged` and `cacheFile` are one log line each. */
+/** Must not throw. `fetched` and `unknownKey` feed the metrics; each `stateChanged` and `cacheFile` is one log line. */
 export interface KeySetObserver {
   fetched(event: FetchEvent): void
   /** A token named a key that is not in the set in hand; once per request. */

@@ -9,12 +9,13 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../lib/clock.ts'
-import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+import { type Lease, leases } from '../lib/leases.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import type { KeySet } from '../types.ts'
 import { cacheFile } from './cache-file.ts'
 import { discoveryKeySource } from './discovery.ts'
 import type { KeySetObserver, LiveKeySet } from './key-set-events.ts'
-import { urlKeySource } from './key-source.ts'
+import { type KeySource, urlKeySource } from './key-source.ts'
 import { remoteKeySet } from './remote-key-set.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from './static-keys.ts'
 
@@ -49,12 +50,10 @@ export interface KeySetDefinition {
   readonly source: KeySourceDefinition
 }
 
-export interface KeySetLease {
-  readonly keySet: KeySet
+/** The set goes on for a while after its release, for requests that have it. */
+export interface KeySetLease extends Lease<KeySet> {
   /** Resolves when the first attempt to get keys has ended, well or badly, or keys are in hand. */
   ready(): Promise<void>
-  /** Call once. The set goes on for a while for requests that have it. */
-  release(): void
 }
 
 export interface KeySetRegistry {
@@ -64,8 +63,6 @@ export interface KeySetRegistry {
    * @throws {KeySourceError} a file cannot be read or holds no usable key
    */
   acquire(definition: KeySetDefinition): KeySetLease
-  /** The leased sets, for `readyz`, `-/status` and the metrics. */
-  leased(): ReadonlyArray<{ readonly provider: string; readonly keySet: KeySet }>
   /** Ends every set, timers and fetches included. */
   close(): Promise<void>
 }
@@ -81,60 +78,30 @@ export interface KeySetRegistryOptions {
 /** Longer than a request waits for keys. */
 const LINGER_MS = 60_000
 
-interface Entry {
-  readonly provider: string
-  readonly keySet: LiveKeySet
-  leases: number
-  cancelEnd: Cancel
+/** A definition with what its file holds. */
+interface ReadDefinition extends KeySetDefinition {
+  readonly content: Buffer | undefined
 }
 
 export function keySetRegistry(options: KeySetRegistryOptions): KeySetRegistry {
-  const entries = new Map<string, Entry>()
-  const ending = new Set<Promise<void>>()
-
-  const end = (identity: string, { keySet }: Entry): void => {
-    entries.delete(identity)
-    const closed = keySet.close().finally(() => ending.delete(closed))
-    ending.add(closed)
-  }
-  const release = (identity: string, entry: Entry): void => {
-    entry.leases -= 1
-    if (entry.leases === 0) entry.cancelEnd = options.scheduler.after(LINGER_MS, () => end(identity, entry))
-  }
-
+  const sets = leases({
+    identityOf,
+    make(definition: ReadDefinition) {
+      const keySet = makeKeySet(definition.source.type, definition, options)
+      keySet.start()
+      return keySet
+    },
+    end: keySet => keySet.close(),
+    lingerMs: LINGER_MS,
+    scheduler: options.scheduler,
+  })
   return {
     acquire(definition) {
-      const content = fileContent(definition.source)
-      const identity = identityOf(definition, content)
-      const entry = entries.get(identity) ?? newEntry(definition, content, options)
-      entries.set(identity, entry)
-      entry.cancelEnd()
-      entry.leases += 1
-      entry.keySet.start()
-      let isReleased = false
-      return {
-        keySet: entry.keySet,
-        ready: () => entry.keySet.ready(),
-        release() {
-          if (!isReleased) release(identity, entry)
-          isReleased = true
-        },
-      }
+      const lease = sets.acquire({ ...definition, content: fileContent(definition.source) })
+      return { ...lease, ready: () => lease.value.ready() }
     },
-    leased: () => [...entries.values()].filter(({ leases }) => leases > 0),
-    async close() {
-      for (const [identity, entry] of entries) {
-        entry.cancelEnd()
-        end(identity, entry)
-      }
-      await Promise.all(ending)
-    },
+    close: sets.close,
   }
-}
-
-function newEntry(definition: KeySetDefinition, content: Buffer | undefined, options: KeySetRegistryOptions): Entry {
-  const keySet = makeKeySet(definition, content, options)
-  return { provider: definition.provider, keySet, leases: 0, cancelEnd: () => {} }
 }
 
 function fileContent(source: KeySourceDefinition): Buffer | undefined {
@@ -148,26 +115,48 @@ function fileContent(source: KeySourceDefinition): Buffer | undefined {
 }
 
 /** Holds a digest of a secret's file and never the secret. */
-function identityOf(definition: KeySetDefinition, content: Buffer | undefined): string {
+function identityOf({ content, ...definition }: ReadDefinition): string {
   const digest = content && createHash('sha256').update(content).digest('hex')
   return JSON.stringify([definition, digest])
 }
 
-function makeKeySet(
-  { provider, issuer, source: definition }: KeySetDefinition,
-  content: Buffer = Buffer.alloc(0),
+type Definitions = { readonly [D in KeySourceDefinition as D['type']]: D }
+
+type DefinitionFrom<T extends keyof Definitions> = Omit<ReadDefinition, 'source'> & { readonly source: Definitions[T] }
+
+/** How keys of each type of source are made; a type without an entry does not compile. */
+const KEY_SETS: {
+  readonly [T in keyof Definitions]: (definition: DefinitionFrom<T>, options: KeySetRegistryOptions) => LiveKeySet
+} = {
+  jwks: ({ provider, source }) => jwksKeySet(JSON.stringify(source.document), provider),
+  jwksFile: ({ provider, content = NOTHING }) => jwksKeySet(content.toString('utf8'), provider),
+  secretFile: ({ provider, content = NOTHING }) => secretKeySet(content, provider),
+  jwksUri: (definition, options) =>
+    fetchedKeySet(definition, urlKeySource(definition.source.url, definition.source), options),
+  discovery: (definition, options) =>
+    fetchedKeySet(definition, discoveryKeySource({ ...definition.source, issuer: definition.issuer }), options),
+}
+
+/** What a source without a file has read. */
+const NOTHING = Buffer.alloc(0)
+
+function makeKeySet<T extends keyof Definitions>(
+  type: T,
+  definition: DefinitionFrom<T>,
   options: KeySetRegistryOptions,
 ): LiveKeySet {
-  if (definition.type === 'jwks') return jwksKeySet(JSON.stringify(definition.document), provider)
-  if (definition.type === 'jwksFile') return jwksKeySet(content.toString('utf8'), provider)
-  if (definition.type === 'secretFile') return secretKeySet(content, provider)
-  const source =
-    definition.type === 'jwksUri'
-      ? urlKeySource(definition.url, definition)
-      : discoveryKeySource({ ...definition, issuer })
+  return KEY_SETS[type](definition, options)
+}
+
+function fetchedKeySet(
+  { provider, issuer, source: tuning }: DefinitionFrom<'jwksUri' | 'discovery'>,
+  source: KeySource,
+  options: KeySetRegistryOptions,
+): LiveKeySet {
+  const { cacheFile: path } = tuning
   const cache =
-    definition.cacheFile === undefined
+    path === undefined
       ? undefined
-      : cacheFile({ ...definition, ...options, path: definition.cacheFile, provider, issuer, accepts: source.accepts })
-  return remoteKeySet({ ...definition, ...options, provider, source, cacheFile: cache })
+      : cacheFile({ ...tuning, ...options, path, provider, issuer, accepts: source.accepts })
+  return remoteKeySet({ ...tuning, ...options, provider, source, cacheFile: cache })
 }

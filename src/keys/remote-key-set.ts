@@ -25,13 +25,14 @@ import { type Deadline, deadline } from '../lib/deadline.ts'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
 import type { CacheFile } from './cache-file.ts'
+import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, isSameSet, type JwkSet, readJwkSet } from './jwk-set.ts'
 import {
-  FetchFailure,
   type FetchResult,
   type KeySetObserver,
   type KeySetState,
   type LiveKeySet,
+  NoUsableKeys,
 } from './key-set-events.ts'
 import type { FetchedSet, KeySource, KnownSet } from './key-source.ts'
 import { type RefreshBounds, refreshDelayMs, retryDelayMs } from './refresh-schedule.ts'
@@ -65,7 +66,7 @@ class RemoteKeySet implements LiveKeySet {
   #usableUntilMs = Number.NEGATIVE_INFINITY
   #lastSuccessSeconds: number | undefined
   /** Undefined while the last attempt succeeded. */
-  #lastFailure: FetchFailure | undefined
+  #lastFailure: FetchFailure | NoUsableKeys | undefined
   #failures = 0
   #state: KeySetState = 'starting'
   #attempt: Promise<void> | undefined
@@ -195,14 +196,17 @@ class RemoteKeySet implements LiveKeySet {
       this.#adopt(answer)
       return { result: answer.json ? 'ok' : 'not_modified', delayMs: refreshDelayMs(answer, this.#options) }
     } catch (error) {
+      const isForeseen = error instanceof FetchFailure || error instanceof NoUsableKeys
       this.#failures += 1
-      this.#lastFailure =
-        error instanceof FetchFailure ? error : new FetchFailure('invalid', 'unexpected failure', error)
+      this.#lastFailure = isForeseen ? error : new FetchFailure('invalid', 'unexpected failure', error)
       return { result: this.#lastFailure.result, delayMs: retryDelayMs(this.#failures, this.#options) }
     }
   }
 
-  /** @throws {FetchFailure} the document is no JWK Set, and nothing changes; or the set is empty, and is in force */
+  /**
+   * @throws {FetchFailure} the document is no JWK Set, and nothing changes
+   * @throws {NoUsableKeys} the set is in force
+   */
   #adopt({ json, url, etag }: FetchedSet): void {
     const { clock, cacheFile, maxStaleMs } = this.#options
     const set = json ? readJwkSet(json.value, this.#set) : this.#set
@@ -212,7 +216,7 @@ class RemoteKeySet implements LiveKeySet {
     this.#known = { url, etag }
     if (set.keys.length === 0) {
       cacheFile?.remove()
-      throw new FetchFailure('no_keys', `the JWK Set has no usable key (skipped: ${JSON.stringify(set.skipped)})`)
+      throw new NoUsableKeys(`the JWK Set has no usable key (skipped: ${JSON.stringify(set.skipped)})`)
     }
     const fetchedAtMs = clock.nowMs()
     this.#usableUntilMs = clock.monotonicMs() + maxStaleMs

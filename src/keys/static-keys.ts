@@ -6,9 +6,11 @@
  */
 import { createSecretKey } from 'node:crypto'
 import { Denial } from '../errors.ts'
+import { HMAC_SECRET_BYTES } from '../lib/jws-algorithms.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
+import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
-import { FetchFailure, type LiveKeySet } from './key-set-events.ts'
+import type { LiveKeySet } from './key-set-events.ts'
 
 /** The operator's keys cannot be used. The message says what to do and holds nothing of the file. */
 export class KeySourceError extends Error {
@@ -33,21 +35,14 @@ export function jwksKeySet(text: string, provider: string): LiveKeySet {
  */
 export function secretKeySet(content: Buffer, provider: string): LiveKeySet {
   const secret = content.subarray(0, content.length - (/\r?\n$/.exec(content.toString('latin1'))?.[0].length ?? 0))
-  const algorithms: readonly string[] = HMAC_ALGORITHMS.filter(([, bytes]) => secret.length >= bytes).map(
-    ([name]) => name,
-  )
+  const algorithms = [...HMAC_SECRET_BYTES].flatMap(([name, bytes]) => (secret.length >= bytes ? [name] : []))
   if (algorithms.length === 0) {
-    throw new KeySourceError(`holds ${secret.length} bytes; HS256 needs a secret of at least 32`)
+    const leastBytes = HMAC_SECRET_BYTES.get('HS256')
+    throw new KeySourceError(`holds ${secret.length} bytes; HS256 needs a secret of at least ${leastBytes}`)
   }
   const key = Object.freeze({ kid: undefined, algorithms: new Set(algorithms), key: createSecretKey(secret) })
   return staticKeySet([key], {}, ({ alg }) => (key.algorithms.has(alg) ? [key] : []), provider)
 }
-
-const HMAC_ALGORITHMS = [
-  ['HS256', 32],
-  ['HS384', 48],
-  ['HS512', 64],
-] as const
 
 function operatorsSet(text: string): JwkSet {
   try {

@@ -9,6 +9,7 @@
  * Not find-my-way: it decodes and normalises before it compares, and what must be shown here is that exactly the bytes
  * that are forwarded were matched.
  */
+import { coveredBy } from './methods.ts'
 import type { Pattern } from './pattern.ts'
 
 /** What is filed under a pattern. */
@@ -149,5 +150,6 @@ function descend<E>(node: Node<E>, search: Search<E>, depth: number): E | undefi
 function forMethod<E>(byMethod: ByMethod<E>, method: string): E | undefined {
   const { any, some } = byMethod
   if (some === undefined) return any
-  return some.get(method) ?? (method === 'HEAD' ? some.get('GET') : undefined)
+  const covering = coveredBy(method)
+  return some.get(method) ?? (covering === undefined ? undefined : some.get(covering))
 }

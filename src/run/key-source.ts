@@ -1,13 +1,40 @@
-/** `providers.*.keys` → where the key engine gets the keys. The schema has made sure that at most one source is named. */
-
+/** `providers.*.keys` → where the key engine gets the keys. The schema makes sure that at most one source is named. */
+import { KEY_SOURCES } from '../config/schema/provider-schema.ts'
 import type { KeysConfig } from '../config/schema/schema.ts'
-import type { KeySourceDefinition } from '../keys/registry.ts'
+import type { FetchDefinition, KeySourceDefinition } from '../keys/registry.ts'
+
+type SourceName = (typeof KEY_SOURCES)[number]
+
+/** What each source that can be named means; a name without an entry does not compile. */
+const DEFINITIONS: {
+  readonly [S in SourceName]: (named: NonNullable<KeysConfig[S]>, keys: KeysConfig) => KeySourceDefinition
+} = {
+  jwks: document => ({ type: 'jwks', document }),
+  jwksFile: path => ({ type: 'jwksFile', path }),
+  secretFile: path => ({ type: 'secretFile', path }),
+  jwksUri: (url, keys) => ({ type: 'jwksUri', url, ...fetchDefinition(keys) }),
+}
 
 export function keySourceDefinition(keys: KeysConfig): KeySourceDefinition {
-  if (keys.jwks !== undefined) return { type: 'jwks', document: keys.jwks }
-  if (keys.jwksFile !== undefined) return { type: 'jwksFile', path: keys.jwksFile }
-  if (keys.secretFile !== undefined) return { type: 'secretFile', path: keys.secretFile }
-  const fetch = {
+  for (const source of KEY_SOURCES) {
+    const definition = namedDefinition(source, keys)
+    if (definition !== undefined) return definition
+  }
+  return {
+    type: 'discovery',
+    hosts: keys.hosts ?? [],
+    allowInsecureHttp: keys.allowInsecureHttp,
+    ...fetchDefinition(keys),
+  }
+}
+
+function namedDefinition<S extends SourceName>(source: S, keys: KeysConfig): KeySourceDefinition | undefined {
+  const named: KeysConfig[S] = keys[source]
+  return named === undefined ? undefined : DEFINITIONS[source](named, keys)
+}
+
+function fetchDefinition(keys: KeysConfig): FetchDefinition {
+  return {
     refreshMs: keys.refresh,
     maxStaleMs: keys.maxStale,
     cooldownMs: keys.cooldown,
@@ -17,6 +44,4 @@ export function keySourceDefinition(keys: KeysConfig): KeySourceDefinition {
     bearerFile: keys.bearerFile,
     cacheFile: keys.cacheFile,
   }
-  if (keys.jwksUri !== undefined) return { type: 'jwksUri', url: keys.jwksUri, ...fetch }
-  return { type: 'discovery', hosts: keys.hosts ?? [], allowInsecureHttp: keys.allowInsecureHttp, ...fetch }
 }

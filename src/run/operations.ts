@@ -1,4 +1,4 @@
-/** What an operator can see of a running gateway and do to it, for whoever offers that: its admin listener, or a primary. */
+/** What an operator can see of a running gateway and do to it; its admin listener offers that, or a primary process. */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
 import { type Status, statusOf } from '../admin/status.ts'
@@ -35,7 +35,7 @@ export function operations({ version, config, policies, reloads, drain, shared }
     status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
     metrics() {
       metrics.tokenCacheEntries.set(tokenCache.size)
-      for (const { id, keySet } of policies.current.providers) metrics.showKeySet(id, keySet.status())
+      for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry
     },
     appProbes: appProbes(probesOf(config), id => probedUpstream(id, reloads.inForce)),

@@ -1,8 +1,9 @@
 /**
  * `Config` → all that it takes to put it in force, with nothing in force yet.
  *
- * What a configuration shares with the one before it is leased, not made: key sets, with the keys they hold, and pools
- * of connections. So preparing is cheap when little changed, and taking it back leaves no trace.
+ * What a configuration shares with the one before it is leased, not made: providers, with the keys they hold and the
+ * tokens they verified, and pools of connections. So preparing is cheap when little changed, and taking it back leaves
+ * no trace.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -12,7 +13,7 @@ import type { ServerOptions } from '../downstream/server.ts'
 import type { Policy } from '../policy.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
-import { keySourceDefinition } from './key-source.ts'
+import { leaseProvider } from './providers.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
 
@@ -23,8 +24,8 @@ export interface Prepared {
   readonly server: ServerOptions
   /** By id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
-  /** Resolves when every key set has keys in hand, or has tried to get them. */
-  keysTried(): Promise<void>
+  /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
+  providersTried(): Promise<void>
   /** Gives back what is leased. Call once, when it is replaced or not wanted. */
   release(): void
 }
@@ -37,29 +38,34 @@ export function prepare(config: Config, services: Services): Prepared {
     for (const each of releases.splice(0)) each()
   }
   try {
-    const leases = Object.entries(config.providers).map(([provider, { issuer, keys }]) => {
-      const lease = services.keySets.acquire({ provider, issuer, source: keySourceDefinition(keys) })
-      releases.push(lease.release)
-      return [provider, lease] as const
+    const providers = Object.entries(config.providers).map(([id, provider]) => {
+      const leased = leaseProvider(id, provider, services)
+      releases.push(leased.release)
+      return [id, leased] as const
     })
     const upstreams = Object.entries(config.upstreams).map(([id, upstream]) => {
       const lease = services.upstreams.acquire(upstreamOptions(id, upstream))
       releases.push(lease.release)
-      return [id, lease.upstream] as const
+      return [id, lease.value] as const
     })
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
     const parts = {
-      keySets: new Map(leases.map(([provider, { keySet }]) => [provider, keySet])),
+      verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
+      tokenCache: services.tokenCache,
+      layers: [],
+      endpoints: [],
+      routeMetrics: services.metrics.forRoute,
+      mode: services.mode,
     }
     return {
       config,
       hash,
-      policy: compilePolicy(config, hash, parts, services),
+      policy: compilePolicy(config, hash, parts),
       server,
       upstreams: parts.upstreams,
-      async keysTried() {
-        await Promise.all(leases.map(([, lease]) => lease.ready()))
+      async providersTried() {
+        await Promise.all(providers.map(([, { ready }]) => ready()))
       },
       release,
     }

@@ -73,7 +73,7 @@ export function reloader(options: ReloaderOptions): Reloader {
       const config = loadConfigFile(file, env, reads.readFile)
       rejectWhatNeedsRestart(file, started, config)
       next = prepare(config, services)
-      await settledWithin(services.scheduler, LONGEST_WARM_UP_MS, next.keysTried())
+      await settledWithin(services.scheduler, LONGEST_WARM_UP_MS, next.providersTried())
       if (isClosed) next.release()
       else putInForce(next, trigger)
     } catch (error) {

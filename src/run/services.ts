@@ -1,6 +1,6 @@
 /** What outlives a policy: clock, log, metrics, key sets, upstream pools, verified tokens. Made once, at the start. */
 
-import { type Authenticators, authenticators } from '../authenticate/registry.ts'
+import { type VerifierRegistry, verifierRegistry } from '../authenticate/registry.ts'
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
 import { FETCH_RESULTS } from '../keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
@@ -18,7 +18,7 @@ export interface Services {
   readonly metrics: Metrics
   readonly keySets: KeySetRegistry
   readonly upstreams: UpstreamRegistry
-  readonly authenticators: Authenticators
+  readonly verifiers: VerifierRegistry
   readonly tokenCache: TokenCache
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode: 'report' | undefined
@@ -53,7 +53,7 @@ export function services({ clock, log, version, nodeVersion, tokenCacheEntries, 
       observer: keyEvents(metrics, log),
     }),
     upstreams: upstreamRegistry(systemScheduler),
-    authenticators: authenticators(clock),
+    verifiers: verifierRegistry(systemScheduler),
     tokenCache: tokenCache({
       entries: tokenCacheEntries,
       onResult: metrics.tokenLookedUp,

@@ -5,7 +5,7 @@
  * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
  */
 import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
-import type { KeySetStatus, RouteMetrics, StreamEnd } from '../types.ts'
+import type { ProviderHealth, RouteMetrics, StreamEnd } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
@@ -190,8 +190,10 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       configLastReloadSuccessful.set(0)
     },
 
-    /** Shows the key set of a provider as it is now. */
-    showKeySet(provider: string, { usable, keys, lastSuccessSeconds }: KeySetStatus): void {
+    /** Shows how a provider is doing now. */
+    showProvider(provider: string, { usable, keySet }: ProviderHealth): void {
+      if (keySet === undefined) return
+      const { keys, lastSuccessSeconds } = keySet
       jwksKeys.set({ provider }, usable ? keys.length : 0)
       if (lastSuccessSeconds !== undefined) jwksLastSuccess.set({ provider }, lastSuccessSeconds)
     },

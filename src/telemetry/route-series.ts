@@ -4,6 +4,7 @@
  * A series is known by its place in the lists, so that counting looks nothing up by name.
  */
 import { DENIAL_CODES, type DenialCode, denialSpec } from '../errors.ts'
+import { coveredMethods, METHODS } from '../route/methods.ts'
 
 type RequestCode = 'ok' | DenialCode
 
@@ -23,14 +24,14 @@ export interface RouteSeries {
 
 const OTHER = 'OTHER'
 /** Any method that is not listed is one label, so that a client cannot make series. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', OTHER]
+const METHOD_LABELS: readonly string[] = [...METHODS, OTHER]
 const CODES: readonly RequestCode[] = ['ok', ...DENIAL_CODES]
 
 /** Labels of every series of `requests_total` and `report_denials_total` that a route could ever have. */
-export const REQUEST_SERIES = METHODS.flatMap(method => CODES.map(code => ({ method, code })))
+export const REQUEST_SERIES = METHOD_LABELS.flatMap(method => CODES.map(code => ({ method, code })))
 export const REPORT_SERIES = DENIAL_CODES.map(code => ({ code }))
 
-const methodPlaces = new Map(METHODS.map((method, index) => [method, index * CODES.length]))
+const methodPlaces = new Map(METHOD_LABELS.map((method, index) => [method, index * CODES.length]))
 const otherPlace = methodPlaces.get(OTHER) ?? 0
 const codePlaces = new Map(CODES.map((code, index) => [code, index]))
 
@@ -44,7 +45,7 @@ export function reportSeries(code: DenialCode): number {
 
 /** A public route never looks at a token, and a report-only one refuses nobody for it. */
 export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
-  const served = methods === undefined ? METHODS : withHead(methods)
+  const served = methods === undefined ? METHOD_LABELS : coveredMethods(methods)
   if (access === 'public') return seriesOf(served, WITHOUT_TOKEN)
   if (mode === 'enforce') return seriesOf(served, OF_A_ROUTE)
   return seriesOf(
@@ -57,7 +58,7 @@ export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
 /** Of requests that match no route, or are refused before matching. */
 export function unmatchedSeries(): RouteSeries {
   return seriesOf(
-    METHODS,
+    METHOD_LABELS,
     DENIAL_CODES.filter(code => denialSpec(code).beforeRoute !== undefined),
   )
 }
@@ -84,10 +85,4 @@ function seriesOf(
     requests: [...methods].flatMap(method => codes.map(code => requestSeries(method, code))),
     reports: reports.map(reportSeries),
   }
-}
-
-/** GET covers HEAD. */
-function withHead(methods: Iterable<string>): Iterable<string> {
-  const served = new Set(methods)
-  return served.has('GET') ? served.add('HEAD') : served
 }

@@ -7,69 +7,26 @@
  * that run on it finish, however long they take, and its connections close.
  */
 import { createHash } from 'node:crypto'
-import type { Cancel, Scheduler } from '../lib/scheduler.ts'
+import { type Leases, leases } from '../lib/leases.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import type { Upstream } from './connections.ts'
-import { type UpstreamOptions, type UpstreamPool, upstreamPool } from './pool.ts'
+import { type UpstreamOptions, upstreamPool } from './pool.ts'
 
-export interface UpstreamLease {
-  readonly upstream: Upstream
-  /** Call once. */
-  release(): void
-}
-
-export interface UpstreamRegistry {
-  acquire(options: UpstreamOptions): UpstreamLease
-  /** Ends every pool at once; requests that still run fail. */
-  close(): Promise<void>
-}
+/** Closing it ends every pool at once, and requests that still run fail. */
+export type UpstreamRegistry = Leases<UpstreamOptions, Upstream>
 
 /** Longer than a request takes to be judged. */
 const LINGER_MS = 60_000
 
-interface Entry {
-  readonly pool: UpstreamPool
-  leases: number
-  cancelEnd: Cancel
-}
-
 export function upstreamRegistry(scheduler: Scheduler): UpstreamRegistry {
-  const entries = new Map<string, Entry>()
-  const ending = new Set<UpstreamPool>()
-
-  const end = (identity: string, { pool }: Entry): void => {
-    entries.delete(identity)
-    ending.add(pool)
-    const ended = () => ending.delete(pool)
-    pool.drain().then(ended, ended)
-  }
-  const release = (identity: string, entry: Entry): void => {
-    entry.leases -= 1
-    if (entry.leases === 0) entry.cancelEnd = scheduler.after(LINGER_MS, () => end(identity, entry))
-  }
-
-  return {
-    acquire(options) {
-      const identity = identityOf(options)
-      const entry = entries.get(identity) ?? { pool: upstreamPool(options, scheduler), leases: 0, cancelEnd: () => {} }
-      entries.set(identity, entry)
-      entry.cancelEnd()
-      entry.leases += 1
-      let isReleased = false
-      return {
-        upstream: entry.pool,
-        release() {
-          if (!isReleased) release(identity, entry)
-          isReleased = true
-        },
-      }
-    },
-    async close() {
-      for (const { cancelEnd } of entries.values()) cancelEnd()
-      const pools = [...ending, ...[...entries.values()].map(({ pool }) => pool)]
-      entries.clear()
-      await Promise.all(pools.map(pool => pool.close()))
-    },
-  }
+  return leases({
+    identityOf,
+    make: (options: UpstreamOptions) => upstreamPool(options, scheduler),
+    end: pool => pool.drain(),
+    endNow: pool => pool.close(),
+    lingerMs: LINGER_MS,
+    scheduler,
+  })
 }
 
 /** A digest, since the options hold a private key. What is undefined is not there. */

@@ -1,19 +1,23 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
-import {
-  authenticatorOptions,
-  ISSUER,
-  refusal,
-  refusalCode,
-  type Signer,
-  signer,
-  TestKeySet,
-  token,
-} from './support.ts'
+import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import { tokenCache } from '../../src/authenticate/token-cache.ts'
+import type { TokenVerifier } from '../../src/authenticate/verifier.ts'
+import type { Principal } from '../../src/types.ts'
+import { ISSUER, refusal, refusalCode, type Signer, signer, TestKeySet, token, verifierOptions } from './support.ts'
 
 const OTHER = 'https://login.example.org'
+const PRINCIPAL: Principal = {
+  provider: 'asking',
+  claims: {},
+  scopes: new Set(),
+  roles: new Set(),
+  audiences: [],
+  expiresAtSeconds: 2_000_000_000,
+  validUntilMs: 2_000_000_005_000,
+}
+
 let main: Signer
 let other: Signer
 let mainKeys: TestKeySet
@@ -25,8 +29,8 @@ beforeAll(async () => {
   mainKeys = new TestKeySet(main.key)
   otherKeys = new TestKeySet(other.key)
   both = issuerAuthenticator([
-    jwtAuthenticator(authenticatorOptions(mainKeys)),
-    jwtAuthenticator(authenticatorOptions(otherKeys, { provider: 'other', issuer: OTHER })),
+    jwtVerifier(verifierOptions(mainKeys)),
+    jwtVerifier(verifierOptions(otherKeys, { provider: 'other', issuer: OTHER })),
   ])
 })
 
@@ -75,12 +79,82 @@ test('a route that accepts no provider accepts no token', async () => {
 })
 
 test('two providers of one issuer are a mistake', () => {
-  const twin = () => jwtAuthenticator(authenticatorOptions(mainKeys))
+  const twin = () => jwtVerifier(verifierOptions(mainKeys))
   expect(() => issuerAuthenticator([twin(), twin()])).toThrow(RangeError)
 })
 
 test('what is no token is refused before any provider is chosen', async () => {
   expect(await refusalCode(() => both({ token: 'opaque' }))).toBe('token_malformed')
+})
+
+describe('an opaque token', () => {
+  /** What a provider that asks a server is like: it knows its tokens by how they begin. */
+  const asking = (asked: string[]): TokenVerifier => ({
+    provider: 'asking',
+    issuer: undefined,
+    takesOpaque: text => text.startsWith('op_'),
+    verify({ token: text, jwt }) {
+      expect(jwt).toBeUndefined()
+      asked.push(text)
+      return { principal: PRINCIPAL, notBeforeSeconds: undefined, basis: undefined }
+    },
+    stillHolds: () => true,
+    checkTime() {},
+    health: () => ({ usable: true, lastError: undefined, keySet: undefined }),
+  })
+
+  test('goes to the provider that takes it, and JWTs go where their iss says', async () => {
+    const asked: string[] = []
+    const route = issuerAuthenticator([jwtVerifier(verifierOptions(mainKeys)), asking(asked)])
+    expect(await route({ token: 'op_1' })).toBe(PRINCIPAL)
+    expect((await route({ token: token(main) })).provider).toBe('main')
+    expect(asked).toEqual(['op_1'])
+  })
+
+  test('is remembered like any other', async () => {
+    const asked: string[] = []
+    const results: string[] = []
+    const cache = tokenCache({ entries: 10, onResult: (provider, result) => results.push(`${provider} ${result}`) })
+    const route = issuerAuthenticator([asking(asked)], cache)
+    expect([await route({ token: 'op_1' }), await route({ token: 'op_1' })]).toEqual([PRINCIPAL, PRINCIPAL])
+    expect(asked).toEqual(['op_1'])
+    expect(results).toEqual(['asking miss', 'asking hit'])
+  })
+
+  test.each([
+    ['that nobody takes', 'other', 'token_malformed'],
+    ['with the form of a JWS', 'op_.b.c', 'token_malformed'],
+    ['with the form of a JWE', 'op_.b.c.d.e', 'token_malformed'],
+    ['that is no token68', 'op_"', 'request_malformed'],
+  ])('%s is brought to nobody', async (_name, text, code) => {
+    const asked: string[] = []
+    expect(await refusalCode(() => issuerAuthenticator([asking(asked)])({ token: text }))).toBe(code)
+    expect(asked).toEqual([])
+  })
+
+  test('is malformed to a provider of JWTs, even when it is asked', async () => {
+    const verifier = jwtVerifier(verifierOptions(mainKeys))
+    expect(await refusal(() => verifier.verify({ token: 'op_1', jwt: undefined }))).toMatchObject({
+      code: 'token_malformed',
+      provider: 'main',
+    })
+  })
+
+  test('and a JWT of its issuer may go to the same provider', async () => {
+    const asked: string[] = []
+    const both: TokenVerifier = {
+      ...asking(asked),
+      issuer: ISSUER,
+      verify({ jwt }) {
+        asked.push(jwt === undefined ? 'opaque' : 'jwt')
+        return { principal: PRINCIPAL, notBeforeSeconds: undefined, basis: undefined }
+      },
+    }
+    const route = issuerAuthenticator([both])
+    await route({ token: 'op_1' })
+    await route({ token: token(main) })
+    expect(asked).toEqual(['opaque', 'jwt'])
+  })
 })
 
 describe('RFC 6750 §2.1: what is not token68 is no credential', () => {

@@ -2,7 +2,9 @@
 import { createHmac, createSecretKey, generateKeyPairSync, KeyObject, randomBytes, sign } from 'node:crypto'
 import { generateKeyPair } from 'jose'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { type JwtAuthenticatorOptions, jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
+import { parseJwt } from '../../src/authenticate/jwt/compact-jws.ts'
+import { type JwtVerifierOptions, jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import type { PresentedToken } from '../../src/authenticate/verifier.ts'
 import { Denial, type DenialCode } from '../../src/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { KeyHint, KeySet, Principal, VerificationKey } from '../../src/types.ts'
@@ -109,9 +111,14 @@ export function token(by: Signer, claims: Members = {}, header: Members = {}): s
   )
 }
 
-export type Overrides = Partial<JwtAuthenticatorOptions>
+/** A JWT as the chooser of the provider hands it over. */
+export function presented(text: string): PresentedToken {
+  return { token: text, jwt: parseJwt(text) }
+}
 
-export function authenticatorOptions(keySet: KeySet, overrides: Overrides = {}): JwtAuthenticatorOptions {
+export type Overrides = Partial<JwtVerifierOptions>
+
+export function verifierOptions(keySet: KeySet, overrides: Overrides = {}): JwtVerifierOptions {
   return {
     provider: 'main',
     issuer: ISSUER,
@@ -128,9 +135,9 @@ export function authenticatorOptions(keySet: KeySet, overrides: Overrides = {}):
 
 /** Verifies tokens of one signer, with everything else as usual. */
 export function verifierFor(by: Signer, overrides: Overrides = {}): (text: string) => Promise<Principal> {
-  const algorithms = by.alg.startsWith('HS') ? { algorithms: new Set([by.alg]) } : {}
-  const options = authenticatorOptions(new TestKeySet(by.key), { ...algorithms, ...overrides })
-  const authenticate = issuerAuthenticator([jwtAuthenticator(options)])
+  const algorithms = by.alg.startsWith('HS') ? { algorithms: [by.alg] } : {}
+  const options = verifierOptions(new TestKeySet(by.key), { ...algorithms, ...overrides })
+  const authenticate = issuerAuthenticator([jwtVerifier(options)])
   return async text => authenticate({ token: text })
 }
 

@@ -1,11 +1,10 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { jwtAuthenticator } from '../../src/authenticate/jwt/jwt.ts'
+import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
 import { type TokenCache, tokenCache } from '../../src/authenticate/token-cache.ts'
 import { Denial } from '../../src/errors.ts'
 import type { VerificationKey } from '../../src/types.ts'
 import {
-  authenticatorOptions,
   NOW,
   type Overrides,
   refusal,
@@ -15,6 +14,7 @@ import {
   TestClock,
   TestKeySet,
   token,
+  verifierOptions,
 } from './support.ts'
 
 let by: Signer
@@ -29,9 +29,8 @@ let cache: TokenCache
 
 const cacheOf = (entries: number) =>
   tokenCache({ entries, onResult: (provider, result) => results.push(`${provider} ${result}`) })
-const authenticatorWith = (overrides: Overrides = {}) =>
-  jwtAuthenticator(authenticatorOptions(keySet, { clock, ...overrides }))
-const routeWith = (overrides: Overrides = {}) => issuerAuthenticator([authenticatorWith(overrides)], cache)
+const verifierWith = (overrides: Overrides = {}) => jwtVerifier(verifierOptions(keySet, { clock, ...overrides }))
+const routeWith = (overrides: Overrides = {}) => issuerAuthenticator([verifierWith(overrides)], cache)
 
 beforeEach(() => {
   clock = new TestClock()
@@ -144,7 +143,7 @@ describe('a verdict dies', () => {
     expect(results).toEqual(['main miss', 'main stale', 'main hit'])
   })
 
-  test('when a reload makes a new authenticator, whose rules then decide', async () => {
+  test('when a reload makes a new verifier, whose rules then decide', async () => {
     const text = token(by)
     await routeWith()({ token: text })
     const reloaded = routeWith({ audiences: ['https://other.example'] })
@@ -156,8 +155,8 @@ describe('a verdict dies', () => {
 
 describe('a route that does not accept the provider', () => {
   test('refuses a token another route verified, and leaves that verdict alone', async () => {
-    const main = authenticatorWith()
-    const other = authenticatorWith({ provider: 'other', issuer: 'https://other.example' })
+    const main = verifierWith()
+    const other = verifierWith({ provider: 'other', issuer: 'https://other.example' })
     const [mainRoute, otherRoute] = [issuerAuthenticator([main], cache), issuerAuthenticator([other], cache)]
     const text = token(by)
     await mainRoute({ token: text })

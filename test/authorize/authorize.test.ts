@@ -22,6 +22,7 @@ function principal(granted: {
     roles: new Set(roles),
     audiences,
     expiresAtSeconds: 2_000_000_000,
+    validUntilMs: 2_000_000_005_000,
   }
 }
 

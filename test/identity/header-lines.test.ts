@@ -16,6 +16,7 @@ function principal(claims: Claims, parts: Partial<Principal> = {}): Principal {
     roles: new Set(),
     audiences: [],
     expiresAtSeconds: 2_000_000_000,
+    validUntilMs: 2_000_000_005_000,
     ...parts,
   }
 }

@@ -14,15 +14,16 @@ describe('key sets outlive a reload', () => {
     const { registry, lease, time } = await startedKeySet(source)
     const definition: KeySetDefinition = { provider: 'main', issuer: 'https://issuer.example/', source: { ...source } }
     const next = registry.acquire(definition)
-    expect(next.keySet).toBe(lease.keySet)
+    expect(next.value).toBe(lease.value)
     lease.release()
     lease.release()
     await time.advance(120_000)
-    expect(registry.leased()).toHaveLength(1)
-    expect(selectNow(next.keySet, es256('k1'))).toHaveLength(1)
+    expect(selectNow(next.value, es256('k1'))).toHaveLength(1)
     expect(server.requests).toHaveLength(1)
     next.release()
-    expect(registry.leased()).toEqual([])
+    await time.advance(60_000)
+    expect(time.pendingMs()).toEqual([])
+    expect(registry.acquire(definition).value).not.toBe(lease.value)
   })
 
   test.each<readonly [string, (definition: KeySetDefinition) => KeySetDefinition]>([
@@ -35,7 +36,7 @@ describe('key sets outlive a reload', () => {
     const source = { type: 'jwksUri', url: server.url, ...TUNING } as const
     const { registry, lease } = await startedKeySet(source)
     const other = registry.acquire(change({ provider: 'main', issuer: 'https://issuer.example/', source }))
-    expect(other.keySet).not.toBe(lease.keySet)
+    expect(other.value).not.toBe(lease.value)
   })
 
   test('a released set serves the requests that have it for a minute, then ends', async () => {
@@ -58,8 +59,8 @@ describe('key sets outlive a reload', () => {
     await time.advance(30_000)
     const again = registry.acquire({ provider: 'main', issuer: 'https://issuer.example/', source })
     await time.advance(120_000)
-    expect(again.keySet).toBe(lease.keySet)
-    expect(selectNow(again.keySet, es256('k1'))).toHaveLength(1)
+    expect(again.value).toBe(lease.value)
+    expect(selectNow(again.value, es256('k1'))).toHaveLength(1)
     await advance(TUNING.refreshMs)
     expect(server.requests).toHaveLength(2)
   })
@@ -78,17 +79,25 @@ describe('key sets outlive a reload', () => {
     const acquire = () =>
       registry.acquire({ provider: 'main', issuer: 'https://issuer.example/', source: { type: 'jwksFile', path } })
     writeFileSync(path, text)
-    expect(acquire().keySet).toBe(lease.keySet)
+    expect(acquire().value).toBe(lease.value)
     write('k2')
     const changed = acquire()
-    expect(selectNow(changed.keySet, es256('k2'))).toHaveLength(1)
-    expect(selectNow(lease.keySet, es256('k1'))).toHaveLength(1)
+    expect(selectNow(changed.value, es256('k2'))).toHaveLength(1)
+    expect(selectNow(lease.value, es256('k1'))).toHaveLength(1)
   })
 
   test('a set that cannot be made leaves nothing behind', async () => {
-    const { registry } = await startedKeySet({ type: 'jwks', document: { keys: [ecJwk('k1')] } })
-    const source = { type: 'secretFile', path: '/nonexistent' } as const
-    expect(() => registry.acquire({ provider: 'x', issuer: 'x', source })).toThrow('cannot be read: ENOENT')
-    expect(registry.leased().map(({ provider }) => provider)).toEqual(['main'])
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-registry-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'secret')
+    const { registry, time } = await startedKeySet({ type: 'jwks', document: { keys: [ecJwk('k1')] } })
+    const acquire = () => registry.acquire({ provider: 'x', issuer: 'x', source: { type: 'secretFile', path } })
+    expect(acquire).toThrow('cannot be read: ENOENT')
+    writeFileSync(path, 'short')
+    expect(acquire).toThrow('HS256 needs a secret of at least 32')
+    expect(acquire).toThrow('HS256 needs a secret of at least 32')
+    expect(time.pendingMs()).toEqual([])
+    writeFileSync(path, 's'.repeat(32))
+    expect(selectNow(acquire().value, { alg: 'HS256', kid: undefined })).toHaveLength(1)
   })
 })

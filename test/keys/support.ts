@@ -79,7 +79,7 @@ export function recorder(): Recorder {
 }
 
 export interface Started {
-  readonly keySet: KeySetLease['keySet']
+  readonly keySet: KeySetLease['value']
   readonly lease: KeySetLease
   readonly registry: KeySetRegistry
   readonly time: ManualTime
@@ -116,7 +116,7 @@ export function startKeySet(source: KeySourceDefinition, options: StartOptions =
   const lease = registry.acquire({ provider: 'main', issuer: options.issuer ?? 'https://issuer.example/', source })
   const settle = (): Promise<void> => seen.fetchedTimes(attempts)
   return {
-    keySet: lease.keySet,
+    keySet: lease.value,
     lease,
     registry,
     time,

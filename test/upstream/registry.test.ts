@@ -59,7 +59,7 @@ describe('an upstream', () => {
   test('that means the same is the same pool', () => {
     const first = registry.acquire(options())
     const again = registry.acquire({ ...options(), serverName: undefined })
-    expect(again.upstream).toBe(first.upstream)
+    expect(again.value).toBe(first.value)
   })
 
   test.each([
@@ -70,33 +70,33 @@ describe('an upstream', () => {
     ['ca', 'PEM'],
     ['key', 'PEM'],
     ['serverName', 'app'],
-  ])('with another %s is another', (name, value) => {
-    const { upstream } = registry.acquire(options())
-    expect(registry.acquire(options({ [name]: value })).upstream).not.toBe(upstream)
+  ])('with another %s is another', (name, changed) => {
+    const { value } = registry.acquire(options())
+    expect(registry.acquire(options({ [name]: changed })).value).not.toBe(value)
   })
 })
 
 describe('an upstream that nobody leases', () => {
   test('serves for a while, and is the same when it is wanted again', async () => {
     const lease = registry.acquire(options())
-    await get(lease.upstream, '/')
+    await get(lease.value, '/')
     lease.release()
     await time.advance(LINGER_MS - 1)
-    expect(await get(lease.upstream, '/')).toBe('done')
-    expect(registry.acquire(options()).upstream).toBe(lease.upstream)
+    expect(await get(lease.value, '/')).toBe('done')
+    expect(registry.acquire(options()).value).toBe(lease.value)
     await time.advance(LINGER_MS * 2)
-    expect(await get(lease.upstream, '/')).toBe('done')
+    expect(await get(lease.value, '/')).toBe('done')
   })
 
   test('then finishes what runs on it and closes its connections', async () => {
     const lease = registry.acquire(options())
     const arrival = service.arrival()
-    const running = get(lease.upstream, '/held')
+    const running = get(lease.value, '/held')
     const socket: Socket = await arrival
     lease.release()
     await time.advance(LINGER_MS)
-    expect(await get(lease.upstream, '/late')).toMatch(/^failed: /)
-    expect(registry.acquire(options()).upstream).not.toBe(lease.upstream)
+    expect(await get(lease.value, '/late')).toMatch(/^failed: /)
+    expect(registry.acquire(options()).value).not.toBe(lease.value)
     const closed = once(socket, 'close')
     held[0]?.end('finished')
     expect(await running).toBe('finished')
@@ -106,7 +106,7 @@ describe('an upstream that nobody leases', () => {
   test('is ended by the end of all, with what runs on it', async () => {
     const lease = registry.acquire(options())
     const arrival = service.arrival()
-    const running = get(lease.upstream, '/held')
+    const running = get(lease.value, '/held')
     await arrival
     lease.release()
     await time.advance(LINGER_MS)
@@ -119,6 +119,6 @@ describe('an upstream that nobody leases', () => {
     one.release()
     one.release()
     await time.advance(LINGER_MS)
-    expect(await get(two.upstream, '/')).toBe('done')
+    expect(await get(two.value, '/')).toBe('done')
   })
 })

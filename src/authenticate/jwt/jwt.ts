@@ -7,15 +7,18 @@
  */
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
-import type { KeySet, Principal, VerificationKey } from '../../types.ts'
+import type { KeySet, VerificationKey } from '../../types.ts'
 import { attributed, evidenceText } from '../evidence.ts'
+import type { PresentedToken, TokenVerifier, Verdict } from '../verifier.ts'
 import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
 import type { Jwt } from './compact-jws.ts'
 import { principalReader } from './principal.ts'
 import { isFitting, type SignatureRefusal, signatureRefusal } from './signature.ts'
 
-export interface JwtAuthenticatorOptions {
+/** What decides whether a token is accepted, but for the keys. Plain data, so that equal rules can be recognised. */
+export type JwtRules = {
   /** The provider's id in the configuration. */
   readonly provider: string
   /** Compared byte for byte with `iss`. */
@@ -23,8 +26,7 @@ export interface JwtAuthenticatorOptions {
   /** At least one; a token must carry at least one of them. */
   readonly audiences: readonly string[]
   /** JWS algorithms that are accepted; undefined: every asymmetric one. HMAC has to be asked for. */
-  readonly algorithms?: ReadonlySet<string> | undefined
-  readonly keySet: KeySet
+  readonly algorithms?: readonly string[] | undefined
   readonly clockToleranceSeconds: number
   /** Longest `exp` - `iat` that is accepted; undefined: any. */
   readonly maxLifetimeSeconds?: number | undefined
@@ -35,45 +37,24 @@ export interface JwtAuthenticatorOptions {
   readonly scopeClaim?: string | undefined
   /** A claim name or a JSON Pointer. */
   readonly rolesClaim: string
+}
+
+export interface JwtVerifierOptions extends JwtRules {
+  readonly keySet: KeySet
   readonly clock: Clock
 }
-
-/** What was found about one token, with all that has to hold for it to stay true. */
-export interface Verdict {
-  readonly principal: Principal
-  readonly notBeforeSeconds: number | undefined
-  /** The key that verified the signature. */
-  readonly key: VerificationKey
-}
-
-export interface JwtAuthenticator {
-  readonly provider: string
-  readonly issuer: string
-  /**
-   * Answers at once unless a key or a slow signature has to be waited for.
-   *
-   * @throws {Denial} the token is refused, or the keys to judge it are not there (503)
-   */
-  verify(jwt: Jwt): MaybePromise<Verdict>
-  /** True while the key that gave the verdict is one of the provider's. */
-  isCurrent(verdict: Verdict): boolean
-  /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
-  checkTime(verdict: Verdict): void
-}
-
-/** Signed with a private key, verified with a public one. RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2, RFC 9964 §3. */
-export const ASYMMETRIC_ALGORITHMS = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
-  ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
-] as const
 
 /** Bounds the work that one token without `kid` can cause. */
 const MAX_CANDIDATES = 3
 
-/** @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer */
-export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthenticator {
+/**
+ * A verdict rests on the key that verified the signature. What has to be waited for is a key, or a slow signature.
+ *
+ * @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer
+ */
+export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<VerificationKey> {
   const { provider, issuer, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
-  const algorithms = options.algorithms ?? new Set<string>(ASYMMETRIC_ALGORITHMS)
+  const algorithms = new Set(options.algorithms ?? ASYMMETRIC_ALGORITHMS)
   const rules: ClaimRules = {
     audiences: new Set(options.audiences),
     clockToleranceSeconds,
@@ -84,7 +65,7 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthentic
   const readPrincipal = principalReader(options)
   const nowSeconds = (): number => options.clock.nowMs() / 1000
 
-  const judge = (jwt: Jwt): MaybePromise<Verdict> => {
+  const judge = (jwt: Jwt): MaybePromise<Verdict<VerificationKey>> => {
     const { alg, kid } = jwt.header
     if (jwt.claims.iss !== issuer) throw new Denial('issuer_unknown')
     if (!algorithms.has(alg)) throw new Denial('algorithm_not_allowed')
@@ -92,21 +73,23 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthentic
     return andThen(key, found => verdict(jwt, found))
   }
 
-  const verdict = ({ header, claims }: Jwt, key: VerificationKey): Verdict => {
+  const verdict = ({ header, claims }: Jwt, key: VerificationKey): Verdict<VerificationKey> => {
     const now = nowSeconds()
     const checked = checkClaims(header.typ, claims, rules, now)
     checkTime(checked, clockToleranceSeconds, now)
     return Object.freeze({
       principal: readPrincipal(claims, checked),
       notBeforeSeconds: checked.notBeforeSeconds,
-      key,
+      basis: key,
     })
   }
 
   return Object.freeze({
     provider,
     issuer,
-    verify(jwt: Jwt) {
+    takesOpaque: undefined,
+    verify({ jwt }: PresentedToken) {
+      if (jwt === undefined) throw new Denial('token_malformed', { provider, evidence: { reason: 'not a JWT' } })
       const refuse = (error: unknown): never => {
         throw attributed(error, provider, tokenEvidence(jwt))
       }
@@ -117,13 +100,17 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthentic
         return refuse(error)
       }
     },
-    isCurrent: ({ key }: Verdict) => keySet.isCurrent(key),
-    checkTime({ principal: { expiresAtSeconds }, notBeforeSeconds }: Verdict) {
+    stillHolds: ({ basis }: Verdict<VerificationKey>) => keySet.isCurrent(basis),
+    checkTime({ principal: { expiresAtSeconds }, notBeforeSeconds }: Verdict<VerificationKey>) {
       try {
         checkTime({ expiresAtSeconds, notBeforeSeconds }, clockToleranceSeconds, nowSeconds())
       } catch (error) {
         throw attributed(error, provider, { iss: evidenceText(issuer) })
       }
+    },
+    health() {
+      const status = keySet.status()
+      return { usable: status.usable, lastError: status.lastError, keySet: status }
     },
   })
 }

@@ -12,6 +12,7 @@ import type { CheckedClaims } from './claim-checks.ts'
 
 export interface PrincipalOptions {
   readonly provider: string
+  readonly clockToleranceSeconds: number
   /** A claim name or a JSON Pointer; undefined reads `scope`, else `scp`. */
   readonly scopeClaim?: string | undefined
   /** A claim name or a JSON Pointer. */
@@ -21,7 +22,8 @@ export interface PrincipalOptions {
 /** @throws {Denial} `claim_invalid`: the scope claim is neither a string nor an array of scope tokens */
 export type PrincipalReader = (claims: Claims, checked: CheckedClaims) => Principal
 
-export function principalReader({ provider, scopeClaim, rolesClaim }: PrincipalOptions): PrincipalReader {
+export function principalReader(options: PrincipalOptions): PrincipalReader {
+  const { provider, clockToleranceSeconds, scopeClaim, rolesClaim } = options
   const readScope: ClaimReader =
     scopeClaim === undefined ? claims => claims.scope ?? claims.scp : claimReader(scopeClaim)
   const readRoles = claimReader(rolesClaim)
@@ -33,6 +35,7 @@ export function principalReader({ provider, scopeClaim, rolesClaim }: PrincipalO
       roles: roleSet(readRoles(claims)),
       audiences,
       expiresAtSeconds,
+      validUntilMs: (expiresAtSeconds + clockToleranceSeconds) * 1000,
     })
 }
 

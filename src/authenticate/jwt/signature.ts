@@ -8,6 +8,7 @@
  */
 import { compactVerify, errors } from 'jose'
 import type { DenialCode } from '../../errors.ts'
+import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { VerificationKey } from '../../types.ts'
 import type { CompactJws } from './compact-jws.ts'
@@ -40,7 +41,7 @@ const REASONS: Readonly<Record<errors.JOSEErrorCode, DenialCode>> = {
 
 /** A key fits an algorithm it was published for, and HMAC only a shared secret (RFC 8725 §2.1, confusion attacks). */
 export function isFitting(key: VerificationKey, alg: string): boolean {
-  return key.algorithms.has(alg) && (key.key.type === 'secret') === alg.startsWith('HS')
+  return key.algorithms.has(alg) && (key.key.type === 'secret') === HMAC_SECRET_BYTES.has(alg)
 }
 
 /** In `jose`'s words, so that the log does not depend on who was asked. */
@@ -54,7 +55,7 @@ export function signatureRefusal(jws: CompactJws, key: VerificationKey): MaybePr
   return holds(signingInput, jws.signature) ? undefined : NOT_VERIFIED
 }
 
-/** The same, always from `jose`: whatever goes wrong in here goes wrong on bytes a stranger chose, even a `TypeError`. */
+/** Always asks `jose`. Whatever goes wrong in here goes wrong on bytes that a stranger chose, even a `TypeError`. */
 export async function joseRefusal(
   { token, header: { alg } }: CompactJws,
   key: VerificationKey,

@@ -7,8 +7,9 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
+import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import type { Draft } from '../schema/draft.ts'
-import { HMAC_SECRET_BYTES, PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
+import { PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
 import type { ProviderConfig } from '../schema/schema.ts'
 import type { Finding, Path } from './findings.ts'
 
@@ -82,10 +83,11 @@ function secretProblem(content: Buffer, { algorithms = [] }: ProviderConfig): st
     const served = secretKeySet(content, '')
       .status()
       .keys.flatMap(key => key.algorithms)
-    const shared = algorithms.filter(algorithm => Object.hasOwn(HMAC_SECRET_BYTES, algorithm))
+    const shared = algorithms.filter(algorithm => HMAC_SECRET_BYTES.has(algorithm))
     const unserved = shared.find(algorithm => !served.includes(algorithm))
     if (unserved === undefined) return undefined
-    return `holds too short a secret for ${unserved}, which needs ${HMAC_SECRET_BYTES[unserved]} bytes; make a longer one`
+    const leastBytes = HMAC_SECRET_BYTES.get(unserved)
+    return `holds too short a secret for ${unserved}, which needs ${leastBytes} bytes; make a longer one`
   })
 }
 

@@ -4,10 +4,11 @@
  *
  * RFC 8725 §3.1 (algorithms belong to a key source), OpenID Connect Discovery 1.0 §3 (issuer), RFC 9700 §4.
  */
+import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import { httpUrl } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
-import { HMAC_SECRET_BYTES, KEY_SOURCES } from '../schema/provider-schema.ts'
+import { KEY_SOURCES } from '../schema/provider-schema.ts'
 import type { KeysConfig, ProviderConfig } from '../schema/schema.ts'
 import type { Finding, Path } from './findings.ts'
 
@@ -80,7 +81,7 @@ function urlFindings(text: string, keys: KeysConfig, path: Path): readonly Findi
 
 function algorithmFindings({ algorithms, keys }: ProviderConfig, path: Path): readonly Finding[] {
   return (algorithms ?? []).flatMap((algorithm, index): Finding[] => {
-    const isShared = Object.hasOwn(HMAC_SECRET_BYTES, algorithm)
+    const isShared = HMAC_SECRET_BYTES.has(algorithm)
     if (isShared === (keys.secretFile !== undefined)) return []
     const message = isShared
       ? 'needs a shared secret: give `keys.secretFile`, or list an asymmetric algorithm such as RS256'

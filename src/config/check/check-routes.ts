@@ -3,10 +3,10 @@
  *
  * The order of routes does not matter, so two routes that could both be meant are refused.
  */
+import { coveredMethods, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
-import { METHODS } from '../schema/route-schema.ts'
 import type { RouteConfig } from '../schema/schema.ts'
 import { didYouMean } from '../schema/suggest.ts'
 import type { Finding } from './findings.ts'
@@ -67,8 +67,7 @@ function exactly(literal: string): string {
 }
 
 function methodsOf({ methods }: RouteConfig): ReadonlySet<string> {
-  const named = new Set<string>(methods ?? METHODS)
-  return named.has('GET') ? named.add('HEAD') : named
+  return coveredMethods(methods ?? METHODS)
 }
 
 function accessFindings({ providerIds }: Draft, index: number, route: RouteConfig): readonly Finding[] {

@@ -5,14 +5,11 @@
  * A new kind of provider is one more member of the union. Rules that span keys are in `check-providers.ts`.
  */
 import * as z from 'zod'
-import { ASYMMETRIC_ALGORITHMS } from '../../authenticate/jwt/jwt.ts'
+import { JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { claimReference, duration, filePath, flag, list, size, text } from './fields.ts'
 import { didYouMean } from './suggest.ts'
 
-/** Bytes of the hash output, which a shared secret must reach (RFC 7518 §3.2). */
-export const HMAC_SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }
-
-const ALGORITHMS = [...ASYMMETRIC_ALGORITHMS, ...Object.keys(HMAC_SECRET_BYTES)]
+const ALGORITHMS = [...JWS_ALGORITHMS.keys()]
 
 /** Members of a JWK that make it private or a shared secret (RFC 7518 §6.2.2, §6.3.2, §6.4.1). */
 export const PRIVATE_JWK_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const

@@ -6,12 +6,10 @@
  */
 import * as z from 'zod'
 import type { ClaimRequirement } from '../../authorize/claims.ts'
+import { METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { claimReference, duration, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { didYouMean } from './suggest.ts'
-
-/** CONNECT would turn the gateway into an open tunnel, TRACE would echo credentials: neither is ever forwarded. */
-export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 const scalar = z.union([
   z.string(),

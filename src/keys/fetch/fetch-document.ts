@@ -12,7 +12,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { FetchFailure } from '../key-set-events.ts'
+import { FetchFailure } from './fetch-failure.ts'
 
 export interface DocumentRequest {
   readonly url: string

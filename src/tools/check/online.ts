@@ -11,10 +11,10 @@ import { connect as connectTls } from 'node:tls'
 import type { Config } from '../../config/schema/schema.ts'
 import { documentUrls } from '../../keys/discovery.ts'
 import { fetchDocument } from '../../keys/fetch/fetch-document.ts'
-import { FetchFailure } from '../../keys/key-set-events.ts'
+import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import { keySourceDefinition } from '../../run/key-source.ts'
 import type { Services } from '../../run/services.ts'
-import { keySetLeases } from '../engine/tool-policy.ts'
+import { leasedProviders } from '../engine/tool-policy.ts'
 import type { Warning } from './warnings.ts'
 
 export interface OnlineResult {
@@ -41,11 +41,11 @@ export async function onlineFindings(config: Config, services: Services): Promis
 }
 
 function providerResults(config: Config, services: Services): Promise<readonly OnlineResult[]> {
-  const leases = [...keySetLeases(config, services)]
   return Promise.all(
-    leases.map(async ([id, lease]): Promise<OnlineResult> => {
-      await lease.ready()
-      const { usable, keys, skipped, lastError } = lease.keySet.status()
+    [...leasedProviders(config, services)].map(async ([id, { ready, verifier }]): Promise<OnlineResult> => {
+      await ready()
+      const { usable, lastError, keySet } = verifier.health()
+      const { keys = [], skipped = {} } = keySet ?? {}
       if (!usable || keys.length === 0)
         return { kind: 'provider', id, outcome: 'failed', detail: lastError ?? 'there is no usable key' }
       const names = keys.map(({ kid, algorithms }) => `${kid ?? '(no kid)'} ${algorithms.join('/')}`)

@@ -8,9 +8,9 @@
  *
  * Paths are tried in one spelling only: what the matcher makes of encoded characters is compared by `pathAllow` alone.
  */
-import { METHODS } from '../../config/schema/route-schema.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
+import { METHODS } from '../../route/methods.ts'
 import { resolved, witnessPaths } from '../engine/reach.ts'
 import { withOverlaps } from './overlaps.ts'
 import { providerDifferences } from './provider-strictness.ts'

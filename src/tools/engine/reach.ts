@@ -6,9 +6,10 @@
  * route that no witness of its own pattern reaches is reached by nothing, since any other path that fits the pattern
  * fits more of the other routes.
  */
-import { METHODS } from '../../config/schema/route-schema.ts'
+
 import { Denial } from '../../errors.ts'
 import type { Matchable, Matcher } from '../../route/match.ts'
+import { METHODS } from '../../route/methods.ts'
 
 export interface Witness {
   readonly method: string

@@ -7,10 +7,12 @@
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { CompactSign } from 'jose'
+import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
+import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
 import { toolPolicy } from './tool-policy.ts'
@@ -44,9 +46,14 @@ export function standIn(config: Config, services: Services): StandIn {
   const providers = Object.fromEntries(
     Object.entries(config.providers).map(([id, provider]) => [id, { ...provider, algorithms: [ALGORITHM] }]),
   ) as Config['providers']
-  const keySets = new Map(Object.keys(providers).map(id => [id, keySet]))
+  const verifiers = new Map(
+    Object.entries(providers).map(([id, provider]) => [
+      id,
+      jwtVerifier({ ...jwtRules(id, provider), keySet, clock: services.clock }),
+    ]),
+  )
   return {
-    policy: toolPolicy({ ...config, providers }, keySets, services),
+    policy: toolPolicy({ ...config, providers }, verifiers, services),
     async token(claims, route, named) {
       const provider = config.providers[named ?? providerId(config, claims, route) ?? '']
       const filledIn = missingClaims(claims, provider, route, services.clock)

@@ -1,18 +1,18 @@
 /**
  * Compiles a configuration for a tool: the very policy that would serve traffic, with nothing that could send any.
  *
- * Keys come from whoever asks: the provider's own ({@link keySetLeases}), or stand-ins (`stand-in.ts`). Upstreams have
- * a name and an address, but nothing can be sent to them. Nothing listens and nothing is logged.
+ * What judges tokens comes from whoever asks: the providers themselves ({@link leasedProviders}), or stand-ins
+ * (`stand-in.ts`). Upstreams have a name and an address, but nothing can be sent to them. Nothing listens and nothing is
+ * logged.
  */
+import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { compilePolicy } from '../../config/compile.ts'
 import type { Config } from '../../config/schema/schema.ts'
-import type { KeySetLease } from '../../keys/registry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
-import { keySourceDefinition } from '../../run/key-source.ts'
+import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
 import { type Services, services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
-import type { KeySet } from '../../types.ts'
 import type { Upstream } from '../../upstream/connections.ts'
 import { shownOrigin } from '../../upstream/pool.ts'
 
@@ -27,22 +27,29 @@ export function toolServices(options: ToolServicesOptions): Services {
   return services({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
 }
 
-/** Compiles the configuration with the given keys. @throws {Error} starting would throw the same */
-export function toolPolicy(config: Config, keySets: ReadonlyMap<string, KeySet>, services: Services): Policy {
+/** Compiles the configuration with the given judges of tokens. @throws {Error} starting would throw the same */
+export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenVerifier>, services: Services): Policy {
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
-  return compilePolicy(config, '', { keySets, upstreams }, services)
+  return compilePolicy(config, '', {
+    verifiers,
+    upstreams,
+    tokenCache: services.tokenCache,
+    layers: [],
+    endpoints: [],
+    routeMetrics: services.metrics.forRoute,
+    mode: services.mode,
+  })
 }
 
 /**
- * Leases the providers' own keys from wherever the configuration says. Fetching begins at once; wait for `ready()`.
- * The file of the last good keys (`cacheFile`) is neither read nor written: it belongs to the gateway.
+ * Leases the providers themselves, with their keys from wherever the configuration says. Fetching begins at once; wait
+ * for `ready()`. The file of the last good keys (`cacheFile`) is neither read nor written: it belongs to the gateway.
  */
-export function keySetLeases(config: Config, { keySets }: Services): ReadonlyMap<string, KeySetLease> {
+export function leasedProviders(config: Config, services: Services): ReadonlyMap<string, LeasedProvider> {
   return new Map(
-    Object.entries(config.providers).map(([provider, { issuer, keys }]) => {
-      const definition = keySourceDefinition(keys)
-      const source = 'cacheFile' in definition ? { ...definition, cacheFile: undefined } : definition
-      return [provider, keySets.acquire({ provider, issuer, source })]
+    Object.entries(config.providers).map(([id, provider]) => {
+      const keys = { ...provider.keys, cacheFile: undefined }
+      return [id, leaseProvider(id, { ...provider, keys }, services)]
     }),
   )
 }

@@ -11,6 +11,7 @@ import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
 import type { Endpoint, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
+import { takesMethod } from '../../route/methods.ts'
 import type { Claims, Principal, RequestFacts } from '../../types.ts'
 import type { Trial } from '../engine/trial.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
@@ -97,9 +98,7 @@ function shapeOf({ id, path, methods }: Route | Endpoint): Omit<Candidate, 'why'
 }
 
 function whyNot(other: Route | Endpoint, route: Route | undefined, method: string): string {
-  const { methods } = other
-  const takesMethod = methods === undefined || methods.has(method) || (method === 'HEAD' && methods.has('GET'))
-  if (!takesMethod) return `does not take ${method}`
+  if (!takesMethod(other.methods, method)) return `does not take ${method}`
   return route === undefined ? 'the path is refused before a route is chosen' : `is less specific than ${route.path}`
 }
 

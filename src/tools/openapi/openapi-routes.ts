@@ -4,7 +4,7 @@
  * OpenAPI 3.0 and 3.1, "Paths Object" and path templating. Only the document itself is read: a path item behind a
  * `$ref` is listed as left out. Summaries become comments.
  */
-import { METHODS } from '../../config/schema/route-schema.ts'
+import { METHODS } from '../../route/methods.ts'
 import { bothAsked, type RouteSecurity, routeSecurity, type SecuritySchemes } from './openapi-security.ts'
 
 export interface ImportedRoute {

@@ -9,7 +9,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
 import type { Services } from '../../run/services.ts'
 import type { Principal } from '../../types.ts'
-import { keySetLeases } from '../engine/tool-policy.ts'
+import { leasedProviders } from '../engine/tool-policy.ts'
 import { denialText } from '../explain/explanation.ts'
 import { shown } from '../text/shown.ts'
 
@@ -41,16 +41,12 @@ export async function verifiedToken(
   shared: Services,
 ): Promise<VerifiedToken> {
   const providers = Object.entries(config.providers).filter(([id]) => provider === undefined || id === provider)
-  const leases = keySetLeases({ ...config, providers: Object.fromEntries(providers) }, shared)
-  await Promise.all([...leases.values()].map(lease => lease.ready()))
-  const authenticators = providers.flatMap(([id, each]) => {
-    const lease = leases.get(id)
-    return lease === undefined ? [] : [shared.authenticators.of(id, each, lease.keySet)]
-  })
+  const leased = [...leasedProviders({ ...config, providers: Object.fromEntries(providers) }, shared).values()]
+  await Promise.all(leased.map(({ ready }) => ready()))
   try {
     const credential = extractCredential(['Authorization', `Bearer ${token}`], config.limits.tokenBytes)
     if (credential === undefined) throw new Denial('token_missing')
-    return accepted(await issuerAuthenticator(authenticators)(credential))
+    return accepted(await issuerAuthenticator(leased.map(({ verifier }) => verifier))(credential))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
     return refused(error)

@@ -1,17 +1,16 @@
 import { createHmac, createPublicKey, createSecretKey, KeyObject } from 'node:crypto'
 import { exportSPKI, generateKeyPair } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { parseJwt } from '../../../src/authenticate/jwt/compact-jws.ts'
-import { jwtAuthenticator } from '../../../src/authenticate/jwt/jwt.ts'
+import { jwtVerifier } from '../../../src/authenticate/jwt/jwt.ts'
 import { Denial } from '../../../src/errors.ts'
 import type { VerificationKey } from '../../../src/types.ts'
 import {
-  authenticatorOptions,
   base64url,
   CLAIMS,
   ISSUER,
   NOW,
   type Overrides,
+  presented,
   rawToken,
   refusal,
   refusalCode,
@@ -21,6 +20,7 @@ import {
   TestKeySet,
   token,
   verifierFor,
+  verifierOptions,
 } from '../support.ts'
 
 const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
@@ -33,8 +33,7 @@ beforeAll(async () => {
   ;[rs256, es256] = await Promise.all([signer('RS256'), signer('ES256')])
 })
 
-const authenticator = (keySet: TestKeySet, overrides: Overrides = {}) =>
-  jwtAuthenticator(authenticatorOptions(keySet, overrides))
+const verifier = (keySet: TestKeySet, overrides: Overrides = {}) => jwtVerifier(verifierOptions(keySet, overrides))
 
 describe.each([...ASYMMETRIC, ...POST_QUANTUM, ...HMAC])('%s', alg => {
   test('a token is accepted, and refused when one byte of it changes', async () => {
@@ -62,12 +61,12 @@ describe('algorithms', () => {
   test('are every asymmetric one unless they are listed', async () => {
     const hs256 = await signer('HS256')
     const keySet = new TestKeySet(es256.key, hs256.key)
-    const usual = authenticator(keySet)
-    await usual.verify(parseJwt(token(es256)))
-    expect(await refusalCode(() => usual.verify(parseJwt(token(hs256))))).toBe('algorithm_not_allowed')
-    const listed = authenticator(keySet, { algorithms: new Set(['HS256']) })
-    await listed.verify(parseJwt(token(hs256)))
-    expect(await refusalCode(() => listed.verify(parseJwt(token(es256))))).toBe('algorithm_not_allowed')
+    const usual = verifier(keySet)
+    await usual.verify(presented(token(es256)))
+    expect(await refusalCode(() => usual.verify(presented(token(hs256))))).toBe('algorithm_not_allowed')
+    const listed = verifier(keySet, { algorithms: ['HS256'] })
+    await listed.verify(presented(token(hs256)))
+    expect(await refusalCode(() => listed.verify(presented(token(es256))))).toBe('algorithm_not_allowed')
   })
 
   test.each(['', 'rs256', 'RS256 ', 'HS256', 'RSA-OAEP', 'dir', 'ES256K', 'toString', '__proto__', 'constructor'])(
@@ -75,7 +74,7 @@ describe('algorithms', () => {
     async alg => {
       const keySet = new TestKeySet(rs256.key)
       const text = token(rs256, {}, { alg })
-      expect(await refusalCode(() => authenticator(keySet).verify(parseJwt(text)))).toBe('algorithm_not_allowed')
+      expect(await refusalCode(() => verifier(keySet).verify(presented(text)))).toBe('algorithm_not_allowed')
       expect(keySet.asked).toEqual([])
     },
   )
@@ -84,7 +83,7 @@ describe('algorithms', () => {
     const narrow: VerificationKey = { ...rs256.key, algorithms: new Set(['PS256']) }
     const keySet = new TestKeySet(narrow)
     keySet.select = () => [narrow]
-    expect(await refusalCode(() => authenticator(keySet).verify(parseJwt(token(rs256))))).toBe('key_unknown')
+    expect(await refusalCode(() => verifier(keySet).verify(presented(token(rs256))))).toBe('key_unknown')
   })
 })
 
@@ -94,21 +93,21 @@ describe('confusion', () => {
     const pem = await exportSPKI(publicKey)
     const der = KeyObject.from(publicKey).export({ type: 'spki', format: 'der' })
     const confused = { kid: 'k1', algorithms: new Set(['RS256', 'HS256']), key: KeyObject.from(publicKey) }
-    const verify = authenticator(new TestKeySet(confused), { algorithms: new Set(['RS256', 'HS256']) }).verify
+    const verify = verifier(new TestKeySet(confused), { algorithms: ['RS256', 'HS256'] }).verify
     for (const secret of [pem, pem.trim(), der]) {
       const attacker: Signer = {
         alg: 'HS256',
         key: confused,
         signature: input => createHmac('sha256', secret).update(input).digest(),
       }
-      expect(await refusalCode(() => verify(parseJwt(token(attacker))))).toBe('key_unknown')
+      expect(await refusalCode(() => verify(presented(token(attacker))))).toBe('key_unknown')
     }
   })
 
   test('a secret serves no asymmetric algorithm', async () => {
     const confused = { kid: 'k1', algorithms: new Set(['RS256']), key: createSecretKey(Buffer.alloc(32, 1)) }
     const keySet = new TestKeySet(confused)
-    expect(await refusalCode(() => authenticator(keySet).verify(parseJwt(token(rs256))))).toBe('key_unknown')
+    expect(await refusalCode(() => verifier(keySet).verify(presented(token(rs256))))).toBe('key_unknown')
   })
 
   test.each([
@@ -119,8 +118,8 @@ describe('confusion', () => {
   ])('%s is the token’s fault, not ours', async (_name, keyAlg, alg) => {
     const by = await signer(keyAlg)
     const confused = { ...by.key, algorithms: new Set([alg]) }
-    const verify = authenticator(new TestKeySet(confused)).verify
-    expect(await refusalCode(() => verify(parseJwt(token(by, {}, { alg }))))).toBe('signature_invalid')
+    const verify = verifier(new TestKeySet(confused)).verify
+    expect(await refusalCode(() => verify(presented(token(by, {}, { alg }))))).toBe('signature_invalid')
   })
 
   test('an RSA key of 1024 bits verifies nothing', async () => {
@@ -159,29 +158,29 @@ describe('keys', () => {
     const good = { ...es256.key, kid: undefined }
     if (a === undefined || b === undefined || c === undefined) throw new Error('three keys are needed')
     const text = token(es256, {}, { kid: undefined })
-    const verdict = await authenticator(new TestKeySet(a, b, good)).verify(parseJwt(text))
-    expect(verdict.key).toBe(good)
-    expect(await refusalCode(() => authenticator(new TestKeySet(a, b, c, good)).verify(parseJwt(text)))).toBe(
+    const verdict = await verifier(new TestKeySet(a, b, good)).verify(presented(text))
+    expect(verdict.basis).toBe(good)
+    expect(await refusalCode(() => verifier(new TestKeySet(a, b, c, good)).verify(presented(text)))).toBe(
       'signature_invalid',
     )
   })
 
   test('are asked for by the algorithm and the kid of the token', async () => {
     const keySet = new TestKeySet(es256.key)
-    await authenticator(keySet).verify(parseJwt(token(es256)))
+    await verifier(keySet).verify(presented(token(es256)))
     expect(keySet.asked).toEqual([{ alg: 'ES256', kid: 'k1' }])
   })
 
   test('may take their time', async () => {
     const keySet = new TestKeySet(es256.key)
     keySet.select = async () => [es256.key]
-    expect((await authenticator(keySet).verify(parseJwt(token(es256)))).principal.claims.sub).toBe('alice')
+    expect((await verifier(keySet).verify(presented(token(es256)))).principal.claims.sub).toBe('alice')
   })
 
   test('that are unknown are the caller’s 401', async () => {
     const keySet = new TestKeySet(es256.key)
     const text = token(es256, {}, { kid: 'other' })
-    const denial = await refusal(() => authenticator(keySet).verify(parseJwt(text)))
+    const denial = await refusal(() => verifier(keySet).verify(presented(text)))
     expect(denial.code).toBe('key_unknown')
     expect(denial.provider).toBe('main')
     expect(denial.evidence).toEqual({ alg: 'ES256', kid: 'other', iss: ISSUER })
@@ -193,7 +192,7 @@ describe('keys', () => {
     keySet.select = async () => {
       throw new Denial('keys_unavailable', { retryAfterSeconds: 30, cause, evidence: { url: 'x' } })
     }
-    const denial = await refusal(() => authenticator(keySet).verify(parseJwt(token(es256))))
+    const denial = await refusal(() => verifier(keySet).verify(presented(token(es256))))
     expect(denial).toMatchObject({ code: 'keys_unavailable', retryAfterSeconds: 30, cause, provider: 'main' })
     expect(denial.evidence).toMatchObject({ url: 'x', kid: 'k1' })
   })
@@ -204,7 +203,7 @@ describe('keys', () => {
     keySet.select = () => {
       throw bug
     }
-    const attempt = async () => authenticator(keySet).verify(parseJwt(token(es256)))
+    const attempt = async () => verifier(keySet).verify(presented(token(es256)))
     await expect(attempt()).rejects.toBe(bug)
     keySet.select = () => Promise.reject(bug)
     await expect(attempt()).rejects.toBe(bug)
@@ -224,17 +223,17 @@ describe('the order of the checks', () => {
 
   test('issuer before algorithm before key before signature', async () => {
     const forger = await signer('ES256')
-    const verify = verifierFor(es256, { algorithms: new Set(['ES256']) })
+    const verify = verifierFor(es256, { algorithms: ['ES256'] })
     expect(await refusalCode(() => verify(token(forger, { iss: 'x' }, { alg: 'RS256' })))).toBe('issuer_unknown')
     expect(await refusalCode(() => verify(token(forger, {}, { alg: 'RS256', kid: 'x' })))).toBe('algorithm_not_allowed')
     expect(await refusalCode(() => verify(token(forger, {}, { kid: 'x' })))).toBe('key_unknown')
     expect(await refusalCode(() => verify(token(forger)))).toBe('signature_invalid')
   })
 
-  test('an authenticator takes no token of another issuer, even when it is asked', async () => {
+  test('a verifier takes no token of another issuer, even when it is asked', async () => {
     const keySet = new TestKeySet(es256.key)
     const text = token(es256, { iss: `${ISSUER}x` })
-    expect(await refusalCode(() => authenticator(keySet).verify(parseJwt(text)))).toBe('issuer_unknown')
+    expect(await refusalCode(() => verifier(keySet).verify(presented(text)))).toBe('issuer_unknown')
     expect(keySet.asked).toEqual([])
   })
 })
@@ -270,17 +269,17 @@ describe('evidence', () => {
 
 test('the verdict remembers the key and the time it depends on', async () => {
   const keySet = new TestKeySet(es256.key)
-  const subject = authenticator(keySet)
-  const verdict = await subject.verify(parseJwt(token(es256, { nbf: NOW - 1 })))
-  expect(verdict).toMatchObject({ key: es256.key, notBeforeSeconds: NOW - 1 })
-  expect(subject.isCurrent(verdict)).toBe(true)
+  const subject = verifier(keySet)
+  const verdict = await subject.verify(presented(token(es256, { nbf: NOW - 1 })))
+  expect(verdict).toMatchObject({ basis: es256.key, notBeforeSeconds: NOW - 1 })
+  expect(subject.stillHolds(verdict)).toBe(true)
   keySet.keys.clear()
-  expect(subject.isCurrent(verdict)).toBe(false)
+  expect(subject.stillHolds(verdict)).toBe(false)
 })
 
 test('a public key that came as PEM does as well', async () => {
   const pem = es256.key.key.export({ type: 'spki', format: 'pem' })
   const key = { ...es256.key, key: createPublicKey(pem) }
   const text = rawToken(es256, '{"alg":"ES256"}', JSON.stringify(CLAIMS))
-  expect((await authenticator(new TestKeySet(key)).verify(parseJwt(text))).principal.provider).toBe('main')
+  expect((await verifier(new TestKeySet(key)).verify(presented(text))).principal.provider).toBe('main')
 })

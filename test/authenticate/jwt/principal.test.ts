@@ -11,10 +11,13 @@ const scopes = async (claims: Members, overrides: Overrides = {}) => [...(await 
 const roles = async (claims: Members, rolesClaim = 'roles') => [...(await principal(claims, { rolesClaim })).roles]
 
 test('a principal carries the provider, the claims, the expiry and the audiences', async () => {
-  const { provider, claims, expiresAtSeconds, audiences } = await principal({ aud: ['x', 'https://api.example.com'] })
+  const { provider, claims, expiresAtSeconds, validUntilMs, audiences } = await principal({
+    aud: ['x', 'https://api.example.com'],
+  })
   expect(provider).toBe('main')
   expect(claims.sub).toBe('alice')
   expect(expiresAtSeconds).toBe(NOW + 300)
+  expect(validUntilMs).toBe((NOW + 305) * 1000)
   expect(audiences).toEqual(['x', 'https://api.example.com'])
 })
 

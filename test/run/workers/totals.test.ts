@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { type Family, totals } from '../../../src/run/workers/totals.ts'
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts'
+import type { ProviderHealth } from '../../../src/types.ts'
 
 const OUTCOME = { method: 'GET', code: 'ok', status: 200, overheadSeconds: 0.0002, upstreamSeconds: 0.004 } as const
 
@@ -67,9 +68,13 @@ test('each gauge says what is true of all', async () => {
   const sums = totals<string>()
   const [one, two] = [gatewayMetrics('abc'), gatewayMetrics('def')]
   const keys = (count: number) => Array.from({ length: count }, () => ({ kid: undefined, algorithms: ['RS256'] }))
-  const status = { usable: true, skipped: {}, lastError: undefined }
-  one.showKeySet('main', { ...status, keys: keys(3), lastSuccessSeconds: 2000 })
-  two.showKeySet('main', { ...status, keys: keys(0), lastSuccessSeconds: 1000 })
+  const health = (count: number, lastSuccessSeconds: number): ProviderHealth => ({
+    usable: true,
+    lastError: undefined,
+    keySet: { usable: true, keys: keys(count), skipped: {}, lastSuccessSeconds, lastError: undefined },
+  })
+  one.showProvider('main', health(3, 2000))
+  two.showProvider('main', health(0, 1000))
   one.inFlight.begun()
   two.inFlight.begun()
   one.tokenCacheEntries.set(4)

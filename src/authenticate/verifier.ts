@@ -1,0 +1,51 @@
+/**
+ * What a type of provider has to offer so that routes can accept its tokens: implement {@link TokenVerifier}.
+ *
+ * A verdict is remembered and shared by all requests that bring the token, so a verifier sees the token and nothing of
+ * the request that brought it. What depends on the request is a layer outside the token cache (`layers.ts`).
+ */
+import type { MaybePromise } from '../lib/maybe-promise.ts'
+import type { Principal, ProviderHealth } from '../types.ts'
+import type { Jwt } from './jwt/compact-jws.ts'
+
+/** A token as it arrived, taken apart at most once. */
+export interface PresentedToken {
+  readonly token: string
+  /** The parts of a JWT, which nobody has verified yet; undefined for an opaque token. */
+  readonly jwt: Jwt | undefined
+}
+
+/**
+ * What was found out about one token, with all that has to hold for it to stay true.
+ *
+ * @template Basis what the verdict rests on: a key, the answer of a server, a session. Only its verifier looks at it.
+ */
+export interface Verdict<Basis = unknown> {
+  readonly principal: Principal
+  readonly notBeforeSeconds: number | undefined
+  readonly basis: Basis
+}
+
+/** Judges the tokens of one provider. A verdict goes back to the verifier that gave it, and to no other. */
+export interface TokenVerifier<Basis = unknown> {
+  /** The provider's id in the configuration. */
+  readonly provider: string
+  /** JWTs whose `iss` is this, byte for byte, are brought to it; undefined for a verifier that takes no JWT. */
+  readonly issuer: string | undefined
+  /**
+   * Whether an opaque token is one of its own; undefined for a verifier that takes none. At most one verifier of a
+   * route says so of any token.
+   */
+  readonly takesOpaque: ((token: string) => boolean) | undefined
+  /**
+   * Answers at once unless something has to be waited for.
+   *
+   * @throws {Denial} the token is refused, or what it takes to judge it is not there (503)
+   */
+  verify(presented: PresentedToken): MaybePromise<Verdict<Basis>>
+  /** True while what the verdict rests on is still in force. */
+  stillHolds(verdict: Verdict<Basis>): boolean
+  /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
+  checkTime(verdict: Verdict<Basis>): void
+  health(): ProviderHealth
+}

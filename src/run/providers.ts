@@ -1,0 +1,91 @@
+/**
+ * `providers` → what judges tokens: for each type of provider, how its configuration becomes running parts.
+ *
+ * A new type of provider needs an entry in {@link FACTORIES}, or nothing compiles. A provider leases what it shares
+ * with the configuration before it, so it is cheap to make when little has changed, and its release leaves no trace.
+ */
+import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
+import type { TokenVerifier } from '../authenticate/verifier.ts'
+import type { ProviderConfig } from '../config/schema/schema.ts'
+import { keySourceDefinition } from './key-source.ts'
+import type { Services } from './services.ts'
+
+export interface LeasedProvider {
+  readonly verifier: TokenVerifier
+  /** Resolves when the provider has what it takes to judge tokens, or has tried to get it. */
+  ready(): Promise<void>
+  /** Only the first call counts. */
+  release(): void
+}
+
+/** What providers of any type are made with. */
+type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'>
+
+type Configs = { readonly [C in ProviderConfig as C['type']]: C }
+
+type Factory<C> = (id: string, config: C, services: ProviderServices) => LeasedProvider
+
+const FACTORIES: { readonly [T in keyof Configs]: Factory<Configs[T]> } = { jwt: jwtProvider }
+
+/**
+ * Begins to get what the provider needs, and does not wait for it.
+ *
+ * @throws {Error} a file that it needs cannot be used; nothing stays leased
+ */
+export function leaseProvider(id: string, config: ProviderConfig, services: ProviderServices): LeasedProvider {
+  return made(config.type, id, config, services)
+}
+
+function made<T extends keyof Configs>(
+  type: T,
+  id: string,
+  config: Configs[T],
+  services: ProviderServices,
+): LeasedProvider {
+  return FACTORIES[type](id, config, services)
+}
+
+function jwtProvider(
+  id: string,
+  config: Configs['jwt'],
+  { clock, keySets, verifiers }: ProviderServices,
+): LeasedProvider {
+  const { type, issuer, keys } = config
+  const keySetLease = keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys) })
+  try {
+    const verifierLease = verifiers.acquire({
+      type,
+      rules: jwtRules(id, config),
+      base: keySetLease,
+      make: (rules, keySet) => jwtVerifier({ ...rules, keySet, clock }),
+    })
+    return {
+      verifier: verifierLease.value,
+      ready: keySetLease.ready,
+      release() {
+        verifierLease.release()
+        keySetLease.release()
+      },
+    }
+  } catch (error) {
+    keySetLease.release()
+    throw error
+  }
+}
+
+export function jwtRules(id: string, config: Configs['jwt']): JwtRules {
+  const { issuer, audiences, algorithms, clockTolerance, maxLifetime } = config
+  const { tokenType, requiredClaims, scopeClaim, rolesClaim } = config
+  return {
+    provider: id,
+    issuer,
+    audiences,
+    algorithms,
+    clockToleranceSeconds: clockTolerance / 1000,
+    maxLifetimeSeconds: maxLifetime === undefined ? undefined : maxLifetime / 1000,
+    tokenType,
+    requiredClaims,
+    scopeClaim,
+    rolesClaim,
+  }
+}

@@ -1,0 +1,136 @@
+/** Endpoints of the gateway's own on the traffic listener: answered here, judged like every path, never forwarded. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { tokenCache } from '../../src/authenticate/token-cache.ts'
+import { compilePolicy } from '../../src/config/compile.ts'
+import { drain } from '../../src/downstream/drain.ts'
+import { Denial } from '../../src/errors.ts'
+import { gateway } from '../../src/gateway.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { systemScheduler } from '../../src/lib/scheduler.ts'
+import type { Endpoint } from '../../src/policy.ts'
+import { policyStore } from '../../src/policy-store.ts'
+import { closeNow, listen } from '../../src/run/listening.ts'
+import { services } from '../../src/run/services.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+import type { Answer } from '../../src/types.ts'
+import { upstreamPool } from '../../src/upstream/pool.ts'
+import { load } from '../config/support.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
+
+const ANSWER: Answer = { status: 200, headers: ['Content-Type', 'text/plain'], body: 'grüß dich\n' }
+
+let upstream: TestUpstream
+let url: string
+let close: () => Promise<void>
+let respond: Endpoint['respond']
+const lines: Array<Record<string, unknown>> = []
+let metricsText: () => Promise<string>
+
+beforeAll(async () => {
+  upstream = await startTestUpstream()
+  const log = createLog('info', { write: line => void lines.push(JSON.parse(line)) })
+  const config = load(
+    JSON.stringify({
+      listen: '127.0.0.1:0',
+      upstreams: { app: upstream.url },
+      limits: { bodyBytes: '1KiB' },
+      routes: [
+        { id: 'all', path: '/**', access: 'public' },
+        { id: 'named', path: '/own/:name', access: 'public' },
+      ],
+    }),
+  )
+  const clock = systemClock
+  const shared = services({ clock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10 })
+  const kind = { access: 'public', mode: 'enforce' } as const
+  const endpoint: Endpoint = {
+    kind: 'endpoint',
+    id: '(greeting)',
+    path: '/own/greeting',
+    methods: new Set(['GET', 'POST']),
+    respond: facts => respond(facts),
+    metrics: shared.metrics.forRoute('(greeting)', kind),
+  }
+  const times = { connectTimeoutMs: 1_000, headersTimeoutMs: 1_000, idleTimeoutMs: 1_000 }
+  const policy = compilePolicy(config, 'abc', {
+    verifiers: new Map(),
+    upstreams: new Map([['app', upstreamPool({ id: 'app', origin: upstream.url, ...times }, systemScheduler)]]),
+    tokenCache: tokenCache({ entries: 10, onResult() {} }),
+    layers: [],
+    endpoints: [endpoint],
+    routeMetrics: shared.metrics.forRoute,
+    mode: undefined,
+  })
+  const app = await gateway({
+    ...shared,
+    policies: policyStore(policy),
+    server: { limits: { headerBytes: 16_384, headersTimeoutMs: 10_000, connections: 100 } },
+    drain: drain({ ...shared, timeoutMs: () => 1_000 }),
+    overload: { admits: () => true, close() {} },
+  })
+  url = await listen(app, { host: '127.0.0.1', port: 0 }, 'http')
+  metricsText = () => shared.metrics.registry.metrics()
+  close = async () => {
+    await closeNow(app)
+    await shared.upstreams.close()
+  }
+})
+afterAll(async () => {
+  await close()
+  await upstream.close()
+})
+beforeEach(() => {
+  respond = () => ANSWER
+  lines.length = 0
+})
+
+test('an endpoint answers its methods, wins over a parameter and a wildcard, and never reaches the service', async () => {
+  const reached = upstream.seen.length
+  const reply = await fetch(`${url}/own/greeting?x=1`)
+  expect(reply.status).toBe(200)
+  expect(await reply.text()).toBe(ANSWER.body)
+  expect(reply.headers.get('content-type')).toBe('text/plain')
+  expect(reply.headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/)
+  expect((await fetch(`${url}/own/greeting`, { method: 'HEAD' })).status).toBe(200)
+  expect(upstream.seen).toHaveLength(reached)
+  await fetch(`${url}/own/greeting`, { method: 'PUT' })
+  await fetch(`${url}/own/others`)
+  expect(upstream.seen).toHaveLength(reached + 2)
+})
+
+test('an endpoint may wait for its answer', async () => {
+  respond = async () => ANSWER
+  expect(await (await fetch(`${url}/own/greeting`)).text()).toBe(ANSWER.body)
+})
+
+test('an endpoint is counted and logged under its own label', async () => {
+  await fetch(`${url}/own/greeting`)
+  expect(await metricsText()).toMatch(/sallyport_requests_total\{route="\(greeting\)",method="GET",code="ok"\} [1-9]/)
+  expect(lines).toContainEqual(expect.objectContaining({ route: '(greeting)', code: 'ok', msg: 'request passed' }))
+})
+
+test('the lax readers’ rule guards it: what a lax service would read as its path is refused', async () => {
+  for (const path of ['/own/GREETING', '/own/greeting/', '/own//greeting'])
+    expect((await fetch(url + path)).status, path).toBe(400)
+})
+
+test('an endpoint may refuse, and a bug in it is an internal error', async () => {
+  respond = () => {
+    throw new Denial('request_malformed', { evidence: { wanted: 'something else' } })
+  }
+  const refused = await fetch(`${url}/own/greeting`)
+  expect([refused.status, (await refused.json()) as unknown]).toEqual([
+    400,
+    expect.objectContaining({ code: 'request_malformed' }),
+  ])
+  respond = async () => {
+    throw new Error('a bug')
+  }
+  expect((await fetch(`${url}/own/greeting`)).status).toBe(500)
+})
+
+test('the limits of a body hold, and a body that nobody reads ends the connection', async () => {
+  const reply = await fetch(`${url}/own/greeting`, { method: 'POST', body: 'x'.repeat(100) })
+  expect([reply.status, await reply.text()]).toEqual([200, ANSWER.body])
+  expect((await fetch(`${url}/own/greeting`, { method: 'POST', body: 'x'.repeat(2_000) })).status).toBe(413)
+})
