@@ -12,7 +12,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Policy } from '../../src/policy.ts'
 import { leaseProvider } from '../../src/run/providers.ts'
-import { services } from '../../src/run/services.ts'
+import { gatewayServices } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import type { RequestFacts } from '../../src/types.ts'
@@ -39,7 +39,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
     const log = createLog('silent', { write: () => {} })
     const parts = { clock: systemClock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10_000 }
     const config = loadConfigFile(file, {})
-    const shared = services(parts)
+    const shared = gatewayServices(parts)
     const verifiers = Object.entries(config.providers).map(
       ([id, provider]) => [id, leaseProvider(id, provider, shared).verifier] as const,
     )

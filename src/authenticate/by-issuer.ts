@@ -6,8 +6,8 @@
  * compared byte for byte; no URL is normalised. An opaque token belongs to the provider that says so; what has the form
  * of a JWS or a JWE is never opaque, or the token of a stranger would be sent out to be asked about.
  * Without a cache every token is verified on every use, which is what a command that explains a refusal wants.
- * The syntax of the credential (RFC 6750 §2.1) is only looked at when it is no JWT: a JWT, and a token that is
- * remembered, has it.
+ * The syntax of the credential (RFC 6750 §2.1) is checked only when it is no JWT: every JWT has it, and so has every
+ * token that is remembered.
  */
 import { Denial } from '../errors.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
@@ -19,7 +19,7 @@ import type { TokenCache } from './token-cache.ts'
 import type { PresentedToken, TokenVerifier } from './verifier.ts'
 
 /**
- * An authenticator to which one token is like the other whatever request brings it, so that its answer can be shared.
+ * An authenticator that sees no request: it gives the same answer to every request that brings the token.
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
@@ -44,7 +44,7 @@ export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?:
     if (taker !== undefined) return judged({ token, jwt: undefined }, taker)
     const jwt = parsed(token)
     const { iss } = jwt.claims
-    // Without a usable `iss` no provider can be asked, so that is what it is, and not an invalid claim.
+    // Without a usable `iss` no provider can be asked, so the issuer is unknown rather than the claim invalid.
     const verifier = typeof iss === 'string' ? byIssuer.get(iss) : undefined
     if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(iss) })
     return judged({ token, jwt }, verifier)

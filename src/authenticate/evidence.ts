@@ -13,7 +13,7 @@ export function evidenceText(value: string): string {
   return value.length > MAX_CHARACTERS ? `${text}...` : text
 }
 
-/** The same refusal with the provider and further evidence in it; anything but a refusal is a bug and stays itself. */
+/** Adds the provider and further evidence to a refusal; anything else is a bug and stays as it is. */
 export function attributed(error: unknown, provider: string, evidence: Readonly<Record<string, unknown>>): unknown {
   if (!(error instanceof Denial)) return error
   const { code, cause, retryAfterSeconds } = error

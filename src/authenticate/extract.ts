@@ -1,9 +1,9 @@
 /**
  * Takes the bearer token out of a request: `Authorization: Bearer <token68>`, exactly once, and nowhere else.
  *
- * RFC 6750 §2.1 (syntax), §2 (one method per request); RFC 9110 §11.1 (schemes ignore case), §11.4 (credentials).
- * Neither the characters of the token nor whether it is a JWT, let alone a valid one, are looked at: that is up to the
- * authenticator, which need not when it knows the token. Tokens in query or body (§2.2, §2.3) are ignored.
+ * RFC 6750 §2.1 (syntax), §2 (one method per request); RFC 9110 §11.1 (schemes ignore case), §11.4 (credentials). The
+ * token itself is not looked at: the authenticator does that, unless it remembers the token. Tokens in query or body
+ * (§2.2, §2.3) are ignored.
  */
 import { Denial } from '../errors.ts'
 import { isToken } from '../lib/field-name.ts'
@@ -14,8 +14,8 @@ import type { Credential } from '../types.ts'
  * @param rawHeaders flat names and values, as received
  * @param maxTokenBytes `limits.tokenBytes`
  * @returns undefined when there is no `Authorization` line at all
- * @throws {Denial} `request_malformed`, `scheme_unsupported`, or `token_malformed` for a token over the limit. None
- *   carries what was sent: a client that forgot the scheme has put its token there.
+ * @throws {Denial} `request_malformed`, `scheme_unsupported`, or `token_malformed` for a token over the limit. Its
+ *   evidence never holds what was sent, because a client that forgot the scheme has put its token there.
  */
 export function extractCredential(rawHeaders: readonly string[], maxTokenBytes: number): Credential | undefined {
   const value = onlyAuthorization(rawHeaders)
@@ -26,7 +26,7 @@ export function extractCredential(rawHeaders: readonly string[], maxTokenBytes: 
   throw new Denial('token_malformed', { evidence: { token_bytes: token.length } })
 }
 
-/** Two lines are refused even when they agree: whoever reads the other one would see another caller. */
+/** Two lines are refused even when they agree: a service that reads the other one could see another caller. */
 function onlyAuthorization(rawHeaders: readonly string[]): string | undefined {
   let value: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -12,8 +12,9 @@ import type { Principal } from '../types.ts'
 import type { PresentedToken, TokenVerifier, Verdict } from './verifier.ts'
 
 /**
- * What became of a look-up: `hit`; `miss`, verified; `shared`, waited for a verification already under way; `expired`,
- * known but out of its time; `stale`, known but its basis or its verifier is gone, so verified again.
+ * What a look-up finds. `hit`: a verdict. `miss`: none, so the token is verified. `shared`: a verification that is
+ * under way already. `expired`: a verdict whose time is over. `stale`: a verdict whose basis or verifier is gone, so
+ * the token is verified again.
  */
 export const TOKEN_CACHE_RESULTS = ['hit', 'miss', 'shared', 'expired', 'stale'] as const
 export type TokenCacheResult = (typeof TOKEN_CACHE_RESULTS)[number]
@@ -26,7 +27,7 @@ export interface TokenCacheOptions {
 }
 
 export interface TokenCache {
-  /** Verdicts in hand. */
+  /** How many verdicts are held. */
   readonly size: number
   /**
    * The principal of a token that one of `accepted` verified before; undefined when it has to be verified.
@@ -40,7 +41,7 @@ export interface TokenCache {
    * @throws {Denial} what the verifier throws
    */
   verify(presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal>
-  /** Changes how many verdicts are held; of those in hand the latest used stay. */
+  /** Changes how many verdicts are held at most; those that were used last stay. */
   resize(entries: number): void
 }
 
@@ -55,8 +56,8 @@ interface Flight {
 }
 
 /**
- * What entries may weigh on average; above it the cache holds fewer than `entries`. Tokens up to 2 KB stay below.
- * Without the bound 10,000 tokens of 8 KiB would take 260 MB.
+ * Weight that an entry may have on average; with heavier entries the cache holds fewer of them. Tokens up to 2 KB are
+ * lighter. Without the bound 10,000 tokens of 8 KiB would take 260 MB.
  */
 const AVERAGE_ENTRY_BYTES = 8 * 1024
 
@@ -107,7 +108,7 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
         onResult(provider, 'shared')
         return flight.verdict.then(({ principal }) => principal)
       }
-      // What is known and was not recalled is out of date; should it now be refused, it must not stay.
+      // A verdict that is here and was not recalled is out of date, and must not stay if the token is refused now.
       onResult(provider, verdicts.delete(token) ? 'stale' : 'miss')
       const verdict = verifier.verify(presented)
       return verdict instanceof Promise ? land(token, { verifier, verdict }) : remember(token, verifier, verdict)

@@ -1,9 +1,9 @@
-/** Opens and closes listeners, those of the traffic and those of the operator. */
+/** Opens and closes listeners, for the traffic and for the operator alike. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Address } from '../config/schema/schema.ts'
 
-/** Connections that may wait to be accepted, as many as the kernel allows by default; Node's 511 drop a burst. */
+/** As many connections may wait to be accepted as the kernel allows by default; with Node's 511 a burst loses some. */
 const BACKLOG = 4096
 
 /**
@@ -20,7 +20,7 @@ export async function listen(app: FastifyInstance, address: Address, scheme: 'ht
   return `${scheme}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
 }
 
-/** Drops what is under way. */
+/** Closes the listener and drops requests under way. */
 export function closeNow(app: FastifyInstance): Promise<void> {
   const closed = app.close()
   app.server.closeAllConnections()

@@ -1,26 +1,27 @@
 /**
- * Sets V8's garbage collector for a process that handles short requests for weeks: call it once, before the gateway starts.
+ * Sets V8's garbage collector for a process that handles short requests for weeks: call it before the gateway starts.
  *
- * Growth: left to itself, V8 lets the old generation grow to four times what survived the last full collection and more,
- * since it takes the memory of the whole machine for its own.
- * Buffers: V8 counts those of all bodies, and makes a full collection for every 64 MiB of them, ten a second and more under
- * large bodies. Counted towards the limit of the heap instead, as in later versions of V8, they are mostly freed by young
- * collections: large bodies pass through up to half as fast again, in the same memory.
- * Pretenuring: V8 allocates in the old generation what it has seen survive. Under a burst of requests at the start nearly
- * everything survives, and from then on some part of each request is allocated old; dead, it still holds the rest of its
- * request through every young collection until the next full one. A quarter of all requests was promoted so, and full
- * collections came every few seconds, each of which holds requests up for 10 to 40 ms on one core. Without it hardly
- * anything is promoted, and full collections come only as tokens are forgotten.
- * Reduction: a hundred seconds after a full collection V8 makes another one to give memory back, whatever the load, and sets
- * its next limit so low that more follow: requests wait up to 50 ms. Under light load that came every two minutes. After an
- * hour it gives back what a quiet night leaves unused.
+ * - Growth: by default V8 lets the old generation grow to four times what survived the last full collection and more,
+ *   since it takes the memory of the whole machine for its own.
+ * - Buffers: V8 counts those of all bodies, and makes a full collection for every 64 MiB of them, which is ten a
+ *   second and more under large bodies. When they count towards the limit of the heap instead, as in later versions of
+ *   V8, young collections free most of them: large bodies pass through up to half as fast again, in the same memory.
+ * - Pretenuring: V8 allocates in the old generation what it has seen survive. Under a burst of requests at the start
+ *   nearly everything survives, and from then on some part of each request is allocated old. Once dead, that part holds
+ *   the rest of its request through every young collection until the next full one. A quarter of all requests was
+ *   promoted so, and full collections came every few seconds, each of which holds requests up for 10 to 40 ms on one
+ *   core. Without pretenuring hardly anything is promoted, and full collections come only as tokens are forgotten.
+ * - Reduction: a hundred seconds after a full collection V8 makes another one to give memory back, whatever the load,
+ *   and sets its next limit so low that more follow: requests wait up to 50 ms. Under light load that came every two
+ *   minutes. Set to an hour, it still gives back what a quiet night leaves unused.
+ *
  * The young generation is left alone: V8 reads its size only at its own start (`--max-semi-space-size`).
  */
 import { setFlagsFromString } from 'node:v8'
 
-/** As V8 spells them. */
+/** The flags are spelled as V8 spells them. */
 export const FLAGS: readonly string[] = [
-  // Percent of what survived.
+  // The unit is percent of what survived.
   '--heap-growing-percent=100',
   '--external-memory-accounted-in-global-limit',
   '--no-allocation-site-pretenuring',

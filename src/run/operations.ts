@@ -1,4 +1,4 @@
-/** What an operator can see of a running gateway and do to it; its admin listener offers that, or a primary process. */
+/** What an operator can see of a running gateway and do to it. Its admin listener offers that, or the primary's. */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
 import { type Status, statusOf } from '../admin/status.ts'
@@ -12,25 +12,25 @@ import type { Services } from './services.ts'
 
 export interface Operations {
   status(): Status
-  /** Every metric, as of now. */
+  /** Brings every metric up to date. */
   metrics(): Registry
   readonly appProbes: AppProbes
   /** Takes the gateway out of service; the process goes on. */
   drain(): void
 }
 
-export interface OperationsParts {
+export interface OperationsDeps {
   readonly version: string
-  /** In force when the process started. */
+  /** The configuration in force when the process started. */
   readonly config: Config
   readonly policies: PolicyStore
   readonly reloads: Reloader
   readonly drain: Drain
-  readonly shared: Services
+  readonly services: Services
 }
 
-export function operations({ version, config, policies, reloads, drain, shared }: OperationsParts): Operations {
-  const { metrics, tokenCache, clock } = shared
+export function operations({ version, config, policies, reloads, drain, services }: OperationsDeps): Operations {
+  const { metrics, tokenCache, clock } = services
   return {
     status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
     metrics() {
@@ -43,13 +43,13 @@ export function operations({ version, config, policies, reloads, drain, shared }
   }
 }
 
-/** A probe that names no upstream means the only one. */
+/** Probes with their upstreams: one that names none means the only one. */
 function probesOf({ admin: listener, upstreams }: Config): readonly AppProbe[] {
   const [only = ''] = Object.keys(upstreams)
   return (listener?.appProbes ?? []).map(({ path, upstream = only }) => ({ path, upstream }))
 }
 
-/** A probe that names no upstream means the only one, whatever a reload has called it. */
+/** Finds the upstream of a probe; where there is only one, a reload may have given it another name. */
 function probedUpstream(id: string, { upstreams }: Prepared): Upstream | undefined {
   const [first] = upstreams.values()
   return upstreams.get(id) ?? (upstreams.size === 1 ? first : undefined)

@@ -22,7 +22,7 @@ export interface Prepared {
   readonly hash: string
   readonly policy: Policy
   readonly server: ServerOptions
-  /** By id. */
+  /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
   providersTried(): Promise<void>
@@ -30,7 +30,7 @@ export interface Prepared {
   release(): void
 }
 
-/** @throws {Error} a file that was good a moment ago is no more; nothing stays leased */
+/** @throws {Error} a file that was good when it was checked cannot be used any more; nothing stays leased */
 export function prepare(config: Config, services: Services): Prepared {
   const server = serverOptions(config)
   const releases: Array<() => void> = []

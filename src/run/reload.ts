@@ -1,12 +1,12 @@
 /**
- * Puts a changed configuration in force while requests run: load → compile → warm new key sets → swap → release the old.
+ * Puts a changed configuration in force while requests run: load, compile, warm new key sets, swap, release the old.
  *
- * All or nothing. Until the swap nothing of the new configuration is in force, and the swap is one step that no request
- * sees half of: each reads the policy once, when it begins. Whatever fails leaves the old configuration in force and is
- * told in one log line with every problem; of a rejected file nothing is kept but digests.
- * Key sets, verified tokens, upstream connections and metrics live on where the new configuration means the same.
- * It does not open, close or move listeners: what they are made of needs a restart, and a file that changes it is
- * rejected as a whole. That a key server is down is no reason to reject: a restart would be no better.
+ * It is all or nothing. Until the swap nothing of the new configuration is in force, and the swap is one step that no
+ * request sees half of: each reads the policy once, when it begins. Whatever fails leaves the old configuration in
+ * force and is told in one log line with every problem; of a rejected file nothing is kept but digests. Key sets,
+ * verified tokens, upstream connections and metrics live on where the new configuration means the same. It does not
+ * open, close or move listeners: what they are made of needs a restart, and a file that changes it is rejected as a
+ * whole. That a key server is down is no reason to reject: a restart would be no better.
  */
 import type { Server } from 'node:http'
 import { pathText } from '../config/check/report.ts'
@@ -22,35 +22,35 @@ import { type Prepared, prepare } from './prepare.ts'
 import type { Services } from './services.ts'
 import { rejectWhatNeedsRestart, startSettings } from './start-settings.ts'
 
-/** What made us look: a file that changed, or the operator. */
+/** What causes a reload: a file that changed, or the operator. */
 export type ReloadTrigger = 'change' | 'SIGHUP'
 
 export interface ReloaderOptions {
   readonly file: string
   readonly env: Environment
-  /** In force when the process starts, and what its files held when it was loaded. */
+  /** The configuration in force when the process starts, and what its files held when it was loaded. */
   readonly first: Prepared
   readonly firstContents: FileContents
   readonly policies: PolicyStore
-  /** Those that serve requests. */
+  /** The servers of the traffic, which get the new limits and certificates. */
   readonly servers: ReadonlySet<Server>
   readonly services: Services
 }
 
 export interface Reloader {
   readonly inForce: Prepared
-  /** Files that decide: the last attempt read them. */
+  /** The files that the last attempt read: a change of one of them is a reason to load again. */
   files(): Iterable<string>
   /**
-   * `change` loads only when a file has changed since the last attempt, whatever came of that; `SIGHUP` always.
-   * One at a time, in order. Resolves when it is over; never rejects.
+   * `change` loads only when a file has changed since the last attempt, whether that succeeded or not; `SIGHUP` always
+   * loads. Attempts are made one at a time, in order. It resolves when its attempt is over, and never rejects.
    */
   reload(trigger: ReloadTrigger): Promise<void>
-  /** Puts nothing in force any more. */
+  /** From here on nothing is put in force. */
   close(): void
 }
 
-/** With what it takes to notice a change, well below the two seconds in which it is to be in force. */
+/** Together with the time to notice a change, this stays well below the two seconds in which it is to be in force. */
 const LONGEST_WARM_UP_MS = 1_000
 
 export function reloader(options: ReloaderOptions): Reloader {
@@ -121,7 +121,10 @@ export function reloader(options: ReloaderOptions): Reloader {
   }
 }
 
-/** Tokens for key servers are read anew with every fetch, and change every hour: that is no new configuration. */
+/**
+ * Leaves out tokens for key servers: they are read with every fetch and change every hour, which is no new
+ * configuration.
+ */
 function withoutFreshReads(contents: FileContents, { providers }: Config): FileContents {
   const fresh = new Set(Object.values(providers).map(({ keys }) => keys.bearerFile))
   return new Map([...contents].filter(([path]) => !fresh.has(path)))
@@ -138,7 +141,7 @@ function problemsOf(error: unknown): readonly string[] {
   )
 }
 
-/** Series of what is gone since the reload before this one. */
+/** Drops the series of routes and providers that neither this configuration nor the one before it has. */
 function forgetSeries(before: Config, still: readonly Config[], metrics: Services['metrics']): void {
   const routes = new Set(still.flatMap(config => config.routes.map(({ id }) => id)))
   const providers = new Set(still.flatMap(config => Object.keys(config.providers)))

@@ -9,7 +9,7 @@ export function serverOptions({ limits, workers, listen: { tls } }: Config): Ser
     limits: {
       headerBytes: limits.headerBytes,
       headersTimeoutMs: limits.headersTimeout,
-      // Workers get a fair share each: connections are given to them in turn.
+      // Connections are given to workers in turn, so each of them gets an equal share of the limit.
       connections: Math.ceil(limits.connections / workers),
     },
     ...(tls !== undefined && {

@@ -33,7 +33,14 @@ export interface ServicesOptions {
   readonly mode?: 'report' | undefined
 }
 
-export function services({ clock, log, version, nodeVersion, tokenCacheEntries, mode }: ServicesOptions): Services {
+export function gatewayServices({
+  clock,
+  log,
+  version,
+  nodeVersion,
+  tokenCacheEntries,
+  mode,
+}: ServicesOptions): Services {
   const metrics = createMetrics({
     version,
     node: nodeVersion,

@@ -1,14 +1,14 @@
 /**
  * What a running gateway cannot change: the listeners, and how many processes share them.
  *
- * As text, because a worker compares its own with those of the process that started it.
+ * They are text, because a worker compares its own with those of the process that started it.
  */
 
 import { problemReport } from '../config/check/report.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 
-/** Each setting with its value as JSON. Compares equal exactly when no restart is needed. */
+/** Each setting with its value as JSON: two of them are equal exactly when no restart is needed. */
 export type StartSettings = ReadonlyArray<{ readonly path: ConfigProblem['path']; readonly json: string | undefined }>
 
 export function startSettings({ listen, admin, workers }: Config): StartSettings {

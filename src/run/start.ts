@@ -1,8 +1,8 @@
 /**
  * Configuration file → running gateway: load, build what outlives a policy, prepare, listen, watch the file.
  *
- * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the gateway
- * from starting: requests that need its keys are answered with 503 until it is back.
+ * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the
+ * gateway from starting: requests that need its keys are answered with 503 until it is back.
  */
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
@@ -23,7 +23,7 @@ import { closeNow, listen } from './listening.ts'
 import { type Operations, operations } from './operations.ts'
 import { prepare } from './prepare.ts'
 import { type Reloader, reloader } from './reload.ts'
-import { type Services, services } from './services.ts'
+import { gatewayServices, type Services } from './services.ts'
 import { rejectWhatNeedsRestart, type StartSettings } from './start-settings.ts'
 import { fileWatch } from './watch.ts'
 
@@ -31,29 +31,29 @@ export interface StartOptions {
   readonly file: string
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
-  /** Default: the event loop of this process. */
+  /** Measures the event loop; left out, that of this process. */
   readonly meter?: LoopMeter | undefined
-  /** Draws who is refused under overload. Default: `Math.random`. */
+  /** Draws who is refused under overload; left out, `Math.random` does. */
   readonly random?: (() => number) | undefined
   readonly log: (level: Config['log']['level']) => Log
   readonly version: string
   readonly nodeVersion: string
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode?: 'report' | undefined
-  /** The file, when it has been loaded already. */
+  /** What the file said, when it has been loaded already. */
   readonly loaded?: Loaded | undefined
   /**
-   * One of several processes that share the listener: what it was started with must be what they were started with.
-   * It has no admin listener, and leaves it to others to say that all are listening.
+   * Makes this process one of several that share the listener: these settings must be those of its own configuration.
+   * It has no admin listener, and the primary says when all of them listen.
    */
   readonly workerOf?: StartSettings | undefined
-  /** Of a worker: the process that hands it its connections. */
+  /** The process that hands a worker its connections. */
   readonly acceptor?: Acceptor | undefined
 }
 
 export interface Loaded {
   readonly config: Config
-  /** Of every file that was read. */
+  /** Digests of every file that was read. */
   readonly contents: FileContents
 }
 
@@ -62,17 +62,17 @@ export interface RunningGateway {
   readonly url: string
   /** Undefined when the configuration has no `admin`. */
   readonly adminUrl: string | undefined
-  /** In force when it was started. */
+  /** Says which configuration was in force when it was started. */
   readonly hash: string
   readonly routes: Policy['routes']
   readonly config: Config
-  /** What its admin listener offers, or would. */
+  /** What its admin listener offers, or would offer if it had one. */
   readonly operations: Operations
-  /** Loads the file anew, changed or not. Resolves when that is over, well or badly; the log says which. */
+  /** Loads the file again, changed or not. It resolves when that has succeeded or failed; the log says which. */
   reload(): Promise<void>
-  /** Finishes what is under way, for a while at most; {@link RunningGateway.close} is still to be called. */
+  /** Lets requests under way end, up to `drain.timeout`; {@link RunningGateway.close} is still to be called. */
   drain(): Promise<void>
-  /** Ends at once; drops what is under way. */
+  /** Ends at once, and drops requests under way. */
   close(): Promise<void>
 }
 
@@ -91,23 +91,23 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const { config, contents } = options.loaded ?? load(file, env)
   if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
   const log = options.log(config.log.level)
-  const shared = services({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
-  for (const provider of Object.keys(config.providers)) shared.metrics.initProvider(provider)
-  const first = prepare(config, shared)
+  const services = gatewayServices({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
+  for (const provider of Object.keys(config.providers)) services.metrics.initProvider(provider)
+  const first = prepare(config, services)
   const policies = policyStore(first.policy)
-  shared.metrics.policyInForce(first.hash)
+  services.metrics.policyInForce(first.hash)
 
   const draining = drain({
-    ...shared,
+    ...services,
     acceptor: options.acceptor,
     timeoutMs: () => reloads.inForce.config.drain.timeout,
   })
   const { servers } = draining
-  const reloads = reloader({ file, env, first, firstContents: contents, policies, servers, services: shared })
-  const watching = watchFiles(file, reloads, shared)
+  const reloads = reloader({ file, env, first, firstContents: contents, policies, servers, services })
+  const watching = watchFiles(file, reloads, services)
 
   const overload = overloadGate({
-    ...shared,
+    ...services,
     meter: options.meter ?? loopMeter(),
     random: options.random ?? Math.random,
   })
@@ -118,12 +118,12 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     reloads.close()
     overload.close()
     await Promise.all(apps.map(closeNow))
-    await Promise.all([shared.keySets.close(), shared.upstreams.close()])
+    await Promise.all([services.keySets.close(), services.upstreams.close()])
   }
   try {
-    const app = await gateway({ ...shared, policies, server: first.server, drain: draining, overload })
+    const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
-    const operator = operations({ version: options.version, config, policies, reloads, drain: draining, shared })
+    const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })
     let adminUrl: string | undefined
     if (config.admin !== undefined && workerOf === undefined) {
       const adminApp = adminOf(operator)
@@ -156,8 +156,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
 function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Services) {
   const watching = fileWatch({
     files: () => [resolve(file), ...reloads.files()],
-    // A reload may name other files.
-    onStir: () => void reloads.reload('change').then(() => watching.follow()),
+    // A reload may read other files.
+    onChange: () => void reloads.reload('change').then(() => watching.follow()),
     onUnwatchable: (folder, reason) =>
       log.warn({ folder, reason }, 'cannot watch a folder, changes in it are found within a minute'),
     scheduler,

@@ -11,11 +11,11 @@ import { dirname } from 'node:path'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 
 export interface FileWatchOptions {
-  /** Absolute paths; asked for anew each time, for a change may name other files. */
+  /** Absolute paths. They are asked for at each change, since a change may name other files. */
   readonly files: () => Iterable<string>
-  /** Called once it is quiet after a change, and every 60 s. */
-  readonly onStir: () => void
-  /** A folder cannot be watched. Told once for each; the poll goes on. */
+  /** Called when nothing has changed for a moment after a change, and every 60 s. */
+  readonly onChange: () => void
+  /** Called once for each folder that cannot be watched; its files are still looked at every 60 s. */
   readonly onUnwatchable: (folder: string, reason: string) => void
   readonly scheduler: Scheduler
 }
@@ -27,19 +27,19 @@ export interface FileWatch {
 }
 
 const POLL_MS = 60_000
-/** A file written in several steps is read after the last. */
+/** A file that is written in several steps is read after the last of them. */
 const QUIET_MS = 100
-/** However busy the folder is. */
+/** A folder that never gets quiet is looked at after this time. */
 const LONGEST_WAIT_MS = 500
 
 interface WatchedFolder {
   readonly watcher: FSWatcher
-  /** A folder that was replaced has another, and its old watch hears nothing any more. */
+  /** The inode of the folder: a folder that was replaced has another, and its old watch hears nothing any more. */
   readonly identity: string
 }
 
 /** Call {@link FileWatch.follow} to begin. */
-export function fileWatch({ files, onStir, onUnwatchable, scheduler }: FileWatchOptions): FileWatch {
+export function fileWatch({ files, onChange, onUnwatchable, scheduler }: FileWatchOptions): FileWatch {
   const folders = new Map<string, WatchedFolder>()
   const unwatchable = new Set<string>()
   let isClosed = false
@@ -52,7 +52,7 @@ export function fileWatch({ files, onStir, onUnwatchable, scheduler }: FileWatch
     cancelLongest?.()
     cancelLongest = undefined
     follow()
-    onStir()
+    onChange()
   }
   const stirred = (): void => {
     if (isClosed) return
@@ -87,7 +87,7 @@ export function fileWatch({ files, onStir, onUnwatchable, scheduler }: FileWatch
       watcher.on('error', error => giveUp(folder, error))
       folders.set(folder, { watcher, identity })
       unwatchable.delete(folder)
-      // What happened here before went unheard.
+      // Nobody heard what happened here before the watch began.
       stirred()
     } catch (error) {
       giveUp(folder, error)
@@ -122,13 +122,13 @@ function foldersOf(files: Iterable<string>): ReadonlySet<string> {
     try {
       folders.add(dirname(realpathSync(file)))
     } catch {
-      // Not there now: its folder tells when it comes.
+      // It is not there now, and the watch of its folder tells when it comes.
     }
   }
   return folders
 }
 
-/** A folder that is not there comes into being in the one above it. */
+/** A folder that is not there yet will appear in the one above it. */
 function nearestFolder(folder: string): string {
   const above = dirname(folder)
   return identityOf(folder) !== undefined || above === folder ? folder : nearestFolder(above)

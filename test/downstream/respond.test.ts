@@ -10,7 +10,7 @@ import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Endpoint } from '../../src/policy.ts'
 import { policyStore } from '../../src/policy-store.ts'
 import { closeNow, listen } from '../../src/run/listening.ts'
-import { services } from '../../src/run/services.ts'
+import { gatewayServices } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import type { Answer } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
@@ -41,7 +41,7 @@ beforeAll(async () => {
     }),
   )
   const clock = systemClock
-  const shared = services({ clock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10 })
+  const shared = gatewayServices({ clock, log, version: '0', nodeVersion: process.version, tokenCacheEntries: 10 })
   const kind = { access: 'public', mode: 'enforce' } as const
   const endpoint: Endpoint = {
     kind: 'endpoint',

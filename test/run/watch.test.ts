@@ -25,10 +25,10 @@ describe('without a word from the system', () => {
   test('files are looked at every 60 s', async () => {
     const time = manualTime()
     let stirs = 0
-    const onStir = () => {
+    const onChange = () => {
       stirs += 1
     }
-    watching = fileWatch({ files: () => [], onStir, onUnwatchable: unexpected, scheduler: time })
+    watching = fileWatch({ files: () => [], onChange, onUnwatchable: unexpected, scheduler: time })
     watching.follow()
     await time.advance(59_999)
     expect(stirs).toBe(0)
@@ -47,11 +47,11 @@ describe('a folder', () => {
   /** Resolves with the next stir. */
   function stirsOf(files: readonly string[]): () => Promise<void> {
     let next = Promise.withResolvers<void>()
-    const onStir = () => {
+    const onChange = () => {
       next.resolve()
       next = Promise.withResolvers()
     }
-    watching = fileWatch({ files: () => files, onStir, onUnwatchable: unexpected, scheduler: systemScheduler })
+    watching = fileWatch({ files: () => files, onChange, onUnwatchable: unexpected, scheduler: systemScheduler })
     return () => next.promise
   }
 

@@ -12,7 +12,7 @@ import { boundedMemo } from '../../lib/bounded-memo.ts'
 import type { Claims } from '../../types.ts'
 import { evidenceText } from '../evidence.ts'
 
-/** Which `typ` a token may have: none, `JWT` or `at+jwt`; or RFC 9068 to the letter. */
+/** Which `typ` a token may have. `compatible`: none, `JWT` or `at+jwt`. `at+jwt`: RFC 9068 to the letter. */
 export type TokenType = 'compatible' | 'at+jwt'
 
 export interface ClaimRules {
@@ -34,16 +34,16 @@ export interface CheckedClaims {
   readonly notBeforeSeconds: number | undefined
 }
 
-/** RFC 9068 §2.2. */
+/** RFC 9068 §2.2 requires these. */
 const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const
 
 const STRING_CLAIMS = ['jti', 'client_id', 'azp'] as const
 
-/** The end of the year 9999. Above it are only mistakes: a time in milliseconds is some year past 50,000. */
+/** The end of the year 9999. Later times are mistakes: one in milliseconds would be past the year 50,000. */
 const MAX_NUMERIC_DATE_SECONDS = 253_402_300_799
 
 /**
- * Everything about the claims but whether it is too early or too late.
+ * Checks everything about the claims but whether it is too early or too late.
  *
  * @throws {Denial} `token_type_invalid`, `claim_invalid`, `proof_required`, `audience_mismatch` or
  *   `token_lifetime_exceeded`
@@ -65,8 +65,8 @@ export function checkClaims(
   for (const name of required) if (!isPresent(claims, name)) throw invalid(name, 'missing')
   if (nbf !== undefined && nbf > exp) throw invalid('nbf', 'after exp')
   if (iat !== undefined && iat > exp) throw invalid('iat', 'after exp')
-  // Not `token_not_yet_valid`: that tells the client to wait, and only `nbf` says until when. A time of issue that has
-  // not come yet is a false statement or a wrong clock.
+  // This is not `token_not_yet_valid`, which tells the client to wait, and only `nbf` says until when. A time of issue
+  // in the future is a false statement or a wrong clock.
   if (iat !== undefined && iat > nowSeconds + rules.clockToleranceSeconds) throw invalid('iat', 'in the future')
   // A bound token without its proof is a stolen token until shown otherwise, so its mere presence is enough to refuse.
   if (Object.hasOwn(claims, 'cnf')) throw refused('proof_required', 'cnf', 'bound to a key')
@@ -100,7 +100,7 @@ function numericDate(claims: Claims, name: 'exp' | 'nbf' | 'iat'): number | unde
   const value = claims[name]
   if (value === undefined) return undefined
   if (typeof value !== 'number') throw invalid(name, 'not a number')
-  // Negated, so that a NaN fails too.
+  // The comparison is negated, so that NaN fails, too.
   if (!(value >= 0 && value <= MAX_NUMERIC_DATE_SECONDS)) throw invalid(name, 'not a time in seconds')
   return value
 }

@@ -1,5 +1,5 @@
 /**
- * Takes a token apart: three canonical parts, a header that asks for nothing we do not do, claims as strict JSON.
+ * Takes a token apart: three canonical parts, a header that asks only for what we do, claims as strict JSON.
  *
  * RFC 7515 §3.1, §4, §5.2 (JWS Compact Serialization, JOSE header), RFC 7519 §7.2 (JWT), RFC 8725 §3.1, §3.7.
  * Nothing here is trusted yet: the signature is judged later, on exactly these bytes.
@@ -25,7 +25,7 @@ export interface CompactJws {
   readonly signature: Buffer
 }
 
-/** A JWS whose payload is a JWT Claims Set. Not verified. */
+/** A JWS whose payload is a JWT Claims Set. Nobody has verified it yet. */
 export interface Jwt extends CompactJws {
   readonly claims: Claims
 }
@@ -67,7 +67,7 @@ function decoded(part: string, text: string): Buffer {
   return bytes
 }
 
-/** An issuer writes the same header on every token of a key, so what it says is worked out once. */
+/** An issuer writes the same header on every token of a key, so each header is read once. */
 const joseHeader = boundedMemo(parseHeader, { maxEntries: 64, maxKeyLength: 512 })
 
 function parseHeader(text: string): JwsHeader {

@@ -17,7 +17,9 @@ import type { Jwt } from './compact-jws.ts'
 import { principalReader } from './principal.ts'
 import { isFitting, type SignatureRefusal, signatureRefusal } from './signature.ts'
 
-/** What decides whether a token is accepted, but for the keys. Plain data, so that equal rules can be recognised. */
+/**
+ * What decides whether a token is accepted, but for the keys. It is plain data, so that equal rules can be recognised.
+ */
 export type JwtRules = {
   /** The provider's id in the configuration. */
   readonly provider: string
@@ -48,7 +50,8 @@ export interface JwtVerifierOptions extends JwtRules {
 const MAX_CANDIDATES = 3
 
 /**
- * A verdict rests on the key that verified the signature. What has to be waited for is a key, or a slow signature.
+ * Makes a verifier whose verdicts rest on the key that verified the signature. It waits only for keys and slow
+ * signatures.
  *
  * @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer
  */
@@ -115,13 +118,13 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
   })
 }
 
-/** The first of the candidates that verifies the signature. */
+/** Finds the first of the candidates that verifies the signature. */
 function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): MaybePromise<VerificationKey> {
   const fitting = candidates.slice(0, MAX_CANDIDATES).filter(key => isFitting(key, jwt.header.alg))
   return firstVerifying(jwt, fitting, { code: 'key_unknown', reason: 'no key fits the algorithm' })
 }
 
-/** @param refusal why, should there be no key left to try */
+/** @param refusal what is thrown when no key is left to try */
 function firstVerifying(
   jwt: Jwt,
   [key, ...others]: readonly VerificationKey[],

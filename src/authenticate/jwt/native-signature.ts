@@ -9,7 +9,7 @@
 import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
 import { type Hash, JWS_ALGORITHMS, type JwsAlgorithm } from '../../lib/jws-algorithms.ts'
 
-/** Whether the signature holds. Never throws. */
+/** Says whether the signature holds. It never throws. */
 export type NativeVerifier = (signingInput: Buffer, signature: Buffer) => boolean
 
 /** @returns undefined for a key that the algorithm does not fit like that */
@@ -26,7 +26,7 @@ const FACTORIES: ReadonlyMap<string, VerifierFactory> = new Map(
 const MAX_MODULUS_BITS = 4096
 /** Below it `jose` refuses the key (RFC 7518 §3.3). */
 const MIN_MODULUS_BITS = 2048
-/** F4, which nearly every key has. The time grows with the length of the exponent. */
+/** Nearly every key has this exponent, F4. The time grows with the length of the exponent. */
 const MAX_PUBLIC_EXPONENT = 65_537n
 
 const known = new WeakMap<KeyObject, Map<string, NativeVerifier | undefined>>()
@@ -98,7 +98,7 @@ function verifier(hash: string | null, options: Parameters<typeof verify>[2]): N
     try {
       return verify(hash, signingInput, options, signature)
     } catch {
-      // Not seen on Node 26; but the bytes are a stranger's, and what cannot be verified is not a failure of ours.
+      // No input is known that gets here on Node 26; but a stranger's bytes must never be a failure of ours.
       return false
     }
   }

@@ -2,7 +2,7 @@
  * Reads who is calling, and with which scopes and roles, from verified claims.
  *
  * RFC 6749 §3.3 (`scope`), RFC 8693 §4.2 (`scope` as a claim), RFC 9068 §2.2.3.1 (roles), RFC 6901 (JSON Pointer).
- * What cannot be read grants nothing. It does not decide whether scopes and roles suffice: that is the route's.
+ * What cannot be read grants nothing. Whether scopes and roles suffice is for the route to decide.
  */
 import { type ClaimReader, claimReader } from '../../claim-reader.ts'
 import { Denial } from '../../errors.ts'
@@ -61,7 +61,7 @@ const scopesOf = boundedMemo<ReadonlySet<string>>(
 /** @param json a list of strings */
 const rolesOf = boundedMemo<ReadonlySet<string>>(json => new Set(JSON.parse(json) as string[]), SHARED_SETS)
 
-/** A blank inside a member would be one scope to us and two to an upstream that reads the space-joined header. */
+/** A member with a blank would be one scope here and two at a service that splits the header at blanks. */
 function isScopeToken(value: JsonValue): value is string {
   return typeof value === 'string' && value !== '' && !value.includes(' ')
 }

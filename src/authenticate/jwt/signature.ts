@@ -1,5 +1,5 @@
 /**
- * Judges one signature with one key; what `jose` says about it is the law.
+ * Judges one signature with one key, exactly as `jose` does.
  *
  * RFC 7515 §5.2, RFC 7518 §3 (RS, PS, ES, HS), RFC 8037 §3.1 (EdDSA), RFC 9864 (Ed25519).
  * Where `node:crypto` gives the same answer for less, it is asked instead (`native-signature.ts`).
@@ -14,7 +14,7 @@ import type { VerificationKey } from '../../types.ts'
 import type { CompactJws } from './compact-jws.ts'
 import { nativeVerifier } from './native-signature.ts'
 
-/** Why a token was refused: the code, and the judge's own error code for the log. */
+/** Why a signature is refused: the code of the refusal, and for the log that of whoever judged. */
 export interface SignatureRefusal {
   readonly code: DenialCode
   readonly reason: string
@@ -44,10 +44,10 @@ export function isFitting(key: VerificationKey, alg: string): boolean {
   return key.algorithms.has(alg) && (key.key.type === 'secret') === HMAC_SECRET_BYTES.has(alg)
 }
 
-/** In `jose`'s words, so that the log does not depend on who was asked. */
+/** The reason is `jose`'s, so that the log does not depend on who was asked. */
 const NOT_VERIFIED: SignatureRefusal = { code: 'signature_invalid', reason: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' }
 
-/** Why the signature does not hold; undefined when it holds. Never throws, and answers at once where it can. */
+/** Says why the signature does not hold; undefined when it holds. It never throws, and answers at once where it can. */
 export function signatureRefusal(jws: CompactJws, key: VerificationKey): MaybePromise<SignatureRefusal | undefined> {
   const holds = nativeVerifier(jws.header.alg, key.key)
   if (holds === undefined) return joseRefusal(jws, key)

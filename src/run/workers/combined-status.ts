@@ -3,34 +3,34 @@ import type { Status } from '../../admin/status.ts'
 
 export interface WorkerAnswer {
   readonly pid: number
-  /** The last one it gave. */
+  /** The last status that the worker gave. */
   readonly status: Status
-  /** False when it was asked and has not answered in time. */
+  /** False when the worker was asked and has not answered in time. */
   readonly isCurrent: boolean
 }
 
 export interface CombinedStatusSource {
-  /** How many there should be. */
+  /** How many workers there should be. */
   readonly count: number
-  /** Of those that listen. */
+  /** The answers of the workers that listen. */
   readonly answers: readonly WorkerAnswer[]
   readonly isDraining: boolean
   readonly version: string
 }
 
-/** Details are from the process worst off: they explain why it is not ready. */
+/** Details come from a process that is not ready, if there is one: they explain why. */
 export function combinedStatus({ count, answers, isDraining, version }: CombinedStatusSource): Status {
-  const worst = answers.find(({ status }) => !status.ready) ?? answers[0]
+  const shown = answers.find(({ status }) => !status.ready) ?? answers[0]
   const missing = count - answers.length
   const reasons = new Set([
     ...(isDraining ? ['draining'] : []),
-    // While draining, workers end because they are done.
+    // While the gateway drains, workers end because they are done.
     ...(missing > 0 && !isDraining ? [`${missing} of ${count} workers are not running`] : []),
     ...answers.filter(({ isCurrent }) => !isCurrent).map(({ pid }) => `worker ${pid} does not answer`),
     ...answers.flatMap(({ status }) => status.reasons),
   ])
   return {
-    ...(worst?.status ?? { version, config_hash: '', routes: [], providers: [] }),
+    ...(shown?.status ?? { version, config_hash: '', routes: [], providers: [] }),
     ready: reasons.size === 0,
     reasons: [...reasons],
     workers: answers.map(({ pid, status, isCurrent }) => ({

@@ -1,4 +1,4 @@
-/** A worker as the primary sees it: a process that is asked, told what to do, and will end some day. */
+/** Starts a worker and speaks with it on behalf of the primary: questions, orders, and news of its end. */
 import cluster from 'node:cluster'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
@@ -17,45 +17,45 @@ import {
 import type { Family } from './totals.ts'
 
 interface Exit {
-  /** Null when a signal ended it. */
+  /** The exit code; null when a signal ended the process. */
   readonly code: number | null
   readonly signal: string | null
 }
 
 export interface Ending extends Exit {
-  /** Why it could not start, when it said so. */
+  /** Why the worker could not start, when it said so. */
   readonly failure: Failure | undefined
 }
 
 export interface Member {
   readonly pid: number
   readonly isListening: boolean
-  /** Undefined: it ended before it listened. */
+  /** Resolves when the worker listens; undefined when it ends before. */
   readonly begun: Promise<Listening | undefined>
-  /** It has stopped listening. */
+  /** Resolves when the worker has stopped listening. */
   readonly closed: Promise<void>
-  /** All that it said has been heard by then. */
+  /** Resolves when the process has ended and all that it said has been heard. */
   readonly ended: Promise<Ending>
   /** @returns undefined when there is no answer in time */
   ask<Ask extends Question['ask']>(
     question: Question & { readonly ask: Ask },
     limitMs: number,
   ): Promise<Answers[Ask] | undefined>
-  /** What is ordered of one that does not listen yet, but for `stop`, comes to nothing. */
+  /** Gives an order. Before the worker listens, only `stop` has an effect. */
   order(order: Order['order']): void
   inform(news: News['news']): void
-  /** At once. */
+  /** Ends the process at once. */
   kill(): void
 }
 
 export interface MemberOptions {
   readonly settings: StartSettings
   readonly scheduler: Scheduler
-  readonly onFarewell: (member: Member, metrics: readonly Family[]) => void
+  readonly onLastMetrics: (member: Member, metrics: readonly Family[]) => void
 }
 
 /** Starts the command line of this process once more, as a worker. */
-export function member({ settings, scheduler, onFarewell }: MemberOptions): Member {
+export function member({ settings, scheduler, onLastMetrics }: MemberOptions): Member {
   const worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(settings) })
   const begun = Promise.withResolvers<Listening | undefined>()
   const closed = Promise.withResolvers<void>()
@@ -73,7 +73,7 @@ export function member({ settings, scheduler, onFarewell }: MemberOptions): Memb
       resolve({ code: null, signal: null })
     })
   })
-  // What it said last may be heard after its exit.
+  // The last messages of a process may be heard after its exit.
   const ended = Promise.race([Promise.all([exited, silent]).then(([exit]) => exit), unborn]).then((exit): Ending => {
     isListening = false
     begun.resolve(undefined)
@@ -81,17 +81,17 @@ export function member({ settings, scheduler, onFarewell }: MemberOptions): Memb
     for (const resolve of waiting.values()) resolve(undefined)
     return { ...exit, failure }
   })
-  // To one that is going it cannot be said any more; that it goes is told by its end.
+  // A worker that is ending cannot be told any more, and its end tells that.
   const say = (message: ToWorker): void => void worker.send(message, () => {})
   worker.on('message', (message: ToPrimary) => {
     if (message.tell === 'listening') {
       isListening = true
       begun.resolve(message)
     } else if (message.tell === 'failed') failure = message
-    // What this turn of the loop takes is handed over before that is said.
+    // The connections that this turn of the loop accepts are handed over before the worker is told.
     else if (message.tell === 'look') setImmediate(() => say({ news: 'looked' }))
     else if (message.tell === 'closed') closed.resolve()
-    else if (message.tell === 'farewell') onFarewell(self, message.metrics)
+    else if (message.tell === 'lastMetrics') onLastMetrics(self, message.metrics)
     else waiting.get(message.id)?.(message.answer)
   })
 

@@ -9,29 +9,29 @@ export const WORKER_VARIABLE = 'SALLYPORT_WORKER'
 export interface Answers {
   readonly status: Status
   readonly metrics: readonly Family[]
-  /** Of the service behind the gateway. */
+  /** The status that the service behind the gateway gave. */
   readonly probe: number
 }
 
 export type Question =
   | { readonly ask: 'status' }
   | { readonly ask: 'metrics' }
-  /** `path` as the admin listener sees it. */
+  /** Asks the service for its health; `path` is what the admin listener was asked for. */
   | { readonly ask: 'probe'; readonly path: string }
 
 export type Order = { readonly order: 'reload' } | { readonly order: 'drain' } | { readonly order: 'stop' }
 
-/** What the primary says of the connections, which it takes. */
+/** What the primary tells a worker about the listener, whose connections the primary accepts. */
 export type News =
-  /** It has looked for more since it was asked to. */
+  /** The primary has looked for connections once more. */
   | { readonly news: 'looked' }
-  /** Every worker has stopped listening, so it takes no more. */
+  /** Every worker has stopped listening, so the primary accepts no more connections. */
   | { readonly news: 'stopped' }
 
-/** From the primary. */
+/** What the primary sends. */
 export type ToWorker = Order | News | (Question & { readonly id: number })
 
-/** Where a worker listens, and with what. */
+/** Where a worker listens, and with which configuration. */
 export interface Listening {
   readonly url: string
   readonly hash: string
@@ -41,17 +41,17 @@ export interface Listening {
 /** Why a worker could not start. */
 export interface Failure {
   readonly isConfig: boolean
-  /** Ready to print. */
+  /** A text that can be printed as it is. */
   readonly text: string
 }
 
-/** From a worker. */
+/** What a worker sends. */
 export type ToPrimary =
   | ({ readonly tell: 'listening' } & Listening)
   | ({ readonly tell: 'failed' } & Failure)
   | { readonly tell: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] | undefined }
   | { readonly tell: 'look' }
-  /** It has stopped listening. */
+  /** The worker has stopped listening. */
   | { readonly tell: 'closed' }
-  /** Its last figures, before it ends. */
-  | { readonly tell: 'farewell'; readonly metrics: readonly Family[] }
+  /** The worker is about to end, and these are its metrics. */
+  | { readonly tell: 'lastMetrics'; readonly metrics: readonly Family[] }

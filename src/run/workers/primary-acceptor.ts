@@ -1,9 +1,9 @@
 /**
- * The primary, as a worker sees it that stops listening: it takes the connections, so it must be heard before clients are
- * let go who would come back at once.
+ * Asks the primary to stop accepting connections before this worker lets its clients go.
  *
- * Were they answered as soon as this worker has stopped, they would connect while the primary is still closing the
- * listener behind it, and be cut off. So all workers let theirs go when all of them have stopped.
+ * A client that is let go comes back at once. If that happened as soon as this worker has stopped, the client would
+ * connect while the primary is still closing the listener, and would be cut off. So every worker waits until all of
+ * them have stopped.
  */
 import type { Worker } from 'node:cluster'
 import type { Acceptor } from '../../downstream/drain.ts'
@@ -11,11 +11,11 @@ import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
 import type { News, ToPrimary, ToWorker } from './messages.ts'
 
-/** Clients wait for their answers meanwhile. */
+/** Clients wait for their answers during this time. */
 const LONGEST_WAIT_MS = 1_000
 
 export function primaryAcceptor(worker: Worker, scheduler: Scheduler): Acceptor {
-  /** Resolves when the primary has said so, or cannot any more. */
+  /** Resolves when the primary has given the expected news, or can give none any more. */
   const told = async (message: ToPrimary['tell'] & ('look' | 'closed'), expected: News['news']): Promise<void> => {
     const heard = Promise.withResolvers<void>()
     const listen = (received: ToWorker): void => {
@@ -28,7 +28,7 @@ export function primaryAcceptor(worker: Worker, scheduler: Scheduler): Acceptor 
   }
   return {
     async looked() {
-      // It may have looked just before it was asked: the second time it has looked since.
+      // The primary may have looked just before it was asked, so only the second look counts.
       await told('look', 'looked')
       await told('look', 'looked')
     },

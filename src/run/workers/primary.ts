@@ -1,9 +1,9 @@
 /**
  * Runs several gateways on one listener: starts the workers, replaces those that end, and speaks for all of them.
  *
- * It takes connections and hands them out in turn, a request it never sees. It owns what there must be one of: the
- * signals, and the admin listener with the sums of what the workers count. It does not reload anything itself: each
- * worker watches the files, and one that starts later loads them as they are by then.
+ * The primary accepts connections and hands them out in turn; it never sees a request. It owns what there must be only
+ * one of: the signals, and the admin listener with the sums of what the workers count. It does not reload anything
+ * itself: each worker watches the files, and a worker that starts later loads them as they are at that time.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Registry } from 'prom-client'
@@ -24,7 +24,7 @@ import type { Listening, Order } from './messages.ts'
 import { totals } from './totals.ts'
 
 export interface PrimaryOptions {
-  /** Name of the configuration file, for the log: the workers find it as this process did. */
+  /** Name of the configuration file, for the log. The workers find the file as this process did. */
   readonly file: string
   readonly config: Config
   readonly clock: Clock
@@ -43,19 +43,19 @@ export interface Primary {
   start(): Promise<void>
   /** Has every worker load the configuration anew. */
   reload(): void
-  /** Finishes what is under way, for a while at most, and ends the workers. */
+  /** Lets requests under way end, up to `drain.timeout`, and ends the workers. */
   stop(): Promise<void>
   /** Ends the workers at once. */
   kill(): void
 }
 
-/** A scrape is answered with what was last known of a worker that takes longer. */
+/** A worker that takes longer to answer is shown as it was last known. */
 const LONGEST_ANSWER_MS = 1_000
-/** Longer than a worker waits for the service. */
+/** This is longer than a worker waits for the service. */
 const LONGEST_PROBE_MS = 11_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
-/** Whoever has lived for so long does not end for the same reason as the one before it. */
+/** A worker that has lived for so long does not end for the reason for which the one before it did. */
 const LONG_LIFE_MS = 60_000
 
 export function primary({ file, config, clock, scheduler, log, version }: PrimaryOptions): Primary {
@@ -71,14 +71,14 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
 
   const listening = (): readonly Member[] => [...members].filter(({ isListening }) => isListening)
 
-  function hire(): Member {
-    const hired = member({ settings, scheduler, onFarewell: sums.heard })
-    members.add(hired)
-    void hired.begun.then(begun => begun && isDraining && hired.order('drain'))
-    return hired
+  function startWorker(): Member {
+    const started = member({ settings, scheduler, onLastMetrics: sums.heard })
+    members.add(started)
+    void started.begun.then(begun => begun && isDraining && started.order('drain'))
+    return started
   }
 
-  /** Sees to it that there is always one. */
+  /** Replaces a worker that ends, again and again, until the gateway stops. */
   async function keep(first: Member): Promise<void> {
     let present = first
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
@@ -91,7 +91,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
       log.error({ worker: present.pid, ...told(ending), pause_ms: pauseMs }, 'a worker ended, another takes its place')
       await pause(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
       if (stopping.signal.aborted) return
-      present = hire()
+      present = startWorker()
       void present.begun.then(tellOf(present))
     }
   }
@@ -116,7 +116,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
         const answer = await each.ask({ ask: 'status' }, LONGEST_ANSWER_MS)
         if (answer !== undefined) lastStatus.set(each, answer)
         const known = lastStatus.get(each)
-        // One that ended meanwhile is missing; so is one that has never said a word.
+        // A worker that has ended meanwhile counts as missing, and so does one that has never answered.
         return known && each.isListening ? [{ pid: each.pid, status: known, isCurrent: answer !== undefined }] : []
       }),
     )
@@ -154,7 +154,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
 
   async function begin(): Promise<void> {
     const adminUrl = config.admin && operatorApp && (await listen(operatorApp, config.admin.listen, 'http'))
-    const first = Array.from({ length: config.workers }, hire)
+    const first = Array.from({ length: config.workers }, startWorker)
     const [begun] = await Promise.all(first.map(startOf))
     posts.push(...first.map(keep))
     const { url, hash, routes } = begun ?? {}
@@ -187,14 +187,14 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
   }
 }
 
-/** @throws {Error} it ended instead */
+/** @throws {Error} the worker ended before it listened */
 async function startOf({ begun, ended, pid }: Member): Promise<Listening> {
   const listening = await begun
   if (listening !== undefined) return listening
   const { code, signal, failure } = await ended
   const text = failure?.text ?? `worker ${pid} ended with ${signal ?? code} before it listened`
   if (failure?.isConfig === true) throw new ConfigError([], text)
-  // To be shown as it is, like a failure of the system.
+  // With a code, the message is printed without a stack, like a failure of the system.
   throw Object.assign(new Error(text), { code: 'ERR_WORKER' })
 }
 

@@ -11,15 +11,15 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 export type Family = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number]
 
 export interface Totals<Source> {
-  /** The figures of a process, in place of those it gave before. */
+  /** Takes the metrics of a process, in place of those that it gave before. */
   heard(source: Source, families: readonly Family[]): void
-  /** The process is no more. Holds at once; resolves when nothing is left to do. */
+  /** Notes that a process has ended. It has an effect at once, and resolves when nothing is left to do. */
   gone(source: Source): Promise<void>
-  /** Prometheus' text of all. @param own figures of the process that asks */
+  /** Gives the sums in Prometheus' text format. @param own metrics of the process that asks */
   text(own: readonly Family[]): Promise<string>
 }
 
-/** Labels that a reload may take away, and with them the series. */
+/** Labels whose values, and with them the series, a reload may take away. */
 const OWNERS = ['route', 'provider'] as const
 
 export function totals<Source>(): Totals<Source> {
@@ -34,7 +34,7 @@ export function totals<Source>(): Totals<Source> {
       const whole = [...past, ...(latest.get(source) ?? []).filter(isAccumulating)]
       latest.delete(source)
       past = whole
-      // Shorter, and the same: unless it has changed meanwhile.
+      // The sum is shorter and says the same, unless more has been added meanwhile.
       const short = await combined(whole).getMetricsAsJSON()
       if (past === whole) past = short
     },
@@ -45,7 +45,7 @@ export function totals<Source>(): Totals<Source> {
       const texts: string[] = []
       for (const families of byName.values()) {
         texts.push(await combined(families).metrics())
-        // Connections are handed out by this process: a long sum must not keep them waiting to its end.
+        // This process hands out connections, and a long sum must not keep them waiting.
         await nextTurn()
       }
       return texts.join('\n')
@@ -57,13 +57,13 @@ function combined(families: readonly Family[]): Registry {
   return AggregatorRegistry.aggregate([families])
 }
 
-/** Gauges tell what is, and of a process that is gone nothing is. */
+/** True for what stays counted after its process has ended; a gauge of a process that is gone says nothing. */
 function isAccumulating({ type }: Family): boolean {
-  // As prom-client writes it, whatever its types say.
+  // prom-client writes the type in lower case, whatever its types say.
   return (['counter', 'histogram'] as readonly unknown[]).includes(type)
 }
 
-/** A route or provider that no living process knows is one that a reload has taken away. */
+/** Drops series of routes and providers that no living process knows: a reload has taken those away. */
 function withoutForgotten(family: Family, live: readonly Family[]): Family {
   const known = live.filter(({ name }) => name === family.name).flatMap(({ values }) => values)
   const isKnown = OWNERS.map(label => {

@@ -1,8 +1,8 @@
 /**
  * One of several processes that share the listener: the whole gateway but for its admin listener, led by the primary.
  *
- * It heeds no signals: a terminal sends them to every process of its group, and the primary says when to go. When the
- * primary is gone, nobody brings connections any more: what is under way is finished, and then the process ends.
+ * It heeds no signals: a terminal sends them to every process of its group, and the primary says when to stop. When the
+ * primary is gone, nobody brings connections any more: requests under way end, and then the process does.
  */
 import cluster from 'node:cluster'
 import { getSystemErrorMessage } from 'node:util'
@@ -13,7 +13,7 @@ import type { Answers, Failure, Question, ToPrimary, ToWorker } from './messages
 import { primaryAcceptor } from './primary-acceptor.ts'
 import type { Family } from './totals.ts'
 
-/** Resolves when the process may end. Whatever keeps it from starting is told to the primary. */
+/** Resolves when the process may end. When it cannot start, it tells the primary why. */
 export async function runWorker(options: StartOptions): Promise<void> {
   const { worker } = cluster
   if (worker === undefined) throw new Error('this process was not started by a primary')
@@ -21,7 +21,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
   let running: RunningGateway | undefined
 
   const tell = (message: ToPrimary): Promise<void> =>
-    // Whoever cannot be told is gone, which is noticed elsewhere.
+    // A primary that cannot be told is gone, and the `disconnect` event tells that.
     new Promise(resolve => worker.send(message, () => resolve()))
 
   const acceptor = primaryAcceptor(worker, systemScheduler)
@@ -35,7 +35,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
     else await running?.reload()
   })
   worker.once('disconnect', () => {
-    // Else Node ends the process at once, which is right as long as it serves nobody.
+    // Without this Node ends the process at once, which is right only as long as it serves nobody.
     worker.exitedAfterDisconnect = running !== undefined
     stopping.resolve()
   })
@@ -51,7 +51,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
   await stopping.promise
   await running.drain()
   await running.close()
-  await tell({ tell: 'farewell', metrics: await figures(running) })
+  await tell({ tell: 'lastMetrics', metrics: await figures(running) })
 }
 
 async function answerTo(question: Question, running: RunningGateway): Promise<Answers[keyof Answers]> {
@@ -64,7 +64,7 @@ function figures({ operations }: RunningGateway): Promise<readonly Family[]> {
   return operations.metrics().getMetricsAsJSON()
 }
 
-/** Says it as a process that listens by itself would. */
+/** Words the failure as a process that listens by itself would. */
 function failureOf(error: unknown): Failure {
   if (error instanceof ConfigError) return { isConfig: true, text: error.message }
   const { code, errno, address, port, message, stack } = error as NodeJS.ErrnoException & {

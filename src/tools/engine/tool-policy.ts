@@ -11,7 +11,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
 import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
-import { type Services, services } from '../../run/services.ts'
+import { gatewayServices, type Services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
 import { shownOrigin } from '../../upstream/pool.ts'
@@ -24,7 +24,7 @@ export interface ToolServicesOptions {
 
 /** Makes the services that the gateway has, without a log. Whoever leases keys closes `keySets` in the end. */
 export function toolServices(options: ToolServicesOptions): Services {
-  return services({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
+  return gatewayServices({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
 }
 
 /** Compiles the configuration with the given judges of tokens. @throws {Error} starting would throw the same */
