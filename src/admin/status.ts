@@ -31,13 +31,13 @@ export interface Status {
   readonly workers?: readonly WorkerStatus[]
 }
 
-export interface WorkerStatus {
+interface WorkerStatus {
   readonly pid: number
   readonly ready: boolean
   readonly config_hash: string
 }
 
-export interface StatusSource {
+interface StatusSource {
   readonly version: string
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly isDraining: boolean

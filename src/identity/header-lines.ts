@@ -20,7 +20,7 @@ export interface IdentityHeader {
   readonly join?: string
 }
 
-export interface IdentityOptions {
+interface IdentityOptions {
   readonly headers: readonly IdentityHeader[]
   /** Names, or prefixes that end in `*`, stripped besides the names of `headers`. */
   readonly reserved: readonly string[]

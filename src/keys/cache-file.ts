@@ -14,7 +14,7 @@ import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
 import type { KeySetObserver } from './key-set-events.ts'
 
 /** What one file holds. */
-export interface CachedSet {
+interface CachedSet {
   /** Where the set was fetched from. */
   readonly url: string
   /** Milliseconds since the epoch when the provider last vouched for it. */
@@ -23,11 +23,11 @@ export interface CachedSet {
   readonly document: unknown
 }
 
-export interface LoadedSet extends CachedSet {
+interface LoadedSet extends CachedSet {
   readonly set: JwkSet
 }
 
-export interface CacheFileOptions {
+interface CacheFileOptions {
   readonly path: string
   readonly provider: string
   readonly issuer: string

@@ -13,7 +13,7 @@ import { fetchDocument } from './fetch/fetch-document.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
 import { type FetchLimits, fetchSet, type KeySource } from './key-source.ts'
 
-export interface DiscoveryOptions extends FetchLimits {
+interface DiscoveryOptions extends FetchLimits {
   readonly issuer: string
   /** Further hosts that may serve the keys: `host` for any port, or `host:port`. */
   readonly hosts: readonly string[]

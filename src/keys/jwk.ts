@@ -12,18 +12,15 @@ import { JWS_ALGORITHMS } from '../lib/jws-algorithms.ts'
 import type { VerificationKey } from '../types.ts'
 import { isRocaModulus } from './roca.ts'
 
-export const SKIP_REASONS = [
-  'malformed',
-  'symmetric',
-  'private',
-  'not_for_signatures',
-  'unsupported_type',
-  'too_small',
-  /** Keys of the right size that are broken all the same. */
-  'weak',
-] as const
-
-export type SkipReason = (typeof SKIP_REASONS)[number]
+/** Why a member is skipped. A `weak` key has the right size and is broken all the same. */
+export type SkipReason =
+  | 'malformed'
+  | 'symmetric'
+  | 'private'
+  | 'not_for_signatures'
+  | 'unsupported_type'
+  | 'too_small'
+  | 'weak'
 
 /** What a JWK says, reduced to the members that matter, all of the right type. */
 interface JwkMembers {
@@ -39,7 +36,7 @@ interface JwkMembers {
   readonly pub?: string
 }
 
-export interface ParsedJwk {
+interface ParsedJwk {
   /** The same for two JWKs that are the same key under the same name and restrictions. */
   readonly content: string
   /** Makes the key; costs up to 0.1 ms, so only for content that is new. */

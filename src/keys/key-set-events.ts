@@ -29,7 +29,7 @@ export class NoUsableKeys extends Error {
  */
 export type KeySetState = 'starting' | 'fresh' | 'stale' | 'unavailable'
 
-export interface FetchEvent {
+interface FetchEvent {
   readonly provider: string
   readonly result: FetchResult
   readonly durationSeconds: number
@@ -39,7 +39,7 @@ export interface FetchEvent {
   readonly lastSuccessSeconds: number | undefined
 }
 
-export interface StateEvent {
+interface StateEvent {
   readonly provider: string
   readonly from: KeySetState
   readonly to: KeySetState
@@ -49,7 +49,7 @@ export interface StateEvent {
   readonly reason: string | undefined
 }
 
-export interface CacheFileEvent {
+interface CacheFileEvent {
   readonly provider: string
   /** `failed` is reported once until writing works again. */
   readonly outcome: 'loaded' | 'refused' | 'failed'

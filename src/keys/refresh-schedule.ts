@@ -9,7 +9,7 @@
  * Jitter only ever brings a moment forward, so bounds hold; it keeps hundreds of sidecars from asking in step.
  */
 
-export interface Freshness {
+interface Freshness {
   readonly cacheControl: string | undefined
   readonly ageSeconds: number
 }

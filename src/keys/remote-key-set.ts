@@ -38,7 +38,7 @@ import type { FetchedSet, KeySource, KnownSet } from './key-source.ts'
 import { type RefreshBounds, refreshDelayMs, retryDelayMs } from './refresh-schedule.ts'
 import { type UnknownKeys, unknownKeys } from './unknown-keys.ts'
 
-export interface RemoteKeySetOptions extends RefreshBounds {
+interface RemoteKeySetOptions extends RefreshBounds {
   /** The provider's id in the configuration. */
   readonly provider: string
   readonly source: KeySource

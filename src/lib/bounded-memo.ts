@@ -6,7 +6,7 @@
  * It is no LRU and does not pretend to be: use it where computing again is cheap.
  */
 
-export interface MemoLimits {
+interface MemoLimits {
   readonly maxEntries: number
   /** Longer keys are computed every time: nobody honest sends them, and they would pin memory. */
   readonly maxKeyLength: number

@@ -6,7 +6,7 @@
 import { type Enrolled, Roster } from './roster.ts'
 import type { Scheduler } from './scheduler.ts'
 
-export interface RoundsOptions<T> {
+interface RoundsOptions<T> {
   readonly scheduler: Scheduler
   /** Asked before each round. */
   readonly intervalMs: () => number

@@ -27,7 +27,7 @@ export interface Matchable {
   readonly pathAllow?: ReadonlySet<PathAllowance> | undefined
 }
 
-export interface Resolution<R> {
+interface Resolution<R> {
   readonly route: R
   /** To be forwarded as it is. */
   readonly path: string

@@ -10,7 +10,7 @@ import { Denial } from '../errors.ts'
 import { decodeFully, decodeOnce } from './encoding.ts'
 import { neededRelaxations } from './target.ts'
 
-export type PatternSegment =
+type PatternSegment =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'parameter'; readonly name: string }
 

@@ -19,14 +19,14 @@ export interface TreeEntry {
   readonly methods: ReadonlySet<string> | undefined
 }
 
-export interface RouteTree<E extends TreeEntry> {
+interface RouteTree<E extends TreeEntry> {
   find(method: string, path: string): E | undefined
   /** Every entry whose pattern fits, whatever its methods; most specific first. */
   findAll(path: string): readonly E[]
 }
 
 /** How literals are compared: both the pattern's and the path's segments are spelt so first. */
-export type Spelling = (segment: string) => string
+type Spelling = (segment: string) => string
 
 /** @throws {SyntaxError} two entries of the same shape share a method */
 export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spelling = asWritten): RouteTree<E> {

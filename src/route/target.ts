@@ -15,7 +15,7 @@ import { decodeOnce, MAX_DECODINGS, STRAY_PERCENT } from './encoding.ts'
 export type PathAllowance = 'encodedSlash' | 'semicolon' | 'emptySegment'
 
 /** Why a target is refused: the `reason` in the evidence of `path_invalid`. */
-export type PathReason =
+type PathReason =
   | 'target_form'
   | 'foreign_authority'
   | 'forbidden_character'

@@ -13,7 +13,7 @@ import { closedLog, type Log, redactPath } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { type PassedRequest, passedLines, rounded } from './passed-line.ts'
 
-export interface AccessRecord {
+interface AccessRecord {
   /** A request is over, however it ended. */
   ended(exchange: Exchange): void
   /** A refusal below HTTP, where no request object exists: its method and path were never known. */

@@ -22,7 +22,7 @@ import { type Labels, type Tally, tallyCounter, tallyHistogram } from './tally.t
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** Requests that matched no route. Parentheses keep it apart from every route id. */
-export const NO_ROUTE = '(none)'
+const NO_ROUTE = '(none)'
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
@@ -38,7 +38,7 @@ const RELOAD_RESULTS = ['success', 'failure'] as const
 
 type OwnLabels = readonly ['route' | 'provider', ...string[]]
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** For `build_info`. */
   readonly version: string
   readonly node: string

@@ -7,7 +7,7 @@
  */
 import type { Metric, Registry } from 'prom-client'
 
-export interface TallyOptions {
+interface TallyOptions {
   readonly name: string
   readonly help: string
   /** The first says whose numbers they are: a route's, a provider's. */
@@ -30,7 +30,7 @@ export class Tally {
 }
 
 /** The durations of one owner. */
-export class Durations {
+class Durations {
   readonly #bounds: readonly number[]
   /** A count for each bound, one for what is above all of them, and the sum. */
   readonly #numbers: Float64Array
@@ -80,7 +80,7 @@ interface RegisteredMetric extends Definition {
 /** A number that is no series yet. */
 const UNLISTED = -1
 
-export interface TallyCounter {
+interface TallyCounter {
   /**
    * The counts of an owner: those it has, else new ones.
    *
@@ -117,7 +117,7 @@ export function tallyCounter(options: TallyOptions & { readonly cells: readonly 
   }
 }
 
-export interface TallyHistogram {
+interface TallyHistogram {
   /** The durations of an owner: those it has, else new ones, shown from now on. */
   of(owner: string): Durations
   /** Drops the series of an owner. */

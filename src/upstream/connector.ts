@@ -25,7 +25,7 @@ export interface ConnectorOptions {
 }
 
 /** What the connection will speak; `either` leaves it to the other end, which `isHttp2` then tells. */
-export type Speech = 'http1' | 'either'
+type Speech = 'http1' | 'either'
 
 /** Rejects with an {@link Error} that has a `code`, when the other end is not there, not in time or not who it should be. */
 export type Connect = () => Promise<Socket>

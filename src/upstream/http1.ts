@@ -5,7 +5,7 @@ import { type Dispatcher, Pool } from 'undici'
 import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
 import type { Connect } from './connector.ts'
 
-export interface Http1UpstreamOptions {
+interface Http1UpstreamOptions {
   readonly origin: string
   readonly connect: Connect
   readonly serverName?: string | undefined

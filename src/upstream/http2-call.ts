@@ -10,7 +10,7 @@ import { Denial, HIGHEST_STATUS, LOWEST_STATUS } from '../errors.ts'
 import type { UpstreamBody, UpstreamRequest } from './connections.ts'
 import { requestHead, withoutPseudo } from './http2-head.ts'
 
-export interface Http2CallOptions {
+interface Http2CallOptions {
   readonly session: ClientHttp2Session
   /** `http://host:port` or `https://host:port`. */
   readonly origin: string

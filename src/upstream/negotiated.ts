@@ -10,7 +10,7 @@ import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
 import { type Connect, isHttp2 } from './connector.ts'
 import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
 
-export interface NegotiatedUpstreamOptions {
+interface NegotiatedUpstreamOptions {
   readonly http1: (connect: Connect) => UpstreamConnections
   readonly http2: (connect: Connect) => UpstreamConnections
   readonly connectHttp1: Connect

@@ -15,7 +15,7 @@ import { type Rounds, rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { UpstreamBody, UpstreamConnections, UpstreamRequest } from './connections.ts'
 
-export interface TimedUpstreamOptions {
+interface TimedUpstreamOptions {
   readonly scheduler: Scheduler
   /** Longest silence inside an answer. */
   readonly idleTimeoutMs: number

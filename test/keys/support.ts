@@ -2,13 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, onTestFinished } from 'vitest'
 import { Denial } from '../../src/errors.ts'
-import type {
-  CacheFileEvent,
-  FetchEvent,
-  KeySetObserver,
-  LiveKeySet,
-  StateEvent,
-} from '../../src/keys/key-set-events.ts'
+import type { KeySetObserver, LiveKeySet } from '../../src/keys/key-set-events.ts'
 import {
   type FetchDefinition,
   type KeySetLease,
@@ -41,9 +35,9 @@ export const TUNING = {
 } as const satisfies FetchDefinition
 
 export interface Recorder extends KeySetObserver {
-  readonly fetches: FetchEvent[]
-  readonly states: StateEvent[]
-  readonly cacheFiles: CacheFileEvent[]
+  readonly fetches: Parameters<KeySetObserver['fetched']>[0][]
+  readonly states: Parameters<KeySetObserver['stateChanged']>[0][]
+  readonly cacheFiles: Parameters<KeySetObserver['cacheFile']>[0][]
   unknownKeys: number
   /** Resolves when `count` attempts have ended in all. */
   fetchedTimes(count: number): Promise<void>

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Denial } from '../../src/errors.ts'
-import { compileMatcher, type Matchable, type Matcher, type Resolution } from '../../src/route/match.ts'
+import { compileMatcher, type Matchable, type Matcher } from '../../src/route/match.ts'
 import { naiveCandidates, naiveRoute, STEPS, serverOf } from './lax-servers.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST'] as const
@@ -84,7 +84,9 @@ const servers = fc.array(fc.array(fc.constantFrom(...Object.keys(STEPS)), { minL
   maxLength: 12,
 })
 
-function accepted(matcher: Matcher<Matchable>, method: string, raw: string): Resolution<Matchable> | undefined {
+type Resolution = ReturnType<Matcher<Matchable>['resolve']>
+
+function accepted(matcher: Matcher<Matchable>, method: string, raw: string): Resolution | undefined {
   try {
     return matcher.resolve(method, raw, 'h')
   } catch (error) {
@@ -98,7 +100,7 @@ function isRelaxed(path: string): boolean {
 }
 
 interface Reading {
-  readonly resolution: Resolution<Matchable>
+  readonly resolution: Resolution
   /** What a lax server makes of the accepted path. */
   readonly reading: string
   /** The route in force for that, by the naive matcher. */

@@ -7,7 +7,7 @@
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export interface Substitution {
+interface Substitution {
   readonly value: string
   /** Each reference that could not be resolved is listed as it is written, with the reason. */
   readonly problems: readonly { readonly reference: string; readonly message: string }[]

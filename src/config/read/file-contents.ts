@@ -11,7 +11,7 @@ import type { ReadFile } from '../check/check-files.ts'
 /** Maps the absolute path of a file to the digest of its content, or to the reason why it cannot be read. */
 export type FileContents = ReadonlyMap<string, string>
 
-export interface NotedReads {
+interface NotedReads {
   /** Reads a file from disk and takes a note. @throws {Error} it cannot be read, which is noted, too */
   readonly readFile: ReadFile
   readonly contents: FileContents

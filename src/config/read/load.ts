@@ -18,9 +18,7 @@ import type { Environment } from './environment.ts'
 import { readSource, type Source } from './source.ts'
 import { pathKey } from './yaml-values.ts'
 
-export type { Environment } from './environment.ts'
-
-export interface LoadOptions {
+interface LoadOptions {
   readonly text: string
   /** Problems print this name of the file, and relative paths in the text start at its folder. */
   readonly file: string

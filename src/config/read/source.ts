@@ -22,7 +22,7 @@ export interface Source {
 }
 
 /** A line and a column are counted from 1. */
-export interface Position {
+interface Position {
   readonly line: number
   readonly column: number
 }

@@ -10,7 +10,7 @@ import type { Finding, Path } from '../check/findings.ts'
 import { type Environment, substitute } from './environment.ts'
 
 /** Says where in the text a key and its value begin, as offsets. */
-export interface Place {
+interface Place {
   readonly key: number | undefined
   readonly value: number | undefined
 }
@@ -21,7 +21,7 @@ export interface Rereading {
   readonly value: string | number | boolean
 }
 
-export interface YamlValues {
+interface YamlValues {
   readonly value: unknown
   readonly findings: readonly Finding[]
   /** The keys are made by {@link pathKey}. */
