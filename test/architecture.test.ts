@@ -1,0 +1,408 @@
+/**
+ * Holds the house to its plan: who may import whom, no circles, no export without a user, no file outside of a room.
+ *
+ * The two tables are the picture of `src/` in words. Whoever adds an import that they do not have meets this test, and
+ * either takes another way or changes the picture on purpose. What nobody imports any more has to leave the tables.
+ */
+import { describe, expect, test } from 'vitest'
+import {
+  arrow,
+  circles,
+  type Edge,
+  edgesOf,
+  isBetweenRooms,
+  roomOf,
+  type UnusedExport,
+  unusedExports,
+} from './support/rooms.ts'
+import { filesIn, parseSource, readSources } from './support/sources.ts'
+
+/**
+ * Each room and the rooms that it may import. Arrows point down: a room imports only what stands below it.
+ *
+ * The first rows start everything, then come those who read the configuration, then a request's way from the client to the
+ * service, then the nouns, and at the bottom what has no words of ours.
+ */
+const ROOMS = tableOf(`
+  main              → cli errors run/workers
+  cli               → config/read config/schema demo errors lib policy route run run/workers telemetry tools/cases
+                      tools/check tools/diff tools/engine tools/explain tools/init tools/openapi tools/text tools/token
+                      types
+  build             →
+  demo              → lib
+
+  tools/cases       → config config/check config/read config/schema errors run tools/engine tools/explain tools/text
+                      types
+  tools/token       → authenticate authenticate/jwt config/schema errors run tools/engine tools/explain tools/text
+                      types
+  tools/explain     → config config/schema errors policy refusal route tools/engine tools/text types
+  tools/check       → config/check config/read config/schema errors keys keys/fetch lib policy run tools/engine
+                      tools/text
+  tools/diff        → config/schema lib policy route tools/engine tools/text
+  tools/openapi     → config/read errors route
+  tools/init        →
+  tools/engine      → authenticate authenticate/jwt config config/schema decide downstream errors forward lib policy
+                      route run telemetry types upstream
+  tools/text        → claim-reader config config/schema types
+
+  run/workers       → admin config/schema downstream errors lib run telemetry
+  run               → admin authenticate authenticate/jwt config config/check config/read config/schema downstream
+                      errors gateway keys lib node policy policy-store telemetry upstream
+  admin             → errors policy types upstream
+
+  config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
+                      upstream
+  config/read       → config/check config/schema errors
+  config/check      → config/schema errors keys lib route
+  config/schema     → authorize claim-reader downstream forward identity lib route
+
+  gateway           → decide downstream errors exchange forward lib policy policy-store refusal telemetry
+  decide            → authenticate downstream errors lib policy types
+  forward           → downstream errors exchange lib policy refusal types
+  downstream        → errors exchange lib node policy-store route telemetry types
+  refusal           → errors exchange lib policy types
+  telemetry         → errors exchange keys lib policy route types
+  exchange          → errors policy types
+  policy-store      → policy
+  policy            → errors identity lib route types upstream
+  authenticate      → authenticate/jwt errors lib types
+  authenticate/jwt  → authenticate claim-reader errors lib types
+  authorize         → claim-reader errors lib types
+  identity          → claim-reader errors lib types
+  route             → errors
+  keys              → errors keys/fetch lib types
+  keys/fetch        →
+  upstream          → errors lib
+
+  claim-reader      → types
+  types             → errors lib
+  errors            →
+  node              →
+  lib               →
+`)
+
+/** Each package and who may import it: rooms, or single files of a room. */
+const PACKAGES = tableOf(`
+  @fastify/http-proxy → gateway
+  esbuild             → build
+  fastify             → admin gateway run/listening.ts run/start.ts
+  jose                → authenticate/jwt demo tools/engine tools/token
+  lru-cache           → authenticate keys
+  oidc-provider       → demo
+  pino                → telemetry
+  prom-client         → run run/workers telemetry
+  undici              → admin forward upstream
+  yaml                → cli config/read tools/openapi
+  zod                 → config/check config/schema tools/cases
+`)
+
+/** Arrows that point up, and so close a circle. None may be added. */
+const KNOWN_UPWARD: ReadonlySet<string> = new Set([
+  // What every verifier keeps to stands beside those who choose among them.
+  'authenticate/jwt → authenticate',
+])
+
+/** What stands at the top of `src/`, besides the rooms that are folders. */
+const AT_THE_TOP = [
+  'README.md',
+  'main.ts',
+  'gateway.ts',
+  'decide.ts',
+  'errors.ts',
+  'types.ts',
+  'policy.ts',
+  'policy-store.ts',
+  'exchange.ts',
+  'claim-reader.ts',
+]
+
+/** Folders of `test/` that are about the whole and mirror no room. */
+const ABOUT_THE_WHOLE = ['rfc', 'raw', 'regression', 'e2e', 'docs', 'fuzz', 'support', 'k8s', 'build']
+
+const sources = readSources('src')
+const fileEdges = edgesOf(sources, 'file')
+const packageEdges = edgesOf(sources, 'package')
+
+describe('the rooms of src/', () => {
+  test('are those of the table', () => {
+    expect(new Set(sources.map(({ path }) => roomOf(path)))).toEqual(new Set(ROOMS.keys()))
+  })
+
+  test('import what their row in the table lists', () => {
+    const strangers = fileEdges.filter(
+      edge => isBetweenRooms(edge) && !rowOf(roomOf(edge.path)).includes(roomOf(edge.target)),
+    )
+    expect(strangers.map(edge => complaint(edge, `the row: ${shownRow(ROOMS, roomOf(edge.path))}`))).toEqual([])
+  })
+
+  test('import all that their row lists', () => {
+    const arrows = new Set(fileEdges.map(arrow))
+    expect(arrowsOf(ROOMS).filter(each => !arrows.has(each))).toEqual([])
+  })
+
+  test('import only rooms that stand below them', () => {
+    expect(arrowsOf(ROOMS).filter(isUpward).toSorted()).toEqual([...KNOWN_UPWARD].toSorted())
+  })
+
+  test('import the packages that are theirs, and the table lists no other', () => {
+    const strangers = packageEdges.filter(({ path, target }) => packageUser(target, path) === undefined)
+    expect(strangers.map(edge => complaint(edge, `the row: ${shownRow(PACKAGES, edge.target)}`))).toEqual([])
+    const users = new Set(packageEdges.map(({ path, target }) => `${target} → ${packageUser(target, path)}`))
+    expect(arrowsOf(PACKAGES).filter(each => !users.has(each))).toEqual([])
+  })
+
+  test('import nothing whose address is computed, so that these rules see everything', () => {
+    expect(edgesOf(sources, 'computed').map(edge => complaint(edge, 'a string literal'))).toEqual([])
+  })
+
+  test('have no circle of files, imports of types included', () => {
+    expect(circles(fileEdges.filter(edge => !KNOWN_UPWARD.has(arrow(edge))))).toEqual([])
+  })
+})
+
+/** Exports to be taken back; none may be added. Most are types that only functions of their own file take or return. */
+const KNOWN_WITHOUT_USER = tableOf(`
+  src/authenticate/jwt/compact-jws.ts      → JwsHeader
+  src/authenticate/jwt/native-signature.ts → NativeVerifier
+  src/authenticate/jwt/principal.ts        → PrincipalOptions PrincipalReader
+  src/authenticate/registry.ts             → VerifierDefinition
+  src/authenticate/token-cache.ts          → TokenCacheResult TokenCacheOptions
+  src/cli/dev-report.ts                    → ListedRoute DevReportOptions
+  src/config/compile.ts                    → PolicyParts
+  src/config/schema/schema.ts              → ClaimScalar UpstreamUrl IdentityHeaderConfig TokenCacheConfig LogConfig
+  src/demo/issuer.ts                       → IssuerOptions MintOptions
+  src/downstream/client-address.ts         → ForwardingChain
+  src/downstream/drain.ts                  → DrainOptions
+  src/downstream/head.ts                   → HeadLimits
+  src/downstream/http2-sessions.ts         → Http2Listener Http2SessionsOptions
+  src/downstream/overload.ts               → OverloadOptions
+  src/downstream/receive.ts                → ExchangeWatcher ReceiverOptions Receiver
+  src/downstream/server.ts                 → ServerLimits ServerTls ServerHandlers
+  src/downstream/stalled-peers.ts          → StalledPeersOptions StalledPeers Watchable
+  src/errors.ts                            → DenialOptions
+  src/forward/forward.ts                   → ForwardDeps
+  src/forward/request-body.ts              → RequestBodyOptions
+  src/forward/response-headers.ts          → UpstreamHead
+  src/forward/streams.ts                   → StreamsDeps
+  src/forward/tunnel.ts                    → Agreement
+  src/gateway.ts                           → GatewayDeps
+  src/keys/fetch/fetch-document.ts         → DocumentRequest
+  src/keys/registry.ts                     → KeySetRegistryOptions
+  src/lib/leases.ts                        → LeasesOptions
+  src/policy.ts                            → Provider RequestLimits
+  src/refusal/broken-request.ts            → BrokenRequests BrokenRequestsDeps
+  src/refusal/challenge.ts                 → ChallengeOptions
+  src/refusal/grpc.ts                      → GrpcStatus
+  src/refusal/response.ts                  → RefusalResponse
+  src/run/operations.ts                    → OperationsDeps
+  src/run/reload.ts                        → ReloadTrigger ReloaderOptions
+  src/run/services.ts                      → ServicesOptions
+  src/run/start.ts                         → Loaded
+  src/run/watch.ts                         → FileWatchOptions
+  src/run/workers/combined-status.ts       → CombinedStatusSource
+  src/run/workers/member.ts                → MemberOptions
+  src/run/workers/totals.ts                → Totals
+  src/tools/cases/case-file.ts             → CaseFile
+  src/tools/cases/case-report.ts           → ConfigCoverage
+  src/tools/cases/coverage.ts              → CoverageItem RouteCoverage
+  src/tools/cases/run-cases.ts             → Mismatch
+  src/tools/check/check.ts                 → CheckOptions PlacedWarning
+  src/tools/check/online.ts                → OnlineFindings
+  src/tools/engine/reach.ts                → Witness WitnessPaths
+  src/tools/engine/stand-in.ts             → StandInToken
+  src/tools/engine/tool-policy.ts          → ToolServicesOptions
+  src/tools/explain/explanation.ts         → ExplainedCheck Candidate ExplanationDeps
+  src/tools/init/starter-file.ts           → StarterOptions
+  src/tools/openapi/openapi-config.ts      → OpenapiConfigOptions OpenapiConfig
+  src/tools/text/shown.ts                  → shownText
+  src/tools/token/decoded-token.ts         → TimeInWords
+  src/tools/token/development-key.ts       → NewKey
+  src/tools/token/verified-token.ts        → VerifiedCaller
+  src/types.ts                             → RequestOutcome
+`)
+
+/** Exports for tests, which should ask what the gateway asks; none may be added. */
+const KNOWN_FOR_TESTS = tableOf(`
+  src/authenticate/jwt/compact-jws.ts → parseCompactJws
+  src/authenticate/jwt/jwt.ts         → JwtVerifierOptions
+  src/authenticate/jwt/signature.ts   → joseRefusal
+  src/cli/completion.ts               → COMPLETIONS
+  src/demo/demo-service.ts            → Echo
+  src/demo/issuer-configuration.ts    → SIGNING_ALGORITHMS APP_CLIENT
+  src/downstream/client-address.ts    → clientAddress
+  src/downstream/head.ts              → CheckedHead
+  src/downstream/overload.ts          → OverloadState CALM HIGHEST_SHARE nextState
+  src/forward/request-headers.ts      → RequestHeaderRules
+  src/keys/registry.ts                → KeySetDefinition KeySetLease
+  src/policy.ts                       → IncomingRequest
+  src/run/memory-settings.ts          → FLAGS
+  src/run/watch.ts                    → FileWatch
+  src/run/workers/combined-status.ts  → WorkerAnswer
+  src/tools/diff/policy-diff.ts       → ComparedPolicy
+  src/tools/token/decoded-token.ts    → distance
+  src/upstream/pool.ts                → UpstreamPool
+`)
+
+describe('every export of src/', () => {
+  const entries = /^src\/(?:main\.ts|build\/)/
+  const unused = unusedExports(
+    sources.filter(({ path }) => !entries.test(path)),
+    [...sources, ...readSources('bench')],
+  )
+  const withoutTest = new Set(unusedExports(sources, readSources('test')).map(exportArrow))
+
+  test('has a user', () => {
+    const without = unused.filter(each => withoutTest.has(exportArrow(each)))
+    expect(unknown(without, KNOWN_WITHOUT_USER)).toEqual([])
+    expect(without.map(exportArrow)).toEqual(expect.arrayContaining([...arrowsOf(KNOWN_WITHOUT_USER)]))
+  })
+
+  test('has a user in src/ or bench/, not only in a test', () => {
+    const forTests = unused.filter(each => !withoutTest.has(exportArrow(each)))
+    expect(unknown(forTests, KNOWN_FOR_TESTS)).toEqual([])
+    expect(forTests.map(exportArrow)).toEqual(expect.arrayContaining([...arrowsOf(KNOWN_FOR_TESTS)]))
+  })
+
+  function unknown(found: readonly UnusedExport[], known: Rows): readonly string[] {
+    const arrows = new Set(arrowsOf(known))
+    return found
+      .filter(each => !arrows.has(exportArrow(each)))
+      .map(({ path, line, name }) => `${path}:${line} exports ${name}`)
+  }
+})
+
+test('no file lies at the top of src/ that has no place there', () => {
+  const loose = filesIn('src').filter(path => path.split('/').length === 2)
+  expect(loose.filter(path => !AT_THE_TOP.includes(path.replace('src/', '')))).toEqual([])
+})
+
+describe('test/ mirrors src/', () => {
+  const folders = new Set(filesIn('test').map(path => path.split('/').slice(1, -1).join('/')))
+  const rooms = new Set(filesIn('src').flatMap(path => parents(roomOf(path))))
+
+  test('each folder is one of a room, or about the whole', () => {
+    const homeless = [...folders].filter(folder => folder !== '' && !rooms.has(folder))
+    expect(homeless.filter(folder => !ABOUT_THE_WHOLE.includes(folder.split('/')[0] ?? ''))).toEqual([])
+  })
+
+  test('what tests share has three rooms: clients, services and the gateway', () => {
+    const inside = [...folders].filter(folder => folder.startsWith('support/'))
+    expect(inside.toSorted()).toEqual(['support/clients', 'support/gateway', 'support/services'])
+  })
+
+  test('a test at the top is about a file at the top of src/, or about all of it', () => {
+    const loose = filesIn('test').filter(path => path.split('/').length === 2)
+    const expected = new Set([
+      'test/architecture.test.ts',
+      ...AT_THE_TOP.map(file => `test/${file.replace('.ts', '.test.ts')}`),
+    ])
+    expect(loose.filter(path => !expected.has(path))).toEqual([])
+  })
+})
+
+describe('the rules see', () => {
+  test('every form of import, with the names that it takes', () => {
+    const { imports } = parseSource(
+      'src/keys/fetch/made-up.ts',
+      `import 'undici'
+      import type { KeySet } from '../../types.ts'
+      import { parse as read, type Document } from 'yaml'
+      import * as http from 'node:http'
+      export { Denial } from '../../errors.ts'
+      export * from '../jwk.ts'
+      type Late = import('../registry.ts').KeySetLease
+      type All = typeof import('@fastify/http-proxy/lib/utils.js')
+      const late = (await import('./late.ts')).late
+      const all = await import(\`\${late}.ts\`)`,
+    )
+    expect(imports.map(({ kind, target, names }) => `${kind} ${target} ${names}`).toSorted()).toEqual([
+      'computed  *',
+      'file src/errors.ts Denial',
+      'file src/keys/fetch/late.ts late',
+      'file src/keys/jwk.ts *',
+      'file src/keys/registry.ts KeySetLease',
+      'file src/types.ts KeySet',
+      'node node:http *',
+      'package @fastify/http-proxy *',
+      'package undici ',
+      'package yaml parse,Document',
+    ])
+    expect(imports.map(({ line }) => line).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  })
+
+  test('a circle, and each way round it', () => {
+    const around = [
+      parseSource('src/a/one.ts', "import type { Two } from '../b/two.ts'"),
+      parseSource('src/b/two.ts', "import { three } from './three.ts'"),
+      parseSource('src/b/three.ts', "export type { One } from '../a/one.ts'\nimport '../c/four.ts'"),
+      parseSource('src/c/four.ts', "import '../d/five.ts'"),
+    ]
+    expect(circles(edgesOf(around, 'file'))).toEqual(['src/a/one.ts → src/b/two.ts → src/b/three.ts → src/a/one.ts'])
+  })
+
+  test('an export that only its own file uses, once, whatever it is', () => {
+    const made = parseSource(
+      'src/a/made-up.ts',
+      `export interface Options { readonly depth: number }
+      export function parsed(text: string): void
+      export function parsed(text: string, options?: Options): void {}
+      export const [ONE, TWO] = [1, 2]
+      export class Reader {}`,
+    )
+    const user = parseSource('src/b/user.ts', "import { parsed, TWO as two } from '../a/made-up.ts'")
+    expect(unusedExports([made], [made, user]).map(({ line, name }) => `${line} ${name}`)).toEqual([
+      '1 Options',
+      '4 ONE',
+      '5 Reader',
+    ])
+  })
+})
+
+function parents(room: string): readonly string[] {
+  const parts = room.split('/')
+  return parts.map((_part, index) => parts.slice(0, index + 1).join('/'))
+}
+
+type Rows = ReadonlyMap<string, readonly string[]>
+
+/** @param text a row a line, `name → names`; a line without an arrow goes on with the row above */
+function tableOf(text: string): Rows {
+  const rows = new Map<string, string[]>()
+  for (const row of text.split(/\n\s*(?=\S+ *→)/)) {
+    const [name = '', names = ''] = row.split('→')
+    if (name.trim() === '') continue
+    if (rows.has(name.trim())) throw new Error(`${name.trim()} has two rows`)
+    rows.set(name.trim(), names.split(/\s+/).filter(Boolean))
+  }
+  return rows
+}
+
+function rowOf(room: string): readonly string[] {
+  return ROOMS.get(room) ?? []
+}
+
+function shownRow(rows: Rows, name: string): string {
+  return `${name} → ${rows.get(name)?.join(' ') ?? '(it has none)'}`
+}
+
+function arrowsOf(rows: Rows): readonly string[] {
+  return [...rows].flatMap(([name, names]) => names.map(each => `${name} → ${each}`))
+}
+
+function exportArrow({ path, name }: UnusedExport): string {
+  return `${path} → ${name}`
+}
+
+function isUpward(each: string): boolean {
+  const order = [...ROOMS.keys()]
+  const [from = '', to = ''] = each.split(' → ')
+  return order.indexOf(to) <= order.indexOf(from)
+}
+
+function packageUser(name: string, path: string): string | undefined {
+  return PACKAGES.get(name)?.find(user => user === roomOf(path) || `src/${user}` === path)
+}
+
+function complaint({ path, line, target }: Edge, expected: string): string {
+  return `${path}:${line} imports ${target}, not in ${expected}`
+}
