@@ -48,7 +48,7 @@ const ROOMS = tableOf(`
   run/workers       → admin config/schema downstream errors lib run telemetry
   run               → admin authenticate authenticate/jwt config config/check config/read config/schema downstream
                       errors gateway keys lib node policy policy-store telemetry upstream
-  admin             → errors policy types upstream
+  admin             → errors lib policy types upstream
 
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
                       upstream

@@ -8,6 +8,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { DENIALS } from '../errors.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import type { Upstream } from '../upstream/connections.ts'
 
 export interface AppProbe {
@@ -32,32 +33,37 @@ const PROBE_TIMEOUT_MS = 10_000
 /** More of a body than this costs the connection instead of being read. */
 const MAX_BODY_BYTES = 64 * 1024
 
-/** @param upstream the upstream of that id as it is now; undefined when it is gone */
-export function appProbes(probes: readonly AppProbe[], upstream: (id: string) => Upstream | undefined): AppProbes {
+interface AppProbesDeps {
+  readonly scheduler: Scheduler
+  /** @returns the upstream of that id as it is now; undefined when it is gone */
+  readonly upstream: (id: string) => Upstream | undefined
+}
+
+export function appProbes(probes: readonly AppProbe[], { scheduler, upstream }: AppProbesDeps): AppProbes {
   const byAdminPath = new Map(probes.map(probe => [APP_PROBE_PREFIX + probe.path, probe]))
   return {
     has: adminPath => byAdminPath.has(adminPath),
     async status(adminPath) {
       const probe = byAdminPath.get(adminPath)
       const target = probe && upstream(probe.upstream)
-      const status = probe && target && (await statusOf(target, probe.path))
+      const status = probe && target && (await statusOf(target, probe.path, scheduler))
       return status ?? DENIALS.upstream_unreachable.status
     },
   }
 }
 
 /** @returns undefined when there was no answer */
-function statusOf(upstream: Upstream, path: string): Promise<number | undefined> {
+function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promise<number | undefined> {
   return new Promise(resolve => {
     let controller: Dispatcher.DispatchController | undefined
     let bodyBytes = 0
     // One limit for all of it: a connection that does not come about, interim responses without end, a slow head.
-    const timer = setTimeout(() => {
+    const cancelTimeout = scheduler.after(PROBE_TIMEOUT_MS, () => {
       resolve(undefined)
       controller?.abort(new Error('the probe took too long'))
-    }, PROBE_TIMEOUT_MS)
+    })
     const settle = (status: number | undefined): void => {
-      clearTimeout(timer)
+      cancelTimeout()
       resolve(status)
     }
     upstream.dispatch(

@@ -30,7 +30,7 @@ export interface OperationsDeps {
 }
 
 export function operations({ version, config, policies, reloads, drain, services }: OperationsDeps): Operations {
-  const { metrics, tokenCache, clock } = services
+  const { metrics, tokenCache, clock, scheduler } = services
   return {
     status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
     metrics() {
@@ -38,7 +38,7 @@ export function operations({ version, config, policies, reloads, drain, services
       for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry
     },
-    appProbes: appProbes(probesOf(config), id => probedUpstream(id, reloads.inForce)),
+    appProbes: appProbes(probesOf(config), { scheduler, upstream: id => probedUpstream(id, reloads.inForce) }),
     drain: () => drain.begin('admin'),
   }
 }

@@ -7,6 +7,7 @@
 import { type ClientHttp2Session, connect as connectHttp2, type Settings } from 'node:http2'
 import type { Socket } from 'node:net'
 import { errors } from 'undici'
+import type { Scheduler } from '../lib/scheduler.ts'
 import type { Connect } from './connector.ts'
 
 export interface Http2SessionOptions {
@@ -16,6 +17,7 @@ export interface Http2SessionOptions {
   readonly connect: Connect
   /** For the connection and the service's first word on it, together. */
   readonly connectTimeoutMs: number
+  readonly scheduler: Scheduler
 }
 
 export interface OpenedSession {
@@ -44,17 +46,20 @@ const SESSION = {
 }
 
 /** Rejects with an {@link Error} that has a `code`. */
-export function openSession({ origin, connect, connectTimeoutMs }: Http2SessionOptions): Promise<OpenedSession> {
+export function openSession(options: Http2SessionOptions): Promise<OpenedSession> {
+  const { origin, connect, connectTimeoutMs, scheduler } = options
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined
     let hasFailed = false
     const fail = (error: Error): void => {
       hasFailed = true
-      clearTimeout(timer)
+      cancelTimeout()
       socket?.destroy()
       reject(error)
     }
-    const timer = setTimeout(() => fail(new errors.ConnectTimeoutError('no word of HTTP/2 in time')), connectTimeoutMs)
+    const cancelTimeout = scheduler.after(connectTimeoutMs, () =>
+      fail(new errors.ConnectTimeoutError('no word of HTTP/2 in time')),
+    )
     connect().then(connected => {
       socket = connected
       if (hasFailed) {
@@ -68,7 +73,7 @@ export function openSession({ origin, connect, connectTimeoutMs }: Http2SessionO
         session.off('remoteSettings', onSettings).off('close', onClose).off('error', fail)
         // What fails later ends the streams, which say so.
         session.on('error', () => {})
-        clearTimeout(timer)
+        cancelTimeout()
         session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
         resolve({ session, socket: connected })
       }

@@ -7,6 +7,7 @@
  */
 import { type Dispatcher, errors } from 'undici'
 import { type Enrolled, Roster } from '../lib/roster.ts'
+import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
 import { http2Call } from './http2-call.ts'
 import { type Http2SessionOptions, MAX_CALLS, type OpenedSession, openSession } from './http2-session.ts'
@@ -14,7 +15,7 @@ import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
 
 interface Connection extends Enrolled, OpenedSession {
   calls: number
-  idleTimer: NodeJS.Timeout | undefined
+  cancelIdle: Cancel
   /** Whether it is asked for a sign of life, and has owed it for too long. */
   life: 'proven' | 'asked' | 'doubted'
 }
@@ -57,14 +58,14 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
 
   function begin(connection: Connection, call: Waiting): void {
     connection.calls += 1
-    clearTimeout(connection.idleTimer)
+    connection.cancelIdle()
     const { request, handler } = call
     http2Call({
       session: connection.session,
       origin: options.origin,
       request,
       handler,
-      onSilence: () => askForLife(connection),
+      onSilence: () => askForLife(connection, options.scheduler),
       onEnd: () => ended(connection),
       // It was not looked at (RFC 9113 §8.7); once more, on another connection if this one is going.
       onRefused: call.isSecondTry === true ? undefined : () => place({ ...call, isSecondTry: true }),
@@ -81,7 +82,7 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
   /** Nothing runs on it. */
   function rest(connection: Connection): void {
     if (connection.life === 'doubted') connection.socket.destroy()
-    else connection.idleTimer = setTimeout(() => connection.session.close(), IDLE_MS).unref()
+    else connection.cancelIdle = options.scheduler.after(IDLE_MS, () => connection.session.close())
   }
 
   function serveWaiting(): void {
@@ -118,14 +119,14 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
       socket.destroy()
       return
     }
-    const connection: Connection = { slot: -1, session, socket, calls: 0, idleTimer: undefined, life: 'proven' }
+    const connection: Connection = { slot: -1, session, socket, calls: 0, cancelIdle: () => {}, life: 'proven' }
     connections.add(connection)
     rest(connection)
     // It may take more than before.
     session.on('remoteSettings', serveWaiting)
     session.on('close', () => {
       connections.delete(connection)
-      clearTimeout(connection.idleTimer)
+      connection.cancelIdle()
     })
   }
 
@@ -194,16 +195,16 @@ async function allClosed(connections: Iterable<Connection>, close: (connection: 
  *
  * By settings, which must be acknowledged at once (RFC 9113 §6.5.3): gRPC's servers end a connection over a few pings.
  */
-function askForLife(connection: Connection): void {
+function askForLife(connection: Connection, scheduler: Scheduler): void {
   const { session, socket } = connection
   if (session.closed || session.destroyed || connection.life !== 'proven') return
   connection.life = 'asked'
-  const timer = setTimeout(() => {
+  const cancelDoubt = scheduler.after(PROOF_OF_LIFE_MS, () => {
     connection.life = 'doubted'
     if (connection.calls === 0) socket.destroy()
-  }, PROOF_OF_LIFE_MS).unref()
+  })
   session.settings({}, () => {
-    clearTimeout(timer)
+    cancelDoubt()
     connection.life = 'proven'
   })
 }

@@ -32,7 +32,7 @@ export function upstreamPool(options: UpstreamOptions, scheduler: Scheduler): Up
     id,
     origin: shownOrigin(options),
     headersTimeoutMs,
-    ...timedUpstream(connections(options), { scheduler, idleTimeoutMs }),
+    ...timedUpstream(connections(options, scheduler), { scheduler, idleTimeoutMs }),
   }
 }
 
@@ -46,9 +46,9 @@ export function shownOrigin({
   return isHttp2 === true ? origin.replace(/^http:/, 'h2c:') : origin
 }
 
-function connections(options: UpstreamOptions): UpstreamConnections {
+function connections(options: UpstreamOptions, scheduler: Scheduler): UpstreamConnections {
   const http1 = (connect: Connect) => http1Upstream({ ...options, connect })
-  const http2 = (connect: Connect) => http2Upstream({ ...options, connect })
+  const http2 = (connect: Connect) => http2Upstream({ ...options, connect, scheduler })
   if (options.isHttp2 === true) return http2(connector(options, 'http1'))
   if (options.origin.startsWith('http:')) return http1(connector(options, 'http1'))
   return negotiatedUpstream({

@@ -1,10 +1,13 @@
 /** Probes of a service on loopback, as a kubelet sends them: to the admin listener, and on to the service. */
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appProbes } from '../../src/admin/app-probes.ts'
+import { type Scheduler, systemScheduler } from '../../src/lib/scheduler.ts'
+import type { Upstream } from '../../src/upstream/connections.ts'
 import { exchangeBytes, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 import { testPool } from '../support/gateway/upstream-pool.ts'
+import { manualTime } from '../support/manual-time.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const STATUSES: Readonly<Record<string, number>> = {
@@ -97,10 +100,16 @@ test('of two upstreams the named one is asked', async () => {
   await management.close()
 })
 
+/** @returns the status of a probe of `/healthz` on this upstream */
+function probeOf(upstream: Upstream | undefined, scheduler: Scheduler = systemScheduler): Promise<number> {
+  const probes = appProbes([{ path: '/healthz', upstream: 'app' }], { scheduler, upstream: () => upstream })
+  return probes.status('/-/app/healthz')
+}
+
 describe('a service that gives no answer is 502', () => {
   const ask = async (port: number): Promise<number> => {
     const asked = testPool(`http://127.0.0.1:${port}`, { connectTimeoutMs: 1000 })
-    const status = await appProbes([{ path: '/healthz', upstream: 'app' }], () => asked).status('/-/app/healthz')
+    const status = await probeOf(asked)
     await asked.close()
     return status
   }
@@ -120,12 +129,28 @@ describe('a service that gives no answer is 502', () => {
     server.close()
   })
 
+  test('when it says nothing for ten seconds, and the connection is given up', async () => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const asked = testPool(`http://127.0.0.1:${(silent.address() as { port: number }).port}`)
+    const time = manualTime()
+    const status = probeOf(asked, time)
+    const [socket] = (await once(silent, 'connection')) as [Socket]
+    await once(socket, 'data')
+    await time.advance(9_999)
+    expect(time.pendingMs()).toEqual([1])
+    await time.advance(1)
+    expect(await status).toBe(502)
+    await once(socket, 'close')
+    await asked.close()
+    silent.close()
+  })
+
   test('when its pool is closed, or gone from the configuration', async () => {
     const closed = testPool('http://127.0.0.1:1', { connectTimeoutMs: 1000 })
     await closed.close()
-    const probes = [{ path: '/healthz', upstream: 'app' }]
-    expect(await appProbes(probes, () => closed).status('/-/app/healthz')).toBe(502)
-    expect(await appProbes(probes, () => undefined).status('/-/app/healthz')).toBe(502)
+    expect(await probeOf(closed)).toBe(502)
+    expect(await probeOf(undefined)).toBe(502)
   })
 })
 
@@ -140,7 +165,7 @@ test('an answer without end is cut off, not read for ever', async () => {
   const asked = testPool(endless.url)
   // A reset is an end, too.
   const gone = endless.arrival().then(socket => new Promise(resolve => socket.once('close', resolve)))
-  expect(await appProbes([{ path: '/', upstream: 'app' }], () => asked).status('/-/app/')).toBe(200)
+  expect(await probeOf(asked)).toBe(200)
   await gone
   await asked.close()
   await endless.close()
