@@ -61,7 +61,7 @@ const ROOMS = tableOf(`
   forward           → downstream errors exchange lib policy refusal types
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy types
-  telemetry         → errors exchange keys lib policy route types
+  telemetry         → errors exchange keys lib node policy route types
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity lib route types upstream
@@ -72,7 +72,7 @@ const ROOMS = tableOf(`
   route             → errors
   keys              → errors keys/fetch lib types
   keys/fetch        →
-  upstream          → errors lib
+  upstream          → errors lib node
 
   claim-reader      → types
   types             → errors lib
@@ -89,8 +89,8 @@ const PACKAGES = tableOf(`
   jose                → authenticate/jwt demo tools/engine tools/token
   lru-cache           → authenticate keys
   oidc-provider       → demo
-  pino                → telemetry
-  prom-client         → run run/workers telemetry
+  pino                → node telemetry
+  prom-client         → node run run/workers telemetry
   undici              → admin forward upstream
   yaml                → cli config/read tools/openapi
   zod                 → config/check config/schema tools/cases

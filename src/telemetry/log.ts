@@ -5,6 +5,7 @@
  * query string or header value. {@link redactPath} covers tokens that a confused client puts into the path.
  */
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { type Clock, systemClock } from '../lib/clock.ts'
 
 export type Log = Logger
 
@@ -35,17 +36,30 @@ export function sharedLogDestination() {
   return pino.destination({ dest: 1, sync: true, minLength, maxWrite: WHOLE_BYTES, periodicFlush: LONGEST_WAIT_MS })
 }
 
-export function createLog(level: LogLevel, destination: DestinationStream): Log {
+/** @param clock tells what time a line says; the system's unless another is given */
+export function createLog(level: LogLevel, destination: DestinationStream, clock: Clock = systemClock): Log {
   return pino(
     {
       level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: timestamps(clock),
       formatters: { level: label => ({ level: label }) },
       redact: fence(SECRETS.flatMap(name => [name, `*.${name}`])),
     },
     destination,
   )
+}
+
+/** @returns the time as a member of a line, made once for all lines of a millisecond */
+function timestamps(clock: Clock): () => string {
+  let writtenMs = Number.NaN
+  let text = ''
+  return () => {
+    const nowMs = clock.nowMs()
+    if (nowMs !== writtenMs) text = `,"time":"${new Date(nowMs).toISOString()}"`
+    writtenMs = nowMs
+    return text
+  }
 }
 
 /**

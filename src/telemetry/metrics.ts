@@ -5,6 +5,7 @@
  * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
  */
 import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
+import type { Labels } from '../node/registered-metric.ts'
 import type { ProviderHealth, RouteMetrics, StreamEnd } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
@@ -17,7 +18,7 @@ import {
   routeSeries,
   unmatchedSeries,
 } from './route-series.ts'
-import { type Labels, type Tally, tallyCounter, tallyHistogram } from './tally.ts'
+import { type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 

@@ -1,17 +1,19 @@
 /**
  * Writes the log line of a request that passed: the one line that is written for nearly every request.
  *
- * pino looks at each member of an object to find out how to write it, which is most of what an access log costs. The
- * members of this line are known, so it is put together by hand, and looks as if pino had written it.
+ * Its members are known, so it is put together by hand, in a quarter of the time that pino takes for it.
  */
-import { pino } from 'pino'
 import { boundedMemo } from '../lib/bounded-memo.ts'
-import { systemClock } from '../lib/clock.ts'
+import { infoLines } from '../node/pino-line.ts'
 import type { Log } from './log.ts'
 
 export interface PassedRequest {
-  /** As checked with the head: nothing in it has to be escaped. */
+  /** The client's, when it has passed the check of `request-id.ts`, else ours: nothing in it has to be escaped. */
   readonly requestId: string
+  /**
+   * Nothing in it has to be escaped, either: it is one of those that Node knows, all of them letters and hyphens. Node's
+   * parser of HTTP/1.1 takes no other, and `http2-request.ts` lets any other count as one that is refused.
+   */
   readonly method: string
   readonly path: string
   readonly route: string
@@ -25,31 +27,16 @@ export interface PassedRequest {
 
 /** @param log its level must allow `info` whenever a line is written */
 export function passedLines(log: Log): (request: PassedRequest) => void {
-  const inner = log as unknown as Record<symbol, unknown>
-  const stream = inner[pino.symbols.streamSym] as { write(line: string): void }
-  // What every line of this log says besides, as of which process it is.
-  const bindings = String(inner[pino.symbols.chindingsSym] ?? '')
-  const timestamp = timestamps()
+  const { begin, end } = infoLines(log, 'request passed')
+  /** Routes and providers are as many as the configuration has. */
   const asJson = boundedMemo<string>(JSON.stringify, { maxEntries: 10_000, maxKeyLength: 256 })
-  return request => {
-    const { requestId, method, path, route, status, provider, subject } = request
-    const who =
-      provider === undefined ? '' : `,"provider":${asJson(provider)}${member('subject', JSON.stringify(subject))}`
-    stream.write(
-      `{"level":"info"${timestamp()}${bindings},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)},"route":${asJson(route)},"code":"ok"${member('status', status)}${who},"duration_ms":${rounded(request.durationMs)}${member('upstream_ms', rounded(request.upstreamMs))},"overhead_ms":${rounded(request.overheadMs)},"msg":"request passed"}\n`,
-    )
-  }
-}
-
-/** As pino writes them; once for all lines of a millisecond. */
-function timestamps(): () => string {
-  let writtenMs = Number.NaN
-  let text = ''
-  return () => {
-    const nowMs = systemClock.nowMs()
-    if (nowMs !== writtenMs) text = pino.stdTimeFunctions.isoTime()
-    writtenMs = nowMs
-    return text
+  return ({ requestId, method, path, route, status, provider, subject, durationMs, upstreamMs, overheadMs }) => {
+    let line = `${begin()},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)}`
+    line = `${line},"route":${asJson(route)},"code":"ok"${member('status', status)}`
+    if (provider !== undefined)
+      line = `${line},"provider":${asJson(provider)}${member('subject', JSON.stringify(subject))}`
+    line = `${line},"duration_ms":${rounded(durationMs)}${member('upstream_ms', rounded(upstreamMs))}`
+    end(`${line},"overhead_ms":${rounded(overheadMs)}`)
   }
 }
 

@@ -1,10 +1,9 @@
 /**
- * `process_*` and `nodejs_*`, made to be added up over several processes.
- *
- * prom-client would show the average of the event loops' delays, in which one process that is stuck goes unseen, and no
- * start time at all.
+ * Collects `process_*` and `nodejs_*`, and says how several processes add them up: the worst event loop counts, and the
+ * process that started first.
  */
 import { collectDefaultMetrics, type Registry } from 'prom-client'
+import { setAggregator } from '../node/aggregator.ts'
 
 /** What is not listed is summed, as CPU and memory are. */
 const AGGREGATORS: ReadonlyArray<readonly [name: RegExp, aggregator: 'min' | 'max']> = [
@@ -17,7 +16,6 @@ export function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry })
   for (const metric of registry.getMetricsAsArray()) {
     const aggregator = AGGREGATORS.find(([name]) => name.test(metric.name))?.[1]
-    // prom-client has no option for its own metrics, and no types for this member.
-    if (aggregator !== undefined) Object.assign(metric, { aggregator })
+    if (aggregator !== undefined) setAggregator(metric, aggregator)
   }
 }

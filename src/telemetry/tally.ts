@@ -5,7 +5,14 @@
  * prom-client's own find the series of every event by joining its labels, which takes a microsecond, and keep an object
  * for each. These stand beside them in the same registry, which writes the text for all. They know no exemplars and cannot be reset.
  */
-import type { Metric, Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
+import {
+  type Labels,
+  type MetricDefinition,
+  type RegisteredMetric,
+  registerMetric,
+  type Sample,
+} from '../node/registered-metric.ts'
 
 interface TallyOptions {
   readonly name: string
@@ -48,33 +55,6 @@ class Durations {
     numbers[at] = (numbers[at] ?? 0) + 1
     numbers[numbers.length - 1] = (numbers[numbers.length - 1] ?? 0) + seconds
   }
-}
-
-/** Label values by name. */
-export type Labels = Readonly<Record<string, string | number>>
-
-interface Sample {
-  readonly metricName?: string
-  readonly labels: Labels
-  /** Further labels, of an object that many samples share: prom-client writes them once and remembers the text. */
-  readonly sharedLabels?: Labels | undefined
-  readonly value: number
-}
-
-interface Definition {
-  readonly name: string
-  readonly help: string
-  readonly type: 'counter' | 'histogram'
-  readonly aggregator: 'sum'
-}
-
-/** What a registry asks of a metric; prom-client's types only know its own classes. */
-interface RegisteredMetric extends Definition {
-  readonly labelNames: readonly string[]
-  /** For adding up the metrics of several processes: data alone, every label in its place. */
-  get(): Promise<Definition & { readonly values: readonly Sample[] }>
-  /** For the text, a sample at a time: thousands of routes have hundreds of thousands. */
-  getForPromString(): Promise<RegisteredMetric & { readonly values: Iterable<Sample> }>
 }
 
 /** A number that is no series yet. */
@@ -155,19 +135,19 @@ export function tallyHistogram(options: TallyOptions & { readonly bounds: readon
 }
 
 interface Kind {
-  readonly type: Definition['type']
+  readonly type: MetricDefinition['type']
   samples(): Iterable<Sample>
 }
 
 function register({ name, help, labelNames, registry }: TallyOptions, { type, samples }: Kind): void {
-  const definition: Definition = { name, help, type, aggregator: 'sum' }
+  const definition: MetricDefinition = { name, help, type, aggregator: 'sum' }
   const metric: RegisteredMetric = {
     ...definition,
     labelNames,
     get: async () => ({ ...definition, values: Array.from(samples(), withAllLabels) }),
     getForPromString: async () => ({ ...metric, values: samples() }),
   }
-  registry.registerMetric(metric as unknown as Metric)
+  registerMetric(registry, metric)
 }
 
 function withAllLabels({ sharedLabels, labels, ...sample }: Sample): Sample {

@@ -7,6 +7,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import { type Dispatcher, errors } from 'undici'
 import { Denial, HIGHEST_STATUS, LOWEST_STATUS } from '../errors.ts'
+import { onEndStream } from '../node/end-stream.ts'
 import type { UpstreamBody, UpstreamRequest } from './connections.ts'
 import { requestHead, withoutPseudo } from './http2-head.ts'
 
@@ -65,7 +66,9 @@ class Http2Call implements Dispatcher.DispatchController {
       return
     }
     this.#stream = stream
-    this.#watchEnd(stream)
+    onEndStream(stream, () => {
+      this.#isWhole = true
+    })
     stream.on('response', (_headers, _flags, rawHeaders) => this.#onHead(rawHeaders))
     stream.on('headers', (_headers, _flags, rawHeaders) => this.#onHead(rawHeaders))
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
@@ -97,20 +100,6 @@ class Http2Call implements Dispatcher.DispatchController {
   resume(): void {
     this.paused = false
     this.#stream?.resume()
-  }
-
-  /**
-   * Attack on the integrity of an answer: a stream that is reset with NO_ERROR half-way looks to Node's `end`, `close` and
-   * `rstCode` like one that ended in good order. Only the order tells: by a reset it is closed before its end is pushed.
-   */
-  #watchEnd(stream: ClientHttp2Stream): void {
-    const inherited = stream.push
-    // A variable first, for the reason that `ResponseRelay` gives.
-    const push: typeof inherited = (chunk, encoding) => {
-      if (chunk === null && !stream.closed) this.#isWhole = true
-      return inherited.call(stream, chunk, encoding)
-    }
-    stream.push = push
   }
 
   #send(body: UpstreamBody, stream: ClientHttp2Stream): void {

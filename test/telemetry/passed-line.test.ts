@@ -2,6 +2,9 @@
 import { expect, test } from 'vitest'
 import { closedLog, createLog } from '../../src/telemetry/log.ts'
 import { type PassedRequest, passedLines } from '../../src/telemetry/passed-line.ts'
+import { manualTime } from '../support/manual-time.ts'
+
+const NOW_MS = 1_750_000_000_123
 
 const REQUEST: PassedRequest = {
   requestId: 'a.B-9_',
@@ -30,7 +33,7 @@ test.each<[string, Partial<PassedRequest>]>([
 ])('%s', (_name, change) => {
   const request = { ...REQUEST, ...change }
   const lines: string[] = []
-  const log = createLog('info', { write: line => void lines.push(line) }).child({ worker: 7 })
+  const log = createLog('info', { write: line => void lines.push(line) }, manualTime(NOW_MS)).child({ worker: 7 })
   passedLines(log)(request)
   const rounded = (ms: number): number => Math.round(ms * 1000) / 1000
   closedLog(log, ['evidence', 'err']).info(
@@ -49,8 +52,20 @@ test.each<[string, Partial<PassedRequest>]>([
     },
     'request passed',
   )
-  const [ours, theirs] = lines.map(line => line.replace(/"time":"[^"]+"/, '"time":""'))
+  const [ours, theirs] = lines
   expect(ours).toBe(theirs)
-  const read = JSON.parse(lines[0] ?? '')
+  const read = JSON.parse(ours ?? '')
   expect([read.worker, read.subject, read.path]).toEqual([7, request.subject, request.path])
+  expect(Date.parse(read.time)).toBe(NOW_MS)
+})
+
+test('each line says the time of its own moment', async () => {
+  const time = manualTime(NOW_MS)
+  const lines: string[] = []
+  const write = passedLines(createLog('info', { write: line => void lines.push(line) }, time))
+  write(REQUEST)
+  await time.advance(1)
+  write(REQUEST)
+  write(REQUEST)
+  expect(lines.map(line => Date.parse(JSON.parse(line).time) - NOW_MS)).toEqual([0, 1, 1])
 })

@@ -75,13 +75,17 @@ export async function startTestGateway(
     meter,
     random,
     log: level =>
-      createLog(level, {
-        write(line: string) {
-          lines.push(line)
-          logs.push(JSON.parse(line) as Record<string, unknown>)
-          newLine.emit('line')
+      createLog(
+        level,
+        {
+          write(line: string) {
+            lines.push(line)
+            logs.push(JSON.parse(line) as Record<string, unknown>)
+            newLine.emit('line')
+          },
         },
-      }),
+        clock,
+      ),
     version: '0.0.0-test',
     nodeVersion: process.version,
   })
