@@ -1,4 +1,7 @@
-/** Several peers under the same load in one run: started, checked, warmed up, then measured in turns. */
+/**
+ * Puts several peers under the same load in one run: each is started, checked and warmed up, then
+ * they are measured in turns.
+ */
 import { ratios, type Summary, spread, summary } from '../lib/stats.ts'
 import type { Table } from '../lib/table.ts'
 import type { LoadOptions } from './load.ts'
@@ -9,9 +12,9 @@ import { type SigningKey, tokensOf } from './tokens.ts'
 import { verify } from './verify.ts'
 
 export interface Comparison {
-  /** In the order given; one sample a round. */
+  /** The samples of each, one a round, in the order given. */
   readonly samples: ReadonlyMap<string, readonly Sample[]>
-  /** Peers that could not be had, and why. */
+  /** The peers that could not be had, and why. */
   readonly absent: readonly string[]
 }
 
@@ -53,7 +56,7 @@ export async function compare(bench: Bench, contenders: readonly Contender[], ke
 }
 
 export interface CostTableOptions {
-  /** Names of the rows that others are divided by; those that were not measured are left out. */
+  /** The names of the rows that others are divided by; those that were not measured are left out. */
   readonly bases: readonly string[]
 }
 

@@ -6,20 +6,20 @@ export interface LoadOptions {
   readonly url: string
   readonly seconds: number
   readonly connections?: number
-  /** One token a line, taken in turns. */
+  /** A file with one token a line; they are taken in turns. */
   readonly tokensFile?: string
   readonly target?: string
-  /** Different paths below the target. */
+  /** The number of different paths below the target. */
   readonly paths?: number
   readonly method?: string
   readonly bodyBytes?: number
-  /** Mean pause of each connection between two requests: fixes the rate instead of the pressure. */
+  /** The mean pause of each connection between two requests, which fixes the rate instead of the pressure. */
   readonly thinkMs?: number
 }
 
 export interface LoadResult {
   readonly requests: number
-  /** Received, heads included. */
+  /** The bytes received, heads included. */
   readonly bytes: number
   readonly durationUs: number
   readonly p50Us: number

@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: the gateway against its peers, on the same cores, load and upstream, in one run.
+ * Measures the gateway against its peers, on the same cores, load and upstream, in one run: `npm run bench`.
  *
  * The measure is the gateway process's CPU time per request. Absolute figures depend on the machine, so the ratios are
  * taken within each round, and medians and spreads are shown.
@@ -23,7 +23,7 @@ import { openSite } from './site.ts'
 import { ensureTools, versions } from './tools.ts'
 
 const SCENARIOS: readonly Scenario[] = [warm, cold, routes, bodies, latency, memory, startup]
-/** Only when asked for. */
+/** These run only when they are asked for. */
 const EXTRA: readonly Scenario[] = [profile, soak]
 
 const every = [...SCENARIOS, ...EXTRA]

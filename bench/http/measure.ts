@@ -1,14 +1,16 @@
-/** One run of load against one peer: what it cost the peer's process, what the client saw. */
+/** Puts one run of load on one peer, and tells what it cost the peer's process and what the client saw. */
 import { type LoadOptions, load } from './load.ts'
 import { cpuUs } from './proc-stat.ts'
 
 export interface Sample {
-  /** Processor time of the gateway's process for each request. */
+  /** The processor time of the gateway's process for each request. */
   readonly cpuUs: number
   readonly requestsPerSecond: number
   readonly p50Us: number
   readonly p99Us: number
-  /** Share of its core that the gateway used; far below 1 the load was the limit, not the gateway. */
+  /**
+   * The share of its core that the gateway used; when it is far below 1, the load was the limit and not the gateway.
+   */
   readonly busy: number
   readonly requests: number
   readonly bytesPerSecond: number
@@ -35,7 +37,10 @@ export async function measure(peer: Measured, options: Omit<LoadOptions, 'url'>)
   }
 }
 
-/** Everyone once a round, the order moved on by one each time, so that nobody always runs after the same neighbour. */
+/**
+ * Gives everyone once a round, in an order that moves on by one each time, so that nobody always
+ * runs after the same neighbour.
+ */
 export function rotated<T>(items: readonly T[], round: number): readonly T[] {
   const at = items.length === 0 ? 0 : round % items.length
   return [...items.slice(at), ...items.slice(0, at)]

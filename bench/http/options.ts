@@ -1,4 +1,4 @@
-/** The command line of the benchmark. */
+/** Reads the command line of the benchmark. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ import type { Effort } from './scenario.ts'
 export interface BenchOptions {
   readonly only: readonly string[]
   readonly targets: readonly [Target, ...Target[]]
-  /** Names of the peers to measure against; undefined: all. */
+  /** The names of the peers to measure against; undefined stands for all. */
   readonly against: readonly string[] | undefined
   readonly effort: Effort
 }

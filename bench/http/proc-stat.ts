@@ -1,12 +1,12 @@
 /**
- * What a process cost, from Linux' own books: processor time in nanoseconds and memory in bytes.
+ * Reads from Linux' own books what a process cost: processor time in nanoseconds and memory in bytes.
  *
- * The scheduler's `schedstat` is exact where `stat` counts ticks of 10 ms. It is kept per thread, so threads are summed;
- * the peers here start theirs once and keep them.
+ * The scheduler's `schedstat` is exact where `stat` counts ticks of 10 ms. It is kept per thread, so threads are
+ * summed; the peers here start theirs once and keep them.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
-/** Time on a core, all threads, microseconds. */
+/** @returns the time on a core of all threads, in microseconds */
 export function cpuUs(pid: number): number {
   let nanoseconds = 0
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -15,17 +15,17 @@ export function cpuUs(pid: number): number {
   return nanoseconds / 1000
 }
 
-/** Resident memory now. */
+/** @returns the resident memory as of now */
 export function rssBytes(pid: number): number {
   return field(pid, 'VmRSS')
 }
 
-/** Highest resident memory since {@link resetPeak}. */
+/** @returns the highest resident memory since {@link resetPeak} */
 export function peakBytes(pid: number): number {
   return field(pid, 'VmHWM')
 }
 
-/** proc(5): writing 5 to `clear_refs` resets the high-water mark. */
+/** Writes 5 to `clear_refs`, which resets the high-water mark (proc(5)). */
 export function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }

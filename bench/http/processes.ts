@@ -1,5 +1,6 @@
 /**
- * Child processes, each on a core of its own, all gone when the benchmark ends: whether it is done, failed or interrupted.
+ * Runs child processes, each on a core of its own, and ends them with the benchmark: whether it is
+ * done, failed or interrupted.
  *
  * Only processes that were started here are ever ended, by their pid.
  */
@@ -10,7 +11,7 @@ import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Where a process runs: the measured one has a core for itself, everything else shares the other. */
+/** Says where a process runs: the measured one has a core for itself, and everything else shares the other. */
 export type Place = 'gateway' | 'load'
 
 /** With one core nothing can be kept apart. */
@@ -31,14 +32,14 @@ export interface StartedChild extends Child {
 export interface SpawnOptions {
   readonly place: Place
   readonly env?: Readonly<Record<string, string>>
-  /** File that takes the standard output; without one it is dropped. */
+  /** The file that takes the standard output; without one it is dropped. */
   readonly stdoutFile?: string
 }
 
 const STOP_GRACE_MS = 5_000
 const running = new Set<ChildProcess>()
 
-/** Standard error is kept, and shown when the process ends although nobody asked it to. */
+/** Starts a process. Its standard error is kept, and shown when it ends although nobody asked it to. */
 export function start(command: string, args: readonly string[], options: SpawnOptions): StartedChild {
   const { place, env = {}, stdoutFile } = options
   const [program, ...rest] =
@@ -90,7 +91,7 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...running].map(end))
 }
 
-/** Ctrl-C ends what was started, then us; a crash does the same. */
+/** Ends what was started, then us, at Ctrl-C; a crash does the same. */
 export function stopAllOnExit(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -102,7 +103,7 @@ export function stopAllOnExit(): void {
   })
 }
 
-/** A port that was free a moment ago. */
+/** @returns a port that was free a moment ago */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,9 +1,9 @@
 /** Reads a `.cpuprofile` (Chrome DevTools Protocol, `Profiler.Profile`) and adds its samples up. */
 import { readFileSync } from 'node:fs'
 
-/** Name → share of the busy time, 0 to 1. */
+/** Shares of the busy time by name, from 0 to 1. */
 export interface Shares {
-  /** By package, by part of Node, or by native function. */
+  /** The shares by package, by part of Node, or by native function. */
   readonly owner: ReadonlyMap<string, number>
   readonly self: ReadonlyMap<string, number>
   readonly inclusive: ReadonlyMap<string, number>

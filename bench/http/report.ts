@@ -1,4 +1,7 @@
-/** Prints results and keeps them in `bench/results/`: a table to read, and every sample as JSON. No host names, no paths. */
+/**
+ * Prints results and keeps them in `bench/results/`: a table to read, and every sample as JSON,
+ * without host names and paths.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { markdown } from '../lib/table.ts'

@@ -1,9 +1,9 @@
-/** What a scenario is given and what it gives back. */
+/** Says what a scenario is given and what it gives back. */
 import type { Table } from '../lib/table.ts'
 import type { Target } from './peers/ours.ts'
 import type { Site } from './peers/peer.ts'
 
-/** How much time the run may take. */
+/** The time that the run may take. */
 export interface Effort {
   readonly isQuick: boolean
   readonly rounds: number
@@ -13,9 +13,9 @@ export interface Effort {
 
 export interface Bench {
   readonly site: Site
-  /** What is measured; the first is the one other scenarios use. */
+  /** The gateways that are measured; the first is the one that other scenarios use. */
   readonly targets: readonly [Target, ...Target[]]
-  /** Names of the peers to measure against; undefined: all. */
+  /** The names of the peers to measure against; undefined stands for all. */
   readonly against: readonly string[] | undefined
   readonly effort: Effort
   progress(text: string): void
@@ -24,7 +24,7 @@ export interface Bench {
 export interface Result {
   readonly title: string
   readonly table: Table
-  /** What a reader has to know to read the table. */
+  /** The notes that a reader needs to understand the table. */
   readonly notes: readonly string[]
   /** Every sample, for whoever wants to judge for themselves. */
   readonly samples: unknown

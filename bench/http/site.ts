@@ -1,4 +1,4 @@
-/** What every peer stands between: the service, and the issuer's key set. */
+/** Starts what every peer stands between: the service, and the issuer's key set. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,6 @@
 /**
- * Keys and tokens of the benchmark: made once, by all cores, and kept in the temp folder for the next run.
+ * Makes the keys and tokens of the benchmark, once and with all cores, and keeps them in the temp
+ * folder for the next run.
  *
  * A set is named by algorithm and size and thrown away after twelve hours, well before its tokens expire.
  */
@@ -21,11 +22,11 @@ export interface SigningKey {
   readonly algorithm: Algorithm
   readonly privatePem: string
   readonly publicPem: string
-  /** Public, with `kid`, `alg` and `use`. */
+  /** The public key, with `kid`, `alg` and `use`. */
   readonly jwk: JWK & { readonly kid: string }
 }
 
-/** What a worker has to sign. */
+/** The batch that a worker has to sign. */
 export interface Batch {
   readonly key: SigningKey
   readonly from: number
@@ -35,7 +36,7 @@ export interface Batch {
 
 const MAX_AGE_MS = 12 * 3600 * 1000
 
-/** Private to this user: keys of a benchmark open nothing, but need not lie about either. */
+/** The folder is private to this user: the keys of a benchmark open nothing, but need not lie about either. */
 export const FOLDER = join(tmpdir(), 'sallyport-bench')
 
 export function signingKeys(): ReadonlyMap<Algorithm, SigningKey> {
@@ -43,7 +44,7 @@ export function signingKeys(): ReadonlyMap<Algorithm, SigningKey> {
   return new Map(ALGORITHMS.map(algorithm => [algorithm, signingKey(algorithm)]))
 }
 
-/** A file with `count` distinct tokens of the algorithm, one a line. */
+/** @returns a file with `count` distinct tokens of the algorithm, one a line */
 export async function tokensFile(key: SigningKey, count: number): Promise<string> {
   const file = join(FOLDER, `tokens-${key.jwk.kid}-${count}.txt`)
   if (!isFresh(file)) writeFileSync(file, `${(await mint(key, count)).join('\n')}\n`, { mode: 0o600 })
@@ -59,7 +60,7 @@ function signingKey(algorithm: Algorithm): SigningKey {
   if (isFresh(file)) return JSON.parse(readFileSync(file, 'utf8')) as SigningKey
   const privateKey = generate(algorithm)
   const publicKey = createPublicKey(privateKey)
-  // The name changes with the key, so tokens of an older key are never taken for its own.
+  // The name changes with the key, so that tokens of an older key are never taken for its own.
   const kid = `${algorithm}-${Math.random().toString(36).slice(2, 8)}`
   const key: SigningKey = {
     algorithm,

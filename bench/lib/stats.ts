@@ -1,4 +1,4 @@
-/** Median and spread of a few samples: what a shared machine's numbers can honestly be reduced to. */
+/** Gives the median and the spread of a few samples: a shared machine's numbers can honestly be reduced to no more. */
 
 export interface Summary {
   readonly median: number
@@ -19,7 +19,7 @@ export function summary(values: readonly number[]): Summary {
   }
 }
 
-/** Sample by sample, because samples of one round share the machine's mood. */
+/** Divides sample by sample, because samples of one round share the machine's mood. */
 export function ratios(values: readonly number[], base: readonly number[]): Summary | undefined {
   const pairs = values.flatMap((value, round) => {
     const divisor = base[round]
@@ -28,7 +28,7 @@ export function ratios(values: readonly number[], base: readonly number[]): Summ
   return pairs.length === 0 ? undefined : summary(pairs)
 }
 
-/** `12.3 (11.0–14.2)`. */
+/** @returns a text such as `12.3 (11.0–14.2)` */
 export function spread({ median, min, max, samples }: Summary, digits = 1): string {
   const text = (value: number): string => value.toFixed(digits)
   return samples < 2 ? text(median) : `${text(median)} (${text(min)}–${text(max)})`

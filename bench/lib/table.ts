@@ -1,4 +1,4 @@
-/** A Markdown table that also reads well in a terminal. */
+/** Writes a Markdown table that also reads well in a terminal. */
 
 export interface Table {
   readonly columns: readonly string[]

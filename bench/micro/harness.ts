@@ -1,5 +1,6 @@
 /**
- * Times small functions honestly: warmed up, in several samples long enough for the clock, results kept alive.
+ * Times small functions honestly: they are warmed up and run in several samples that are long enough for the
+ * clock, and their results are kept alive.
  *
  * A case gets a running index, so that it can go through different inputs like real traffic does.
  */
@@ -20,14 +21,14 @@ export interface Effort {
   readonly samples: number
 }
 
-/** Whatever a case gave last: the compiler must believe that somebody looks at it. */
+/** Keeps whatever a case gave last: the compiler must believe that somebody looks at it. */
 export let lastResult: unknown
 
 export async function time(each: Case, { warmUpMs, sampleMs, samples }: Effort): Promise<Timing> {
   let iterations = 1
   let tookMs = 0
   const startedMs = performance.now()
-  // Doubled until one batch fills a sample; all of that is warm-up, too.
+  // The number of iterations doubles until one batch fills a sample; all of that is warm-up, too.
   while (tookMs < sampleMs || performance.now() - startedMs < warmUpMs) {
     tookMs = await batch(each, iterations)
     if (tookMs < sampleMs) iterations *= 2

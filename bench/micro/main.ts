@@ -1,7 +1,8 @@
 /**
- * `npm run bench:micro`: what each step of a request costs on its own, in nanoseconds.
+ * Tells what each step of a request costs on its own, in nanoseconds: `npm run bench:micro`.
  *
- * For finding what to look at. Whether it matters is for `npm run bench` to say: alone in a loop everything is fast.
+ * It is for finding what to look at. Whether that matters is for `npm run bench` to say: alone in
+ * a loop everything is fast.
  */
 import { createPublicKey, verify } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'

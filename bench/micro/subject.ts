@@ -1,4 +1,4 @@
-/** A compiled policy as the gateway has it in force, without its sockets, and requests to put to it. */
+/** Compiles a policy as the gateway has it in force, without its sockets, and makes requests to put to it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,7 +57,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
   }
 }
 
-/** Verifies without a cache, so that every token is a new one. */
+/** Makes a verifier without a cache, so that every token is a new one. */
 export function verifierOf(key: SigningKey): TokenVerifier {
   return jwtVerifier({
     provider: 'main',
@@ -76,7 +76,7 @@ export function unscrapedMetrics(): Metrics {
   return createMetrics({ version: '0', node: process.version, cacheResults: [], fetchResults: [] })
 }
 
-/** What a browser behind a mesh sends, with a token. */
+/** @returns what a browser behind a mesh sends, with a token */
 export function rawHeadersWith(token: string): readonly string[] {
   return [
     ...['Host', 'orders.example', 'User-Agent', 'Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101', 'Accept', '*/*'],
@@ -85,7 +85,7 @@ export function rawHeadersWith(token: string): readonly string[] {
   ]
 }
 
-/** A request with these headers, as what looks beyond the token sees it. */
+/** @returns what is known of a request with these headers beyond its token */
 export function factsOf(rawHeaders: readonly string[]): RequestFacts {
   return {
     method: 'GET',
@@ -98,7 +98,7 @@ export function factsOf(rawHeaders: readonly string[]): RequestFacts {
   }
 }
 
-/** A request as far as deciding and recording it needs one: both ends of it take no part in that. */
+/** Makes a request as far as deciding and recording it needs one: both ends of it take no part in that. */
 export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Exchange {
   return new Exchange({
     request: {} as ClientRequest,

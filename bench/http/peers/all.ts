@@ -1,4 +1,4 @@
-/** The peers by the names the command line knows them by. */
+/** Knows the peers by the names that the command line has for them. */
 import type { Bench } from '../scenario.ts'
 import { envoy } from './envoy.ts'
 import { haproxy } from './haproxy.ts'
@@ -10,7 +10,7 @@ const PEERS = { raw: rawForwarder, composition, haproxy, nginx, envoy, express: 
 
 export type PeerName = keyof typeof PEERS
 
-/** Those of `names` that the run wants. The first three need nothing that could be missing. */
+/** @returns those of `names` that the run wants; the first three need nothing that could be missing */
 export function chosenPeers({ against }: Pick<Bench, 'against'>, names: readonly PeerName[]): readonly Peer[] {
   const unknown = (against ?? []).filter(name => !Object.hasOwn(PEERS, name))
   if (unknown.length > 0) throw new Error(`there is no peer ${unknown.join(', ')}`)

@@ -1,4 +1,7 @@
-/** Peer: Envoy with `jwt_authn`, one worker thread. Its RBAC filter checks the scope, claims go out as headers. */
+/**
+ * Runs Envoy as a peer, with `jwt_authn` and one worker thread. Its RBAC filter checks the scope,
+ * and claims go out as headers.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, start } from '../processes.ts'
@@ -44,7 +47,7 @@ function configuration({ keys, upstreamPort }: Site, port: number): object {
               { header_name: 'x-auth-client', claim_name: 'client_id' },
               { header_name: 'x-auth-scope', claim_name: 'scope' },
             ],
-            // Off by default; with it a token is verified once, as here.
+            // The cache is off by default; with it a token is verified once, as here.
             jwt_cache_config: { jwt_cache_size: 10_000 },
           },
         },

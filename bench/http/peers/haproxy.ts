@@ -1,7 +1,8 @@
 /**
- * Peer: HAProxy with one thread, `jwt_verify` and the same claim checks, the cheapest right way its manual offers.
+ * Runs HAProxy as a peer, with one thread, `jwt_verify` and the same claim checks: the cheapest
+ * right way that its manual offers.
  *
- * It verifies every token on every request, and has no JSON arrays to pass on, so `roles` is left out: to its advantage.
+ * It verifies every token on every request. It has no JSON arrays to pass on, so `roles` is left out, to its advantage.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

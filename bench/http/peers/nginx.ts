@@ -1,4 +1,7 @@
-/** Peer: nginx as a plain proxy, one process, connections to the upstream kept. It checks nothing: the floor. */
+/**
+ * Runs nginx as a peer: a plain proxy in one process, whose connections to the upstream are kept. It
+ * checks nothing, and so is the floor.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, start } from '../processes.ts'

@@ -1,4 +1,4 @@
-/** The peers that are Node programs of this folder, run by the same Node as the gateway. */
+/** Runs the peers that are Node programs of this folder, with the same Node as the gateway. */
 import { fileURLToPath } from 'node:url'
 import { freePort, start } from '../processes.ts'
 import { type Algorithm, AUDIENCE, ISSUER } from '../tokens.ts'

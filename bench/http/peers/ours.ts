@@ -1,11 +1,11 @@
-/** The gateway itself, from source or from a bundle, with everything on that a user runs in production. */
+/** Runs the gateway itself, from source or from a bundle, with everything on that a user runs in production. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, type StartedChild, start } from '../processes.ts'
 import { AUDIENCE, ISSUER, SCOPE } from '../tokens.ts'
 import { type Peer, type RunningPeer, type Site, scratch, whenListening } from './peer.ts'
 
-/** What is measured: `src/main.ts`, a bundle, or another checkout to compare with. */
+/** The gateway that is measured: `src/main.ts`, a bundle, or another checkout to compare with. */
 export interface Target {
   readonly label: string
   readonly file: string
@@ -15,7 +15,7 @@ export interface Target {
 export interface OursOptions {
   readonly target: Target
   readonly access?: 'all' | 'off'
-  /** 1 is the production configuration; more are added before it, each with a scope of its own. */
+  /** One route is the production configuration; more are added before it, each with a scope of its own. */
   readonly routes?: number
   readonly providers?: number
   readonly name?: string
@@ -45,7 +45,7 @@ export function ours(options: OursOptions): OursPeer {
   const prepare = async (site: Site): Promise<Launch> => {
     const [port, adminPort, folder] = [await freePort(), await freePort(), scratch('ours')]
     const file = join(folder, 'sallyport.yaml')
-    // JSON is YAML.
+    // The file may hold JSON, since JSON is YAML.
     writeFileSync(file, JSON.stringify(configuration(options, site, port, adminPort)))
     return {
       port,

@@ -1,10 +1,10 @@
-/** A peer: something that can stand where the gateway stands, started anew for each scenario. */
+/** Says what a peer is: a thing that can stand where the gateway stands, started anew for each scenario. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StartedChild } from '../processes.ts'
 import { type Algorithm, FOLDER, type SigningKey } from '../tokens.ts'
 
-/** What every peer stands between. */
+/** The two ends that every peer stands between. */
 export interface Site {
   readonly upstreamUrl: string
   readonly upstreamPort: number
@@ -13,11 +13,11 @@ export interface Site {
 }
 
 export interface Peer {
-  /** As it stands in the tables. */
+  /** The name as it stands in the tables. */
   readonly name: string
-  /** False for those that forward whatever comes. */
+  /** It is false for those that forward whatever comes. */
   readonly isGuard: boolean
-  /** Algorithms it can verify; undefined: all. */
+  /** The algorithms that it can verify; undefined stands for all. */
   readonly algorithms?: ReadonlySet<Algorithm>
   /** @throws {Error} it cannot be had on this machine, or does not start */
   start(site: Site): Promise<RunningPeer>
@@ -33,7 +33,7 @@ export interface RunningPeer {
 
 const scratched: string[] = []
 
-/** A folder for a peer's configuration and logs. */
+/** @returns a folder for a peer's configuration and logs */
 export function scratch(name: string): string {
   const folder = mkdtempSync(join(FOLDER, `${name}-`))
   scratched.push(folder)
@@ -45,7 +45,7 @@ export function removeScratch(): void {
   for (const folder of scratched.splice(0)) rmSync(folder, { recursive: true, force: true })
 }
 
-/** Waits until the peer listens. Whatever it answers will do: `verify.ts` judges that. */
+/** Waits until the peer listens. Any answer will do, since `verify.ts` judges what it says. */
 export async function whenListening(url: string, child: StartedChild): Promise<void> {
   const deadlineMs = performance.now() + 15_000
   const answered = async (): Promise<void> => {

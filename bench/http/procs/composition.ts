@@ -1,5 +1,6 @@
 /**
- * Peer: what a team writes in an afternoon from @fastify/http-proxy, `jose` and `lru-cache`, in their obvious form.
+ * Is a peer: what a team writes in an afternoon from @fastify/http-proxy, `jose` and `lru-cache`,
+ * in their obvious form.
  *
  * It checks what a careful team would check and no more; it has none of the path, header and framing rules.
  */

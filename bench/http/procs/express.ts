@@ -1,4 +1,4 @@
-/** Peer: express, express-oauth2-jwt-bearer and http-proxy-middleware, put together as their manuals show. */
+/** Is a peer: express, express-oauth2-jwt-bearer and http-proxy-middleware, put together as their manuals show. */
 import { Agent } from 'node:http'
 import express, { type Request } from 'express'
 import { auth, requiredScopes } from 'express-oauth2-jwt-bearer'

@@ -1,4 +1,4 @@
-/** Worker thread: signs a batch of access tokens (RFC 9068), each with its own `sub` and `jti`. */
+/** Signs a batch of access tokens (RFC 9068) in a worker thread, each with its own `sub` and `jti`. */
 import { createPrivateKey, sign } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { AUDIENCE, type Batch, ISSUER, SCOPE } from '../tokens.ts'

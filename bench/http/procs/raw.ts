@@ -1,8 +1,8 @@
 /**
- * Peer: the least that Node's HTTP server and the undici client need to forward a request. It checks nothing.
+ * Is a peer: the least that Node's HTTP server and the undici client need to forward a request. It checks nothing.
  *
- * Header arrays in one pass, no header objects; head and a whole small body in one write; back-pressure both ways.
- * What a gateway in Node costs above this is its own doing.
+ * It keeps header arrays as they are, with no header objects, writes the head and a whole small body in one piece, and
+ * has back-pressure both ways. What a gateway in Node costs above this is its own doing.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'

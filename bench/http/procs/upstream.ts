@@ -1,7 +1,8 @@
 /**
- * The service behind every peer: 70 bytes for a GET, `/…/bytes/N` for N bytes, and a body that is read and counted.
+ * Is the service behind every peer: it answers a GET with 70 bytes and `/…/bytes/N` with N bytes,
+ * and reads and counts a body.
  *
- * `/-/received` tells how many body bytes have come so far, so that uploads are measured where they arrive.
+ * `/-/received` tells how many body bytes have come until now, so that uploads are measured where they arrive.
  */
 import { createServer, type ServerResponse } from 'node:http'
 

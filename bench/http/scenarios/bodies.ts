@@ -1,4 +1,6 @@
-/** Large bodies both ways: how much gets through, what a mebibyte costs, and whether memory stays flat. */
+/**
+ * Sends large bodies both ways, and tells how much gets through, what a mebibyte costs, and whether memory stays flat.
+ */
 import { ratios, spread, summary } from '../../lib/stats.ts'
 import { load } from '../load.ts'
 import { rotated } from '../measure.ts'
@@ -93,7 +95,7 @@ async function transfer(
       : { target: '/orders/upload', method: 'POST', bodyBytes: bytes }),
   })
   const elapsedSeconds = direction === 'down' ? result.durationUs / 1e6 : (performance.now() - startedMs) / 1000
-  // Uploads are counted where they arrive, so that those under way at the end count, too.
+  // An upload is counted where it arrives, so that one under way at the end counts, too.
   const moved = direction === 'down' ? result.bytes : (await received(bench)) - receivedBefore
   return {
     mibPerSecond: moved / MIB / elapsedSeconds,

@@ -1,7 +1,8 @@
 /**
- * Tokens that no cache can hold: more of them in rotation than twice what the caches keep, so each is verified anew.
+ * Sends tokens that no cache can hold: more of them in rotation than twice what the caches keep,
+ * so that each is verified anew.
  *
- * An LRU that is asked for a cycle longer than itself never hits, which makes a run as long as needed from few tokens.
+ * An LRU that is asked for a cycle longer than itself never hits, so that a run as long as needed takes few tokens.
  */
 import { type Contender, compare, costTable } from '../compare.ts'
 import { chosenPeers } from '../peers/all.ts'
@@ -13,7 +14,7 @@ import type { Scenario } from '../scenario.ts'
 import { ALGORITHMS, tokensFile } from '../tokens.ts'
 import { keyOf } from './key-of.ts'
 
-/** Every cache here holds 10,000. */
+/** Every cache here holds 10,000 tokens. */
 const DISTINCT_TOKENS = 20_500
 
 export const cold: Scenario = {

@@ -1,4 +1,4 @@
-/** The signing key of an algorithm; there is one for each. */
+/** Finds the signing key of an algorithm; there is one for each. */
 import type { Bench } from '../scenario.ts'
 import type { Algorithm, SigningKey } from '../tokens.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Latency added at half load: connections pause between requests so that each peer's core is about half busy, and the
- * same rate sent straight to the upstream is taken off.
+ * Measures the latency that a peer adds at half load: connections pause between requests so that each peer's core is
+ * about half busy, and the same rate sent straight to the upstream is taken off.
  */
 import { spread, summary } from '../../lib/stats.ts'
 import { type LoadResult, load } from '../load.ts'

@@ -1,4 +1,4 @@
-/** Resident memory: idle, under many connections and distinct tokens, and afterwards. */
+/** Measures resident memory: idle, under many connections and distinct tokens, and afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { load } from '../load.ts'
 import { haproxy } from '../peers/haproxy.ts'
@@ -11,7 +11,7 @@ import { keyOf } from './key-of.ts'
 
 const MIB = 1024 * 1024
 const IDLE_SECONDS = 3
-/** Of our requests: enough to see where they level off. */
+/** A peer gets this share of our requests, which is enough to see where it levels off. */
 const PEERS_SHARE = 0.3
 
 export const memory: Scenario = {

@@ -1,7 +1,8 @@
 /**
- * Where the gateway's own time goes under warm load: a V8 profile, told by owner and by function.
+ * Finds out where the gateway's own time goes under warm load, from a V8 profile, by owner and by function.
  *
- * Percentages of the time the process was busy. Profiling slows what it looks at, so this ranks and does not measure.
+ * Percentages are of the time that the process was busy. Profiling slows what it looks at, so this
+ * ranks and does not measure.
  */
 import { mkdirSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** Does a large configuration cost anything per request? Every request goes to another of its routes. */
+/** Asks whether a large configuration costs anything per request: every request goes to another of its routes. */
 import { compare, costTable } from '../compare.ts'
 import { ours } from '../peers/ours.ts'
 import type { Scenario } from '../scenario.ts'

@@ -1,4 +1,7 @@
-/** Does memory grow with time? Ten minutes of half load: many connections, more distinct tokens than are remembered. */
+/**
+ * Asks whether memory grows with time: ten minutes of half load, with many connections and more
+ * distinct tokens than are remembered.
+ */
 import { spread, summary } from '../../lib/stats.ts'
 import { load } from '../load.ts'
 import { ours } from '../peers/ours.ts'
@@ -10,7 +13,7 @@ import { keyOf } from './key-of.ts'
 const MIB = 1024 * 1024
 const TOKENS = 50_000
 const CONNECTIONS = 1_000
-/** Mean pause of a connection: some 4,000 requests a second, each with a token that has to be verified. */
+/** The mean pause of a connection makes some 4,000 requests a second, each with a token that has to be verified. */
 const THINK_MS = 250
 const SAMPLE_SECONDS = 1
 

@@ -1,4 +1,6 @@
-/** From `exec` to the first 200 on the public route, asked again and again on a bare socket. */
+/**
+ * Measures the time from `exec` to the first 200 on the public route, which is asked again and again on a bare socket.
+ */
 import { connect } from 'node:net'
 import { spread, summary } from '../../lib/stats.ts'
 import { ours } from '../peers/ours.ts'
@@ -49,7 +51,7 @@ async function untilHealthy(port: number): Promise<void> {
   }
 }
 
-/** True once the gateway forwards: the upstream's answer has come through. */
+/** @returns true once the gateway forwards: the upstream's answer has come through */
 function isHealthy(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1', () => {

@@ -1,4 +1,4 @@
-/** Tokens that come again and again: the everyday load of a sidecar. */
+/** Sends tokens that come again and again: the everyday load of a sidecar. */
 import { type Contender, compare, costTable } from '../compare.ts'
 import { chosenPeers } from '../peers/all.ts'
 import { haproxy } from '../peers/haproxy.ts'
