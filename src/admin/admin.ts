@@ -1,9 +1,9 @@
 /**
- * The admin listener: probes, metrics and status for the operator, apart from the traffic.
+ * Serves the operator, on a listener apart from the traffic: probes, metrics and status.
  *
- * It shows no secret, and changes one thing: `POST /-/drain` takes the gateway out of service, for good. A request with
- * a foreign Origin, or with a Host that is a name other than localhost, comes from a browser that was tricked (DNS
- * rebinding) and is refused.
+ * It shows no secret, and it changes one thing: `POST /-/drain` takes the gateway out of service for good. A
+ * request with a foreign Origin, or with a Host that is a name other than localhost, comes from a browser that was
+ * tricked (DNS rebinding) and is refused.
  */
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
@@ -12,11 +12,11 @@ import type { Status } from './status.ts'
 
 export interface AdminDeps {
   readonly status: () => Status | Promise<Status>
-  /** Prometheus' text format. */
+  /** Gives Prometheus' text format. */
   readonly metricsText: () => Promise<string>
   readonly metricsContentType: string
   readonly appProbes: AppProbes
-  /** Takes the gateway out of service; the process goes on. */
+  /** Takes the gateway out of service, while the process goes on. */
   readonly drain: () => void
 }
 
@@ -28,11 +28,11 @@ export function admin(deps: AdminDeps): FastifyInstance {
     logger: false,
     exposeHeadRoutes: true,
     requestTimeout: 10_000,
-    // The path is no valid one; the framework's own answer would repeat it.
+    // A path that is no valid one ends here; the framework's own answer would repeat it.
     frameworkErrors: (_error, _request, reply) => answer(reply, ADMIN_STATUS.notFound),
   })
 
-  // All that is refused is refused here, before the framework looks at a body or its type.
+  // Every refusal comes from here, before the framework looks at a body or its type.
   app.addHook('onRequest', async ({ method, url, headers: { host, origin } }, reply) => {
     if (!isOwnHost(host) || !isOwnOrigin(origin, host)) return answer(reply, DENIALS.host_invalid.status)
     const path = pathOf(url)
@@ -53,7 +53,7 @@ export function admin(deps: AdminDeps): FastifyInstance {
   })
   app.get('/metrics', async (_request, reply) => reply.type(deps.metricsContentType).send(await deps.metricsText()))
   app.get('/-/status', async (_request, reply) => reply.send(await deps.status()))
-  // Whatever a client sends along is not looked at.
+  // Nothing looks at the body that a client sends along.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {
     payload.resume()
@@ -77,7 +77,7 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   [ADMIN_STATUS.methodNotAllowed]: 'method not allowed',
 }
 
-/** Fixed texts: nothing of the request is repeated. */
+/** The texts are fixed, so that nothing of the request is repeated. */
 function answer(reply: FastifyReply, status: Refusal): FastifyReply {
   return reply.code(status).type('text/plain').send(`${REFUSALS[status]}\n`)
 }
@@ -86,7 +86,7 @@ function pathOf(url: string): string {
   return url.split('?', 1)[0] ?? ''
 }
 
-/** An address or localhost: what a scraper, a kubelet and a developer use. */
+/** A scraper, a kubelet and a developer use an address or localhost. */
 function isOwnHost(host: string | undefined): boolean {
   return host !== undefined && /^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(host)
 }

@@ -1,10 +1,10 @@
 /**
- * Health probes of the service behind the gateway: `GET /-/app/healthz` asks it for `/healthz` and answers with its
- * status, so that a kubelet can probe a service that listens on loopback only.
+ * Passes health probes on to the service behind the gateway: `GET /-/app/healthz` asks it for `/healthz` and answers
+ * with its status, so that a kubelet can probe a service that listens on loopback only.
  *
- * Whoever reaches the admin listener can ask for the listed paths and learn a status, no more: nothing of the request goes
- * to the service, neither headers nor query, and nothing of the answer but its status comes back.
- * Redirects are not followed: a probe names the path that answers.
+ * Whoever reaches the admin listener can ask for the listed paths and learn a status, no more. The service gets nothing
+ * of the request, neither headers nor query, and nothing of its answer comes back but the status. A redirect is not
+ * followed: a probe names the path that answers.
  */
 import type { Dispatcher } from 'undici'
 import { DENIALS } from '../errors.ts'
@@ -12,25 +12,25 @@ import type { Scheduler } from '../lib/scheduler.ts'
 import type { Upstream } from '../upstream/connections.ts'
 
 export interface AppProbe {
-  /** As the service knows it. */
+  /** The path under which the service answers. */
   readonly path: string
-  /** Id of the upstream that answers it. */
+  /** The id of the upstream that answers it. */
   readonly upstream: string
 }
 
 export interface AppProbes {
-  /** True for the path of a listed probe, as the admin listener sees it. */
+  /** @returns whether a listed probe has this path on the admin listener */
   has(adminPath: string): boolean
-  /** The service's status, or 502 when it gave none in time. Never rejects. */
+  /** Never rejects. @returns the service's status, or 502 when it gave none in time */
   status(adminPath: string): Promise<number>
 }
 
-/** What the paths of the service are put behind. */
+/** The prefix behind which the admin listener has the paths of the service. */
 export const APP_PROBE_PREFIX = '/-/app'
 
-/** A kubelet gives up after one second unless told otherwise; an answer after this one helps nobody. */
+/** A kubelet gives up after one second unless it is told otherwise; an answer after this one helps nobody. */
 const PROBE_TIMEOUT_MS = 10_000
-/** More of a body than this costs the connection instead of being read. */
+/** A body that is longer costs its connection instead of being read. */
 const MAX_BODY_BYTES = 64 * 1024
 
 interface AppProbesDeps {
@@ -57,7 +57,7 @@ function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promi
   return new Promise(resolve => {
     let controller: Dispatcher.DispatchController | undefined
     let bodyBytes = 0
-    // One limit for all of it: a connection that does not come about, interim responses without end, a slow head.
+    // One limit covers all of it: a connection that does not come about, interim responses without end, a slow head.
     const cancelTimeout = scheduler.after(PROBE_TIMEOUT_MS, () => {
       resolve(undefined)
       controller?.abort(new Error('the probe took too long'))
@@ -86,7 +86,7 @@ function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promi
           bodyBytes += chunk.length
           if (bodyBytes > MAX_BODY_BYTES) reading.abort(new Error('the answer to the probe is too long'))
         },
-        // By then the status has been told.
+        // The status has been told by then.
         onResponseEnd: () => {},
         onResponseError: () => settle(undefined),
       },

@@ -4,7 +4,7 @@ import type { KeySetStatus } from '../types.ts'
 
 export interface Status {
   readonly ready: boolean
-  /** Why not, one line each; empty when ready. */
+  /** The reasons why it is not ready, one line each; there are none when it is. */
   readonly reasons: readonly string[]
   readonly version: string
   readonly config_hash: string
@@ -27,7 +27,7 @@ export interface Status {
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
   }>
-  /** Where several processes share the listener: each of them. All above is then from the one worst off. */
+  /** Each process, where several share the listener. All of the above then comes from the process that is worst off. */
   readonly workers?: readonly WorkerStatus[]
 }
 

@@ -1,7 +1,8 @@
 /**
  * Requires that the token is meant for one of a route's own audiences, on top of its provider's.
  *
- * RFC 7519 §4.1.3, RFC 8707 §2 (one token, one resource), RFC 9700 §2.3. Compared byte for byte: no URL normalisation.
+ * RFC 7519 §4.1.3, RFC 8707 §2 (one token, one resource), RFC 9700 §2.3. Audiences are compared
+ * byte for byte; no URL is normalised.
  */
 import { Denial } from '../errors.ts'
 import type { Authorizer } from '../types.ts'

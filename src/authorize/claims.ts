@@ -1,10 +1,12 @@
 /**
- * Requires a value of a claim: `tenant: acme`, `tenant: [acme, globex]`, `groups: { all: [a, b] }`, `sub: { exists: true }`.
+ * Requires a value of a claim: `tenant: acme`, `tenant: [acme, globex]`, `groups: { all: [a, b] }`
+ * or `sub: { exists: true }`.
  *
  * RFC 7519 §4 (claims), RFC 6901 (a reference that starts with `/` is a JSON Pointer), OpenID Connect Core §5.3.2 (a
  * claim that is null counts as not there).
  *
- * Nothing is converted: the string `true` is not the boolean, `1` is not `"1"`. No patterns, no comparison of objects.
+ * Nothing is converted: the string `true` is not the boolean, and `1` is not `"1"`. It knows no
+ * patterns and compares no objects.
  */
 import { claimReader } from '../claim-reader.ts'
 import { Denial } from '../errors.ts'
@@ -12,13 +14,13 @@ import type { Authorizer, JsonValue } from '../types.ts'
 
 export type ClaimScalar = string | number | boolean
 
-/** What a claim must be. A scalar or a list of the file arrives as `anyOf`. */
+/** Says what a claim must be. A scalar or a list of the file arrives as `anyOf`. */
 export type ClaimRequirement =
-  /** The claim equals one of them, or is an array that contains one. */
+  /** The claim equals one of these, or is an array that contains one of them. */
   | { readonly anyOf: readonly ClaimScalar[] }
-  /** The claim is an array that contains every one of them; one alone may be the claim itself. */
+  /** The claim is an array that contains every one of these; a single one may be the claim itself. */
   | { readonly all: readonly ClaimScalar[] }
-  /** Any value but null. */
+  /** The claim has any value but null. */
   | { readonly exists: true }
 
 /**
@@ -52,7 +54,7 @@ function test(requirement: ClaimRequirement): ClaimTest {
 }
 
 function contains(scalar: ClaimScalar): ClaimTest {
-  // 9007199254740993 and 9007199254740992 are one number once parsed: two tenants would be one.
+  // Once they are parsed, 9007199254740993 and 9007199254740992 are one number: two tenants would be one.
   if (typeof scalar === 'number' && Number.isInteger(scalar) && !Number.isSafeInteger(scalar))
     throw new SyntaxError(`${scalar} is too large to be compared exactly: let the claim be a string`)
   return value => value === scalar || (Array.isArray(value) && value.includes(scalar))

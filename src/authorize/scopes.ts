@@ -1,5 +1,5 @@
 /**
- * Requires granted scopes: `requireScopes` every one of the list, `requireAnyScope` at least one.
+ * Requires granted scopes: `requireScopes` every one of a list, `requireAnyScope` at least one of it.
  *
  * RFC 6749 §3.3 (scopes are compared as they are, case-sensitive, in any order), RFC 6750 §3.1 (`insufficient_scope`).
  *
@@ -8,7 +8,7 @@
 import { Denial } from '../errors.ts'
 import type { Authorizer } from '../types.ts'
 
-/** Refuses with `scope_missing`, naming the scopes that are. */
+/** Refuses with `scope_missing`, which names the scopes that are missing. */
 export function requireScopes(required: readonly string[]): Authorizer {
   return ({ scopes }) => {
     if (required.every(scope => scopes.has(scope))) return
@@ -17,7 +17,7 @@ export function requireScopes(required: readonly string[]): Authorizer {
   }
 }
 
-/** Refuses with `scope_missing`, naming all that would have helped; an empty list refuses everyone. */
+/** Refuses with `scope_missing`, which names all scopes that would have helped; an empty list refuses everyone. */
 export function requireAnyScope(accepted: readonly string[]): Authorizer {
   return ({ scopes }) => {
     if (accepted.some(scope => scopes.has(scope))) return

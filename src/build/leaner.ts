@@ -1,14 +1,15 @@
 /**
- * Leaves out of the bundle what the gateway would load and never use: half of the time to start and a fifth of the memory
- * when idle. Each of the two plugins says what it answers; both are undone by leaving them out of `src/build/build.ts`.
+ * Leaves out of the bundle what the gateway would load and never use: half of the time to start and a
+ * fifth of the memory when idle. Each of the two plugins says what it answers; both are undone by
+ * leaving them out of `src/build/build.ts`.
  */
 import type { Plugin } from 'esbuild'
 
 /**
  * Asks for Node's modules by `process.getBuiltinModule`, so that each export waits until somebody needs it.
  *
- * An `import` of `node:http` makes Node read every export of it, `WebSocket` among them, and so load the whole undici that
- * is built into Node: https://github.com/nodejs/node/issues/59686. Seen in Node 26.10.
+ * An `import` of `node:http` makes Node read every export of it, `WebSocket` among them, and so load the whole undici
+ * that is built into Node: https://github.com/nodejs/node/issues/59686. Seen in Node 26.10.
  *
  * The test that breaks first: test/build/bundle.test.ts.
  * Remove when an `import` of `node:http` loads no undici.
@@ -24,7 +25,9 @@ export const lazyBuiltins: Plugin = {
   },
 }
 
-/** What the gateway and Fastify's proxy plugin use of undici. The paths are undici's inside, which it does not promise. */
+/**
+ * What the gateway and Fastify's proxy plugin use of undici. The paths are undici's inside, which it does not promise.
+ */
 const UNDICI = `
   module.exports = {
     Agent: require('undici/lib/dispatcher/agent.js'),
@@ -40,8 +43,8 @@ const UNDICI = `
  * Bundles the parts of undici that are used, once.
  *
  * Its main module loads fetch, WebSocket, caches, mocks and more, and nothing of it can be shaken off:
- * https://github.com/nodejs/undici/issues/721. The proxy plugin brings an undici of its own, of which it makes an agent that
- * no request ever reaches: it gets ours. Seen in undici 8.12.4.
+ * https://github.com/nodejs/undici/issues/721. The proxy plugin brings an undici of its own, of which it makes an agent
+ * that no request ever reaches: it gets ours. Seen in undici 8.12.4.
  *
  * The test that breaks first: test/build/bundle.test.ts, when a file of undici moves.
  * Remove when undici can be imported in parts.

@@ -1,5 +1,6 @@
 /**
- * Makes the licence file of a build: the notice in `LICENSE`, followed by the text of the Apache License 2.0 that it names.
+ * Makes the licence file of a build: the notice in `LICENSE`, followed by the text of the Apache
+ * License 2.0 that it names.
  *
  * Apache-2.0 §4(a): whoever passes on the software gives its recipients a copy of the license. The repository holds the
  * notice only, so the text comes from a dependency whose licence file is that text and nothing else.

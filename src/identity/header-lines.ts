@@ -1,9 +1,10 @@
 /**
- * Tells the upstream who is calling: verified claims as header lines, and which incoming names must never get there.
+ * Tells the upstream who is calling: writes verified claims as header lines, and says which
+ * incoming names must never get there.
  *
- * The lines are worked out once per principal, that is once per token, not per request.
- * It strips nothing itself: `request-headers.ts` asks {@link Identity.isManaged} about every incoming name.
- * Which names and patterns make sense is checked when the configuration is loaded.
+ * The lines are worked out once per principal, that is once per token and not once per request. It strips nothing
+ * itself: `request-headers.ts` asks {@link Identity.isManaged} about every incoming name. Which names and patterns make
+ * sense is checked when the configuration is loaded.
  */
 import { claimReader } from '../claim-reader.ts'
 import { Denial } from '../errors.ts'
@@ -11,50 +12,50 @@ import { foldedFieldName } from '../lib/field-name.ts'
 import type { JsonValue, Principal } from '../types.ts'
 import { headerValue, isDelimiter, joinedHeaderValue } from './value-encoding.ts'
 
-/** One header we write. */
+/** One header that we write. */
 export interface IdentityHeader {
   readonly name: string
-  /** Undefined or null: the header is not sent. */
+  /** @returns the claim; the header is not sent when it is undefined or null */
   readonly read: (principal: Principal) => JsonValue | undefined
-  /** Delimiter for lists; without it they are sent as JSON. */
+  /** The delimiter of lists; without one they are sent as JSON. */
   readonly join?: string
 }
 
 interface IdentityOptions {
   readonly headers: readonly IdentityHeader[]
-  /** Names, or prefixes that end in `*`, stripped besides the names of `headers`. */
+  /** Names, or prefixes that end in `*`, which are stripped besides the names of `headers`. */
   readonly reserved: readonly string[]
-  /** Bytes of all lines together, as they stand on the wire. */
+  /** The most bytes that all lines together may have on the wire. */
   readonly maxBytes: number
 }
 
 export interface Identity {
   /**
-   * Names and values, flat.
-   *
+   * @returns flat names and values
    * @throws {Denial} `identity_too_large`, or `claim_invalid` for a string that is no Unicode text
    */
   lines(principal: Principal): readonly string[]
-  /** True when an incoming header of this name, in whatever spelling, must be stripped. */
+  /** @returns whether an incoming header of this name, in whatever spelling, must be stripped */
   isManaged(name: string): boolean
 }
 
 const clientId = claimReader('client_id')
 const authorizedParty = claimReader('azp')
 
-/** What is sent when the configuration does not say. */
+/** The headers that are sent when the configuration does not say. */
 export const DEFAULT_IDENTITY_HEADERS: readonly IdentityHeader[] = Object.freeze([
   identityHeader('X-Auth-Issuer', 'iss'),
   identityHeader('X-Auth-Subject', 'sub'),
   { name: 'X-Auth-Client', read: ({ claims }) => clientId(claims) ?? authorizedParty(claims) },
   identityHeader('X-Auth-Scope', 'scope'),
-  // Always a list, whatever the provider's claim looks like; no roles and no claim are the same to a principal.
+  // Roles are always a list, whatever the provider's claim looks like; no roles and no claim are the same to a
+  // principal.
   { name: 'X-Auth-Roles', read: ({ roles }) => (roles.size === 0 ? undefined : [...roles]) },
 ])
 
 /**
- * A header for a configured claim. `scope` stands for the provider's scopes, whichever claim they came from, and is
- * always joined by spaces.
+ * Makes a header of a configured claim. `scope` stands for the provider's scopes, whichever claim they came
+ * from, and is always joined by spaces.
  *
  * @param claim a claim's name, or a JSON Pointer when it starts with `/`
  * @throws {SyntaxError} an invalid pointer, or a delimiter that could not be undone
@@ -94,7 +95,7 @@ function writeLines(headers: readonly IdentityHeader[], principal: Principal, ma
     if (claim === undefined) continue
     const value = join === undefined ? headerValue(claim) : joinedHeaderValue(claim, join)
     if (value === undefined) continue
-    // Values are ASCII, so characters are bytes; 4 for the colon, the blank and the line end.
+    // A value is ASCII, so that its characters are bytes; 4 bytes are for the colon, the blank and the line end.
     bytes += name.length + value.length + 4
     lines.push(name, value)
   }

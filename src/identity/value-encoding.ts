@@ -3,14 +3,14 @@
  *
  * RFC 8187 §3.2 (ext-value), RFC 8259 (JSON), RFC 9110 §5.5 (field values: outer blanks are not part of them).
  *
- * Two different strings never share a value, nor two different arrays or objects, nor two joined lists of strings.
- * Values of different JSON types can (`1` and `"1"`): who reads a header knows which type the claim has.
- * Reading a joined list: undo the ext-value if there is one, split on the delimiter, undo the percent-encoding.
+ * Two different strings never share a value, nor do two different arrays or objects, nor two joined lists of strings.
+ * Values of different JSON types can (`1` and `"1"`): who reads a header knows which type the claim has. Whoever reads
+ * a joined list undoes the ext-value if there is one, splits on the delimiter, and undoes the percent-encoding.
  */
 import { Denial } from '../errors.ts'
 import type { JsonValue } from '../types.ts'
 
-/** No blank at either end: parsers trim them, and `" alice "` would arrive as `alice`. */
+/** There is no blank at either end: parsers trim them, and `" alice "` would arrive as `alice`. */
 const plain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
 const extPrefix = /^utf-8''/i
 
@@ -38,14 +38,14 @@ export function joinedHeaderValue(value: JsonValue, delimiter: string): string |
   return textValue(elements.map(element => escapedElement(element, mark)).join(delimiter))
 }
 
-/** True for what {@link joinedHeaderValue} can undo: printable ASCII outside the alphabet of percent-encoding. */
+/** @returns whether {@link joinedHeaderValue} can undo it: printable ASCII outside the alphabet of percent-encoding */
 export function isDelimiter(text: string): boolean {
   return /^[\x20-\x7e]+$/.test(text) && !/[%0-9A-Za-z]/.test(text)
 }
 
 /**
- * The empty string goes the second way too (`UTF-8''`): many servers cannot tell an empty header from none, and a
- * caller whose tenant is empty must not look like one without a tenant.
+ * The empty string is written in the second way, too (`UTF-8''`): many servers cannot tell an empty header from none,
+ * and a caller whose tenant is empty must not look like one without a tenant.
  */
 function textValue(text: string): string {
   return plain.test(text) && !extPrefix.test(text) ? text : extValue(text)
@@ -58,8 +58,9 @@ function extValue(text: string): string {
 }
 
 /**
- * The one character of the delimiter that is encoded inside elements. Where it stands, a delimiter stands, so `a,` joined
- * by `,,` cannot be split in two ways. A blank only if there is nothing else: it is what names are full of.
+ * @returns the one character of the delimiter that is encoded inside elements. Where it stands, a delimiter
+ * stands, so that `a,` joined by `,,` cannot be split in two ways. It is a blank only if there is nothing
+ * else, since names are full of blanks.
  */
 function markOf(delimiter: string): string {
   return (delimiter.trim() || ' ').charAt(0)

@@ -1,10 +1,10 @@
 /**
  * Keeps the last good JWK Set on disk, so that a restart while the provider is away still has keys.
  *
- * Written to a file beside it and renamed, so that a crash leaves the old one or the new one, never half of one. Read
- * with the suspicion of a response: it is refused when it is about another issuer or URL, older than `maxStale`, from
- * the future, or too large; the set in it then goes the way of a fetched one.
- * Does not defend against whoever may write the file: they may also replace the configuration.
+ * The file is written beside the old one and renamed, so that a crash leaves the old one or the new one, never half of
+ * one. It is read with the suspicion of a response: it is refused when it is about another issuer or URL, older than
+ * `maxStale`, from the future, or too large; the set in it then goes the way of a fetched one. It does not defend
+ * against whoever may write the file: they may also replace the configuration.
  */
 import { randomUUID } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -13,9 +13,9 @@ import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
 import type { KeySetObserver } from './key-set-events.ts'
 
-/** What one file holds. */
+/** The content of one file. */
 interface CachedSet {
-  /** Where the set was fetched from. */
+  /** The URL from which the set was fetched. */
   readonly url: string
   /** Milliseconds since the epoch when the provider last vouched for it. */
   readonly fetchedAtMs: number
@@ -31,29 +31,32 @@ interface CacheFileOptions {
   readonly path: string
   readonly provider: string
   readonly issuer: string
-  /** Whether a set from this URL may be used. */
+  /** @returns whether a set from this URL may be used */
   readonly accepts: (url: string) => boolean
   readonly maxStaleMs: number
   readonly maxBytes: number
   readonly observer: Pick<KeySetObserver, 'cacheFile'>
 }
 
-/** None of these throws: what goes wrong is reported, and costs the next restart its keys and nothing else. */
+/** Never throws: what goes wrong is reported, and costs the next restart its keys and nothing else. */
 export interface CacheFile {
-  /** Synchronous: read once, before the first request that could use it. Undefined: nothing to use. */
+  /**
+   * Reads at once, since that happens only before the first request that could use it. @returns
+   * undefined: nothing to use
+   */
   load(nowMs: number): LoadedSet | undefined
-  /** Begins to write; in order with what was begun before. */
+  /** Begins to write; what was begun before is written before. */
   save(set: CachedSet): void
-  /** The provider withdrew every key: no restart may bring them back. */
+  /** The provider withdrew every key, and no restart may bring them back. */
   remove(): void
   /** Resolves when everything begun is on disk, or has failed. */
   settled(): Promise<void>
 }
 
 const VERSION = 1
-/** Clocks of two nodes that share a volume differ a little; more than this and the age means nothing. */
+/** The clocks of two nodes that share a volume differ a little; by more than this, the age means nothing. */
 const MOST_FUTURE_MS = 60_000
-/** What the file may add to the set: the envelope. */
+/** The envelope may add this to the size of the set. */
 const ENVELOPE_BYTES = 16 * 1024
 
 export function cacheFile(options: CacheFileOptions): CacheFile {
@@ -94,7 +97,7 @@ interface Refusal {
   readonly refused: string
 }
 
-/** Undefined: there is no file yet. */
+/** @returns undefined when there is no file yet */
 function read(options: CacheFileOptions, nowMs: number): LoadedSet | Refusal | undefined {
   try {
     const { size } = statSync(options.path)

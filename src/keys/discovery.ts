@@ -3,9 +3,10 @@
  *
  * OpenID Connect Discovery 1.0 §4 (path appended to the issuer), then RFC 8414 §3.1 and §5 (path inserted after the
  * host); §3.3 of the latter: the document's `issuer` must equal ours, byte for byte.
- * `jwks_uri` is followed only on the issuer's host or one the operator listed: whoever can change the document for a
- * moment must not move the keys to a host of their own. It must be https, or http to loopback, as in the configuration.
- * Reads nothing else from the document; what it says about algorithms and endpoints is ignored.
+ *
+ * `jwks_uri` is followed only on the issuer's host or one that the operator listed: whoever can change the document for
+ * a moment must not move the keys to a host of their own. It must be https, or http to loopback, as in the
+ * configuration. Nothing else of the document is read; what it says about algorithms and endpoints is ignored.
  */
 
 import { isLoopback } from '../lib/loopback.ts'
@@ -38,7 +39,7 @@ export function discoveryKeySource(options: DiscoveryOptions): KeySource {
   }
 }
 
-/** The place that answered last comes first: another may answer only while that one is away. */
+/** Asks the place that answered last first: another may answer only while that one is away. */
 async function discover(options: DiscoveryOptions, found: Found | undefined, signal: AbortSignal): Promise<Found> {
   const failures: FetchFailure[] = []
   for (const documentUrl of new Set([...(found ? [found.documentUrl] : []), ...documentUrls(options.issuer)])) {
@@ -60,11 +61,14 @@ async function discover(options: DiscoveryOptions, found: Found | undefined, sig
       failures.push(error)
     }
   }
-  // A document that is there and wrong says more than one that is not.
+  // A document that is there and wrong says more than one that is not there.
   throw failures.find(({ result }) => result === 'invalid') ?? failures[0] ?? new FetchFailure('invalid', 'no document')
 }
 
-/** Places to look, most common first. A trailing slash of the issuer is dropped (Discovery §4.1, RFC 8414 §3.1). */
+/**
+ * @returns the places to look, the most common first. A trailing slash of the issuer is dropped
+ * (Discovery §4.1, RFC 8414 §3.1).
+ */
 export function documentUrls(issuer: string): readonly string[] {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
@@ -75,7 +79,9 @@ export function documentUrls(issuer: string): readonly string[] {
   ]
 }
 
-/** Servers answer for a document they do not have with an error, a redirect to a login page, or that page itself. */
+/**
+ * A server answers for a document that it does not have with an error, a redirect to a login page, or that page itself.
+ */
 function isElsewhere({ result }: FetchFailure): boolean {
   return result === 'http_status' || result === 'redirect' || result === 'invalid'
 }
@@ -92,7 +98,7 @@ function acceptedUri(document: unknown, options: DiscoveryOptions): string {
   return jwksUri
 }
 
-/** It appears in status and log lines. */
+/** A longer one does not belong into status and log lines, where it appears. */
 const LONGEST_URL = 2_048
 
 function jwksUriProblem(jwksUri: string, { issuer, hosts, allowInsecureHttp }: DiscoveryOptions): string | undefined {

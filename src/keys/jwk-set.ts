@@ -1,27 +1,31 @@
 /**
  * Reads a JWK Set and finds the keys for a token in it.
  *
- * RFC 7517 §5: a member that is not understood or not usable is skipped and counted, its siblings work.
- * RFC 7515 §4.1.4: `kid` selects; a token without one is served only where a single key fits.
- * A member that was already in the previous set keeps its `VerificationKey` object, so verdicts it gave stay valid.
- * Does not care where the set came from or how old it is.
+ * RFC 7517 §5: a member that is not understood or not usable is skipped and counted, while its siblings work. RFC 7515
+ * §4.1.4: `kid` selects; a token without one is served only where a single key fits.
+ *
+ * A member that was already in the previous set keeps its `VerificationKey` object, so that verdicts it gave stay
+ * valid. It does not matter where the set came from or how old it is.
  */
 import type { KeyHint, VerificationKey } from '../types.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
 import { parseJwk, type SkipReason } from './jwk.ts'
 
-/** Importing this many costs under 0.1 s; the largest sets in the wild have some dozens. */
+/** Importing this many keys takes less than 0.1 s; the largest sets in the wild have some dozens. */
 const MOST_MEMBERS = 1_000
-/** Keys that share a `kid` and type are tried in order; each try costs a signature verification. */
+/** Keys that share a `kid` and type are tried in order, and each try costs a signature verification. */
 const MOST_CANDIDATES = 3
 
 export interface JwkSet {
   readonly keys: readonly VerificationKey[]
   readonly skipped: Readonly<Record<string, number>>
   has(key: VerificationKey): boolean
-  /** Keys for a token in the set's order, at most three; empty when none fits or, without `kid`, more than one does. */
+  /**
+   * @returns the keys for a token in the set's order, at most three; none when none fits or,
+   * without `kid`, more than one does
+   */
   find(hint: KeyHint): readonly VerificationKey[]
-  /** By content of the JWK, for the next reading. */
+  /** The keys by the content of their JWK, for whoever reads the next set. */
   readonly byContent: ReadonlyMap<string, VerificationKey>
 }
 

@@ -3,16 +3,17 @@
  *
  * RFC 7517 §4 (members of a JWK), RFC 7518 §6 (RSA, EC), RFC 8037 §2 (Ed25519), RFC 9864 (`Ed25519` as algorithm),
  * RFC 8725 §3.2 and §3.5 (sound algorithms, enough entropy).
- * Does not look at `x5c`, `x5t` and `x5u`: trust comes from where the set was fetched. Takes no symmetric key: a secret
- * in a public document is none. Leaves Ed25519 points of small order, under which anyone could sign, to `node:crypto`,
- * which verifies nothing with them; a test holds it to that.
+ *
+ * It does not look at `x5c`, `x5t` and `x5u`: trust comes from where the set was fetched. It takes no symmetric key: a
+ * secret in a public document is none. Ed25519 points of small order, under which anyone could sign, are left to
+ * `node:crypto`, which verifies nothing with them; a test holds it to that.
  */
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { JWS_ALGORITHMS } from '../lib/jws-algorithms.ts'
 import type { VerificationKey } from '../types.ts'
 import { isRocaModulus } from './roca.ts'
 
-/** Why a member is skipped. A `weak` key has the right size and is broken all the same. */
+/** The reason why a member is skipped. A `weak` key has the right size and is broken all the same. */
 export type SkipReason =
   | 'malformed'
   | 'symmetric'
@@ -22,7 +23,7 @@ export type SkipReason =
   | 'too_small'
   | 'weak'
 
-/** What a JWK says, reduced to the members that matter, all of the right type. */
+/** The members of a JWK that matter, all of the right type. */
 interface JwkMembers {
   readonly kty: string
   readonly kid?: string
@@ -37,9 +38,9 @@ interface JwkMembers {
 }
 
 interface ParsedJwk {
-  /** The same for two JWKs that are the same key under the same name and restrictions. */
+  /** It is the same for two JWKs that are the same key under the same name and restrictions. */
   readonly content: string
-  /** Makes the key; costs up to 0.1 ms, so only for content that is new. */
+  /** Makes the key. That takes up to 0.1 ms, so it is called only for content that is new. */
   import(): VerificationKey | SkipReason
 }
 
@@ -63,7 +64,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Own members only: a set may carry `__proto__` or `constructor` as names. */
+/** Takes own members only: a set may carry `__proto__` or `constructor` as names. */
 function stringMembers(member: Readonly<Record<string, unknown>>): JwkMembers | undefined {
   const entries = MEMBERS.filter(name => Object.hasOwn(member, name)).map(name => [name, member[name]] as const)
   if (entries.some(([, value]) => typeof value !== 'string')) return undefined
@@ -86,7 +87,7 @@ function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
 
 const SIGNATURE_ALGORITHM = /^(?:[HREP]S\d|EdDSA$|Ed\d|ML-DSA)/
 
-/** What a key of this type can verify when its `alg` does not narrow it; nothing for a type that is not supported. */
+/** @returns the algorithms that a key of this type can verify when its `alg` does not narrow them, or none at all */
 function servedAlgorithms({ kty, crv, alg }: JwkMembers): readonly string[] {
   const served = [...JWS_ALGORITHMS].filter(([name, algorithm]) => {
     if (algorithm.kty !== kty) return false
@@ -98,7 +99,10 @@ function servedAlgorithms({ kty, crv, alg }: JwkMembers): readonly string[] {
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/
 
-/** Node checks lengths and that an EC point is on its curve; it skips foreign characters, so those are checked here. */
+/**
+ * Makes the key. Node checks lengths and that an EC point is on its curve; it skips foreign
+ * characters, so those are checked here.
+ */
 function publicKey({ kty, alg, crv, n, e, x, y, pub }: JwkMembers): KeyObject | undefined {
   if ([n, e, x, y, pub].some(value => value !== undefined && !BASE64URL.test(value))) return undefined
   const members = { kty, alg: kty === 'AKP' ? alg : undefined, crv, n, e, x, y, pub }
@@ -113,8 +117,9 @@ function publicKey({ kty, alg, crv, n, e, x, y, pub }: JwkMembers): KeyObject | 
 }
 
 /**
- * A public exponent of 1 makes every padded message its own signature, an even one is no RSA key. OpenSSL refuses
- * moduli above 16,384 bits and large exponents when it verifies; here they are refused before a token waits for it.
+ * Finds what makes an RSA key unsound. A public exponent of 1 makes every padded message its own signature, and an even
+ * one is no RSA key. OpenSSL refuses moduli above 16,384 bits and large exponents when it verifies; here they are
+ * refused before a token waits for it.
  */
 function rsaWeakness(key: KeyObject, n: string): SkipReason | undefined {
   const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}

@@ -1,16 +1,16 @@
 /**
- * What key sets report to metrics and log, and the closed lists behind it.
+ * Says what key sets report to metrics and log, and holds the closed lists behind it.
  *
- * Carries no key material, no secret and nothing of a response's body.
+ * Nothing here carries key material, a secret or a part of a response's body.
  */
 import type { KeySet } from '../types.ts'
 import { FETCH_FAILURES } from './fetch/fetch-failure.ts'
 
-/** How one attempt to fetch the keys ended; the metric label `result`. */
+/** How one attempt to fetch the keys ended: the metric label `result`. */
 export const FETCH_RESULTS = [
   'ok',
   'not_modified',
-  /** A good answer without a single usable key: nothing verifies until there is one. */
+  /** The answer is good but has no usable key, so that nothing verifies until there is one. */
   'no_keys',
   ...FETCH_FAILURES,
 ] as const
@@ -24,8 +24,8 @@ export class NoUsableKeys extends Error {
 }
 
 /**
- * `starting`: no attempt has ended; `fresh`: the last attempt succeeded; `stale`: it failed and the last good keys
- * serve; `unavailable`: it failed and there are none to serve.
+ * It is `starting` while no attempt has ended, `fresh` when the last attempt succeeded, `stale` when it failed and the
+ * last good keys serve, and `unavailable` when it failed and there are none to serve.
  */
 export type KeySetState = 'starting' | 'fresh' | 'stale' | 'unavailable'
 
@@ -33,7 +33,7 @@ interface FetchEvent {
   readonly provider: string
   readonly result: FetchResult
   readonly durationSeconds: number
-  /** Usable keys in force after the attempt. */
+  /** The number of usable keys in force after the attempt. */
   readonly keys: number
   /** Seconds since the epoch; undefined before the first success. */
   readonly lastSuccessSeconds: number | undefined
@@ -45,13 +45,13 @@ interface StateEvent {
   readonly to: KeySetState
   readonly keys: number
   readonly skipped: Readonly<Record<string, number>>
-  /** Why, when the last attempt failed. */
+  /** The reason why the last attempt failed; undefined when it did not. */
   readonly reason: string | undefined
 }
 
 interface CacheFileEvent {
   readonly provider: string
-  /** `failed` is reported once until writing works again. */
+  /** A failure is reported once, until writing works again. */
   readonly outcome: 'loaded' | 'refused' | 'failed'
   readonly reason: string | undefined
 }
@@ -59,18 +59,21 @@ interface CacheFileEvent {
 /** Must not throw. `fetched` and `unknownKey` feed the metrics; each `stateChanged` and `cacheFile` is one log line. */
 export interface KeySetObserver {
   fetched(event: FetchEvent): void
-  /** A token named a key that is not in the set in hand; once per request. */
+  /** A token named a key that is not in the set in hand; it is called once per request. */
   unknownKey(event: { readonly provider: string }): void
   stateChanged(event: StateEvent): void
   cacheFile(event: CacheFileEvent): void
 }
 
-/** A key set with a life: started once, closed once. */
+/** A key set that is started once and closed once. */
 export interface LiveKeySet extends KeySet {
   /** Begins fetching. Never throws and never waits. */
   start(): void
-  /** Resolves when the first attempt has ended, well or badly, or keys are in hand: at most the fetch timeout. */
+  /**
+   * Resolves when the first attempt has ended, well or badly, or keys are in hand: after the fetch
+   * timeout at the latest.
+   */
   ready(): Promise<void>
-  /** Ends timers, fetches and waiting requests (503). Resolves when nothing is left open. */
+  /** Ends timers, fetches and waiting requests (503), and resolves when nothing is left open. */
   close(): Promise<void>
 }

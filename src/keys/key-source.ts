@@ -1,16 +1,16 @@
 /**
- * Where a provider's JWK Set is fetched from: a fixed URL, or the one its discovery document names.
+ * Fetches a provider's JWK Set from where it is: a fixed URL, or the one that its discovery document names.
  *
  * One call is one attempt; everything in it shares the caller's deadline.
  */
 import { type FetchedDocument, fetchDocument } from './fetch/fetch-document.ts'
 
-/** What came of an attempt: the set's document, or the news that it has not changed. */
+/** The result of an attempt: the set's document, or the news that it has not changed. */
 export interface FetchedSet extends FetchedDocument {
   readonly url: string
 }
 
-/** The set in force, to make the request conditional. */
+/** The set in force, which makes the request conditional. */
 export interface KnownSet {
   readonly url: string
   readonly etag: string | undefined
@@ -19,11 +19,11 @@ export interface KnownSet {
 export interface KeySource {
   /** @throws {FetchFailure} or the reason of `signal` */
   fetch(known: KnownSet | undefined, signal: AbortSignal): Promise<FetchedSet>
-  /** Whether a set from this URL may be used: what a cache file is held against. */
+  /** @returns whether a set from this URL may be used; a cache file is held against it */
   accepts(url: string): boolean
 }
 
-/** How documents are fetched; the same for a set and for the discovery document before it. */
+/** Says how documents are fetched: the set, and the discovery document before it. */
 export interface FetchLimits {
   readonly maxBytes: number
   readonly caFile?: string | undefined
@@ -37,7 +37,7 @@ export function urlKeySource(url: string, limits: FetchLimits): KeySource {
   }
 }
 
-/** Conditional only when the set in force came from the same URL: a validator means nothing elsewhere. */
+/** Asks conditionally only when the set in force came from the same URL: a validator means nothing elsewhere. */
 export async function fetchSet(
   url: string,
   known: KnownSet | undefined,

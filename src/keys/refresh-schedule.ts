@@ -1,12 +1,13 @@
 /**
- * When to fetch again: before the keys in hand are due, and after a failure.
+ * Decides when to fetch again: before the keys in hand are due, and after a failure.
  *
  * RFC 9111 §4.2.1 (freshness): `max-age` shortens the configured refresh and never lengthens it, because how long a
  * withdrawn key may go on working is the operator's decision; `no-store`, `no-cache` and tiny values are raised to the
  * cooldown. A conditional request for an unchanged set costs the provider next to nothing.
- * After failures: 1 s, 2 s, 4 s … up to 30 s (or the refresh, if that is shorter). That bound is the promise that
- * everything heals within one retry interval of the provider's return.
- * Jitter only ever brings a moment forward, so bounds hold; it keeps hundreds of sidecars from asking in step.
+ *
+ * After failures the wait is 1 s, 2 s, 4 s … up to 30 s (or the refresh, if that is shorter). That bound is the promise
+ * that everything heals within one retry interval of the provider's return. Jitter only ever brings a moment forward,
+ * so that bounds hold; it keeps hundreds of sidecars from asking in step.
  */
 
 interface Freshness {
@@ -15,13 +16,13 @@ interface Freshness {
 }
 
 export interface RefreshBounds {
-  /** Longest time between two fetches while all is well. */
+  /** The longest time between two fetches while all is well. */
   readonly refreshMs: number
-  /** How long the last good set serves while fetching fails. */
+  /** The time that the last good set serves while fetching fails. */
   readonly maxStaleMs: number
-  /** Shortest time between an attempt and one that an unknown key causes. */
+  /** The shortest time between an attempt and one that an unknown key causes. */
   readonly cooldownMs: number
-  /** From 0 up to 1, for jitter. */
+  /** @returns a number from 0 up to 1, for jitter */
   readonly random: () => number
 }
 
@@ -29,7 +30,7 @@ const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 30_000
 const JITTER = 0.2
 
-/** Delay until the next fetch after a success. */
+/** @returns the delay until the next fetch after a success */
 export function refreshDelayMs(freshness: Freshness, bounds: RefreshBounds): number {
   const longestMs = Math.min(bounds.refreshMs, bounds.maxStaleMs)
   const shortestMs = Math.min(bounds.cooldownMs, longestMs)
@@ -37,7 +38,7 @@ export function refreshDelayMs(freshness: Freshness, bounds: RefreshBounds): num
   return jittered(Math.min(Math.max(lifetimeMs, shortestMs), longestMs), bounds)
 }
 
-/** Delay until the next fetch after `failures` failures in a row. */
+/** @returns the delay until the next fetch after `failures` failures in a row */
 export function retryDelayMs(failures: number, bounds: RefreshBounds): number {
   const longestMs = Math.min(LONGEST_RETRY_MS, bounds.refreshMs)
   return jittered(Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), longestMs), bounds)

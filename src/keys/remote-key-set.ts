@@ -1,12 +1,13 @@
 /**
- * The keys of one provider, fetched in the background and served from memory: what survives the identity provider.
+ * Fetches the keys of one provider in the background and serves them from memory, so that requests
+ * survive an outage of it.
  *
  * A fetch happens for four reasons only: the start, a refresh that is due, a retry after a failure, and a token with an
- * unknown key. The last is the only one that traffic can cause, and it needs all of: no fetch on its way, the last
- * attempt succeeded, and a cooldown has passed since that attempt began. So whatever the traffic, attempts are bounded,
- * and while the provider is away only the retry timer asks.
+ * unknown key. The last is the only one that traffic can cause, and it needs three things: no fetch is on its way, the
+ * last attempt succeeded, and a cooldown has passed since that attempt began. So attempts are bounded whatever the
+ * traffic, and while the provider is away only the retry timer asks.
  *
- * What a token gets when its key is not in hand:
+ * A token whose key is not in hand gets this:
  *
  * | last attempt | set in hand | answer |
  * |---|---|---|
@@ -15,9 +16,9 @@
  * | succeeded, cooldown over | usable | one fetch for all who wait, then judged again |
  * | failed | any | 503 at once: the key may be new, and our not knowing is not the caller's fault |
  *
- * RFC 7517 §5, RFC 9111. A failed fetch changes nothing but the schedule; a good one replaces the set whole, so a key
- * that left is gone at once. A good set without a usable key also replaces, but counts as an outage: 503, never 401.
- * Does not verify signatures and does not judge which algorithms a provider may use.
+ * RFC 7517 §5, RFC 9111. A failed fetch changes nothing but the schedule; a good one replaces the set whole, so that a
+ * key that left is gone at once. A good set without a usable key also replaces the old one, but counts as an outage:
+ * 503, never 401. This file verifies no signatures and does not judge which algorithms a provider may use.
  */
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -42,7 +43,7 @@ interface RemoteKeySetOptions extends RefreshBounds {
   /** The provider's id in the configuration. */
   readonly provider: string
   readonly source: KeySource
-  /** Longest time one attempt may take: discovery, headers and bodies together. */
+  /** The longest time that one attempt may take: discovery, headers and bodies together. */
   readonly timeoutMs: number
   readonly cacheFile: CacheFile | undefined
   readonly clock: Clock
@@ -59,10 +60,10 @@ class RemoteKeySet implements LiveKeySet {
   readonly #unknown: UnknownKeys
   readonly #ready = Promise.withResolvers<void>()
   #set: JwkSet = EMPTY_JWK_SET
-  /** The document the set was read from, for the cache file. */
+  /** The document that the set was read from, for the cache file. */
   #document: unknown
   #known: KnownSet | undefined
-  /** Monotonic time up to which the set may serve. */
+  /** The monotonic time up to which the set may serve. */
   #usableUntilMs = Number.NEGATIVE_INFINITY
   #lastSuccessSeconds: number | undefined
   /** Undefined while the last attempt succeeded. */
@@ -157,7 +158,7 @@ class RemoteKeySet implements LiveKeySet {
       provider: this.#options.provider,
       retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
       evidence: { reason: this.#lastFailure?.message ?? 'no keys have been fetched yet' },
-      // Only what we did not foresee has one.
+      // A failure that we foresaw has no cause.
       cause: this.#lastFailure?.cause,
     })
   }

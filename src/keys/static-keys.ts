@@ -1,8 +1,10 @@
 /**
- * Keys that the operator provides: a JWK Set in the configuration or in a file, or a shared secret in a file.
+ * Makes key sets of keys that the operator provides: a JWK Set in the configuration or in a file,
+ * or a shared secret in a file.
  *
  * RFC 7517 §5, RFC 7518 §3.2 (an HMAC secret is at least as long as the hash output).
- * Nothing here changes while it is in force: a file that changed is a new key set, made by the next reload.
+ *
+ * Nothing here changes while it is in force: a file that changed is a new key set, which the next reload makes.
  */
 import { createSecretKey } from 'node:crypto'
 import { Denial } from '../errors.ts'
@@ -28,7 +30,7 @@ export function jwksKeySet(text: string, provider: string): LiveKeySet {
 }
 
 /**
- * A token's `kid` is not looked at: there is one secret, and it has no name.
+ * Does not look at a token's `kid`: there is one secret, and it has no name.
  *
  * @param content the file's bytes; one line break at the end is not part of the secret
  * @throws {KeySourceError}

@@ -1,20 +1,20 @@
 /**
- * Remembers which keys tokens asked for in vain, so that a client with an outdated token does not have the set fetched
- * once per cooldown for ever.
+ * Remembers which keys tokens asked for in vain, so that a client with an outdated token does not have the
+ * set fetched once per cooldown for ever.
  *
- * Each time the provider is asked for the same key in vain the wait before asking again doubles, up to the refresh
- * interval. The first wait is one cooldown, so a key that is published a moment after it was first asked for works at
- * the first request outside the cooldown. Bounded: strangers choose the names.
+ * Each time the provider is asked for the same key in vain, the wait before asking again doubles, up to the refresh
+ * interval. The first wait is one cooldown, so that a key which is published a moment after it was first asked for
+ * works at the first request outside the cooldown. The memory is bounded, since strangers choose the names.
  */
 import { LRUCache } from 'lru-cache'
 import type { KeyHint } from '../types.ts'
 
 export interface UnknownKeys {
-  /** True when asking the provider for this key is not worth a fetch yet. */
+  /** @returns whether asking the provider for this key is not worth a fetch yet */
   isKnownMissing(hint: KeyHint, nowMs: number): boolean
   /** The provider was asked at this time and does not have the key. */
   remember(hint: KeyHint, askedMs: number): void
-  /** The set changed: everything may be there now. */
+  /** The set changed, and everything may be there now. */
   clear(): void
 }
 
@@ -24,7 +24,7 @@ interface Miss {
 }
 
 const MOST_ENTRIES = 1_000
-/** Longer names than any provider uses are not kept: 1,000 of them would be megabytes. */
+/** A name longer than any provider uses is not kept: 1,000 of them would be megabytes. */
 const LONGEST_NAME = 256
 
 export function unknownKeys(bounds: { readonly cooldownMs: number; readonly refreshMs: number }): UnknownKeys {
@@ -44,7 +44,7 @@ export function unknownKeys(bounds: { readonly cooldownMs: number; readonly refr
   }
 }
 
-/** `alg` comes first and cannot hold a blank in a known algorithm, so no two hints share a name. */
+/** No two hints share a name: `alg` comes first, and no known algorithm has a blank in it. */
 function nameOf({ alg, kid }: KeyHint): string {
   return kid === undefined ? alg : `${alg} ${kid}`
 }

@@ -1,14 +1,14 @@
 /**
  * Remembers what a pure function said about a short string, for keys that a stranger chooses.
  *
- * When the cache is full it is emptied: that costs an attacker's flood and an honest request the same small recount,
- * needs no bookkeeping on a hit, and memory stays under `maxEntries × maxKeyLength`.
- * It is no LRU and does not pretend to be: use it where computing again is cheap.
+ * A full cache is emptied. That costs an attacker's flood and an honest request the same small recount, needs no
+ * bookkeeping on a hit, and keeps memory under `maxEntries × maxKeyLength`. It is no LRU and does not pretend to be
+ * one: use it where computing again is cheap.
  */
 
 interface MemoLimits {
   readonly maxEntries: number
-  /** Longer keys are computed every time: nobody honest sends them, and they would pin memory. */
+  /** A longer key is computed every time: nobody honest sends one, and it would pin memory. */
   readonly maxKeyLength: number
 }
 

@@ -1,9 +1,9 @@
-/** The only place that reads the time. Tests pass a clock of their own. */
+/** Reads the time. Nothing else does, so that a test can pass a clock of its own. */
 
 export interface Clock {
-  /** Milliseconds since the epoch; may jump. For comparing with claims and dates. */
+  /** @returns milliseconds since the epoch, which may jump; they are for comparing with claims and dates */
   nowMs(): number
-  /** Milliseconds from an arbitrary start; never goes back. For durations. */
+  /** @returns milliseconds from an arbitrary start, which never go back; they are for durations */
   monotonicMs(): number
 }
 

@@ -1,19 +1,19 @@
 /**
  * Bounds how long a task may take, whether or not it heeds the signal it is given.
  *
- * A read from a network volume or a pipe cannot be aborted; whoever waits for the task gets the deadline's reason all the
- * same, and what the task brings later is dropped.
+ * A read from a network volume or a pipe cannot be aborted. Whoever waits for such a task gets the deadline's reason
+ * all the same, and what the task brings later is dropped.
  */
 import type { Scheduler } from './scheduler.ts'
 
 export interface Deadline {
-  /** @throws what the task throws, or the reason for the end */
+  /** @throws what the task throws, or the reason why it was ended */
   run<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T>
-  /** Ends the task now. */
+  /** Ends the task at once, for this reason. */
   end(reason: Error): void
 }
 
-/** @param reason thrown when `delayMs` have passed since the task began */
+/** @param reason is thrown when `delayMs` have passed since the task began */
 export function deadline(scheduler: Scheduler, delayMs: number, reason: Error): Deadline {
   const controller = new AbortController()
   return {

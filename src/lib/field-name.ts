@@ -9,7 +9,7 @@
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** Lower-cased, every character outside `a-z0-9` as `-`. Keeps the length. */
+/** @returns the name in lower case, with every character outside `a-z0-9` as `-`; its length stays */
 export function foldedFieldName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }

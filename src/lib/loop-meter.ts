@@ -1,20 +1,21 @@
 /**
- * How late the event loop runs, and how busy it is: what tells a drowning process from one that paused once.
+ * Measures how late the event loop runs and how busy it is, which tells a drowning process from one that paused once.
  *
- * A reset histogram drops the first gap that follows, so under load, where a turn of the loop takes longer than the time
- * between two samples, resetting each time would never see a delay at all. Until there is a gap, there is no sample.
+ * A reset histogram drops the first gap that follows. Under load a turn of the loop takes longer than the
+ * time between two samples, and a histogram that is reset with each of them would never see a delay. So
+ * there is no sample until there is a gap.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 
 export interface LoopSample {
-  /** 99th percentile since the last sample, 10 when idle: the gap between two looks, which come every 10 ms. */
+  /** The 99th percentile, since the last sample, of the gap between two looks at the time: 10 when idle. */
   readonly delayMs: number
-  /** Share of the time that was spent working, since the last sample: 0 to 1. */
+  /** The share of the time since the last sample that was spent working, from 0 to 1. */
   readonly utilization: number
 }
 
 export interface LoopMeter {
-  /** Since the last one. Undefined while there is nothing to go by; the time then counts towards the next one. */
+  /** @returns undefined while nothing was measured since the last sample; the time then counts for the next one */
   sample(): LoopSample | undefined
   close(): void
 }

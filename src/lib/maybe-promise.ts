@@ -6,7 +6,7 @@
 
 export type MaybePromise<T> = T | Promise<T>
 
-/** What `next` makes of the value. A throw of `next` stays a throw when nothing was waited for. */
+/** A throw of `next` stays a throw when nothing was waited for. @returns what `next` makes of the value */
 export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return value instanceof Promise ? value.then(next) : next(value)
 }

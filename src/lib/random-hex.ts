@@ -1,7 +1,8 @@
 /**
- * Random lower-case hex digits for ids, at a tenth of a UUID's cost: the system is asked once for many.
+ * Makes random lower-case hex digits for ids, at a tenth of a UUID's cost: the system is asked once for many of them.
  *
- * Unpredictable, from the system's generator, but ids are not secrets: the store of bytes to come stays in memory.
+ * They come from the system's generator and cannot be predicted, but ids are not secrets: the
+ * bytes for those to come stay in memory.
  */
 import { randomFillSync } from 'node:crypto'
 
@@ -10,7 +11,7 @@ const STORE_BYTES = 8 * 1024
 const store = Buffer.allocUnsafeSlow(STORE_BYTES)
 let used = STORE_BYTES
 
-/** @param bytes at most 64; two digits each */
+/** @param bytes at most 64, which become two digits each */
 export function randomHex(bytes: number): string {
   if (used + bytes > STORE_BYTES) {
     randomFillSync(store)

@@ -1,23 +1,23 @@
 /**
- * Visits everything in a changing set at intervals: one timer however many there are, and none while there is nothing.
+ * Visits everything in a changing set at intervals: one timer serves any number of items, and none runs without items.
  *
- * For deadlines that may be met a little late, where a timer of their own would cost each item more than it is worth.
+ * It is for deadlines that may be met a little late, where a timer for each item would cost more than it is worth.
  */
 import { type Enrolled, Roster } from './roster.ts'
 import type { Scheduler } from './scheduler.ts'
 
 interface RoundsOptions<T> {
   readonly scheduler: Scheduler
-  /** Asked before each round. */
+  /** Is asked before each round. */
   readonly intervalMs: () => number
-  /** May add and delete. */
+  /** May add and delete items. */
   readonly visit: (item: T) => void
 }
 
 export interface Rounds<T> {
   add(item: T): void
   delete(item: T): void
-  /** A copy: items may be added and deleted meanwhile. */
+  /** Goes over a copy, since items may be added and deleted meanwhile. */
   [Symbol.iterator](): Iterator<T>
 }
 

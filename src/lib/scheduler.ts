@@ -1,7 +1,11 @@
-/** The only place that sets timers for later work. Tests pass a scheduler of their own and move its time by hand. */
+/**
+ * Runs a task later. Whoever has to wait is given a scheduler, so that a test can pass one whose time it moves by hand.
+ *
+ * A few files set a timer of their own instead: `test/docs/comments.test.ts` lists them, each with its reason.
+ */
 
 export interface Scheduler {
-  /** Runs `task` once, `delayMs` from now. Never keeps the process alive. @returns cancels it */
+  /** Runs `task` once, `delayMs` from now, and never keeps the process alive for it. @returns cancels it */
   after(delayMs: number, task: () => void): Cancel
 }
 

@@ -1,7 +1,7 @@
-/** Waits for a promise to settle, for a while at most; what came of it is for others. */
+/** Waits for a promise to settle, but only for a while; what became of it is for others to find out. */
 import type { Scheduler } from './scheduler.ts'
 
-/** @returns true when it has settled, false when the time was up first */
+/** @returns true when it has settled, false when the time was up before */
 export async function settledWithin(
   scheduler: Scheduler,
   limitMs: number,

@@ -2,19 +2,18 @@
  * Parses JSON from a stranger: one text has one meaning, and the value it yields is safe to pass around.
  *
  * RFC 8259 (JSON), RFC 7493 (I-JSON: §2.1 UTF-8 without surrogates, §2.3 no duplicate members), RFC 8725 §2.6 and §3.7.
- * `JSON.parse` judges the syntax; what it lets pass and parsers disagree about is refused here: duplicate member names,
- * invalid UTF-8, a byte order mark, lone surrogates, numbers beyond a double, nesting without end, `__proto__`.
- * It does not refuse integers beyond 2^53: `JSON.parse` rounds them.
+ * `JSON.parse` judges the syntax. What it lets pass, while parsers disagree about it, is refused here: duplicate member
+ * names, invalid UTF-8, a byte order mark, lone surrogates, numbers beyond a double, nesting without end, `__proto__`.
+ * Integers beyond 2^53 are not refused: `JSON.parse` rounds them.
  */
 
-/** Keeps a byte order mark, so that the parser refuses it. */
+/** It keeps a byte order mark, so that the parser refuses it. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The value of a JSON text, frozen in depth.
- *
- * @param bytes the text in UTF-8, nothing else
- * @param maxDepth deepest nesting of arrays and objects that is accepted
+ * @returns the value of a JSON text, frozen in depth
+ * @param bytes the text in UTF-8 and nothing else
+ * @param maxDepth the deepest nesting of arrays and objects that is accepted
  * @throws {SyntaxError} with a fixed reason that quotes nothing of the input, so it may be logged
  */
 export function parseStrictJson(bytes: Uint8Array, maxDepth: number): unknown {
@@ -43,7 +42,10 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Members in the text: one per colon outside a string. Meaningless when the text is no JSON; the parser tells. */
+/**
+ * @returns the members in the text, one per colon outside a string; when the text is no JSON it
+ * means nothing, and the parser tells
+ */
 function memberCount(text: string, maxDepth: number): number {
   let members = 0
   let depth = 0
@@ -78,7 +80,10 @@ function endOfString(text: string, start: number): number {
   return text.length
 }
 
-/** Freezes arrays and objects, checks scalars and names, counts members. No recursion: the input sets the depth. */
+/**
+ * Freezes arrays and objects, checks scalars and names, and counts members. It does not recurse,
+ * since the input sets the depth.
+ */
 function freeze(root: unknown): number {
   let members = 0
   const pending: object[] = []

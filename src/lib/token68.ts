@@ -1,4 +1,4 @@
-/** The characters of a credential: `token68` of RFC 9110 §11.2, which is the `b64token` of RFC 6750 §2.1. */
+/** Knows the characters of a credential: `token68` of RFC 9110 §11.2, which is the `b64token` of RFC 6750 §2.1. */
 
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
 

@@ -1,10 +1,10 @@
 /**
  * Lets one TLS listener serve HTTP/1.1 and HTTP/2, each by the server that suits it (RFC 7301, ALPN).
  *
- * Node's HTTPS server reads every connection as HTTP/1.1, whatever was agreed on, and its HTTP/2 server with `allowHTTP1` has
- * no limits for the head, no Expect and no upgrades over HTTP/1.1. So the listener that Node has put on the server is taken
- * off, and called for those connections only that are its own. Seen on Node 26.10; nodejs/node issue 55994 asked for a way
- * to choose per connection, and got one for the HTTP/2 server's ALPN only.
+ * Node's HTTPS server reads every connection as HTTP/1.1, whatever was agreed on, and its HTTP/2 server with
+ * `allowHTTP1` has no limits for the head, no Expect and no upgrades over HTTP/1.1. So the listener that Node has put
+ * on the server is taken off, and called for those connections only that are its own. Seen on Node 26.10; nodejs/node
+ * issue 55994 asked for a way to choose per connection, and got one for the HTTP/2 server's ALPN only.
  *
  * The test that breaks first: test/downstream/http2-connections.test.ts.
  * Remove when an HTTPS server can hand over connections that agreed to another protocol.

@@ -1,10 +1,10 @@
 /**
  * Writes lines past pino that look as if pino had written them, for a line whose members are known beforehand.
  *
- * pino looks at each member of an object to find out how to write it, which is most of what a line costs. It offers no way
- * to write one that is text already: https://github.com/pinojs/pino/issues/1846 asks for members that are. What every line
- * of a log begins and ends with, and where it goes, is taken from pino's inside, which `pino.symbols` opens; nothing
- * promises what is there. Seen in pino 10.4.0.
+ * pino looks at each member of an object to find out how to write it, which is most of what a line costs. It offers no
+ * way to write one that is text already: https://github.com/pinojs/pino/issues/1846 asks for members that are. What
+ * every line of a log begins and ends with, and where it goes, is taken from pino's inside, which `pino.symbols` opens;
+ * nothing promises what is there. Seen in pino 10.4.0.
  *
  * The test that breaks first: test/telemetry/passed-line.test.ts, which compares such a line with pino's own.
  * Remove when a line of eleven strings and numbers costs pino no more than it costs here.

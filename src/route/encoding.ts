@@ -1,5 +1,5 @@
 /**
- * Percent-decoding as servers do it, for finding out what a path may turn into; what is forwarded is never decoded.
+ * Decodes percent-encoding as servers do it, to find out what a path may turn into; what is forwarded is never decoded.
  *
  * RFC 3986 §2.1 (percent-encoding), RFC 3629 §3 (overlong and otherwise invalid UTF-8 is an error).
  *
@@ -9,7 +9,7 @@
 /** A path that still changes after so many decodings is nobody's honest path. */
 export const MAX_DECODINGS = 3
 
-/** Invalid percent-encoding; on its own `decodeURIComponent` refuses it. */
+/** This is invalid percent-encoding, which `decodeURIComponent` by itself refuses. */
 export const STRAY_PERCENT = /%(?![0-9a-f]{2})/i
 
 /** @throws {URIError} the octets are not UTF-8: `%C0%AF` is a `/` to a careless decoder */

@@ -1,16 +1,17 @@
 /**
- * Request → the one route that governs it: call `resolve` for each request and forward exactly the path it returns.
+ * Finds the one route that governs a request: call `resolve` for each request and forward exactly
+ * the path that it returns.
  *
  * 1. The target is parsed; what is ambiguous whatever the route is refused.
  * 2. The most specific route is found on the bytes that will be forwarded, undecoded.
- * 3. Oddities the route does not allow (`pathAllow`) are refused. That they lie below its literal prefix needs no check:
- *    literals hold none, so a segment with one is matched by a parameter or by `/**`.
+ * 3. Oddities that the route does not allow (`pathAllow`) are refused. It needs no check that they lie below its
+ *    literal prefix: literals hold none, so a segment with one is matched by a parameter or by `/**`.
  * 4. The lax readers' rule: were another route in force for the path as a laxer server may read it (decoded again,
  *    `;…` cut, slashes collapsed, case ignored), the request is refused. With `/**` open and `/admin/**` closed,
  *    `/ADMIN` and `/%2561dmin` get nowhere, while `/orders/ABC` under `/orders/:id` is fine: every reader agrees.
  *
- * RFC 9110 §4.2.3 and RFC 3986 §6.2.2 (equivalence), RFC 9110 §9.3.2 (HEAD is GET).
- * It does not compare hosts: one gateway stands before one service.
+ * RFC 9110 §4.2.3 and RFC 3986 §6.2.2 (equivalence), RFC 9110 §9.3.2 (HEAD is GET). It does not compare hosts: one
+ * gateway stands before one service.
  */
 import { Denial } from '../errors.ts'
 import { parsePattern } from './pattern.ts'
@@ -18,37 +19,37 @@ import { HABITS, HABITS_WITHOUT_LAST_SLASH, type Habit, laxReadings, laxSegment 
 import { routeTree, type TreeEntry } from './route-tree.ts'
 import { type PathAllowance, parseTarget, pathInvalid, type Target } from './target.ts'
 
-/** What the matcher has to know of a route. */
+/** The part of a route that the matcher has to know. */
 export interface Matchable {
-  /** `/orders/:id`, `/orders/**`. */
+  /** A pattern such as `/orders/:id` or `/orders/**`. */
   readonly path: string
-  /** `undefined` is every method. GET covers HEAD. */
+  /** Undefined stands for every method, and GET covers HEAD. */
   readonly methods: ReadonlySet<string> | undefined
   readonly pathAllow?: ReadonlySet<PathAllowance> | undefined
 }
 
 interface Resolution<R> {
   readonly route: R
-  /** To be forwarded as it is. */
+  /** The path, to be forwarded as it is. */
   readonly path: string
-  /** With its leading `?`, or empty; to be forwarded as it is. */
+  /** The query with its leading `?`, or empty; it is to be forwarded as it is. */
   readonly query: string
 }
 
 export interface Matcher<R> {
   /**
-   * The whole decision, for the request path.
+   * Makes the whole decision, for the request path.
    *
    * @param target the request target, undecoded
-   * @param host the Host header, compared with an absolute-form target
+   * @param host the Host header, which is compared with an absolute-form target
    * @throws {Denial} `path_invalid` with the reason as evidence, `route_unknown`
    */
   resolve(method: string, target: string, host: string | undefined): Resolution<R>
-  /** Values of the `:name` segments of a route in a path that it governs, percent-decoded. */
+  /** @returns the values of the `:name` segments of a route in a path that it governs, percent-decoded */
   params(route: R, path: string): ReadonlyMap<string, string>
-  /** Step 2 alone: says nothing about whether the path is acceptable. */
+  /** Takes step 2 alone, which says nothing about whether the path is acceptable. */
   match(method: string, path: string): R | undefined
-  /** For explaining a decision: every route whose path fits, whatever its methods; most specific first. */
+  /** Explains a decision. @returns every route whose path fits, whatever its methods, the most specific first */
   candidates(path: string): readonly R[]
 }
 
@@ -61,8 +62,9 @@ export function compileMatcher<R extends Matchable>(routes: readonly R[]): Match
 
   function refuseDisagreement(method: string, target: Target, entry: Entry<R>): void {
     const { path, relaxations } = target
-    // Whoever relaxes a route vouches for how its server reads that oddity, so there a reading without a route passes:
-    // `/packages/@a%2fb` needs no route for `/packages/@a/b`. Not when an encoded `?` or `#` may cut off what matched.
+    // Whoever relaxes a route vouches for how its server reads that oddity, so that a reading without
+    // a route passes there: `/packages/@a%2fb` needs no route for `/packages/@a/b`. It does not pass
+    // when an encoded `?` or `#` may cut off what matched.
     const passesUnrouted = relaxations.size > 0 && !/%(?:3f|23)/i.test(path)
     for (const reading of laxReadings(path, entry.habits)) {
       const other = lax.find(method, reading)
@@ -98,7 +100,7 @@ interface Entry<R> extends TreeEntry {
 
 const NO_PARAMS: ReadonlyMap<string, string> = new Map()
 
-/** Paths without any of this have one reading, unless a route's literal has several. */
+/** A path without any of this has one reading, unless a route's literal has several. */
 const READ_DIFFERENTLY = /[A-Z%;]|\/\/|.\/$/
 const ANY_PATH = /^\//
 

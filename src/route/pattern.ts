@@ -1,8 +1,8 @@
 /**
- * A route's `path` as written → its segments: `/orders/:id`, `/orders/**`.
+ * Reads a route's `path` as it is written, and gives its segments: `/orders/:id`, `/orders/**`.
  *
- * A literal must be written as it will arrive, in the one spelling the gateway accepts (RFC 3986 §6.2.2): a pattern
- * that no request could ever match is an error, because its route would silently protect nothing.
+ * A literal must be written as it will arrive, in the one spelling that the gateway accepts (RFC 3986 §6.2.2): a
+ * pattern that no request could ever match is an error, because its route would silently protect nothing.
  *
  * It does not know wildcards inside a segment, optional segments or expressions.
  */
@@ -15,13 +15,13 @@ type PatternSegment =
   | { readonly kind: 'parameter'; readonly name: string }
 
 export interface Pattern {
-  /** Without the `**`. A path that ends in `/` has an empty literal last. */
+  /** The segments without the `**`. A path that ends in `/` has an empty literal last. */
   readonly segments: readonly PatternSegment[]
-  /** Whether it ends there or, with `/**`, also covers everything below. */
+  /** It ends there or, with `/**`, also covers everything below. */
   readonly extent: 'exact' | 'subtree'
 }
 
-/** @throws {SyntaxError} what is wrong and what to write instead */
+/** @throws {SyntaxError} saying what is wrong and what to write instead */
 export function parsePattern(path: string): Pattern {
   if (!path.startsWith('/')) throw new SyntaxError('a path starts with "/"')
   const extent = path.endsWith('/**') ? 'subtree' : 'exact'
@@ -47,13 +47,13 @@ function parseSegment(segment: string): PatternSegment {
   return { kind: 'literal', text: segment }
 }
 
-/** Percent-encoded where it must be, hex digits in upper case (RFC 3986 §6.2.2.1). */
+/** Encodes where it must be, with hex digits in upper case (RFC 3986 §6.2.2.1). */
 function arrivalSpelling(segment: string): string {
   const encoded = segment.replace(/[^\x21-\x7e]+/gu, text => encodeURIComponent(text.toWellFormed()))
   return encoded.replace(/%[0-9a-f]{2}/gi, octet => octet.toUpperCase())
 }
 
-/** A pattern whose literals the target's rules refuse, or whose literals have more than one decoding. */
+/** Refuses a pattern whose literals the target's rules refuse, or whose literals have more than one decoding. */
 function refuseUnreachable(path: string): void {
   try {
     const [relaxation] = neededRelaxations(path)

@@ -1,19 +1,19 @@
 /**
- * What a server that is laxer than we are may make of a path: every combination of the usual habits.
+ * Says what a server that is laxer than we are may make of a path: every combination of the usual habits.
  *
- * The matcher refuses a path when one of its readings belongs to another route, so a gate cannot be walked around by
- * spelling a path in a way that only the server behind it understands.
- * RFC 3986 §6.2.2 (case and percent-encoding), §3.3 (`;` parameters); Java servers (`;`), Express (case, last slash).
+ * The matcher refuses a path when one of its readings belongs to another route, so that a gate cannot be walked around
+ * by spelling a path in a way that only the server behind it understands. RFC 3986 §6.2.2 (case and percent-encoding),
+ * §3.3 (`;` parameters); Java servers (`;`), Express (case, last slash).
  *
- * Backslashes and dot segments have no habit here, they are refused in every encoding. Not covered: servers that trim
- * blanks and dots off a segment, that add or ignore file suffixes, or that add a last slash.
+ * Backslashes and dot segments have no habit here: they are refused in every encoding. Servers that trim blanks and
+ * dots off a segment, that add or ignore file suffixes, or that add a last slash are not covered.
  */
 import { decodeFully } from './encoding.ts'
 
-/** Maps a path to how such a server understands it; shortens the path or leaves it alone. */
+/** Maps a path to how such a server understands it: it shortens the path or leaves it alone. */
 export type Habit = (path: string) => string
 
-/** For a route that is written with a slash at its end: its server tells `/docs/` from `/docs`. */
+/** The habits for a route that is written with a slash at its end: its server tells `/docs/` from `/docs`. */
 export const HABITS: readonly Habit[] = [
   // Separators are never nested (see the target's rules), so decoding once and decoding fully split alike.
   decodeFully,
@@ -24,23 +24,23 @@ export const HABITS: readonly Habit[] = [
   path => before(path, '#'),
 ]
 
-/** For every other route. */
+/** The habits for every other route. */
 export const HABITS_WITHOUT_LAST_SLASH: readonly Habit[] = [...HABITS, withoutLastSlashes]
 
 /**
- * The path and all its readings. Few, whatever the path: a habit has no more to do where it has been, so a reading is
- * told by which habits shaped it, and not by how much there was to shorten.
+ * Collects the path and all its readings. They are few, whatever the path: a habit has no more to do where it has been,
+ * so a reading is told by which habits shaped it, and not by how much there was to shorten.
  */
 export function laxReadings(path: string, habits: readonly Habit[]): ReadonlySet<string> {
   const readings = new Set([path])
-  // A Set's iteration also visits what is added on the way: this is the closure.
+  // The iteration of a Set also visits what is added on the way, so that this is the closure.
   for (const reading of readings) for (const habit of habits) readings.add(habit(reading))
   return readings
 }
 
 /**
- * A segment as the laxest server compares it: decoded, in compatibility form, without case. Upper case comes first
- * because some letters meet ASCII only there (`ſ`), others only in lower case (the Kelvin sign).
+ * Spells a segment as the laxest server compares it: decoded, in compatibility form, without case. Upper case comes
+ * first because some letters meet ASCII only there (`ſ`), others only in lower case (the Kelvin sign).
  *
  * A stricter server knows fewer spellings of a literal, so it can only fall back to a route that lies between the exact
  * match and this one; when those two agree, it agrees.
@@ -49,7 +49,7 @@ export function laxSegment(segment: string): string {
   return decodeFully(segment).normalize('NFKC').toUpperCase().toLowerCase()
 }
 
-/** All at once: a slash at a time would be a reading for each. */
+/** Cuts them all at once: one slash at a time would be a reading for each. */
 function withoutLastSlashes(path: string): string {
   let end = path.length
   while (end > 1 && path[end - 1] === '/') end--

@@ -1,37 +1,37 @@
 /**
  * Finds the most specific route of a path: a tree by segment, with one Map per node.
  *
- * Literal before parameter before `/**`, segment by segment, whatever the order of the routes; where the most specific
- * path does not list the method, the next one that does is taken.
- * A look-up visits a node at most once and goes no deeper than the longest pattern: a hostile path buys nothing, and
- * routes beside the path cost nothing. Segments are keys of Maps, so `__proto__` is a segment like any other.
+ * A literal goes before a parameter, and that before `/**`, segment by segment, whatever the order of the routes; where
+ * the most specific path does not list the method, the next one that does is taken. A look-up visits a node at most
+ * once and goes no deeper than the longest pattern: a hostile path buys nothing, and routes beside the path cost
+ * nothing. Segments are keys of Maps, so `__proto__` is a segment like any other.
  *
- * Not find-my-way: it decodes and normalises before it compares, and what must be shown here is that exactly the bytes
- * that are forwarded were matched.
+ * find-my-way would not do: it decodes and normalises before it compares, and what must be shown here is that exactly
+ * the bytes that are forwarded were matched.
  */
 import { coveredBy } from './methods.ts'
 import type { Pattern } from './pattern.ts'
 
-/** What is filed under a pattern. */
+/** A thing that is filed under a pattern. */
 export interface TreeEntry {
   readonly pattern: Pattern
-  /** `undefined` is every method. GET covers HEAD. */
+  /** Undefined stands for every method, and GET covers HEAD. */
   readonly methods: ReadonlySet<string> | undefined
 }
 
 interface RouteTree<E extends TreeEntry> {
   find(method: string, path: string): E | undefined
-  /** Every entry whose pattern fits, whatever its methods; most specific first. */
+  /** @returns every entry whose pattern fits, whatever its methods, the most specific first */
   findAll(path: string): readonly E[]
 }
 
-/** How literals are compared: both the pattern's and the path's segments are spelt so first. */
+/** Says how literals are compared: both the pattern's and the path's segments are spelt so first. */
 type Spelling = (segment: string) => string
 
 /** @throws {SyntaxError} two entries of the same shape share a method */
 export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spelling = asWritten): RouteTree<E> {
   const root = newNode<E>()
-  /** A path of literals alone is the most specific there is: nothing else needs to be looked at. */
+  /** A path of literals alone is the most specific there is, so nothing else needs to be looked at. */
   const whole = new Map<string, ByMethod<E>>()
   for (const entry of entries) {
     const byMethod = leaf(root, entry.pattern, spell)
@@ -39,7 +39,7 @@ export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spe
     const path = spell === asWritten ? literalPath(entry.pattern) : undefined
     if (path !== undefined) whole.set(path, byMethod)
   }
-  // Enough to see whether a path goes on below the longest pattern.
+  // This many are enough to see whether a path goes on below the longest pattern.
   const segmentsRead = Math.max(0, ...entries.map(({ pattern }) => pattern.segments.length)) + 1
 
   function search(path: string, choose: Choose<E>): E | undefined {
@@ -62,14 +62,14 @@ export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spe
   }
 }
 
-/** Entries of one shape: one for every method, or some for some. */
+/** The entries of one shape: one for every method, or some for some. */
 interface ByMethod<E> {
   any: E | undefined
   some: Map<string, E> | undefined
 }
 
 interface Node<E> {
-  /** Undefined while there are none: most nodes are the end of a path. */
+  /** Undefined while there are none, since most nodes are the end of a path. */
   literals: Map<string, Node<E>> | undefined
   parameter: Node<E> | undefined
   readonly exact: ByMethod<E>
@@ -80,7 +80,7 @@ interface Node<E> {
 type Choose<E> = (byMethod: ByMethod<E>) => E | undefined
 
 interface Search<E> {
-  /** Without the leading slash: `/` has one, the empty one. */
+  /** The segments without the leading slash: `/` has one, the empty one. */
   readonly segments: readonly string[]
   readonly spell: Spelling
   readonly choose: Choose<E>

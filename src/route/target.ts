@@ -1,20 +1,20 @@
 /**
- * Request target → the one path that policy judges and the upstream receives, or a refusal.
+ * Reads a request target, and gives the one path that policy judges and the upstream receives, or a refusal.
  *
- * RFC 9112 §3.2 (forms of the target), RFC 3986 §2 (characters), §3.3 (path), §6.2.2 (equivalent spellings).
- * The bytes that come out are the bytes that came in: nothing is normalised, what would need it is refused.
+ * RFC 9112 §3.2 (forms of the target), RFC 3986 §2 (characters), §3.3 (path), §6.2.2 (equivalent spellings). The bytes
+ * that come out are the bytes that came in: nothing is normalised, and what would need it is refused.
  *
- * Both cases of hex digits pass (`%c3`, `%C3`): clients send both, and no route can tell them apart.
- * It does not look inside the query beyond its bytes, does not judge Host by itself, and does not know the routes:
- * what a route may relax is only reported, so paths reach a route through the matcher and not from here.
+ * Both cases of hex digits pass (`%c3`, `%C3`): clients send both, and no route can tell them apart. It does not look
+ * inside the query beyond its bytes, does not judge Host by itself, and does not know the routes: what a route may
+ * relax is only reported, so paths reach a route through the matcher and not from here.
  */
 import { Denial } from '../errors.ts'
 import { decodeOnce, MAX_DECODINGS, STRAY_PERCENT } from './encoding.ts'
 
-/** What a route may allow below its literal prefix (`pathAllow`). */
+/** An oddity that a route may allow below its literal prefix (`pathAllow`). */
 export type PathAllowance = 'encodedSlash' | 'semicolon' | 'emptySegment'
 
-/** Why a target is refused: the `reason` in the evidence of `path_invalid`. */
+/** The reason why a target is refused, in the evidence of `path_invalid`. */
 type PathReason =
   | 'target_form'
   | 'foreign_authority'
@@ -28,9 +28,9 @@ type PathReason =
 
 export interface Target {
   readonly path: string
-  /** With its leading `?`, or empty. */
+  /** The query with its leading `?`, or empty. */
   readonly query: string
-  /** What the path is refused for unless its route allows it. */
+  /** The oddities for which the path is refused unless its route allows them. */
   readonly relaxations: ReadonlySet<PathAllowance>
 }
 
@@ -75,11 +75,14 @@ export function pathInvalid(reason: PathReason, detail: Readonly<Record<string, 
 
 const NONE: ReadonlySet<PathAllowance> = new Set()
 
-/** Blanks and control bytes, DEL, bytes past ASCII, and `#`: a target has no fragment, but servers cut one off. */
+/**
+ * Blanks and control bytes, DEL, bytes past ASCII, and `#` are not allowed: a target has no
+ * fragment, but servers cut one off.
+ */
 const NOT_VISIBLE_ASCII = /[^\x21-\x7e]|#/
-/** Anything that needs a closer look; most paths have none of it. */
+/** Anything of this needs a closer look; most paths have none of it. */
 const SUSPECT = /[%;\\]|\/\/|\/\.{1,2}(?:\/|$)/
-/** `-`, `.`, `_`, `~`, digits and letters (RFC 3986 §2.3). */
+/** These are `-`, `.`, `_`, `~`, digits and letters (RFC 3986 §2.3). */
 const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
 const ENCODED_SLASH = /%2f/i
 const BACKSLASH_OR_CONTROL = /[\\\p{Cc}]/u
@@ -91,8 +94,8 @@ const ABSOLUTE_FORM = /^(https?):\/\/([^/?]+)(\/.*)$/i
 const DEFAULT_PORT = { http: /:80$/, https: /:443$/ }
 
 /**
- * An absolute-form target without its scheme and authority. `*` and `host:port` are refused with everything else that
- * is not absolute-form, and so is an empty path: on OPTIONS it would mean `*` (RFC 9112 §3.2.4).
+ * Takes scheme and authority off an absolute-form target. `*` and `host:port` are refused with everything else that is
+ * not absolute-form, and so is an empty path: on OPTIONS it would mean `*` (RFC 9112 §3.2.4).
  */
 function originForm(target: string, host: string | undefined): string {
   const [, scheme, authority, rest] = ABSOLUTE_FORM.exec(target) ?? []
@@ -105,7 +108,7 @@ function originForm(target: string, host: string | undefined): string {
   return rest
 }
 
-/** What a server makes of the path by decoding it once more; what it must not become is refused. */
+/** Decodes the path once more, as a server may, and refuses what it must not become. */
 function decodeForInspection(reading: string): string {
   const decoded = decodeOrRefuse(reading)
   if (BACKSLASH_OR_CONTROL.test(decoded)) throw pathInvalid('forbidden_character')
@@ -121,7 +124,10 @@ function decodeOrRefuse(reading: string): string {
   }
 }
 
-/** `%252f` is a separator to a server behind a server: nested encodings may hide letters, but no structure. */
+/**
+ * Refuses what is encoded twice: `%252f` is a separator to a server behind a server. Nested
+ * encodings may hide letters, but no structure.
+ */
 function refuseNested(once: string): void {
   const separators = once.replace(NOT_SEPARATORS, '')
   let reading = once

@@ -1,9 +1,9 @@
 /**
- * What a request leaves behind at its end: one set of metrics and at most one log line. Requests refused for overload
- * share a line a second: one each would be work at the very moment there is too much of it.
+ * Records what a request leaves behind at its end: one set of metrics and at most one log line. Requests refused for
+ * overload share a line a second, since one each would be work at the very moment when there is too much of it.
  *
- * `overhead` is the time the gateway itself takes: from the head of the request until the upstream is asked, or until the
- * end when it is not. What follows is streaming, as fast as the client and the upstream let it be.
+ * `overhead` is the time that the gateway itself takes: from the head of the request until the upstream is asked, or
+ * until the end when it is not. What follows is streaming, as fast as the client and the upstream let it be.
  */
 import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -16,7 +16,7 @@ import { type PassedRequest, passedLines, rounded } from './passed-line.ts'
 interface AccessRecord {
   /** A request is over, however it ended. */
   ended(exchange: Exchange): void
-  /** A refusal below HTTP, where no request object exists: its method and path were never known. */
+  /** A request was refused below HTTP, where no request object exists: its method and path were never known. */
   broken(denial: Denial, requestId: string, policy: Policy): void
 }
 
@@ -83,7 +83,7 @@ function writeLine(
   const { principal, reported } = findings
   const target = findings.route ?? findings.endpoint
   const isFault = denial?.spec.status !== undefined && denial.spec.status >= 500
-  // A bug is no matter of access.
+  // A bug is no matter of access, so the switch for the access log does not hide it.
   if (policy.accessLog === 'off' && denial?.code !== 'internal') return
   const isPlain = denial === undefined && reported === undefined && exchange.streamEnd === undefined
   if (policy.accessLog === 'denied' && isPlain) return

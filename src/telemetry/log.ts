@@ -1,5 +1,5 @@
 /**
- * The log: one JSON line per event, written by pino.
+ * Makes the log: one JSON line per event, written by pino.
  *
  * A line about a request carries what was decided and why, never what the caller sent as a secret: no token, cookie,
  * query string or header value. {@link redactPath} covers tokens that a confused client puts into the path.
@@ -11,26 +11,26 @@ export type Log = Logger
 
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
-/** What a write carries when requests come fast, of the 16 KiB that Docker takes at once. */
+/** A write carries this much when requests come fast; Docker takes 16 KiB at once. */
 const WRITE_BYTES = 8 * 1024
 const LONGEST_WAIT_MS = 100
-/** What a pipe takes as one piece whoever else writes to it (`PIPE_BUF`, POSIX.1 `write`). */
+/** A pipe takes this much as one piece, whoever else writes to it (`PIPE_BUF`, POSIX.1 `write`). */
 const WHOLE_BYTES = 4 * 1024
 
 /**
- * Standard output, many lines at a time: a write for each would cost more than the line.
+ * Writes to standard output many lines at a time, since a write for each would cost more than the line.
  *
- * Written at once and not in the background: a block still on its way there when the process fails would come after
+ * It writes at once and not in the background: a block that is still on its way when the process fails would come after
  * the last lines, or never. A reader that stalls therefore stalls the gateway, as it does every program it reads from.
  *
- * A line waits 100 ms at most. Flush it before the process ends; one that is killed (SIGKILL, out of memory) takes the
- * lines of its last 100 ms with it.
+ * A line waits 100 ms at most. Flush it before the process ends; a process that is killed (SIGKILL, out of memory)
+ * takes the lines of its last 100 ms with it.
  */
 export function logDestination() {
   return pino.destination({ dest: 1, sync: true, minLength: WRITE_BYTES, periodicFlush: LONGEST_WAIT_MS })
 }
 
-/** The same where other processes write to it, too: pieces small enough that their lines do not mix. */
+/** Does the same where other processes write to it, too: its pieces are small enough that their lines do not mix. */
 export function sharedLogDestination() {
   const minLength = WHOLE_BYTES / 2
   return pino.destination({ dest: 1, sync: true, minLength, maxWrite: WHOLE_BYTES, periodicFlush: LONGEST_WAIT_MS })
@@ -63,32 +63,36 @@ function timestamps(clock: Clock): () => string {
 }
 
 /**
- * The log of lines whose members are a closed list and not secret, but for `foreign` ones, which hold what others made.
+ * Makes the log for lines whose members are a closed list and not secret, but for `foreign` ones,
+ * which hold what others made.
  *
- * Looking into every member for a secret costs three times the rest of the line. Its level is that of `log`, always.
+ * Looking into every member for a secret costs three times the rest of the line. Its level is always that of `log`.
  */
 export function closedLog(log: Log, foreign: readonly string[]): Log {
   return log.child({}, { redact: fence(foreign.flatMap(member => SECRETS.map(name => `${member}.${name}`))) })
 }
 
-/** Members that must never be given to the log at all. */
+/** Members with these names must never be given to the log at all. */
 const SECRETS = ['token', 'authorization', 'cookie', 'headers']
 const REDACTED = '[redacted]'
 
-/** A second fence behind the first. */
+/** This is a second fence behind the first. */
 function fence(paths: string[]) {
-  // A count of headers is not what they say.
+  // A count of headers does not say what is in them.
   return { paths, censor: (value: unknown) => (typeof value === 'number' ? value : REDACTED) }
 }
 
 const MAX_PATH_CHARS = 512
 
-/** What every JWT begins with: the start of a JSON object, in base64url. */
+/** Every JWT begins with this: the start of a JSON object, in base64url. */
 const JWT_START = /eyJ[\w.~+/=%-]*/g
-/** Shorter than any signed token. */
+/** Every signed token is longer. */
 const MIN_TOKEN_CHARS = 80
 
-/** The path of a request target as a log may show it: bounded, no query, no user, and nothing that looks like a JWT. */
+/**
+ * @returns the path of a request target as a log may show it: bounded, no query, no user, and
+ * nothing that looks like a JWT
+ */
 export function redactPath(target: string): string {
   const path = pathOf(target)
   if (path.length < MIN_TOKEN_CHARS && !path.includes('eyJ')) return path
@@ -102,7 +106,7 @@ function pathOf(target: string): string {
   return path.startsWith('/') ? path : path.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
 }
 
-/** Three parts, whatever they begin with: a JWT with a blank after its first brace, or with escaped letters. */
+/** Takes whatever has three parts for a token: a JWT may have a blank after its first brace, or escaped letters. */
 function redactSegment(segment: string): string {
   return segment.length >= MIN_TOKEN_CHARS && segment.split('.').length >= 3 ? REDACTED : segment
 }

@@ -1,5 +1,5 @@
 /**
- * Every metric of the gateway on one screen.
+ * Makes every metric of the gateway, on one screen.
  *
  * Labels come from configuration and closed lists only; nothing of a request becomes a label. Series of closed lists
  * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
@@ -22,7 +22,7 @@ import { type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** Requests that matched no route. Parentheses keep it apart from every route id. */
+/** The label of requests that matched no route; the parentheses keep it apart from every route id. */
 const NO_ROUTE = '(none)'
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -40,10 +40,10 @@ const RELOAD_RESULTS = ['success', 'failure'] as const
 type OwnLabels = readonly ['route' | 'provider', ...string[]]
 
 interface MetricsOptions {
-  /** For `build_info`. */
+  /** The version that `build_info` shows. */
   readonly version: string
   readonly node: string
-  /** Closed lists of the label `result`. */
+  /** The closed list of the label `result`, for each metric that has one. */
   readonly cacheResults: readonly string[]
   readonly fetchResults: readonly string[]
 }
@@ -57,7 +57,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers })
-  /** @param aggregator what several processes show together */
+  /** @param aggregator says what several processes show together */
   const gauge = <L extends string>(name: string, help: string, aggregator: Aggregator, labelNames: readonly L[] = []) =>
     new Gauge({ name: `sallyport_${name}`, help, aggregator, labelNames: [...labelNames], registers })
   const tally = (name: string, help: string, labelNames: OwnLabels, cells: readonly Labels[]) =>
@@ -112,7 +112,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const jwksFetchDuration = histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
     'provider',
   ])
-  // Of several processes the one worst off: its callers are the ones that are refused.
+  // The process that is worst off speaks for all: its callers are the ones that are refused.
   const jwksKeys = gauge('jwks_keys', 'Usable keys held.', 'min', ['provider'])
   const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', 'min', [
     'provider',
@@ -122,7 +122,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
   const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
 
-  /** Binds a route's series and starts them at 0; those it has already go on. */
+  /** Binds a route's series and starts them at 0; those that it has already go on. */
   function bind(route: string, listed: RouteSeries): RouteMetrics {
     const requestTally = requests.of(route, listed.requests)
     const responseTally = responses.of(route, STATUS_CLASSES.keys())
@@ -155,9 +155,9 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
   return {
     registry,
-    /** The series of a route of the policy. */
+    /** Binds the series of a route of the policy. */
     forRoute: (route: string, kind: RouteKind) => bind(route, routeSeries(kind)),
-    /** Requests that match no route, or are refused before matching. */
+    /** Counts requests that match no route, or are refused before they are matched. */
     unmatched: bind(NO_ROUTE, unmatchedSeries()),
     inFlight: {
       begun(): void {
@@ -185,7 +185,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     reloadSucceeded(): void {
       configReloads.inc({ result: 'success' })
     },
-    /** The one in force stays. */
+    /** The configuration in force stays. */
     reloadFailed(): void {
       configReloads.inc({ result: 'failure' })
       configLastReloadSuccessful.set(0)

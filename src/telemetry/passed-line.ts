@@ -11,8 +11,8 @@ export interface PassedRequest {
   /** The client's, when it has passed the check of `request-id.ts`, else ours: nothing in it has to be escaped. */
   readonly requestId: string
   /**
-   * Nothing in it has to be escaped, either: it is one of those that Node knows, all of them letters and hyphens. Node's
-   * parser of HTTP/1.1 takes no other, and `http2-request.ts` lets any other count as one that is refused.
+   * Nothing in it has to be escaped, either: it is one of those that Node knows, all of them letters and hyphens.
+   * Node's parser of HTTP/1.1 takes no other, and `http2-request.ts` lets any other count as one that is refused.
    */
   readonly method: string
   readonly path: string
@@ -28,7 +28,7 @@ export interface PassedRequest {
 /** @param log its level must allow `info` whenever a line is written */
 export function passedLines(log: Log): (request: PassedRequest) => void {
   const { begin, end } = infoLines(log, 'request passed')
-  /** Routes and providers are as many as the configuration has. */
+  /** There are as many routes and providers as the configuration has. */
   const asJson = boundedMemo<string>(JSON.stringify, { maxEntries: 10_000, maxKeyLength: 256 })
   return ({ requestId, method, path, route, status, provider, subject, durationMs, upstreamMs, overheadMs }) => {
     let line = `${begin()},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)}`
@@ -44,7 +44,7 @@ function member(name: string, value: string | number | undefined): string {
   return value === undefined ? '' : `,"${name}":${value}`
 }
 
-/** Milliseconds with microseconds. */
+/** @returns milliseconds, exact to the microsecond */
 export function rounded(ms: number): number
 export function rounded(ms: number | undefined): number | undefined
 export function rounded(ms: number | undefined): number | undefined {

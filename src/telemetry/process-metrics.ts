@@ -1,11 +1,11 @@
 /**
- * Collects `process_*` and `nodejs_*`, and says how several processes add them up: the worst event loop counts, and the
- * process that started first.
+ * Collects `process_*` and `nodejs_*`, and says how several processes add them up: the worst event loop
+ * counts, and the process that started first.
  */
 import { collectDefaultMetrics, type Registry } from 'prom-client'
 import { setAggregator } from '../node/aggregator.ts'
 
-/** What is not listed is summed, as CPU and memory are. */
+/** A metric that is not listed is summed, as CPU and memory are. */
 const AGGREGATORS: ReadonlyArray<readonly [name: RegExp, aggregator: 'min' | 'max']> = [
   [/^process_start_time_seconds$/, 'min'],
   [/^nodejs_eventloop_lag_min_seconds$/, 'min'],

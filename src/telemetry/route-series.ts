@@ -1,5 +1,5 @@
 /**
- * Which series a route can have: closed lists of methods and codes, and what of them its kind leaves possible.
+ * Says which series a route can have: closed lists of methods and codes, and what of them its kind leaves possible.
  *
  * A series is known by its place in the lists, so that counting looks nothing up by name.
  */
@@ -8,9 +8,9 @@ import { coveredMethods, METHODS } from '../route/methods.ts'
 
 type RequestCode = 'ok' | DenialCode
 
-/** What of a route decides which series it can have. */
+/** The part of a route that decides which series it can have. */
 export interface RouteKind {
-  /** Undefined when it takes all. */
+  /** Undefined when it takes all methods. */
   readonly methods?: Iterable<string> | undefined
   readonly access: 'required' | 'optional' | 'public'
   readonly mode: 'enforce' | 'report'
@@ -55,7 +55,7 @@ export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
   )
 }
 
-/** Of requests that match no route, or are refused before matching. */
+/** @returns the series of requests that match no route, or are refused before they are matched */
 export function unmatchedSeries(): RouteSeries {
   return seriesOf(
     METHOD_LABELS,

@@ -1,9 +1,10 @@
 /**
- * Counters and histograms whose series are known beforehand: an event costs one addition in an array, and the series are
- * made from the numbers when somebody scrapes.
+ * Counts in series that are known beforehand: an event costs one addition in an array, and the series are made from the
+ * numbers when somebody scrapes.
  *
- * prom-client's own find the series of every event by joining its labels, which takes a microsecond, and keep an object
- * for each. These stand beside them in the same registry, which writes the text for all. They know no exemplars and cannot be reset.
+ * The counters and histograms of prom-client find the series of every event by joining its labels, which takes a
+ * microsecond, and keep an object for each. These stand beside them in the same registry, which writes the text for
+ * all. They know no exemplars and cannot be reset.
  */
 import type { Registry } from 'prom-client'
 import {
@@ -17,7 +18,7 @@ import {
 interface TallyOptions {
   readonly name: string
   readonly help: string
-  /** The first says whose numbers they are: a route's, a provider's. */
+  /** The first label says whose numbers they are: a route's, a provider's. */
   readonly labelNames: readonly [owner: string, ...others: string[]]
   readonly registry: Registry
 }
@@ -30,7 +31,7 @@ export class Tally {
     this.#counts = counts
   }
 
-  /** @param index of a series in the closed list */
+  /** @param index the place of a series in the closed list */
   add(index: number): void {
     this.#counts[index] = Math.max(this.#counts[index] ?? 0, 0) + 1
   }
@@ -39,7 +40,7 @@ export class Tally {
 /** The durations of one owner. */
 class Durations {
   readonly #bounds: readonly number[]
-  /** A count for each bound, one for what is above all of them, and the sum. */
+  /** A count for each bound, then one for what is above all of them, then the sum. */
   readonly #numbers: Float64Array
 
   constructor(bounds: readonly number[], numbers: Float64Array) {
@@ -62,9 +63,8 @@ const UNLISTED = -1
 
 interface TallyCounter {
   /**
-   * The counts of an owner: those it has, else new ones.
-   *
-   * @param listed indexes of the series that are shown from now on; any other is from its first event
+   * @returns the counts that an owner has, else new ones
+   * @param listed the series that are shown from now on; any other is shown from its first event
    */
   of(owner: string, listed: Iterable<number>): Tally
   /** Drops the series of an owner. */
@@ -98,7 +98,7 @@ export function tallyCounter(options: TallyOptions & { readonly cells: readonly 
 }
 
 interface TallyHistogram {
-  /** The durations of an owner: those it has, else new ones, shown from now on. */
+  /** @returns the durations that an owner has, else new ones, which are shown from now on */
   of(owner: string): Durations
   /** Drops the series of an owner. */
   forget(owner: string): void

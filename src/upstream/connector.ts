@@ -1,8 +1,8 @@
 /**
  * Opens connections to one upstream: TCP or a Unix socket, and TLS where the origin says so.
  *
- * Certificates are always verified; there is no switch to turn that off. The name to ask for and to verify comes from the
- * configuration: undici would take it from the request's `Host`, and so let whoever sends the request choose which
+ * Certificates are always verified; there is no switch to turn that off. The name to ask for and to verify comes from
+ * the configuration: undici would take it from the request's `Host`, and so let whoever sends the request choose which
  * certificate we accept. RFC 7301 (ALPN).
  */
 import type { Socket } from 'node:net'
@@ -15,19 +15,21 @@ export interface ConnectorOptions {
   /** A Unix socket to connect to instead of the origin's host. */
   readonly socketPath?: string | undefined
   readonly connectTimeoutMs: number
-  /** PEM text that replaces the system's trust store. */
+  /** A PEM text that replaces the system's trust store. */
   readonly ca?: string | undefined
-  /** PEM texts of our client certificate. */
+  /** The PEM texts of our client certificate. */
   readonly cert?: string | undefined
   readonly key?: string | undefined
-  /** Name to ask for and to verify; the origin's host when left out. */
+  /** The name to ask for and to verify; without one it is the origin's host. */
   readonly serverName?: string | undefined
 }
 
-/** What the connection will speak; `either` leaves it to the other end, which `isHttp2` then tells. */
+/** The protocol of a connection; `either` leaves the choice to the other end, and `isHttp2` then tells. */
 type Speech = 'http1' | 'either'
 
-/** Rejects with an {@link Error} that has a `code`, when the other end is not there, not in time or not who it should be. */
+/**
+ * Rejects with an {@link Error} that has a `code` when the other end is not there, not in time or not who it should be.
+ */
 export type Connect = () => Promise<Socket>
 
 export function connector(options: ConnectorOptions, speech: Speech): Connect {

@@ -1,4 +1,4 @@
-/** Connections to a service that speaks HTTP/1.1: undici's pool, one request at a time on each. Nothing is sent twice. */
+/** Sends requests to a service that speaks HTTP/1.1: over undici's pool, one at a time on a connection, none twice. */
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
@@ -11,7 +11,7 @@ interface Http1UpstreamOptions {
   readonly serverName?: string | undefined
 }
 
-/** Response heads past this are a fault of the upstream (502). */
+/** A longer head of a response is a fault of the upstream (502). */
 const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
 
 export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnections {
@@ -24,14 +24,14 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   }
   const pool = new Pool(origin, {
     pipelining: 1,
-    // Watched by whoever uses these connections.
+    // Whoever uses these connections watches their time.
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
     connect,
     allowH2: false,
   })
-  // The same for all requests, or undici would close and open connections whenever Host changes.
+  // It is the same for all requests, or undici would close and open connections whenever Host changes.
   const fixed = { origin, servername: serverName ?? new URL(origin).hostname }
   return {
     dispatch({ path, method, headers, body, upgrade }: UpstreamRequest, handler: Dispatcher.DispatchHandler) {

@@ -1,8 +1,8 @@
 /**
- * One request on a connection of HTTP/2: its body up, the answer down, both with back-pressure.
+ * Carries one request on a connection of HTTP/2: its body up, the answer down, both with back-pressure.
  *
- * RFC 9113 §8.1 (messages). An answer counts as whole only when a frame said so: END_STREAM. A request that is given up is
- * reset, never ended, or the service would take half a body for a whole one.
+ * RFC 9113 §8.1 (messages). An answer counts as whole only when a frame said so: END_STREAM. A request that is given up
+ * is reset, never ended, or the service would take half a body for a whole one.
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import { type Dispatcher, errors } from 'undici'
@@ -17,11 +17,11 @@ interface Http2CallOptions {
   readonly origin: string
   readonly request: UpstreamRequest
   readonly handler: Dispatcher.DispatchHandler
-  /** The request was given up for want of an answer, or of the rest of it: the other end may be gone. */
+  /** Is called when a request was given up for want of an answer, or of the rest of it: the other end may be gone. */
   readonly onSilence: () => void
-  /** Called once, whatever became of it. */
+  /** Is called once, whatever became of the request. */
   readonly onEnd: () => void
-  /** Called instead of the handler, when there, if the service refused the stream unseen and nothing of a body is gone. */
+  /** Is called instead of the handler if the service refused the stream unseen, and nothing of a body is gone. */
   readonly onRefused: (() => void) | undefined
 }
 
@@ -38,12 +38,12 @@ class Http2Call implements Dispatcher.DispatchController {
   #stream: ClientHttp2Stream | undefined
   #trailers: IncomingHttpHeaders = {}
   #hasAnswer = false
-  /** END_STREAM has come. What went before it may still wait to be read. */
+  /** END_STREAM has come, while what went before it may still wait to be read. */
   #isWhole = false
   #isOver = false
   reason: Error | null = null
   paused = false
-  /** Of the answer's head: flat names and values. */
+  /** Flat names and values of the answer's head. */
   rawHeaders: string[] = []
 
   constructor(options: Http2CallOptions) {
@@ -115,7 +115,7 @@ class Http2Call implements Dispatcher.DispatchController {
   #onHead(received: readonly string[]): void {
     if (this.#isOver) return
     const statusCode = Number(received[received.indexOf(':status') + 1])
-    // Less would pass for an interim response; more is nothing that Node can send over HTTP/2.
+    // A lower status would pass for an interim response; a higher one is nothing that Node can send over HTTP/2.
     if (statusCode < LOWEST_STATUS || statusCode > HIGHEST_STATUS) {
       this.#fail(new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } }))
       return

@@ -1,14 +1,15 @@
 /**
- * The head of a request as HTTP/2 has it, and what is left of an answer's when it is read like one of HTTP/1.1.
+ * Writes the head of a request as HTTP/2 has it, and reads the head of an answer like one of HTTP/1.1.
  *
- * RFC 9113 §8.3.1 (pseudo-header fields), §6.5.2 (SETTINGS_MAX_HEADER_LIST_SIZE). Fields of a connection are gone by then.
+ * RFC 9113 §8.3.1 (pseudo-header fields), §6.5.2 (SETTINGS_MAX_HEADER_LIST_SIZE). The fields that
+ * belong to a connection are gone before.
  */
 import type { ClientHttp2Session } from 'node:http2'
 import { Denial } from '../errors.ts'
 import type { UpstreamRequest } from './connections.ts'
 import { MAX_HEAD_BYTES } from './http2-session.ts'
 
-/** RFC 9113 §6.5.2: what a line counts besides its octets. */
+/** A line counts this much besides its octets (RFC 9113 §6.5.2). */
 const LINE_OVERHEAD_BYTES = 32
 
 /**
@@ -26,7 +27,7 @@ export function requestHead(request: UpstreamRequest, origin: string, session: C
     if (name === 'host') pseudo.push(':authority', value)
     else lines.push(name, value)
   }
-  // RFC 9110 §10.1.4: trailers are welcome. Some gRPC servers refuse a call that does not say so.
+  // It says that trailers are welcome (RFC 9110 §10.1.4). Some gRPC servers refuse a call that does not.
   const head = [...pseudo, ...lines, 'te', 'trailers']
   checkSize(head, session)
   return head
@@ -43,8 +44,8 @@ export function withoutPseudo(received: readonly string[]): string[] {
 }
 
 /**
- * Attack on other requests: a head longer than the service allows may cost the connection that all share. Netty's servers
- * allow 8 KiB and end it past 10 KiB.
+ * Attack on other requests: a head longer than the service allows may cost the connection that all share. Netty's
+ * servers allow 8 KiB and end it past 10 KiB.
  */
 function checkSize(head: readonly string[], { remoteSettings }: ClientHttp2Session): void {
   const maxBytes = Math.min(MAX_HEAD_BYTES, remoteSettings.maxHeaderListSize ?? MAX_HEAD_BYTES)

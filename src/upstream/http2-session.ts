@@ -1,8 +1,8 @@
 /**
- * Opens a connection to a service and waits until that has said, in HTTP/2, how many requests it takes.
+ * Opens a connection to a service and waits until it has said, in HTTP/2, how many requests it takes.
  *
- * RFC 9113 §3.4 (connection preface), §6.5.2 (SETTINGS_MAX_CONCURRENT_STREAMS). A service that speaks another protocol, or
- * none, or takes no requests at all, is told apart here, before any request depends on it.
+ * RFC 9113 §3.4 (connection preface), §6.5.2 (SETTINGS_MAX_CONCURRENT_STREAMS). A service that speaks another protocol,
+ * or none, or takes no requests at all, is told apart here, before any request depends on it.
  */
 import { type ClientHttp2Session, connect as connectHttp2, type Settings } from 'node:http2'
 import type { Socket } from 'node:net'
@@ -15,32 +15,32 @@ export interface Http2SessionOptions {
   readonly origin: string
   /** Opens a connection on which the service has agreed to HTTP/2, or will. */
   readonly connect: Connect
-  /** For the connection and the service's first word on it, together. */
+  /** The longest time for the connection and the service's first word on it together. */
   readonly connectTimeoutMs: number
   readonly scheduler: Scheduler
 }
 
 export interface OpenedSession {
   readonly session: ClientHttp2Session
-  /** To end it by when nobody at the other end helps: Node ends a session by waiting for the other side. */
+  /** Ends the session when nobody at the other end helps; Node ends one by waiting for the other side. */
   readonly socket: Socket
 }
 
-/** More than the service allows wait for a further connection, not for each other. */
+/** Requests beyond what the service allows wait for a further connection, not for each other. */
 export const MAX_CALLS = 100
 /**
- * Longest head of a request, as SETTINGS_MAX_HEADER_LIST_SIZE counts it, where the service allows no less. A longer one may
- * cost the connection, with everybody's requests: servers on nghttp2 take eight CONTINUATION frames of 16 KiB.
+ * The longest head of a request, as SETTINGS_MAX_HEADER_LIST_SIZE counts it, where the service allows no less. A longer
+ * one may cost the connection, with everybody's requests: servers on nghttp2 take eight CONTINUATION frames of 16 KiB.
  */
 export const MAX_HEAD_BYTES = 128 * 1024
 const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = 1024 * 1024
 
 const SESSION = {
-  // What a client repeats it repeats over HTTP/1.1, too; here it would be refused.
+  // A field that a client repeats is repeated over HTTP/1.1, too; here Node would refuse it.
   strictSingleValueFields: false,
   peerMaxConcurrentStreams: MAX_CALLS,
-  // Past this Node would give up the connection; it counts a little more.
+  // Node gives up the connection over a longer head, and counts a little more than we do.
   maxSendHeaderBlockLength: 2 * MAX_HEAD_BYTES,
   settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
 }
@@ -67,11 +67,11 @@ export function openSession(options: Http2SessionOptions): Promise<OpenedSession
         return
       }
       const session = connectHttp2(origin, { ...SESSION, createConnection: () => connected })
-      // Those that take none at first may take some later.
+      // A service that takes no requests at first may take some later.
       const onSettings = ({ maxConcurrentStreams }: Settings): void => {
         if (maxConcurrentStreams === 0) return
         session.off('remoteSettings', onSettings).off('close', onClose).off('error', fail)
-        // What fails later ends the streams, which say so.
+        // A later failure ends the streams, and they say so.
         session.on('error', () => {})
         cancelTimeout()
         session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)

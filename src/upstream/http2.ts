@@ -1,9 +1,9 @@
 /**
- * Connections to a service that speaks HTTP/2: opens them, shares them among requests, and lets go of them.
+ * Keeps the connections to a service that speaks HTTP/2: opens them, shares them among requests, and lets go of them.
  *
- * RFC 9113 §5.1.2 (concurrency), §6.8 (GOAWAY), §8.7 (what may be sent again). Not undici's client: that takes a body which
- * was reset half-way for a whole one, loses whether a head was also the end, and ends a connection with everybody's
- * requests over one head that it cannot send.
+ * RFC 9113 §5.1.2 (concurrency), §6.8 (GOAWAY), §8.7 (what may be sent again). undici's client would not do: it takes a
+ * body which was reset half-way for a whole one, loses whether a head was also the end, and ends a connection with
+ * everybody's requests over one head that it cannot send.
  */
 import { type Dispatcher, errors } from 'undici'
 import { type Enrolled, Roster } from '../lib/roster.ts'
@@ -16,7 +16,7 @@ import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
 interface Connection extends Enrolled, OpenedSession {
   calls: number
   cancelIdle: Cancel
-  /** Whether it is asked for a sign of life, and has owed it for too long. */
+  /** Says whether it is asked for a sign of life, and whether it has owed one for too long. */
   life: 'proven' | 'asked' | 'doubted'
 }
 
@@ -26,7 +26,7 @@ interface Waiting {
   readonly isSecondTry?: true
 }
 
-/** Idle connections are closed before most services and balancers do it. */
+/** We close an idle connection before most services and balancers do. */
 const IDLE_MS = 50_000
 /** A service that left a request without an answer must show within this that it is there at all. */
 const PROOF_OF_LIFE_MS = 2_000
@@ -36,12 +36,12 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
   const waiting: Waiting[] = []
   let connecting = 0
   let isClosed = false
-  /** Set once no more requests are taken. */
+  /** Is set once no more requests are taken. */
   let onEmpty: (() => void) | undefined
 
   function dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     if (isClosed || onEmpty !== undefined) fail(handler, new errors.ClientClosedError())
-    // RFC 8441 would allow it; hardly a service does.
+    // RFC 8441 would allow it, but hardly a service does.
     else if (request.upgrade !== null) fail(handler, new errors.NotSupportedError('a WebSocket over HTTP/2'))
     else place({ request, handler })
   }
@@ -67,7 +67,8 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
       handler,
       onSilence: () => askForLife(connection, options.scheduler),
       onEnd: () => ended(connection),
-      // It was not looked at (RFC 9113 §8.7); once more, on another connection if this one is going.
+      // The service did not look at the request (RFC 9113 §8.7), so it is sent once more, on another connection if this
+      // one is going.
       onRefused: call.isSecondTry === true ? undefined : () => place({ ...call, isSecondTry: true }),
     })
   }
@@ -79,7 +80,7 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
     leaveIfEmpty()
   }
 
-  /** Nothing runs on it. */
+  /** Nothing runs on the connection any more. */
   function rest(connection: Connection): void {
     if (connection.life === 'doubted') connection.socket.destroy()
     else connection.cancelIdle = options.scheduler.after(IDLE_MS, () => connection.session.close())
@@ -102,7 +103,7 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
         const before = waiting.length
         serveWaiting()
         if (waiting.length === 0) leaveIfEmpty()
-        // Or a service that turns every connection away at once would be asked for the next one without end.
+        // A service that turns every connection away at once would otherwise be asked for the next one without end.
         else if (waiting.length === before)
           failUnlessConnecting(new errors.SocketError('takes connections, but no requests'))
         else if (waiting.length > connecting * MAX_CALLS) open()
@@ -122,7 +123,7 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
     const connection: Connection = { slot: -1, session, socket, calls: 0, cancelIdle: () => {}, life: 'proven' }
     connections.add(connection)
     rest(connection)
-    // It may take more than before.
+    // The service may take more requests than before.
     session.on('remoteSettings', serveWaiting)
     session.on('close', () => {
       connections.delete(connection)
@@ -168,7 +169,7 @@ function fail(handler: Dispatcher.DispatchHandler, error: Error): void {
   handler.onResponseError?.(NOTHING_TO_CONTROL, error)
 }
 
-/** Of those that take one more, the one with the fewest. */
+/** @returns of the connections that take one more request, the one with the fewest */
 function freest(connections: Iterable<Connection>): Connection | undefined {
   let found: Connection | undefined
   for (const connection of connections) {
@@ -190,10 +191,12 @@ async function allClosed(connections: Iterable<Connection>, close: (connection: 
 }
 
 /**
- * A connection whose other end is gone without a word takes requests until TCP gives up, after a quarter of an hour. One
- * that does not prove itself gets no more of them; those that run on it have their own time.
+ * Finds out whether the other end is still there. A connection whose other end is gone without a word takes
+ * requests until TCP gives up, after a quarter of an hour. One that does not prove itself gets no more of them;
+ * those that run on it have their own time.
  *
- * By settings, which must be acknowledged at once (RFC 9113 §6.5.3): gRPC's servers end a connection over a few pings.
+ * It asks by settings, which must be acknowledged at once (RFC 9113 §6.5.3): gRPC's servers end a
+ * connection over a few pings.
  */
 function askForLife(connection: Connection, scheduler: Scheduler): void {
   const { session, socket } = connection

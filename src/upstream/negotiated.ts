@@ -1,8 +1,8 @@
 /**
- * Connections to a service that says in its TLS handshake whether it speaks HTTP/2.
+ * Keeps the connections to a service that says in its TLS handshake whether it speaks HTTP/2.
  *
- * RFC 7301 (ALPN). The first connection asks, and the requests that wait for its answer share the question. The answer is
- * believed until a connection contradicts it: a service may have been replaced by another version of itself.
+ * RFC 7301 (ALPN). The first connection asks, and the requests that wait for its answer share the question. The answer
+ * is believed until a connection contradicts it: a service may have been replaced by another version of itself.
  */
 import type { Socket } from 'node:net'
 import { type Dispatcher, errors } from 'undici'
@@ -20,7 +20,7 @@ interface NegotiatedUpstreamOptions {
 export function negotiatedUpstream(options: NegotiatedUpstreamOptions): UpstreamConnections {
   let chosen: UpstreamConnections | undefined
   let asking: Promise<UpstreamConnections> | undefined
-  /** The connection that asked, for whoever comes first. */
+  /** The connection that asked, until the first request takes it. */
   let first: Socket | undefined
 
   const http1 = options.http1(async () => {
@@ -54,7 +54,7 @@ export function negotiatedUpstream(options: NegotiatedUpstreamOptions): Upstream
       const socket = await options.connectEither()
       socket.on('error', () => {})
       first = socket
-      // There may have been another connection for whoever asked, or they may be gone.
+      // Whoever asked may have got another connection, or may be gone.
       setImmediate(() => {
         if (first !== socket) return
         first = undefined

@@ -1,4 +1,4 @@
-/** What a handler is given when its request failed before there was anything to abort. */
+/** Stands in for undici's controller when a request failed before there was anything to abort. */
 import type { Dispatcher } from 'undici'
 
 export const NOTHING_TO_CONTROL: Dispatcher.DispatchController = Object.freeze({

@@ -1,8 +1,8 @@
 /**
- * One upstream: the connections to the service behind the gateway, in the version of HTTP that it speaks.
+ * Makes one upstream: the connections to the service behind the gateway, in the version of HTTP that it speaks.
  *
- * RFC 9113 §3.2, §3.3 (how HTTP/2 starts). `http:` is HTTP/1.1, `h2c:` is HTTP/2 without TLS, and over `https:` the service
- * chooses. WebSocket handshakes always go over HTTP/1.1.
+ * RFC 9113 §3.2, §3.3 (how HTTP/2 starts). `http:` is HTTP/1.1, `h2c:` is HTTP/2 without TLS, and over `https:` the
+ * service chooses. WebSocket handshakes always go over HTTP/1.1.
  */
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { Upstream, UpstreamConnections } from './connections.ts'
@@ -13,13 +13,13 @@ import { negotiatedUpstream } from './negotiated.ts'
 import { timedUpstream } from './timed.ts'
 
 export interface UpstreamOptions extends ConnectorOptions {
-  /** Label in logs and status. */
+  /** The label in logs and status. */
   readonly id: string
-  /** HTTP/2 without asking; an `https:` origin is asked. */
+  /** HTTP/2 is spoken without asking; an `https:` origin is asked. */
   readonly isHttp2?: true | undefined
-  /** From the end of the request to the head of the response. */
+  /** The longest time from the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
-  /** Longest silence inside a response body. */
+  /** The longest silence inside a response body. */
   readonly idleTimeoutMs: number
 }
 
@@ -36,7 +36,7 @@ export function upstreamPool(options: UpstreamOptions, scheduler: Scheduler): Up
   }
 }
 
-/** As it is written in the configuration. */
+/** @returns the origin as it is written in the configuration */
 export function shownOrigin({
   origin,
   socketPath,

@@ -1,11 +1,11 @@
 /**
- * Connections whose service has only so long to begin its answer, and only so long between two parts of it.
+ * Bounds how long a service may take to begin its answer, and how long it may be silent between two parts of it.
  *
  * Time runs only while it is the service's turn: not while the client still sends, nor while it takes nothing of the
- * answer; those have limits of their own. All requests are looked at together every quarter of a second, so a timeout comes
- * up to half a second late. Looks are counted, not time: a process that was stopped for a while finds the answers that
- * came meanwhile only after its first look. undici's own timers would leave objects of every request behind for up to a
- * second, all of which the garbage collector's young generation then has to copy.
+ * answer; those have limits of their own. All requests are looked at together every quarter of a second, so a timeout
+ * comes up to half a second late. Looks are counted, not time: a process that was stopped for a while finds the answers
+ * that came meanwhile only after its first look. undici's own timers would leave objects of every request behind for up
+ * to a second, all of which the garbage collector's young generation then has to copy.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -17,7 +17,7 @@ import type { UpstreamBody, UpstreamConnections, UpstreamRequest } from './conne
 
 interface TimedUpstreamOptions {
   readonly scheduler: Scheduler
-  /** Longest silence inside an answer. */
+  /** The longest silence inside an answer. */
   readonly idleTimeoutMs: number
 }
 
@@ -46,7 +46,7 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
   #controller: Dispatcher.DispatchController | undefined
   #hasAnswer = false
   #parts = 0
-  /** What had passed at the last look, and for how long it has been the same. */
+  /** The amount that had passed at the last look, and for how long it has been the same. */
   #seen = -1
   #silentMs = 0
   slot = -1
@@ -62,7 +62,7 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
     this.#running = running
   }
 
-  /** Call once a round. */
+  /** Is called once a round. */
   check(idleTimeoutMs: number): void {
     const passed = this.#parts + (this.#body?.receivedBytes ?? 0)
     if (passed !== this.#seen || !this.#isServicesTurn()) {
@@ -128,9 +128,9 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
   }
 
   /**
-   * undici ties a request that has a body to a function that V8 allocates as old, where it stays until the next full
-   * collection, with all that can be reached from it. Only after the handler was told: what it throws at the end of an
-   * answer comes back to it as an error.
+   * Drops what belongs to the request: undici ties one that has a body to a function that V8 allocates as old, where it
+   * stays until the next full collection, with all that can be reached from it. It is called after the handler was
+   * told, since what the handler throws at the end of an answer comes back to it as an error.
    */
   #letGo(): void {
     this.#handler = undefined
