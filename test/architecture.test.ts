@@ -20,8 +20,8 @@ import { filesIn, parseSource, readSources } from './support/sources.ts'
 /**
  * Each room and the rooms that it may import. Arrows point down: a room imports only what stands below it.
  *
- * The first rows start everything, then come those who read the configuration, then a request's way from the client to the
- * service, then the nouns, and at the bottom what has no words of ours.
+ * The first rows start everything, then come those who read the configuration, then a request's way from the client to
+ * the service, then the nouns, and at the bottom what has no words of ours.
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers

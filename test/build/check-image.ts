@@ -1,9 +1,9 @@
 /**
- * Proves the Dockerfile where there is no container engine and no registry of images: `node test/build/check-image.ts`, as
- * root on Debian.
+ * Proves the Dockerfile where there is no container engine and no registry of images: `node
+ * test/build/check-image.ts`, as root on Debian.
  *
- * Builds the image with buildah on a base made by debootstrap plus this project's own Node, runs it read-only as the user
- * that it names and without capabilities, sends requests through it, stops it, and prints its size and start time.
+ * Builds the image with buildah on a base made by debootstrap plus this project's own Node, runs it read-only as the
+ * user that it names and without capabilities, sends requests through it, stops it, and prints its size and start time.
  * Missing Debian packages are installed. What it makes is below a folder in /tmp and is removed at the end.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { clientAddress, forwardingLines, trustedProxies } from '../../src/downstream/client-address.ts'
 
-/** Flat lines as an object, for reading. */
+/** @returns flat lines as an object, for reading */
 function named(lines: readonly string[]): Record<string, string> {
   const names = lines.filter((_, i) => i % 2 === 0)
   expect(new Set(names).size).toBe(names.length)

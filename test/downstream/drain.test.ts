@@ -1,4 +1,4 @@
-/** How the gateway stops: everything is waited for as an event, and nothing for time. */
+/** The gateway stops in good order: everything is waited for as an event, and nothing for time. */
 import { once } from 'node:events'
 import { request as httpRequest, type RequestListener, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
@@ -30,7 +30,7 @@ async function startStack(config: Record<string, unknown> = {}) {
   return {
     gateway,
     upstream,
-    /** The service's side of the next held request. */
+    /** @returns the service's side of the next held request */
     async nextHeld(): Promise<ServerResponse> {
       for (;;) {
         const response = held.shift()
@@ -41,7 +41,7 @@ async function startStack(config: Record<string, unknown> = {}) {
   }
 }
 
-/** Sends on one connection, as a client that keeps it. */
+/** Sends on one connection, as a client does that keeps it. */
 class Connection {
   readonly socket: Socket
   readonly connected: Promise<unknown>

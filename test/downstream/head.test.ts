@@ -234,7 +234,7 @@ describe('over a socket', () => {
     server.close()
   })
 
-  /** What the server made of these bytes: an accepted head, our refusal or the parser's. */
+  /** @returns what the server made of these bytes: an accepted head, our refusal or the parser's */
   async function outcome(bytes: string): Promise<string> {
     const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
     socket.write(Buffer.from(bytes, 'latin1'))
@@ -271,7 +271,7 @@ describe('over a socket', () => {
     expect(await outcome(bytes)).toBe(expected)
   })
 
-  /** What Node's own parser takes off our hands; it must go on doing so. */
+  /** Node's own parser takes these off our hands, and must go on doing so. */
   test.each([
     [`${start}X: a\r\n b\r\n\r\n`, 'HPE_INVALID_HEADER_TOKEN'],
     [`${start}X : a\r\n\r\n`, 'HPE_INVALID_HEADER_TOKEN'],

@@ -1,4 +1,4 @@
-/** Which protocol a connection speaks, who may open one, and how it ends when nobody uses it. */
+/** A connection speaks the protocol that was agreed, is opened only by whoever may, and ends when nobody uses it. */
 import { once } from 'node:events'
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-/** How connections that speak HTTP/2 end when the gateway stops: no request is lost, and nothing holds it up. */
+/** Connections that speak HTTP/2 end when the gateway stops: no request is lost, and nothing holds it up. */
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { constants } from 'node:http2'
@@ -82,12 +82,13 @@ test('under load no request is lost: clients that are told to go come back on ne
         once(client.session, 'connect').then(() => true),
         client.closed.then(() => false),
       ])
-      // Nobody listens any more: nothing was sent.
+      // Nobody listens any more, and nothing was sent.
       if (!isOpen) return
       while (!client.session.closed) {
         const { status, complete, errorCode } = await client.request(`/${answered}`)
         if (status === 200 && complete) answered += 1
-        // RFC 9113 §8.7: not looked at, and sent again. Node's client says so of what it has not even sent.
+        // The request was not looked at and may be sent again (RFC 9113 §8.7). Node's client says so
+        // of what it has not even sent.
         else if (errorCode !== constants.NGHTTP2_REFUSED_STREAM) failures.push(`${status} ${complete} ${errorCode}`)
       }
       await client.closed

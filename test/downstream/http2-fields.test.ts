@@ -1,4 +1,4 @@
-/** What of a request's fields and body reaches the service: whole, once, and within the limits, or not at all. */
+/** A request's fields and body reach the service whole, once, and within the limits, or not at all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   block,
@@ -98,7 +98,7 @@ describe('limits', () => {
   const many = (count: number): Field[] => Array.from({ length: count }, (_, i) => [`x-f${i}`, 'v'] as const)
 
   test('the last field that limits.headers allows passes, one more is refused', async () => {
-    // `Host` is one of them.
+    // `Host` is one of the hundred.
     expect((await send('GET', many(99))).status).toBe(200)
     const refused = await send('GET', many(100))
     expect([refused.status, codeOf(refused)]).toEqual([431, 'headers_too_large'])
@@ -172,7 +172,7 @@ describe('a body', () => {
       const before = stack.upstream.bytes().length
       client.write(frame('reset', 0, id, Buffer.from([0, 0, 0, code])))
       await closed
-      // The end of a chunked body.
+      // These bytes would be the end of a chunked body.
       expect(stack.upstream.bytes().subarray(before).toString('latin1')).not.toContain('0\r\n\r\n')
       await stack.idle()
     },

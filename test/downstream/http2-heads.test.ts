@@ -22,7 +22,10 @@ afterAll(async () => {
   await stack.close()
 })
 
-/** One head on a stream of its own: the code of the refusal, `ok`, or how the stream ended. All on one connection. */
+/**
+ * Sends one head on a stream of its own, all on one connection. @returns the code of the refusal,
+ * `ok`, or how the stream ended
+ */
 async function verdict(fields: readonly Field[]): Promise<string> {
   id += 2
   client.write(headers(id, fields))

@@ -1,4 +1,7 @@
-/** Who takes nothing of an answer loses that stream; who takes a piece now and then does not, however alike the pieces are. */
+/**
+ * A client that takes nothing of an answer loses that stream; one that takes a piece now and then
+ * does not, however alike the pieces are.
+ */
 import { once } from 'node:events'
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,4 @@
-/** When requests are refused because there are too many, how many of them, and what the client and the operator see. */
+/** Requests are refused when there are too many: how many of them, and what the client and the operator see. */
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { CALM, HIGHEST_SHARE, nextState, type OverloadState, overloadGate } from '../../src/downstream/overload.ts'
@@ -86,7 +86,7 @@ describe('the decision', () => {
 })
 
 describe('the gate', () => {
-  /** A loop that is as the test says. */
+  /** Makes a gate whose loop is as the test says. */
   function gated(random: () => number = () => 0) {
     const time = manualTime()
     const loop: { now: LoopSample | undefined; closed: number } = { now: IDLE, closed: 0 }
@@ -164,7 +164,7 @@ describe('the meter', () => {
       while (performance.now() - startMs < 220);
     }
     meter.close()
-    // What came before the first one is not ours.
+    // The delay before the first one is not ours.
     expect(seen[1]?.delayMs).toBeGreaterThan(200)
     expect(seen[1]?.utilization).toBeGreaterThan(0)
   })

@@ -1,4 +1,4 @@
-/** Who takes nothing of what it is sent is let go; who is slow is not. */
+/** A client that takes nothing of what it is sent is let go; one that is slow is not. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'

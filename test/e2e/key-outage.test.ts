@@ -1,4 +1,6 @@
-/** What callers and operators see of an identity provider that is not there: our outage, never the caller's 401. */
+/**
+ * An identity provider that is not there is our outage, for callers and operators alike, and never the caller's 401.
+ */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +8,7 @@ import { atEnd } from '../support/at-end.ts'
 import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 import { AUDIENCE, startTestIssuer } from '../support/services/issuer.ts'
 
-/** A port where nothing listens until `serve` is called. */
+/** Takes a port where nothing listens until `serve` is called. */
 async function reservedPort(): Promise<{ port: number; serve(body: string): Promise<Server> }> {
   const probe = createServer().listen(0, '127.0.0.1')
   await new Promise(resolve => probe.once('listening', resolve))
@@ -65,7 +67,7 @@ describe('a provider that is down when the gateway starts', () => {
     expect(readyz.status).toBe(503)
     expect(readyz.text).toContain('provider away')
     expect(readyz.text).not.toContain('provider here')
-    // Without keys there are still things we know.
+    // Some things are known without keys.
     expect((await stack.request('/private/x')).json()).toMatchObject({ code: 'token_missing' })
     expect((await ask(await stack.issuer.mint({ iss: 'https://nobody.example' }))).json()).toMatchObject({
       code: 'issuer_unknown',

@@ -32,9 +32,9 @@ interface Request {
 interface Reply {
   readonly status: number
   readonly challenge: string | null
-  /** What the service says it received; empty when the request did not get there. */
+  /** The request as the service received it; empty when it did not get there. */
   readonly received: Partial<Echo>
-  /** Why the gateway refused; undefined when it did not. */
+  /** The reason why the gateway refused; undefined when it did not. */
   readonly code: string | undefined
 }
 
@@ -54,7 +54,7 @@ async function send(path: string, { method = 'GET', token, headers = {}, body }:
   }
 }
 
-/** Of the headers that reached the service, those that say who calls. */
+/** @returns those headers, of all that reached the service, that say who calls */
 function identity({ received }: Reply): Readonly<Record<string, unknown>> {
   const entries = Object.entries(received.headers ?? {})
   return Object.fromEntries(entries.filter(([name]) => /^(x.auth|authorization)/.test(name)))

@@ -46,11 +46,11 @@ afterEach(async () => {
 const STREAM = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
 
 interface Moment {
-  /** What the client sends. */
+  /** The bytes that the client sends. */
   readonly asks: string
-  /** What of it is at the service by then. */
+  /** The part of it that is at the service by then. */
   readonly arrived: RegExp
-  /** What the service says to it, and what of that is at the client by then. */
+  /** The service's words to it, and the part of them that is at the client by then. */
   readonly says?: { readonly bytes: string; readonly arrived: RegExp }
 }
 

@@ -1,4 +1,4 @@
-/** What goes wrong behind the gateway is told apart: not there (502), too slow (504), or cut off in the middle. */
+/** Faults behind the gateway are told apart: not there (502), too slow (504), or cut off in the middle. */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'

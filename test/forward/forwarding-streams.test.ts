@@ -164,13 +164,13 @@ describe('a client that leaves', () => {
   })
   const port = () => Number(new URL(gateway.url).port)
 
-  /** The service's connection for the next request, and when it is closed. */
+  /** @returns the service's connection for the next request, and when it is closed */
   async function accepted(): Promise<{ closed: Promise<unknown> }> {
     const socket = await service.arrival()
     return { closed: closing(socket) }
   }
 
-  /** Goes on asking until nothing is; that it never is ends in the test's timeout. */
+  /** Goes on asking until nothing is in flight; if that never happens, the test's timeout ends it. */
   async function expectNothingInFlight() {
     while ((await gateway.metrics()).get('sallyport_requests_in_flight') !== 0);
   }
@@ -239,7 +239,7 @@ describe('a client that leaves', () => {
   })
 })
 
-/** Not `once`: how it ends does not matter. */
+/** Resolves at the end, whatever it is, which `once` does not. */
 function closing(socket: Socket): Promise<void> {
   return new Promise(resolve => {
     if (socket.closed) resolve()

@@ -1,4 +1,4 @@
-/** Over TLS and Unix sockets, on either side: certificates are always verified. */
+/** Requests are forwarded over TLS and Unix sockets, on either side, and certificates are always verified. */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'

@@ -1,4 +1,4 @@
-/** What is sent arrives, both ways: methods, bodies, statuses and framing, over real connections. */
+/** Requests and answers arrive as they are sent: methods, bodies, statuses and framing, over real connections. */
 import { createHash, randomBytes } from 'node:crypto'
 import { METHODS, type RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -45,7 +45,7 @@ interface Saw {
   readonly sha256: string
 }
 
-/** One request of these lines and this body, on a connection of its own. */
+/** Makes one request of these lines and this body, on a connection of its own. */
 async function exchange(lines: readonly string[], body: string | Buffer = '') {
   const client = rawClient(port)
   client.write(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), Buffer.from(body)]))

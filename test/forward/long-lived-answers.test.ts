@@ -1,4 +1,4 @@
-/** Answers that take their time: each piece passes as it comes, for as long as any come. */
+/** An answer that takes its time passes piece by piece, as each comes, for as long as any come. */
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -34,7 +34,7 @@ async function asked(lines: readonly string[] = []): Promise<{ client: RawClient
   return { client, answer }
 }
 
-/** The decoded pieces of a chunked body, one string per chunk. */
+/** @returns the decoded pieces of a chunked body, one string per chunk */
 function chunksOf(text: string): string[] {
   return [...text.slice(text.indexOf('\r\n\r\n') + 4).matchAll(/[0-9a-f]+\r\n([\s\S]*?)\r\n(?=[0-9a-f]+\r\n|$)/g)].map(
     ([, chunk = '']) => chunk,

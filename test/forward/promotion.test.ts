@@ -1,8 +1,9 @@
 /**
- * What is over is forgotten: nothing of a request reaches V8's old generation, where it would stay until the next full
- * collection and hold the requests after it up. Counted by V8 itself, in code that is not optimised: there a function
- * literal that is assigned to a property is allocated as old. A busy gateway optimises that away after a while, one with
- * few requests never does.
+ * Nothing of a request reaches V8's old generation, where it would stay until the next full
+ * collection and hold the requests after it up.
+ *
+ * V8 itself counts, in code that is not optimised: there a function literal that is assigned to a property is allocated
+ * as old. A busy gateway optimises that away after a while; one with few requests never does.
  */
 import { Pool } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -48,7 +49,7 @@ describe('a service that speaks HTTP/2', () => {
   })
 })
 
-/** For each request, as young collections count it. */
+/** @returns the bytes promoted for each request, as young collections count them */
 async function promotedBytes(upstream: string, method: 'GET' | 'POST', body?: string): Promise<number> {
   const routes = [{ id: 'all', path: '/**', access: 'public' }]
   const gateway = await startGatewayProcess(

@@ -4,7 +4,7 @@ import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 
 const LIMIT_BYTES = 1000
-/** Longer than a refused request may hold its connection. */
+/** This is longer than a refused request may hold its connection. */
 const SOON_MS = 20_000
 
 let stack: TestStack

@@ -26,7 +26,7 @@ const incoming: IncomingRequest = {
   identityLines: injected,
 }
 
-/** The lines every request carries when nothing is passed on from the client. */
+/** Every request carries these lines when nothing is passed on from the client. */
 const ours = [
   ...['Host', 'api.example.com'],
   ...['X-Forwarded-Proto', 'http', 'X-Forwarded-Host', 'api.example.com'],
@@ -45,7 +45,7 @@ function rules(changes: Partial<RequestHeaderRules> = {}) {
   })
 }
 
-/** What is passed on of these lines, besides our own. */
+/** @returns what is passed on of these lines, besides our own */
 function passed(...rawHeaders: string[]): string[] {
   const lines = rules()({ ...incoming, rawHeaders })
   expect(lines.slice(0, 2)).toEqual(ours.slice(0, 2))
@@ -195,7 +195,7 @@ describe('a tracestate', () => {
   })
 })
 
-/** The reading of a server that knows no difference between separators. */
+/** @returns the name as a server reads it that knows no difference between separators */
 function folded(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }
@@ -255,7 +255,7 @@ describe('over sockets', () => {
   let upstream: net.Server
   let gateway: Server
   let client: Client
-  /** The head the upstream received last, as it came. */
+  /** The head that the upstream received last, as it came. */
   let received = ''
 
   beforeAll(async () => {

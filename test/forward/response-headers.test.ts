@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Denial } from '../../src/errors.ts'
 import { responseHeaders } from '../../src/forward/response-headers.ts'
 
-/** What the client gets, besides our request id. */
+/** @returns what the client gets, besides our request id */
 function passed(statusCode: number, ...rawHeaders: string[]): string[] {
   const lines = responseHeaders({
     statusCode,
@@ -109,7 +109,7 @@ describe('over sockets', () => {
   let upstream: net.Server
   let gateway: Server
   let client: Client
-  /** What the upstream answers next. */
+  /** The answer that the upstream gives next. */
   let answer = ''
 
   beforeAll(async () => {
@@ -147,7 +147,7 @@ describe('over sockets', () => {
     upstream.close()
   })
 
-  /** The head as the client reads it, without the gateway's own Date and Connection. */
+  /** @returns the head as the client reads it, without the gateway's own Date and Connection */
   async function fetchHead(method: string, upstreamAnswer: string): Promise<{ status: number; lines: string[] }> {
     answer = upstreamAnswer
     const outgoing = request({ port: (gateway.address() as AddressInfo).port, host: '127.0.0.1', method, agent: false })

@@ -22,7 +22,7 @@ const MiB = 1024 * 1024
 const IDLE = { code: 1001, reason: 'nothing was sent for too long' }
 const IDLE_FRAME = `\x88\x1f\x03\xe9${IDLE.reason}`
 
-/** Of the monotonic clock, and of the one on the wall. */
+/** The time that has passed on the monotonic clock, and the one that the wall clock is ahead. */
 let passedMs: number
 let laterMs: number
 const clock = {
@@ -31,7 +31,7 @@ const clock = {
 }
 
 let issuer: TestIssuer
-/** Where {@link round} has its own tunnels. */
+/** A service on which {@link round} has its own tunnels. */
 let other: WebSocketService
 const open: Array<{ close(): Promise<unknown> }> = []
 beforeEach(async () => {
@@ -50,7 +50,7 @@ async function started(url: string, config: Record<string, unknown> = {}): Promi
     {
       providers: { main: { ...testProvider(issuer), clockTolerance: '0s' } },
       upstreams: { app: url, other: other.url },
-      // Who reads nothing is let go for that elsewhere.
+      // A client that reads nothing is let go for that elsewhere.
       limits: { bodyIdleTimeout: '500h' },
       ...config,
       routes: [
@@ -72,7 +72,7 @@ async function started(url: string, config: Record<string, unknown> = {}): Promi
   return gateway
 }
 
-/** Until all tunnels have been looked at: one whose token expires is closed in the same round. */
+/** Waits until all tunnels have been looked at: one whose token expires is closed in the same round. */
 async function round(gateway: TestGateway): Promise<void> {
   const exp = Math.ceil(clock.nowMs() / 1000) + 60
   const end = closing(await openWebSocket(`${gateway.url}/round`, { token: await issuer.mint({ exp }) }))

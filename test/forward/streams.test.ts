@@ -1,4 +1,4 @@
-/** What goes on after its request was let in ends with the token that let it in. */
+/** A stream ends with the token that let its request in. */
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -18,7 +18,7 @@ import {
 } from '../support/services/websocket-service.ts'
 
 const MINUTE_MS = 60_000
-/** How long the tokens of {@link TestIssuer.mint} live. */
+/** The time that the tokens of {@link TestIssuer.mint} live. */
 const LIFETIME_MS = 60 * MINUTE_MS
 const CLOSE_FRAME = `\x88\x1a\x03\xf0the access token expired`
 
@@ -176,7 +176,7 @@ describe('a WebSocket in the middle of a frame', () => {
     await client.until(/hello$/)
     const told = peer.until(/\x88\x9a/)
     laterMs = LIFETIME_MS + 2 * MINUTE_MS
-    // The other direction stands between two frames: there the Close goes out at once.
+    // The other direction stands between two frames, so the Close goes out at once there.
     await told
     peer.write(binary('world\x81\x04more'))
     await client.closed

@@ -1,4 +1,4 @@
-/** What may follow an answer: the service's own trailers, but nothing that frames, routes or ends at this hop. */
+/** An answer may be followed by the service's own trailers, but by nothing that frames, routes or ends at this hop. */
 import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { afterAll, beforeAll, expect, test } from 'vitest'

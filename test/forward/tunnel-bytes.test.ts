@@ -1,4 +1,4 @@
-/** A tunnel byte by byte: what is sent around the handshake, who closes what, and who waits for whom. */
+/** A tunnel is told byte by byte: what is sent around the handshake, who closes what, and who waits for whom. */
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net'
@@ -13,7 +13,7 @@ const MiB = 1024 * 1024
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 const ROUTES = [{ id: 'all', path: '/**', access: 'public' }]
 
-/** A service that accepts connections. */
+/** Starts a service that accepts connections. */
 async function startService(): Promise<{ url: string; next(): Promise<RawClient>; close(): Promise<void> }> {
   const sockets = new Set<Socket>()
   const waiting: RawClient[] = []
@@ -62,7 +62,7 @@ describe('bytes', () => {
     return rawClient(Number(port))
   }
 
-  /** Both ends of a tunnel. */
+  /** Opens a tunnel. @returns both of its ends */
   async function tunnel(): Promise<{ client: RawClient; peer: RawClient }> {
     const client = connected()
     client.write(handshakeBytes('/x'))

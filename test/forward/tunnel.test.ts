@@ -1,4 +1,7 @@
-/** A WebSocket through the gateway, with the `ws` package at both ends: judged like any request, then untouched. */
+/**
+ * A WebSocket passes through the gateway, with the `ws` package at both ends: it is judged like
+ * any request, then untouched.
+ */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'

@@ -1,10 +1,10 @@
-/** RFC 6455 §5.2: where frames end, however the bytes are cut. */
+/** Frames end where RFC 6455 §5.2 says, however the bytes are cut. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as ws from 'ws'
 import { closeFrame, FrameBoundaries, maskedCloseFrame } from '../../src/forward/websocket-frames.ts'
 
-/** What the `ws` package reads and writes frames with; its types do not show it. */
+/** The `ws` package reads and writes frames with these; its types do not show them. */
 const { Sender, Receiver } = ws as unknown as {
   readonly Sender: { frame(payload: Buffer, options: object): Buffer[] }
   readonly Receiver: new (options: object) => NodeJS.WritableStream

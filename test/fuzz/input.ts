@@ -1,4 +1,6 @@
-/** Generators: near-valid input, built from the pieces attackers use, so that most of it gets past the first check. */
+/**
+ * Generates near-valid input, built from the pieces that attackers use, so that most of it gets past the first check.
+ */
 import fc from 'fast-check'
 
 const words = fc.constantFrom(
@@ -169,7 +171,7 @@ const value = fc.oneof(
   fc.string({ maxLength: 12 }),
 )
 const line = fc.tuple(spelling, value)
-/** Flat names and values, most with an acceptable Host. */
+/** Flat names and values, most of them with an acceptable Host. */
 export const headers: fc.Arbitrary<string[]> = fc
   .tuple(fc.constantFrom([['Host', 'app.example']], [['Host', 'app.example']], []), fc.array(line, { maxLength: 8 }))
   .map(([host, lines]) => [...host, ...lines].flat())

@@ -1,9 +1,9 @@
 /**
  * Throws generated input at everything that reads what a stranger sends, and at the configuration: `npm run fuzz`.
  *
- * Time-boxed (`--seconds`, shared by the targets). Each target prints its seed; a failure prints the command that replays it,
- * and the exit code is 1. What is asserted is never "no error" alone: a refusal must be a `Denial` or a `ConfigError`, and
- * what is accepted must be safe. The targets are in `fuzz-targets.ts`.
+ * It runs for `--seconds`, which the targets share. Each target prints its seed; a failure prints the command that
+ * replays it, and the exit code is 1. What is asserted is never "no error" alone: a refusal must be a `Denial` or a
+ * `ConfigError`, and what is accepted must be safe. The targets are in `test/fuzz/targets.ts`.
  */
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'

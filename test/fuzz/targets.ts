@@ -1,4 +1,4 @@
-/** What `fuzz.ts` throws at which part, and what must hold whatever comes. */
+/** Says what `test/fuzz/main.ts` throws at which part, and what must hold whatever comes. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
@@ -37,7 +37,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   { name: 'request', start: requestRun },
 ]
 
-/** The value, or undefined for a refusal. Any other error is a finding. */
+/** Gives the value, or undefined for a refusal. Any other error is a finding. */
 function unlessRefused<T>(refusal: typeof Denial | typeof ConfigError, action: () => T): T | undefined {
   try {
     return action()
@@ -47,7 +47,7 @@ function unlessRefused<T>(refusal: typeof Denial | typeof ConfigError, action: (
   }
 }
 
-/** Every way of reading a path that takes up to two steps, and decoding twice. */
+/** The ways of reading a path that take up to two steps, and decoding twice. */
 const STEP_NAMES = Object.keys(STEPS)
 const SERVERS = [
   ...STEP_NAMES.map(name => [name]),
@@ -135,7 +135,7 @@ function tokenProperty() {
     const jwt = unlessRefused(Denial, () => parseJwt(credential.token))
     if (jwt === undefined) return
     const [header = '', payload = '', signature = ''] = credential.token.split('.')
-    // One spelling: whatever decodes to the same bytes is the same text.
+    // There is one spelling: whatever decodes to the same bytes is the same text.
     for (const part of [header, payload, signature])
       assert.equal(Buffer.from(part, 'base64url').toString('base64url'), part)
     assert.deepEqual(JSON.parse(Buffer.from(payload, 'base64url').toString()), jwt.claims)
@@ -208,7 +208,8 @@ async function requestRun(): Promise<FuzzRun> {
     const bytes = build.replaceAll('TOKEN', token)
     const before = stack.upstream.seen.length
     const connection = stack.connect()
-    // A good request behind it has the connection closed; where it is taken for a part of what went before, a limit does.
+    // A good request behind it has the connection closed; where it is taken for a part of what went
+    // before, a limit does.
     connection.write(bytes + get('/public/end', ['Connection: close']))
     await connection.closed
     for (const [, status] of connection.rest().matchAll(/^HTTP\/1\.1 (\d+)/gm))
@@ -226,7 +227,7 @@ async function requestRun(): Promise<FuzzRun> {
       assert.equal(at('transfer-encoding').length + at('content-length').length <= 1, true)
       assert.doesNotMatch(url, /^\/admin|^[^?]*\/\.\.?(?:[/;?]|$)/i)
     }
-    // Often enough to find the request that did it, seldom enough to leave time for others.
+    // It is often enough to find the request that did it, and seldom enough to leave time for others.
     runs++
     if (runs % 50 === 0) await stack.control()
   })

@@ -29,7 +29,9 @@ export function named(manifests: readonly Manifest[], kind: string, name: string
   return found
 }
 
-/** The package is made for AWS Lambda: a zip with binaries for Linux on x64. Elsewhere the one that is installed serves. */
+/**
+ * The package is made for AWS Lambda: a zip with binaries for Linux on x64. Elsewhere the one that is installed serves.
+ */
 function kubectl(): string {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'kubectl'
   const folder = join(ROOT, 'node_modules/.cache/sallyport')

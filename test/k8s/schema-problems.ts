@@ -1,8 +1,8 @@
 /**
  * Checks manifests against the schemas of Kubernetes and of the Prometheus Operator.
  *
- * kubernetes-models has them twice: as validators, which know formats, lists and what is required but ignore a field that
- * they do not know; and as types, with which the TypeScript compiler refuses exactly that.
+ * kubernetes-models has them twice: as validators, which know formats, lists and what is required but ignore a field
+ * that they do not know; and as types, with which the TypeScript compiler refuses exactly that.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,6 @@
-/** A certificate authority of a private network and a server certificate for 127.0.0.1, made by the openssl command. */
+/**
+ * Makes a certificate authority of a private network and a server certificate for 127.0.0.1, with the openssl command.
+ */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +8,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
 export interface PrivateNetwork {
-  /** Removed when the test ends. */
+  /** The folder is removed when the test ends. */
   readonly folder: string
   readonly caFile: string
   readonly key: string

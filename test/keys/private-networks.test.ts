@@ -62,7 +62,7 @@ describe('private networks', () => {
   test('bearerFile is sent, and read again when it changes as Kubernetes changes it', async () => {
     const { folder, caFile, ...tls } = privateNetwork()
     const server = await startKeyServer(tls)
-    // The layout of a projected volume: token -> ..data/token, ..data -> a folder that is swapped.
+    // A projected volume is laid out so: token -> ..data/token, ..data -> a folder that is swapped.
     for (const generation of ['first', 'second']) {
       mkdirSync(join(folder, `..${generation}`))
       writeFileSync(join(folder, `..${generation}`, 'token'), `${generation}\n`)
@@ -130,7 +130,7 @@ describe('private networks', () => {
     const bearerFile = join(folder, 'token')
     writeFileSync(bearerFile, 'pod-token')
     const issuer = server.origin.replace('127.0.0.1', 'localhost')
-    // As kube-apiserver answers: keys at its own address, `Produces` decides on Accept, max-age of an hour.
+    // kube-apiserver answers so: keys at its own address, `Produces` decides on Accept, max-age of an hour.
     const headers = { 'cache-control': 'public, max-age=3600' }
     const jwksUri = `${server.origin}/openid/v1/jwks`
     const metadata = { issuer, jwks_uri: jwksUri, response_types_supported: ['id_token'] }

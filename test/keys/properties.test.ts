@@ -1,4 +1,4 @@
-/** Whatever the sequence of answers, of time and of traffic. */
+/** The key set keeps its promises whatever the sequence of answers, of time and of traffic. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { VerificationKey } from '../../src/types.ts'
@@ -10,7 +10,7 @@ const KIDS = ['a', 'b', 'c', 'd']
 const JWKS = new Map(KIDS.map(kid => [kid, ecJwk(kid)]))
 const setOf = (kids: readonly string[]) => ({ keys: kids.map(kid => JWKS.get(kid)) })
 
-/** What the provider answers from now on. */
+/** The answer that the provider gives from now on. */
 type Answering = { readonly good: readonly string[] } | { readonly bad: keyof typeof BAD }
 
 const BAD = {
@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 const MAX_STALE_MS = 600_000
 
-/** What the key set should believe: the newest good set that the server has sent, and when. */
+/** The key set should believe this: the newest good set that the server has sent, and when. */
 interface Truth {
   kids: readonly string[]
   atMs: number
@@ -79,7 +79,7 @@ async function run(
         const selected = started.keySet.select(es256(kid))
         for (const key of await selected) everSeen.add(key)
       } catch {
-        // Refusals are judged by `check`.
+        // `check` judges refusals.
       }
     }
     check(started, truth, everSeen)
@@ -119,8 +119,8 @@ describe('properties', () => {
         const perMinute = attemptsAtMs.map(
           startMs => attemptsAtMs.filter(atMs => atMs >= startMs && atMs < startMs + 60_000).length,
         )
-        // Retries at 0, 0.9, 2.7, 6.3 and 13.5 s, the last of which succeeds; a cooldown later an unknown key, and
-        // retries again: 43.5, 44.4, 46.2, 49.8 and 57 s. A longer first run leaves less room for the second.
+        // Retries come at 0, 0.9, 2.7, 6.3 and 13.5 s, the last of which succeeds; a cooldown later comes an unknown
+        // key, and retries again: 43.5, 44.4, 46.2, 49.8 and 57 s. A longer first run leaves less room for the second.
         expect(Math.max(0, ...perMinute)).toBeLessThanOrEqual(10)
       }),
       { numRuns: 60 },

@@ -100,7 +100,7 @@ describe('rotation', () => {
       if (server.requests.length > before) secondsOfRefetch.push(second)
       await advance(10_000)
     }
-    // At 30 s for the first time; then after waits of 30 s, 60 s and 120 s.
+    // The first one comes at 30 s, then they come after waits of 30 s, 60 s and 120 s.
     expect(secondsOfRefetch).toEqual([30, 60, 120, 240])
   })
 
@@ -110,7 +110,7 @@ describe('rotation', () => {
       await advance(waitMs)
       expect(await outcome(keySet, es256('late'))).toBe('key_unknown')
     }
-    // Not worth a fetch for two minutes now; but another new key is, and it comes.
+    // The key is not worth a fetch for two minutes now; but another new key is, and it comes.
     server.answer(json({ keys: [jwk, ecJwk('other')] }))
     await advance(TUNING.cooldownMs)
     expect(refusedNow(keySet, es256('late')).code).toBe('key_unknown')
@@ -143,7 +143,7 @@ describe('rotation', () => {
     await flood()
     const heapBefore = process.memoryUsage().heapUsed
     await flood()
-    // 200 seconds at one fetch per cooldown of 30 s.
+    // They are 200 seconds at one fetch per cooldown of 30 s.
     expect(attempts()).toBeLessThanOrEqual(8)
     expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(32 * 1_048_576)
   })

@@ -33,7 +33,7 @@ describe('start', () => {
     await server.down()
     const { keySet, advance } = await startedKeySet({ type: 'jwksUri', url: server.url, ...TUNING })
     await advance(60_000)
-    // Attempts at 0, 1, 3, 7, 15, 31 and then every 30 s: the next one is at 61.
+    // Attempts come at 0, 1, 3, 7, 15, 31 and then every 30 s, so the next one is at 61.
     expect(refusedNow(keySet, es256('k1')).retryAfterSeconds).toBe(1)
     await advance(1_000)
     expect(refusedNow(keySet, es256('k1')).retryAfterSeconds).toBe(30)

@@ -1,4 +1,4 @@
-/** A remote key set against a scripted server, with its time in the test's hands. */
+/** Runs a remote key set against a scripted server, with its time in the test's hands. */
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, onTestFinished } from 'vitest'
 import { Denial } from '../../src/errors.ts'
@@ -17,7 +17,7 @@ export interface PublicJwk {
   readonly [member: string]: unknown
 }
 
-/** A fresh P-256 key under this name. */
+/** Makes a fresh P-256 key under this name. */
 export function ecJwk(kid?: string): PublicJwk {
   const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' })
   return kid === undefined ? { ...jwk } : { ...jwk, kid }
@@ -29,7 +29,7 @@ export const TUNING = {
   refreshMs: 300_000,
   maxStaleMs: 86_400_000,
   cooldownMs: 30_000,
-  // Told apart from every other delay, so that an attempt can be counted when it begins.
+  // It can be told apart from every other delay, so that an attempt can be counted when it begins.
   timeoutMs: 5_003,
   maxBytes: 1_048_576,
 } as const satisfies FetchDefinition
@@ -127,7 +127,7 @@ export async function startedKeySet(source: KeySourceDefinition, options?: Start
   return started
 }
 
-/** What became of a selection: the kids, or the refusal. */
+/** @returns what became of a selection: the kids, or the refusal */
 export async function outcome(keySet: Pick<LiveKeySet, 'select'>, hint: KeyHint): Promise<unknown> {
   try {
     return (await keySet.select(hint)).map(({ kid }) => kid)
@@ -137,14 +137,14 @@ export async function outcome(keySet: Pick<LiveKeySet, 'select'>, hint: KeyHint)
   }
 }
 
-/** The keys, which must be in hand: no promise. */
+/** @returns the keys, which must be in hand: no promise */
 export function selectNow(keySet: Pick<LiveKeySet, 'select'>, hint: KeyHint): readonly VerificationKey[] {
   const selected = keySet.select(hint)
   expect(selected).not.toBeInstanceOf(Promise)
   return selected as readonly VerificationKey[]
 }
 
-/** The refusal, which must come at once: thrown, not awaited. */
+/** @returns the refusal, which must come at once: thrown, not awaited */
 export function refusedNow(keySet: Pick<LiveKeySet, 'select'>, hint: KeyHint): Denial {
   try {
     void keySet.select(hint)

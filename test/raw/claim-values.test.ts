@@ -20,7 +20,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   afterAll(() => stack.close())
 
   describe('claim values', () => {
-    /** Claim → what may stand in `X-Auth-Tenant`: one line of printable ASCII. */
+    /** Values of a claim, and what may stand for them in `X-Auth-Tenant`: one line of printable ASCII. */
     const VALUES: readonly string[] = [
       ...[
         'a\r\nX-Auth-Subject: root',

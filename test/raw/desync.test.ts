@@ -19,7 +19,7 @@ describe('more than was asked for', () => {
 
   async function nobodyGets(path: string, method = 'GET'): Promise<void> {
     const connection = service.stack.connect()
-    // Pipelined behind it, so that a stray answer has somebody to go to on this side, too.
+    // It is pipelined behind, so that a stray answer has somebody to go to on this side, too.
     connection.write(request(`${method} ${path} HTTP/1.1`) + get('/public/next'))
     const first = await connection.reply(method)
     const next = await connection.reply()

@@ -13,7 +13,7 @@ const identity = {
   reserved: ['X-Internal-*', 'X-Admin'],
 }
 
-/** The fields that reached the service, in order. */
+/** @returns the fields that reached the service, in order */
 async function fieldsAt(stack: Stack, bytes: string): Promise<ReadonlyArray<readonly [string, string]>> {
   const reached = await stack.forwarded(async () => {
     const reply = await stack.exchange(bytes)
@@ -22,7 +22,7 @@ async function fieldsAt(stack: Stack, bytes: string): Promise<ReadonlyArray<read
   return fieldsOf(reached)
 }
 
-/** As CGI, WSGI, Rack and PHP see a name. */
+/** CGI, WSGI, Rack and PHP see a name so. */
 const folded = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
 const ALIASES: readonly string[] = [
@@ -62,7 +62,7 @@ const LINES = [
   ...['X_Forwarded_User: root', 'X.Forwarded.For: 6.6.6.6', 'X_Real_IP: 6.6.6.6', 'X-Forwarded-Method: DELETE'],
 ].filter(line => !line.startsWith('T.E'))
 
-/** Fields of a connection make a request of HTTP/2 malformed. */
+/** The fields of a connection make a request of HTTP/2 malformed. */
 const ONLY_HTTP1 = /^(?:Keep-Alive|TE|Proxy-Connection|Upgrade):/
 const VERSIONS = PROTOCOLS.map(protocol => ({
   ...protocol,

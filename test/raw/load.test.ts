@@ -1,6 +1,6 @@
 /**
- * Load as a weapon: everything a stranger can send without end meets a limit, memory and metric series stay bounded, an
- * honest caller is served meanwhile, and none of it is ever answered with a 5xx of our making.
+ * Uses load as a weapon: everything that a stranger can send without end meets a limit, memory and metric series stay
+ * bounded, an honest caller is served meanwhile, and none of it is ever answered with a 5xx of our making.
  */
 import { once } from 'node:events'
 import fc from 'fast-check'
@@ -13,7 +13,7 @@ beforeAll(async () => {
   stack = await startRawStack(() => ({ limits }))
 })
 afterAll(async () => {
-  // After everything that was thrown at it: not one refusal was our fault.
+  // After everything that was thrown at it, not one refusal was our fault.
   const faults = (await stack.metrics()).match(
     /^sallyport_requests_total\{[^}]*code="(?:internal|upstream_\w+|keys_unavailable)"\} [1-9].*$/gm,
   )

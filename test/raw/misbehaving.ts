@@ -1,4 +1,4 @@
-/** The gateway before a service that breaks the rules on some paths and keeps them on all others. */
+/** Puts the gateway before a service that breaks the rules on some paths and keeps them on all others. */
 import assert from 'node:assert/strict'
 import { get, type RawStack, startRawStack } from '../support/raw.ts'
 import { type ByteUpstream, type SeenHead, startByteUpstream } from '../support/services/byte-upstream.ts'
@@ -6,15 +6,15 @@ import type { RawReply } from '../support/wire.ts'
 
 export interface Misbehaving {
   readonly stack: RawStack<ByteUpstream>
-  /** A path of its own, where the service answers with these bytes. */
+  /** @returns a path of its own, where the service answers with these bytes */
   answering(bytes: string, then?: (seen: SeenHead) => void): string
-  /** A path of its own, where the service does this. */
+  /** @returns a path of its own, where the service does this */
   behaving(behaviour: (seen: SeenHead) => void): string
-  /** Several honest requests, some at the same time: each must get its own answer. */
+  /** Sends several honest requests, some at the same time: each must get its own answer. */
   othersAreUntouched(): Promise<void>
 }
 
-/** In what nobody may see. */
+/** It marks what nobody may see. */
 export const MARK = 'STOLEN'
 
 export async function startMisbehaving(): Promise<Misbehaving> {
@@ -55,7 +55,7 @@ export function answerHonestly({ path, socket }: SeenHead): void {
   socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`)
 }
 
-/** `502 upstream_unreachable`, `200 body`, `200 cut` when the body is incomplete, `cut` without a head. */
+/** @returns `502 upstream_unreachable`, `200 body`, `200 cut` when the body is incomplete, or `cut` without a head */
 export function refusal(reply: RawReply | undefined): string {
   if (reply === undefined) return 'cut'
   if (!reply.complete) return `${reply.status} cut`

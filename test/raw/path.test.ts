@@ -1,6 +1,6 @@
 /**
- * One path for policy and service: whatever the spelling, what reaches the service is what was judged, byte for byte, and
- * no server behind us can read it as a path that the caller's token does not allow.
+ * Policy and service have one path: whatever the spelling, what reaches the service is what was judged, byte for byte,
+ * and no server behind us can read it as a path that the caller's token does not allow.
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -64,7 +64,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
 
   describe('refused before matching', () => {
     test.for(PATHS)('%j', async path => {
-      // On a public route and with a good token: it is the path that is refused, not the caller.
+      // It happens on a public route and with a good token: the path is refused, not the caller.
       const reply = await stack.forwarded(async () => {
         const answer = await stack.exchange(get(path, [auth()]))
         const { code } = JSON.parse(answer?.body ?? '{}')
@@ -120,7 +120,7 @@ describe('over HTTP/1.1', () => {
   })
 
   describe('any target whatever', () => {
-    /** Steps in every order that matters: alone, in pairs, and decoding twice. */
+    /** The steps are tried in every order that matters: alone, in pairs, and decoding twice. */
     const names = Object.keys(STEPS)
     const SERVERS = [
       [],
@@ -202,7 +202,7 @@ describe('over HTTP/1.1', () => {
         { numRuns: 600 },
       )
       connection.end()
-      // Otherwise it would hold of a gateway that refuses everything.
+      // Otherwise this would hold of a gateway that refuses everything.
       expect(passed).toBeGreaterThan(40)
       await stack.control()
     })

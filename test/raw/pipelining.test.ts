@@ -1,4 +1,6 @@
-/** Several requests on one connection keep their order and their own identity, and no body is ever read as a request. */
+/**
+ * Several requests on one connection keep their order and their own identity, and no body is ever read as a request.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { get, type RawStack, request, startRawStack } from '../support/raw.ts'
 

@@ -1,6 +1,6 @@
 /**
- * An answer that breaks the rules of HTTP costs its own request and nothing else: the process lives, and other requests are
- * untouched.
+ * An answer that breaks the rules of HTTP costs its own request and nothing else: the process
+ * lives, and other requests are untouched.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { get, request } from '../support/raw.ts'

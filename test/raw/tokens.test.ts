@@ -24,7 +24,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   })
   const withToken = (token: string): string => get('/private/x', [`Authorization: Bearer ${token}`])
 
-  /** The good token with one of its parts replaced. */
+  /** @returns the good token with one of its parts replaced */
   function altered(part: 0 | 1 | 2, change: (text: string) => string): string {
     const parts = stack.token.split('.')
     parts[part] = change(parts[part] ?? '')
@@ -81,7 +81,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
     test('that was accepted and is cached are refused, all of them', async () => {
       await stack.control()
       const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-      /** Another last character that decodes to the same bytes. */
+      /** It has another last character that decodes to the same bytes. */
       const stray = (text: string): string => {
         const last = text.slice(-1)
         const bits = [0, 0, 4, 2][text.length % 4] ?? 0

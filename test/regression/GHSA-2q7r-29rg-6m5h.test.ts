@@ -1,6 +1,6 @@
 /**
- * GHSA-2q7r-29rg-6m5h (@fastify/reply-from): the check for dot segments looked at `..` only, so `%2E%2E`, which building a URL
- * resolves just the same, left the base path that the proxy was confined to.
+ * GHSA-2q7r-29rg-6m5h (@fastify/reply-from): the check for dot segments looked at `..` only, so `%2E%2E`, which
+ * building a URL resolves just the same, left the base path that the proxy was confined to.
  *
  * We build no URL: a dot segment is refused in every encoding, and an accepted path is sent as it came.
  */

@@ -1,6 +1,6 @@
 /**
- * GHSA-4mq7-pvjg-xp2r, CVE-2026-33496 (Ory Oathkeeper before 26.2.0): verdicts on tokens were cached by token alone. One that the first
- * authenticator had accepted was then accepted on routes of the second, which had never seen it.
+ * GHSA-4mq7-pvjg-xp2r, CVE-2026-33496 (Ory Oathkeeper before 26.2.0): verdicts on tokens were cached by token alone.
+ * One that the first authenticator had accepted was then accepted on routes of the second, which had never seen it.
  *
  * A verdict is kept with the very authenticator that gave it and recalled only on routes that accept this one.
  */
@@ -17,7 +17,7 @@ test.each(PROTOCOLS)(
       providers: {
         first: testProvider(first),
         second: testProvider(second),
-        // The same issuer and keys, but another audience.
+        // It has the same issuer and keys, but another audience.
         strict: { ...testProvider(first), audiences: ['https://strict.example'], issuer: `${first.issuer}/strict` },
       },
       routes: [
@@ -33,7 +33,7 @@ test.each(PROTOCOLS)(
         const reply = await stack.exchange(get(path, [`Authorization: Bearer ${token}`]))
         return reply?.status === 200 ? 'ok' : JSON.parse(reply?.body ?? '{}').code
       }
-      // Twice: the second time everything that was accepted is in the cache.
+      // It is done twice: the second time everything that was accepted is in the cache.
       for (let round = 0; round < 2; round++) {
         expect(await ask('/both/x', tokens.first)).toBe('ok')
         expect(await ask('/both/x', tokens.second)).toBe('ok')

@@ -1,9 +1,10 @@
 /**
- * GHSA-5m6w-wvh7-57vm, CVE-2026-39858 (Traefik before 2.11.43 and 3.6.14): `X-Forwarded-Proto` and its like were cleaned, `X_Forwarded_Proto` was not,
- * so a caller could tell the authentication service that he came over a trusted scheme or host.
+ * GHSA-5m6w-wvh7-57vm, CVE-2026-39858 (Traefik before 2.11.43 and 3.6.14): `X-Forwarded-Proto` and its
+ * like were cleaned, `X_Forwarded_Proto` was not, so a caller could tell the authentication service that
+ * he came over a trusted scheme or host.
  *
- * What a client says about where it comes from ends here in every spelling; an alias never takes part in the chain of a
- * trusted proxy either.
+ * What a client says about where it comes from ends here in every spelling; an alias never takes part in
+ * the chain of a trusted proxy either.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { get, PROTOCOLS, type Stack } from '../support/raw.ts'

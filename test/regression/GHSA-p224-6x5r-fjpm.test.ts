@@ -1,6 +1,6 @@
 /**
- * GHSA-p224-6x5r-fjpm, CVE-2026-33494 (Ory Oathkeeper before 26.2.0): rules were matched on the path as it came, `..` included, and the service got
- * the resolved one: `/public/../admin` was judged as public and answered as admin.
+ * GHSA-p224-6x5r-fjpm, CVE-2026-33494 (Ory Oathkeeper before 26.2.0): rules were matched on the path as it came, `..`
+ * included, and the service got the resolved one: `/public/../admin` was judged as public and answered as admin.
  *
  * A dot segment is refused, whatever the rule and in every encoding, and no path is resolved.
  */

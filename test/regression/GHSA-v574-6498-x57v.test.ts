@@ -1,6 +1,7 @@
 /**
- * GHSA-v574-6498-x57v, CVE-2026-16158 (@fastify/reply-from before 12.6.4): the cache of upstream URLs was keyed on origin and path
- * written together, so `http://h:3100` + `01/x` was `http://h:31001`'s answer to `/x`: one upstream's request went to another.
+ * GHSA-v574-6498-x57v, CVE-2026-16158 (@fastify/reply-from before 12.6.4): the cache of upstream URLs was
+ * keyed on origin and path written together, so `http://h:3100` + `01/x` was `http://h:31001`'s answer to
+ * `/x`: one upstream's request went to another.
  *
  * We keep no such cache: a route holds its upstream's connection pool, and the path is handed to it as it was judged.
  */

@@ -1,9 +1,10 @@
 /**
- * GHSA-x677-9fxg-v5c5 and its sequel GHSA-rf44-j88r-hh8c, CVE-2026-88011 (Traefik before 2.11.56 and 3.7.12): the fields that the authentication
- * service sets were protected against `X_Auth_User`, then still not against `X.Auth.User`, which CGI, WSGI and PHP turn into
- * the same variable.
+ * GHSA-x677-9fxg-v5c5 and its sequel GHSA-rf44-j88r-hh8c, CVE-2026-88011 (Traefik before 2.11.56 and 3.7.12): the
+ * fields that the authentication service sets were protected against `X_Auth_User`, then still not against
+ * `X.Auth.User`, which CGI, WSGI and PHP turn into the same variable.
  *
- * Names are folded on every character outside a-z0-9, not on a list of known aliases: there is no next character to forget.
+ * Names are folded on every character outside a-z0-9, not on a list of known aliases: there is no
+ * next character to forget.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { get, PROTOCOLS, type Stack } from '../support/raw.ts'

@@ -9,7 +9,8 @@ interface Document {
 }
 
 /**
- * Objects whose syntax is right, or which parsers may take, and that we refuse: repeated members, and a lone surrogate.
+ * Objects whose syntax is right, or which parsers may take, and that we refuse: they have repeated
+ * members or a lone surrogate.
  */
 const REFUSED_OBJECTS = new Set([
   'y_object_duplicated_key.json',

@@ -1,4 +1,4 @@
-/** JSON Web Token Best Current Practices, clause by clause, at the front door. */
+/** Holds the gateway to the JSON Web Token Best Current Practices, clause by clause, at the front door. */
 import { createHmac } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'

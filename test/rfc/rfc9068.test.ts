@@ -1,4 +1,4 @@
-/** JWT Profile for OAuth 2.0 Access Tokens, as `tokenType: at+jwt` holds it. */
+/** Holds `tokenType: at+jwt` to the JWT Profile for OAuth 2.0 Access Tokens. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Members, NOW, refusalCode, type Signer, signer, token, verifierFor } from '../authenticate/support.ts'
 

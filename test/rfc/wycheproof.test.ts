@@ -25,9 +25,8 @@ interface Group {
 }
 
 /**
- * Vectors called valid that we refuse on purpose.
- * 346, 347, 350, 351: the JWK names another algorithm than the token (PS256 for PS384, ES521 for ES512).
- * 372, 373: a `?` inside base64url, which RFC 7515 §2 rules out.
+ * Vectors called valid that we refuse on purpose. In 346, 347, 350 and 351 the JWK names another algorithm than the
+ * token (PS256 for PS384, ES521 for ES512); 372 and 373 have a `?` inside base64url, which RFC 7515 §2 rules out.
  */
 const REFUSED_THOUGH_VALID = new Set([346, 347, 350, 351, 372, 373])
 
@@ -36,7 +35,7 @@ const SAME_AS_357 = new Set([367, 370])
 
 const jwkOf = (value: JWK | string): JWK => (typeof value === 'string' ? JSON.parse(value) : value)
 
-/** The key as a key set would offer it: for its own `alg`, and not at all when it is no signing key. */
+/** @returns the key as a key set would offer it: for its own `alg`, and not at all when it is no signing key */
 function keyOf(group: Group): VerificationKey {
   const jwk = jwkOf(group.public ?? group.private)
   const forSigning = (jwk.use ?? 'sig') === 'sig' && (jwk.key_ops === undefined || jwk.key_ops.includes('verify'))
@@ -48,7 +47,7 @@ function keyOf(group: Group): VerificationKey {
   return { kid: undefined, algorithms, key }
 }
 
-/** The verifier without what concerns claims, since no payload of theirs holds any. */
+/** Verifies without what concerns claims, since no payload of theirs holds any. */
 async function accepts(token: string, key: VerificationKey): Promise<boolean> {
   const jws = parseCompactJws(token)
   return isFitting(key, jws.header.alg) && (await signatureRefusal(jws, key)) === undefined
@@ -108,7 +107,7 @@ describe.runIf(haveVectors)('Wycheproof, JSON Web Signature', () => {
       const parsed = typeof jws === 'string' ? parsedOrRefused(jws) : undefined
       if (parsed === undefined) continue
       for (const key of keys) {
-        // Whatever the key was published for: this is about the judges, not about who is asked.
+        // It does not matter for what the key was published: this is about the judges, not about who is asked.
         if (nativeVerifier(parsed.header.alg, key.key) === undefined) continue
         const ours = signatureRefusal(parsed, key)
         expect(ours).toEqual(await joseRefusal(parsed, key))

@@ -1,6 +1,6 @@
 /**
- * Servers that read paths more laxly than the gateway, and a matcher too simple to be wrong: the yardsticks of the
- * property tests. Written byte by byte and independently of the code under test.
+ * Has servers that read paths more laxly than the gateway, and a matcher too simple to be wrong: the yardsticks of the
+ * property tests, written byte by byte and independently of the code under test.
  */
 
 export interface PlainRoute {
@@ -10,7 +10,7 @@ export interface PlainRoute {
 
 export type Server = (path: string) => string
 
-/** What servers are known to do to a path before they look at it. */
+/** Servers are known to do this to a path before they look at it. */
 export const STEPS: Readonly<Record<string, Server>> = {
   decode: path => fromBytes(decodeBytes(toBytes(path))),
   collapseSlashes: path =>
@@ -45,7 +45,7 @@ export function serverOf(steps: readonly string[]): Server {
 }
 
 /**
- * The route a server's own reading of a path belongs to.
+ * @returns the route that a server's own reading of a path belongs to
  *
  * @param spell the server spells the literals of the routes as it spells the path
  */

@@ -22,7 +22,7 @@ const route = fc
     return { path, methods: methods && new Set(methods), pathAllow: new Set(allowances) }
   })
 
-/** Routes that differ in shape, as a configuration that loads has them. */
+/** @returns routes that differ in shape, as a configuration that loads has them */
 function distinct(routes: readonly Matchable[]): readonly Matchable[] {
   return [...new Map(routes.map(route => [route.path.replace(/:p\d/g, ':'), route])).values()]
 }
@@ -31,7 +31,7 @@ const closedAreas = fc.array(route, { minLength: 1, maxLength: 7 }).map(distinct
 const catchAll = allowances.map(allowed => ({ path: '/**', methods: undefined, pathAllow: new Set(allowed) }))
 const routesWithCatchAll = fc.tuple(closedAreas, catchAll).map(([areas, rest]) => [...areas, rest])
 
-/** How somebody who wants to get past a gate may spell one character of it. */
+/** Somebody who wants to get past a gate may spell one character of it so. */
 const RESPELLINGS: Readonly<Record<string, (character: string) => string>> = {
   plain: character => character,
   upper: character => character.toUpperCase(),
@@ -101,13 +101,13 @@ function isRelaxed(path: string): boolean {
 
 interface Reading {
   readonly resolution: Resolution
-  /** What a lax server makes of the accepted path. */
+  /** The path as a lax server reads the accepted one. */
   readonly reading: string
   /** The route in force for that, by the naive matcher. */
   readonly owner: Matchable | undefined
 }
 
-/** How each of the servers reads the targets that are accepted. */
+/** @returns how each of the servers reads the targets that are accepted */
 function readingsOf(
   routes: readonly Matchable[],
   method: string,
@@ -118,7 +118,7 @@ function readingsOf(
   return targets.flatMap(raw => {
     const resolution = accepted(matcher, method, raw)
     if (resolution === undefined) return []
-    // Who writes a route with a last slash has a server that heeds it.
+    // Whoever writes a route with a last slash has a server that heeds it.
     const heeded = resolution.route.path.endsWith('/') ? 'dropLastSlash' : undefined
     return servers.map(steps => {
       const reading = serverOf(steps.filter(step => step !== heeded))(resolution.path)

@@ -3,7 +3,7 @@ import { Denial } from '../../src/errors.ts'
 import { compileMatcher, type Matchable, type Matcher } from '../../src/route/match.ts'
 import type { PathAllowance } from '../../src/route/target.ts'
 
-/** `GET,PUT /orders/:id encodedSlash,semicolon`; `*` is every method. */
+/** Reads a route such as `GET,PUT /orders/:id encodedSlash,semicolon`; `*` stands for every method. */
 function route(line: string): Matchable {
   const [methods = '', path = '', allowances] = line.split(' ')
   return {
@@ -17,7 +17,7 @@ function matcher(...lines: readonly string[]): Matcher<Matchable> {
   return compileMatcher(lines.map(route))
 }
 
-/** The path of the route in force, or the refusal with its reason. */
+/** @returns the path of the route in force, or the refusal with its reason */
 function outcome(routes: Matcher<Matchable>, target: string, method = 'GET'): string {
   try {
     return routes.resolve(method, target, undefined).route.path
@@ -310,7 +310,7 @@ describe('the lax readers’ rule', () => {
 })
 
 describe('cost', () => {
-  /** Every visit of a node looks a segment or a method up in a Map. */
+  /** @returns how often a segment or a method is looked up in a Map, which every visit of a node does */
   function lookups(run: () => void): number {
     const get = Map.prototype.get
     let count = 0
@@ -341,7 +341,7 @@ describe('cost', () => {
     )
     const all = matcher(...shapes.map(shape => `PUT /${shape}`))
     const nodes = 2 ** (depth + 1)
-    // The worst case: every leaf is reached, none has the method.
+    // This is the worst case: every leaf is reached, and none has the method.
     expect(lookups(() => all.match('GET', '/a'.repeat(depth)))).toBeLessThanOrEqual(3 * nodes)
 
     const chain = matcher(...Array.from({ length: 40 }, (_, n) => `PUT ${'/a'.repeat(n)}/:x${'/a'.repeat(40 - n)}`))

@@ -1,8 +1,8 @@
 /**
  * Ends with a test what the test has begun: a test registers how to close each thing where it starts it.
  *
- * Importing this registers the hook for the importing file alone, since vitest gives each file modules of its own. What all
- * tests of a file share does not belong here: it would be gone after the first of them.
+ * Importing this registers the hook for the importing file alone, since vitest gives each file modules of its own. What
+ * all tests of a file share does not belong here: it would be gone after the first of them.
  */
 import { afterEach } from 'vitest'
 

@@ -11,7 +11,10 @@ export interface Edge extends Import {
   readonly path: string
 }
 
-/** @param path as in `src/keys/fetch/fetch-document.ts` @returns its room, as in `keys/fetch`, or `gateway` for `src/gateway.ts` */
+/**
+ * @param path as in `src/keys/fetch/fetch-document.ts` @returns its room, as in `keys/fetch`, or
+ * `gateway` for `src/gateway.ts`
+ */
 export function roomOf(path: string): string {
   const [, ...folders] = path.split('/')
   const file = folders.pop() ?? ''

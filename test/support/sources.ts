@@ -1,8 +1,8 @@
 /**
  * Reads the project's TypeScript with a parser, so that a test can hold what files import, export and say in comments.
  *
- * Type-only imports, `import('…')` in types and dynamic imports count like any other. An import whose address is computed
- * is of the kind `computed`, so that a test can forbid it.
+ * Type-only imports, `import('…')` in types and dynamic imports count like any other. An import whose address is
+ * computed is of the kind `computed`, so that a test can forbid it.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
@@ -50,7 +50,9 @@ export interface Global {
 /** The name under which an import stands that takes every export of its target. */
 export const EVERYTHING = '*'
 
-/** @param folder from the project's root @returns every TypeScript file in it, at any depth, in the order of their paths */
+/**
+ * @param folder from the project's root @returns every TypeScript file in it, at any depth, in the order of their paths
+ */
 export function readSources(folder: string): readonly Source[] {
   return filesIn(folder)
     .filter(path => path.endsWith('.ts'))
@@ -65,7 +67,8 @@ export function filesIn(folder: string): readonly string[] {
     .toSorted()
 }
 
-function readSource(path: string): Source {
+/** @param path from the project's root */
+export function readSource(path: string): Source {
   return parseSource(path, readFileSync(join(ROOT, path), 'utf8'))
 }
 

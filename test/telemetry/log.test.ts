@@ -1,4 +1,4 @@
-/** One line per request, with what an operator asks first; which ones, the configuration says. */
+/** The log has one line per request, with what an operator asks first; the configuration says for which requests. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
@@ -6,7 +6,7 @@ import { bearer, startTestStack, type TestStack } from '../support/gateway/gatew
 let stack: TestStack
 afterEach(() => stack.close())
 
-/** A request that passes, one that is refused, one that is only reported, one that fails behind us. */
+/** Makes a request that passes, one that is refused, one that is only reported, and one that fails behind us. */
 async function fourRequests(log: Record<string, unknown>): Promise<TestStack> {
   stack = await startTestStack((_issuer, upstream) => ({
     log,

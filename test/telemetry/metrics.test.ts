@@ -1,4 +1,4 @@
-/** What Prometheus sees: every series of the contract, from 0, counted right, named by the configuration alone. */
+/** Prometheus sees every series of the contract, from 0, counted right, named by the configuration alone. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
-/** Name and labels of every metric of the contract whose feature exists. */
+/** The name and labels of every metric of the contract whose feature exists. */
 const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_requests_total', ['route', 'method', 'code']],
   ['sallyport_request_duration_seconds_count', ['route']],
@@ -46,7 +46,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 
-/** By how much each series grew during `action`; series that did not change are left out. */
+/** @returns by how much each series grew during `action`; series that did not change are left out */
 async function growth(action: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = await stack.metrics()
   await action()

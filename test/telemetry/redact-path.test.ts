@@ -1,4 +1,4 @@
-/** A path in the log is the path: not the query, not a user, not a token that somebody put there. */
+/** A path in the log is the path: it has no query, no user, and no token that somebody put there. */
 import { expect, test } from 'vitest'
 import { redactPath } from '../../src/telemetry/log.ts'
 

@@ -14,14 +14,14 @@ beforeEach(() => {
   ours = new Registry()
 })
 
-/** Labels in any order. */
+/** @returns the lines with their labels in order */
 const series = (text: string) =>
   text
     .split('\n')
     .map(line => line.replace(/\{(.*)\}/, (_, labels: string) => `{${labels.split(/,(?=\w+=")/).toSorted()}}`))
     .toSorted()
 
-/** Each sample as text, its labels in order. */
+/** @returns each sample as text, with its labels in order */
 const samples = async (registry: Registry) =>
   (await registry.getMetricsAsJSON()).flatMap(({ name, help, type, aggregator, values }) =>
     values

@@ -1,7 +1,8 @@
 /**
  * An upload that breaks off never reaches a service of HTTP/2 as a whole one, whoever broke it and however.
  *
- * RFC 9113 §8.1: END_STREAM says that a request is complete, and a service acts on it. What is given up is reset.
+ * RFC 9113 §8.1: END_STREAM says that a request is complete, and a service acts on it. A request
+ * that is given up is reset.
  */
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
@@ -51,7 +52,7 @@ afterEach(async () => {
   while ((await gateway.metrics()).get('sallyport_requests_in_flight') !== 0);
 })
 
-/** The frames of the newest request, once there is one that `isMeant` is true of. */
+/** @returns the frames of the newest request, once there is one that `isMeant` is true of */
 async function framesUntil(isMeant: (type: number, payload: string) => boolean) {
   for (;;) {
     const frames = service.connections.flatMap(({ received }) => received)

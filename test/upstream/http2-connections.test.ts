@@ -1,4 +1,4 @@
-/** How connections of HTTP/2 to a service are opened, shared, given up and closed. */
+/** Connections of HTTP/2 to a service are opened, shared, given up and closed. */
 import { once } from 'node:events'
 import { createServer as createHttp1Server } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'

@@ -1,8 +1,8 @@
 /**
  * An answer that a service cuts short over HTTP/2 never reaches a client as a whole one, however it was cut.
  *
- * RFC 9113 §8.1: only END_STREAM says that a message is complete. RFC 9112 §8: over HTTP/1.1 the client must see a broken
- * chunked body or a missing length, and its connection closed.
+ * RFC 9113 §8.1: only END_STREAM says that a message is complete. RFC 9112 §8: over HTTP/1.1 the client must see a
+ * broken chunked body or a missing length, and its connection closed.
  */
 import { once } from 'node:events'
 import { connect } from 'node:tls'
@@ -42,7 +42,7 @@ afterAll(async () => {
   authority.remove()
 })
 
-/** All that a client of HTTP/1.1 gets until its connection closes. */
+/** @returns all that a client of HTTP/1.1 gets until its connection closes */
 async function overHttp1(bytes = 'GET /http1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'): Promise<string> {
   const socket = connect({ port: Number(new URL(gateway.url).port), host: '127.0.0.1', ca: authority.cert })
   await once(socket, 'secureConnect')
@@ -119,7 +119,7 @@ describe.each(CUTS)('an answer cut by %s', (_name, cut) => {
     test.each(cases)('%s is cut for a client of HTTP/2', async (_when, how) => {
       answer = how
       const reply = await client.request('/http2')
-      // What a socket had not sent when it was reset never comes.
+      // The bytes that a socket had not sent when it was reset never come.
       if (reply.status === 502) return
       expect(reply.errorCode).not.toBe(0)
       expect(reply.complete).toBe(false)

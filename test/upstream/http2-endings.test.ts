@@ -1,4 +1,4 @@
-/** How HTTP/2 to a service ends: by refusal, by GOAWAY, in silence, when idle, drained or closed. */
+/** HTTP/2 to a service ends by refusal, by GOAWAY, in silence, and when it is idle, drained or closed. */
 import { PassThrough, Readable } from 'node:stream'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { call, startCall } from '../support/gateway/http2-call.ts'
@@ -177,7 +177,7 @@ describe('an upstream that is drained', () => {
     while (app.sessions.length < 2) await call(upstream, '/next')
     const order: string[] = []
     const drained = upstream.drain().then(() => order.push('drained'))
-    // Time enough for a drain that would not wait.
+    // This gives time enough for a drain that would not wait.
     for (let i = 0; i < 10; i++) await call(to(app.url), '/other')
     order.push('answered')
     stream.respond({ ':status': 204 }, { endStream: true })

@@ -34,7 +34,7 @@ afterAll(async () => {
 })
 afterEach(() => {
   respond = echoCall
-  // One for each gateway: nothing that a client or a service says ends it.
+  // There is one for each gateway: nothing that a client or a service says ends it.
   expect(service.sessions.length).toBeLessThanOrEqual(2)
   expect(service.sessions.every(({ closed }) => !closed)).toBe(true)
 })
@@ -45,7 +45,7 @@ function lastCall(): SeenCall {
   return call
 }
 
-/** Flat names and values that the last call had, without those of the gateway. */
+/** @returns the flat names and values that the last call had, without those of the gateway */
 function seenLines(name: string): string[] {
   const { rawHeaders } = lastCall()
   return rawHeaders.filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1] === name)

@@ -24,7 +24,7 @@ afterAll(() => {
 
 interface Listening {
   readonly port: number
-  /** What was agreed on each connection so far. */
+  /** The protocol that was agreed on each connection until now. */
   readonly protocols: Array<string | false | null>
   readonly sockets: Socket[]
   close(): Promise<unknown>

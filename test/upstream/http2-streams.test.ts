@@ -1,4 +1,6 @@
-/** Bodies to and from a service of HTTP/2: streamed both ways, held back by whoever is slow, reset when given up. */
+/**
+ * Bodies to and from a service of HTTP/2 are streamed both ways, held back by whoever is slow, and reset when given up.
+ */
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'

@@ -36,7 +36,7 @@ const options = (change: Record<string, unknown> = {}) => ({
   ...change,
 })
 
-/** The body, or the error's message. */
+/** @returns the body, or the error's message */
 function get(upstream: Upstream, path: string): Promise<string> {
   return new Promise(resolve => {
     let text = ''

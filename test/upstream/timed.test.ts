@@ -1,4 +1,4 @@
-/** How long a service may be silent, and when it is not the service's turn. Time moves only by hand. */
+/** A service may be silent only for so long, and only while it is its turn. Time moves only by hand. */
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { PassThrough } from 'node:stream'
@@ -14,9 +14,9 @@ import { startTestUpstream } from '../support/services/upstream.ts'
 
 const HEADERS_MS = 30_000
 const IDLE_MS = 60_000
-/** How long a connection of HTTP/2 may be without a request. */
+/** The time that a connection of HTTP/2 may be without a request. */
 const CONNECTION_IDLE_MS = 50_000
-/** Two looks: one may have been just before the silence began. */
+/** The time of two looks: one may have been just before the silence began. */
 const LATE_MS = 500
 
 let time: ManualTime
@@ -25,7 +25,7 @@ beforeEach(() => {
 })
 
 interface Running {
-  /** Of the error that ended it. */
+  /** The code of the error that ended it. */
   readonly code: Promise<string | undefined>
   readonly controller: () => { pause(): void; resume(): void }
   /** Waits for the next bytes of the answer, or for an interim response. */
@@ -109,7 +109,7 @@ async function almost(ms: number): Promise<void> {
   await new Promise(setImmediate)
 }
 
-/** Not before, and soon after. */
+/** Expects that it ends not before, and soon after. */
 async function endsAfter(ms: number, running: Running, code: string): Promise<void> {
   await almost(ms)
   expect(running.isOver()).toBe(false)
@@ -117,7 +117,7 @@ async function endsAfter(ms: number, running: Running, code: string): Promise<vo
   expect(await running.code).toBe(code)
 }
 
-/** As much as undici, or HTTP/2, can have buffered on the way, and more. */
+/** This is as much as undici, or HTTP/2, can have buffered on the way, and more. */
 const TOO_MUCH_BYTES = 16 * 1024 * 1024
 
 describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
@@ -251,7 +251,7 @@ test('a process that was stopped for an hour does not take it for silence', asyn
   const running = start(pool)
   await arrival
   look()
-  // However late this one is.
+  // It passes however late this one is.
   look()
   expect(running.isOver()).toBe(false)
   for (let ms = 0; ms < HEADERS_MS; ms += 250) look()

@@ -1,4 +1,4 @@
-/** Who does not read is not sent more: memory stays bounded, and the other calls of the connection go on. */
+/** A client that does not read is not sent more: memory stays bounded, and the other calls of the connection go on. */
 import { EventEmitter, once } from 'node:events'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -8,12 +8,12 @@ import { type GrpcStack, startGrpcStack, unary, upload } from './support.ts'
 
 const MiB = 1024 * 1024
 const CHUNK = Buffer.alloc(64 * 1024)
-/** What the windows and buffers of client, gateway and service may hold of one call, with room to spare. */
+/** The windows and buffers of client, gateway and service may hold this much of one call, with room to spare. */
 const MOST_HELD_BYTES = 4 * MiB
 const ENOUGH_BYTES = 32 * MiB
 
 let stack: GrpcStack
-/** Of all calls of `Watch`. */
+/** The bytes sent by all calls of `Watch`. */
 let sentBytes: number
 let takenBytes: number
 const service = new EventEmitter()

@@ -1,4 +1,4 @@
-/** A call that the service does not bring to its end: the client never takes what it got for a success. */
+/** A call that the service does not bring to its end is never taken for a success by the client. */
 import { once } from 'node:events'
 import { connect, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { type Client, Metadata, status } from '@grpc/grpc-js'
@@ -160,7 +160,7 @@ test('a client that has been answered may be silent for as long as its service i
   const stack = await startGrpcStack({
     service: await startGrpcService({
       chat(call) {
-        // Longer altogether than the client may be silent before it is answered.
+        // It takes longer altogether than the client may be silent before it is answered.
         let left = 12
         const tick = setInterval(() => {
           left -= 1

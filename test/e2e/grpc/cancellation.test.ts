@@ -12,10 +12,10 @@ import { type RawUpstream, startRawUpstream } from '../../support/services/raw-u
 import { startGrpcService } from './services.ts'
 import { type GrpcStack, startGrpcStack, unary, upload, watch } from './support.ts'
 
-/** Tells of its calls: `called`, `cancelled`. */
+/** It tells of its calls: `called`, `cancelled`. */
 const service = new EventEmitter()
 
-/** Never ends a call by itself. */
+/** A call that never ends by itself. */
 function silent(call: EventEmitter): void {
   service.emit('called')
   call.on('cancelled', () => service.emit('cancelled'))

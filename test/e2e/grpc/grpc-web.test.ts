@@ -1,4 +1,7 @@
-/** gRPC-Web, as browsers speak it over HTTP/1.1: bodies pass untouched, and a refusal says so where its clients look. */
+/**
+ * gRPC-Web passes as browsers speak it over HTTP/1.1: bodies are untouched, and a refusal says so
+ * where its clients look.
+ */
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,7 +16,7 @@ import { startTestUpstream } from '../../support/services/upstream.ts'
 const HOUR_MS = 3_600_000
 const WEB = 'application/grpc-web+proto'
 const PATH = '/shop.Orders/Get'
-/** Message, and trailers in a frame of their own. */
+/** A message, and trailers in a frame of their own. */
 const ANSWER = Buffer.from('\0\0\0\0\x02hi\x80\0\0\0\x10grpc-status: 0\r\n', 'latin1')
 
 let laterMs = 0

@@ -15,7 +15,7 @@ let closers: ReadonlyArray<() => unknown>
 beforeAll(async () => {
   const service = await startGrpcService()
   const silent = await startRawUpstream()
-  // Speaks HTTP/2 as far as its first word, and never answers.
+  // It speaks HTTP/2 as far as its first word, and never answers.
   const deaf = await startRawUpstream(({ write }) => write(Buffer.from('000000040000000000', 'hex')))
   stack = await startGrpcStack({
     service,

@@ -1,4 +1,4 @@
-/** Services behind the gateway: one of gRPC's own library, and one below it that may break its rules. */
+/** Starts services behind the gateway: one of gRPC's own library, and one below it that may break its rules. */
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
@@ -14,15 +14,15 @@ import {
 } from '@grpc/grpc-js'
 
 export interface GrpcService {
-  /** As the gateway's configuration names it. */
+  /** The URL as the gateway's configuration names it. */
   readonly url: string
-  /** Metadata of the calls so far. */
+  /** The metadata of the calls until now. */
   readonly seen: Metadata[]
   /** Ends everything at once, as a process that dies. */
   kill(): void
 }
 
-/** Of messages. */
+/** Messages may have any length. */
 export const UNBOUNDED = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 }
 export const same = (value: Buffer): Buffer => value
 
@@ -54,7 +54,7 @@ export interface Handlers {
   readonly chat: handleBidiStreamingCall<Buffer, Buffer>
 }
 
-/** @param own handlers in place of {@link ECHO}'s */
+/** @param own handlers that take the place of {@link ECHO}'s */
 export async function startGrpcService(
   own: Partial<Handlers> = {},
   tls?: { readonly cert: string; readonly key: string },
@@ -83,7 +83,7 @@ export async function startGrpcService(
   }
 }
 
-/** A service below gRPC: what it answers, and whether it is a whole message, is up to the test. */
+/** Starts a service below gRPC: what it answers, and whether it is a whole message, is up to the test. */
 export async function startHttp2Service(
   serve: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
 ): Promise<GrpcService> {
@@ -109,12 +109,12 @@ export async function startHttp2Service(
   }
 }
 
-/** Of an answer of gRPC's. */
+/** The head of an answer of gRPC's. */
 export const HEAD = { ':status': 200, 'content-type': 'application/grpc' }
 /** One message of five bytes, as gRPC frames it. */
 export const MESSAGE = Buffer.from('\0\0\0\0\x05hello', 'latin1')
 
-/** Answers with what it got: one message, three, all of them in one, or each as it comes. */
+/** Answer with what they got: one message, three, all of them in one, or each as it comes. */
 const ECHO: Handlers = {
   get: (call, callback) => callback(null, call.request),
   watch(call) {

@@ -1,4 +1,4 @@
-/** A gateway with TLS in front of a gRPC service, and calls through it with gRPC's own library. */
+/** Puts a gateway with TLS in front of a gRPC service, and makes calls through it with gRPC's own library. */
 import { once } from 'node:events'
 import {
   type CallOptions,
@@ -19,11 +19,11 @@ import { type GrpcService, methodPath, same, UNBOUNDED } from './services.ts'
 export interface GrpcStack extends TestStack {
   readonly service: GrpcService
   readonly client: Client
-  /** A client on a connection of its own. */
+  /** @returns a client on a connection of its own */
   newClient(): Client
-  /** Trusts the gateway's certificate, and those of nobody else. */
+  /** The PEM text of who signed the gateway's certificate, and nobody else's. */
   readonly ca: string
-  /** Of a caller with `orders:read`; further entries may be added. */
+  /** @returns the metadata of a caller with `orders:read`; further entries may be added */
   metadata(claims?: Readonly<Record<string, unknown>>): Promise<Metadata>
 }
 
@@ -86,7 +86,7 @@ export interface Outcome {
   /** Undefined when the call failed. */
   readonly reply: Buffer | undefined
   readonly headers: Metadata | undefined
-  /** Code, details and trailing metadata. */
+  /** The code, the details and the trailing metadata. */
   readonly status: StatusObject
 }
 
@@ -120,13 +120,13 @@ export function unary(
   })
 }
 
-/** An answer in messages: all of them so far, in `messages`. */
+/** An answer in messages, of which `messages` has all until now. */
 export interface Streamed<Call> {
   readonly call: Call
   readonly messages: Buffer[]
   /** Resolves when there are so many messages. */
   count(wanted: number): Promise<void>
-  /** However it ends. */
+  /** Resolves however it ends. */
   readonly status: Promise<StatusObject>
 }
 
@@ -181,13 +181,13 @@ export function upload(client: Client, metadata: Metadata, options: CallOptions 
   return { call, outcome }
 }
 
-/** How a call with a stream of answers ends; its error says no more than that. */
+/** @returns how a call with a stream of answers ends; its error says no more than that */
 export function ending(call: ClientReadableStream<Buffer>): Promise<StatusObject> {
   call.on('error', () => {})
   return new Promise(resolve => call.on('status', resolve))
 }
 
-/** First values, as text, of what is in metadata. */
+/** @returns the first values, as text, of what is in metadata */
 export function values(metadata: Metadata | undefined): Record<string, unknown> {
   return metadata?.getMap() ?? {}
 }

@@ -1,8 +1,8 @@
 /**
  * Reads the status of a response head, which servers put first, and nothing else of it.
  *
- * RFC 7541 §6 (representations), Appendix A (static table), Appendix B (Huffman code). It knows no dynamic table: the client must
- * have asked for one of size 0.
+ * RFC 7541 §6 (representations), Appendix A (static table), Appendix B (Huffman code). It knows no dynamic table: the
+ * client must have asked for one of size 0.
  */
 
 /** Of the static table. */

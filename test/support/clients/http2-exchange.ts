@@ -1,8 +1,8 @@
 /**
  * Sends over HTTP/2 what a test has written as a request of HTTP/1.1, so that one table of cases serves both.
  *
- * RFC 9113 §8.3.1: `Host` becomes `:authority`, names become lower-case, the rest stays byte for byte. Fields of a connection
- * do not exist there: a case that has one is none for HTTP/2.
+ * RFC 9113 §8.3.1: `Host` becomes `:authority`, names become lower-case, the rest stays byte for byte. Fields of a
+ * connection do not exist there: a case that has one is none for HTTP/2.
  */
 
 import type { RawReply } from '../wire.ts'

@@ -1,8 +1,8 @@
 /**
  * A client of HTTP/2 that writes frame by frame what no library would: `http2Frames`, then frames in any order.
  *
- * RFC 9113 §4 (frames), RFC 7541 §6.2.2 (literal fields without indexing, no Huffman code). Of what comes back it reads the
- * frames; of a head only the status.
+ * RFC 9113 §4 (frames), RFC 7541 §6.2.2 (literal fields without indexing, no Huffman code). Of what comes back it reads
+ * the frames; of a head only the status.
  */
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'

@@ -1,4 +1,6 @@
-/** The connections to a service of HTTP/2 by themselves, past the gateway, and what the handler of a request is told. */
+/**
+ * The connections to a service of HTTP/2 by themselves, past the gateway, and what the handler of a request is told.
+ */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
