@@ -1,0 +1,170 @@
+/**
+ * Holds comments to what is true: the files they name exist, their lines end where the code's do, and what file headers
+ * claim about timers, the time and the process is so.
+ */
+import { readdirSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { type Comment, filesIn, ROOT, readSource, readSources, type Source } from '../support/sources.ts'
+
+const sources = readSources('src')
+const all = [...sources, ...readSources('test'), ...readSources('bench'), readSource('vitest.config.ts')]
+const atTheTop = readdirSync(ROOT, { withFileTypes: true }).filter(entry => entry.isFile())
+const files = [
+  ...['src', 'test', 'bench', 'config', 'k8s', '.ci'].flatMap(filesIn),
+  ...atTheTop.map(({ name }) => name),
+]
+/** The folders at the top of the project and of `src/`, by which a comment may begin a path. */
+const folders = new Set(files.flatMap(file => /^(?:src\/)?([^/]+)\//.exec(file)?.[1] ?? []))
+
+describe('what a comment names', () => {
+  /** Names that stand for no file of the project, and what they are. */
+  const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+    ['dist/sallyport.js', 'what the build writes'],
+    ['lib/provider.js', 'a file of oidc-provider'],
+    ['application/', 'how a media type begins'],
+    ['RTSP/', 'how the version of another protocol begins'],
+  ])
+
+  /** Names of files that are gone. To be emptied; none may be added. */
+  const KNOWN_GONE: ReadonlySet<string> = new Set([
+    'src/cli/dev.ts names dev/issuer.ts',
+    'src/forward/request-body.ts names timed-upstream.ts',
+    'src/forward/request-headers.ts names framing.ts',
+    'test/refusal/refusal.test.ts names drain/drain.test.ts',
+  ])
+
+  const naming = all.flatMap(({ path, comments }) => comments.flatMap(each => named(path, each)))
+
+  test('exists, when it is a file or a folder of the project', () => {
+    const missing = naming.filter(({ name }) => !ELSEWHERE.has(name) && !exists(name))
+    const unknown = missing.filter(({ path, name }) => !KNOWN_GONE.has(`${path} names ${name}`))
+    expect(unknown.map(({ path, line, name }) => `${path}:${line} names ${name}, which does not exist`)).toEqual([])
+    const gone = new Set(missing.map(({ path, name }) => `${path} names ${name}`))
+    expect([...KNOWN_GONE].filter(each => !gone.has(each))).toEqual([])
+  })
+
+  test('is named, when it is said to be elsewhere', () => {
+    const names = new Set(naming.map(({ name }) => name))
+    expect([...ELSEWHERE.keys()].filter(name => !names.has(name) || exists(name))).toEqual([])
+  })
+
+  interface Naming {
+    readonly path: string
+    readonly line: number
+    readonly name: string
+  }
+
+  function named(path: string, { text, line }: Comment): readonly Naming[] {
+    return text
+      .split('\n')
+      .flatMap((content, index) => namesIn(content).map(name => ({ path, line: line + index, name })))
+  }
+
+  /** @returns files by their ending, and paths that begin with a folder of the project or end with a slash */
+  function namesIn(content: string): readonly string[] {
+    const words = content.matchAll(/(?<![\w./@{}*:-])\w[\w.-]*(?:\/[\w.-]+)*\/?(?![\w/@{}*-])/g).map(([word]) => word)
+    return [...words].map(word => word.replace(/\.+$/, '')).filter(word => isFile(word) || isFolder(word, content))
+  }
+
+  function isFile(word: string): boolean {
+    return /\w\.(?:ts|m?js|json|ya?ml|md|lua|sh)$/.test(word)
+  }
+
+  function isFolder(word: string, content: string): boolean {
+    const [first = '', ...others] = word.split('/')
+    return (others.length > 0 && folders.has(first)) || (word.endsWith('/') && content.includes(`\`${word}\``))
+  }
+
+  function exists(name: string): boolean {
+    const path = `/${name.replace(/\/$/, '')}`
+    return files.some(file => `/${file}`.endsWith(path) || `/${file}`.includes(`${path}/`))
+  }
+})
+
+test('a patch of what we stand on says which test breaks first, and when it can go', () => {
+  const marks = /^ \* Breaks first: `(test\/[\w/.-]+\.test\.ts)`.*\n(?: \* .*\n)* \* Remove when: \S/m
+  const patches = sources.filter(({ path }) => path.startsWith('src/node/') || path === 'src/build/leaner.ts')
+  expect(patches.filter(({ lines }) => !marks.test(lines.join('\n'))).map(({ path }) => path)).toEqual([])
+})
+
+describe('a line of a comment', () => {
+  const WIDEST_COLUMNS = 120
+
+  /** Files and folders that still have wider lines. To be emptied; none may be added. */
+  const KNOWN_WIDE: readonly string[] = [
+    'src/authenticate/',
+    'src/cli/',
+    'src/config/',
+    'src/decide.ts',
+    'src/demo/',
+    'src/downstream/',
+    'src/forward/',
+    'src/gateway.ts',
+    'src/refusal/',
+    'src/run/',
+    'src/tools/',
+    'src/types.ts',
+    'test/authenticate/',
+    'test/run/',
+  ]
+
+  const wide = all.flatMap(wideLines)
+  const isIn = (place: string): boolean => wide.some(at => at.startsWith(place))
+
+  test('is no wider than one of the code', () => {
+    expect(wide.filter(at => !KNOWN_WIDE.some(place => at.startsWith(place)))).toEqual([])
+    expect(KNOWN_WIDE.filter(place => !isIn(place))).toEqual([])
+  })
+
+  function wideLines({ path, lines, comments }: Source): readonly string[] {
+    const numbers = comments.flatMap(({ text, line }) => text.split('\n').map((_content, index) => line + index))
+    const columns = (line: number): number => [...(lines[line - 1] ?? '')].length
+    return numbers
+      .filter(line => columns(line) > WIDEST_COLUMNS)
+      .map(line => `${path}:${line} has ${columns(line)} columns`)
+  }
+})
+
+describe('file headers say the truth', () => {
+  /** Each file that sets a timer of its own, and why it does not ask the scheduler it is given. */
+  const TIMERS: ReadonlyMap<string, string> = new Map([
+    ['src/lib/scheduler.ts', 'it is the scheduler'],
+    ['src/forward/request-body.ts', 'its timer starts anew with every part of a body, for which Node has `refresh`'],
+    ['src/downstream/unread-body.ts', 'its timers only bound how long a connection lingers that is as good as over'],
+    ['src/run/workers/primary.ts', 'its pause between two starts of a worker ends with a signal'],
+    ['src/cli/test.ts', 'it waits for an editor to finish saving'],
+  ])
+  const CLOCKS: ReadonlyMap<string, string> = new Map([['src/lib/clock.ts', 'it is the clock']])
+  const PROCESSES: ReadonlyMap<string, string> = new Map([
+    ['src/main.ts', 'it is the edge of the process'],
+    ['src/cli/colours.ts', 'Node judges by the stream itself whether a terminal shows colours'],
+    ['src/build/build.ts', 'it is a program of its own'],
+  ])
+
+  test('about who sets timers', () => expect(untruths(/^set(?:Timeout|Interval)$/, TIMERS)).toEqual([]))
+
+  test('about who reads the time', () => {
+    expect(untruths(/^(?:Date\.now|new Date\(\)|performance\.now|performance\.timeOrigin)$/, CLOCKS)).toEqual([])
+  })
+
+  test('about who touches the process', () => expect(untruths(/^process$/, PROCESSES)).toEqual([]))
+
+  test('and nobody imports the process or timers under another name', () => {
+    const others = /^node:(?:process|timers)$/
+    const importing = sources.filter(({ imports }) => imports.some(({ target }) => others.test(target)))
+    expect(importing.map(({ path }) => path)).toEqual([])
+  })
+
+  /** @returns uses outside of the table, and files of the table without a use */
+  function untruths(name: RegExp, table: ReadonlyMap<string, string>): readonly string[] {
+    const found = sources.flatMap(({ path, globals }) =>
+      globals.filter(each => name.test(each.name)).map(each => ({ path, ...each })),
+    )
+    const strangers = found.filter(({ path }) => !table.has(path))
+    const idle = [...table.keys()].filter(path => found.every(each => each.path !== path))
+    return [
+      ...strangers.map(each => `${each.path}:${each.line} uses ${each.name}, which the table does not say`),
+      ...idle.map(path => `${path} has no such use, though the table says so`),
+    ]
+  }
+})
