@@ -1,7 +1,7 @@
 /**
  * Says which rooms the sources live in and how those hang together: a room is a folder of `src/`, or a file at its top.
  *
- * A nested folder is a room of its own, as `keys/fetch` is. Knows nothing of which edges are allowed.
+ * A nested folder is a room of its own, as `keys/fetch` is. It does not know which edges are allowed.
  */
 import { EVERYTHING, type Import, type Source } from './sources.ts'
 
@@ -11,10 +11,7 @@ export interface Edge extends Import {
   readonly path: string
 }
 
-/**
- * @param path as in `src/keys/fetch/fetch-document.ts` @returns its room, as in `keys/fetch`, or
- * `gateway` for `src/gateway.ts`
- */
+/** @returns `keys/fetch` for `src/keys/fetch/fetch-document.ts`, and `gateway` for `src/gateway.ts` */
 export function roomOf(path: string): string {
   const [, ...folders] = path.split('/')
   const file = folders.pop() ?? ''
