@@ -51,7 +51,8 @@ export interface Global {
 export const EVERYTHING = '*'
 
 /**
- * @param folder from the project's root @returns every TypeScript file in it, at any depth, in the order of their paths
+ * @param folder from the project's root
+ * @returns every TypeScript file in it, at any depth, in the order of their paths
  */
 export function readSources(folder: string): readonly Source[] {
   return filesIn(folder)
