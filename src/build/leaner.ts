@@ -11,8 +11,8 @@ import type { Plugin } from 'esbuild'
  * An `import` of `node:http` makes Node read every export of it, `WebSocket` among them, and so load the whole undici
  * that is built into Node: https://github.com/nodejs/node/issues/59686. Seen in Node 26.10.
  *
- * The test that breaks first: test/build/bundle.test.ts.
- * Remove when an `import` of `node:http` loads no undici.
+ * Breaks first: `test/build/bundle.test.ts`.
+ * Remove when: an `import` of `node:http` loads no undici.
  */
 export const lazyBuiltins: Plugin = {
   name: 'lazy built-in modules',
@@ -46,8 +46,8 @@ const UNDICI = `
  * https://github.com/nodejs/undici/issues/721. The proxy plugin brings an undici of its own, of which it makes an agent
  * that no request ever reaches: it gets ours. Seen in undici 8.12.4.
  *
- * The test that breaks first: test/build/bundle.test.ts, when a file of undici moves.
- * Remove when undici can be imported in parts.
+ * Breaks first: `test/build/bundle.test.ts`, when a file of undici moves.
+ * Remove when: undici can be imported in parts.
  *
  * @param root folder whose `node_modules` has the one undici to use
  */

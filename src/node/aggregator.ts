@@ -6,8 +6,8 @@
  * that decides: https://github.com/prometheus/client_js/issues/418 asked for something better than the sum, and got the
  * average. Seen in prom-client 15.1.3.
  *
- * The test that breaks first: test/run/workers/totals.test.ts.
- * Remove when `collectDefaultMetrics` takes an aggregator for each metric.
+ * Breaks first: `test/run/workers/totals.test.ts`.
+ * Remove when: `collectDefaultMetrics` takes an aggregator for each metric.
  */
 import type { Aggregator, MetricObject } from 'prom-client'
 

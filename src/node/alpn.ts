@@ -6,8 +6,8 @@
  * on the server is taken off, and called for those connections only that are its own. Seen on Node 26.10; nodejs/node
  * issue 55994 asked for a way to choose per connection, and got one for the HTTP/2 server's ALPN only.
  *
- * The test that breaks first: test/downstream/http2-connections.test.ts.
- * Remove when an HTTPS server can hand over connections that agreed to another protocol.
+ * Breaks first: `test/downstream/http2-connections.test.ts`.
+ * Remove when: an HTTPS server can hand over connections that agreed to another protocol.
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket, Server as TlsServer } from 'node:tls'

@@ -6,8 +6,8 @@
  * lose the answer (RFC 9112 §9.6). Seen on Node 26.10. nodejs/node pull request 36205 would have replaced the
  * call by `socket.end()` and was not taken.
  *
- * The test that breaks first: test/raw/connections.test.ts.
- * Remove when Node's HTTP server has an option to linger, as nginx has with `lingering_close`.
+ * Breaks first: `test/raw/connections.test.ts`.
+ * Remove when: Node's HTTP server has an option to linger, as nginx has with `lingering_close`.
  */
 import { Socket } from 'node:net'
 

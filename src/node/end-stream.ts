@@ -5,8 +5,8 @@
  * `end`, `close` and `rstCode` like one that is whole: https://github.com/nodejs/node/issues/35209. Only the order
  * tells: a reset closes the stream before its end is pushed. Seen from Node 14 to 26.10.
  *
- * The test that breaks first: test/upstream/http2-cuts.test.ts.
- * Remove when such a reset is an error of the stream, or Node tells END_STREAM.
+ * Breaks first: `test/upstream/http2-cuts.test.ts`.
+ * Remove when: such a reset is an error of the stream, or Node tells END_STREAM.
  */
 import type { ClientHttp2Stream } from 'node:http2'
 

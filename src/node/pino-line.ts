@@ -6,8 +6,8 @@
  * every line of a log begins and ends with, and where it goes, is taken from pino's inside, which `pino.symbols` opens;
  * nothing promises what is there. Seen in pino 10.4.0.
  *
- * The test that breaks first: test/telemetry/passed-line.test.ts, which compares such a line with pino's own.
- * Remove when a line of eleven strings and numbers costs pino no more than it costs here.
+ * Breaks first: `test/telemetry/passed-line.test.ts`, which compares such a line with pino's own.
+ * Remove when: a line of eleven strings and numbers costs pino no more than it costs here.
  */
 import { type Logger, pino } from 'pino'
 

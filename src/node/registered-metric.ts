@@ -4,8 +4,8 @@
  * A registry asks of a metric its name and two functions, and works with any object that has them. Its types say that
  * it takes nothing but prom-client's own four classes. Seen in prom-client 15.1.3.
  *
- * The test that breaks first: test/telemetry/tally.test.ts, which compares such metrics with prom-client's own.
- * Remove when the types of `registerMetric` name what it needs.
+ * Breaks first: `test/telemetry/tally.test.ts`, which compares such metrics with prom-client's own.
+ * Remove when: the types of `registerMetric` name what it needs.
  */
 import type { Metric, Registry } from 'prom-client'
 

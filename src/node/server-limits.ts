@@ -6,8 +6,8 @@
  * reload can change it. `dropMaxConnection` makes a full worker close a connection instead of passing it to the next
  * one: several full workers would pass it back and forth without end.
  *
- * The tests that break first: test/run/reload-survivors.test.ts and test/run/workers/sharing.test.ts.
- * Remove when `@types/node` has both members on `http.Server`.
+ * Breaks first: `test/run/reload-survivors.test.ts` and `test/run/workers/sharing.test.ts`.
+ * Remove when: `@types/node` has both members on `http.Server`.
  */
 import type { Server } from 'node:http'
 

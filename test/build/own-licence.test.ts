@@ -8,7 +8,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ownLicence } from '../../src/build/own-licence.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** Of https://www.apache.org/licenses/LICENSE-2.0.txt up to the end of its terms, each run of white space as one blank. */
+/**
+ * Of https://www.apache.org/licenses/LICENSE-2.0.txt up to the end of its terms, each run of white space as one blank.
+ */
 const TERMS_SHA256 = '59d8f0ba87ad9a2f1a431123c8d16646e5b89ba53653e818f16d136d77263c99'
 
 let folder: string

@@ -1,4 +1,6 @@
-/** Holds the documents to each other and to the files of the project: links, tables of contents, file names, metrics. */
+/**
+ * Holds the documents to each other and to the files of the project: links, tables of contents, file names, metrics.
+ */
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { createMetrics } from '../../src/telemetry/metrics.ts'

@@ -1,4 +1,6 @@
-/** Reads every document of the project as far as tests need it: fenced blocks, tables by their header, headings, links. */
+/**
+ * Reads every document of the project as far as tests need it: fenced blocks, tables by their header, headings, links.
+ */
 import { globSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 

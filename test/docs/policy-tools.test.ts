@@ -1,4 +1,6 @@
-/** Runs the commands of the documents that put a policy to the test, and compares what they print with what is shown. */
+/**
+ * Runs the commands of the documents that put a policy to the test, and compares what they print with what is shown.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * How a change is noticed: each test waits for the line that says so, and none for time. The poll that would notice in the
- * end comes after a minute, when a test has long failed.
+ * How a change is noticed: each test waits for the line that says so, and none for time. The poll that would notice in
+ * the end comes after a minute, when a test has long failed.
  */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -15,8 +15,8 @@ test('50 reloads under load: no request fails, none sees a mixture', { timeout: 
   const issuer = await startTestIssuer()
   const [one, two] = [await startTestUpstream(), await namedUpstream()]
   /**
-   * What differs: the service, the headers it gets, whether the other policy's header is stripped, and which scope opens
-   * which route. A request that met parts of both would show a pair that neither policy makes.
+   * What differs: the service, the headers it gets, whether the other policy's header is stripped, and which scope
+   * opens which route. A request that met parts of both would show a pair that neither policy makes.
    */
   const policy = (name: 'one' | 'two') => ({
     providers: { main: testProvider(issuer) },

@@ -1,9 +1,9 @@
 /**
  * Compiles a configuration for a tool: the very policy that would serve traffic, with nothing that could send any.
  *
- * What judges tokens comes from whoever asks: the providers themselves ({@link leasedProviders}), or stand-ins
- * (`stand-in.ts`). Upstreams have a name and an address, but nothing can be sent to them. Nothing listens and nothing is
- * logged.
+ * What judges tokens comes from whoever asks: the providers themselves ({@link leasedProviders}), or
+ * stand-ins (`stand-in.ts`). Upstreams have a name and an address, but nothing can be sent to them.
+ * Nothing listens and nothing is logged.
  */
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { compilePolicy } from '../../config/compile.ts'

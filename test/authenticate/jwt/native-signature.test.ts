@@ -37,7 +37,9 @@ function keyFor(alg: string, key: KeyObject): VerificationKey {
   return { kid: undefined, algorithms: new Set([alg]), key }
 }
 
-/** What both judges say; fails when they differ in whether, in code or in reason, or when it was `jose` who was asked. */
+/**
+ * What both judges say; fails when they differ in whether, in code or in reason, or when it was `jose` who was asked.
+ */
 async function agreed(jws: CompactJws, key: VerificationKey): Promise<'holds' | 'does not hold'> {
   const ours = signatureRefusal(jws, key)
   expect(ours).not.toBeInstanceOf(Promise)
