@@ -6,9 +6,10 @@
  * are not looked at; trailers are never forwarded.
  */
 
-import { forwardingLines, type TrustedProxies } from '../downstream/client-address.ts'
+import type { TrustedProxies } from '../downstream/client-address.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { RequestHeaders } from '../policy.ts'
+import { forwardingLines } from './forwarded.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type OwnFate, ownFate } from './own-names.ts'
 
