@@ -9,6 +9,7 @@ import { METHODS } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { ClientRequest } from '../exchange.ts'
+import { fieldValue } from '../lib/field-lines.ts'
 import type { RequestFacts } from '../types.ts'
 import { peerOf } from './peer.ts'
 import { dropUnreadStream } from './unread-body.ts'
@@ -98,12 +99,11 @@ function separated(received: readonly string[]) {
   return { pseudo, lines }
 }
 
-/** A `Host` that says the same is dropped; one that says something else stays, and two of them are refused. */
+/**
+ * Makes the `Host` line that HTTP/1.1 would have of `:authority`. A client may send the same value in both (RFC 9113
+ * §8.3.1). When the two differ, the head gets two `Host` lines, and `head.ts` refuses it for that.
+ */
 function withHost(lines: readonly string[], authority: string | undefined): readonly string[] {
-  if (authority === undefined) return lines
-  const host = ['host', authority]
-  for (let i = 0; i < lines.length; i += 2) {
-    if (lines[i] === 'host' && lines[i + 1] === authority) return lines
-  }
-  return [...host, ...lines]
+  if (authority === undefined || fieldValue(lines, 'host') === authority) return lines
+  return ['host', authority, ...lines]
 }

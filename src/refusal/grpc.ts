@@ -5,6 +5,7 @@
  * is what a client would make of a refusal of ours, and the nearest where that has none. gRPC-Web reads the same fields.
  */
 import { DENIALS, type DenialCode } from '../errors.ts'
+import { fieldValue } from '../lib/field-lines.ts'
 
 export type GrpcStatus = {
   readonly 'grpc-status': string
@@ -32,11 +33,8 @@ const KIND = /^application\/grpc(?:-web(?:-text)?)?(?=$|[+;\s])/i
 
 /** What a refusal is sent as: `application/grpc`, or the kind of gRPC-Web that was asked for; undefined for any other request. */
 export function grpcContentType(rawHeaders: readonly string[]): string | undefined {
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if ((rawHeaders[i] as string).toLowerCase() === 'content-type')
-      return KIND.exec(rawHeaders[i + 1] as string)?.[0].toLowerCase()
-  }
-  return undefined
+  const contentType = fieldValue(rawHeaders, 'content-type')
+  return contentType === undefined ? undefined : KIND.exec(contentType)?.[0].toLowerCase()
 }
 
 /**
