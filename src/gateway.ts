@@ -47,12 +47,12 @@ declare module 'fastify' {
 }
 
 /** A request whose decision has to wait. */
-interface Undecided {
+interface WaitingRequest {
   readonly exchange: Exchange
   readonly decision: Promise<Decision>
 }
 
-export interface GatewayDeps {
+export interface GatewayOptions {
   readonly policies: PolicyStore
   readonly server: ServerOptions
   readonly drain: Drain
@@ -68,21 +68,21 @@ const OPAQUE_URL = '/'
 /** CONNECT (RFC 9110 §9.3.6) asks for a tunnel past the policy. */
 const TUNNEL_REFUSED = Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' })
 
-export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
-  const { policies, drain, overload, clock, metrics, log } = deps
+export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
+  const { policies, drain, overload, clock, metrics, log } = options
   const record = accessRecord(metrics, log, clock)
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
-  const stalled = stalledPeers({ ...deps, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
-  const open = streams(deps)
+  const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
+  const open = streams(options)
   const { begin, expectContinue } = receiver({
     policies,
     clock,
     watchers: [open, broken, drain, metrics.inFlight, record],
   })
-  const waiting = new WeakMap<object, Undecided>()
+  const waiting = new WeakMap<object, WaitingRequest>()
   const forwardDeps = {
     monotonicMs: clock.monotonicMs,
-    scheduler: deps.scheduler,
+    scheduler: options.scheduler,
     streams: open,
     watchWrites: stalled.watch,
     isDraining: () => drain.isDraining,
@@ -106,10 +106,10 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
     refuse(exchange, error)
   })
   app.addHook('onRequest', (request, _reply, next) => {
-    const undecided = waiting.get(request.raw)
-    if (undecided === undefined) throw new Error('a request came past the receiver')
-    request.exchange = undecided.exchange
-    undecided.decision.then(decision => {
+    const found = waiting.get(request.raw)
+    if (found === undefined) throw new Error('a request came past the receiver')
+    request.exchange = found.exchange
+    found.decision.then(decision => {
       request.decision = decision
       next()
     }, next)
@@ -160,7 +160,7 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
   }
 
   function serverOf(fastify: RequestListener): Server {
-    const server = gatewayServer(deps.server, {
+    const server = gatewayServer(options.server, {
       onRequest: drain.gate((request, response) => {
         // The last answer of this connection has been sent: what a client put behind it is never executed.
         if (request.socket.writableEnded) request.socket.destroy()
@@ -170,7 +170,7 @@ export async function gateway(deps: GatewayDeps): Promise<FastifyInstance> {
       isBusy: broken.isBusy,
     })
     const sessions = http2Sessions({
-      ...deps,
+      ...options,
       headersTimeoutMs: () => server.headersTimeout,
       keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
       isDraining: () => drain.isDraining,

@@ -1,8 +1,8 @@
 /**
  * Says which request fields mean something to us, and what becomes of each; everything else passes.
  *
- * An alias shares the fate of ending here, never the meaning: `X_Forwarded_For` is not `X-Forwarded-For`, but a server
- * behind us may think so.
+ * An alias of such a name is dropped and nothing else: `X_Forwarded_For` does not mean `X-Forwarded-For` to us, but a
+ * server behind us may take it for that.
  */
 import { foldedFieldName } from '../lib/field-name.ts'
 import { isHopByHop } from './hop-by-hop.ts'
@@ -13,9 +13,9 @@ import { isHopByHop } from './hop-by-hop.ts'
  * - `token`: the caller's credential
  * - `chain`: what proxies in front of us said about the client; kept from trusted peers only
  */
-export type OwnFate = 'drop' | 'frame' | 'token' | 'chain'
+export type Handling = 'drop' | 'frame' | 'token' | 'chain'
 
-const FATES: ReadonlyMap<string, OwnFate> = new Map([
+const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   // Written anew, from what was checked.
   ['host', 'drop'],
   ['x-request-id', 'drop'],
@@ -37,12 +37,12 @@ const FATES: ReadonlyMap<string, OwnFate> = new Map([
 ])
 
 /** Undefined for a name that has no meaning to us. */
-export function ownFate(name: string): OwnFate | undefined {
+export function handlingOf(name: string): Handling | undefined {
   const folded = foldedFieldName(name)
   if (isHopByHop(folded)) return 'drop'
-  const fate = FATES.get(folded)
-  if (fate === undefined) return folded.startsWith('x-forwarded-') ? 'drop' : undefined
-  return folded === name.toLowerCase() ? fate : 'drop'
+  const handling = OWN_NAMES.get(folded)
+  if (handling === undefined) return folded.startsWith('x-forwarded-') ? 'drop' : undefined
+  return folded === name.toLowerCase() ? handling : 'drop'
 }
 
 /**
@@ -51,5 +51,5 @@ export function ownFate(name: string): OwnFate | undefined {
  */
 export function isOwnName(name: string): boolean {
   const folded = foldedFieldName(name)
-  return isHopByHop(folded) || FATES.has(folded)
+  return isHopByHop(folded) || OWN_NAMES.has(folded)
 }

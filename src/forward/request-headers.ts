@@ -11,7 +11,7 @@ import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { RequestHeaders } from '../policy.ts'
 import { forwardingLines } from './forwarded.ts'
 import { namedInConnection } from './hop-by-hop.ts'
-import { type OwnFate, ownFate } from './own-names.ts'
+import { type Handling, handlingOf } from './own-names.ts'
 
 export interface RequestHeaderRules {
   /** True for names that must never arrive from outside, in whatever spelling. */
@@ -21,12 +21,12 @@ export interface RequestHeaderRules {
   readonly trusts: TrustedProxies
 }
 
-type Fate = OwnFate | 'pass'
+type LineHandling = Handling | 'pass'
 
 export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeaderRules): RequestHeaders {
-  const fateOf = boundedMemo<Fate>(
+  const handlingOfLine = boundedMemo<LineHandling>(
     name => {
-      const own = ownFate(name)
+      const own = handlingOf(name)
       if (own === 'token' && !forwardToken) return 'drop'
       return own ?? (isManaged(name) ? 'drop' : 'pass')
     },
@@ -40,7 +40,7 @@ export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeade
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
       const value = rawHeaders[i + 1] as string
-      switch (fateOf(name)) {
+      switch (handlingOfLine(name)) {
         case 'pass':
           if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)
           break

@@ -20,9 +20,9 @@ export interface UpstreamHead {
   readonly requestId: string
 }
 
-type Fate = 'pass' | 'drop' | 'length' | 'coding' | 'invalid'
+type Handling = 'pass' | 'drop' | 'length' | 'coding' | 'invalid'
 
-const fateOf = boundedMemo<Fate>(judge, { maxEntries: 1000, maxKeyLength: 64 })
+const handlingOf = boundedMemo<Handling>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
 /** What Node's and undici's own checks refuse (RFC 9110 §5.5); obs-text may pass. */
 const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/
@@ -38,7 +38,7 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
     const name = received[i] as string
     const value = received[i + 1] as string
     if (invalidInValue.test(value)) throw fault('a header value has control characters', name)
-    switch (fateOf(name)) {
+    switch (handlingOf(name)) {
       case 'pass':
         if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)
         break
@@ -66,7 +66,7 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
   return lines
 }
 
-function judge(name: string): Fate {
+function judge(name: string): Handling {
   if (!isToken(name)) return 'invalid'
   const lower = name.toLowerCase()
   if (lower === 'content-length') return 'length'

@@ -14,7 +14,7 @@ import { rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { OpenStream, StreamEnd } from '../types.ts'
 
-export interface StreamsDeps {
+export interface StreamsOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
 }
@@ -32,7 +32,7 @@ export interface Streams {
 
 const ROUND_MS = 1_000
 
-export function streams({ clock, scheduler }: StreamsDeps): Streams {
+export function streams({ clock, scheduler }: StreamsOptions): Streams {
   const open = rounds<OpenStream>({
     scheduler,
     intervalMs: () => ROUND_MS,

@@ -23,12 +23,12 @@ export interface BrokenRequests {
   answer(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-export interface BrokenRequestsDeps {
+export interface BrokenRequestsOptions {
   /** Called for each refusal that has no exchange; those with one are recorded at their end. */
   readonly onRefused: (denial: Denial, requestId: string) => void
 }
 
-export function brokenRequests({ onRefused }: BrokenRequestsDeps): BrokenRequests {
+export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequests {
   /** Requests under way on each connection, oldest first: rarely more than one. No `Set`: see `lib/roster.ts`. */
   const active = new WeakMap<Socket, Exchange[]>()
 
