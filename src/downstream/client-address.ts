@@ -26,8 +26,10 @@ export function trustedProxies(entries: readonly string[]): TrustedProxies {
 }
 
 /**
- * The nearest address that is no trusted proxy: walks `X-Forwarded-For` from our end for as long as each hop is
- * trusted and names an address. Undefined only on a Unix socket without a usable chain.
+ * Returns the nearest address that is no trusted proxy. It reads `X-Forwarded-For` from our end, for as long as each
+ * hop is trusted and the next entry is an address.
+ *
+ * @returns undefined only for a peer on a Unix socket that is not believed or names no address
  */
 export function clientAddress(
   peerAddress: string | undefined,
@@ -68,8 +70,8 @@ function isInList(list: BlockList, address: string): boolean {
 }
 
 /**
- * Writes an address as others know it: without the zone of IPv6, which has a meaning on this machine only, and an IPv4
- * address as such, although a dual-stack socket shows it as IPv6 (RFC 4291 §2.5.5.2).
+ * Writes an address as others know it. IPv4 that a dual-stack socket shows as IPv6 becomes IPv4 again (RFC 4291
+ * §2.5.5.2), and the zone of an IPv6 address goes, because it means something on this machine only.
  */
 export function canonicalAddress(address: string): string {
   if (!address.includes(':')) return address

@@ -1,14 +1,15 @@
 /**
- * Stops the gateway without a dropped request: first it says so, then it waits, then it closes.
+ * Stops the gateway without losing a request: it announces the end, then waits, then closes.
  *
- * From {@link Drain.begin} on, readiness is off and every response is the last of its connection (RFC 9112 §9.6: the
- * client opens the next one elsewhere), while requests are served as before, on new connections, too: a load balancer
- * learns late that we are going. {@link Drain.finish} then ends that: no new connections are taken once nobody has asked
- * for anything for a second, or after a few seconds in any case; what is under way ends, up to the time allowed.
+ * From {@link Drain.begin} on, readiness is off and every response is the last of its connection (RFC 9112 §9.6), so
+ * that the client opens its next one elsewhere. Requests are served as before, on new connections, too, because a load
+ * balancer learns late that this instance is going. {@link Drain.finish} stops accepting connections as soon as no
+ * request has been under way for a second, or after five seconds in any case. What is still under way then may end,
+ * within the time allowed.
  *
- * Two ways to lose a request by closing: a connection is closed while its client is sending the next request (RFC 9112
- * §9.5), and the kernel resets the connections that wait to be accepted when the listener goes. So idle connections are
- * closed when they have been idle for a while, and the listener in a moment when nobody waits.
+ * Closing can lose a request in two ways. The client may be sending its next request on a connection while it is closed
+ * (RFC 9112 §9.5), and the kernel resets connections that wait to be accepted when the listener closes. So connections
+ * are closed after they have been idle for a while, and the listener at a moment when no connection waits.
  */
 import type { Server } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
@@ -27,15 +28,15 @@ export interface DrainOptions {
   readonly log: Log
   /** Longest time that requests under way get, from {@link Drain.finish} on. */
   readonly timeoutMs: () => number
-  /** Where another process takes the connections and hands them to this one. Default: this one takes them. */
+  /** Given where another process accepts the connections and hands them over. By default this process accepts them. */
   readonly acceptor?: Acceptor | undefined
 }
 
-/** Whoever takes the connections. */
+/** Accepts connections from the kernel. */
 export interface Acceptor {
-  /** Resolves when it has looked for connections once more, and those are here. */
+  /** Resolves when it has looked for connections once more, and those that it found are here. */
   looked(): Promise<unknown>
-  /** Called when this process has stopped listening. Resolves when no connection is taken any more. */
+  /** Called when this process has stopped listening. Resolves when no connection is accepted any more. */
   stopped(): Promise<unknown>
 }
 
@@ -45,30 +46,33 @@ export interface Drain {
   readonly servers: ReadonlySet<Server>
   /** Call when a server is made. */
   add(server: Server): void
-  /** Call when there are connections that speak HTTP/2: they share the servers' sockets, and are told to go in their own way. */
+  /** Call with the connections that speak HTTP/2. Their sockets are those of the servers, but they end by GOAWAY. */
   addHttp2(sessions: Http2Sessions): void
-  /** The listener to give a server: it lets requests pass to `listener`, but for the moment before listening ends. */
+  /**
+   * Returns the listener to give to a server. It passes requests on to `listener`, but holds them in the moment before
+   * the server stops listening.
+   */
   gate<Request extends { readonly socket: Socket }, Response>(
     listener: (request: Request, response: Response) => void,
   ): (request: Request, response: Response) => void
   /** Call when a request begins. */
   begun(exchange: Exchange): void
-  /** Call when its response has ended, or its connection. */
+  /** Call when the response to a request has ended, or its connection has. */
   ended(exchange: Exchange): void
-  /** Says to clients and probes that we are going; nothing ends by it. Further calls change nothing. */
+  /** Tells clients and probes that the gateway is going. Nothing ends by it, and further calls change nothing. */
   begin(trigger: string): void
   /** Resolves when all connections are closed, or the time is up. */
   finish(trigger: string): Promise<void>
 }
 
-/** How long nobody must have asked for anything before connections are closed. */
+/** For this long no request must have been under way before connections are closed. */
 const QUIET_MS = 1_000
-/** Endpoints that are going are known everywhere in a cluster by then, in most. */
+/** By then, in most clusters, everybody knows that this endpoint is going. */
 const LONGEST_ACCEPT_MS = 5_000
-/** Node accepts one connection a turn. After so long without one nobody waits to be accepted. */
+/** Node accepts one connection a turn of its loop, so when none came for this long, none waits to be accepted. */
 const NOBODY_WAITS_MS = 10
 const LOOK_EVERY_MS = 2
-/** For a moment like that. */
+/** Requests are held no longer than this to find a moment when no connection waits. */
 const LONGEST_HOLD_MS = 500
 
 const THIS_PROCESS: Acceptor = { looked: () => nextTurn(), stopped: async () => {} }
@@ -82,9 +86,9 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
   let held: Array<() => void> | undefined
   let lastAcceptedMs = Number.NEGATIVE_INFINITY
   let begunMs: number | undefined
-  /** When the last request ended; nobody is told to go before {@link begin}. */
   let lastLeftMs = Number.NEGATIVE_INFINITY
 
+  /** Silence before {@link begin} does not count: clients do not know yet that they should go elsewhere. */
   const quietForMs = (): number => clock.monotonicMs() - Math.max(lastLeftMs, begunMs ?? 0)
   const quiet = async (): Promise<void> => {
     while (open.size > 0 || quietForMs() < QUIET_MS) {
@@ -148,8 +152,11 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
   }
 
   /**
-   * A client that has been answered comes back at once, on a new connection, so under load somebody always waits to be
-   * accepted. Requests are held for a moment: those who wait for an answer do not come back, and the others get in.
+   * Closes the listeners at a moment when no connection waits to be accepted.
+   *
+   * Under load there is no such moment by itself: a client that has been answered comes back immediately, on a new
+   * connection. So requests are held for a moment. A client that waits for its answer does not come back, and the
+   * connections that waited are accepted meanwhile.
    *
    * @returns `ended` resolves when the last connection is closed
    */
@@ -158,7 +165,8 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
     const startedMs = clock.monotonicMs()
     for (let nobodyWaits = false; !nobodyWaits && clock.monotonicMs() - startedMs < LONGEST_HOLD_MS; ) {
       await new Promise<void>(resolve => scheduler.after(LOOK_EVERY_MS, resolve))
-      // The turn after the timer asks the kernel once more; what follows is as close to that as it gets.
+      // In the turn after the timer Node asks the kernel for connections once more; the listener closes right after
+      // that.
       await acceptor.looked()
       nobodyWaits = clock.monotonicMs() - lastAcceptedMs > NOBODY_WAITS_MS
     }
@@ -173,17 +181,19 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
   function closeIdle(): void {
     for (const server of servers) server.closeIdleConnections()
     http2?.closeIdle()
-    // To Node, one that never sent a byte is not idle: its first request is under way.
+    // To Node, a connection that has not sent a byte is not idle: its first request is under way.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   }
 }
 
-/** Node then says `Connection: close` and closes when the response has ended; too late once the head is out. */
+/** Makes Node say `Connection: close`, and close after the response. Once the head is out it is too late for that. */
 function makeLast(response: ClientResponse): void {
   if (!response.headersSent) response.shouldKeepAlive = false
 }
 
-/** Resolves when the last connection is closed. An HTTP server's own `close` would close the idle ones at once. */
+/**
+ * Resolves when the last connection is closed. An HTTP server's own `close` would close idle connections right away.
+ */
 function stopListening(server: Server): Promise<void> {
   return new Promise(resolve => NetServer.prototype.close.call(server, () => resolve()))
 }

@@ -1,7 +1,8 @@
 /**
  * Lets a WebSocket handshake take the way of every other request, although Node hands it over as a bare socket.
  *
- * RFC 6455 §4.1, §4.2.1 (handshake), RFC 9110 §7.8 (Upgrade: a server may ignore it). No other protocol is switched to.
+ * RFC 6455 §4.1, §4.2.1 (handshake), RFC 9110 §7.8 (Upgrade: a server may ignore it). The gateway switches to no other
+ * protocol.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -9,7 +10,7 @@ import { SWITCHING_PROTOCOLS } from '../errors.ts'
 import type { Http1Request } from './http1-request.ts'
 import { Http1Response } from './http1-response.ts'
 
-/** True for a request that may become a tunnel. Whatever is odd about it stays an ordinary request, and is judged as one. */
+/** Is true for a request that may become a tunnel. One that is odd in any way is judged like a plain request. */
 export function isHandshake({ method, httpVersion, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&
@@ -20,10 +21,10 @@ export function isHandshake({ method, httpVersion, headers }: IncomingMessage): 
   )
 }
 
-/** RFC 6455 §4.1: a client waits for the answer. One that does not may send a few messages ahead, and no more. */
+/** RFC 6455 §4.1: a client waits for the answer. A client that does not wait may send a few messages, but no more. */
 const MAX_EARLY_BYTES = 64 * 1024
 
-/** The response to a handshake: as Node would make it for a plain request, but the last of its connection. */
+/** The response to a handshake: the one that Node would make for a plain request, but the last of its connection. */
 export class HandshakeResponse extends Http1Response {
   readonly #socket: Socket
   readonly #early: Buffer[] = []
@@ -38,7 +39,7 @@ export class HandshakeResponse extends Http1Response {
     this.#socket = socket
     this.shouldKeepAlive = false
     this.assignSocket(socket)
-    // Nobody else listens: a client that resets its connection would end the process.
+    // A client that resets its connection would end the process, since nobody else listens for errors.
     socket.on('error', () => {})
     socket.on('drain', () => this.emit('drain'))
     // A client that closes its side before there is a tunnel has left.
@@ -48,7 +49,7 @@ export class HandshakeResponse extends Http1Response {
     this.on('finish', () => {
       if (!this.#isTunnel) socket.destroySoon()
     })
-    // Read from the start, or nobody would notice that the client has left.
+    // The socket is read from the start, because otherwise nobody would notice that the client has left.
     socket.on('data', this.#hold)
     this.#hold(head)
   }

@@ -5,7 +5,7 @@
  * length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade), §10.1.1 (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
  *
  * Node's parser already refuses obs-fold, bare LF or CR, NUL, blanks before the colon, repeated lengths and a length
- * beside a coding; what it lets through, or might again one day, is refused here. The path is judged elsewhere.
+ * beside a coding. What it lets through, or might let through one day, is refused here. The path is judged by `route/`.
  */
 import { isIPv6 } from 'node:net'
 import { Denial } from '../errors.ts'
@@ -17,7 +17,7 @@ import type { RequestFacts } from '../types.ts'
 export interface CheckedHead {
   /** The one `Host`, as sent: a DNS name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
   readonly host: string
-  /** 0 without a body; undefined when only its end tells. */
+  /** 0 without a body; undefined when the head does not say how long the body is. */
   readonly bodyBytes: number | undefined
 }
 
@@ -28,7 +28,7 @@ export interface HeadLimits {
   readonly maxHeaders: number
 }
 
-/** The field names looked at here. `alias` is another spelling of a framing field. */
+/** What a field name means here. An `alias` is another spelling of one of the names. */
 type Role = 'host' | 'length' | 'coding' | 'upgrade' | 'expect' | 'h2c' | 'alias' | 'other'
 
 const ROLES: ReadonlyMap<string, Role> = new Map([
@@ -41,7 +41,7 @@ const ROLES: ReadonlyMap<string, Role> = new Map([
 ])
 const roleOf = boundedMemo<Role>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
-/** `2` is never what a request line says. */
+/** `2` comes from HTTP/2 only: a request line has a minor version, too. */
 const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2'])
 /** CONNECT asks for a tunnel past the policy; TRACE echoes the caller's secrets (RFC 9110 §9.3.6, §9.3.8). */
 const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
@@ -118,8 +118,9 @@ function judge(name: string): Role {
 }
 
 /**
- * `h2c` would let the client speak a second protocol past the policy. A WebSocket handshake with a body is read as
- * body by one server and as frames by another. Other protocols are no error: we do not switch (RFC 9110 §7.8).
+ * `h2c` would let the client speak a second protocol past the policy. What follows a WebSocket handshake is read as a
+ * body by one server and as frames by another, so it must not have a body. Any other protocol is no error, because the
+ * gateway does not switch to it (RFC 9110 §7.8).
  */
 function checkUpgrade(protocols: string, bodyBytes: number | undefined): void {
   for (const protocol of protocols.toLowerCase().split(',')) {

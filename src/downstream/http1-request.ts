@@ -1,4 +1,4 @@
-/** A request that came over HTTP/1.1: Node's own, with what the gateway asks of a client's request. RFC 9112. */
+/** A request over HTTP/1.1 (RFC 9112): Node's own class, and what else the gateway asks of a client's request. */
 import { IncomingMessage } from 'node:http'
 import type { ClientRequest } from '../exchange.ts'
 import type { RequestFacts } from '../types.ts'

@@ -1,11 +1,11 @@
-/** The response to a request over HTTP/1.1: Node's own, with what the gateway asks of a client's response. RFC 9112. */
+/** The response over HTTP/1.1 (RFC 9112): Node's own class, and what else the gateway asks of a client's response. */
 import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ClientResponse } from '../exchange.ts'
 import type { Http1Request } from './http1-request.ts'
 
 const NO_BYTES = Buffer.alloc(0)
-/** A status line carries any three digits. */
+/** A status line can carry any three digits. */
 const HIGHEST_STATUS = 999
 
 export class Http1Response extends ServerResponse<Http1Request> implements ClientResponse {
@@ -17,7 +17,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
     return HIGHEST_STATUS
   }
 
-  /** False: a client would have to ask for them, and hardly one reads them. */
+  /** Trailers end here, because a client would have to ask for them and hardly any client reads them. */
   get takesTrailers(): boolean {
     return false
   }
@@ -27,15 +27,15 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
   }
 
   endWithTrailers(chunk: Buffer): void {
-    // As text, Node joins the chunk with the head; latin1 keeps every byte of both.
+    // Node writes a chunk of text together with the head, and latin1 keeps every byte of both.
     if (chunk.length === 0) this.end()
     else this.end(chunk.toString('latin1'), 'latin1')
   }
 
   /**
-   * RFC 9112 §8: over HTTP/1.1 only the end of the connection says that an answer is incomplete. A response that waits for
-   * its turn on a pipelined connection has no socket yet, and Node would forget it and leave the connection waiting for its
-   * end for ever.
+   * RFC 9112 §8: over HTTP/1.1 only the end of the connection says that an answer is incomplete. A response that waits
+   * for its turn on a pipelined connection has no socket yet. Node would forget it, and the connection would wait for
+   * ever for that response to end.
    */
   abort(): void {
     if (this.socket === null) this.once('socket', (socket: Socket) => socket.destroy())

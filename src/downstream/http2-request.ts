@@ -1,9 +1,9 @@
 /**
- * A request that came over HTTP/2, with its head in the form in which the one of HTTP/1.1 is judged.
+ * A request over HTTP/2, with its head put into the form of HTTP/1.1, so that the same code judges both.
  *
- * RFC 9113 §8.3.1 (pseudo-header fields), §8.2.3 (cookies in several lines). What a head of HTTP/2 must not have at all
- * (fields of a connection, upper-case names, a length that is not the body's) Node's http2 has refused already.
- * Trailers of a request end here.
+ * RFC 9113 §8.3.1 (pseudo-header fields), §8.2.3 (cookies in several lines). Node's http2 has already refused what no
+ * head of HTTP/2 may have: fields of a connection, upper-case names, a length that is not that of the body. Trailers of
+ * a request are dropped.
  */
 import { METHODS } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
@@ -16,33 +16,33 @@ import { dropUnreadStream } from './unread-body.ts'
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 /**
- * What a method counts as that the parser of HTTP/1.1 would not take: the one that is refused on every path. Here any token
- * is a method, and Fastify's router, which knows no other, would forget the request.
+ * Stands in for every method that the parser of HTTP/1.1 does not know, because CONNECT is refused on every path. Over
+ * HTTP/2 any token can be a method, and Fastify's router would never answer a request whose method it does not know.
  */
 const REFUSED_METHOD = 'CONNECT'
 
 export class Http2Request implements ClientRequest {
   readonly stream: ServerHttp2Stream
   readonly socket: Socket
-  /** Not `2.0`: that is what a request line of HTTP/1.1 can claim. */
+  /** It is not `2.0`, because a request line of HTTP/1.1 can claim that. */
   readonly httpVersion = '2'
   readonly httpVersionMajor = 2
   readonly method: string
-  /** Fastify writes it. */
+  /** Fastify writes it, so it is not readonly. */
   url: string
   /** Flat names and values, `Host` among them; no pseudo-header fields. */
   readonly rawHeaders: readonly string[]
   /** Bytes of the head as HTTP/1.1 counts them. */
   readonly headBytes: number
-  /** Nothing but {@link rawHeaders} is read; Fastify expects this. */
+  /** Fastify expects it to be there. The gateway reads {@link rawHeaders} only. */
   readonly headers = Object.freeze({})
 
   /** @param received flat names and values as Node's `stream` event gives them */
   constructor(stream: ServerHttp2Stream, socket: Socket, received: readonly string[]) {
     this.stream = stream
     this.socket = socket
-    // Attack on integrity: Node ends a body that was reset with NO_ERROR as if it were whole; destroyed with an error, it
-    // has no end.
+    // Attack on integrity: when a client resets its stream with NO_ERROR, Node ends the body as if it were whole. The
+    // body of a stream that is destroyed with an error has no end.
     stream.once('aborted', () => stream.destroy(new Error('the client gave its request up')))
     const { pseudo, lines } = separated(received)
     const method = pseudo.get(':method') ?? ''

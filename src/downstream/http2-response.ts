@@ -1,28 +1,29 @@
 /**
  * The response on a stream of HTTP/2, with the part of Node's `ServerResponse` that the gateway uses.
  *
- * RFC 9113 §8.1 (messages), §8.2.2 (fields of a connection). The head leaves with the first byte of the body or with the
- * end, so that an answer without a body is a single frame that says so: gRPC's Trailers-Only responses depend on it.
+ * RFC 9113 §8.1 (messages), §8.2.2 (fields of a connection). The head leaves with the first byte of the body, or with
+ * the end. So an answer without a body is a single frame that is also the end: gRPC's Trailers-Only responses depend on
+ * it.
  */
 import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
 import { HIGHEST_STATUS } from '../errors.ts'
 import type { ClientResponse } from '../exchange.ts'
 
-/** The connection is not the response's to close. */
+/** No response has these fields over HTTP/2, where it shares its connection with others. */
 const OF_A_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 
 const NO_BYTES = Buffer.alloc(0)
 
-/** Counts what it was given, as a socket does: whoever watches for a client that takes nothing needs it. */
+/** Counts the bytes that it was given, as a socket does: `stalled-peers.ts` sees by that what a client has taken. */
 type CountedStream = ServerHttp2Stream & { bytesWritten: number }
 
 export class Http2Response implements ClientResponse {
   readonly stream: CountedStream
   statusCode = 200
   shouldKeepAlive = true
-  /** RFC 8441 would allow it; hardly a client does. */
+  /** RFC 8441 would allow an upgrade, but hardly any client asks for one. */
   readonly upgrade = null
-  /** For Node's http2 a higher one would be an exception that nobody catches. */
+  /** A higher status makes Node's http2 throw where nobody would catch it. */
   readonly highestStatus = HIGHEST_STATUS
   readonly takesTrailers = true
   #head: string[] | undefined
@@ -31,7 +32,7 @@ export class Http2Response implements ClientResponse {
 
   constructor(stream: ServerHttp2Stream) {
     this.stream = Object.assign(stream, { bytesWritten: 0 })
-    // A stream that is reset would end the process.
+    // A stream that is reset would end the process, since nobody else listens for errors.
     stream.on('error', () => {})
     stream.once('close', () => {
       this.#hasClosed = true
@@ -47,7 +48,7 @@ export class Http2Response implements ClientResponse {
   }
 
   on(event: 'close' | 'drain', listener: () => void): this {
-    // A request may have been held back until its stream was gone; whoever waits for the end must still hear of it.
+    // A request that was held back may begin after its stream has closed. Whoever waits for that must still hear of it.
     if (event === 'close' && this.#hasClosed) queueMicrotask(listener)
     else this.stream.on(event, listener)
     return this
@@ -96,8 +97,8 @@ export class Http2Response implements ClientResponse {
   /**
    * RFC 9113 §8.1: a reset tells the client that the answer is incomplete.
    *
-   * Attack on its integrity: Node's `stream.close(code)` ends the body in good order before it resets, and so does
-   * `destroy()` without an error; a client then takes a cut answer for a whole one.
+   * Attack on integrity: Node's `stream.close(code)` ends the body in good order before it resets, and so does
+   * `destroy()` without an error. A client would then take a cut answer for a whole one.
    */
   abort(): void {
     this.stream.destroy(new Error('the answer was cut short'))
@@ -107,7 +108,7 @@ export class Http2Response implements ClientResponse {
     return !this.stream.destroyed && !this.stream.closed
   }
 
-  /** Not so for HEAD, 204 and 304, whose head is the end. */
+  /** Is false for HEAD, 204 and 304, where Node ends the stream together with the head. */
   get #takesBody(): boolean {
     return this.#isOpen && !this.stream.writableEnded
   }
@@ -123,7 +124,7 @@ export class Http2Response implements ClientResponse {
     const { stream } = this
     stream.once('wantTrailers', () => stream.sendTrailers(trailers))
     const hasTrailers = Object.keys(trailers).length > 0
-    // Without trailers the last frame of the body is the end, too.
+    // When there are no trailers, the last frame of the body is also the end of the stream.
     this.#respond({ endStream: chunk.length === 0 && !hasTrailers, waitForTrailers: hasTrailers })
     if (!this.#takesBody) return
     stream.bytesWritten += chunk.length

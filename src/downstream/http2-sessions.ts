@@ -2,8 +2,8 @@
  * The connections that speak HTTP/2: what clients may ask of them, and how they end.
  *
  * RFC 9113 §6.5 (settings), §6.8 (GOAWAY), §9.1 (idle connections), §10.5 (denial of service). Node's http2 counts
- * resets, invalid frames, CONTINUATION frames and memory, and closes connections that go too far; what it leaves without
- * a bound by default is bounded here. Nothing is pushed.
+ * resets, invalid frames, CONTINUATION frames and memory, and closes connections that go too far. What has no limit
+ * there by default gets one here. Nothing is pushed.
  */
 import {
   constants,
@@ -38,9 +38,9 @@ export interface Http2Sessions {
   adopt(socket: Socket): void
   /** Tells clients to go elsewhere for their next requests. What they have sent already is served. */
   goAway(): void
-  /** Closes those without a request. */
+  /** Closes the connections on which no request is under way. */
   closeIdle(): void
-  /** Closes all at once. */
+  /** Closes every connection, whatever is under way on it. */
   destroy(): void
 }
 
@@ -51,22 +51,22 @@ interface Open extends Enrolled {
   hasServed: boolean
   isGoing: boolean
   idleSinceMs: number
-  /** When it was found closed on our side; undefined before. */
+  /** When it was first seen that our side is closed; undefined before. */
   closedSinceMs: number | undefined
 }
 
-/** As many as nginx allows; further ones wait for their turn with the client. */
+/** nginx allows as many. The client keeps further requests back until it is their turn. */
 const MAX_CONCURRENT_STREAMS = 128
-/** Heads are judged by our own limits, which answer with a refusal; past these Node resets the stream. */
+/** Limits of our own answer larger heads with a refusal. Past the two numbers here, Node resets the stream instead. */
 const MAX_HEAD_LINES = 2_000
 const MAX_HEAD_BYTES = 1024 * 1024
-/** Bytes that may be under way for one request, and for all of a connection. */
+/** Bytes of bodies that a client may send ahead: for one request, and for all requests of a connection. */
 const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = 1024 * 1024
 const MAX_INVALID_FRAMES = 100
-/** RFC 9113 §6.8: a client may have sent requests that had not arrived when it was told to go; this long they may. */
+/** RFC 9113 §6.8: when a client is told to go, requests may be on their way. Those that arrive in time are served. */
 const GOING_MS = 1_000
-/** Node waits for the client to close its side, too, for ever; nginx waits as long (`lingering_timeout`). */
+/** Node alone would wait for ever for the client to close its side, too. nginx waits as long (`lingering_timeout`). */
 const LINGER_MS = 5_000
 const ANY_STREAM = 2 ** 31 - 1
 const ROUND_MS = 1_000
@@ -76,7 +76,7 @@ const { NGHTTP2_NO_ERROR } = constants
 const SESSION: ServerOptions = {
   maxHeaderListPairs: MAX_HEAD_LINES,
   maxSessionInvalidFrames: MAX_INVALID_FRAMES,
-  // What an upstream repeats, it repeats over HTTP/1.1, too.
+  // By default Node throws when an upstream repeats a field that should stand once. Over HTTP/1.1 it passes, too.
   strictSingleValueFields: false,
   settings: {
     enablePush: false,
@@ -109,7 +109,8 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   }
 
   const serve = (entry: Open, stream: ServerHttp2Stream, received: readonly string[]): void => {
-    // Attack (CVE-2023-44487): requests that are reset as they are sent would cost the service, and the client nothing.
+    // Attack (CVE-2023-44487): a client sends requests and resets them right away. They would cost it nothing, but the
+    // service much.
     if (stream.closed) return
     entry.requests += 1
     entry.hasServed = true
@@ -136,7 +137,7 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
         closedSinceMs: undefined,
       }
       open.add(entry)
-      // A client that breaks the protocol, or its connection; Node has ended the session.
+      // The client has broken the protocol or its connection, and Node has ended the session already.
       session.on('error', () => {})
       session.on('close', () => open.delete(entry))
       session.on('stream', (stream, _headers, _flags, received) => serve(entry, stream, received))
@@ -153,7 +154,9 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   }
 }
 
-/** What is still to be written is the concern of whoever watches for stalled peers. */
+/**
+ * Closes the socket if the client does not. While bytes are still to be written, `stalled-peers.ts` limits the wait.
+ */
 function closeForGood(entry: Open, nowMs: number): void {
   entry.closedSinceMs ??= nowMs
   if (entry.socket.writableLength === 0 && nowMs - entry.closedSinceMs >= LINGER_MS) entry.socket.destroy()

@@ -1,9 +1,9 @@
 /**
  * Refuses a share of the requests while the event loop cannot keep up, so that the others are answered in time.
  *
- * Work that waits in front of a busy loop is in no queue that could be bounded: each request gets slower until clients
- * give up and ask again, which is more work. Refused early, a request costs next to nothing (RFC 9110 §15.6.4).
- * It knows nothing of who is asking: no caller is preferred, and limits per caller are not its business.
+ * Work that waits for a busy event loop stands in no queue whose length could be limited. Each request gets slower
+ * until clients give up and ask again, which is more work. A request that is refused early costs next to nothing (RFC
+ * 9110 §15.6.4). The gate does not know who is asking: it prefers no caller, and limits per caller are not made here.
  */
 import type { LoopMeter, LoopSample } from '../lib/loop-meter.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
@@ -26,20 +26,20 @@ export interface OverloadGate {
 export interface OverloadOptions {
   readonly scheduler: Scheduler
   readonly meter: LoopMeter
-  /** 0 to 1, without 1. */
+  /** Returns a number from 0 to 1, but never 1. */
   readonly random: () => number
   readonly log: Log
 }
 
 export const CALM: OverloadState = { isShedding: false, streak: 0, share: 0 }
-/** Somebody always gets through, and shows whether it is over. */
+/** Some requests always get through: how the loop copes with them shows whether the overload is over. */
 export const HIGHEST_SHARE = 0.95
 
 const SAMPLE_MS = 100
 const ENTER_DELAY_MS = 200
 /** A process that waits for the disk or is paused runs late, too, but refusing requests would not help it. */
 const ENTER_UTILIZATION = 0.95
-/** One garbage collection, or one large policy being compiled, is one late sample. */
+/** A garbage collection, or the compiling of a large policy, makes one sample late, but not two in a row. */
 const ENTER_SAMPLES = 2
 const LEAVE_DELAY_MS = 100
 const LEAVE_SAMPLES = 5
@@ -84,7 +84,7 @@ export function nextState({ isShedding, streak }: OverloadState, { delayMs, util
     : { isShedding, streak: lateSamples, share: 0 }
 }
 
-/** The excess: with so much less to do, the loop would be on time. */
+/** Returns the part of the work that is too much: with so much less to do, the loop would be on time. */
 function shareOf(delayMs: number): number {
   return Math.min(HIGHEST_SHARE, Math.max(0, (delayMs - LEAVE_DELAY_MS) / delayMs))
 }

@@ -1,7 +1,8 @@
 /**
  * Begins and ends exchanges: what is noted about a request when it arrives, and who hears of it when it is over.
  *
- * An exchange ends with its response or with its connection, whichever comes first; nothing that was begun stays after that.
+ * An exchange ends with its response or with its connection, whichever comes first. Everybody who keeps something of it
+ * lets it go then.
  */
 import { type ClientRequest, type ClientResponse, Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -9,22 +10,22 @@ import type { PolicyStore } from '../policy-store.ts'
 import { requestId } from './request-id.ts'
 import { PeerStalled } from './stalled-peers.ts'
 
-/** The client went away in the middle of its own request. */
+/** Nobody waits for the answer any more: the client went away, or the gateway has ended its stream. */
 export class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 
-/** Whoever keeps something of every request under way. */
+/** Keeps something of every request under way. */
 export interface ExchangeWatcher {
   begun?(exchange: Exchange): void
-  /** Nobody waits for an answer any more. */
+  /** Called when nobody waits for an answer any more. */
   ended(exchange: Exchange): void
 }
 
 export interface ReceiverOptions {
   readonly policies: PolicyStore
   readonly clock: Clock
-  /** They hear of each exchange in this order. */
+  /** They are told of each exchange in this order. */
   readonly watchers: readonly ExchangeWatcher[]
 }
 

@@ -1,7 +1,8 @@
 /**
  * Gives every request an id: the client's when it is a harmless one, else a new one.
  *
- * It ends up in logs, in the refusal's body and upstream, so only a short, plain alphabet is kept.
+ * The id is written to logs, to the bodies of refusals and to the upstream, so it must be short and of plain
+ * characters.
  */
 import { randomHex } from '../lib/random-hex.ts'
 

@@ -1,8 +1,8 @@
 /**
- * The server under Fastify: it speaks HTTP/1.1 within limits, and hands over what has agreed to HTTP/2.
+ * Makes the server under Fastify: it speaks HTTP/1.1 within limits, and hands over connections that agreed to HTTP/2.
  *
- * RFC 9112 (message framing). Node's defaults that do not suit a gateway are changed here and nowhere else: it would
- * answer `Expect` and a missing Host by itself, drop headers past a count, and end long uploads after five minutes.
+ * RFC 9112 (message framing). Those of Node's defaults that do not suit a gateway are changed here: Node would answer
+ * `Expect` and a missing Host by itself, drop header lines past a count, and end long uploads after five minutes.
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
@@ -53,17 +53,17 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
     ServerResponse: Http1Response,
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
-    // A body has an idle timeout of its own; how long a whole upload takes is nobody's business.
+    // A body has an idle timeout of its own, and a whole upload may take as long as it likes.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_INTERVAL_MS, limits.headersTimeoutMs),
-    // Refused by ourselves, with a body that says so.
+    // The gateway itself refuses a request without Host, with a body that says so.
     requireHostHeader: false,
-    // A request that asks for any other protocol is answered in this one; so is a handshake that does not wait its turn,
-    // because what is still to be answered before it would end up within the tunnel.
+    // A request that asks for any other protocol is answered in this one. So is a handshake that comes while an earlier
+    // request is under way, because the answer to that one would end up within the tunnel.
     shouldUpgradeCallback: (request: IncomingMessage) => isHandshake(request) && !isBusy(request.socket),
     insecureHTTPParser: false,
-    // A request without a body is over when its head is: nothing of it is left to wait for.
+    // A request without a body has arrived in full with its head, so there is nothing left to wait for.
     optimizeEmptyRequests: true,
     noDelay: true,
   }
@@ -81,7 +81,7 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
           onRequest,
         )
   if (server instanceof TlsServer) handOverHttp2(server, onHttp2)
-  // Counted by ourselves: Node drops what is over the count without a word.
+  // The gateway counts header lines itself, because Node silently drops those that are over the count.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
   server.on('checkContinue', onRequest).on('checkExpectation', onRequest)
@@ -92,8 +92,8 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
 }
 
 /**
- * Puts other limits and certificates in force for connections to come; those that are open keep theirs, but for
- * `headersTimeoutMs`. Whether there is TLS, and whether clients must show a certificate, is decided once.
+ * Puts other limits and certificates in force for connections to come. Open connections keep theirs, except for
+ * `headersTimeoutMs`. Whether there is TLS, and whether clients must show a certificate, cannot be changed.
  *
  * @throws {Error} the certificate or its key cannot be used; nothing has changed
  */

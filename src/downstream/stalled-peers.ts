@@ -1,9 +1,9 @@
 /**
  * Closes connections whose other end takes nothing of what it is sent.
  *
- * Attack: a client asks for something large and never reads. Back-pressure then holds its connection, and the upstream's,
- * for ever: TCP keeps probing a window of zero, and no timeout for reading sees it.
- * A peer that reads slowly is not stalled: any byte taken restarts its time.
+ * Attack: a client asks for something large and never reads it. Back-pressure then holds its connection, and that to
+ * the upstream, for ever: TCP keeps probing a window of zero, and no timeout for reading notices. A peer that reads
+ * slowly is not stalled: its time starts again with every byte that it takes.
  */
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
@@ -28,13 +28,14 @@ export interface StalledPeers {
   watch(socket: Watchable): void
 }
 
-/** A connection, or a stream of HTTP/2: there a client can stop reading one answer and go on with the others. */
+/** A connection, or a stream of HTTP/2, since a client can stop reading one stream and go on with the others. */
 export type Watchable = Duplex & { readonly bytesWritten?: number }
 
 interface Watched extends Enrolled {
   readonly socket: Watchable
-  /** Of what we wrote, when it last grew; -1 while nothing waits. */
+  /** How many of the bytes that we wrote the peer has taken; -1 while none wait to be taken. */
   takenBytes: number
+  /** When the number last changed. */
   sinceMs: number
 }
 

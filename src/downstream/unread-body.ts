@@ -1,15 +1,16 @@
 /**
  * Deals with what is left of a request that was answered before all of it came: call it together with the answer.
  *
- * RFC 9112 §9.3: a connection that stays is read up to the end of the request. §9.6: closing one while the client still
- * sends resets it, and the client may lose the answer; so our side is closed first and theirs is read for a while.
- * The rest is dropped, not looked at. A client cannot hold the connection with it: the time for it is bounded.
+ * RFC 9112 §9.3: a connection that stays open is read up to the end of the request. §9.6: closing a connection while
+ * the client still sends resets it, and the client may lose the answer. So our side is closed first, and theirs is read
+ * for a while. What is read is dropped without a look. The time for it is limited, so no client can hold a connection
+ * this way.
  */
 import type { IncomingMessage } from 'node:http'
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { destroySoon, onDestroySoon } from '../node/destroy-soon.ts'
 
-/** Enough to notice the answer and stop; nginx waits as long (`lingering_timeout`). */
+/** A client that notices the answer has stopped by then. nginx waits as long (`lingering_timeout`). */
 const LONGEST_REST_MS = 5_000
 
 export function dropUnreadMessage(request: IncomingMessage): void {
@@ -29,8 +30,8 @@ export function dropUnreadMessage(request: IncomingMessage): void {
 }
 
 /**
- * RFC 9113 §8.1: a client may be told to stop by a reset without error. Only late: in Node's http2 a reset overtakes what
- * was written before it, and the client would lose the end of the answer or all of it.
+ * RFC 9113 §8.1: a reset without error tells the client to stop sending. It is sent late, because in Node's http2 a
+ * reset overtakes what was written before it, and the client would lose the end of the answer or all of it.
  */
 export function dropUnreadStream(stream: ServerHttp2Stream): void {
   if (stream.endAfterHeaders || stream.readableEnded || stream.destroyed) return
