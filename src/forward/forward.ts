@@ -1,8 +1,9 @@
 /**
  * Sends an authorised request upstream and its answer back, streaming both ways with back-pressure.
  *
- * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Nothing is buffered and nothing is sent twice. Interim (1xx)
- * responses of the upstream end here, and its trailers, too, unless the client speaks HTTP/2.
+ * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Bodies are not buffered, except that the first chunk of an
+ * answer is held for a moment, and nothing is sent twice. Interim (1xx) responses of the upstream end here. Its
+ * trailers end here, too, unless the client speaks HTTP/2.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -21,9 +22,9 @@ import { openTunnel, type TunnelDeps } from './tunnel.ts'
 import { upstreamDenial } from './upstream-denial.ts'
 
 export interface ForwardDeps extends TunnelDeps {
-  /** True when the gateway is about to stop, and what is behind it, too. */
+  /** Is true when the gateway is about to stop, and probably the service behind it, too. */
   readonly isDraining: () => boolean
-  /** Answers a request that failed before its response began. */
+  /** Called to answer a request that failed before its response began. */
   readonly refuse: (exchange: Exchange, error: unknown) => void
 }
 
@@ -75,16 +76,16 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   #controller: Dispatcher.DispatchController | undefined
   #cancelled: Error | undefined
   #interimResponses = 0
-  /** The first chunk of the body, while it may be the only one. */
+  /** The first chunk of the body, as long as it may be the only one. */
   #held: Buffer | undefined
   #isFlushed = false
-  /** The head is not sent before there is a body, or none. */
+  /** True while the head waits for either the body to begin or the answer to end. */
   #waitsForEnd = false
 
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
     this.#deps = deps
-    // Not a closure: see `node/destroy-soon.ts` for what V8 makes of a function literal that is assigned to a property.
+    // This is no function, for the reason that `Forwarding` gives.
     exchange.forwarding = this
   }
 
@@ -108,7 +109,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!request.complete) headers.push('connection', 'close')
     response.sendHead(statusCode, headers)
-    // A small answer has arrived whole by the end of this turn, and then leaves in one write, head and all.
+    // A small answer has arrived in full by the end of this turn, and then leaves in one write, together with its head.
     this.#waitsForEnd = response.takesTrailers && isTrailersOnly(received)
     if (!this.#waitsForEnd) queueMicrotask(() => this.#flush())
   }
@@ -134,7 +135,6 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
       return
     }
     this.#held = chunk
-    // With the head, in one write.
     if (chunk.length > MAX_HELD_BYTES) this.#flush()
   }
 
@@ -162,17 +162,17 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     breakOff(exchange, denial.code)
   }
 
-  /** What is over is not cancelled any more. */
+  /** Makes {@link cancel} do nothing from now on, because the upstream's part of the request is over. */
   #detach(): void {
     this.#controller = undefined
     this.#exchange.forwarding = undefined
   }
 
-  /** Sends the head, and what is held of the body, when there is more to come. */
+  /** Sends the head and the chunk that is held, because more is to come. */
   #flush(): void {
     if (this.#isFlushed) return
     this.#isFlushed = true
-    // As bytes: `flushHeaders` would write the head as UTF-8 and so change every obs-text octet.
+    // A write of bytes sends the head as it is; `flushHeaders` would write it as UTF-8 and change every obs-text octet.
     if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
     this.#held = undefined
     this.#deps.streams.opened(this.#exchange, end => this.#breakOff(END_CODES[end]))
@@ -190,14 +190,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     breakOff(this.#exchange, code)
   }
 
-  /** A request still waiting for a connection is cancelled as soon as it gets one. */
+  /** A request that still waits for a connection is cancelled as soon as it gets one. */
   cancel(reason: Error): void {
     this.#cancelled = reason
     this.#controller?.abort(reason)
   }
 }
 
-/** What a client that can be told hears when we end its stream. */
+/** Maps the reason why the gateway ends a stream to the code that its client is told, where it can be told. */
 const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
   expired: 'token_expired',
   idle: 'request_timeout',
@@ -205,7 +205,7 @@ const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
   shutdown: 'draining',
 }
 
-/** A gRPC response without a body: its head must also be its end, so it waits for that. */
+/** Is true for a gRPC response without a body: the head must also be the end, so it has to wait for the end. */
 function isTrailersOnly(rawHeaders: ReadonlyArray<Buffer | string>): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as Buffer | string
@@ -216,10 +216,10 @@ function isTrailersOnly(rawHeaders: ReadonlyArray<Buffer | string>): boolean {
 
 const GRPC_STATUS = 'grpc-status'
 
-/** The flat list; an object is what undici has before there is a head. */
+/** Returns the lines of the head. Before there is a head, undici has an object here in place of the flat list. */
 function rawLines({ rawHeaders }: Dispatcher.DispatchController): ReadonlyArray<Buffer | string> {
   return Array.isArray(rawHeaders) ? rawHeaders : []
 }
 
-/** Larger chunks cost more as text than a second write. */
+/** To send a larger chunk as text, together with the head, costs more than a second write. */
 const MAX_HELD_BYTES = 16 * 1024

@@ -4,8 +4,8 @@
  * RFC 9110 §7.6.1 (Connection), §10.1.4 (TE), §6.6.2 (Trailer); RFC 9112 §6.1 (Transfer-Encoding);
  * RFC 9113 §3.1 (HTTP2-Settings). `Proxy` is on the list because CGI makes `HTTP_PROXY` of it (CVE-2016-5385).
  *
- * `Connection` may name further fields. It can take away what the sender itself sent, never what frames or routes the
- * message, and never what we add: those lines are written after this filter ran.
+ * `Connection` may name further fields of its message, which then end here, too. It cannot take away what frames or
+ * routes the message, nor what the gateway adds, since those lines are written after this filter.
  */
 const ENDS_HERE: ReadonlySet<string> = new Set([
   'connection',
@@ -19,7 +19,7 @@ const ENDS_HERE: ReadonlySet<string> = new Set([
   'proxy',
 ])
 
-/** Options of `Connection` that name no field, and fields that no `Connection` may take away. */
+/** These are options of `Connection` that name no field, and fields that no `Connection` may take away. */
 const NOT_REMOVABLE: ReadonlySet<string> = new Set([
   'close',
   'keep-alive',
@@ -36,7 +36,7 @@ export function isHopByHop(folded: string): boolean {
   return ENDS_HERE.has(folded) || folded.startsWith('proxy-')
 }
 
-/** Lower-cased names of the fields that the message's `Connection` lines take away; nearly always empty. */
+/** @returns lower-cased names of the fields that the message's `Connection` lines take away; nearly always none */
 export function namedInConnection(rawHeaders: readonly string[]): ReadonlySet<string> {
   let named: Set<string> | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -1,5 +1,5 @@
 /**
- * Says which request fields mean something to us, and what becomes of each; everything else passes.
+ * Says which request fields mean something to the gateway, and what is done with each; all others pass.
  *
  * An alias of such a name is dropped and nothing else: `X_Forwarded_For` does not mean `X-Forwarded-For` to us, but a
  * server behind us may take it for that.
@@ -8,15 +8,16 @@ import { foldedFieldName } from '../lib/field-name.ts'
 import { isHopByHop } from './hop-by-hop.ts'
 
 /**
- * - `drop`: ends here, or is written anew by us
- * - `frame`: the message's own length, passed as it came
- * - `token`: the caller's credential
- * - `chain`: what proxies in front of us said about the client; kept from trusted peers only
+ * What is done with a field that the gateway knows:
+ * - `drop`: it ends here, and the gateway may write its own
+ * - `frame`: it tells the length of the message and passes as it came
+ * - `token`: it holds the caller's credential
+ * - `chain`: it tells what proxies in front of us said about the client, and is kept from trusted peers only
  */
 export type Handling = 'drop' | 'frame' | 'token' | 'chain'
 
 const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
-  // Written anew, from what was checked.
+  // The gateway writes these anew, from what it has checked.
   ['host', 'drop'],
   ['x-request-id', 'drop'],
   ['traceparent', 'drop'],
@@ -28,7 +29,7 @@ const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   ['x-forwarded-host', 'chain'],
   ['forwarded', 'chain'],
   ['x-real-ip', 'chain'],
-  // Each makes some framework route by something other than the request line that was judged.
+  // Each of these makes some framework route by something other than the request line that was judged.
   ['x-original-url', 'drop'],
   ['x-rewrite-url', 'drop'],
   ['x-http-method-override', 'drop'],
@@ -36,7 +37,7 @@ const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   ['x-method-override', 'drop'],
 ])
 
-/** Undefined for a name that has no meaning to us. */
+/** @returns undefined for a name that means nothing to the gateway */
 export function handlingOf(name: string): Handling | undefined {
   const folded = foldedFieldName(name)
   if (isHopByHop(folded)) return 'drop'
@@ -46,8 +47,8 @@ export function handlingOf(name: string): Handling | undefined {
 }
 
 /**
- * True for names that no claim may be sent under. Further `X-Forwarded-*` are not among them: what arrives under them is
- * dropped, so `X-Forwarded-User` may carry a claim to a service that was written for another proxy.
+ * Is true for a name that no claim may be sent under. Other names that begin with `X-Forwarded-` are free: what arrives
+ * under them is dropped, so `X-Forwarded-User` can carry a claim to a service that was written for another proxy.
  */
 export function isOwnName(name: string): boolean {
   const folded = foldedFieldName(name)

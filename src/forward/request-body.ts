@@ -1,8 +1,8 @@
 /**
- * The body of a request on its way upstream: bounded in size and in silence, with back-pressure.
+ * Passes the body of a request upstream, with back-pressure; it limits the size of the body and the client's silences.
  *
- * It stands between the socket and undici so that a failing upstream destroys this stream and not the client's socket,
- * which still has to carry the refusal. It holds no bytes: what the socket's own stream buffers need not be buffered again.
+ * It stands between the socket and undici, so that a failing upstream destroys this stream and not the client's socket,
+ * which still has to carry the refusal. It buffers nothing, because the socket's own stream does that already.
  */
 import { type Readable, Stream } from 'node:stream'
 import { ClientGone } from '../downstream/receive.ts'
@@ -10,17 +10,19 @@ import { Denial } from '../errors.ts'
 
 export interface RequestBodyOptions {
   readonly maxBytes: number
-  /** Longest time without a byte while we are ready to take one, until the answer begins. */
+  /** Longest time without a byte while the gateway is ready to take one, until the answer begins. */
   readonly idleTimeoutMs: number
-  /** Once the answer flows, a silent client is one that has nothing to say, and the service decides how long it listens. */
+  /** After the answer has begun, a client may be silent, and the service decides how long it listens. */
   readonly isAnswered: () => boolean
-  /** Called once, before the first byte is asked for: the moment for `100 Continue`. */
+  /** Called once, before the first byte is asked for: this is the moment to send `100 Continue`. */
   readonly onFirstRead: () => void
 }
 
-/** Emits `data`, then `end`; or `error`; at last `close`. Nothing before the first `resume`. */
+/** Emits `data`, then `end` or `error`, and last `close`. It emits nothing before the first `resume`. */
 export class RequestBody extends Stream {
-  /** Until it is destroyed: undici's hold on a body outlives the request, see `timed-upstream.ts`. */
+  /**
+   * It is let go when the body is destroyed, since undici keeps the body longer than that (see `upstream/timed.ts`).
+   */
   #upload: { readonly source: Readable; readonly options: RequestBodyOptions } | undefined
   #started = false
   #isPaused = false
@@ -53,7 +55,7 @@ export class RequestBody extends Stream {
     if (!this.#started) {
       this.#started = true
       options.onFirstRead()
-      // Over HTTP/2 a body may turn out empty before anybody listens. Whoever resumes does not expect its end at once.
+      // Over HTTP/2 a body may have ended, empty, before anybody listens. The end must not come while `resume` runs.
       if (source.readableEnded) queueMicrotask(this.#onEnd)
       else source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone)
     }
@@ -68,11 +70,11 @@ export class RequestBody extends Stream {
     this.#upload = undefined
     this.#stopWatch()
     source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
-    // An unhandled 'error' of the abandoned request must not end the process.
+    // An error of the abandoned request must not end the process for want of a listener.
     source.on('error', () => {})
     source.pause()
     queueMicrotask(() => {
-      // Nobody listens any more when the answer came before the end of the request.
+      // When the answer came before the end of the request, nobody listens any more.
       if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error)
       this.emit('close')
     })
@@ -92,7 +94,7 @@ export class RequestBody extends Stream {
 
   readonly #onEnd = (): void => {
     if (this.#upload === undefined) return
-    // Node ends a stream of HTTP/2 that was reset without an error as if it were whole.
+    // When a stream of HTTP/2 is reset without an error, Node ends its body as if it were whole.
     if (this.#upload.source.closed) {
       this.destroy(new ClientGone('the client gave its request up'))
       return
@@ -109,7 +111,7 @@ export class RequestBody extends Stream {
   readonly #onSilence = (): void => {
     if (this.#upload === undefined) return
     const { isAnswered, idleTimeoutMs } = this.#upload.options
-    // Not our turn to complain while we take nothing ourselves.
+    // The client cannot send while the gateway takes nothing, and need not send once it is answered.
     if (this.#isPaused || isAnswered()) this.#silence?.refresh()
     else this.destroy(new Denial('request_timeout', { evidence: { limit_ms: idleTimeoutMs } }))
   }

@@ -1,9 +1,9 @@
 /**
- * Turns what a client sent into what the upstream gets: one pass over the raw lines, then our own lines.
+ * Makes the header lines for the upstream of those that a client sent: one pass over the raw lines, then our own lines.
  *
- * RFC 9110 §7.6 (forwarding). Works on a head that `framing.ts` has accepted. Every incoming name is judged in its folded
- * spelling, and the verdict is remembered per spelling, so the hot path is one look-up a line. Cookies, query and body
- * are not looked at; trailers are never forwarded.
+ * RFC 9110 §7.6 (forwarding). The head must have been accepted by `downstream/head.ts`. Every incoming name is judged
+ * in its folded spelling, and what was decided is remembered for each spelling, so the hot path is one look-up a line.
+ * Cookies are passed without a look, and trailers never.
  */
 
 import type { TrustedProxies } from '../downstream/client-address.ts'
@@ -14,7 +14,7 @@ import { namedInConnection } from './hop-by-hop.ts'
 import { type Handling, handlingOf } from './own-names.ts'
 
 export interface RequestHeaderRules {
-  /** True for names that must never arrive from outside, in whatever spelling. */
+  /** Is true for names that must never arrive from outside, in whatever spelling. */
   readonly isManaged: (name: string) => boolean
   /** Whether the caller's `Authorization` is passed on. */
   readonly forwardToken: boolean
@@ -63,7 +63,7 @@ export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeade
   }
 }
 
-/** Lines of one field are one list (RFC 9110 §5.3). */
+/** RFC 9110 §5.3: several lines of one field are one list. */
 function addToChain(chain: Map<string, string>, name: string, value: string): void {
   const before = chain.get(name)
   chain.set(name, before === undefined ? value : `${before}, ${value}`)

@@ -1,11 +1,11 @@
 /**
- * Turns the upstream's answer head into what the client gets, for `res.writeHead(status, flatArray)`.
+ * Makes the header lines that a client gets, as a flat list, of those that the upstream answered with.
  *
  * RFC 9110 §7.6.1 (Connection), §6.6.2 (Trailer), RFC 9112 §6 (framing).
  *
- * Attack: a `Trailer` field on a response that Node does not send chunked makes `writeHead` throw outside the request's
- * error path and ends the process. Hop-by-hop fields therefore end here, whatever spelling they come in.
- * Bodies and statuses are not looked at, but for 204 and 101, which have no length.
+ * Attack: a `Trailer` field on a response that Node does not send chunked makes `writeHead` throw where nobody catches
+ * it, and that ends the process. Hop-by-hop fields therefore end here, whatever spelling they come in. Of statuses only
+ * 204 and 101 matter, because they have no length.
  */
 import { Denial, SWITCHING_PROTOCOLS } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
@@ -16,7 +16,7 @@ export interface UpstreamHead {
   readonly statusCode: number
   /** undici's `controller.rawHeaders`: flat names and values. */
   readonly rawHeaders: ReadonlyArray<Buffer | string>
-  /** Ours: replaces what the upstream may have sent. */
+  /** It replaces the one that the upstream may have sent. */
   readonly requestId: string
 }
 
@@ -24,7 +24,7 @@ type Handling = 'pass' | 'drop' | 'length' | 'coding' | 'invalid'
 
 const handlingOf = boundedMemo<Handling>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
-/** What Node's and undici's own checks refuse (RFC 9110 §5.5); obs-text may pass. */
+/** Matches what Node's and undici's own checks refuse (RFC 9110 §5.5); obs-text may pass. */
 const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/
 
 /** @throws {Denial} `upstream_unreachable`: a head that cannot be passed on without guessing where its body ends */
@@ -47,7 +47,7 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
         length = value
         break
       case 'coding':
-        // Any other coding would reach the client as the content itself, its name dropped.
+        // With its name dropped, any other coding would reach the client as if it were the content itself.
         if (hasCoding || value.trim().toLowerCase() !== 'chunked') throw fault('Transfer-Encoding is not chunked', name)
         hasCoding = true
         break
@@ -59,7 +59,7 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
   }
   if (length !== undefined) {
     if (hasCoding) throw fault('Content-Length beside Transfer-Encoding', 'content-length')
-    // RFC 9110 §8.6: a 204 and a 101 have none, and a client that believed it would wait for bytes that never come.
+    // RFC 9110 §8.6: 204 and 101 have no length. A client that believed one would wait for bytes that never come.
     if (statusCode !== 204 && statusCode !== SWITCHING_PROTOCOLS) lines.push('Content-Length', length)
   }
   lines.push('X-Request-Id', requestId)
@@ -75,7 +75,7 @@ function judge(name: string): Handling {
   return isHopByHop(folded) || folded === 'content-length' || folded === 'x-request-id' ? 'drop' : 'pass'
 }
 
-/** Bytes of a header are octets, not UTF-8 (RFC 9110 §5.5): Node writes them back the same way. */
+/** RFC 9110 §5.5: a header consists of octets and is not UTF-8. As latin1, Node writes back the same octets. */
 function latin1(part: Buffer | string): string {
   return typeof part === 'string' ? part : part.toString('latin1')
 }

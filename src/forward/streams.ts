@@ -1,12 +1,12 @@
 /**
- * Everything that goes on after it was let in: responses still streaming, and tunnels. Closes it when the token that let
- * it in has expired, and a tunnel on which nothing passes any more.
+ * Closes long answers and tunnels when the token that let them in has expired, and tunnels on which nothing passes.
  *
- * A token is checked when its request arrives; without this, a stream opened a second before `exp` would serve for ever,
- * and a service that is stuck would hold the connections of all its clients.
- * All streams share one look at the clocks a second: each is closed at most a second after its token, and a tunnel at most
- * two seconds after its time to be silent. Small answers, which leave in one piece, never come here; how long other answers
- * may be silent is for the connection to the upstream to say.
+ * A token is checked when its request arrives. Without this file a stream that was opened a second before `exp` would
+ * be served for ever, and a service that is stuck would hold the connections of all its clients.
+ *
+ * All streams share one look at the clocks a second. So a stream is closed at most a second after its token expires,
+ * and a tunnel at most two seconds after its idle timeout. A small answer, which leaves in one piece, never comes here.
+ * The idle timeout of other answers belongs to the connection to the upstream.
  */
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -22,7 +22,7 @@ export interface StreamsOptions {
 export interface Streams {
   /**
    * @param close ends both sides
-   * @param passedBytes what has passed so far, both ways; given for a tunnel, which is closed when it stays the same
+   * @param passedBytes given for a tunnel: how much has passed, both ways; while that stays the same the tunnel is idle
    */
   opened(exchange: Exchange, close: (end: StreamEnd) => void, passedBytes?: () => number): void
   /** Call at the end of every exchange. */
@@ -78,7 +78,10 @@ function expiresAtMs({ findings }: Exchange): number {
   return principal.validUntilMs + route.streamGraceMs
 }
 
-/** Since the last round that found something new. Compared once a second, it costs a message nothing. */
+/**
+ * Says how long nothing has passed, counted from the last round that found something new. This costs a message nothing,
+ * because the bytes are compared only once a second.
+ */
 function silentMs(stream: OpenStream, nowMs: number): number {
   const passedBytes = stream.passedBytes?.()
   if (passedBytes === undefined) return 0

@@ -1,7 +1,7 @@
 /**
  * Passes on the caller's trace, or starts one, so that the spans of the services behind us belong together.
  *
- * W3C Trace Context §3.2 (traceparent), §3.3 (tracestate). It records no span: the parent id passes
+ * W3C Trace Context §3.2 (traceparent), §3.3 (tracestate). The gateway records no span, so the parent id passes
  * unchanged, and no log line names the trace.
  */
 import { randomHex } from '../lib/random-hex.ts'
@@ -30,7 +30,7 @@ export function traceContext(rawHeaders: readonly string[]): TraceContext {
   return traceparent !== undefined && acceptable.test(traceparent) ? { traceparent, tracestate } : newTrace()
 }
 
-/** Not sampled: who starts a trace without deciding to record it leaves the flag at 0 (§3.2.2.5). */
+/** Starts a trace. Its `sampled` flag is 0, because nothing has decided to record it (§3.2.2.5). */
 function newTrace(): TraceContext {
   const digits = randomHex(24)
   return { traceparent: `00-${digits.slice(0, 32)}-${digits.slice(32)}-00`, tracestate: undefined }

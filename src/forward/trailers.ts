@@ -1,7 +1,7 @@
 /**
- * The upstream's trailers, as a client that takes them may get them.
+ * Makes the trailers for a client of those that the upstream sent.
  *
- * RFC 9110 §6.5.1 (limitations on use): what frames or routes a message, or ends at this hop, has no place after it.
+ * RFC 9110 §6.5.1 (limitations on use): fields that frame or route a message, or end at this hop, cannot be trailers.
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { boundedMemo } from '../lib/bounded-memo.ts'

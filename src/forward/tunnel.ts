@@ -1,10 +1,10 @@
 /**
- * A WebSocket connection after the upstream agreed to it: bytes pass untouched, both ways, with back-pressure.
+ * Joins client and upstream after a WebSocket handshake: bytes pass untouched, both ways, with back-pressure.
  *
- * RFC 6455 (WebSocket), RFC 9110 §7.8 (Upgrade), §7.6.1 (Connection). A side that closes its half closes that half on the
- * other side; a side that breaks off breaks off the other. Frames are looked at for their length only, so that a Close of
- * ours can be put between two of theirs. Silence is normal: a tunnel is closed for it after `streams.idleTimeout` only, and
- * a Ping or a Pong is no silence.
+ * RFC 6455 (WebSocket), RFC 9110 §7.8 (Upgrade), §7.6.1 (Connection). When one side closes its half of the connection,
+ * that half is closed on the other side. When one side breaks off, the other is broken off, too. Only the lengths of
+ * frames are looked at, so that the gateway can put a Close of its own between two frames. Silence is normal: a tunnel
+ * is closed for it only after `streams.idleTimeout`, and a Ping or a Pong ends a silence.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
@@ -22,21 +22,21 @@ export interface TunnelDeps {
   readonly monotonicMs: () => number
   readonly scheduler: Scheduler
   readonly streams: Streams
-  /** Watches a connection to the upstream as those of clients are. */
+  /** Watches a connection to the upstream for a stall, as those of clients are watched. */
   readonly watchWrites: (socket: Socket) => void
 }
 
-/** The upstream said 101. */
+/** The upstream's answer to a handshake, with status 101. */
 export interface Agreement {
   readonly rawHeaders: ReadonlyArray<Buffer | string>
   readonly headers: IncomingHttpHeaders
-  /** As undici lets go of it: without listeners, what has arrived already still to be read. */
+  /** As undici lets go of it, it has no listeners, and what has arrived already is still to be read. */
   readonly socket: Duplex
   /** What the client has sent already. */
   readonly earlyBytes: Buffer
 }
 
-/** RFC 6455 §7.4.1. 1008: the client has to change something (its token, that it reads); 1001: it may just come back. */
+/** RFC 6455 §7.4.1: after 1008 a client has to change something (its token, or that it reads), after 1001 nothing. */
 const CLOSE_STATUS: Readonly<Record<StreamEnd, CloseStatus>> = {
   expired: { code: 1008, reason: 'the access token expired' },
   idle: { code: 1001, reason: 'nothing was sent for too long' },
@@ -44,12 +44,12 @@ const CLOSE_STATUS: Readonly<Record<StreamEnd, CloseStatus>> = {
   shutdown: { code: 1001, reason: 'the gateway is shutting down' },
 }
 
-/** For the frame under way to end and for the other end to answer a Close. */
+/** In this time the frame under way may end and the other end may answer our Close. */
 const CLOSING_MS = 2_000
-/** A peer that vanished without a word is found by TCP (Linux then takes eleven minutes to be sure). */
+/** After so long a silence, TCP asks whether the peer is still there, and gives up ten seconds later (Node 26.10). */
 const KEEP_ALIVE_DELAY_MS = 60_000
 
-/** @throws {Denial} `upstream_unreachable`: the upstream switches to something else; its connection is closed */
+/** @throws {Denial} `upstream_unreachable`: the upstream switched to another protocol, and its connection is closed */
 export function openTunnel(
   exchange: Exchange,
   { rawHeaders, headers, socket, earlyBytes }: Agreement,
@@ -58,7 +58,7 @@ export function openTunnel(
   const { request, response, requestId } = exchange
   const upstream = socket as Socket
   const client = request.socket
-  // Nobody else listens any more.
+  // An error would end the process otherwise, since undici does not listen any more.
   upstream.on('error', () => {})
   if (headers.upgrade?.toLowerCase() !== 'websocket') {
     upstream.destroy()
@@ -86,7 +86,7 @@ export function openTunnel(
   deps.streams.opened(exchange, close, () => toClient.passedBytes + toUpstream.passedBytes)
 }
 
-/** What one side sends to the other. */
+/** Passes on what one side sends to the other. */
 class Direction {
   passedBytes = 0
   readonly #to: Duplex
@@ -105,7 +105,7 @@ class Direction {
     from.resume()
   }
 
-  /** Sends this after the frame under way, and nothing more. */
+  /** Sends this frame after the one under way, and nothing after it. */
   close(frame: Buffer): void {
     this.#closeFrame = frame
     this.#closeBetweenFrames(frame)
@@ -113,7 +113,8 @@ class Direction {
 
   /** @returns false when the other side has enough for now */
   send(chunk: Buffer): boolean {
-    // What comes after our Close is dropped; it is read, or a reset could take the Close with it.
+    // What comes after our Close is read and dropped. Bytes that nobody reads would lead to a reset, and that could
+    // take our Close with it.
     if (this.#isClosed) return true
     this.passedBytes += chunk.length
     if (this.#closeFrame === undefined) {
@@ -148,7 +149,10 @@ function joinEnds(client: Socket, upstream: Socket, exchange: Exchange, { monoto
   })
 }
 
-/** Closed in order: all that it sent was read, all that it was sent is out. What is still on its way elsewhere may arrive. */
+/**
+ * Is true when a socket has closed in good order: everything from it was read, and everything for it is out. The other
+ * side then still gets what is on its way to it.
+ */
 function isDone(socket: Socket): boolean {
   return socket.readableEnded && socket.writableFinished
 }

@@ -1,7 +1,7 @@
 /**
- * An upstream failure by what the client may know: that it was slow (504) or not there (502).
+ * Turns a failure of the upstream into what the client may know: that the upstream was slow (504) or not there (502).
  *
- * In a pod that stops, the service may be gone before the last request comes: that one is told to come again (503).
+ * In a pod that stops, the service may be gone before the last request comes. Its client is told to come again (503).
  */
 import { Denial } from '../errors.ts'
 

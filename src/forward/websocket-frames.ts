@@ -1,8 +1,9 @@
 /**
- * Knows where one WebSocket frame ends and the next begins, so that a frame of ours can be put between two of theirs.
+ * Finds where one WebSocket frame ends and the next begins, so that the gateway can put a Close frame between two
+ * others.
  *
- * RFC 6455 §5.2 (base framing), §5.5.1 (Close). It reads lengths only: what a frame says, and whether it may say it, is
- * between the two ends.
+ * RFC 6455 §5.2 (base framing), §5.5.1 (Close). It reads lengths only: whether a frame is valid is for the two ends to
+ * judge.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -30,17 +31,17 @@ export class FrameBoundaries {
     return this.#headerBytes === 0 && this.#payloadBytesLeft === 0
   }
 
-  /** Goes through a chunk as it was received. */
+  /** Takes note of a chunk that was received. */
   pass(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) at = this.#frameEnd(chunk, at)
   }
 
-  /** Goes to the end of the frame that is under way. @returns how many bytes of the chunk belong to it */
+  /** Takes note of a chunk up to the end of the frame under way. @returns how many bytes belong to that frame */
   finish(chunk: Buffer): number {
     return this.isBetweenFrames ? 0 : this.#frameEnd(chunk, 0)
   }
 
-  /** Where the frame that `at` stands in ends, or the chunk. */
+  /** Returns where the frame ends that has a byte at `at`, or where the chunk ends. */
   #frameEnd(chunk: Buffer, at: number): number {
     let next = at
     if (this.#payloadBytesLeft === 0) {
@@ -75,13 +76,13 @@ export class FrameBoundaries {
   }
 }
 
-/** As a server sends it. */
+/** Makes a Close frame as a server sends it. */
 export function closeFrame({ code, reason }: CloseStatus): Buffer {
   const payload = closePayload(code, reason)
   return Buffer.concat([Buffer.of(FINAL_CLOSE, payload.length), payload])
 }
 
-/** As a client sends it: masked (RFC 6455 §5.3). */
+/** Makes a Close frame as a client sends it, which is masked (RFC 6455 §5.3). */
 export function maskedCloseFrame({ code, reason }: CloseStatus): Buffer {
   const payload = closePayload(code, reason)
   const mask = randomBytes(MASK_BYTES)
