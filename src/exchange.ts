@@ -1,9 +1,10 @@
 /**
- * One request on its way through the gateway, as far as reading and writing goes: both ends of it, and what is noted for
- * its one log line and its metrics. What it asks is in {@link Exchange.facts}, what that led to in {@link Exchange.findings}.
+ * One request on its way through the gateway: its two ends, and what is noted for its one log line and its metrics.
  *
- * {@link ClientRequest} and {@link ClientResponse} say what a client's side can do, whichever protocol it speaks: HTTP/1.1,
- * HTTP/2, or HTTP/1.1 on the way to a WebSocket. `downstream/` has one pair of classes for each.
+ * What is asked stands in {@link Exchange.facts}, and what was found out about that in {@link Exchange.findings}.
+ *
+ * {@link ClientRequest} and {@link ClientResponse} say what the client's side can do, whichever protocol it speaks:
+ * HTTP/1.1, HTTP/2, or HTTP/1.1 on the way to a WebSocket. `downstream/` has classes for each.
  */
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
@@ -17,46 +18,55 @@ export interface ClientRequest {
   readonly socket: Socket
   /** The body, to be read once. */
   readonly body: Readable
-  /** True when all of it has arrived. */
+  /** True when all of the request has arrived. */
   readonly complete: boolean
-  /** Why its connection or its stream broke; null while it has not. */
+  /** Why its connection or its stream broke; null if it did not. */
   readonly failure: Error | null
-  /** What a decision may know of it. Call it when the request arrives: a socket forgets its peer when it is destroyed. */
+  /** Returns what a decision may know. Call it on arrival, because a destroyed socket no longer knows its peer. */
   facts(): RequestFacts
-  /** Deals with what is left of it, together with an answer that comes before its end. */
+  /** Deals with what is still to come of the request. Call it together with any answer. */
   dropRest(): void
 }
 
 export interface ClientResponse {
   statusCode: number
-  /** False makes it the last of its connection. It means nothing over HTTP/2, where connections end by GOAWAY. */
+  /** False makes the response the last of its connection. Over HTTP/2 it has no effect: connections end by GOAWAY. */
   shouldKeepAlive: boolean
   /** True once the head is settled, though it may not be out yet. */
   readonly headersSent: boolean
-  /** True when all of it, its end included, is out. */
+  /** True when all of the response, its end included, is out. */
   readonly writableFinished: boolean
-  /** What the client asked to switch to, where we would do that. */
+  /** What the client asked to switch to, if the gateway can do that. */
   readonly upgrade: 'websocket' | null
-  /** The highest status that it can carry. */
+  /** The highest status that its protocol can carry. */
   readonly highestStatus: number
   /** False where trailers end at this hop. */
   readonly takesTrailers: boolean
   on(event: 'close' | 'drain', listener: () => void): unknown
   once(event: 'close' | 'drain', listener: () => void): unknown
   writeContinue(): void
-  /** Settles the head; it leaves with what follows. @param headers flat names and values, or a record */
+  /** Settles the head, which leaves with what follows it. @param headers flat names and values, or a record */
   sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void
   /** @returns false when the client has enough for now */
   write(chunk: Buffer): boolean
   end(text?: string): unknown
-  /** @param trailers what follows the body, in lower case; dropped where it takes none */
+  /** @param trailers names in lower case; dropped where the response takes no trailers */
   endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void
-  /** Ends it in a way that tells the client that the rest is missing. */
+  /** Ends the response in a way that tells the client that the rest is missing. */
   abort(): void
-  /** What the client sent before it was answered, when it asked for an upgrade. Its socket is then the caller's to read. */
+  /** Returns what the client sent behind its request for an upgrade. From then on the caller has to read its socket. */
   takeEarlyBytes(): Buffer
 }
 
+/**
+ * The upstream's part of a request, for whoever has to end it early.
+ *
+ * It is an object with a method and not a function, because of how V8 allocates. V8 expects a function literal that is
+ * assigned to a property (`exchange.cancel = () => …`) to live long, and puts it into the old generation of the heap.
+ * There it stays, although the request is over, until the next full collection, and all that it refers to stays with
+ * it. So code that runs for every request does not assign function literals to properties: it assigns an object, a
+ * parameter, or a variable that holds the function.
+ */
 export interface Forwarding {
   /** Gives up the upstream's part of the request. */
   cancel(reason: Error): void
@@ -66,29 +76,29 @@ export class Exchange {
   readonly request: ClientRequest
   readonly response: ClientResponse
   readonly facts: RequestFacts
-  /** Read once; a reload does not change the policy of a request under way. */
+  /** A reload does not change the policy of a request that is under way. */
   readonly policy: Policy
   /** What the decision has found out so far. */
   readonly findings = new Undecided()
   readonly requestId: string
   /** Monotonic milliseconds. */
   readonly startedMs: number
-  /** The client waits for `100 Continue` before it sends its body. */
+  /** True when the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
 
-  /** True when nobody waits for an answer any more: it is over, or its connection is. */
+  /** True when nobody waits for an answer any more: the response has ended, or the connection has. */
   hasEnded = false
-  /** Place among the requests under way. */
+  /** The place of this exchange in the drain's `Roster`. */
   slot = -1
-  /** What the client was told, when it was refused. */
+  /** Why the request was refused; undefined when it was not. */
   denial: Denial | undefined
   upstreamStartedMs: number | undefined
   upstreamEndedMs: number | undefined
-  /** The upstream's part of the request; there once it is forwarded, until it is over. */
+  /** The upstream's part of the request, from the moment when it is forwarded until it is over. */
   forwarding: Forwarding | undefined
-  /** There once it is a tunnel, or an answer that did not leave in one piece. */
+  /** Set for a tunnel, and for an answer that did not leave in one piece. */
   stream: OpenStream | undefined
-  /** Why we ended it before its time. */
+  /** Why the gateway ended the stream early; undefined when it did not. */
   streamEnd: StreamEnd | undefined
 
   constructor(

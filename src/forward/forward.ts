@@ -85,7 +85,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   constructor(exchange: Exchange, deps: ForwardDeps) {
     this.#exchange = exchange
     this.#deps = deps
-    // This is no function, for the reason that `Forwarding` gives.
+    // What is assigned is this object and no function, for the reason that `Forwarding` gives.
     exchange.forwarding = this
   }
 

@@ -1,9 +1,9 @@
 /**
  * Lets one TLS listener serve HTTP/1.1 and HTTP/2, each by the server that suits it (RFC 7301, ALPN).
  *
- * Node's HTTPS server reads every connection as HTTP/1.1, whatever was agreed on, and its HTTP/2 server with
- * `allowHTTP1` has no limits for the head, no Expect and no upgrades over HTTP/1.1. So the listener that Node has put
- * on the server is taken off, and called for those connections only that are its own. Seen on Node 26.10; nodejs/node
+ * Node's HTTPS server reads every connection as HTTP/1.1, whatever was agreed on. Its HTTP/2 server with `allowHTTP1`
+ * has no limits for the head, no Expect and no upgrades over HTTP/1.1. So this file takes away the listener that Node
+ * has put on the HTTPS server, and calls it only for connections that speak HTTP/1.1. Seen on Node 26.10; nodejs/node
  * issue 55994 asked for a way to choose per connection, and got one for the HTTP/2 server's ALPN only.
  *
  * Breaks first: `test/downstream/http2-connections.test.ts`.
@@ -12,7 +12,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket, Server as TlsServer } from 'node:tls'
 
-/** By ALPN, the one we prefer first. */
+/** The names that ALPN has for the protocols, the one that the gateway prefers first. */
 export const ALPN_PROTOCOLS = ['h2', 'http/1.1']
 
 /** @param onHttp2 takes over a connection that has agreed to HTTP/2 */

@@ -1,10 +1,11 @@
 /**
  * Answers bytes that are no request, without disturbing the requests around them.
  *
- * Node's parser reports them for a connection, not for a request, and whatever is written to the connection then stands
- * behind or amid answers that are still to come. So it depends on what is under way there:
- * nothing: it is answered; a request that has arrived in full: it is finished, then the connection ends; a request whose
- * own body turned out broken: that request is refused, or cut when its answer has begun.
+ * Node's parser reports such bytes for a connection and not for a request, and whatever is written to the connection
+ * then stands behind or amid answers that are still to come. So what happens depends on the last request there:
+ * - When none is under way, the bytes are answered.
+ * - When it has arrived in full, it is served, and then the connection ends.
+ * - When its own body is what is broken, it is refused, or cut off if its answer has begun.
  */
 import type { Socket } from 'node:net'
 import { Denial, type DenialCode } from '../errors.ts'
@@ -14,8 +15,9 @@ import { refuse } from './refuse.ts'
 import { refusalResponse } from './response.ts'
 
 export interface BrokenRequests {
-  /** A request begins: until it ends, broken bytes on its connection are seen beside it. */
+  /** Call when a request begins, so that broken bytes on its connection are seen together with it. */
   begun(exchange: Exchange): void
+  /** Call when the request has ended. */
   ended(exchange: Exchange): void
   /** True while a request is under way on the connection. */
   isBusy(socket: Socket): boolean
@@ -24,12 +26,12 @@ export interface BrokenRequests {
 }
 
 export interface BrokenRequestsOptions {
-  /** Called for each refusal that has no exchange; those with one are recorded at their end. */
+  /** Called for each refusal that has no exchange. One that has an exchange is recorded when that ends. */
   readonly onRefused: (denial: Denial, requestId: string) => void
 }
 
 export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequests {
-  /** Requests under way on each connection, oldest first: rarely more than one. No `Set`: see `lib/roster.ts`. */
+  /** Requests under way on each connection, oldest first: rarely more than one. `Roster` says why it is no `Set`. */
   const active = new WeakMap<Socket, Exchange[]>()
 
   return {
@@ -69,7 +71,7 @@ function refuseRest(exchange: Exchange, denial: Denial): void {
 }
 
 /**
- * What a failure below HTTP means, by the error of Node's parser or timer.
+ * Says what an error of Node's parser or timer means.
  *
  * @returns undefined when there is nobody left to answer
  */

@@ -1,5 +1,5 @@
 /**
- * Says to a refused client, in the header and in the body, what to do about it.
+ * Tells a refused client, in a header and in the body, why it was refused and what to do about it.
  *
  * RFC 6750 §3 (`WWW-Authenticate: Bearer`), §3.1 (when to name an error); RFC 9110 §5.6.4 (quoted-string), §11.6.1;
  * RFC 9457 (problem details). Texts are fixed per code: nothing from the request gets in here but its checked id.
@@ -13,8 +13,9 @@ export interface ChallengeOptions {
 }
 
 /**
- * The value of `WWW-Authenticate`: for every 401 and wherever a credential was rejected.
- * Undefined for the rest: our own outage is not the caller's to mend by logging in.
+ * Returns the value of `WWW-Authenticate` for every 401, and for every other refusal of a credential.
+ *
+ * @returns undefined for all other refusals: a caller cannot mend an outage of ours by logging in
  */
 export function challenge(code: DenialCode, { realm, scope }: ChallengeOptions): string | undefined {
   const { status, error, title }: DenialSpec = DENIALS[code]
@@ -25,13 +26,13 @@ export function challenge(code: DenialCode, { realm, scope }: ChallengeOptions):
   return value
 }
 
-/** The body, `application/problem+json`. */
+/** Returns the body, which is `application/problem+json`. */
 export function problem(code: DenialCode, requestId: string): string {
   const { status, title }: DenialSpec = DENIALS[code]
   return JSON.stringify({ type: `urn:sallyport:denial:${code}`, title, status, code, request_id: requestId })
 }
 
-/** Realm and scopes come from the configuration; what no header may carry is replaced rather than left to throw. */
+/** Realm and scopes come from the configuration. What no header may carry becomes `?`, so that nothing throws. */
 function quoted(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
 }

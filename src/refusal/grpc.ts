@@ -1,8 +1,9 @@
 /**
- * Refuses a gRPC call in gRPC's own terms: a client library shows the status and the message, and never looks at ours.
+ * Refuses a gRPC call in gRPC's own terms, because a client library does not show the status and body of HTTP.
  *
- * gRPC over HTTP/2 (Trailers-Only, `grpc-status`, `grpc-message`); codes as gRPC's table for HTTP statuses has them, which
- * is what a client would make of a refusal of ours, and the nearest where that has none. gRPC-Web reads the same fields.
+ * gRPC over HTTP/2 (Trailers-Only, `grpc-status`, `grpc-message`). The codes are those of gRPC's own table for statuses
+ * of HTTP, so a client sees what it would have made of the status itself; where the table has none, the nearest code is
+ * taken. gRPC-Web reads the same fields.
  */
 import { DENIALS, type DenialCode } from '../errors.ts'
 import { fieldValue } from '../lib/field-lines.ts'
@@ -13,7 +14,7 @@ export type GrpcStatus = {
   readonly 'grpc-message': string
 }
 
-/** By the status of HTTP. */
+/** Maps the status of HTTP to that of gRPC. */
 const GRPC_STATUS: Readonly<Record<(typeof DENIALS)[DenialCode]['status'], number>> = {
   400: 13, // INTERNAL
   401: 16, // UNAUTHENTICATED
@@ -31,17 +32,17 @@ const GRPC_STATUS: Readonly<Record<(typeof DENIALS)[DenialCode]['status'], numbe
 /** A format (`+proto`) and parameters may follow. */
 const KIND = /^application\/grpc(?:-web(?:-text)?)?(?=$|[+;\s])/i
 
-/** What a refusal is sent as: `application/grpc`, or the kind of gRPC-Web that was asked for; undefined for any other request. */
+/** @returns the content type of a refusal: `application/grpc`, or the kind of gRPC-Web that the request has sent */
 export function grpcContentType(rawHeaders: readonly string[]): string | undefined {
   const contentType = fieldValue(rawHeaders, 'content-type')
   return contentType === undefined ? undefined : KIND.exec(contentType)?.[0].toLowerCase()
 }
 
 /**
- * True when a status can still follow an answer that has begun.
+ * Is true when a status can still follow an answer that has begun.
  *
- * Not for gRPC-Web, whose status is a last message: browsers show nobody the trailers, and a body that ends in good order
- * would pass for a whole one.
+ * It cannot over gRPC-Web, where the status is the last message of the body. Browsers do not show trailers, and a body
+ * that ends in good order would be taken for a whole one.
  */
 export function takesStatusAsTrailers(rawHeaders: readonly string[]): boolean {
   return grpcContentType(rawHeaders) === 'application/grpc'

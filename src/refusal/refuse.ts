@@ -1,10 +1,10 @@
-/** Answers a refused request, and notes why for its log line; an answer that has begun is broken off. RFC 9112 §9.6. */
+/** Answers a refused request and notes why for its log line. An answer that has begun is broken off. RFC 9112 §9.6. */
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { breakOff } from './break-off.ts'
 import { refusalResponse } from './response.ts'
 
-/** A refused request may still send this much before its connection is worth more than its bytes. */
+/** So much of a refused request is read to keep its connection; to read more costs more than a new connection. */
 const DRAINABLE_BYTES = 64 * 1024
 
 /** @param error a {@link Denial}; anything else is a bug, and refuses as `internal` */
@@ -22,10 +22,10 @@ export function refuse(exchange: Exchange, error: unknown): void {
   response.end(body)
 }
 
-/** Whether what the client may still send is not worth reading, or cannot be told apart from a next request. */
+/** Is true when what the client may still send is not worth reading, or cannot be told apart from a next request. */
 function mustClose({ request, findings, expectsContinue }: Exchange, { spec }: Denial): boolean {
   const { host, bodyBytes } = findings
-  // Without a host the head was not accepted, and nobody knows where its body ends.
+  // Without a host the head was not accepted, so nobody knows where its body ends.
   if (host === '' || spec.closes === true) return true
   if (request.complete) return false
   return expectsContinue || bodyBytes === undefined || bodyBytes > DRAINABLE_BYTES

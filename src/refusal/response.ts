@@ -1,8 +1,9 @@
 /**
- * What a refused client is sent: the gateway, a bare socket and `sallyport explain` all send or show this one answer.
+ * Makes the answer to a refused request: the gateway, a bare socket and `sallyport explain` all send or show this one.
  *
- * RFC 9457 (problem details), RFC 6750 §3 (challenge), RFC 9110 §10.2.3 (Retry-After); a gRPC call gets a status of gRPC's,
- * and HTTP's is 200. Whether the connection ends with it depends on what is still to come there, so that is for the sender.
+ * RFC 9457 (problem details), RFC 6750 §3 (challenge), RFC 9110 §10.2.3 (Retry-After). A gRPC call gets a status of
+ * gRPC and 200 as that of HTTP. Whether the connection ends with the answer depends on what is still to come on it, so
+ * the sender decides that.
  */
 import { type Denial, GRPC_HTTP_STATUS } from '../errors.ts'
 import type { Route } from '../policy.ts'
