@@ -1,12 +1,12 @@
 /**
- * Decides whether a request may pass: head → path and route → credential → principal → requirements → identity.
+ * Decides whether a request may pass: head → path and route → credential → principal → identity → requirements.
  *
- * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It knows no socket, so whoever
- * has the facts of a request can ask it: the gateway, and every command that explains or tests a policy. It answers at once
- * unless a key, a slow signature or a requirement has to be waited for.
+ * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It knows no socket, so the
+ * gateway can ask it, and so can every command that explains or tests a policy. It returns a promise only when a key, a
+ * slow signature or a requirement has to be waited for.
  *
- * The caller brings the {@link Findings} to fill, since what was found is needed when nothing is returned, too: a refusal is
- * counted for its route, and a client may leave while its keys are fetched. Nobody but this file writes them.
+ * The caller brings the {@link Findings} that this file, and no other, fills. They are needed even when nothing is
+ * returned: a refusal is counted for its route, and a client may leave while its keys are fetched.
  */
 import { extractCredential } from './authenticate/extract.ts'
 import { checkHead } from './downstream/head.ts'
@@ -55,7 +55,7 @@ function authenticate(facts: RequestFacts, { limits }: Policy, route: Route): Ma
   throw new Denial('token_missing')
 }
 
-/** The caller is known, or is anonymous where that is allowed. */
+/** Lets a caller pass who meets the requirements, or who is anonymous where that is allowed. */
 function admit(
   facts: RequestFacts,
   { identity }: Policy,
@@ -65,7 +65,7 @@ function admit(
 ): MaybePromise<Decision> {
   if (principal === undefined) return forwarded(findings, route)
   findings.principal = principal
-  // Before the requirements, so that a report-only route passes the identity on whatever it would have decided.
+  // These lines come before the requirements, so that a report-only route passes the identity on in any case.
   findings.identityLines = identity.lines(principal)
   try {
     const allowed = route.authorize(principal, facts)
@@ -80,7 +80,7 @@ function admit(
   return forwarded(findings, route)
 }
 
-/** On a report-only route a refusal is noted and the request passes. Limits and bugs refuse there, too. */
+/** On a report-only route a refusal is noted and the request passes, unless a limit or a bug is the reason. */
 function tolerate(findings: Undecided, route: Route, error: unknown): Decision {
   if (route.mode === 'enforce' || !(error instanceof Denial) || error.spec.reportable !== true) throw error
   findings.reported = error

@@ -1,17 +1,17 @@
 /**
- * Every way a request can be refused, in one table, and the two kinds of failure we expect.
+ * Every way a request can be refused, in one table, and the two kinds of failure that are expected.
  *
- * A stage throws {@link Denial} with a code from {@link DENIALS}; `refusal/` turns it into an answer. Nothing else in the
- * codebase writes a status code or a `WWW-Authenticate` header. All that is known about a refusal stands in its row, and
- * whatever treats refusals in different ways derives that from here.
- * Codes are stable: they are the metric label, the log field `code` and the body's `code`.
+ * A stage throws a {@link Denial} with a code from {@link DENIALS}, and `refusal/` turns it into an answer. No other
+ * file decides what status a refusal has, and only `refusal/` writes `WWW-Authenticate`. All that is known about a
+ * refusal stands in its row, and code that treats refusals in different ways derives that from the row. Codes are
+ * stable: they are the metric label, the log field `code` and the body's `code`.
  *
  * RFC 6750 §3.1 (error codes of the challenge), RFC 9457 (problem details), RFC 9110 §15 (statuses).
  */
 
 /**
- * Where on its way a request is refused, in the order of that way; a bug can be anywhere. From `form` to `time` they are the
- * checks of a token, as `sallyport token verify` shows them.
+ * The stages at which a request can be refused, in the order in which it passes them; `anywhere` is for bugs. From
+ * `form` to `time` they are the checks of a token, as `sallyport token verify` shows them.
  */
 export const STAGES = [
   'anywhere',
@@ -29,8 +29,8 @@ export const STAGES = [
   'audience',
   'lifetime',
   'time',
-  'requirements',
   'identity',
+  'requirements',
   'forward',
 ] as const
 export type Stage = (typeof STAGES)[number]
@@ -43,15 +43,15 @@ export interface DenialSpec {
   /** Fixed, client-visible text. Evidence goes to the log, never here. */
   readonly title: string
   readonly stage: Stage
-  /** Whether it comes before a route is chosen: only then, or then as well. */
+  /** Set when it can happen before a route is chosen: `only` then, or then `too`. */
   readonly beforeRoute?: 'only' | 'too'
-  /** True when a route refuses so whatever the caller's token: public routes do, too. */
+  /** True when it has nothing to do with the caller's token, so that public routes refuse so, too. */
   readonly withoutToken?: true
-  /** True when a report-only route notes it and lets the request pass. Limits, outages behind us and bugs are not. */
+  /** True when a report-only route notes it and lets the request pass, unlike limits, bugs and faults of a service. */
   readonly reportable?: true
-  /** True when what the client sends next cannot be told apart from a request, so its connection ends. */
+  /** True when nobody can tell where the next request begins, so that the connection has to end. */
   readonly closes?: true
-  /** Seconds for `Retry-After` unless the refusal knows better; absent where coming again does not help. */
+  /** Seconds for `Retry-After` unless the {@link Denial} has its own; absent where coming again does not help. */
   readonly retryAfterSeconds?: number
   /** What the operator can do about it, for `sallyport token verify`. */
   readonly remedy?: string
@@ -91,7 +91,8 @@ export const DENIALS = {
     stage: 'issuer',
     reportable: true,
     remedy:
-      'Compare `iss` with `providers.*.issuer`, byte for byte: a slash at the end counts. `sallyport check --online` looks for that slip.',
+      'Compare `iss` with `providers.*.issuer`, byte for byte: a slash at the end counts. ' +
+      '`sallyport check --online` looks for that slip.',
   },
   algorithm_not_allowed: {
     status: 401,
@@ -100,7 +101,8 @@ export const DENIALS = {
     stage: 'algorithm',
     reportable: true,
     remedy:
-      'Have the issuer sign with an algorithm of `providers.*.algorithms`, or add its algorithm there. Keys in the token, `crit` and `none` are never accepted.',
+      'Have the issuer sign with an algorithm of `providers.*.algorithms`, or add its algorithm there. ' +
+      'Keys in the token, `crit` and `none` are never accepted.',
   },
   key_unknown: {
     status: 401,
@@ -109,7 +111,8 @@ export const DENIALS = {
     stage: 'key',
     reportable: true,
     remedy:
-      'See that the issuer publishes the key named by `kid`, and that `keys` points to its key set, not to that of another realm or stage.',
+      'See that the issuer publishes the key named by `kid`, and that `keys` points to its key set, ' +
+      'not to that of another realm or stage.',
   },
   signature_invalid: {
     status: 401,
@@ -118,7 +121,8 @@ export const DENIALS = {
     stage: 'signature',
     reportable: true,
     remedy:
-      'Get a new token: this one was changed on its way, or signed by somebody else. A token of Microsoft Graph is not meant for others.',
+      'Get a new token: this one was changed on its way, or signed by somebody else. ' +
+      'A token of Microsoft Graph is not meant for others.',
   },
   token_expired: {
     status: 401,
@@ -265,19 +269,19 @@ export type DenialCode = keyof typeof DENIALS
 /** Every code, in the order of the table. */
 export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]
 
-/** The row of a code, with the members that it leaves out. */
+/** Returns the row of a code, in a type that has the members that the row leaves out, too. */
 export function denialSpec(code: DenialCode): DenialSpec {
   return DENIALS[code]
 }
 
-/** The upstream agreed to a WebSocket handshake (RFC 9110 §15.2.2): no response of ours, but the start of a tunnel. */
+/** The status of an upstream that agrees to a WebSocket handshake (RFC 9110 §15.2.2), with which a tunnel begins. */
 export const SWITCHING_PROTOCOLS = 101
 
-/** RFC 9110 §15: no status is outside. */
+/** RFC 9110 §15: every status is between these two. */
 export const LOWEST_STATUS = 100
 export const HIGHEST_STATUS = 599
 
-/** Of every gRPC response: whether the call went well stands in `grpc-status`. */
+/** The status of every gRPC response, since `grpc-status` says whether the call went well. */
 export const GRPC_HTTP_STATUS = 200
 
 /** Statuses of the admin listener, which refuses nobody for a token. */
@@ -294,7 +298,7 @@ export interface DenialOptions {
   readonly cause?: unknown
 }
 
-/** A refusal: an expected outcome, so it carries no stack. Thrown by every stage, handled in one place. */
+/** A refusal, which any stage may throw. It is an expected outcome, so it carries no stack. */
 export class Denial extends Error {
   override readonly name = 'Denial'
   readonly code: DenialCode
@@ -330,7 +334,7 @@ export interface ConfigProblem {
   readonly column?: number
 }
 
-/** The operator's configuration is wrong. Carries every problem at once and a text ready to print. */
+/** The operator's configuration is wrong. It carries every problem at once, and a text that is ready to print. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly ConfigProblem[]

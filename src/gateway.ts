@@ -1,15 +1,17 @@
 /**
- * The request path on one screen: receive → decide → forward, respond or refuse, and the one place every failure ends in.
+ * The request path on one screen: receive → decide → forward, respond or refuse.
  *
- * Fastify sees one route and the same URL for every request (`rewriteUrl`), so nothing a client can spell reaches its
- * router, its body parsers or the proxy plugin's URL handling: the compiled policy's matcher is the only one that decides.
+ * Fastify sees one route and the same URL for every request (`rewriteUrl`), so nothing that a client can spell reaches
+ * its router, its body parsers or the URL handling of the proxy plugin. Only the matcher of the compiled policy
+ * decides.
  *
- * @fastify/http-proxy is registered once and hands each request to our forwarder through its `handler` option, instead of
- * `reply.from` with a dispatcher of our own: that way it copies no headers and builds no URL from what the client sent,
- * and its advisories about paths and headers have nothing to act on.
+ * The plugin (@fastify/http-proxy) is registered once, and its `handler` option hands each request to our forwarder.
+ * With `reply.from` and a dispatcher of our own it would copy headers, and build a URL from what the client sent, so
+ * that its advisories about paths and headers would concern us.
  *
- * A request that is decided at once, which is nearly every one, is forwarded or refused at once: Fastify's hooks and the
- * plugin would add a sixth to its cost and nothing else. What has to wait for keys goes through them.
+ * Nearly every decision is there without waiting. Such a request is forwarded or refused immediately, past Fastify,
+ * because Fastify's hooks and the plugin would add a sixth to its cost and nothing else. A request whose decision has
+ * to wait, for example for keys, goes through them.
  */
 import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -97,7 +99,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     clientErrorHandler: (error, socket) => broken.answer(error, socket as Socket),
     serverFactory: serverOf,
   })
-  // Any method, and none with a body as far as Fastify is concerned: it must neither parse nor refuse one.
+  // Fastify is told that no method has a body, so that it neither parses nor refuses one.
   for (const method of METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   app.decorateRequest('exchange')
   app.decorateRequest('decision')
@@ -125,10 +127,10 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       if (!exchange.hasEnded) act(exchange, decision)
     },
   })
-  // Node counts a tunnel's connection among the open ones, but does not close it with them.
+  // Node waits for the connections of tunnels when it closes the server, but does not close them itself.
   app.addHook('preClose', done => {
     open.closeAll('shutdown')
-    // One turn later, what was said to clients by that is on its way.
+    // By the next turn of the event loop, what this tells clients has been written.
     setImmediate(() => {
       http2?.destroy()
       done()
@@ -140,7 +142,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     const exchange = begin(request, response)
     let decision: MaybePromise<Decision>
     try {
-      // Before the head is judged, hence the last of its connection.
+      // The head is not judged yet, so this answer is the last of its connection.
       if (!overload.admits()) throw new Denial('overloaded')
       decision = decide(exchange.facts, exchange.policy, exchange.findings)
     } catch (error) {
@@ -162,7 +164,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   function serverOf(fastify: RequestListener): Server {
     const server = gatewayServer(options.server, {
       onRequest: drain.gate((request, response) => {
-        // The last answer of this connection has been sent: what a client put behind it is never executed.
+        // When the last answer of a connection has been sent, no request that a client put behind it is executed.
         if (request.socket.writableEnded) request.socket.destroy()
         else receive(request, response, fastify)
       }),

@@ -1,4 +1,4 @@
-/** The one mutable reference of the gateway: the policy in force. A request reads it once and keeps what it read. */
+/** Holds the policy in force, which a reload replaces. A request reads it once, and keeps what it has read. */
 import type { Policy } from './policy.ts'
 
 export interface PolicyStore {

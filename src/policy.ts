@@ -1,7 +1,7 @@
 /**
- * The compiled policy: everything a request needs to be judged and forwarded, frozen, and the decision that it leads to.
+ * The compiled policy, which is all that is needed to judge and forward requests, and the decision that it leads to.
  *
- * `config/compile.ts` makes it; nothing on the request path sees the configuration as written.
+ * `config/compile.ts` makes and freezes it. Nothing on the request path sees the configuration as it was written.
  */
 import type { Denial } from './errors.ts'
 import type { Identity } from './identity/header-lines.ts'
@@ -38,9 +38,9 @@ export interface Route {
   /** For the challenge (RFC 6750 §3): the scopes the route asks for, space-separated. */
   readonly challengeScope: string | undefined
   readonly upstream: Upstream
-  /** From the end of the request to the head of the response. */
+  /** Longest time from the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
-  /** How long a stream may outlive its token; infinite where it is kept. */
+  /** How long a stream may outlive its token; infinite where a token that expires does not end it. */
   readonly streamGraceMs: number
   /** How long a tunnel may be silent. */
   readonly tunnelIdleTimeoutMs: number
@@ -48,8 +48,8 @@ export interface Route {
 }
 
 /**
- * A path of the traffic listener that the gateway answers itself. It wins over a route's `:name` and `/**`, and the lax
- * readers' rule guards it like a route.
+ * A path of the traffic listener that the gateway answers itself. It wins over a route's `:name` and `/**`. Like a
+ * route it is guarded against other spellings of its path (`route/readings.ts`).
  */
 export interface Endpoint {
   readonly kind: 'endpoint'
@@ -108,26 +108,26 @@ export interface Policy {
   readonly accessLog: 'all' | 'denied' | 'off'
 }
 
-/** What was found out about a request. A refused one has it, too, as far as its decision got. */
+/** What was found out about a request. For a request that was refused, it is what was known by then. */
 export interface Findings {
   /** The checked `Host`; empty until the head is accepted. */
   readonly host: string
   /** Bytes of the body: 0 without one, undefined when only its end tells. */
   readonly bodyBytes: number | undefined
-  /** At most one of these is there, from the moment on when it is known. */
+  /** At most one of `route` and `endpoint` is set, as soon as it is known. */
   readonly route: Route | undefined
   readonly endpoint: Endpoint | undefined
-  /** Canonical path and query (with its `?`): what is judged and what is forwarded. */
+  /** Canonical path and query (with its `?`). They are forwarded exactly as they were judged. */
   readonly path: string
   readonly query: string
   readonly principal: Principal | undefined
   /** Flat names and values that tell the upstream who is calling. */
   readonly identityLines: readonly string[]
-  /** What a report-only route would have refused. */
+  /** Why the request would have been refused, if its route were not report-only. */
   readonly reported: Denial | undefined
 }
 
-/** What becomes of a request that is not refused, with all that was found out on the way. */
+/** What is to be done with a request that is not refused, and all that was found out about it. */
 export type Decision =
   | (Findings & { readonly kind: 'forward'; readonly route: Route })
   | (Findings & { readonly kind: 'respond'; readonly answer: Answer })

@@ -1,8 +1,9 @@
 /**
- * The nouns of the gateway, in the order a request meets them; nothing in here exists at run time.
+ * The nouns of the gateway, in the order in which a request meets them; nothing in here exists at run time.
  *
- * RequestFacts (what was asked) → Credential (what arrived) → Principal (what was verified) → Answer or stream. What is
- * asked of a caller, and the decision it leads to, are in `policy.ts`.
+ * RequestFacts (what was asked) → Credential (what arrived) → Principal (what was verified) → Answer or OpenStream
+ * (what came of it), then what is counted, and keys. What is asked of a caller, and the decision that this leads to,
+ * are in `policy.ts`.
  */
 import type { DenialCode } from './errors.ts'
 import type { MaybePromise } from './lib/maybe-promise.ts'
@@ -24,31 +25,31 @@ export interface Peer {
   readonly protocol: 'http' | 'https'
 }
 
-/** What a decision may know of a request: all that a policy judges, and no socket. */
+/** What a decision may know of a request: everything that a policy judges, but no socket. */
 export interface RequestFacts {
   readonly method: string
   /** The request target exactly as it arrived. */
   readonly target: string
-  /** `1.0`, `1.1`, or `2`, which is never what a request line says. */
+  /** `1.0` or `1.1`, or else `2`, which no request line can say. */
   readonly httpVersion: string
   /** Flat names and values as received, all of them. */
   readonly rawHeaders: readonly string[]
   readonly peer: Peer
-  /** Whether a body follows, where frames say so; undefined over HTTP/1.1, where the head does. */
+  /** Whether frames of HTTP/2 say that there is a body; undefined over HTTP/1.1, where the head says it. */
   readonly hasBody: boolean | undefined
-  /** Bytes of the head, where its parser has no limit of its own; else 0. */
+  /** The size of the head over HTTP/2; 0 over HTTP/1.1, whose parser has a limit of its own. */
   readonly headBytes: number
 }
 
 /**
- * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only the length is checked: what is not token68 is refused
- * as `request_malformed` by the authenticator, which need not look at a token that it knows.
+ * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only its length has been checked. The authenticator refuses
+ * what is not token68 as `request_malformed`, but need not look at a token that it knows.
  */
 export interface Credential {
   readonly token: string
 }
 
-/** Who is calling: made from verified claims only. One object per verified token, shared by all its requests. */
+/** Who is calling, made from verified claims only. All requests with the same token share one such object. */
 export interface Principal {
   /** Id of the provider that verified the token. */
   readonly provider: string
@@ -66,7 +67,7 @@ export interface Principal {
 }
 
 /**
- * Verifies the credential of a request. Answers at once when nothing has to be waited for: no promise on the hot path.
+ * Verifies a credential. It returns a promise only when something has to be waited for, so the hot path has none.
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
@@ -76,8 +77,8 @@ export type Authenticator = (credential: Credential, facts: RequestFacts) => May
 export type AuthenticatorLayer = (inner: Authenticator) => Authenticator
 
 /**
- * One requirement of a route, judged on verified claims and, where it asks for that, on the request. It answers at once
- * unless it has to wait.
+ * Judges one requirement of a route, on verified claims and on the request. It returns a promise only when it has to
+ * wait.
  *
  * @throws {Denial} the caller is known, and is refused
  */
@@ -91,25 +92,26 @@ export interface Answer {
   readonly body: string
 }
 
-/** What proxies and services know a request by (W3C Trace Context §3.2, §3.3). */
+/** The headers that tell services which requests belong to one trace (W3C Trace Context §3.2, §3.3). */
 export interface TraceContext {
   readonly traceparent: string
-  /** The caller's, as it came, all lines joined; only ever beside the caller's own traceparent. */
+  /** The caller's own, all lines joined. It never goes together with a traceparent that the gateway has made. */
   readonly tracestate: string | undefined
 }
 
-/** Why we closed a stream that both ends would have gone on with. */
+/** Why the gateway closed a stream that both ends would have gone on with. */
 export type StreamEnd = 'expired' | 'stalled' | 'idle' | 'shutdown'
 
 /** A tunnel, or an answer that did not leave in one piece, while it goes on. */
 export interface OpenStream extends Enrolled {
   /** Milliseconds since the epoch; infinite for anonymous callers and where streams are kept. */
   readonly expiresAtMs: number
-  /** Undefined for answers. */
+  /** Says how much has passed, both ways; undefined for answers. */
   readonly passedBytes: (() => number) | undefined
   readonly idleTimeoutMs: number
-  /** What had passed at the last round, and the monotonic milliseconds since when it is the same. */
+  /** How much had passed when that was last looked at. */
   seenBytes: number
+  /** Monotonic milliseconds since when nothing has passed. */
   sinceMs: number
   close(end: StreamEnd): void
 }
@@ -121,18 +123,18 @@ export interface RequestOutcome {
   /** Status sent to the client; undefined when the connection went away before a response. */
   readonly status: number | undefined
   readonly durationSeconds: number
-  /** Time in the gateway itself, the upstream's share taken out. */
+  /** Time in the gateway itself, without that of the upstream. */
   readonly overheadSeconds: number
   /** Undefined when the upstream was not asked. */
   readonly upstreamSeconds: number | undefined
 }
 
-/** The bound series of one route. */
+/** The metrics of one route. Its labels are set already. */
 export interface RouteMetrics {
   observe(outcome: RequestOutcome): void
-  /** A report-only route let a request pass that would have been refused. */
+  /** Counts a request that a report-only route let pass, and that would have been refused. */
   reportDenial(code: DenialCode): void
-  /** We ended a stream that both ends would have gone on with. */
+  /** Counts a stream that the gateway closed. */
   streamClosed(reason: StreamEnd): void
 }
 

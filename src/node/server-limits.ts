@@ -1,5 +1,6 @@
 /**
- * Changes two limits of an HTTP server that Node reads from the server for each connection, but does not declare there.
+ * Changes two limits that Node reads from an HTTP server for each connection, although its types do not show them
+ * there.
  *
  * `maxHeaderSize` is declared as an option for making the server, but Node reads it from the server for every
  * connection (`lib/_http_server.js`, seen on Node 26.10), so a reload can change it. `dropMaxConnection` makes a full

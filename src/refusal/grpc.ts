@@ -32,7 +32,11 @@ const GRPC_STATUS: Readonly<Record<(typeof DENIALS)[DenialCode]['status'], numbe
 /** A format (`+proto`) and parameters may follow. */
 const KIND = /^application\/grpc(?:-web(?:-text)?)?(?=$|[+;\s])/i
 
-/** @returns the content type of a refusal: `application/grpc`, or the kind of gRPC-Web that the request has sent */
+/**
+ * Returns the content type of a refusal: `application/grpc`, or the kind of gRPC-Web that the request has sent.
+ *
+ * @returns undefined for a request that is no gRPC call
+ */
 export function grpcContentType(rawHeaders: readonly string[]): string | undefined {
   const contentType = fieldValue(rawHeaders, 'content-type')
   return contentType === undefined ? undefined : KIND.exec(contentType)?.[0].toLowerCase()
