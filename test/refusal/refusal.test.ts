@@ -1,5 +1,4 @@
-/** Every refusal as the client, the operator and the dashboard see it; and that none of them shows a secret. */
-
+/** Every refusal as the client, the operator and the dashboard see it. None of them may show a secret. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,7 +8,7 @@ import { startTestStack, type TestStack, testProvider } from '../support/gateway
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import { answering, type RawUpstream, startRawUpstream } from '../support/services/raw-upstream.ts'
 
-/** Drawn anew for each run of the redaction test, and nothing else contains it. */
+/** A secret that is drawn anew for each run, so that nothing else contains it. */
 const MARKER = `m4rk3r${Math.random().toString(36).slice(2)}`
 
 let stack: TestStack
@@ -48,7 +47,7 @@ beforeAll(async () => {
       { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
     ],
   }))
-  // So that its keys are known to be missing, and a request does not wait for the first attempt.
+  // From here on the keys are known to be missing, so a request does not wait for the first attempt to get them.
   await stack.logged({ provider: 'keyless', to: 'unavailable' })
   keylessIssuer = keylessUrl
 })
@@ -65,7 +64,7 @@ const nowSeconds = () => Math.floor(Date.now() / 1000)
 interface Refused {
   /** Request head without the request id; `\r\n\r\n` and a body may follow. */
   readonly bytes: string
-  /** The route that is known by then. */
+  /** The route, if it is known when the request is refused. */
   readonly route?: string
   readonly scope?: string
   readonly provider?: string
@@ -77,7 +76,7 @@ const get = (path: string, token?: string, more: readonly string[] = []): string
     '\r\n',
   )
 
-/** How to bring about each refusal. Every token carries `note`, which is a secret as far as the log is concerned. */
+/** How to bring about each refusal. Every token carries `note`, which stands for a secret that no log may show. */
 const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
   token_missing: async () => ({ bytes: get('/private/a'), route: 'private', scope: 'a:read a:write' }),
   scheme_unsupported: async note => ({
@@ -252,19 +251,20 @@ describe.each(EXERCISED)('%s', code => {
 })
 
 test('every code of the table is exercised here, but for those that take a gateway of their own', () => {
-  // A bug takes none, and the others are in downstream/overload.test.ts and downstream/drain.test.ts.
+  // No request brings about a bug. The other two are in downstream/overload.test.ts and downstream/drain.test.ts.
   const elsewhere: readonly DenialCode[] = ['internal', 'overloaded', 'draining']
   expect([...EXERCISED, ...elsewhere].sort()).toEqual([...DENIAL_CODES].sort())
 })
 
-test('no refusal shows a token, a cookie, a query, a body or a token in the path, at the most talkative log level', async () => {
+test('no refusal shows a token, even one in the path, a cookie, a query or a body at log level trace', async () => {
   const logBefore = stack.logText().length
   for (const code of EXERCISED) {
     const { text, requestId } = await refused(code, MARKER, [`Cookie: session=${MARKER}`, `X-Api-Key: ${MARKER}`])
     await stack.logged({ request_id: requestId })
     expect(text, `the answer of ${code}`).not.toContain(MARKER)
   }
-  // The same marker where only some refusals would have it: signature, header and payload of a token, query, user.
+  // The marker now stands where only some refusals have it: in signature, header and payload of a token, query and
+  // user.
   const token = await stack.issuer.mint({ note: MARKER }, { header: { 'x-note': MARKER } })
   const [header = '', payload = '', signature = ''] = token.split('.')
   const flipped = `${signature.slice(0, -8)}${MARKER}`

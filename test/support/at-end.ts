@@ -1,8 +1,8 @@
 /**
- * Ends with a test what the test has begun: a test registers how to close each thing where it starts it.
+ * Closes after each test what the test has started: call `atEnd` with the way to close a thing where it is started.
  *
- * Importing this registers the hook for the importing file alone, since vitest gives each file modules of its own. What
- * all tests of a file share does not belong here: it would be gone after the first of them.
+ * An import registers the hook for the importing file alone, since vitest gives each file modules of its own. Do not
+ * use it for what the tests of a file share: that would be closed after the first of them.
  */
 import { afterEach } from 'vitest'
 
@@ -15,7 +15,7 @@ export function atEnd(close: () => unknown): void {
 
 afterEach(async () => {
   const failures: unknown[] = []
-  // One that fails must not leave the rest open to later tests.
+  // When closing one thing fails, the others must be closed nevertheless, before the next test.
   for (const close of closers.splice(0).reverse()) {
     try {
       await close()

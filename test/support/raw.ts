@@ -1,5 +1,5 @@
 /**
- * The gateway as users run it (a process of its own, a file as its configuration), spoken to byte by byte.
+ * Runs the gateway as users do, as a process with a file as its configuration, and speaks to it byte by byte.
  *
  * {@link startRawStack} puts it between a service that records every byte and clients made of plain sockets. After each
  * hostile exchange {@link RawStack.control} shows that the same process still serves an honest caller, and that nothing
@@ -19,7 +19,7 @@ import { startTestIssuer, type TestIssuer } from './services/issuer.ts'
 import { startTestUpstream, type TestUpstream } from './services/upstream.ts'
 import { openWire, type RawReply, type Wire } from './wire.ts'
 
-/** What does not depend on the version of HTTP that the clients speak. */
+/** A gateway between clients and a service, as far as it does not matter which version of HTTP the clients speak. */
 export interface Stack<U extends RecordingUpstream = TestUpstream> {
   readonly issuer: TestIssuer
   readonly upstream: U
@@ -40,7 +40,7 @@ export interface Stack<U extends RecordingUpstream = TestUpstream> {
   close(): Promise<void>
 }
 
-/** Spoken to over HTTP/1.1: bytes go out as they are. */
+/** A stack whose clients speak HTTP/1.1: bytes go out as they are. */
 export interface RawStack<U extends RecordingUpstream = TestUpstream> extends Stack<U> {
   connect(): Wire
 }
@@ -65,7 +65,7 @@ export interface Http2Stack extends Stack {
   idle(): Promise<void>
 }
 
-/** The same over TLS and HTTP/2: requests are written as for HTTP/1.1 and sent as what they are there. */
+/** Starts the same with TLS and HTTP/2: tests write requests as for HTTP/1.1, and they are sent as those of HTTP/2. */
 export async function startHttp2Stack(config: ConfigOver = () => ({}), given?: TestUpstream): Promise<Http2Stack> {
   const authority = testAuthority()
   const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
@@ -89,7 +89,7 @@ export async function startHttp2Stack(config: ConfigOver = () => ({}), given?: T
   }
 }
 
-/** For `describe.each`: what holds of a request holds of it in every version. */
+/** For `describe.each`: what is true of a request has to be true of it in every version. */
 export const PROTOCOLS: ReadonlyArray<{
   readonly name: string
   readonly startStack: (config?: ConfigOver) => Promise<Stack>
@@ -200,12 +200,12 @@ export const ROUTES: ReadonlyArray<Readonly<Record<string, unknown>>> = [
   { id: 'orders-write', path: '/orders/:id', methods: ['PUT', 'DELETE'], require: { scopes: ['orders:write'] } },
 ]
 
-/** A plain request. */
+/** Writes a plain GET request. */
 export function get(path: string, lines: readonly string[] = []): string {
   return request(`GET ${path} HTTP/1.1`, lines)
 }
 
-/** A head with a Host. `lines` go behind it as they are. */
+/** Writes a request with a Host. The `lines` follow that as they are. */
 export function request(requestLine: string, lines: readonly string[] = [], body = ''): string {
   return `${[requestLine, 'Host: app.example', ...lines].join('\r\n')}\r\n\r\n${body}`
 }

@@ -1,4 +1,4 @@
-/** A connection spoken byte by byte: `openWire`, write whatever you like, take the answers one by one. */
+/** A connection that is spoken byte by byte: call `openWire`, write whatever you like, take the answers one by one. */
 import { connect, type Socket } from 'node:net'
 
 export interface RawReply {

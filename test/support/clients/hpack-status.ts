@@ -1,18 +1,18 @@
 /**
  * Reads the status of a response head, which servers put first, and nothing else of it.
  *
- * RFC 7541 §6 (representations), Appendix A (static table), Appendix B (Huffman code). It knows no dynamic table: the
- * client must have asked for one of size 0.
+ * RFC 7541 §6 (representations), Appendix A (static table), Appendix B (Huffman code). It knows no dynamic table, so
+ * the client must have asked for one of size 0.
  */
 
-/** Of the static table. */
+/** Where the statuses begin in the static table, and which they are. */
 const FIRST_STATUS = 8
 const INDEXED_STATUSES = [200, 204, 206, 304, 400, 404, 500]
 
 /** @returns undefined for trailers */
 export function headStatus(block: Buffer): number | undefined {
   let at = 0
-  // An update of the table's size.
+  // The block may begin with updates of the table's size.
   while (((block[at] ?? 0) & 0xe0) === 0x20) at++
   const first = block[at] ?? 0
   if (first >= 0x80) return INDEXED_STATUSES[(first & 0x7f) - FIRST_STATUS]

@@ -123,7 +123,7 @@ function follow(stream: ClientHttp2Stream): Http2Call {
     body += text
   })
   stream.on('end', () => {
-    // Node ends the stream for a reset with CANCEL, too; then only the code tells.
+    // Node also ends the stream when it is reset with CANCEL. Only the code tells the two apart.
     isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR && status !== undefined
   })
   stream.on('error', () => {})

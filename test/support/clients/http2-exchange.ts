@@ -1,10 +1,9 @@
 /**
  * Sends over HTTP/2 what a test has written as a request of HTTP/1.1, so that one table of cases serves both.
  *
- * RFC 9113 §8.3.1: `Host` becomes `:authority`, names become lower-case, the rest stays byte for byte. Fields of a
- * connection do not exist there: a case that has one is none for HTTP/2.
+ * RFC 9113 §8.3.1: `Host` becomes `:authority`, names become lower-case, the rest stays byte for byte. HTTP/2 has no
+ * fields of a connection, so a case with such a field cannot be used for it.
  */
-
 import type { RawReply } from '../wire.ts'
 import { http2Client, requestHead } from './http2-client.ts'
 

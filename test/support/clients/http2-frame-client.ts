@@ -1,8 +1,8 @@
 /**
- * A client of HTTP/2 that writes frame by frame what no library would: `http2Frames`, then frames in any order.
+ * A client of HTTP/2 that writes what no library would: call `http2Frames`, then write frames in any order.
  *
- * RFC 9113 §4 (frames), RFC 7541 §6.2.2 (literal fields without indexing, no Huffman code). Of what comes back it reads
- * the frames; of a head only the status.
+ * RFC 9113 §4 (frames), RFC 7541 §6.2.2 (literal fields without indexing, no Huffman code). It takes what comes back
+ * apart into frames, and reads only the status of a head.
  */
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
@@ -24,10 +24,10 @@ export type FrameType = keyof typeof TYPES
 
 export const END_STREAM = 1
 export const END_HEADERS = 4
-/** Of SETTINGS and PING. */
+/** The flag of SETTINGS and PING. */
 export const ACK = 1
 
-/** RFC 9113 §7. */
+/** Error codes (RFC 9113 §7). */
 export const CODES = {
   none: 0,
   protocolError: 1,
@@ -39,7 +39,7 @@ export const CODES = {
   enhanceYourCalm: 11,
 } as const
 
-/** RFC 9113 §6.5.2. */
+/** Ids of settings (RFC 9113 §6.5.2). */
 export const SETTINGS = { headerTableSize: 1, initialWindowSize: 4 } as const
 
 export interface Frame {
@@ -56,7 +56,7 @@ export interface StreamEnd {
   readonly body: string
   /** `whole`: ended in good order; `reset`: by RST_STREAM; `gone`: with the connection. */
   readonly how: 'whole' | 'reset' | 'gone'
-  /** Of RST_STREAM, or of GOAWAY when the connection went. */
+  /** The code of RST_STREAM, or that of GOAWAY when the connection went. */
   readonly errorCode: number | undefined
 }
 
@@ -65,7 +65,7 @@ export interface Http2Frames {
   /** All frames so far, oldest first. */
   readonly received: readonly Frame[]
   write(...frames: readonly Buffer[]): void
-  /** The first frame, past or future, that it is true of. Rejects when the connection closes first. */
+  /** The first frame, past or future, for which `isMeant` is true. Rejects when the connection closes first. */
   until(isMeant: (frame: Frame) => boolean): Promise<Frame>
   /** The end of a stream. Never rejects. */
   ended(id: number): Promise<StreamEnd>
@@ -73,7 +73,7 @@ export interface Http2Frames {
   readonly closed: Promise<number | undefined>
 }
 
-/** Without a table that heads refer to, each can be read by itself. */
+/** Without a dynamic table, each head can be read by itself. */
 const PLAIN = { [SETTINGS.headerTableSize]: 0 }
 
 /** Connects and sends the preface. Windows stay as they are by default: the server may send 65,535 bytes. */
@@ -188,7 +188,7 @@ export function uint32(value: number): Buffer {
   return bytes
 }
 
-/** RFC 7541 §5.2, §5.1. */
+/** Encodes a string (RFC 7541 §5.2), whose length is an integer (§5.1). */
 function literal(text: string): Buffer[] {
   const bytes = Buffer.from(text, 'latin1')
   return [integer(bytes.length), bytes]

@@ -51,7 +51,7 @@ export async function signInWithCode(client: Configuration, { login, scope }: Si
   return authorizationCodeGrant(client, callback, { pkceCodeVerifier, expectedState })
 }
 
-/** Goes where it is sent, answers each form with `fields`, and stops at `destination` without asking for it. */
+/** Follows redirects, answers each form with `fields`, and stops when it is sent to `destination`. */
 export async function browse(start: URL, destination: string, fields: Readonly<Record<string, string>>): Promise<URL> {
   const cookies = new Map<string, string>()
   let url = start

@@ -1,4 +1,4 @@
-/** A client that speaks bytes: writes what a test says, when it says it, and waits for what comes back. */
+/** A client that speaks bytes: it writes what a test says, when the test says it, and waits for what comes back. */
 import { EventEmitter, once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 

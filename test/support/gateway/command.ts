@@ -1,4 +1,4 @@
-/** Runs a command in this process, with what it prints collected: a process of its own costs half a second. */
+/** Runs a command in this process and collects what it prints: a process of its own would cost half a second. */
 import { type Command, type CommandIo, UsageError } from '../../../src/cli/command.ts'
 import { ConfigError } from '../../../src/errors.ts'
 

@@ -1,4 +1,4 @@
-/** `sallyport dev` as a process of its own, on ports the system chooses; everything known of it is what it prints. */
+/** Runs `sallyport dev` as a process of its own, on ports that the system chooses, and learns of it from its output. */
 import type { IssuerAccess } from '../clients/oidc-client.ts'
 import { type RunningSallyport, sallyport } from './running.ts'
 
@@ -9,7 +9,7 @@ export const ANY_PORTS: readonly string[] = [
   ...['--service-port', '0'],
 ]
 
-/** The last thing it prints. */
+/** Matches the last line that it prints. */
 export const DEMO_IS_UP = /\/demo\/tokens\/expired\)"\n/
 
 export interface DemoUrls {
@@ -41,7 +41,7 @@ export async function startDemo(): Promise<Demo> {
   }
 }
 
-/** Where it says its parts are. */
+/** Reads from the output where each part of the demo is. */
 export function demoUrls(output: string): DemoUrls {
   const url = (part: string) => found(output, new RegExp(`^ +${part} +(http://127\\.0\\.0\\.1:\\d+)`, 'm'))
   return { gateway: url('gateway'), admin: url('admin'), issuer: url('issuer'), service: url('service') }

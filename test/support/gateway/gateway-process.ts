@@ -1,4 +1,4 @@
-/** `sallyport run` on a file that a test changes; everything known of it is what it logs, answers and counts. */
+/** Runs `sallyport run` on a file that a test changes, and learns of it from what it logs, answers and counts. */
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -91,7 +91,7 @@ export async function startGatewayOnFile(
   }
 }
 
-/** What a test writes, as it stands in the file. */
+/** Returns the text that stands in the file for what a test has written. */
 export function configText(content: ConfigText): string {
   if (typeof content === 'string') return content
   return stringify(

@@ -36,7 +36,7 @@ export interface TestGateway {
   logText(): string
   /** The first line, past or future, that has all of these members: a request's line comes after its response. */
   logged(members: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>
-  /** One scrape: `name{label="value",…}` as it is written → value. */
+  /** Scrapes the metrics: `name{label="value",…}` as it is written → value. */
   metrics(): Promise<ReadonlyMap<string, number>>
   request(path: string, init?: RequestInit): Promise<Reply>
   admin(path: string, init?: RequestInit): Promise<Reply>
@@ -51,7 +51,7 @@ export interface GatewayParts {
   readonly random?: () => number
 }
 
-/** Clients, service and whatever else a test does share the gateway's event loop, and say nothing about its load. */
+/** Clients, service and test share the event loop with the gateway here, so its load says nothing about the gateway. */
 const CALM_METER: LoopMeter = { sample: () => ({ delayMs: 10, utilization: 0 }), close() {} }
 
 /** @param config as in the file; `listen` and `admin` get free ports unless it says otherwise */

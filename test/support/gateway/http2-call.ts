@@ -1,6 +1,4 @@
-/**
- * The connections to a service of HTTP/2 by themselves, past the gateway, and what the handler of a request is told.
- */
+/** Calls a service of HTTP/2 without a gateway between, and collects what the handler of the request is told. */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
@@ -8,7 +6,7 @@ import type { UpstreamOptions } from '../../../src/upstream/pool.ts'
 import { testPool, unlimitedBody } from './upstream-pool.ts'
 
 export interface UpstreamReply {
-  /** Of every head, interim ones included. */
+  /** The status of every head, interim ones included. */
   readonly statuses: readonly number[]
   readonly text: string
   /** Undefined when the answer was whole. */

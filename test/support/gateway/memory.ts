@@ -1,4 +1,4 @@
-/** Runs the gateway as a process of its own and reads how much memory it ever had, and what V8 traces of it. */
+/** Runs the gateway as a process of its own, and reads how much memory it ever had and what V8 says about that. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

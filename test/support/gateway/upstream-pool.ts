@@ -1,4 +1,4 @@
-/** The connections to a service by themselves, past the gateway. */
+/** Connects to a service without a gateway between. */
 import type { Readable } from 'node:stream'
 import { RequestBody } from '../../../src/forward/request-body.ts'
 import { systemScheduler } from '../../../src/lib/scheduler.ts'

@@ -24,7 +24,7 @@ export async function startByteUpstream(answer: (seen: SeenHead) => void): Promi
     sockets.add(socket)
     let pending = ''
     socket.on('close', () => sockets.delete(socket))
-    // A gateway that hangs up on a misbehaving service is what is being tested.
+    // An error is expected here: tests want the gateway to hang up on a service that misbehaves.
     socket.on('error', () => {})
     socket.on('data', chunk => {
       received.push(Buffer.from(chunk))

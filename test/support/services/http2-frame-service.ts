@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** RFC 9113 §6. */
+/** Types of frames (RFC 9113 §6). */
 export const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const
 export const END_STREAM = 1
 const ACK = 1
@@ -19,7 +19,7 @@ export interface Frame {
 
 export interface FrameConnection {
   readonly socket: Socket
-  /** All that came so far, acknowledgements among it. */
+  /** All frames that have come so far, acknowledgements among them. */
   readonly received: readonly Frame[]
   send(frame: Partial<Frame> & Pick<Frame, 'type'>): void
   /** Flat names and values. */
@@ -38,7 +38,7 @@ export interface FrameService {
 export interface FrameServiceOptions {
   /** Called with the head of each request. */
   readonly onRequest: (connection: FrameConnection, streamId: number) => void
-  /** What it says first; by default empty settings. */
+  /** Writes what the service says first. By default that is an empty SETTINGS frame. */
   readonly greet?: (connection: FrameConnection) => void
 }
 
@@ -70,7 +70,7 @@ export async function startFrameService({ onRequest, greet }: FrameServiceOption
   }
 }
 
-/** SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2). */
+/** The payload of a SETTINGS frame with SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2). */
 export function maxConcurrentStreams(count: number): Buffer {
   const payload = Buffer.alloc(6)
   payload.writeUInt16BE(3)
@@ -107,7 +107,7 @@ function uint32(value: number): Buffer {
   return bytes
 }
 
-/** RFC 7541 §6.2.2: literals without indexing, no Huffman code; names and values under 127 bytes. */
+/** RFC 7541 §6.2.2: writes literals without indexing and Huffman code. Names and values must have under 127 bytes. */
 function headerBlock(lines: readonly string[]): Buffer {
   const block = [Buffer.alloc(0)]
   for (let i = 0; i < lines.length; i += 2) {

@@ -25,7 +25,7 @@ export interface Http2Service {
   /** `h2c:` or `https:`. */
   readonly url: string
   readonly port: number
-  /** Oldest first. */
+  /** All calls so far, oldest first. */
   readonly calls: SeenCall[]
   /** All connections so far; those that are gone are destroyed. */
   readonly sessions: ServerHttp2Session[]

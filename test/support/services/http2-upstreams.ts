@@ -1,4 +1,4 @@
-/** Services of HTTP/2 and the connections to them past the gateway, each of which ends with the test that starts it. */
+/** Services of HTTP/2, and connections to them without a gateway between. Each ends with the test that starts it. */
 import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
 import { atEnd } from '../at-end.ts'
 import { http2Pool } from '../gateway/http2-call.ts'

@@ -11,7 +11,7 @@ export interface KeyServer {
   readonly origin: string
   readonly url: string
   readonly requests: ReadonlyArray<{ readonly path: string; readonly headers: IncomingHttpHeaders }>
-  /** Answers everything without a script of its own. */
+  /** Sets the answer for every path that has none of its own. */
   answer(answer: Answer): void
   answerPath(path: string, answer: Answer): void
   /** Resolves when `count` requests have arrived in all. */
@@ -87,13 +87,13 @@ export function status(code: number, headers: http.OutgoingHttpHeaders = {}): An
 /** Takes the request and never answers. */
 export const hang: Answer = () => {}
 
-/** One byte after the other, until the client goes away. */
+/** Sends one byte after the other, until the client goes away. */
 export function endless(response: ServerResponse): void {
   const timer = setInterval(() => response.write(' '), 1)
   response.on('close', () => clearInterval(timer))
 }
 
-/** A good head and then an endless body. */
+/** Sends a good head and then an endless body. */
 export const drip: Answer = (_request, response) => endless(response.writeHead(200))
 
 /** Cuts the connection in the middle of the body. */
@@ -101,7 +101,7 @@ export const reset: Answer = (_request, response) => {
   response.writeHead(200, { 'content-length': 100 }).write('{"keys":[', () => response.socket?.resetAndDestroy())
 }
 
-/** With an ETag, and 304 for who has it. */
+/** Answers with an ETag, and with 304 when the client has it already. */
 export function conditional(value: unknown, etag: string, headers: http.OutgoingHttpHeaders = {}): Answer {
   return (request, response) =>
     request.headers['if-none-match'] === etag

@@ -1,4 +1,4 @@
-/** A service that speaks bytes: what a connection gets for an answer is up to the test. */
+/** A service that speaks bytes: the test decides what a connection gets for an answer. */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Socket } from 'node:net'
@@ -7,7 +7,7 @@ import { type RawClient, rawClient } from '../clients/raw-client.ts'
 export interface RawUpstream {
   readonly url: string
   readonly port: number
-  /** Connections so far. */
+  /** All connections so far, oldest first. */
   readonly connections: readonly RawClient[]
   /** The next connection that is made. */
   next(): Promise<RawClient>

@@ -38,7 +38,7 @@ export async function startTestUpstream(respond: RequestListener = echo): Promis
   server.on('connection', socket => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    // The parser reads from the handle itself until somebody else listens, too: then it is given what we are given.
+    // Node's parser reads from the handle itself, until there is a listener. Then both are given the same bytes.
     socket.on('data', (chunk: Buffer) => received.push(chunk))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -11,7 +11,7 @@ export interface Accepted {
 
 export interface WebSocketService {
   readonly url: string
-  /** Handshakes so far. */
+  /** All handshakes so far, oldest first. */
   readonly seen: IncomingMessage[]
   /** Connections that are open, of whatever kind. */
   readonly sockets: ReadonlySet<Socket>
@@ -36,7 +36,7 @@ export async function startWebSocketService(
   })
   server.on('connection', (socket, request) => {
     seen.push(request)
-    // How a connection ends is for its client to say.
+    // A test learns from the client how a connection has ended.
     socket.on('error', () => {})
     onConnection(socket)
     news.emit('accepted', { socket, request })
@@ -74,14 +74,14 @@ export function webSocket(url: string, { protocols = [], token, ...options }: Ha
   })
 }
 
-/** A connection that is open. */
+/** Opens a connection, and resolves when it is open. */
 export async function openWebSocket(url: string, handshake?: Handshake): Promise<WebSocket> {
   const socket = webSocket(url, handshake)
   await once(socket, 'open')
   return socket
 }
 
-/** What a handshake is answered with when it is no 101. */
+/** Resolves with the answer to a handshake that is refused, that is, not answered with 101. */
 export async function refusedHandshake(url: string, handshake?: Handshake) {
   const [request, response] = (await once(webSocket(url, handshake), 'unexpected-response')) as [
     { destroy(): void },
@@ -92,13 +92,13 @@ export async function refusedHandshake(url: string, handshake?: Handshake) {
   return { status: response.statusCode, headers: response.headers, text }
 }
 
-/** How the connection was closed, as the one who waits sees it. */
+/** Resolves when the connection is closed, with the code and the reason that this end was given. */
 export async function closing(socket: WebSocket): Promise<{ readonly code: number; readonly reason: string }> {
   const [code, reason] = (await once(socket, 'close')) as [number, Buffer]
   return { code, reason: reason.toString() }
 }
 
-/** A handshake as it is on the wire. */
+/** Returns the bytes of a handshake. */
 export function handshakeBytes(path: string, lines: readonly string[] = []): string {
   return `${[
     `GET ${path} HTTP/1.1`,
@@ -109,5 +109,5 @@ export function handshakeBytes(path: string, lines: readonly string[] = []): str
   ].join('\r\n')}\r\n\r\n`
 }
 
-/** What a service agrees with, as it is on the wire. */
+/** The bytes with which a service agrees to a handshake. */
 export const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
