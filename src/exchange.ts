@@ -65,7 +65,8 @@ export interface ClientResponse {
  * assigned to a property (`exchange.cancel = () => …`) to live long, and puts it into the old generation of the heap.
  * There it stays, although the request is over, until the next full collection, and all that it refers to stays with
  * it. So code that runs for every request does not assign function literals to properties: it assigns an object, a
- * parameter, or a variable that holds the function.
+ * parameter, or a variable that holds the function, which all begin in the young generation (seen on Node 26.10 with
+ * `%InYoungGeneration`).
  */
 export interface Forwarding {
   /** Gives up the upstream's part of the request. */

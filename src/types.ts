@@ -15,7 +15,7 @@ export interface JsonObject {
   readonly [member: string]: JsonValue
 }
 
-/** The JWT Claims Set (RFC 7519 §4), names as the RFC spells them. Parsed without duplicates, bounded in depth. */
+/** The JWT Claims Set (RFC 7519 §4). It has no member twice, and its depth is limited. */
 export type Claims = JsonObject
 
 /** The other end of the connection. */
@@ -104,7 +104,7 @@ export type StreamEnd = 'expired' | 'stalled' | 'idle' | 'shutdown'
 
 /** A tunnel, or an answer that did not leave in one piece, while it goes on. */
 export interface OpenStream extends Enrolled {
-  /** Milliseconds since the epoch; infinite for anonymous callers and where streams are kept. */
+  /** Milliseconds since the epoch; infinite for anonymous callers, and where a token that expires does not end it. */
   readonly expiresAtMs: number
   /** Says how much has passed, both ways; undefined for answers. */
   readonly passedBytes: (() => number) | undefined
@@ -152,17 +152,20 @@ export interface KeyHint {
   readonly kid: string | undefined
 }
 
-/** The keys of one provider. Outlives a policy. */
+/** The keys of one provider, which outlive a policy. */
 export interface KeySet {
   /**
-   * The keys to try for a token, best first: never empty, at most three. Answers at once when a fitting key is in hand.
+   * Returns the keys to try for a token, best first: at least one and at most three. It returns a promise only when no
+   * fitting key is in hand.
    *
    * @throws {Denial} `key_unknown`, or `keys_unavailable` when we have no usable set
    */
   select(hint: KeyHint): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
-  /** False once the key has left the set or the set is past its staleness bound: verdicts it gave die with it. */
+  /**
+   * Is false once the key has left the set, or the set is too old to use. Verdicts that it gave no longer hold then.
+   */
   isCurrent(key: VerificationKey): boolean
-  /** A picture for `readyz`, `-/status` and the metrics; no key material. */
+  /** Returns what `readyz`, `-/status` and the metrics show; no key material. */
   status(): KeySetStatus
 }
 
