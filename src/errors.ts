@@ -287,7 +287,7 @@ export const GRPC_HTTP_STATUS = 200
 /** Statuses of the admin listener, which refuses nobody for a token. */
 export const ADMIN_STATUS = { ok: 200, notReady: 503, notFound: 404, methodNotAllowed: 405 } as const
 
-export interface DenialOptions {
+interface DenialOptions {
   /** What was seen, for the operator's log only. Never a token, a secret or key material. */
   readonly evidence?: Readonly<Record<string, unknown>>
   /** Provider that was judging, when one was chosen. */

@@ -54,7 +54,7 @@ interface WaitingRequest {
   readonly decision: Promise<Decision>
 }
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly policies: PolicyStore
   readonly server: ServerOptions
   readonly drain: Drain

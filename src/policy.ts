@@ -63,14 +63,14 @@ export interface Endpoint {
   readonly metrics: RouteMetrics
 }
 
-export interface Provider {
+interface Provider {
   readonly id: string
   readonly issuer: string
   health(): ProviderHealth
 }
 
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */
-export interface RequestLimits {
+interface RequestLimits {
   readonly tokenBytes: number
   readonly maxHeaders: number
   readonly maxHeadBytes: number

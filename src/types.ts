@@ -117,7 +117,7 @@ export interface OpenStream extends Enrolled {
 }
 
 /** What one request adds to its route's series. Durations in seconds. */
-export interface RequestOutcome {
+interface RequestOutcome {
   readonly method: string
   readonly code: 'ok' | DenialCode
   /** Status sent to the client; undefined when the connection went away before a response. */

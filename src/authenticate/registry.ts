@@ -13,7 +13,7 @@ import type { TokenVerifier } from './verifier.ts'
 /** Data that JSON tells apart: no Set, no Map, no object of a class, which would all look empty. */
 type PlainData = string | number | boolean | undefined | readonly PlainData[] | { readonly [member: string]: PlainData }
 
-export interface VerifierDefinition<Rules extends PlainData, Base> {
+interface VerifierDefinition<Rules extends PlainData, Base> {
   /** The type of the provider in the configuration. */
   readonly type: string
   /** All that decides a verdict, but for the base. */

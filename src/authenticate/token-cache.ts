@@ -17,9 +17,9 @@ import type { PresentedToken, TokenVerifier, Verdict } from './verifier.ts'
  * the token is verified again.
  */
 export const TOKEN_CACHE_RESULTS = ['hit', 'miss', 'shared', 'expired', 'stale'] as const
-export type TokenCacheResult = (typeof TOKEN_CACHE_RESULTS)[number]
+type TokenCacheResult = (typeof TOKEN_CACHE_RESULTS)[number]
 
-export interface TokenCacheOptions {
+interface TokenCacheOptions {
   /** Most verdicts that are held, at least 1. */
   readonly entries: number
   /** Called once for each look-up of a token whose provider is known. */

@@ -11,9 +11,9 @@ import { MACHINE_CLIENTS } from '../demo/issuer-configuration.ts'
 import { columns } from '../tools/text/table.ts'
 
 /** The table shows these keys of a route. */
-export type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>
+type ListedRoute = Pick<RouteConfig, 'id' | 'path' | 'methods' | 'access' | 'mode' | 'require'>
 
-export interface DevReportOptions {
+interface DevReportOptions {
   readonly gateway: {
     readonly url: string
     readonly adminUrl: string | undefined

@@ -25,7 +25,7 @@ import { requirementsOf } from './requirements.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
 
 /** The running parts that a policy is made of; they outlive it. */
-export interface PolicyParts {
+interface PolicyParts {
   /** What judges the tokens of each provider, by its id. */
   readonly verifiers: ReadonlyMap<string, TokenVerifier>
   /** Every upstream, by its id. */

@@ -24,7 +24,7 @@ import {
 import { closeServer, listen } from './loopback.ts'
 import { signIn } from './sign-in.ts'
 
-export interface IssuerOptions {
+interface IssuerOptions {
   /** The issuer listens on this port; 0 takes a free one. */
   readonly port: number
   /** Minted tokens get their times from this clock; the provider itself reads the system's. */
@@ -33,7 +33,7 @@ export interface IssuerOptions {
   readonly onError?: (error: Error) => void
 }
 
-export interface MintOptions {
+interface MintOptions {
   /** The token is signed with RS256 when this is left out. */
   readonly algorithm?: SigningAlgorithm
   /** It counts from now and is negative for a token that has expired. The default is an hour. */

@@ -22,7 +22,7 @@ import { settledWithin } from '../lib/settled-within.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Http2Sessions } from './http2-sessions.ts'
 
-export interface DrainOptions {
+interface DrainOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly log: Log

@@ -22,7 +22,7 @@ export interface CheckedHead {
 }
 
 /** Sizes in bytes. */
-export interface HeadLimits {
+interface HeadLimits {
   readonly maxHeadBytes: number
   /** Field lines; more are refused, never dropped. */
   readonly maxHeaders: number

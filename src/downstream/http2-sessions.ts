@@ -20,9 +20,9 @@ import type { Scheduler } from '../lib/scheduler.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
 
-export type Http2Listener = (request: Http2Request, response: Http2Response) => void
+type Http2Listener = (request: Http2Request, response: Http2Response) => void
 
-export interface Http2SessionsOptions {
+interface Http2SessionsOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   /** Time from the connection to its first request. */

@@ -23,7 +23,7 @@ export interface OverloadGate {
   close(): void
 }
 
-export interface OverloadOptions {
+interface OverloadOptions {
   readonly scheduler: Scheduler
   readonly meter: LoopMeter
   /** Returns a number from 0 to 1, but never 1. */

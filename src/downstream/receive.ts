@@ -16,20 +16,20 @@ export class ClientGone extends Error {
 }
 
 /** Keeps something of every request under way. */
-export interface ExchangeWatcher {
+interface ExchangeWatcher {
   begun?(exchange: Exchange): void
   /** Called when nobody waits for an answer any more. */
   ended(exchange: Exchange): void
 }
 
-export interface ReceiverOptions {
+interface ReceiverOptions {
   readonly policies: PolicyStore
   readonly clock: Clock
   /** They are told of each exchange in this order. */
   readonly watchers: readonly ExchangeWatcher[]
 }
 
-export interface Receiver {
+interface Receiver {
   /** Call when the client waits for `100 Continue` before it sends the body of this request. */
   expectContinue(request: object): void
   /** Notes a request. A reload that comes later does not change its policy. */

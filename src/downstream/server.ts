@@ -14,7 +14,7 @@ import { HandshakeResponse, isHandshake } from './handshake.ts'
 import { Http1Request } from './http1-request.ts'
 import { Http1Response } from './http1-response.ts'
 
-export interface ServerLimits {
+interface ServerLimits {
   /** Bytes of a request head. */
   readonly headerBytes: number
   /** Time for a request head to arrive. */
@@ -24,7 +24,7 @@ export interface ServerLimits {
 }
 
 /** PEM texts. `clientCa` makes client certificates mandatory. */
-export interface ServerTls {
+interface ServerTls {
   readonly cert: string
   readonly key: string
   readonly clientCa?: string
@@ -39,7 +39,7 @@ export interface ServerOptions {
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000
 
-export interface ServerHandlers {
+interface ServerHandlers {
   readonly onRequest: (request: Http1Request, response: Http1Response) => void
   /** Takes over a connection that speaks HTTP/2. */
   readonly onHttp2: (socket: Socket) => void

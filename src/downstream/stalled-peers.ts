@@ -16,20 +16,20 @@ export class PeerStalled extends Error {
   override readonly name = 'PeerStalled'
 }
 
-export interface StalledPeersOptions {
+interface StalledPeersOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   /** Longest time for which bytes may wait without one being taken. */
   readonly limitMs: () => number
 }
 
-export interface StalledPeers {
+interface StalledPeers {
   /** Watches a connection until it is closed. */
   watch(socket: Watchable): void
 }
 
 /** A connection, or a stream of HTTP/2, since a client can stop reading one stream and go on with the others. */
-export type Watchable = Duplex & { readonly bytesWritten?: number }
+type Watchable = Duplex & { readonly bytesWritten?: number }
 
 interface Watched extends Enrolled {
   readonly socket: Watchable

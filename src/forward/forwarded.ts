@@ -8,7 +8,7 @@ import { canonicalAddress, clientAddress, type TrustedProxies } from '../downstr
 import type { Peer } from '../types.ts'
 
 /** What the proxies in front of us said: lower-cased field name → all its lines, joined. */
-export type ForwardingChain = ReadonlyMap<string, string>
+type ForwardingChain = ReadonlyMap<string, string>
 
 const EMPTY_CHAIN: ForwardingChain = new Map()
 

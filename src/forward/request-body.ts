@@ -8,7 +8,7 @@ import { type Readable, Stream } from 'node:stream'
 import { ClientGone } from '../downstream/receive.ts'
 import { Denial } from '../errors.ts'
 
-export interface RequestBodyOptions {
+interface RequestBodyOptions {
   readonly maxBytes: number
   /** Longest time without a byte while the gateway is ready to take one, until the answer begins. */
   readonly idleTimeoutMs: number

@@ -12,7 +12,7 @@ import { boundedMemo } from '../lib/bounded-memo.ts'
 import { foldedFieldName, isToken } from '../lib/field-name.ts'
 import { isHopByHop, namedInConnection } from './hop-by-hop.ts'
 
-export interface UpstreamHead {
+interface UpstreamHead {
   readonly statusCode: number
   /** undici's `controller.rawHeaders`: flat names and values. */
   readonly rawHeaders: ReadonlyArray<Buffer | string>

@@ -14,7 +14,7 @@ import { rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { OpenStream, StreamEnd } from '../types.ts'
 
-export interface StreamsOptions {
+interface StreamsOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
 }

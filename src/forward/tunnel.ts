@@ -27,7 +27,7 @@ export interface TunnelDeps {
 }
 
 /** The upstream's answer to a handshake, with status 101. */
-export interface Agreement {
+interface Agreement {
   readonly rawHeaders: ReadonlyArray<Buffer | string>
   readonly headers: IncomingHttpHeaders
   /** As undici lets go of it, it has no listeners, and what has arrived already is still to be read. */

@@ -67,7 +67,7 @@ export interface KeySetRegistry {
   close(): Promise<void>
 }
 
-export interface KeySetRegistryOptions {
+interface KeySetRegistryOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   /** From 0 up to 1, for jitter. */

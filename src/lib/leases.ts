@@ -7,7 +7,7 @@
  */
 import type { Cancel, Scheduler } from './scheduler.ts'
 
-export interface LeasesOptions<D, T> {
+interface LeasesOptions<D, T> {
   /** Definitions of the same identity share one value. */
   readonly identityOf: (definition: D) => string
   /** What it throws is thrown to whoever acquires, and nothing is kept. */

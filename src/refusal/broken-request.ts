@@ -14,7 +14,7 @@ import { randomHex } from '../lib/random-hex.ts'
 import { refuse } from './refuse.ts'
 import { refusalResponse } from './response.ts'
 
-export interface BrokenRequests {
+interface BrokenRequests {
   /** Call when a request begins, so that broken bytes on its connection are seen together with it. */
   begun(exchange: Exchange): void
   /** Call when the request has ended. */
@@ -25,7 +25,7 @@ export interface BrokenRequests {
   answer(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-export interface BrokenRequestsOptions {
+interface BrokenRequestsOptions {
   /** Called for each refusal that has no exchange. One that has an exchange is recorded when that ends. */
   readonly onRefused: (denial: Denial, requestId: string) => void
 }

@@ -6,7 +6,7 @@
  */
 import { DENIALS, type DenialCode, type DenialSpec } from '../errors.ts'
 
-export interface ChallengeOptions {
+interface ChallengeOptions {
   readonly realm: string
   /** What the route asks for, space-separated; undefined when it asks for no scope or no route was found. */
   readonly scope?: string | undefined

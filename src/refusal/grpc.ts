@@ -8,7 +8,7 @@
 import { DENIALS, type DenialCode } from '../errors.ts'
 import { fieldValue } from '../lib/field-lines.ts'
 
-export type GrpcStatus = {
+type GrpcStatus = {
   readonly 'grpc-status': string
   /** Printable ASCII without `%`, so that it needs no encoding. */
   readonly 'grpc-message': string

@@ -13,7 +13,7 @@ import { grpcContentType, grpcStatus } from './grpc.ts'
 
 const REALM = 'sallyport'
 
-export interface RefusalResponse {
+interface RefusalResponse {
   readonly status: number
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | number>>

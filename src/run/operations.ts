@@ -19,7 +19,7 @@ export interface Operations {
   drain(): void
 }
 
-export interface OperationsDeps {
+interface OperationsDeps {
   readonly version: string
   /** The configuration in force when the process started. */
   readonly config: Config

@@ -23,9 +23,9 @@ import type { Services } from './services.ts'
 import { rejectWhatNeedsRestart, startSettings } from './start-settings.ts'
 
 /** What causes a reload: a file that changed, or the operator. */
-export type ReloadTrigger = 'change' | 'SIGHUP'
+type ReloadTrigger = 'change' | 'SIGHUP'
 
-export interface ReloaderOptions {
+interface ReloaderOptions {
   readonly file: string
   readonly env: Environment
   /** The configuration in force when the process starts, and what its files held when it was loaded. */

@@ -24,7 +24,7 @@ export interface Services {
   readonly mode: 'report' | undefined
 }
 
-export interface ServicesOptions {
+interface ServicesOptions {
   readonly clock: Clock
   readonly log: Log
   readonly version: string

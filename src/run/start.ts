@@ -51,7 +51,7 @@ export interface StartOptions {
   readonly acceptor?: Acceptor | undefined
 }
 
-export interface Loaded {
+interface Loaded {
   readonly config: Config
   /** Digests of every file that was read. */
   readonly contents: FileContents

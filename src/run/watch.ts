@@ -10,7 +10,7 @@ import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 
-export interface FileWatchOptions {
+interface FileWatchOptions {
   /** Absolute paths. They are asked for at each change, since a change may name other files. */
   readonly files: () => Iterable<string>
   /** Called when nothing has changed for a moment after a change, and every 60 s. */

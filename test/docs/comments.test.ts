@@ -26,20 +26,11 @@ describe('what a comment names', () => {
     ['RTSP/', 'how the version of another protocol begins'],
   ])
 
-  /** Names of files that are gone. To be emptied; none may be added. */
-  const KNOWN_GONE: ReadonlySet<string> = new Set([
-    'src/forward/request-body.ts names timed-upstream.ts',
-    'src/forward/request-headers.ts names framing.ts',
-  ])
-
   const naming = all.flatMap(({ path, comments }) => comments.flatMap(each => named(path, each)))
 
   test('exists, when it is a file or a folder of the project', () => {
     const missing = naming.filter(({ name }) => !ELSEWHERE.has(name) && !exists(name))
-    const unknown = missing.filter(({ path, name }) => !KNOWN_GONE.has(`${path} names ${name}`))
-    expect(unknown.map(({ path, line, name }) => `${path}:${line} names ${name}, which does not exist`)).toEqual([])
-    const gone = new Set(missing.map(({ path, name }) => `${path} names ${name}`))
-    expect([...KNOWN_GONE].filter(each => !gone.has(each))).toEqual([])
+    expect(missing.map(({ path, line, name }) => `${path}:${line} names ${name}, which does not exist`)).toEqual([])
   })
 
   test('is named, when it is said to be elsewhere', () => {
@@ -89,24 +80,10 @@ test('a patch of what we stand on says which test breaks first, and when it can 
 describe('a line of a comment', () => {
   const WIDEST_COLUMNS = 120
 
-  /** Files and folders that still have wider lines. To be emptied; none may be added. */
-  const KNOWN_WIDE: readonly string[] = [
-    'src/decide.ts',
-    'src/downstream/',
-    'src/errors.ts',
-    'src/exchange.ts',
-    'src/forward/',
-    'src/gateway.ts',
-    'src/policy.ts',
-    'src/refusal/',
-  ]
-
   const wide = all.flatMap(wideLines)
-  const isIn = (place: string): boolean => wide.some(at => at.startsWith(place))
 
   test('is no wider than one of the code', () => {
-    expect(wide.filter(at => !KNOWN_WIDE.some(place => at.startsWith(place)))).toEqual([])
-    expect(KNOWN_WIDE.filter(place => !isIn(place))).toEqual([])
+    expect(wide).toEqual([])
   })
 
   function wideLines({ path, lines, comments }: Source): readonly string[] {

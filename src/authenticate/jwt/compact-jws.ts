@@ -11,7 +11,7 @@ import type { Claims, JsonObject } from '../../types.ts'
 import { evidenceText } from '../evidence.ts'
 
 /** The header parameters that matter (RFC 7515 §4.1). */
-export interface JwsHeader {
+interface JwsHeader {
   readonly alg: string
   readonly kid: string | undefined
   readonly typ: string | undefined

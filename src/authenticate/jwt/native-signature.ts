@@ -10,7 +10,7 @@ import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from '
 import { type Hash, JWS_ALGORITHMS, type JwsAlgorithm } from '../../lib/jws-algorithms.ts'
 
 /** Says whether the signature holds. It never throws. */
-export type NativeVerifier = (signingInput: Buffer, signature: Buffer) => boolean
+type NativeVerifier = (signingInput: Buffer, signature: Buffer) => boolean
 
 /** @returns undefined for a key that the algorithm does not fit like that */
 type VerifierFactory = (key: KeyObject) => NativeVerifier | undefined

@@ -10,7 +10,7 @@ import { boundedMemo } from '../../lib/bounded-memo.ts'
 import type { Claims, JsonValue, Principal } from '../../types.ts'
 import type { CheckedClaims } from './claim-checks.ts'
 
-export interface PrincipalOptions {
+interface PrincipalOptions {
   readonly provider: string
   readonly clockToleranceSeconds: number
   /** A claim name or a JSON Pointer; undefined reads `scope`, else `scp`. */
@@ -20,7 +20,7 @@ export interface PrincipalOptions {
 }
 
 /** @throws {Denial} `claim_invalid`: the scope claim is neither a string nor an array of scope tokens */
-export type PrincipalReader = (claims: Claims, checked: CheckedClaims) => Principal
+type PrincipalReader = (claims: Claims, checked: CheckedClaims) => Principal
 
 export function principalReader(options: PrincipalOptions): PrincipalReader {
   const { provider, clockToleranceSeconds, scopeClaim, rolesClaim } = options

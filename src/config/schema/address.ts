@@ -11,7 +11,7 @@ import { isIP } from 'node:net'
 export type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string }
 
 /** Says where an upstream is: the origin of its requests, and the Unix socket when it has one. */
-export interface UpstreamUrl {
+interface UpstreamUrl {
   /** It looks like `http://127.0.0.1:3000`, and is `http://localhost` for a Unix socket. */
   readonly origin: string
   readonly socketPath?: string

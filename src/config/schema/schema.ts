@@ -16,8 +16,8 @@ import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { providerSchema } from './provider-schema.ts'
 import { routeSchema, streamsShape } from './route-schema.ts'
 
-export type { ClaimRequirement, ClaimScalar } from '../../authorize/claims.ts'
-export type { Address, UpstreamUrl } from './address.ts'
+export type { ClaimRequirement } from '../../authorize/claims.ts'
+export type { Address } from './address.ts'
 
 type DeepReadonly<T> = T extends (infer Item)[]
   ? readonly DeepReadonly<Item>[]
@@ -33,10 +33,7 @@ export type ProviderConfig = Config['providers'][string]
 export type KeysConfig = ProviderConfig['keys']
 export type UpstreamConfig = Config['upstreams'][string]
 export type IdentityConfig = Config['identity']
-export type IdentityHeaderConfig = NonNullable<IdentityConfig['headers']>[string]
 export type LimitsConfig = Config['limits']
-export type TokenCacheConfig = Config['tokenCache']
-export type LogConfig = Config['log']
 export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
 export type RequireConfig = NonNullable<RouteConfig['require']>

@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { FetchFailure } from './fetch-failure.ts'
 
-export interface DocumentRequest {
+interface DocumentRequest {
   readonly url: string
   /** Validator of the document in hand; makes the request conditional. */
   readonly etag: string | undefined

@@ -9,7 +9,7 @@ export interface WorkerAnswer {
   readonly isCurrent: boolean
 }
 
-export interface CombinedStatusSource {
+interface CombinedStatusSource {
   /** How many workers there should be. */
   readonly count: number
   /** The answers of the workers that listen. */

@@ -48,7 +48,7 @@ export interface Member {
   kill(): void
 }
 
-export interface MemberOptions {
+interface MemberOptions {
   readonly settings: StartSettings
   readonly scheduler: Scheduler
   readonly onLastMetrics: (member: Member, metrics: readonly Family[]) => void

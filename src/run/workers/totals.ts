@@ -10,7 +10,7 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 /** One metric with all its series. */
 export type Family = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number]
 
-export interface Totals<Source> {
+interface Totals<Source> {
   /** Takes the metrics of a process, in place of those that it gave before. */
   heard(source: Source, families: readonly Family[]): void
   /** Notes that a process has ended. It has an effect at once, and resolves when nothing is left to do. */

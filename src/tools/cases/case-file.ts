@@ -81,7 +81,7 @@ export interface TestCase {
   readonly line: number
 }
 
-export interface CaseFile {
+interface CaseFile {
   readonly file: string
   /** The path is absolute; it is undefined when the file names no configuration. */
   readonly configFile: string | undefined

@@ -12,7 +12,7 @@ export interface FileResult {
 }
 
 /** Says how much of one configuration is covered by all the files that name it. */
-export interface ConfigCoverage {
+interface ConfigCoverage {
   readonly configFile: string
   readonly coverage: Coverage
 }

@@ -10,13 +10,13 @@ import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import type { CaseResult } from './run-cases.ts'
 
-export interface CoverageItem {
+interface CoverageItem {
   /** It is in words: `allowed`, `refused without a token`, `refused without scopes orders:read`. */
   readonly item: string
   readonly state: 'covered' | 'untested'
 }
 
-export interface RouteCoverage {
+interface RouteCoverage {
   readonly route: string
   readonly cases: number
   readonly allowed: number

@@ -14,7 +14,7 @@ import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
 import type { TestCase } from './case-file.ts'
 
-export interface Mismatch {
+interface Mismatch {
   /** It is `decision`, `route`, `reported`, or the name of a header. */
   readonly what: string
   readonly expected: string

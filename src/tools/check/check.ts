@@ -15,7 +15,7 @@ import { standIn } from '../engine/stand-in.ts'
 import { type OnlineResult, onlineFindings } from './online.ts'
 import { type Warning, type WarningCode, warnings } from './warnings.ts'
 
-export interface CheckOptions {
+interface CheckOptions {
   readonly file: string
   readonly env: Environment
   readonly network: 'offline' | 'online'
@@ -23,7 +23,7 @@ export interface CheckOptions {
   readonly ignored: ReadonlySet<WarningCode>
 }
 
-export interface PlacedWarning extends Warning {
+interface PlacedWarning extends Warning {
   readonly line: number
   readonly column: number
 }

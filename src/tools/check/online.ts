@@ -25,7 +25,7 @@ export interface OnlineResult {
   readonly outcome: 'ok' | 'failed'
 }
 
-export interface OnlineFindings {
+interface OnlineFindings {
   readonly results: readonly OnlineResult[]
   readonly warnings: readonly Warning[]
 }

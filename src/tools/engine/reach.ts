@@ -11,13 +11,13 @@ import { Denial } from '../../errors.ts'
 import type { Matchable, Matcher } from '../../route/match.ts'
 import { METHODS } from '../../route/methods.ts'
 
-export interface Witness {
+interface Witness {
   readonly method: string
   readonly path: string
 }
 
 /** Returns the paths to try for a pattern. */
-export type WitnessPaths = (pattern: string) => readonly string[]
+type WitnessPaths = (pattern: string) => readonly string[]
 
 /** @param patterns of all routes, of both policies when two are compared */
 export function witnessPaths(patterns: readonly string[]): WitnessPaths {

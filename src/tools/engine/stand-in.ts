@@ -29,7 +29,7 @@ export interface StandIn {
   token(claims: Claims, route: RouteConfig | undefined, provider?: string): Promise<StandInToken>
 }
 
-export interface StandInToken {
+interface StandInToken {
   readonly token: string
   /** These claims were added: a token needs them and the given claims lack them. */
   readonly filledIn: Claims

@@ -16,7 +16,7 @@ import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
 import { shownOrigin } from '../../upstream/pool.ts'
 
-export interface ToolServicesOptions {
+interface ToolServicesOptions {
   readonly clock: Clock
   readonly version: string
   readonly nodeVersion: string

@@ -19,14 +19,14 @@ import { shown, shownHeaderValue } from '../text/shown.ts'
 
 export type CheckResult = 'ok' | 'fails' | 'skipped'
 
-export interface ExplainedCheck {
+interface ExplainedCheck {
   readonly check: string
   readonly result: CheckResult
   readonly wanted: string
   readonly saw: string
 }
 
-export interface Candidate {
+interface Candidate {
   readonly id: string
   readonly path: string
   readonly methods: readonly string[] | undefined
@@ -58,7 +58,7 @@ export interface Explanation {
     | undefined
 }
 
-export interface ExplanationDeps {
+interface ExplanationDeps {
   readonly config: Config
   readonly policy: Policy
   readonly request: RequestFacts

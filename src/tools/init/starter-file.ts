@@ -1,7 +1,7 @@
 /** Writes a configuration to begin with: complete, commented, and right except for what only its owner knows. */
 import { PRESETS, type Preset, type PresetName } from './presets.ts'
 
-export interface StarterOptions {
+interface StarterOptions {
   readonly preset: PresetName
   /** What is given here takes the place of what the preset says. */
   readonly issuer?: string | undefined

@@ -9,13 +9,13 @@ import { loadConfig } from '../../config/read/load.ts'
 import { ConfigError } from '../../errors.ts'
 import type { ImportedRoute, ImportedRoutes } from './openapi-routes.ts'
 
-export interface OpenapiConfigOptions {
+interface OpenapiConfigOptions {
   readonly issuer: string
   readonly audience: string
   readonly upstream: string
 }
 
-export interface OpenapiConfig {
+interface OpenapiConfig {
   readonly text: string
   readonly routes: readonly ImportedRoute[]
   readonly unmapped: readonly string[]

@@ -23,6 +23,6 @@ export function shownHeaderValue(name: string, value: string): string {
   return scheme === value ? '(left out)' : `${shownText(scheme)} (left out)`
 }
 
-export function shownText(text: string): string {
+function shownText(text: string): string {
   return text.replaceAll(JWT, '$1.(signature left out)').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
 }

@@ -19,7 +19,7 @@ export interface DecodedToken {
   readonly problem: string | undefined
 }
 
-export interface TimeInWords {
+interface TimeInWords {
   readonly claim: string
   readonly at: string
   readonly inWords: string

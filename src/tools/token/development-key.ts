@@ -13,7 +13,7 @@ export class KeyFileError extends Error {
   override readonly name = 'KeyFileError'
 }
 
-export interface NewKey {
+interface NewKey {
   readonly keyFile: string
   readonly jwksFile: string
 }

@@ -24,7 +24,7 @@ export interface VerifiedToken {
   readonly caller: VerifiedCaller | undefined
 }
 
-export type VerifiedCaller = {
+type VerifiedCaller = {
   readonly provider: string
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
