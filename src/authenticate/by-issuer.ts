@@ -14,7 +14,7 @@ import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Credential, Principal } from '../types.ts'
 import { evidenceText } from './evidence.ts'
-import { type Jwt, parseJwt } from './jwt/compact-jws.ts'
+import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
 import type { TokenCache } from './token-cache.ts'
 import type { PresentedToken, TokenVerifier } from './verifier.ts'
 

@@ -6,7 +6,7 @@
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal, ProviderHealth } from '../types.ts'
-import type { Jwt } from './jwt/compact-jws.ts'
+import type { Jwt } from './jwt/parse-jwt.ts'
 
 /** A token as it arrived, taken apart at most once. */
 export interface PresentedToken {

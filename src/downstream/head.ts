@@ -14,7 +14,7 @@ import { foldedFieldName } from '../lib/field-name.ts'
 import { pathInvalid } from '../route/target.ts'
 import type { RequestFacts } from '../types.ts'
 
-export interface CheckedHead {
+interface CheckedHead {
   /** The one `Host`, as sent: a DNS name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
   readonly host: string
   /** 0 without a body; undefined when the head does not say how long the body is. */

@@ -2,8 +2,8 @@
 import { createHmac, createSecretKey, generateKeyPairSync, KeyObject, randomBytes, sign } from 'node:crypto'
 import { generateKeyPair } from 'jose'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
-import { parseJwt } from '../../src/authenticate/jwt/compact-jws.ts'
-import { type JwtVerifierOptions, jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import { parseJwt } from '../../src/authenticate/jwt/parse-jwt.ts'
 import type { PresentedToken } from '../../src/authenticate/verifier.ts'
 import { Denial, type DenialCode } from '../../src/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -116,6 +116,7 @@ export function presented(text: string): PresentedToken {
   return { token: text, jwt: parseJwt(text) }
 }
 
+type JwtVerifierOptions = Parameters<typeof jwtVerifier>[0]
 export type Overrides = Partial<JwtVerifierOptions>
 
 export function verifierOptions(keySet: KeySet, overrides: Overrides = {}): JwtVerifierOptions {

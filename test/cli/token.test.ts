@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenCommand } from '../../src/cli/token.ts'
-import { distance } from '../../src/tools/token/decoded-token.ts'
 import type { VerifiedToken } from '../../src/tools/token/verified-token.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
@@ -62,16 +61,6 @@ describe('token decode', () => {
     const { code, stdout, stderr } = await token('decode', 'opaque-marked')
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).not.toContain('marked')
-  })
-
-  test.each([
-    [0, 'now'],
-    [1000, 'in 1 second'],
-    [-119_000, '1 minute ago'],
-    [7_200_000, 'in 2 hours'],
-    [-86_400_000 * 400, '1 year ago'],
-  ])('%d ms from now is %s', (ms, words) => {
-    expect(distance(ms)).toBe(words)
   })
 })
 

@@ -3,7 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CheckedHead, checkHead } from '../../src/downstream/head.ts'
+import { checkHead } from '../../src/downstream/head.ts'
 import { Http1Request } from '../../src/downstream/http1-request.ts'
 import { Denial } from '../../src/errors.ts'
 import { factsOf } from '../support/facts.ts'
@@ -13,7 +13,7 @@ const MAX_HEADERS = 20
 function check(
   rawHeaders: readonly string[],
   head: { method?: string; httpVersion?: string } = {},
-): CheckedHead | string {
+): ReturnType<typeof checkHead> | string {
   try {
     return checkHead(factsOf({ ...head, rawHeaders }), { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 })
   } catch (error) {

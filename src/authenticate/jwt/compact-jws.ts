@@ -1,13 +1,14 @@
 /**
- * Takes a token apart: three canonical parts, a header that asks only for what we do, claims as strict JSON.
+ * Takes a token apart: three canonical parts, and a header that asks only for what we do.
  *
- * RFC 7515 §3.1, §4, §5.2 (JWS Compact Serialization, JOSE header), RFC 7519 §7.2 (JWT), RFC 8725 §3.1, §3.7.
- * Nothing here is trusted yet: the signature is judged later, on exactly these bytes.
+ * RFC 7515 §3.1, §4, §5.2 (JWS Compact Serialization, JOSE header), RFC 8725 §3.1, §3.7.
+ * Nothing here is trusted yet: the signature is judged later, on exactly these bytes. The payload may be anything; that
+ * it holds claims is for `parse-jwt.ts` to find.
  */
 import { Denial } from '../../errors.ts'
 import { boundedMemo } from '../../lib/bounded-memo.ts'
 import { parseStrictJson } from '../../lib/strict-json.ts'
-import type { Claims, JsonObject } from '../../types.ts'
+import type { JsonObject } from '../../types.ts'
 import { evidenceText } from '../evidence.ts'
 
 /** The header parameters that matter (RFC 7515 §4.1). */
@@ -25,11 +26,6 @@ export interface CompactJws {
   readonly signature: Buffer
 }
 
-/** A JWS whose payload is a JWT Claims Set. Nobody has verified it yet. */
-export interface Jwt extends CompactJws {
-  readonly claims: Claims
-}
-
 /** Real tokens nest three or four levels deep; parsers of other services give up at anything from 20 to 500. */
 const MAX_JSON_DEPTH = 32
 
@@ -39,12 +35,6 @@ const MAX_JSON_DEPTH = 32
  * The code is `algorithm_not_allowed`, since the token is well formed but asks for a verification we do not do.
  */
 const REFUSED_PARAMETERS = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'] as const
-
-/** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
-export function parseJwt(token: string): Jwt {
-  const { header, payload, signature } = parseCompactJws(token)
-  return { token, header, payload, signature, claims: jsonObject('claims', payload) }
-}
 
 /** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
 export function parseCompactJws(token: string): CompactJws {
@@ -82,7 +72,13 @@ function parseHeader(text: string): JwsHeader {
   return Object.freeze({ alg, kid, typ })
 }
 
-function jsonObject(part: string, bytes: Buffer): JsonObject {
+/**
+ * Reads one decoded part of a token as strict JSON.
+ *
+ * @param part the name that the evidence has for it
+ * @throws {Denial} `token_malformed`
+ */
+export function jsonObject(part: string, bytes: Buffer): JsonObject {
   const value = json(part, bytes)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(`${part} is no JSON object`)
   return value as JsonObject

@@ -13,9 +13,10 @@ import type { KeySet, VerificationKey } from '../../types.ts'
 import { attributed, evidenceText } from '../evidence.ts'
 import type { PresentedToken, TokenVerifier, Verdict } from '../verifier.ts'
 import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
-import type { Jwt } from './compact-jws.ts'
+import type { SignatureRefusal } from './jose-signature.ts'
+import type { Jwt } from './parse-jwt.ts'
 import { principalReader } from './principal.ts'
-import { isFitting, type SignatureRefusal, signatureRefusal } from './signature.ts'
+import { isFitting, signatureRefusal } from './signature.ts'
 
 /**
  * What decides whether a token is accepted, but for the keys. It is plain data, so that equal rules can be recognised.
@@ -41,7 +42,7 @@ export type JwtRules = {
   readonly rolesClaim: string
 }
 
-export interface JwtVerifierOptions extends JwtRules {
+interface JwtVerifierOptions extends JwtRules {
   readonly keySet: KeySet
   readonly clock: Clock
 }

@@ -4,9 +4,10 @@
  *
  * RFC 7515 §3.1, RFC 7519 §4.1. The signature is never part of the result.
  */
-import { parseJwt } from '../../authenticate/jwt/compact-jws.ts'
+import { parseJwt } from '../../authenticate/jwt/parse-jwt.ts'
 import { Denial } from '../../errors.ts'
 import { denialText } from '../explain/explanation.ts'
+import { distance } from '../text/distance.ts'
 import { shown } from '../text/shown.ts'
 
 export interface DecodedToken {
@@ -61,21 +62,4 @@ function times(claims: unknown, nowMs: number): readonly TimeInWords[] {
     if (Number.isNaN(date.getTime())) return [{ claim, at: String(seconds), inWords: 'not a time in seconds' }]
     return [{ claim, at: date.toISOString().replace('.000Z', 'Z'), inWords: distance(seconds * 1000 - nowMs) }]
   })
-}
-
-const UNITS = [
-  ['year', 365 * 86_400_000],
-  ['day', 86_400_000],
-  ['hour', 3_600_000],
-  ['minute', 60_000],
-  ['second', 1000],
-] as const
-
-/** Says a time from now in words: `in 5 minutes`, `3 days ago`. */
-export function distance(ms: number): string {
-  const [name, unitMs] = UNITS.find(([, each]) => Math.abs(ms) >= each) ?? ['second', 1000]
-  const amount = Math.trunc(Math.abs(ms) / unitMs)
-  if (amount === 0) return 'now'
-  const words = `${amount.toLocaleString('en')} ${name}${amount === 1 ? '' : 's'}`
-  return ms > 0 ? `in ${words}` : `${words} ago`
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { parseCompactJws, parseJwt } from '../../../src/authenticate/jwt/compact-jws.ts'
+import { parseCompactJws } from '../../../src/authenticate/jwt/compact-jws.ts'
+import { parseJwt } from '../../../src/authenticate/jwt/parse-jwt.ts'
 import { base64url, refusal, refusalCode, signer, token } from '../support.ts'
 
 const GOOD = { header: '{"alg":"RS256","kid":"k1","typ":"at+jwt"}', payload: '{"sub":"alice"}', signature: 'c2ln' }

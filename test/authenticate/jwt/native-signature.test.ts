@@ -13,8 +13,9 @@ import {
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type CompactJws, parseCompactJws } from '../../../src/authenticate/jwt/compact-jws.ts'
+import { joseRefusal } from '../../../src/authenticate/jwt/jose-signature.ts'
 import { nativeVerifier } from '../../../src/authenticate/jwt/native-signature.ts'
-import { joseRefusal, signatureRefusal } from '../../../src/authenticate/jwt/signature.ts'
+import { signatureRefusal } from '../../../src/authenticate/jwt/signature.ts'
 import type { VerificationKey } from '../../../src/types.ts'
 import { base64url, rsaPair, type Signer, signer } from '../support.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { errors, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { parseJwt } from '../../../src/authenticate/jwt/compact-jws.ts'
+import { parseJwt } from '../../../src/authenticate/jwt/parse-jwt.ts'
 import { Denial } from '../../../src/errors.ts'
 import type { Principal } from '../../../src/types.ts'
 import {
