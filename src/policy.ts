@@ -79,7 +79,7 @@ interface RequestLimits {
 }
 
 /** What the upstream's header lines are made from. */
-export interface IncomingRequest {
+interface IncomingRequest {
   /** Flat names and values, as received. */
   readonly rawHeaders: readonly string[]
   /** As checked with the head. */

@@ -12,7 +12,7 @@ import { claimReader } from '../claim-reader.ts'
 import { Denial } from '../errors.ts'
 import type { Authorizer, JsonValue } from '../types.ts'
 
-export type ClaimScalar = string | number | boolean
+type ClaimScalar = string | number | boolean
 
 /** Says what a claim must be. A scalar or a list of the file arrives as `anyOf`. */
 export type ClaimRequirement =

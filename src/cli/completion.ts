@@ -8,7 +8,7 @@ import { type Command, UsageError } from './command.ts'
  * Lists the options of each command; the name of one that takes a value ends in `=`. The list stands here, since a
  * completion answers without loading any command. A test compares it with the commands' own help.
  */
-export const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
+const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   run: ['--config=', '--report-only'],
   dev: ['--port=', '--admin-port=', '--issuer-port=', '--service-port='],
   check: ['--config=', '--online', '--strict', '--ignore=', '--json', '--format='],

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { closeServer, listen } from './loopback.ts'
 
 /** The body of an answer has these members. */
-export interface Echo {
+interface Echo {
   readonly method: string
   readonly path: string
   /** Names are in lower case; the value is a list where a header came in several lines. */

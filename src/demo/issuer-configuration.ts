@@ -13,7 +13,7 @@ export const DEMO_AUDIENCE = 'https://orders.example.com'
 /** The issuer grants these scopes for every audience. */
 export const DEMO_SCOPES = ['orders:read', 'orders:write', 'reports:read'] as const
 
-export const SIGNING_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
+const SIGNING_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number]
 
 /** The access tokens of each of these machine clients are signed with the algorithm it is listed by. */
@@ -24,7 +24,7 @@ export const MACHINE_CLIENTS: Readonly<Record<SigningAlgorithm, string>> = Objec
 })
 
 /** This is the public client of the code flow. Its redirect URI may have any port (RFC 8252 §7.3). */
-export const APP_CLIENT = { id: 'demo-app', redirectUri: 'http://127.0.0.1/callback' } as const
+const APP_CLIENT = { id: 'demo-app', redirectUri: 'http://127.0.0.1/callback' } as const
 
 /** oidc-provider gives its callbacks a client with these members, among others. */
 interface OidcClient {

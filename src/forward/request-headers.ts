@@ -13,7 +13,7 @@ import { forwardingLines } from './forwarded.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type Handling, handlingOf } from './own-names.ts'
 
-export interface RequestHeaderRules {
+interface RequestHeaderRules {
   /** Is true for names that must never arrive from outside, in whatever spelling. */
   readonly isManaged: (name: string) => boolean
   /** Whether the caller's `Authorization` is passed on. */

@@ -43,7 +43,7 @@ export type KeySourceDefinition =
   | { readonly type: 'jwks'; readonly document: unknown }
   | { readonly type: 'secretFile'; readonly path: string }
 
-export interface KeySetDefinition {
+interface KeySetDefinition {
   /** The provider's id in the configuration. */
   readonly provider: string
   readonly issuer: string
@@ -51,7 +51,7 @@ export interface KeySetDefinition {
 }
 
 /** The set goes on for a while after its release, for requests that have it. */
-export interface KeySetLease extends Lease<KeySet> {
+interface KeySetLease extends Lease<KeySet> {
   /** Resolves when the first attempt to get keys has ended, well or badly, or keys are in hand. */
   ready(): Promise<void>
 }

@@ -20,7 +20,7 @@
 import { setFlagsFromString } from 'node:v8'
 
 /** The flags are spelled as V8 spells them. */
-export const FLAGS: readonly string[] = [
+const FLAGS: readonly string[] = [
   // The unit is percent of what survived.
   '--heap-growing-percent=100',
   '--external-memory-accounted-in-global-limit',

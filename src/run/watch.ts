@@ -20,7 +20,7 @@ interface FileWatchOptions {
   readonly scheduler: Scheduler
 }
 
-export interface FileWatch {
+interface FileWatch {
   /** Watches the folders of the files as they are now. */
   follow(): void
   close(): void

@@ -24,7 +24,7 @@ export interface UpstreamOptions extends ConnectorOptions {
 }
 
 /** An upstream as its owner has it. */
-export interface UpstreamPool extends Upstream, UpstreamConnections {}
+interface UpstreamPool extends Upstream, UpstreamConnections {}
 
 export function upstreamPool(options: UpstreamOptions, scheduler: Scheduler): UpstreamPool {
   const { id, headersTimeoutMs, idleTimeoutMs } = options

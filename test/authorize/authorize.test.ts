@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { all } from '../../src/authorize/all.ts'
 import { requireAudience } from '../../src/authorize/audience.ts'
-import { type ClaimRequirement, type ClaimScalar, requireClaim } from '../../src/authorize/claims.ts'
+import { type ClaimRequirement, requireClaim } from '../../src/authorize/claims.ts'
 import { requireAnyRole, requireRoles } from '../../src/authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../../src/authorize/scopes.ts'
 import { Denial } from '../../src/errors.ts'
@@ -35,6 +35,8 @@ function refusal(authorize: Authorizer, caller: Principal): Pick<Denial, 'code' 
   }
   return undefined
 }
+
+type ClaimScalar = Extract<ClaimRequirement, { readonly anyOf: unknown }>['anyOf'][number]
 
 /** A requirement as the file has it; a scalar and a list are `anyOf` once loaded. */
 type Written = ClaimScalar | readonly ClaimScalar[] | ClaimRequirement

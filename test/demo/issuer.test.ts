@@ -12,8 +12,15 @@ import {
 } from 'openid-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Issuer, startIssuer } from '../../src/demo/issuer.ts'
-import { APP_CLIENT, DEMO_AUDIENCE, MACHINE_CLIENTS, SIGNING_ALGORITHMS } from '../../src/demo/issuer-configuration.ts'
-import { appClient, browse, machineClient, signInWithCode } from '../support/clients/oidc-client.ts'
+import { DEMO_AUDIENCE, MACHINE_CLIENTS } from '../../src/demo/issuer-configuration.ts'
+import {
+  APP_CLIENT,
+  appClient,
+  browse,
+  machineClient,
+  SIGNING_ALGORITHMS,
+  signInWithCode,
+} from '../support/clients/oidc-client.ts'
 
 let issuer: Issuer
 const failures: Error[] = []
@@ -165,6 +172,11 @@ test('the demo hands out tokens for its curl lines', async () => {
   expect((await verify(await token('reader'))).payload.scope).toBe('orders:read')
   expect((await verify(await token('writer'))).payload.scope).toBe('orders:read orders:write')
   await expect(verify(await token('expired'))).rejects.toMatchObject({ code: 'ERR_JWT_EXPIRED' })
+})
+
+test('the metadata names each algorithm that these tests sign with, and no other', async () => {
+  const metadata = (await appClient(issuer)).serverMetadata()
+  expect(metadata.id_token_signing_alg_values_supported).toEqual([...SIGNING_ALGORITHMS])
 })
 
 test('the key set shows no private member', async () => {

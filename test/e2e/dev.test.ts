@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { Echo } from '../../src/demo/demo-service.ts'
-import { ANY_PORTS, DEMO_IS_UP, demoUrls } from '../support/gateway/demo.ts'
+import { ANY_PORTS, DEMO_IS_UP, demoUrls, type ReceivedRequest } from '../support/gateway/demo.ts'
 import { type RunningSallyport, sallyport } from '../support/gateway/running.ts'
 
 const started: RunningSallyport[] = []
@@ -64,7 +63,7 @@ describe('the printed lines work pasted as they are', () => {
   test('allowed: the service learns who called and does not get the token', async () => {
     const { status, body } = await paste(line('allowed'))
     expect(status).toBe(200)
-    const { headers } = JSON.parse(body) as Echo
+    const { headers } = JSON.parse(body) as ReceivedRequest
     expect(headers).toMatchObject({
       'x-auth-subject': 'demo-service',
       'x-auth-client': 'demo-service',
@@ -99,7 +98,7 @@ describe('the printed lines work pasted as they are', () => {
   test('forged identity header: the service sees the verified one only', async () => {
     const { status, body } = await paste(line('forged identity header'))
     expect(status).toBe(200)
-    const { headers } = JSON.parse(body) as Echo
+    const { headers } = JSON.parse(body) as ReceivedRequest
     expect(headers['x-auth-subject']).toBe('demo-service')
     expect(body).not.toContain('root')
   })

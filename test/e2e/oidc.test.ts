@@ -6,11 +6,16 @@ import {
   tokenRevocation,
 } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Echo } from '../../src/demo/demo-service.ts'
 import { startIssuer } from '../../src/demo/issuer.ts'
-import { APP_CLIENT, MACHINE_CLIENTS, SIGNING_ALGORITHMS } from '../../src/demo/issuer-configuration.ts'
-import { appClient, machineClient, signInWithCode } from '../support/clients/oidc-client.ts'
-import { type Demo, startDemo } from '../support/gateway/demo.ts'
+import { MACHINE_CLIENTS } from '../../src/demo/issuer-configuration.ts'
+import {
+  APP_CLIENT,
+  appClient,
+  machineClient,
+  SIGNING_ALGORITHMS,
+  signInWithCode,
+} from '../support/clients/oidc-client.ts'
+import { type Demo, type ReceivedRequest, startDemo } from '../support/gateway/demo.ts'
 
 let demo: Demo
 let app: Configuration
@@ -33,7 +38,7 @@ interface Reply {
   readonly status: number
   readonly challenge: string | null
   /** The request as the service received it; empty when it did not get there. */
-  readonly received: Partial<Echo>
+  readonly received: Partial<ReceivedRequest>
   /** The reason why the gateway refused; undefined when it did not. */
   readonly code: string | undefined
 }
@@ -45,7 +50,7 @@ async function send(path: string, { method = 'GET', token, headers = {}, body }:
     ...(body === undefined ? {} : { body }),
   })
   const isRefusal = response.headers.get('content-type')?.startsWith('application/problem+json') === true
-  const content = (await response.json()) as Echo & { code: string }
+  const content = (await response.json()) as ReceivedRequest & { code: string }
   return {
     status: response.status,
     challenge: response.headers.get('www-authenticate'),

@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import { Client } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { trustedProxies } from '../../src/downstream/client-address.ts'
-import { type RequestHeaderRules, requestHeaders } from '../../src/forward/request-headers.ts'
+import { requestHeaders } from '../../src/forward/request-headers.ts'
 import { compileIdentity, identityHeader } from '../../src/identity/header-lines.ts'
-import type { IncomingRequest } from '../../src/policy.ts'
+import type { RequestHeaders } from '../../src/policy.ts'
 
 const identity = compileIdentity({
   headers: [identityHeader('X-Auth-Subject', 'sub'), identityHeader('X-Auth-Scope', 'scope')],
@@ -17,7 +17,7 @@ const identity = compileIdentity({
 const injected = ['X-Auth-Subject', 'alice', 'X-Auth-Scope', 'orders:read']
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 
-const incoming: IncomingRequest = {
+const incoming: Parameters<RequestHeaders>[0] = {
   rawHeaders: [],
   host: 'api.example.com',
   peer: { address: '192.0.2.1', protocol: 'http' },
@@ -36,7 +36,7 @@ const ours = [
   ...injected,
 ]
 
-function rules(changes: Partial<RequestHeaderRules> = {}) {
+function rules(changes: Partial<Parameters<typeof requestHeaders>[0]> = {}) {
   return requestHeaders({
     isManaged: identity.isManaged,
     forwardToken: false,

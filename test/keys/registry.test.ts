@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { KeySetDefinition } from '../../src/keys/registry.ts'
+import type { KeySetRegistry } from '../../src/keys/registry.ts'
 import { json, startKeyServer } from '../support/services/key-server.ts'
 import { ecJwk, es256, selectNow, startedKeySet, TUNING } from './support.ts'
+
+type KeySetDefinition = Parameters<KeySetRegistry['acquire']>[0]
 
 describe('key sets outlive a reload', () => {
   test('the same definition is the same set, fetched once, until nobody leases it', async () => {

@@ -5,7 +5,6 @@ import { Denial } from '../../src/errors.ts'
 import type { KeySetObserver, LiveKeySet } from '../../src/keys/key-set-events.ts'
 import {
   type FetchDefinition,
-  type KeySetLease,
   type KeySetRegistry,
   type KeySourceDefinition,
   keySetRegistry,
@@ -71,6 +70,8 @@ export function recorder(): Recorder {
   }
   return self
 }
+
+type KeySetLease = ReturnType<KeySetRegistry['acquire']>
 
 export interface Started {
   readonly keySet: KeySetLease['value']

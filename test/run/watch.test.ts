@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { areUnchanged, notedReads } from '../../src/config/read/file-contents.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
-import { type FileWatch, fileWatch } from '../../src/run/watch.ts'
+import { fileWatch } from '../../src/run/watch.ts'
 import { manualTime } from '../support/manual-time.ts'
 
 let folder: string
-let watching: FileWatch | undefined
+let watching: ReturnType<typeof fileWatch> | undefined
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-watch-'))
 })

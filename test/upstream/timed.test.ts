@@ -5,7 +5,6 @@ import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Scheduler } from '../../src/lib/scheduler.ts'
 import type { UpstreamRequest } from '../../src/upstream/connections.ts'
-import type { UpstreamPool } from '../../src/upstream/pool.ts'
 import { atEnd } from '../support/at-end.ts'
 import { testPool, unlimitedBody } from '../support/gateway/upstream-pool.ts'
 import { type ManualTime, manualTime } from '../support/manual-time.ts'
@@ -33,7 +32,7 @@ interface Running {
   isOver(): boolean
 }
 
-function start(pool: UpstreamPool, change: Partial<UpstreamRequest> = {}): Running {
+function start(pool: ReturnType<typeof testPool>, change: Partial<UpstreamRequest> = {}): Running {
   let arrived = (): void => {}
   let isOver = false
   let controller: { pause(): void; resume(): void } | undefined
@@ -122,7 +121,7 @@ const TOO_MUCH_BYTES = 16 * 1024 * 1024
 
 describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
   let service: { readonly url: string; close(): Promise<unknown> }
-  let pool: UpstreamPool
+  let pool: ReturnType<typeof testPool>
   let held: Promise<Held>
   let hold: (answer: Held) => void
   beforeAll(async () => {

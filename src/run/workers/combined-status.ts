@@ -1,7 +1,7 @@
 /** One picture of several processes for `readyz` and `-/status`: ready when each of them is. */
 import type { Status } from '../../admin/status.ts'
 
-export interface WorkerAnswer {
+interface WorkerAnswer {
   readonly pid: number
   /** The last status that the worker gave. */
   readonly status: Status

@@ -39,7 +39,7 @@ export interface PolicyChange {
   readonly details: readonly string[]
 }
 
-export interface ComparedPolicy {
+interface ComparedPolicy {
   readonly config: Config
   readonly policy: Policy
 }

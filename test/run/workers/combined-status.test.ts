@@ -1,6 +1,8 @@
 /** What an operator is told of several processes. */
 import { expect, test } from 'vitest'
-import { combinedStatus, type WorkerAnswer } from '../../../src/run/workers/combined-status.ts'
+import { combinedStatus } from '../../../src/run/workers/combined-status.ts'
+
+type WorkerAnswer = Parameters<typeof combinedStatus>[0]['answers'][number]
 
 function answer(pid: number, reasons: readonly string[] = [], isCurrent = true): WorkerAnswer {
   const status = {

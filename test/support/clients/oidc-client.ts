@@ -14,7 +14,13 @@ import {
   randomState,
 } from 'openid-client'
 import type { Issuer } from '../../../src/demo/issuer.ts'
-import { APP_CLIENT, MACHINE_CLIENTS, type SigningAlgorithm } from '../../../src/demo/issuer-configuration.ts'
+import { MACHINE_CLIENTS, type SigningAlgorithm } from '../../../src/demo/issuer-configuration.ts'
+
+/** The issuer signs with each of these, and has one machine client for each. */
+export const SIGNING_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const satisfies readonly SigningAlgorithm[]
+
+/** The issuer knows this public client, which an application of the code flow is set up with. */
+export const APP_CLIENT = { id: 'demo-app', redirectUri: 'http://127.0.0.1/callback' } as const
 
 /** What a client has to know of its issuer. */
 export type IssuerAccess = Pick<Issuer, 'issuer' | 'clientSecret'>

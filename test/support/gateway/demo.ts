@@ -25,6 +25,14 @@ export interface Demo extends IssuerAccess {
   stop(): Promise<void>
 }
 
+/** The request as the demo's service received it and answers with it. */
+export interface ReceivedRequest {
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  readonly bodyBytes: number
+}
+
 export async function startDemo(): Promise<Demo> {
   const process = sallyport(['dev', ...ANY_PORTS])
   const output = await process.printed(DEMO_IS_UP)

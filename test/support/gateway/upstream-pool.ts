@@ -2,14 +2,14 @@
 import type { Readable } from 'node:stream'
 import { RequestBody } from '../../../src/forward/request-body.ts'
 import { systemScheduler } from '../../../src/lib/scheduler.ts'
-import { type UpstreamOptions, type UpstreamPool, upstreamPool } from '../../../src/upstream/pool.ts'
+import { type UpstreamOptions, upstreamPool } from '../../../src/upstream/pool.ts'
 
 /** No timeout is short enough to end anything unless `change` says so. */
 export function testPool(
   origin: string,
   change: Partial<UpstreamOptions> = {},
   scheduler = systemScheduler,
-): UpstreamPool {
+): ReturnType<typeof upstreamPool> {
   return upstreamPool(
     { id: 'app', origin, connectTimeoutMs: 20_000, headersTimeoutMs: 20_000, idleTimeoutMs: 20_000, ...change },
     scheduler,

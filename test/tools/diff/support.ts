@@ -1,10 +1,10 @@
 /** Compiles two configurations and compares them, for the tests of the comparison. */
 import type { Config } from '../../../src/config/schema/schema.ts'
-import { type ComparedPolicy, policyDiff } from '../../../src/tools/diff/policy-diff.ts'
+import { policyDiff } from '../../../src/tools/diff/policy-diff.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
 import { silentServices } from '../support.ts'
 
-export function compared(config: Config): ComparedPolicy {
+export function compared(config: Config): Parameters<typeof policyDiff>[0] {
   return { config, policy: standIn(config, silentServices()).policy }
 }
 
