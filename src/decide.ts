@@ -80,7 +80,7 @@ function admit(
   return forwarded(findings, route)
 }
 
-/** On a report-only route a refusal is noted and the request passes, unless a limit or a bug is the reason. */
+/** On a report-only route a refusal is noted and the request passes, unless a limit of size or a bug is the reason. */
 function tolerate(findings: Undecided, route: Route, error: unknown): Decision {
   if (route.mode === 'enforce' || !(error instanceof Denial) || error.spec.reportable !== true) throw error
   findings.reported = error

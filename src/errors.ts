@@ -47,7 +47,10 @@ export interface DenialSpec {
   readonly beforeRoute?: 'only' | 'too'
   /** True when it has nothing to do with the caller's token, so that public routes refuse so, too. */
   readonly withoutToken?: true
-  /** True when a report-only route notes it and lets the request pass, unlike limits, bugs and faults of a service. */
+  /**
+   * True when a report-only route notes it and lets the request pass. Limits of size, bugs and faults of the protected
+   * service are not.
+   */
   readonly reportable?: true
   /** True when nobody can tell where the next request begins, so that the connection has to end. */
   readonly closes?: true
@@ -228,7 +231,9 @@ export const DENIALS = {
     status: 431,
     title: 'The request headers are too large',
     stage: 'head',
-    beforeRoute: 'only',
+    // A service that speaks HTTP/2 may take less than we do.
+    beforeRoute: 'too',
+    withoutToken: true,
   },
   route_unknown: { status: 404, title: 'No such route', stage: 'route', beforeRoute: 'only' },
   keys_unavailable: {

@@ -78,7 +78,7 @@ export type AuthenticatorLayer = (inner: Authenticator) => Authenticator
 
 /**
  * Judges one requirement of a route, on verified claims and on the request. It returns a promise only when it has to
- * wait.
+ * wait. It keeps no state: routes that ask for the same share it, and a reload makes it anew.
  *
  * @throws {Denial} the caller is known, and is refused
  */

@@ -27,7 +27,7 @@ export interface Status {
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
   }>
-  /** Each process, where several share the listener. All of the above then comes from the process that is worst off. */
+  /** Each process, where several share the listener. All of the above then comes from one that is not ready, if any. */
   readonly workers?: readonly WorkerStatus[]
 }
 

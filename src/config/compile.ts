@@ -1,5 +1,5 @@
 /**
- * `Config` → `Policy`: pure, and frozen. Everything a request needs is looked up by name here, once.
+ * Compiles a configuration to a policy, which is frozen; everything a request needs is looked up by name here, once.
  *
  * Whether a part of the configuration is there is asked here, so what is off leaves no trace in the policy.
  */
@@ -28,14 +28,14 @@ import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema
 interface PolicyParts {
   /** What judges the tokens of each provider, by its id. */
   readonly verifiers: ReadonlyMap<string, TokenVerifier>
-  /** Every upstream, by its id. */
+  /** The upstreams by their ids. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly tokenCache: TokenCache
   /** Checks of every request that brings a token, around the token cache; the innermost comes first. */
   readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
   /** What the gateway answers itself on the traffic listener. */
   readonly endpoints: readonly Endpoint[]
-  /** The series of a route. */
+  /** Gives the series of a route. */
   readonly routeMetrics: (route: string, kind: RouteKind) => RouteMetrics
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode: 'report' | undefined
@@ -82,31 +82,35 @@ function compileRoute(
   judges: Judges,
   { upstreams, routeMetrics, mode }: PolicyParts,
 ): Route {
-  const upstream = named(upstreams, route.upstream ?? onlyKey(upstreams))
-  const effective = { ...route, mode: mode ?? route.mode }
+  const { id, path, methods, pathAllow, access, require, providers, audiences, timeout, ...others } = route
+  const { upstream: upstreamId, mode: written, streams: own, ...unread } = others
+  // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
+  unread satisfies Readonly<Record<string, never>>
+  const upstream = named(upstreams, upstreamId ?? onlyKey(upstreams))
+  const effective = mode ?? written
   return Object.freeze({
     kind: 'route' as const,
-    id: route.id,
-    path: route.path,
-    methods: route.methods === undefined ? undefined : new Set<string>(route.methods),
-    pathAllow: new Set(route.pathAllow),
-    access: route.access,
-    mode: effective.mode,
-    authenticate: judges.authenticator(route),
-    authorize: judges.authorizer(route),
-    challengeScope: challengeScope(route.require),
+    id,
+    path,
+    methods: methods === undefined ? undefined : new Set<string>(methods),
+    pathAllow: new Set(pathAllow),
+    access,
+    mode: effective,
+    authenticate: judges.authenticator({ providers }),
+    authorize: judges.authorizer({ audiences, require }),
+    challengeScope: challengeScope(require),
     upstream,
-    headersTimeoutMs: route.timeout ?? upstream.headersTimeoutMs,
-    streamGraceMs: streamGraceMs(effective, streams),
-    tunnelIdleTimeoutMs: route.streams?.idleTimeout ?? streams.idleTimeout,
-    metrics: routeMetrics(route.id, route),
+    headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
+    streamGraceMs: streamGraceMs({ mode: effective, streams: own }, streams),
+    tunnelIdleTimeoutMs: own?.idleTimeout ?? streams.idleTimeout,
+    metrics: routeMetrics(id, route),
   })
 }
 
 /** What judges callers. Routes that ask for the same share it, so that a thousand of them fit the processor's cache. */
 interface Judges {
-  authenticator(route: RouteConfig): Authenticator
-  authorizer(route: RouteConfig): Authorizer
+  authenticator(asked: Pick<RouteConfig, 'providers'>): Authenticator
+  authorizer(asked: Pick<RouteConfig, 'audiences' | 'require'>): Authorizer
 }
 
 function sharedJudges({ verifiers, tokenCache, layers }: PolicyParts): Judges {
@@ -124,7 +128,7 @@ function sharedJudges({ verifiers, tokenCache, layers }: PolicyParts): Judges {
   }
 }
 
-/** Makes one thing of what is written alike. */
+/** Returns the same object for arguments that are equal as JSON. */
 function remembered<A, T>(make: (argument: A) => T): (argument: A) => T {
   const made = new Map<string, T>()
   return argument => {

@@ -1,13 +1,16 @@
 /**
- * What a route asks of a verified caller, as a list: each line of `require` and the route's own audiences, by name and
- * with its judge. The policy joins the judges; what explains a decision asks each of them by itself.
+ * Lists what a route asks of a verified caller: each line of `require` and the route's own audiences, by name and with
+ * its judge. The policy joins the judges; what explains a decision asks each of them by itself.
+ *
+ * A judge keeps no state. Routes that ask for the same share their judges, a reload makes them anew, and `explain` asks
+ * them once more after the decision.
  */
 import { requireAudience } from '../authorize/audience.ts'
 import { type ClaimRequirement, requireClaim } from '../authorize/claims.ts'
 import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
 import type { Authorizer } from '../types.ts'
-import type { RouteConfig } from './schema/schema.ts'
+import type { RequireConfig, RouteConfig } from './schema/schema.ts'
 
 export type Requirement = (
   | {
@@ -24,20 +27,34 @@ export type Requirement = (
 
 type WhatIsAsked = Pick<RouteConfig, 'audiences' | 'require'>
 
-/** In the order in which they are judged. */
-export function requirementsOf({ audiences, require = {} }: WhatIsAsked): readonly Requirement[] {
-  const { scopes, anyScope, roles, anyRole, claims = {} } = require
-  return [
-    ...(audiences ? [{ kind: 'audiences', wanted: audiences, authorize: requireAudience(audiences) } as const] : []),
-    ...(scopes ? [{ kind: 'scopes', wanted: scopes, authorize: requireScopes(scopes) } as const] : []),
-    ...(anyScope ? [{ kind: 'anyScope', wanted: anyScope, authorize: requireAnyScope(anyScope) } as const] : []),
-    ...(roles ? [{ kind: 'roles', wanted: roles, authorize: requireRoles(roles) } as const] : []),
-    ...(anyRole ? [{ kind: 'anyRole', wanted: anyRole, authorize: requireAnyRole(anyRole) } as const] : []),
-    ...Object.entries(claims).map(([claim, wanted]) => ({
-      kind: 'claim' as const,
+/** What is written under each key of `require`. */
+type Wanted = { readonly [K in keyof RequireConfig]-?: NonNullable<RequireConfig[K]> }
+type Written = { readonly [K in keyof Wanted]?: Wanted[K] | undefined }
+
+/** What each key of `require` asks for, in the order in which it is judged. A key without an entry does not compile. */
+const LINES: { readonly [K in keyof Wanted]: (wanted: Wanted[K]) => readonly Requirement[] } = {
+  scopes: wanted => [{ kind: 'scopes', wanted, authorize: requireScopes(wanted) }],
+  anyScope: wanted => [{ kind: 'anyScope', wanted, authorize: requireAnyScope(wanted) }],
+  roles: wanted => [{ kind: 'roles', wanted, authorize: requireRoles(wanted) }],
+  anyRole: wanted => [{ kind: 'anyRole', wanted, authorize: requireAnyRole(wanted) }],
+  claims: wanted =>
+    Object.entries(wanted).map(([claim, each]) => ({
+      kind: 'claim',
       claim,
-      wanted,
-      authorize: requireClaim(claim, wanted),
+      wanted: each,
+      authorize: requireClaim(claim, each),
     })),
-  ]
+}
+
+/** @returns the requirements in the order in which they are judged */
+export function requirementsOf({ audiences, require = {} }: WhatIsAsked): readonly Requirement[] {
+  const ofAudiences: readonly Requirement[] =
+    audiences === undefined ? [] : [{ kind: 'audiences', wanted: audiences, authorize: requireAudience(audiences) }]
+  const keys = Object.keys(LINES) as ReadonlyArray<keyof Wanted>
+  return [...ofAudiences, ...keys.flatMap(key => requirementsUnder(key, require))]
+}
+
+function requirementsUnder<K extends keyof Wanted>(key: K, require: Written): readonly Requirement[] {
+  const wanted: Wanted[K] | undefined = require[key]
+  return wanted === undefined ? [] : LINES[key](wanted)
 }

@@ -4,8 +4,10 @@ import type { Answer } from '../types.ts'
 
 export function respond({ request, response, requestId }: Exchange, { status, headers, body }: Answer): void {
   request.dropRest()
-  const lines = [...headers, 'Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', requestId]
-  // The rest of the request is not read after the answer, so this connection cannot carry another one.
+  const lines = [...headers, 'X-Request-Id', requestId]
+  // RFC 9110 §8.6: a 204 has no length, and that of a 304 would be taken for the length of what it stands for.
+  if (status !== 204 && status !== 304) lines.push('Content-Length', String(Buffer.byteLength(body)))
+  // Nobody looks at what follows the rest of this request, so its connection carries no other one.
   if (!request.complete) lines.push('Connection', 'close')
   response.sendHead(status, lines)
   response.end(body)

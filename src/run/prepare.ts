@@ -14,6 +14,7 @@ import type { Policy } from '../policy.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
 import { leaseProvider } from './providers.ts'
+import { requestChecks } from './request-checks.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
 
@@ -53,8 +54,7 @@ export function prepare(config: Config, services: Services): Prepared {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
-      layers: [],
-      endpoints: [],
+      ...requestChecks(),
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }

@@ -112,7 +112,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const jwksFetchDuration = histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
     'provider',
   ])
-  // The process that is worst off speaks for all: its callers are the ones that are refused.
+  // Of several processes the lowest value is shown: callers of that process are the ones that are refused.
   const jwksKeys = gauge('jwks_keys', 'Usable keys held.', 'min', ['provider'])
   const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', 'min', [
     'provider',

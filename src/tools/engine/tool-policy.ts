@@ -11,6 +11,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
 import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
+import { requestChecks } from '../../run/request-checks.ts'
 import { gatewayServices, type Services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
@@ -34,8 +35,7 @@ export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenV
     verifiers,
     upstreams,
     tokenCache: services.tokenCache,
-    layers: [],
-    endpoints: [],
+    ...requestChecks(),
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })

@@ -37,7 +37,7 @@ describe('one listener', () => {
     expect(serving(gateway)).toEqual(new Set(running))
   })
 
-  test('verifies tokens in each, and shows the keys of the one worst off', async () => {
+  test('verifies tokens in each, and shows the keys of a worker that has none', async () => {
     const issuer = await startTestIssuer()
     atEnd(issuer.close)
     const { gateway } = await startWorkers({
