@@ -39,7 +39,7 @@ const ROOMS = tableOf(`
   tools/explain     → config config/schema errors policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors keys keys/fetch lib policy run tools/engine
                       tools/text
-  tools/diff        → config/schema lib policy route tools/engine tools/text
+  tools/diff        → config/schema identity lib policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
   tools/engine      → authenticate authenticate/jwt config config/schema decide downstream errors forward lib policy

@@ -27,9 +27,12 @@ in. What decides nothing about that, like the log, is no change.
 
   added      requests that were refused and now have a route
   loosened   something gets in that did not
-  changed    other callers get in than before
+  changed    some get in that did not, and others no longer do; or requests go elsewhere
   tightened  something no longer gets in that did
   removed    requests that had a route and are now refused
+
+Where something gets in by a change that also keeps something out, one example of it is shown: claims that pass now and
+did not before. --fail-on loosened fails for it, too.
 
   --fail-on KIND     exit with 1 when there is a change of this kind; may be repeated
   --json             changes as JSON
@@ -56,7 +59,9 @@ Examples:
     const [before, after] = compared
     const changes = before === undefined || after === undefined ? [] : policyDiff(before, after)
     io.stdout(values.json === true ? `${JSON.stringify(changes, undefined, 2)}\n` : text(changes, io.paint))
-    return changes.some(({ kind }) => failing.has(kind)) ? 1 : 0
+    const isFailing = (change: PolicyChange) =>
+      failing.has(change.kind) || (failing.has('loosened') && change.witness !== undefined)
+    return changes.some(isFailing) ? 1 : 0
   },
 }
 
@@ -71,9 +76,24 @@ function text(changes: readonly PolicyChange[], paint: Paint): string {
   const heads = columns(
     changes.map(({ kind, subject, requests }) => [paint(STYLES[kind], kind), subject, where(requests)]),
   )
-  return changes
-    .map(({ details }, index) => `${heads[index]}\n${details.map(detail => `             ${detail}\n`).join('')}`)
-    .join('')
+  const entries = changes.map((change, index) => ({
+    section: change.section,
+    lines: [heads[index] ?? '', ...below(change)],
+  }))
+  const { routes = [], settings = [] } = Object.groupBy(entries, ({ section }) => section)
+  const heading = settings.length === 0 ? [] : [{ lines: [paint('bold', 'Security settings outside the routes')] }]
+  const blank = routes.length === 0 || settings.length === 0 ? [] : [{ lines: [''] }]
+  return [...routes, ...blank, ...heading, ...settings].flatMap(({ lines }) => lines.map(line => `${line}\n`)).join('')
+}
+
+function below({ kind, details, witness }: PolicyChange): readonly string[] {
+  const example = kind === 'changed' && witness !== undefined ? [`passes now: ${witnessText(witness)}`] : []
+  return [...details, ...example].map(line => `             ${line}`)
+}
+
+function witnessText(witness: NonNullable<PolicyChange['witness']>): string {
+  if (typeof witness === 'string') return witness
+  return `${JSON.stringify(witness.claims)} of ${witness.provider}`
 }
 
 function where(requests: PolicyChange['requests']): string {

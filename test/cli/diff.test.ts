@@ -20,6 +20,33 @@ describe('the command', () => {
     expect((await run(next, old, '--fail-on', 'loosened')).code).toBe(0)
   })
 
+  test('fails for what is loosened also where the same change tightens something', async () => {
+    const mixed = files.write(
+      'mixed.yaml',
+      textOf('{ id: a, path: /a, require: { scopes: [y] } }').replace(
+        'https://auth.example.com/',
+        'https://auth.example.org/',
+      ),
+    )
+    const { code, stdout } = await run(old, mixed, '--fail-on', 'loosened')
+    expect(stdout).toBe(
+      [
+        'changed  a              all methods /a',
+        '             scopes: also y',
+        '             scopes: no longer x',
+        '             passes now: {"scope":"y"} of main',
+        '',
+        'Security settings outside the routes',
+        'changed  provider main',
+        '             issuer is another',
+        '             passes now: what fits issuer: https://auth.example.org/',
+        '',
+      ].join('\n'),
+    )
+    expect(code).toBe(1)
+    expect((await run(old, mixed)).code).toBe(0)
+  })
+
   test.each([
     [{ FORCE_COLOR: '1' }, true],
     [{ FORCE_COLOR: '0' }, false],

@@ -2,8 +2,8 @@
  * Compares two policies by what becomes of requests: which get in that did not, which are asked for more or for less.
  *
  * It is no diff of files: every case that the routes of either can tell apart is routed through both compiled matchers,
- * and where the routes differ, what they ask is compared. A route that moves, is renamed or split and asks the same is
- * no change. What holds for every request is compared setting by setting. The tables (`*-strictness.ts`) say of every
+ * and where the routes differ, the sets of callers that they let in are compared (`callers.ts`). A route that moves, is
+ * renamed or split and asks the same is no change. What holds for every request is compared setting by setting. The tables (`*-strictness.ts`) say of every
  * key how it compares or why it does not matter.
  *
  * Paths are tried in one spelling only: what the matcher makes of encoded characters is compared by `pathAllow` alone.
@@ -12,9 +12,16 @@ import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
 import { METHODS } from '../../route/methods.ts'
 import { resolved, witnessPaths } from '../engine/reach.ts'
+import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
 import { providerDifferences } from './provider-strictness.ts'
-import { type RouteInConfig, routeDifferences, routeStreamDifferences, STREAMS } from './route-strictness.ts'
+import {
+  callerDifferences,
+  type RouteInConfig,
+  requestDifferences,
+  routeStreamDifferences,
+  STREAMS,
+} from './route-strictness.ts'
 import { ADMIN, IDENTITY, LIMITS, LISTEN, UPSTREAM } from './settings-strictness.ts'
 import { type Comparisons, type Difference, type Direction, differencesOf, noMatter, type Pair } from './strictness.ts'
 
@@ -30,6 +37,8 @@ export const CHANGE_KINDS = [
 
 export interface PolicyChange {
   readonly kind: ChangeKind
+  /** It is `settings` for what holds for every request, whatever its route asks. */
+  readonly section: 'routes' | 'settings'
   /** It names the routes before and after, a provider, an upstream, or a section of the file. */
   readonly subject: string
   /** The requests that are treated otherwise; undefined when it concerns all of them. */
@@ -37,6 +46,11 @@ export interface PolicyChange {
     | { readonly methods: readonly string[]; readonly path: string; readonly example: string }
     | undefined
   readonly details: readonly string[]
+  /**
+   * Names something that gets in now and did not before: a caller by its claims, or in words. It is undefined where
+   * nothing does, and of a change that is `added`, which lets in whatever its route lets in.
+   */
+  readonly witness: Witness | undefined
 }
 
 interface ComparedPolicy {
@@ -108,9 +122,10 @@ function routeChanges(old: ComparedPolicy, next: ComparedPolicy): readonly Polic
   // The matcher may refuse a path as ambiguous for a slash at its end, so each pattern is tried with one, too.
   const shapes = withOverlaps(routes.flatMap(({ path }) => (/\/(\*\*)?$/.test(path) ? [path] : [path, `${path}/`])))
   const paths = witnessPaths(shapes)
+  const methods = new Set([...METHODS, ...routes.flatMap(route => route.methods ?? [])])
   const meetings = new Map<string, Meeting>()
   for (const path of new Set(shapes.flatMap(paths)))
-    for (const method of METHODS) {
+    for (const method of methods) {
       const before = resolved(old.policy.matcher, method, path)?.id
       const after = resolved(next.policy.matcher, method, path)?.id
       if (before === undefined && after === undefined) continue
@@ -132,30 +147,32 @@ function changesOf({ before, after, methods, examples }: Meeting, old: Config, n
   if (from === undefined || to === undefined) {
     const kind = from === undefined ? 'added' : 'removed'
     const details = from === undefined ? [`was refused; now access: ${to?.access}`] : ['is refused now']
-    return [{ kind, subject: from?.id ?? to?.id ?? '', requests, details }]
+    return [{ kind, section: 'routes', subject: from?.id ?? to?.id ?? '', requests, details, witness: undefined }]
   }
   const subject = from.id === to.id ? from.id : `${from.id} → ${to.id}`
   const both: Pair<RouteInConfig> = { before: { route: from, config: old }, after: { route: to, config: next } }
   return [
-    ...jointChange(subject, requests, routeDifferences(both)),
-    ...changesByDirection(subject, requests, routeStreamDifferences(both)),
+    ...callersChange(subject, requests, both),
+    ...changesByDirection(subject, requests, [...requestDifferences(both), ...routeStreamDifferences(both)]),
   ]
+}
+
+/** Compares the callers that the routes let in, as sets: another way of asking for the same is no change. */
+function callersChange(
+  subject: string,
+  requests: PolicyChange['requests'],
+  both: Pair<RouteInConfig>,
+): readonly PolicyChange[] {
+  const witness = witnessOf(both.after, both.before)
+  const isTighter = witnessOf(both.before, both.after) !== undefined
+  if (witness === undefined && !isTighter) return []
+  const kind = witness === undefined ? 'tightened' : isTighter ? 'changed' : 'loosened'
+  const details = callerDifferences(both).map(({ text }) => text)
+  return [{ kind, section: 'routes', subject, requests, details, witness }]
 }
 
 function routeNamed({ routes }: Config, name: string | undefined): RouteConfig | undefined {
   return routes.find(({ id }) => id === name)
-}
-
-/** Makes one change of differences that concern the same callers: there, one difference may make up for another. */
-function jointChange(
-  subject: string,
-  requests: PolicyChange['requests'],
-  differences: readonly Difference[],
-): readonly PolicyChange[] {
-  const [first, ...others] = differences
-  if (first === undefined) return []
-  const kind = others.every(({ direction }) => direction === first.direction) ? first.direction : 'changed'
-  return [{ kind, subject, requests, details: differences.map(({ text }) => text) }]
 }
 
 /** Makes a change for each direction of differences that are independent, so that no tighter one hides a looser one. */
@@ -166,4 +183,23 @@ function changesByDirection(
 ): readonly PolicyChange[] {
   const byDirection = Map.groupBy(differences, ({ direction }) => direction)
   return [...byDirection.values()].flatMap(alike => jointChange(subject, requests, alike))
+}
+
+/**
+ * Makes one change of differences that concern the same tokens or requests. They are independent of each other, so one
+ * that is looser lets something in that did not get in, however much tighter the others are.
+ */
+function jointChange(
+  subject: string,
+  requests: PolicyChange['requests'],
+  differences: readonly Difference[],
+): readonly PolicyChange[] {
+  const [first, ...others] = differences
+  if (first === undefined) return []
+  const kind = others.every(({ direction }) => direction === first.direction) ? first.direction : 'changed'
+  const [witness] = differences.flatMap(({ direction, text, witness: found }) =>
+    found !== undefined ? [found] : direction === 'loosened' ? [text] : [],
+  )
+  const section = requests === undefined ? 'settings' : 'routes'
+  return [{ kind, section, subject, requests, details: differences.map(({ text }) => text), witness }]
 }

@@ -14,12 +14,16 @@ import {
   differencesOf,
   limitMs,
   noMatter,
+  otherwise,
   type Pair,
   ranked,
 } from './strictness.ts'
 
 export function providerDifferences(before: ProviderConfig, after: ProviderConfig): readonly Difference[] {
-  if (before.type !== after.type) return [{ direction: 'changed', text: `type: ${before.type} → ${after.type}` }]
+  if (before.type !== after.type)
+    return [
+      { direction: 'changed', text: `type: ${before.type} → ${after.type}`, witness: `tokens of type ${after.type}` },
+    ]
   return differencesOfType(after.type, { before, after })
 }
 
@@ -40,10 +44,10 @@ const KEYS: Comparisons<KeysConfig> = {
   refresh: limitMs,
   maxStale: limitMs,
   // Each of these decides at which moments a key is at hand; without one its tokens are refused.
-  cooldown: another,
-  timeout: another,
-  maxBytes: another,
-  bearerFile: another,
+  cooldown: otherwise,
+  timeout: otherwise,
+  maxBytes: otherwise,
+  bearerFile: otherwise,
   // Each of these decides whose answer is believed.
   caFile: another,
   cacheFile: another,

@@ -30,9 +30,27 @@ export interface RouteInConfig {
 /** The keys that decide whether a request gets in. */
 type Entry = Omit<RouteConfig, 'streams'>
 
-/** Compares what decides whether a request gets in. */
-export function routeDifferences(around: Pair<RouteInConfig>): readonly Difference[] {
-  return differencesOf(ROUTE, around.before.route, around.after.route, around)
+/** The keys that decide which callers get in, all of them together. */
+type CallerKey = 'access' | 'mode' | 'audiences' | 'require' | 'providers'
+
+/** Says in words how the demands on callers differ. Which callers that concerns is compared in `callers.ts`. */
+export function callerDifferences(around: Pair<RouteInConfig>): readonly Difference[] {
+  const { access, mode, audiences, require, providers } = ROUTE
+  const comparisons: Comparisons<Pick<Entry, CallerKey>, RouteInConfig> = {
+    access,
+    mode,
+    audiences,
+    require,
+    providers,
+  }
+  return differencesOf(comparisons, around.before.route, around.after.route, around)
+}
+
+/** Compares what decides whether a request gets in, whoever its caller is. */
+export function requestDifferences(around: Pair<RouteInConfig>): readonly Difference[] {
+  const { access, mode, audiences, require, providers, ...rest } = ROUTE
+  const comparisons: Comparisons<Omit<Entry, CallerKey>, RouteInConfig> = rest
+  return differencesOf(comparisons, around.before.route, around.after.route, around)
 }
 
 /** Compares how long a stream may go on that got in. */

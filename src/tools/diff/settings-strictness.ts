@@ -12,6 +12,8 @@ import type {
   ListenConfig,
   UpstreamConfig,
 } from '../../config/schema/schema.ts'
+import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
+import { foldedFieldName } from '../../lib/field-name.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import {
   another,
@@ -23,6 +25,8 @@ import {
   limit,
   limitMs,
   noMatter,
+  type Pair,
+  ranked,
 } from './strictness.ts'
 
 type ListenTls = NonNullable<ListenConfig['tls']>
@@ -56,10 +60,10 @@ export const UPSTREAM: Comparisons<UpstreamConfig> = {
 }
 
 export const IDENTITY: Comparisons<IdentityConfig> = {
-  headers: another,
-  reserved: another,
-  forwardToken: another,
-  maxBytes: another,
+  headers: identityDifferences,
+  reserved: (_name, _before, _after, around) => strippedDifferences(around as Pair<IdentityConfig>),
+  forwardToken: ranked({ true: 0, false: 1 }),
+  maxBytes: limit,
 }
 
 export const LIMITS: Comparisons<LimitsConfig> = {
@@ -70,6 +74,53 @@ export const LIMITS: Comparisons<LimitsConfig> = {
   headersTimeout: limitMs,
   bodyIdleTimeout: limitMs,
   connections: limit,
+}
+
+type IdentityHeaders = IdentityConfig['headers']
+
+/** Tells of headers that come, go, or say something else: the service then takes a caller for somebody else. */
+function identityDifferences(name: string, before: IdentityHeaders, after: IdentityHeaders): readonly Difference[] {
+  const [from, to] = [saidBy(before), saidBy(after)]
+  return [...new Set([...from.keys(), ...to.keys()])].flatMap((header): readonly Difference[] => {
+    const [was, is] = [from.get(header), to.get(header)]
+    if (was === is) return []
+    if (is === undefined) return [{ direction: 'changed', text: `${name}: no longer ${header}` }]
+    if (was === undefined) return [{ direction: 'changed', text: `${name}: also ${header}` }]
+    const text = `${name}: ${header} says something else`
+    return [{ direction: 'changed', text, witness: `who is somebody by ${header}: ${is}` }]
+  })
+}
+
+function saidBy(headers: IdentityHeaders): ReadonlyMap<string, string> {
+  return headers === undefined
+    ? new Map(DEFAULT_IDENTITY_HEADERS.map(({ name }) => [name, 'the default']))
+    : new Map(Object.entries(headers).map(([name, { claim, join }]) => [name, [claim, join].join(' ').trim()]))
+}
+
+/** Compares what is taken out of incoming requests: names of identity headers, and names and patterns that are reserved. */
+function strippedDifferences({ before, after }: Pair<IdentityConfig>): readonly Difference[] {
+  const [from, to] = [stripped(before), stripped(after)]
+  return [
+    ...without(from, to).map(name => ({ direction: 'loosened' as const, text: `reserved: no longer ${name}` })),
+    ...without(to, from).map(name => ({ direction: 'tightened' as const, text: `reserved: also ${name}` })),
+  ]
+}
+
+function stripped({ headers, reserved }: IdentityConfig): readonly string[] {
+  return [...saidBy(headers).keys(), ...reserved]
+}
+
+/** Lists the names and patterns that match something which none of the others matches. */
+function without(patterns: readonly string[], others: readonly string[]): readonly string[] {
+  return patterns.filter(pattern => !others.some(other => isCovered(foldedPattern(pattern), foldedPattern(other))))
+}
+
+function isCovered(pattern: string, other: string): boolean {
+  return other.endsWith('*') ? pattern.startsWith(other.slice(0, -1)) : pattern === other
+}
+
+function foldedPattern(pattern: string): string {
+  return pattern.endsWith('*') ? `${foldedFieldName(pattern.slice(0, -1))}*` : foldedFieldName(pattern)
 }
 
 /** Tells when TLS goes or comes: without it, whoever is on the way can read a token and use it. */
@@ -87,8 +138,9 @@ function reachDifferences(
 ): readonly Difference[] {
   const [from, to] = [placeOf(before), placeOf(after)]
   if (from.name === to.name) return []
-  const direction = from.reach === to.reach ? 'changed' : from.reach < to.reach ? 'loosened' : 'tightened'
-  return [{ direction, text: `${name}: ${from.name} → ${to.name}` }]
+  const text = `${name}: ${from.name} → ${to.name}`
+  if (from.reach === to.reach) return [{ direction: 'changed', text, witness: `who can reach ${to.name}` }]
+  return [{ direction: from.reach < to.reach ? 'loosened' : 'tightened', text }]
 }
 
 /** Says where a listener is, without its port. The larger the reach, the more machines and users can connect to it. */

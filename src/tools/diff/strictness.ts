@@ -5,8 +5,8 @@
  * asks how a new key compares. A key that decides nothing about who gets in says so with {@link noMatter}.
  *
  * Everything that can be asked is positive, so a longer "all of" is tighter and a longer "any of" is looser. Where each
- * side lets something through that the other does not, the difference is a change. A comparison that cannot be sure
- * says "loosened".
+ * side lets something through that the other does not, the difference is a change with a witness. A comparison that
+ * cannot be sure says "loosened".
  */
 import { isDeepStrictEqual } from 'node:util'
 
@@ -15,6 +15,8 @@ export type Direction = 'loosened' | 'tightened' | 'changed'
 export interface Difference {
   readonly direction: Direction
   readonly text: string
+  /** It says of a change that lets something in that did not get in before what that is. */
+  readonly witness?: string
 }
 
 export interface Pair<T> {
@@ -57,9 +59,22 @@ export function noMatter(_reason: string): () => readonly never[] {
   return () => []
 }
 
-/** Compares values that have no order: another one lets other requests through. */
+/** Compares values that have no order: another one lets other requests through, which are its witness. */
 export function another(name: string, before: unknown, after: unknown): readonly Difference[] {
+  if (isDeepStrictEqual(before, after)) return []
+  return [{ direction: 'changed', text: `${name} is another`, witness: `what fits ${name}: ${shortened(after)}` }]
+}
+
+/** Compares values that decide how or when something is done, and not for whom. */
+export function otherwise(name: string, before: unknown, after: unknown): readonly Difference[] {
   return isDeepStrictEqual(before, after) ? [] : [{ direction: 'changed', text: `${name} is another` }]
+}
+
+const MAX_SHOWN = 80
+
+function shortened(value: unknown): string {
+  const text = value === undefined ? 'the default' : typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
 }
 
 /** Compares values of which there are a few. @param strictness of each value: the larger it is, the fewer get in */

@@ -34,9 +34,9 @@ describe('what a route asks', () => {
       'tightened a: claims.t: not any value any more',
     ],
     [
-      'require: { claims: { t: 1 } }',
+      'require: { claims: { t: [1, 2] } }',
       'require: { claims: { t: { all: [1] } } }',
-      'changed a: claims.t is asked for in another way',
+      'tightened a: claims.t is asked for in another way',
     ],
     [
       'require: { claims: { t: { all: [1] } } }',
@@ -55,6 +55,15 @@ describe('what a route asks', () => {
       '{ id: a-write, path: /a/**, methods: [POST, PUT, PATCH, DELETE, OPTIONS], require: { scopes: [x] } }',
     )
     expect(changes(old, next)).toEqual([])
+  })
+
+  test.each([
+    ['require: { scopes: [x] }', 'require: { anyScope: [x] }'],
+    ['require: { roles: [x], anyRole: [x, y] }', 'require: { roles: [x] }'],
+    ['require: { claims: { t: 1 } }', 'require: { claims: { t: { all: [1] } } }'],
+    ['require: { claims: { t: 1 } }', 'require: { claims: { /t: 1 } }'],
+  ])('nothing changes when the same is asked for in another way: %s → %s', (before, after) => {
+    expect(changes(route(before), route(after))).toEqual([])
   })
 })
 

@@ -11,9 +11,10 @@ import type {
   StreamsConfig,
   UpstreamConfig,
 } from '../../../src/config/schema/schema.ts'
+import { policyDiff } from '../../../src/tools/diff/policy-diff.ts'
 import { another, type Comparisons, differencesOf } from '../../../src/tools/diff/strictness.ts'
 import { configOf } from '../support.ts'
-import { changes } from './support.ts'
+import { changes, compared } from './support.ts'
 
 const BASE = configOf('{ id: a, path: /a }')
 
@@ -52,8 +53,8 @@ test('what decides of a provider is told in one change, and so is identity', () 
     limits: { ...BASE.limits, bodyBytes: 1 },
   }
   expect(changes(BASE, next)).toEqual([
+    'loosened identity: forwardToken: false → true',
     'changed provider main: audiences: or urn:x; algorithms: only RS256; maxLifetime in ms: any → 1000',
-    'changed identity: forwardToken is another',
     'tightened limits: bodyBytes: 104857600 → 1',
   ])
 })
@@ -125,6 +126,49 @@ describe('who can reach a listener, and on which terms', () => {
       'loosened admin: listen: 127.0.0.1 → 0.0.0.0; appProbes: or /healthz',
     ])
   })
+})
+
+describe('what the service is told of a caller, and what a client can make it believe', () => {
+  const withIdentity = (rest: Partial<Config['identity']>): Config => ({
+    ...BASE,
+    identity: { ...BASE.identity, ...rest },
+  })
+  const subject = { 'X-User': { claim: 'sub' } }
+
+  test.each<readonly [Partial<Config['identity']>, Partial<Config['identity']>, readonly string[]]>([
+    [{ forwardToken: true }, {}, ['tightened identity: forwardToken: true → false']],
+    [{ reserved: ['X-A', 'X-B'] }, { reserved: ['X-A'] }, ['loosened identity: reserved: no longer X-B']],
+    [{ reserved: ['X-A-*'] }, { reserved: ['x_*'] }, ['tightened identity: reserved: also x_*']],
+    [{ reserved: ['X-*'] }, { reserved: ['X-A-*'] }, ['loosened identity: reserved: no longer X-*']],
+    [
+      { headers: subject },
+      { headers: { 'X-User': { claim: 'email' } } },
+      ['changed identity: headers: X-User says something else'],
+    ],
+    [
+      { headers: { ...subject, 'X-Tenant': { claim: 'tid' } } },
+      { headers: subject },
+      ['loosened identity: reserved: no longer X-Tenant', 'changed identity: headers: no longer X-Tenant'],
+    ],
+    [{ maxBytes: 1000 }, { maxBytes: 2000 }, ['loosened identity: maxBytes: 1000 → 2000']],
+  ])('%j → %j', (before, after, expected) => {
+    expect(changes(withIdentity(before), withIdentity(after))).toEqual(expected)
+  })
+})
+
+test('a setting without an order lets something in that did not get in, and names it', () => {
+  const differences = (next: Config) =>
+    policyDiff(compared(BASE), compared(next)).map(({ section, witness }) => ({ section, witness }))
+  expect(differences(withProvider({ issuer: 'https://other.example.com/' }))).toEqual([
+    { section: 'settings', witness: 'what fits issuer: https://other.example.com/' },
+  ])
+  expect(differences(withKeys({ jwksFile: '/b.json' }))).toMatchObject([
+    { witness: 'what fits keys.jwksFile: /b.json' },
+  ])
+  expect(differences(withProvider({ audiences: ['urn:x'], maxLifetime: 1 }))).toMatchObject([
+    { witness: 'audiences: or urn:x' },
+  ])
+  expect(differences(withKeys({ timeout: 1 }))).toEqual([{ section: 'settings', witness: undefined }])
 })
 
 test('a service that has to show another certificate is a change', () => {

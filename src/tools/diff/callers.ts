@@ -1,0 +1,132 @@
+/**
+ * Compares two routes as the sets of callers that each lets in, and finds a witness: a caller that the one lets in and
+ * the other does not.
+ *
+ * All that a route asks is positive, so a caller with more facts never gets in less. Whoever gets past a route although
+ * a demand of the other is not met is therefore found by trying one caller for each of these demands: the one with
+ * every fact but those that meet it. What is left out of such a caller while it still gets in makes it a small witness.
+ */
+import type { RouteConfig } from '../../config/schema/schema.ts'
+import type { JsonValue } from '../../types.ts'
+import { claimPath, type Demand, demandsOf, type Fact } from './demand.ts'
+import type { RouteInConfig } from './route-strictness.ts'
+
+/** Says who gets in that did not: claims, or words where it is nobody with claims. */
+export type Witness = { readonly provider: string; readonly claims: Readonly<Record<string, JsonValue>> } | string
+
+/** Finds a caller that the route lets in and the other does not; undefined when there is none. */
+export function witnessOf(letting: RouteInConfig, refusing: RouteInConfig): Witness | undefined {
+  const withoutClaims = Object.keys(STRANGERS).find(
+    stranger => isLetIn(stranger as Stranger, letting.route) && !isLetIn(stranger as Stranger, refusing.route),
+  )
+  if (withoutClaims !== undefined) return STRANGERS[withoutClaims as Stranger].words
+  if (isLetIn('rejected', refusing.route)) return undefined
+  const provider = providersOf(letting).find(id => !providersOf(refusing).includes(id))
+  const demands = demandsOf(letting.route)
+  const others = demandsOf(refusing.route)
+  const facts = [...new Map([...demands, ...others].flat().map(fact => [keyOf(fact), fact])).values()]
+  if (provider !== undefined) return witness(letting, provider, leastOf(facts, demands))
+  const [common] = providersOf(letting)
+  if (common === undefined) return undefined
+  const unmet = others.map(demand => facts.filter(fact => !demand.some(wanted => meets(fact, wanted))))
+  const found = unmet.find(held => areMet(demands, held))
+  return found === undefined ? undefined : witness(letting, common, leastOf(found, demands))
+}
+
+type Stranger = 'unreported' | 'rejected' | 'anonymous'
+
+/**
+ * Holds who may get in without a token that is accepted, and on which routes.
+ *
+ * A route in report mode lets nearly everybody in, and a public one everybody.
+ */
+const STRANGERS: Readonly<
+  Record<Stranger, { readonly words: string; readonly isLetIn: (route: RouteConfig) => boolean }>
+> = {
+  anonymous: {
+    words: 'a request without a token',
+    isLetIn: ({ access, mode }) => access !== 'required' || mode === 'report',
+  },
+  rejected: {
+    words: 'a request with a token that is not accepted',
+    isLetIn: ({ access, mode }) => access === 'public' || mode === 'report',
+  },
+  unreported: {
+    words: 'a request that is refused in report mode, too',
+    isLetIn: ({ access }) => access === 'public',
+  },
+}
+
+function isLetIn(stranger: Stranger, route: RouteConfig): boolean {
+  return STRANGERS[stranger].isLetIn(route)
+}
+
+function providersOf({ route, config }: RouteInConfig): readonly string[] {
+  return route.providers ?? Object.keys(config.providers)
+}
+
+function areMet(demands: readonly Demand[], held: readonly Fact[]): boolean {
+  return demands.every(demand => demand.some(wanted => held.some(fact => meets(fact, wanted))))
+}
+
+/** Is true when the fact cannot be without the one that is wanted: a claim is there when it, or one below, has a value. */
+function meets(fact: Fact, wanted: Fact): boolean {
+  if (wanted.kind !== 'claim' || wanted.value !== undefined) return keyOf(fact) === keyOf(wanted)
+  return fact.kind === 'claim' && wanted.path.every((step, depth) => step === fact.path[depth])
+}
+
+/** Tells `1` from `"1"`, which are two values of a claim. */
+function keyOf(fact: Fact): string {
+  return JSON.stringify([fact.kind, fact.kind === 'claim' ? fact.path : undefined, fact.value])
+}
+
+/** Leaves out every fact without which the demands are met, too. */
+function leastOf(facts: readonly Fact[], demands: readonly Demand[]): readonly Fact[] {
+  return facts.reduce((held, fact) => {
+    const fewer = held.filter(each => each !== fact)
+    return areMet(demands, fewer) ? fewer : held
+  }, facts)
+}
+
+function witness({ config }: RouteInConfig, provider: string, facts: readonly Fact[]): Witness {
+  const { scopeClaim = 'scope', rolesClaim = 'roles' } = config.providers[provider] ?? {}
+  const paths = { audience: ['aud'], scope: claimPath(scopeClaim), role: claimPath(rolesClaim) }
+  const claims = new Map<string, { readonly path: readonly string[]; readonly values: JsonValue[] }>()
+  for (const fact of facts) {
+    const path = fact.kind === 'claim' ? fact.path : paths[fact.kind]
+    const key = JSON.stringify(path)
+    const values = claims.get(key)?.values ?? []
+    if (fact.value !== undefined) values.push(fact.value)
+    claims.set(key, { path, values })
+  }
+  const written = {}
+  for (const { path, values } of claims.values()) {
+    const [only = 'any value', ...others] = values
+    put(written, path, others.length === 0 ? only : values)
+  }
+  return { provider, claims: written }
+}
+
+interface Members {
+  [name: string]: JsonValue | Members
+}
+
+/** Puts the value where the path leads. Where another value is in the way, the whole path becomes one name. */
+function put(claims: Members, path: readonly string[], value: JsonValue): void {
+  const parent = path.slice(0, -1).reduce<Members | undefined>((at, step) => at && inner(at, step), claims)
+  const last = path.at(-1) ?? ''
+  if (parent === undefined || Object.hasOwn(parent, last)) define(claims, `/${path.join('/')}`, value)
+  else define(parent, last, value)
+}
+
+function inner(members: Members, name: string): Members | undefined {
+  if (!Object.hasOwn(members, name)) return define(members, name, {})
+  const found = members[name]
+  return typeof found === 'object' && found !== null && !Array.isArray(found) ? (found as Members) : undefined
+}
+
+/** Adds a member of any name, `__proto__` included. */
+function define<Value extends JsonValue | Members>(members: Members, name: string, value: Value): Value {
+  Object.defineProperty(members, name, { value, enumerable: true, configurable: true, writable: true })
+  return value
+}
