@@ -10,8 +10,9 @@ export const importCommand: Command = {
   help: `Usage: sallyport import openapi FILE [--issuer URL] [--audience NAME] [--upstream URL]
 
 Prints a configuration with a route for each path of an OpenAPI 3 document (JSON or YAML) and the scopes of its security
-requirements, summaries as comments. A route never asks for less than the document does; what cannot be said is narrowed,
-a path that cannot be a route is left out, and both are listed, at the end of the configuration and on standard error.
+requirements, summaries as comments. A route never asks for less than the document does. What cannot be said is narrowed;
+what no token opens becomes no route, nor does a path that cannot be one, and no other route takes their requests. All
+of that is listed, and so is what the document opens, at the end of the configuration and on standard error.
 The result passes sallyport check.
 
   --issuer URL, --audience NAME, --upstream URL
@@ -32,9 +33,9 @@ Examples:
     const { issuer = 'https://auth.example.com/', audience = 'https://api.example.com' } = values
     const upstream = values.upstream ?? 'http://127.0.0.1:3000'
     const { text, routes, unmapped } = openapiConfig(imported(file), { issuer, audience, upstream })
+    for (const each of unmapped) io.stderr(`${each}\n`)
     if (routes.length === 0) throw new UsageError(`${file} has no path that could become a route`)
     io.stdout(text)
-    for (const each of unmapped) io.stderr(`${each}\n`)
     io.stderr(`${routes.length} routes, ${unmapped.length} notes\n`)
     return 0
   },

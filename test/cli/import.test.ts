@@ -13,10 +13,13 @@ const SCHEMES = {
   jwt: { type: 'http', scheme: 'Bearer' },
   basic: { type: 'http', scheme: 'basic' },
   key: { type: 'apiKey', in: 'header', name: 'X-Key' },
+  behind: { $ref: '#/components/securitySchemes/again' },
+  again: { $ref: '#/components/x-schemes/o%7E1a' },
 }
+const COMPONENTS = { securitySchemes: SCHEMES, 'x-schemes': { 'o/a': { type: 'oauth2', flows: {} } } }
 
 async function imported(paths: unknown, rest: Record<string, unknown> = {}) {
-  const document = { openapi: '3.1.0', components: { securitySchemes: SCHEMES }, paths, ...rest }
+  const document = { openapi: '3.1.0', components: COMPONENTS, paths, ...rest }
   const file = files.write('openapi.json', JSON.stringify(document))
   const { code, stdout, stderr } = await runCommand(importCommand, ['openapi', file])
   if (code !== 0) return { code, stdout, stderr, routes: [] }
@@ -38,6 +41,23 @@ describe('security requirements', () => {
     ['the same twice', [{ oauth: ['a'] }, { oidc: ['a'] }], { require: { scopes: ['a'] } }],
     ['a bearer token', [{ jwt: [] }], { access: 'required' }],
     ['nothing, on purpose', [], { access: 'public' }],
+    ['an alternative that asks for nothing, alone', [{}], { access: 'public' }],
+    ['a scheme behind a `$ref`', [{ behind: ['a'] }], { access: 'required', require: { scopes: ['a'] } }],
+    [
+      'a token together with an API key',
+      [{ oauth: ['a'], key: [] }],
+      { access: 'required', require: { scopes: ['a'] } },
+    ],
+    [
+      'a token together with a scheme that is not defined',
+      [{ oauth: ['a'], other: ['b'] }],
+      { access: 'required', require: { scopes: ['a', 'b'] } },
+    ],
+    [
+      'a token together with an API key, or a token alone',
+      [{ oauth: [], key: [] }, { oauth: ['admin'] }],
+      { access: 'required', require: { scopes: ['admin'] } },
+    ],
     ['a token or nothing', [{ jwt: [] }, {}], { access: 'optional' }],
   ])('%s', async (_, security, expected) => {
     const { routes } = await imported(get(security))
@@ -51,16 +71,76 @@ describe('security requirements', () => {
     ])
   })
 
-  test.each([
-    ['nobody says anything', undefined, 'does not say who may call it'],
-    ['only an API key opens it', [{ key: [] }], '`key` (apiKey) is no bearer token'],
-    ['the scheme is not defined', [{ other: [] }], '`other` (not defined) is no bearer token'],
-    ['it is not a list', 'all', 'does not say who may call it'],
-  ])('stays closed to all but valid tokens, and says so, when %s', async (_, security, note) => {
-    const { routes, stdout, stderr } = await imported(get(security))
+  test('stays closed to all but valid tokens, and says so, when nobody says anything', async () => {
+    const { routes, stdout, stderr } = await imported(get())
     expect(routes).toMatchObject([{ access: 'required' }])
-    expect(stdout).toContain(note)
-    expect(stderr).toContain(note)
+    for (const text of [stdout, stderr]) expect(text).toContain('does not say who may call it')
+  })
+
+  test.each([
+    ['only an API key opens it', [{ key: [] }], '`key` (apiKey) is no bearer token'],
+    ['the scheme is not defined', [{ other: ['a'] }], '`other` (not defined) is no bearer token'],
+    ['the scheme has the name of what every object has', [{ constructor: [] }], '`constructor` (not defined)'],
+    ['it is not a list', 'all', 'its `security` is no list'],
+    ['it is a block, which lacks a dash', { oauth: ['a'] }, 'its `security` is no list'],
+    ['an alternative is nothing', [null], 'its `security` cannot be read'],
+    ['scopes are not text', [{ oauth: [1] }], 'its `security` cannot be read'],
+    ['scopes are not a list', [{ oauth: 'a' }], 'its `security` cannot be read'],
+  ])('becomes no route, and is listed, when %s', async (_, security, note) => {
+    const { routes, stdout, stderr } = await imported({ ...get(security), '/y': { get: { security: [{ jwt: [] }] } } })
+    expect(routes.map(({ path }) => path)).toEqual(['/y'])
+    for (const text of [stdout, stderr]) expect(text).toContain(note)
+  })
+
+  test('what becomes no route falls to no other, and what the document opens is listed', async () => {
+    const { routes, stderr } = await imported({
+      '/orders/export': { get: { security: [{ key: [] }] }, post: { security: [{ jwt: [] }] } },
+      '/orders/{id}': { get: { security: [] }, put: { security: [] } },
+      '/{any}/{id}': { get: { security: [] } },
+      '/other/{id}': { get: { security: [] } },
+    })
+    expect(routes.map(({ path, methods }) => [path, methods])).toEqual([
+      ['/orders/export', ['POST']],
+      ['/orders/:id', ['PUT']],
+      ['/other/:id', ['GET']],
+    ])
+    expect(stderr).toContain('GET /orders/:id: left out: it would take requests of GET /orders/export')
+    expect(stderr).toContain('the document declares it open')
+  })
+
+  test.each([
+    ['scheme', { components: { securitySchemes: { oauth: { $ref: 'schemes.yaml#/oauth' } } } }, 'bundle it'],
+    [
+      'scheme that is nowhere',
+      { components: { securitySchemes: { oauth: { $ref: '#/nowhere' } } } },
+      'leads to nothing',
+    ],
+    [
+      'scheme that is itself',
+      { components: { securitySchemes: { oauth: { $ref: '#/components/securitySchemes/oauth' } } } },
+      'leads back to itself',
+    ],
+    ['operation', { paths: { '/x': { get: { $ref: 'x.yaml' } } } }, 'bundle it'],
+  ])('a `$ref` of a %s that leads out of the document, or nowhere, is an error', async (_, rest, message) => {
+    expect(await imported(get([{ oauth: ['a'] }]), rest)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(message),
+    })
+  })
+
+  test('a path behind a `$ref` within the document is a route, and one in another document falls to no route', async () => {
+    const { routes, stderr } = await imported(
+      {
+        '/in': { $ref: '#/components/pathItems/in' },
+        '/x/out': { $ref: 'out.yaml' },
+        '/x/{id}': { get: { security: [] } },
+      },
+      {
+        components: { ...COMPONENTS, pathItems: { in: { get: { security: [{ oauth: ['a'] }] } } } },
+      },
+    )
+    expect(routes).toMatchObject([{ path: '/in', require: { scopes: ['a'] } }])
+    expect(stderr).toContain('/x/out: is behind a `$ref` to another document')
   })
 
   test('of alternatives that no route can say, the first is asked for and the rest listed', async () => {
@@ -100,6 +180,16 @@ describe('paths', () => {
     })
     expect(routes).toMatchObject([{ path: '/x/:a', access: 'required', require: { scopes: ['secret'] } }])
     expect(stderr).toContain('one route asks for what both ask')
+  })
+
+  test('HEAD asks for what it asks for in the document, although GET covers it', async () => {
+    const { routes } = await imported({ '/x': { get: { security: [] }, head: { security: [{ oauth: ['a'] }] } } })
+    expect(routes).toMatchObject([{ methods: ['GET', 'HEAD'], require: { scopes: ['a'] } }])
+  })
+
+  test('an asterisk of a path stands for itself, and opens nothing below', async () => {
+    const { routes } = await imported({ '/x/**': { get: { security: [] } } })
+    expect(routes.map(({ path }) => path)).toEqual(['/x/%2A%2A'])
   })
 
   test('what cannot be a route is left out and listed, and the rest loads', async () => {

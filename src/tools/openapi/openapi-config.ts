@@ -2,12 +2,13 @@
  * Writes a configuration with the routes of an OpenAPI document, and makes sure that it loads.
  *
  * A route that the loader refuses is left out and listed: its path may be one that no request can have, or one that a
- * server reads like that of another route.
+ * server reads like that of another route. Nothing that is left out may fall to a less specific route, which would ask
+ * for something else than the document, so such a route is left out, too.
  */
 import { stringify } from 'yaml'
 import { loadConfig } from '../../config/read/load.ts'
 import { ConfigError } from '../../errors.ts'
-import type { ImportedRoute, ImportedRoutes } from './openapi-routes.ts'
+import { type ImportedRoute, type ImportedRoutes, type LeftOut, sharesMethod } from './openapi-routes.ts'
 
 interface OpenapiConfigOptions {
   readonly issuer: string
@@ -23,18 +24,56 @@ interface OpenapiConfig {
 
 /** Writes the configuration. @throws {ConfigError} the issuer, the audience or the upstream is not acceptable */
 export function openapiConfig(imported: ImportedRoutes, options: OpenapiConfigOptions): OpenapiConfig {
-  let { routes } = imported
+  let { routes, leftOut } = imported
   const unmapped = [...imported.unmapped]
-  // The loop ends, since each round either returns or leaves out at least one route.
+  // The loop ends, since each round either returns or takes a method away from at least one route.
   for (;;) {
     if (routes.length === 0) return { text: '', routes, unmapped }
     const text = configText(routes, unmapped, options)
     const problems = routeProblems(text)
-    if (problems.size === 0) return { text, routes, unmapped }
-    for (const [index, message] of problems)
-      unmapped.push(`${routes[index]?.methods.join(', ')} ${routes[index]?.path}: left out: ${message}`)
-    routes = routes.filter((_, index) => !problems.has(index))
+    const dropped = routes.flatMap((route, index): readonly Dropped[] => {
+      const reason = problems.get(index)
+      return reason === undefined ? takingOver(route, leftOut) : [{ route, methods: route.methods, reason }]
+    })
+    if (dropped.length === 0) return { text, routes, unmapped }
+    for (const { route, methods, reason } of dropped)
+      unmapped.push(`${methods.join(', ')} ${route.path}: left out: ${reason}`)
+    leftOut = [...leftOut, ...dropped.map(({ route: { path }, methods }) => ({ path, methods }))]
+    routes = routes.flatMap(route => {
+      const gone = dropped.find(each => each.route === route)?.methods ?? []
+      const methods = route.methods.filter(method => !gone.includes(method))
+      return methods.length === 0 ? [] : [{ ...route, methods }]
+    })
   }
+}
+
+interface Dropped {
+  readonly route: ImportedRoute
+  readonly methods: readonly string[]
+  readonly reason: string
+}
+
+/** Finds methods by which the route would take requests of what is left out: `/orders/:id` takes `/orders/export`. */
+function takingOver(route: ImportedRoute, leftOut: readonly LeftOut[]): readonly Dropped[] {
+  const taken = leftOut.filter(({ path }) => fits(route.path, path))
+  const methods = route.methods.filter(method => taken.some(each => sharesMethod([method], each.methods)))
+  const first = taken.find(each => sharesMethod(methods, each.methods))
+  if (first === undefined) return []
+  const requests = `${first.methods.join(', ')} ${first.path}`
+  return [{ route, methods, reason: `it would take requests of ${requests}, which is left out; write both by hand` }]
+}
+
+/** Is true when the pattern takes every path that the other one takes. */
+function fits(pattern: string, other: string): boolean {
+  const [segments, others] = [pattern.split('/'), other.split('/')]
+  return (
+    segments.length === others.length &&
+    segments.every((segment, depth) => {
+      const each = others[depth] ?? ''
+      // A parameter takes no segment that is empty or made of dots, and no request can have one.
+      return segment.startsWith(':') ? !/^\.{0,2}$/.test(each) : segment === each
+    })
+  )
 }
 
 function routeProblems(text: string): ReadonlyMap<number, string> {
@@ -65,11 +104,11 @@ function configText(
   const notes = unmapped.map(each => `#   ${oneLine(each)}\n`).join('')
   return `# yaml-language-server: $schema=./sallyport.schema.json
 #
-# Made from an OpenAPI document. What it could not say here is listed at the end.
+# Made from an OpenAPI document. What to look at is listed at the end.
 
 ${stringify(escaped(head))}
 routes:
-${routes.map(routeText).join('\n')}${notes === '' ? '' : `\n# Not mapped:\n${notes}`}`
+${routes.map(routeText).join('\n')}${notes === '' ? '' : `\n# To look at:\n${notes}`}`
 }
 
 function routeText({ id, path, methods, security, comments }: ImportedRoute): string {

@@ -2,9 +2,10 @@
  * Makes routes from the paths of an OpenAPI document. Methods of one path that ask for the same become one route.
  *
  * OpenAPI 3.0 and 3.1, "Paths Object" and path templating. Only the document itself is read: a path item behind a
- * `$ref` is listed as left out. Summaries become comments.
+ * `$ref` to another document is listed as left out. Summaries become comments.
  */
 import { METHODS } from '../../route/methods.ts'
+import { isOutside, type Members, members, referencesOf } from './openapi-references.ts'
 import { bothAsked, type RouteSecurity, routeSecurity, type SecuritySchemes } from './openapi-security.ts'
 
 export interface ImportedRoute {
@@ -16,51 +17,71 @@ export interface ImportedRoute {
   readonly comments: readonly string[]
 }
 
+/** Says which requests must reach no route, because no route can ask for what the document does. */
+export interface LeftOut {
+  readonly methods: readonly string[]
+  readonly path: string
+}
+
 export interface ImportedRoutes {
   readonly routes: readonly ImportedRoute[]
+  readonly leftOut: readonly LeftOut[]
   /** Each entry says in words what could not be mapped. */
   readonly unmapped: readonly string[]
 }
 
-type Members = Readonly<Record<string, unknown>>
-
-/** Makes the routes. @throws {SyntaxError} the document is no OpenAPI 3 document */
+/** Makes the routes. @throws {SyntaxError} the document is no OpenAPI 3 document, or is only a part of one */
 export function openapiRoutes(document: unknown): ImportedRoutes {
   const { openapi, paths, components, security, servers } = members(document)
   if (typeof openapi !== 'string' || !openapi.startsWith('3.'))
     throw new SyntaxError('is no OpenAPI 3 document: `openapi: 3.…` is missing (convert a Swagger 2 document first)')
-  const schemes: SecuritySchemes = members(members(components).securitySchemes)
+  const resolve = referencesOf(document)
+  const schemes: SecuritySchemes = Object.fromEntries(
+    Object.entries(members(resolve(members(resolve(components)).securitySchemes))).map(([name, scheme]) => [
+      name,
+      resolve(scheme),
+    ]),
+  )
   const ids = new Set<string>()
   const unmapped: string[] = []
   /** Maps each note of what could not be mapped to the operations that it is true of. */
   const notes = new Map<string, string[]>()
-  const routes = Object.entries(members(paths)).flatMap(([template, item]) => {
-    if (Object.hasOwn(members(item), '$ref')) unmapped.push(`${template}: is behind a \`$ref\`; left out`)
+  const leftOut: LeftOut[] = []
+  const routes = Object.entries(members(paths)).flatMap(([template, referenced]) => {
+    const isUnknown = isOutside(referenced)
+    const item = isUnknown ? {} : resolve(referenced)
     const { path, note } = patternOf(prefixOf(members(item).servers ?? servers) + template)
     if (note !== undefined) unmapped.push(`${template}: ${note}`)
-    const operations = Object.entries(members(item)).flatMap(([name, operation]) => operationOf(name, operation))
+    if (isUnknown) {
+      unmapped.push(`${template}: is behind a \`$ref\` to another document; left out (bundle the document first)`)
+      leftOut.push({ methods: METHODS, path })
+    }
+    const operations = Object.entries(members(item)).flatMap(([name, operation]) =>
+      operationOf(name, resolve(operation)),
+    )
     for (const name of ['trace', 'query'])
       if (Object.hasOwn(members(item), name))
         unmapped.push(`${name.toUpperCase()} ${template}: is never forwarded; left out`)
     const groups = Map.groupBy(operations, ({ operation }) =>
       JSON.stringify(routeSecurity(operation.security ?? security, schemes)),
     )
-    return [...groups.values()].map((group): ImportedRoute => {
+    return [...groups.values()].flatMap((group): readonly ImportedRoute[] => {
       const asked = routeSecurity(group[0]?.operation.security ?? security, schemes)
       const methods = group.map(({ method }) => method)
       for (const each of asked.notes) notes.set(each, [...(notes.get(each) ?? []), `${methods.join(', ')} ${template}`])
-      return {
-        id: uniqueId(group[0]?.operation.operationId, `${methods[0]?.toLowerCase()}${path}`, ids),
-        path,
-        methods,
-        security: asked,
-        comments: group.flatMap(({ method, operation }) => commentOf(method, operation)),
+      if (asked.access === 'closed') {
+        leftOut.push({ methods, path })
+        return []
       }
+      const id = uniqueId(group[0]?.operation.operationId, `${methods[0]?.toLowerCase()}${path}`, ids)
+      const comments = group.flatMap(({ method, operation }) => commentOf(method, operation))
+      return [{ id, path, methods, security: asked, comments }]
     })
   })
   const merged = withoutTwins(routes)
   return {
     routes: merged.routes,
+    leftOut,
     unmapped: [...[...notes].map(([note, operations]) => `${few(operations)}: ${note}`), ...unmapped, ...merged.notes],
   }
 }
@@ -75,7 +96,7 @@ function few(operations: readonly string[]): string {
 
 /**
  * Joins routes that take the same requests: `/a/{x}` and `/a/{x}.json` become one, since a segment is a parameter as a
- * whole. The joined route asks for what both ask; if one of them were left out, its requests would be under the policy
+ * whole, and so do GET and HEAD of one path. The joined route asks for what both ask; if one of them were left out, its requests would be under the policy
  * of the other, which may ask for less.
  */
 function withoutTwins(routes: readonly ImportedRoute[]): {
@@ -87,7 +108,7 @@ function withoutTwins(routes: readonly ImportedRoute[]): {
   for (const route of routes) {
     const shape = route.path.replaceAll(/\/:[^/]+/g, '/:')
     const alike = kept.get(shape) ?? []
-    const isTwin = (other: ImportedRoute): boolean => other.methods.some(method => route.methods.includes(method))
+    const isTwin = (other: ImportedRoute): boolean => sharesMethod(route.methods, other.methods)
     const twins = alike.filter(isTwin)
     const [first = route] = twins
     for (const { id } of twins)
@@ -98,6 +119,12 @@ function withoutTwins(routes: readonly ImportedRoute[]): {
     kept.set(shape, [...alike.filter(other => !isTwin(other)), { ...first, methods, security, comments }])
   }
   return { routes: [...kept.values()].flat(), notes }
+}
+
+/** Is true when both take a request of the same method; what takes GET takes HEAD, too. */
+export function sharesMethod(methods: readonly string[], others: readonly string[]): boolean {
+  const isHeadTaken = [methods, others].every(each => each.includes('GET') || each.includes('HEAD'))
+  return isHeadTaken || methods.some(method => others.includes(method))
 }
 
 interface Operation {
@@ -130,10 +157,14 @@ function patternOf(template: string): { readonly path: string; readonly note: st
 
 /** Writes a segment as it arrives on the wire. */
 function literal(segment: string): string {
-  return segment
-    .toWellFormed()
-    .replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent)
-    .replace(/^:/, '%3A')
+  return (
+    segment
+      .toWellFormed()
+      .replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent)
+      .replace(/^:/, '%3A')
+      // A route would read `/**` as everything below.
+      .replaceAll('*', '%2A')
+  )
 }
 
 function prefixOf(servers: unknown): string {
@@ -167,8 +198,4 @@ function uniqueName(name: string, taken: Set<string>, separator = '_'): string {
   for (let number = 2; taken.has(unique); number++) unique = `${name}${separator}${number}`
   taken.add(unique)
   return unique
-}
-
-function members(value: unknown): Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {}
 }

@@ -6,39 +6,45 @@
  */
 
 export interface RouteSecurity {
-  readonly access: 'required' | 'optional' | 'public'
+  /** It is `closed` where no token opens it: no route can say what the document asks for, so there must be none. */
+  readonly access: 'closed' | 'required' | 'optional' | 'public'
   readonly scopes: readonly string[]
   readonly anyScope: readonly string[]
-  /** Each entry says in words what the route cannot say. */
+  /** Each entry says in words what the route cannot say, or what somebody should look at. */
   readonly notes: readonly string[]
 }
 
-/** Holds the members of `components.securitySchemes`; the keys are the names of the schemes. */
+/** Holds the members of `components.securitySchemes`, references resolved; the keys are the names of the schemes. */
 export type SecuritySchemes = Readonly<Record<string, unknown>>
 
 /** Says what a route asks. @param security of the operation, else of the document; undefined when neither has any */
 export function routeSecurity(security: unknown, schemes: SecuritySchemes): RouteSecurity {
-  if (!Array.isArray(security)) return closed(['the document does not say who may call it: any valid token may'])
-  if (security.length === 0) return { access: 'public', scopes: [], anyScope: [], notes: [] }
+  if (security === undefined || security === null)
+    return asking('required', ['the document does not say who may call it: any valid token may'])
+  if (!Array.isArray(security)) return asking('closed', ['its `security` is no list; left out'])
   const alternatives = security.map(alternative => readAlternative(alternative, schemes))
+  if (alternatives.some(({ kind }) => kind === 'unreadable'))
+    return asking('closed', ['its `security` cannot be read; left out'])
+  if (alternatives.every(({ kind }) => kind === 'empty'))
+    return asking('public', ['the document declares it open: everybody may call it, without a token'])
   const notes = alternatives.flatMap(({ note }) => (note === undefined ? [] : [note]))
-  const isOptional = alternatives.some(({ isEmpty }) => isEmpty)
-  const usable = alternatives.flatMap(({ scopes, isEmpty }) => (scopes === undefined || isEmpty ? [] : [scopes]))
-  if (usable.length === 0)
-    return isOptional
-      ? { access: 'optional', scopes: [], anyScope: [], notes }
-      : closed([...notes, 'none of its alternatives is a token: any valid token may call it'])
+  const whole = alternatives.filter(({ kind }) => kind === 'token')
+  // An alternative that also asks for something else than a token is taken only where there is no other.
+  const usable = (whole.length > 0 ? whole : alternatives.filter(({ kind }) => kind === 'token and more')).map(
+    ({ scopes }) => scopes,
+  )
   // A caller may leave the token out, so it would protect nothing to ask for scopes where one is sent.
-  if (isOptional) return { access: 'optional', scopes: [], anyScope: [], notes: [...notes, ...scopesDropped(usable)] }
+  if (alternatives.some(({ kind }) => kind === 'empty')) return asking('optional', [...notes, ...scopesDropped(usable)])
+  if (usable.length === 0) return asking('closed', [...notes, 'no token opens it; left out'])
   return { access: 'required', ...joined(usable, notes) }
 }
 
-const ACCESS_ORDER: ReadonlyArray<RouteSecurity['access']> = ['public', 'optional', 'required']
+const ACCESS_ORDER: ReadonlyArray<RouteSecurity['access']> = ['public', 'optional', 'required', 'closed']
 
 /** Asks for what both ask; where a route cannot say that, it asks for more. */
 export function bothAsked(one: RouteSecurity, other: RouteSecurity): RouteSecurity {
   const access =
-    ACCESS_ORDER[Math.max(ACCESS_ORDER.indexOf(one.access), ACCESS_ORDER.indexOf(other.access))] ?? 'required'
+    ACCESS_ORDER[Math.max(ACCESS_ORDER.indexOf(one.access), ACCESS_ORDER.indexOf(other.access))] ?? 'closed'
   const [anyScope, further] = one.anyScope.length > 0 ? [one.anyScope, other.anyScope] : [other.anyScope, []]
   return {
     access,
@@ -48,28 +54,44 @@ export function bothAsked(one: RouteSecurity, other: RouteSecurity): RouteSecuri
   }
 }
 
-function closed(notes: readonly string[]): RouteSecurity {
-  return { access: 'required', scopes: [], anyScope: [], notes }
+function asking(access: RouteSecurity['access'], notes: readonly string[]): RouteSecurity {
+  return { access, scopes: [], anyScope: [], notes }
 }
 
 interface Alternative {
-  /** The scopes are undefined when the alternative needs something that is no token. */
-  readonly scopes: readonly string[] | undefined
-  readonly isEmpty: boolean
+  /** `foreign` needs no token, but something that is none. */
+  readonly kind: 'empty' | 'token' | 'token and more' | 'foreign' | 'unreadable'
+  readonly scopes: readonly string[]
   readonly note: string | undefined
 }
 
 function readAlternative(alternative: unknown, schemes: SecuritySchemes): Alternative {
-  const entries = Object.entries(typeof alternative === 'object' && alternative !== null ? alternative : {})
-  const foreign = entries.filter(([name]) => !isTokenScheme(schemes[name]))
-  if (foreign.length > 0) {
-    const names = foreign.map(([name]) => `\`${name}\` (${schemeType(schemes[name])})`).join(' and ')
-    return { scopes: undefined, isEmpty: false, note: `an alternative is left out: ${names} is no bearer token` }
-  }
-  const scopes = entries.flatMap(([, list]) =>
-    Array.isArray(list) ? list.filter(each => typeof each === 'string') : [],
-  )
-  return { scopes: [...new Set(scopes)], isEmpty: entries.length === 0, note: undefined }
+  if (typeof alternative !== 'object' || alternative === null || Array.isArray(alternative)) return UNREADABLE
+  const entries = Object.entries(alternative).map(([name, list]) => ({
+    name,
+    scopes: scopesIn(list),
+    scheme: Object.hasOwn(schemes, name) ? schemes[name] : undefined,
+  }))
+  if (entries.length === 0) return { kind: 'empty', scopes: [], note: undefined }
+  if (entries.some(({ scopes }) => scopes === undefined)) return UNREADABLE
+  // A scheme that is not defined may be one of tokens whose name is misspelled, so what it lists is asked for, too.
+  const asking = entries.filter(({ scheme }) => scheme === undefined || isTokenScheme(scheme))
+  const scopes = [...new Set(asking.flatMap(each => each.scopes ?? []))]
+  const foreign = entries.filter(({ scheme }) => !isTokenScheme(scheme))
+  if (foreign.length === 0) return { kind: 'token', scopes, note: undefined }
+  const names = foreign.map(({ name, scheme }) => `\`${name}\` (${schemeType(scheme)})`).join(' and ')
+  if (foreign.length === entries.length)
+    return { kind: 'foreign', scopes: [], note: `an alternative is left out: ${names} is no bearer token` }
+  const note = `${names} is asked for beside the token and is no bearer token; the service has to check that itself`
+  return { kind: 'token and more', scopes, note }
+}
+
+const UNREADABLE: Alternative = { kind: 'unreadable', scopes: [], note: undefined }
+
+/** In YAML, a name with nothing after it has the value null: no scope is asked for. */
+function scopesIn(list: unknown): readonly string[] | undefined {
+  const members: unknown = list ?? []
+  return Array.isArray(members) && members.every(each => typeof each === 'string') ? members : undefined
 }
 
 function isTokenScheme(scheme: unknown): boolean {
