@@ -38,7 +38,7 @@ const ROOMS = tableOf(`
                       types
   tools/explain     → config config/schema errors policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors keys keys/fetch lib policy run tools/engine
-                      tools/text
+                      tools/text upstream
   tools/diff        → config/schema identity lib policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
@@ -72,7 +72,7 @@ const ROOMS = tableOf(`
   identity          → claim-reader errors lib types
   route             → errors
   keys              → errors keys/fetch lib types
-  keys/fetch        →
+  keys/fetch        → lib
   upstream          → errors lib node
 
   claim-reader      → types

@@ -1,12 +1,15 @@
 /** Tests `sallyport check` as a user calls it. */
+import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { sallyport } from '../support/gateway/running.ts'
+import { startHttp2Service } from '../support/services/http2-service.ts'
 import { startTestIssuer } from '../support/services/issuer.ts'
 import { folder, HEAD, textOf } from '../tools/support.ts'
 
@@ -135,8 +138,74 @@ describe('sallyport check --online', () => {
     )
     const { code, stdout } = await check('down.yaml', '--online')
     expect(code).toBe(1)
-    expect(stdout).toMatch(/^failed provider main: .*ECONNREFUSED$/m)
-    expect(stdout).toMatch(/^failed upstream app: does not take connections: ECONNREFUSED$/m)
+    expect(stdout).toMatch(/^failed provider main: .*: nothing listens there \(ECONNREFUSED\)$/m)
+    expect(stdout).toMatch(/^failed upstream app: does not take connections: nothing listens there \(ECONNREFUSED\)$/m)
+  })
+
+  async function checkedUpstream(url: string, rest = '') {
+    const issuer = await startTestIssuer()
+    files.write(
+      'upstream.yaml',
+      textOf('{ id: all, path: /** }')
+        .replace('https://auth.example.com/,', `${issuer.issuer}, keys: { jwksUri: "${issuer.jwksUri}" },`)
+        .replace('http://127.0.0.1:3000', `{ url: "${url}", timeouts: { connect: 200ms }${rest} }`),
+    )
+    const checked = await check('upstream.yaml', '--online')
+    await issuer.close()
+    return checked
+  }
+
+  test('connects to an https: upstream by address, and says in words whom it does not trust', async () => {
+    const authority = testAuthority()
+    const { cert, key } = authority.issue('local', ['IP:127.0.0.1'])
+    files.write('ca.pem', authority.cert)
+    authority.remove()
+    const server = createTlsServer({ cert, key }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const trusted = await checkedUpstream(url, ', tls: { caFile: ca.pem }')
+    expect(trusted.stdout).toMatch(/^ok {5}upstream app: takes connections$/m)
+    expect(trusted.code).toBe(0)
+    const { code, stdout } = await checkedUpstream(url)
+    expect(stdout).toMatch(
+      /^failed upstream app: .*: its certificate is not signed by anybody who is trusted;.*\(\w+\)$/m,
+    )
+    expect(code).toBe(1)
+    server.close()
+  })
+
+  test('connects to an h2c: upstream, and finds one that speaks HTTP/1.1 or nothing', async () => {
+    const spoken = await startHttp2Service()
+    expect(await checkedUpstream(spoken.url)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^ok {5}upstream app: takes connections, and speaks HTTP\/2$/m),
+    })
+    await spoken.close()
+    const http1 = createServer().listen(0, '127.0.0.1')
+    const silent = createNetServer().listen(0, '127.0.0.1')
+    for (const server of [http1, silent]) {
+      if (!server.listening) await once(server, 'listening')
+      const { code, stdout } = await checkedUpstream(`h2c://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      expect(stdout).toMatch(/^failed upstream app: takes connections, but speaks no HTTP\/2; .*write `http:`/m)
+      expect(code).toBe(1)
+      server.close()
+    }
+  })
+
+  test('asks every place for the metadata within the time that one fetch may take', async () => {
+    const asked: string[] = []
+    const server = createServer(({ url = '' }) => asked.push(url)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    files.write(
+      'silent.yaml',
+      textOf('{ id: all, path: /** }').replace('https://auth.example.com/,', `${origin}, keys: { timeout: 200ms },`),
+    )
+    await check('silent.yaml', '--online')
+    // The keys and the warning ask the first place, once each; had either time left, it would ask the next.
+    expect(new Set(asked)).toEqual(new Set(['/.well-known/openid-configuration']))
+    server.closeAllConnections()
+    server.close()
   })
 
   test.each([

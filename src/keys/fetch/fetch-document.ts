@@ -12,6 +12,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import { connectionFailureText } from '../../lib/connection-failure.ts'
 import { FetchFailure } from './fetch-failure.ts'
 
 interface DocumentRequest {
@@ -159,10 +160,10 @@ function place(url: string): string {
 }
 
 function connectionFailure(error: unknown, url: string): FetchFailure {
-  return new FetchFailure('connect_error', `${place(url)} could not be fetched: ${errorCode(error)}`)
+  return new FetchFailure('connect_error', `${place(url)} could not be fetched: ${connectionFailureText(error)}`)
 }
 
-/** Node's own code such as ECONNREFUSED or CERT_HAS_EXPIRED; messages may quote what the server sent. */
+/** Returns Node's own code such as ENOENT; messages may quote what the server sent. */
 function errorCode(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : 'unknown error'

@@ -3,17 +3,20 @@
  * connections, and what the issuer calls itself.
  *
  * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). A connection to an upstream
- * is opened and closed again; no request is sent.
+ * is opened as the gateway opens it, and closed again; no request is sent. Over `h2c:` the service has to say a word of
+ * HTTP/2 (RFC 9113 §3.4).
  */
 import { readFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import type { Config } from '../../config/schema/schema.ts'
 import { documentUrls } from '../../keys/discovery.ts'
 import { fetchDocument } from '../../keys/fetch/fetch-document.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
+import { connectionFailureText } from '../../lib/connection-failure.ts'
+import { systemScheduler } from '../../lib/scheduler.ts'
 import { keySourceDefinition } from '../../run/key-source.ts'
 import type { Services } from '../../run/services.ts'
+import { type Connect, connector } from '../../upstream/connector.ts'
+import { openSession } from '../../upstream/http2-session.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import type { Warning } from './warnings.ts'
 
@@ -56,48 +59,43 @@ function providerResults(config: Config, services: Services): Promise<readonly O
 }
 
 async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {
+  const { url, timeouts } = upstream
+  const socket = await connectorOf(upstream)().catch((error: unknown) => connectionFailureText(error))
+  if (typeof socket === 'string')
+    return { kind: 'upstream', id, outcome: 'failed', detail: `does not take connections: ${socket}` }
   try {
-    await connected(upstream)
-    return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections' }
-  } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    return { kind: 'upstream', id, outcome: 'failed', detail: `does not take connections: ${reason}` }
+    if (url.isHttp2 !== true) return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections' }
+    const options = { connectTimeoutMs: timeouts.connect, scheduler: systemScheduler }
+    await openSession({ origin: url.origin, connect: async () => socket, ...options })
+    return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections, and speaks HTTP/2' }
+  } catch {
+    const detail = 'takes connections, but speaks no HTTP/2; if it speaks HTTP/1.1, write `http:` in place of `h2c:`'
+    return { kind: 'upstream', id, outcome: 'failed', detail }
+  } finally {
+    socket.on('error', () => {}).destroy()
   }
 }
 
-function connected({ url, timeouts, tls }: Config['upstreams'][string]): Promise<void> {
-  const { protocol, hostname, port } = new URL(url.origin)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const isTls = protocol === 'https:'
-  return new Promise((resolve, reject) => {
-    const socket =
-      url.socketPath !== undefined
-        ? connect({ path: url.socketPath })
-        : isTls
-          ? connectTls({
-              host,
-              port: Number(port || 443),
-              servername: tls?.serverName ?? host,
-              ...(tls?.caFile !== undefined && { ca: readFileSync(tls.caFile) }),
-              ...(tls?.certFile !== undefined && { cert: readFileSync(tls.certFile) }),
-              ...(tls?.keyFile !== undefined && { key: readFileSync(tls.keyFile) }),
-            })
-          : connect({ host, port: Number(port || 80) })
-    socket.setTimeout(timeouts.connect, () => socket.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
-    socket.once(isTls ? 'secureConnect' : 'connect', () => {
-      resolve()
-      socket.destroy()
-    })
-    socket.once('error', reject)
-  })
+/** Connects as the gateway does. */
+function connectorOf({ url, timeouts, tls }: Config['upstreams'][string]): Connect {
+  const { origin, socketPath } = url
+  const [ca, cert, key] = [textOf(tls?.caFile), textOf(tls?.certFile), textOf(tls?.keyFile)]
+  const options = { origin, socketPath, connectTimeoutMs: timeouts.connect, serverName: tls?.serverName, ca, cert, key }
+  return connector(options, 'either')
+}
+
+function textOf(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : readFileSync(file, 'utf8')
 }
 
 /** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
 async function issuerWarnings(id: string, { issuer, keys }: Config['providers'][string]): Promise<readonly Warning[]> {
   const source = keySourceDefinition(keys)
   if (!('maxBytes' in source) || URL.parse(issuer) === null) return []
+  // The places are asked one after the other, within the time that one fetch may take.
+  const signal = AbortSignal.timeout(source.timeoutMs)
   for (const url of documentUrls(issuer)) {
-    const named = await issuerNamedAt(url, source)
+    const named = await issuerNamedAt(url, source, signal)
     if (named === undefined) continue
     if (named === issuer || withoutSlash(named) !== withoutSlash(issuer)) return []
     const slip = named.length > issuer.length ? 'lacks the slash at its end' : 'has a slash too much at its end'
@@ -111,10 +109,10 @@ async function issuerNamedAt(
   url: string,
   fetch: {
     readonly maxBytes: number
-    readonly timeoutMs: number
     readonly caFile?: string | undefined
     readonly bearerFile?: string | undefined
   },
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
     const { json } = await fetchDocument({
@@ -123,7 +121,7 @@ async function issuerNamedAt(
       maxBytes: fetch.maxBytes,
       caFile: fetch.caFile,
       bearerFile: fetch.bearerFile,
-      signal: AbortSignal.timeout(fetch.timeoutMs),
+      signal,
     })
     const issuer = (json?.value as { readonly issuer?: unknown } | null | undefined)?.issuer
     return typeof issuer === 'string' ? issuer : undefined

@@ -69,7 +69,7 @@ function areMet(demands: readonly Demand[], held: readonly Fact[]): boolean {
   return demands.every(demand => demand.some(wanted => held.some(fact => meets(fact, wanted))))
 }
 
-/** Is true when the fact cannot be without the one that is wanted: a claim is there when it, or one below, has a value. */
+/** Is true when the fact implies the one that is wanted: a claim is there when it, or one below it, has a value. */
 function meets(fact: Fact, wanted: Fact): boolean {
   if (wanted.kind !== 'claim' || wanted.value !== undefined) return keyOf(fact) === keyOf(wanted)
   return fact.kind === 'claim' && wanted.path.every((step, depth) => step === fact.path[depth])

@@ -3,8 +3,8 @@
  *
  * It is no diff of files: every case that the routes of either can tell apart is routed through both compiled matchers,
  * and where the routes differ, the sets of callers that they let in are compared (`callers.ts`). A route that moves, is
- * renamed or split and asks the same is no change. What holds for every request is compared setting by setting. The tables (`*-strictness.ts`) say of every
- * key how it compares or why it does not matter.
+ * renamed or split and asks the same is no change. What holds for every request is compared setting by setting. The
+ * tables (`*-strictness.ts`) say of every key how it compares or why it does not matter.
  *
  * Paths are tried in one spelling only: what the matcher makes of encoded characters is compared by `pathAllow` alone.
  */

@@ -97,7 +97,7 @@ function saidBy(headers: IdentityHeaders): ReadonlyMap<string, string> {
     : new Map(Object.entries(headers).map(([name, { claim, join }]) => [name, [claim, join].join(' ').trim()]))
 }
 
-/** Compares what is taken out of incoming requests: names of identity headers, and names and patterns that are reserved. */
+/** Compares what is taken out of incoming requests: names of identity headers, and whatever is reserved. */
 function strippedDifferences({ before, after }: Pair<IdentityConfig>): readonly Difference[] {
   const [from, to] = [stripped(before), stripped(after)]
   return [
