@@ -7,15 +7,17 @@ import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
+import { NO_FILES, namedFiles } from './no-files.ts'
 
 export const checkCommand: Command = {
-  help: `Usage: sallyport check [FILE] [--online] [--strict] [--ignore CODE]... [--json | --format github]
+  help: `Usage: sallyport check [FILE] [--online | --no-files] [--strict] [--ignore CODE]... [--json | --format github]
 
 Does everything that starting would do short of listening, and warns of what is legal but doubtful.
 Nothing is fetched unless --online asks for it.
 
   FILE               configuration file, also as -c, --config FILE; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --online           also fetch the keys of every provider and connect to every upstream
+  --no-files         do not read the files that the configuration names: secrets, certificates, tokens, key sets
   --strict           warnings fail the check, too
   --ignore CODE      leave out a warning; may be repeated. Codes:
                      ${WARNING_CODES.join(', ')}
@@ -39,18 +41,22 @@ Examples:
         ignore: { type: 'string', multiple: true },
         json: { type: 'boolean' },
         format: { type: 'string' },
+        ...NO_FILES,
       },
     })
     const [file, ...others] = [...positionals, ...(values.config === undefined ? [] : [values.config])]
     if (others.length > 0) throw new UsageError('check takes one file.')
     if (values.format !== undefined && values.format !== 'github')
       throw new UsageError('--format knows `github` only; leave it out for text, or use --json.')
+    if (values.online === true && values['no-files'] === true)
+      throw new UsageError('--online needs the files that --no-files leaves out; give one of them')
     const services = toolServices({ ...io, clock: systemClock })
     const report = await check(
       {
         file: configFile(file, io.env),
         env: io.env,
         network: values.online === true ? 'online' : 'offline',
+        namedFiles: namedFiles(values),
         ignored: new Set((values.ignore ?? []).map(warningCode)),
       },
       services,

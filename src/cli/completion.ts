@@ -11,9 +11,9 @@ import { type Command, UsageError } from './command.ts'
 const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   run: ['--config=', '--report-only'],
   dev: ['--port=', '--admin-port=', '--issuer-port=', '--service-port='],
-  check: ['--config=', '--online', '--strict', '--ignore=', '--json', '--format='],
-  explain: ['--token=', '--claims=', '--provider=', '--header=', '--peer=', '--config=', '--json'],
-  test: ['--config=', '--min-coverage=', '--json', '--junit=', '--watch'],
+  check: ['--config=', '--online', '--no-files', '--strict', '--ignore=', '--json', '--format='],
+  explain: ['--token=', '--claims=', '--provider=', '--header=', '--peer=', '--config=', '--no-files', '--json'],
+  test: ['--config=', '--min-coverage=', '--no-files', '--json', '--junit=', '--watch'],
   token: [
     ...[
       '--provider=',
@@ -27,7 +27,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
       '--typ=',
     ],
   ],
-  diff: ['--fail-on=', '--json'],
+  diff: ['--fail-on=', '--no-files', '--json'],
   schema: [],
   init: ['--preset=', '--issuer=', '--audience=', '--upstream=', '--force'],
   import: ['--issuer=', '--audience=', '--upstream='],

@@ -1,5 +1,5 @@
 /** The command `sallyport diff` shows which requests two configurations treat differently. */
-import { loadConfigFile } from '../config/read/load.ts'
+import { loadConfigForTool } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { METHODS } from '../route/methods.ts'
 import { CHANGE_KINDS, type ChangeKind, type PolicyChange, policyDiff } from '../tools/diff/policy-diff.ts'
@@ -9,6 +9,7 @@ import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
+import { NO_FILES, namedFiles } from './no-files.ts'
 
 const STYLES: Readonly<Record<ChangeKind, Parameters<Paint>[0]>> = {
   added: 'yellow',
@@ -19,7 +20,7 @@ const STYLES: Readonly<Record<ChangeKind, Parameters<Paint>[0]>> = {
 }
 
 export const diffCommand: Command = {
-  help: `Usage: sallyport diff OLD NEW [--fail-on KIND]... [--json]
+  help: `Usage: sallyport diff OLD NEW [--fail-on KIND]... [--no-files] [--json]
 
 Compares two configurations by what becomes of requests, not line by line: both are compiled, every case that their
 routes can tell apart is put to both, and what the routes ask is compared, and so is every setting that decides who gets
@@ -35,6 +36,7 @@ Where something gets in by a change that also keeps something out, one example o
 did not before. --fail-on loosened fails for it, too.
 
   --fail-on KIND     exit with 1 when there is a change of this kind; may be repeated
+  --no-files         do not read the files that the configurations name: secrets, certificates, tokens, key sets
   --json             changes as JSON
 
 Exit codes: 0 compared; 1 a change that --fail-on names; 2 bad configuration or usage.
@@ -46,13 +48,13 @@ Examples:
   async run(args, io) {
     const { values, positionals } = parsedArguments('diff', args, {
       allowPositionals: true,
-      options: { 'fail-on': { type: 'string', multiple: true }, json: { type: 'boolean' } },
+      options: { 'fail-on': { type: 'string', multiple: true }, json: { type: 'boolean' }, ...NO_FILES },
     })
     const [old, next, ...more] = positionals
     if (old === undefined || next === undefined || more.length > 0) throw new UsageError('diff takes two files.')
     const failing = new Set((values['fail-on'] ?? []).map(changeKind))
     const compared = [old, next].map(file => {
-      const config = loadConfigFile(file, io.env)
+      const config = loadConfigForTool(file, io.env, namedFiles(values))
       // Each policy has services of its own, since both may have routes of the same name.
       return { config, policy: standIn(config, toolServices({ ...io, clock: systemClock })).policy }
     })

@@ -1,5 +1,5 @@
 /** The command `sallyport explain` shows which route takes a request, what each check saw, and the outcome. */
-import { loadConfigFile } from '../config/read/load.ts'
+import { loadConfigForTool } from '../config/read/load.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
@@ -14,10 +14,12 @@ import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { claimsObject, TOKEN_HELP, tokenText } from './inputs.ts'
+import { NO_FILES, namedFiles } from './no-files.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
-  help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE] [--json]
+  help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE]
+                         [--no-files] [--json]
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
 each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
@@ -30,6 +32,7 @@ each check with what it wanted and saw, the headers that are removed and added, 
   -H, --header LINE   a header of the request; may be repeated
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
   -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --no-files          do not read the files that the configuration names: secrets, certificates, tokens, key sets
   --json              the explanation as JSON
 
 Exit codes: 0 explained, a refusal too; 2 bad configuration or usage. No signature of a token is ever printed.
@@ -50,6 +53,7 @@ Examples:
         header: { type: 'string', short: 'H', multiple: true },
         peer: { type: 'string' },
         json: { type: 'boolean' },
+        ...NO_FILES,
       },
     })
     const [method, target, ...more] = positionals
@@ -57,7 +61,9 @@ Examples:
       throw new UsageError("explain takes a method and a path, as in: sallyport explain GET '/orders/42?x=1'")
     if (values.token !== undefined && values.claims !== undefined)
       throw new UsageError('give --token or --claims, not both')
-    const config = loadConfigFile(configFile(values.config, io.env), io.env)
+    if (values.token !== undefined && values['no-files'] === true)
+      throw new UsageError('--token needs keys, which may stand in files; give --claims with --no-files')
+    const config = loadConfigForTool(configFile(values.config, io.env), io.env, namedFiles(values))
     const provider = checkedProvider(config, values.provider)
     const services = toolServices({ ...io, clock: systemClock })
     const token = values.token === undefined ? [] : ['Authorization', `Bearer ${tokenText(values.token)}`]

@@ -1,7 +1,7 @@
 /** The command `sallyport test` puts test cases to a policy before the policy ships. */
 import { watch, writeFileSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
-import { loadConfigFile } from '../config/read/load.ts'
+import { loadConfigForTool, type NamedFiles } from '../config/read/load.ts'
 import { ConfigError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Cancel, systemScheduler } from '../lib/scheduler.ts'
@@ -20,6 +20,7 @@ import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
+import { NO_FILES, namedFiles } from './no-files.ts'
 
 /** Files have to be quiet for so long before the cases run again: saving a file is several events. */
 const QUIET_MS = 50
@@ -31,10 +32,12 @@ interface TestOptions {
   readonly minCoverage: number
   readonly format: 'text' | 'json'
   readonly junit: string | undefined
+  readonly namedFiles: NamedFiles
 }
 
 export const testCommand: Command = {
-  help: `Usage: sallyport test FILE... [-c FILE] [--min-coverage N] [--json] [--junit FILE] [--watch]
+  help: `Usage: sallyport test FILE... [-c FILE] [--min-coverage N] [--no-files] [--json]
+                      [--junit FILE] [--watch]
 
 Puts the cases of each file to the policy, on the engine that serves traffic, and shows what came out otherwise than
 expected. Nothing is fetched and nothing is sent: claims are signed by a key that stands in for the providers'.
@@ -53,6 +56,7 @@ refuses a caller who lacks nothing else: what is covered cannot be taken out of 
 
   -c, --config FILE    configuration of files that name none; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --min-coverage N     fail below N percent
+  --no-files           do not read the files that the configuration names: secrets, certificates, tokens, key sets
   --json               results as JSON
   --junit FILE         also write them as JUnit XML
   --watch              run again whenever a file changes, until Ctrl-C
@@ -73,6 +77,7 @@ Examples:
         json: { type: 'boolean' },
         junit: { type: 'string' },
         watch: { type: 'boolean' },
+        ...NO_FILES,
       },
     })
     if (positionals.length === 0)
@@ -83,6 +88,7 @@ Examples:
       minCoverage: percentage(values['min-coverage'] ?? '0'),
       format: values.json === true ? 'json' : 'text',
       junit: values.junit,
+      namedFiles: namedFiles(values),
     }
     return values.watch === true ? watched(options, io) : (await runOnce(options, io)).code
   },
@@ -108,14 +114,17 @@ async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
   return { code: hasFailed ? 1 : 0, read: report.files.flatMap(each => [each.file, each.configFile]) }
 }
 
-async function testReport({ files, config: named }: TestOptions, io: CommandIo): Promise<TestReport> {
+async function testReport(
+  { files, config: named, namedFiles: unread }: TestOptions,
+  io: CommandIo,
+): Promise<TestReport> {
   const services = toolServices({ ...io, clock: systemClock })
   const caseFiles = files.map(file => readCaseFile(file, io.env))
   const results: FileResult[] = []
   const coverages: TestReport['coverages'][number][] = []
   const byConfig = Map.groupBy(caseFiles, each => shortPath(each.configFile ?? configFile(named, io.env)))
   for (const [file, group] of byConfig) {
-    const config = loadConfigFile(file, io.env)
+    const config = loadConfigForTool(file, io.env, unread)
     for (const each of group)
       results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, services) })
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)

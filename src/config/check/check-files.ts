@@ -16,10 +16,14 @@ import type { Finding, Path } from './findings.ts'
 /** Returns the content of a file. @throws {Error} it cannot be read; the `code` says why */
 export type ReadFile = (path: string) => Buffer
 
-/** Judges every file that is named. @param read resolves relative paths */
-export function fileFindings({ listen, providers, upstreams }: Draft, read: ReadFile): readonly Finding[] {
+/**
+ * Judges every file that is named, and the keys that stand in the configuration itself.
+ *
+ * @param read resolves relative paths; undefined reads no file, and judges the rest
+ */
+export function fileFindings({ listen, providers, upstreams }: Draft, read?: ReadFile): readonly Finding[] {
   const check = (path: Path, file: string | undefined, judge: Judge): readonly Finding[] => {
-    const message = file === undefined ? undefined : judgedFile(file, read, judge)
+    const message = file === undefined || read === undefined ? undefined : judgedFile(file, read, judge)
     return message === undefined ? [] : [{ path, message }]
   }
   const tlsOf = (path: Path, tls: TlsFiles | undefined) => [
@@ -123,10 +127,15 @@ function certificateProblem(content: Buffer): string | undefined {
   }
 }
 
-function privateKeyProblem(content: Buffer, certFile: string | undefined, read: ReadFile): string | undefined {
+function privateKeyProblem(
+  content: Buffer,
+  certFile: string | undefined,
+  read: ReadFile | undefined,
+): string | undefined {
   const key = readable(() => createPrivateKey(content))
   if (key === undefined) return 'holds no PEM private key that can be read without a passphrase'
-  const certificate = certFile === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
+  const certificate =
+    certFile === undefined || read === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
   // A certificate that cannot be read is reported at `certFile`.
   return certificate === undefined || isPair(certificate, key)
     ? undefined

@@ -26,10 +26,16 @@ interface LoadOptions {
   readonly env: Environment
   /** Reads a file that the configuration names, by absolute path. By default it is read from disk. */
   readonly readFile?: ReadFile
+  /** `unread`: the files that the configuration names are neither read nor judged. Default `read`. */
+  readonly namedFiles?: NamedFiles
 }
 
+export type NamedFiles = 'read' | 'unread'
+
 /** Reads a text. @throws {ConfigError} with every problem, in the order of the text */
-export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOptions): Config {
+export function loadConfig(options: LoadOptions): Config {
+  const { text, file, env, readFile = readFromDisk, namedFiles = 'read' } = options
+
   const folder = dirname(resolve(file))
   const withoutMark = text.replace(/^\ufeff/, '')
   const source = readSource(withoutMark, env)
@@ -45,7 +51,7 @@ export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOpt
   const further = [
     ...(parsed.success ? [] : findings(parsed.error)),
     ...crossCheck(draft),
-    ...fileFindings(draft, path => readFile(resolve(folder, path))),
+    ...fileFindings(draft, namedFiles === 'read' ? path => readFile(resolve(folder, path)) : undefined),
   ]
   const found = [...source.findings, ...further.filter(finding => !isFollowUp(finding, unread))]
   if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
@@ -60,6 +66,15 @@ export function loadConfig({ text, file, env, readFile = readFromDisk }: LoadOpt
  */
 export function loadConfigFile(file: string, env: Environment, readFile: ReadFile = readFromDisk): Config {
   return loadConfig({ text: fileText(file, readFile), file, env, readFile })
+}
+
+/**
+ * Reads a file for a tool that may leave out what exists only where the gateway runs: secrets, certificates and tokens.
+ *
+ * @throws {ConfigError} as {@link loadConfigFile}
+ */
+export function loadConfigForTool(file: string, env: Environment, namedFiles: NamedFiles): Config {
+  return loadConfig({ text: fileText(file, readFromDisk), file, env, namedFiles })
 }
 
 const EMPTY_FILE =

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Environment } from '../../config/read/environment.ts'
-import { loadConfigFile } from '../../config/read/load.ts'
+import { loadConfigForTool, type NamedFiles } from '../../config/read/load.ts'
 import { readSource } from '../../config/read/source.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
@@ -19,6 +19,7 @@ interface CheckOptions {
   readonly file: string
   readonly env: Environment
   readonly network: 'offline' | 'online'
+  readonly namedFiles: NamedFiles
   /** Warnings with these codes are not reported. */
   readonly ignored: ReadonlySet<WarningCode>
 }
@@ -41,9 +42,9 @@ export interface CheckReport {
 }
 
 export async function check(options: CheckOptions, services: Services): Promise<CheckReport> {
-  const { file, env, network, ignored } = options
+  const { file, env, network, namedFiles, ignored } = options
   try {
-    const config = loadConfigFile(file, env)
+    const config = loadConfigForTool(file, env, namedFiles)
     const { policy } = standIn(config, services)
     const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
     const reported = [...warnings(config, policy), ...found.warnings].filter(({ code }) => !ignored.has(code))
