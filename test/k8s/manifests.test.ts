@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/read/load.ts'
+import type { Config } from '../../src/config/schema/schema.ts'
+import { PRESETS, type PresetName } from '../../src/tools/init/presets.ts'
+import { starterFile } from '../../src/tools/init/starter-file.ts'
 import { type Manifest, named, ROOT, render } from './kustomize.ts'
 import { schemaProblems } from './schema-problems.ts'
 
@@ -33,6 +36,7 @@ const base = render('k8s/base')
 const monitoring = render('k8s/monitoring')
 const injection = render('k8s/injection')
 const anyone = render('test/k8s/anyone')
+const callersArePods = render('test/k8s/callers-are-pods')
 
 function podOf(deployment: Manifest): PodSpec & { readonly labels: Readonly<Record<string, string>> } {
   const { template } = deployment.spec as { template: { metadata: { labels: Record<string, string> }; spec: PodSpec } }
@@ -52,9 +56,10 @@ describe('the schemas of Kubernetes', () => {
     const folders = readdirSync(join(ROOT, 'k8s'), { recursive: true, encoding: 'utf8' })
       .filter(path => path.endsWith('kustomization.yaml'))
       .map(path => path.slice(0, -'/kustomization.yaml'.length))
-    // The components come with `base`, and with `anyone`.
+    // The components come with `base`, with `anyone`, and with `callers-are-pods`.
     expect(folders.toSorted()).toEqual([
       'base',
+      'components/cluster-token',
       'components/network-policy',
       'components/sidecar',
       'injection',
@@ -63,7 +68,7 @@ describe('the schemas of Kubernetes', () => {
   })
 
   test('accept all manifests', async () => {
-    expect(await schemaProblems([...base, ...monitoring, ...injection, ...anyone])).toEqual([])
+    expect(await schemaProblems([...base, ...monitoring, ...injection, ...anyone, ...callersArePods])).toEqual([])
   })
 
   test('would refuse a field that does not exist, a missing one, and a wrong value', async () => {
@@ -76,6 +81,31 @@ describe('the schemas of Kubernetes', () => {
     const monitor = structuredClone(named(monitoring, 'PodMonitor', 'sallyport'))
     delete (monitor.spec as { selector?: unknown }).selector
     expect((await schemaProblems([monitor])).join('\n')).toContain('selector')
+  })
+})
+
+describe('a configuration that `sallyport init` writes', () => {
+  const written = (preset: PresetName): Config =>
+    loadConfig({ text: starterFile({ preset }), file: '/etc/sallyport.yaml', env: {}, namedFiles: 'unread' })
+
+  test.each(Object.keys(PRESETS) as readonly PresetName[])('listens where the probes ask: %s', preset => {
+    const { listen, admin } = written(preset)
+    const { ports = [] } = gatewayOf(service)
+    const portOf = (name: string) => ports.find(port => port.name === name)?.containerPort
+    expect(listen.address).toEqual({ host: '0.0.0.0', port: portOf('gateway') })
+    expect(admin?.listen).toEqual({ host: '0.0.0.0', port: portOf('gateway-admin') })
+  })
+
+  test('for callers that are pods, names files that its component mounts, for the gateway alone', () => {
+    const deployment = named(callersArePods, 'Deployment', 'orders')
+    const pod = podOf(deployment)
+    const { keys } = written('kubernetes').providers.main ?? {}
+    const mount = gatewayOf(deployment).volumeMounts?.find(({ name }) => name === 'sallyport-token')
+    expect([keys?.bearerFile, keys?.caFile]).toEqual([`${mount?.mountPath}/token`, `${mount?.mountPath}/ca.crt`])
+    expect(pod.volumes?.find(({ name }) => name === 'sallyport-token')).toMatchObject({
+      projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'kube-root-ca.crt' } }] },
+    })
+    expect(pod.containers.flatMap(({ volumeMounts = [] }) => volumeMounts)).toEqual([])
   })
 })
 

@@ -121,6 +121,8 @@ export const PRESETS = {
       'Callers mount a token for it: projected: { sources: [{ serviceAccountToken: { audience: orders, path: token } }] }',
     ],
     providerLines: [
+      '# The gateway’s pod needs a token of its own here. In this project’s manifests, k8s/components/cluster-token mounts',
+      '# it; a pod whose token is mounted automatically has it already.',
       'keys:',
       '  jwksUri: https://kubernetes.default.svc/openid/v1/jwks',
       '  caFile: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt',

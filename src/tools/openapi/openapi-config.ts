@@ -97,7 +97,7 @@ function configText(
 ): string {
   const head = {
     listen: '0.0.0.0:8080',
-    admin: { listen: '127.0.0.1:9090' },
+    admin: { listen: '0.0.0.0:9090' },
     providers: { main: { type: 'jwt', issuer, audiences: [audience] } },
     upstreams: { app: upstream },
   }
