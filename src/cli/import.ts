@@ -51,7 +51,8 @@ function imported(file: string): ReturnType<typeof openapiRoutes> {
     return openapiRoutes(document)
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    const message = 'code' in error && error.code === 'ENOENT' ? 'cannot be read (ENOENT)' : error.message
+    const isOfSystem = 'code' in error && 'syscall' in error
+    const message = isOfSystem ? `cannot be read (${String(error.code)})` : error.message
     throw new UsageError(`${file}: ${message}`)
   }
 }

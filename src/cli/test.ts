@@ -18,7 +18,7 @@ import { coverage } from '../tools/cases/coverage.ts'
 import { runCases } from '../tools/cases/run-cases.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
-import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'
+import { type Command, type CommandIo, type ExitCode, RuntimeError, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 
@@ -104,7 +104,7 @@ interface Run {
 async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
   const report = await testReport(options, io)
   io.stdout(options.format === 'json' ? testJson(report) : testText(report, io.paint))
-  if (options.junit !== undefined) writeFileSync(options.junit, testJunit(report))
+  if (options.junit !== undefined) writeJunit(options.junit, testJunit(report))
   const scarce = report.coverages.filter(each => each.coverage.percent < options.minCoverage)
   for (const each of scarce)
     io.stderr(
@@ -112,6 +112,15 @@ async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
     )
   const hasFailed = report.files.some(({ results }) => results.some(isFailed)) || scarce.length > 0
   return { code: hasFailed ? 1 : 0, read: report.files.flatMap(each => [each.file, each.configFile]) }
+}
+
+function writeJunit(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    throw new RuntimeError(`--junit: ${file} cannot be written (${code})`)
+  }
 }
 
 async function testReport(

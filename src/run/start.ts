@@ -19,7 +19,8 @@ import { dropConnectionsOverLimit } from '../node/server-limits.ts'
 import type { Policy } from '../policy.ts'
 import { policyStore } from '../policy-store.ts'
 import type { Log } from '../telemetry/log.ts'
-import { closeNow, listen } from './listening.ts'
+import { closeNow } from './listening.ts'
+import { listenAs } from './named-listening.ts'
 import { type Operations, operations } from './operations.ts'
 import { prepare } from './prepare.ts'
 import { type Reloader, reloader } from './reload.ts'
@@ -128,9 +129,9 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     if (config.admin !== undefined && workerOf === undefined) {
       const adminApp = adminOf(operator)
       apps.push(adminApp)
-      adminUrl = await listen(adminApp, config.admin.listen, 'http')
+      adminUrl = await listenAs('admin.listen', adminApp, config.admin.listen, 'http')
     }
-    const url = await listen(app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
+    const url = await listenAs('listen', app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
     for (const server of servers) dropConnectionsOverLimit(server)
     watching.follow()
     const { hash } = first

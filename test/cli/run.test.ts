@@ -64,7 +64,9 @@ routes: [{ id: a, path: nowhere }]
     const { port } = server.address() as { port: number }
     const gateway = sallyport(['run', '-c', configFile(`listen: 127.0.0.1:${port}\n${OPEN}`)])
     expect(await gateway.exited).toBe(1)
-    expect(gateway.stderr()).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}`)
+    expect(gateway.stderr()).toContain(
+      `\`listen\`: cannot listen on 127.0.0.1:${port}: something else listens there already (EADDRINUSE)`,
+    )
     expect(gateway.stderr()).not.toContain('    at ')
     server.close()
   })

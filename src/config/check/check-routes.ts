@@ -79,12 +79,18 @@ function accessFindings({ providerIds }: Draft, index: number, route: RouteConfi
   }
   if (providerIds.length === 0) {
     const message = `is \`${route.access}\`, which needs a provider; add one to \`providers\`, or write \`access: public\``
-    return [{ path: [...path, 'access'], message }]
+    return [{ path: [...path, 'access'], message, about: 'providers' }]
   }
   return (route.providers ?? []).flatMap((id, position): Finding[] =>
     providerIds.includes(id)
       ? []
-      : [{ path: [...path, 'providers', position], message: unknownText('provider', id, providerIds) }],
+      : [
+          {
+            path: [...path, 'providers', position],
+            message: unknownText('provider', id, providerIds),
+            about: 'providers',
+          },
+        ],
   )
 }
 
@@ -102,7 +108,7 @@ function issuerFindings({ providers }: Draft, index: number, route: RouteConfig)
 
 function upstreamFindings({ upstreamIds }: Draft, index: number, { upstream }: RouteConfig): readonly Finding[] {
   const message = upstreamProblem(upstreamIds, upstream)
-  return message === undefined ? [] : [{ path: ['routes', index, 'upstream'], message }]
+  return message === undefined ? [] : [{ path: ['routes', index, 'upstream'], message, about: 'upstreams' }]
 }
 
 /** Says why a reference to an upstream leads nowhere. It may be left out when there is only one upstream. */

@@ -33,7 +33,7 @@ function appProbeFindings({ admin, upstreamIds }: Draft): readonly Finding[] {
     const at = ['admin', 'appProbes', index]
     if (probes.findIndex(other => other.path === path) < index) return [{ path: at, message: 'is listed already' }]
     const message = upstreamProblem(upstreamIds, upstream)
-    return message === undefined ? [] : [{ path: [...at, 'upstream'], message }]
+    return message === undefined ? [] : [{ path: [...at, 'upstream'], message, about: 'upstreams' }]
   })
 }
 

@@ -17,6 +17,10 @@ export interface Finding {
   readonly at?: 'key' | 'value'
   /** It is set when the type is wrong, since another reading of the same text may then be right. */
   readonly wrong?: 'type'
+  /** It is set when the type is wrong and that of a text, or of a list, would be right. */
+  readonly wanted?: 'text' | 'list'
+  /** The finding means nothing while this section is wrong: it may only look empty. */
+  readonly about?: 'providers' | 'upstreams'
   /** It is set when the offset in the text is known more exactly than from the path. */
   readonly offset?: number
 }
@@ -74,7 +78,7 @@ function fromIssue(issue: Issue, parent: Path): readonly Finding[] {
     case 'invalid_union':
       return fromUnion(issue, path)
     case 'invalid_type':
-      return [{ path, message: issue.message, wrong: 'type' }]
+      return [{ path, message: issue.message, wrong: 'type', ...wanted([issue.expected]) }]
     default:
       return [{ path, message: issue.message }]
   }
@@ -90,7 +94,19 @@ function fromUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path): readonly Fi
   if (flat.some(({ message }) => message === EMPTY || message === MISSING)) return flat.slice(0, 1)
   const expected = branches.flatMap(branch => branch.filter(isOutermostType).map(expectedText))
   const message = `must be ${[...new Set(expected.flat())].join(' or ')}, not ${issue.message}`
-  return [{ path, message, wrong: 'type' }]
+  return [{ path, message, wrong: 'type', ...wanted(branches.flat().flatMap(typesOf)) }]
+}
+
+function wanted(types: readonly string[]): Pick<Finding, 'wanted'> {
+  if (types.includes('string')) return { wanted: 'text' }
+  return types.includes('array') ? { wanted: 'list' } : {}
+}
+
+/** Lists the types that would fit, of all branches of a union. */
+function typesOf(issue: Issue): readonly string[] {
+  if (issue.path.length > 0) return []
+  if (issue.code === 'invalid_type') return [issue.expected]
+  return issue.code === 'invalid_union' ? issue.errors.flat().flatMap(typesOf) : []
 }
 
 function isOutermostType(issue: Issue): boolean {
@@ -119,8 +135,17 @@ function typeText(input: unknown, expected: string): string {
       ? '; put it in quotes'
       : expected === 'a list' && typeof input !== 'object'
         ? '; put it in `[ ]`'
-        : ''
+        : expected === 'text' && isPair(input)
+          ? ': a colon with a blank after it makes a key; leave out the blank, or put the text in quotes'
+          : ''
   return `must be ${expected}, not ${given(input)}${remedy}`
+}
+
+/** Is true of what YAML makes of `orders: read` in a list of scopes. */
+function isPair(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return false
+  const values: readonly unknown[] = Object.values(input)
+  return values.length === 1 && typeof values[0] !== 'object'
 }
 
 function given(input: unknown): string {

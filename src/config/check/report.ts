@@ -33,15 +33,23 @@ function entry(file: string, lines: readonly string[], { path, message, line, co
   if (line === undefined || column === undefined) return `${file}:${where} ${printable(message)}`
   const head = `${file}:${line}:${column}${where} ${printable(message)}`
   const width = String(line + 1).length
-  const from = Math.max(0, column - MAX_WIDTH / 2)
+  const isLong = (lines[line - 1] ?? '').length > MAX_WIDTH
+  const from = isLong ? Math.max(0, column - MAX_WIDTH / 2) : 0
   const frame = [line - 1, line, line + 1].flatMap(number => {
     const content = lines[number - 1]
     if (content === undefined || (number !== line && content.trim() === '')) return []
-    const shown = printable(content.slice(from, from + MAX_WIDTH).trimEnd())
+    const shown = printable(cut(content, number === line ? from : 0))
     const row = `${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${shown}`.trimEnd()
     return number === line ? [row, `  ${' '.repeat(width)} | ${' '.repeat(column - 1 - from)}^`] : [row]
   })
   return [head, ...frame].join('\n')
+}
+
+/** Cuts a part out of a long line, and marks where something is left out; the columns stay right. */
+function cut(content: string, from: number): string {
+  const part = content.slice(from, from + MAX_WIDTH).trimEnd()
+  const begun = from > 0 && content.slice(0, from).trim() !== '' ? `…${part.slice(1)}` : part
+  return content.slice(from + MAX_WIDTH).trim() === '' ? begun : `${begun}…`
 }
 
 const SECRET_NAME =
@@ -76,7 +84,7 @@ function dots(text: string): string {
 }
 
 function printable(text: string): string {
-  return text.replaceAll('\t', ' ').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
+  return text.replaceAll('\t', '→').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
 }
 
 function shortened(text: string): string {

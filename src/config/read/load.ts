@@ -10,10 +10,11 @@ import { dirname, resolve } from 'node:path'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import { fileFindings, type ReadFile } from '../check/check-files.ts'
 import { crossCheck } from '../check/cross-check.ts'
-import { type Finding, findings, problemText } from '../check/findings.ts'
+import { type Finding, findings, type Path, problemText } from '../check/findings.ts'
 import { problemReport } from '../check/report.ts'
 import { draftOf } from '../schema/draft.ts'
 import { type Config, configSchema } from '../schema/schema.ts'
+import { nearest } from '../schema/suggest.ts'
 import type { Environment } from './environment.ts'
 import { readSource, type Source } from './source.ts'
 import { pathKey } from './yaml-values.ts'
@@ -53,7 +54,11 @@ export function loadConfig(options: LoadOptions): Config {
     ...crossCheck(draft),
     ...fileFindings(draft, namedFiles === 'read' ? path => readFile(resolve(folder, path)) : undefined),
   ]
-  const found = [...source.findings, ...further.filter(finding => !isFollowUp(finding, unread))]
+  const wrong = wrongSections(further)
+  const telling = further.filter(
+    finding => !isFollowUp(finding, unread) && !(finding.about !== undefined && wrong.has(finding.about)),
+  )
+  const found = [...source.findings, ...withTriedRemedies(telling, value)]
   if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
   return deepFrozen(withAbsolutePaths(parsed.data, folder))
 }
@@ -124,6 +129,55 @@ function replaced(value: unknown, path: ReadonlyArray<string | number>, leaf: un
 /** Is true when the finding is about a value that could not be read, which has been reported already. */
 function isFollowUp({ path }: Finding, unread: ReadonlySet<string>): boolean {
   return path.some((_, index) => unread.has(pathKey(path.slice(0, index + 1))))
+}
+
+/** Finds sections that are there in another form or under a misspelled name. What refers to them may be right. */
+function wrongSections(found: readonly Finding[]): ReadonlySet<string> {
+  const sections = Object.keys(configSchema.shape)
+  return new Set(
+    found.flatMap(({ path: [section, ...rest], at }) =>
+      typeof section !== 'string' || rest.length > 0
+        ? []
+        : at === 'key' && !sections.includes(section)
+          ? (nearest(section, sections) ?? [])
+          : section,
+    ),
+  )
+}
+
+/** No report shows more problems, and each remedy copies what is around it. */
+const MOST_REMEDIES = 50
+
+/** Tries the remedies of findings. What would be wrong then is told at once, and not when they have been taken. */
+function withTriedRemedies(found: readonly Finding[], value: unknown): readonly Finding[] {
+  const tried = found.filter(finding => remedied(finding, value) !== undefined).slice(0, MOST_REMEDIES)
+  if (tried.length === 0) return found
+  const changed = tried.reduce((all, finding) => replaced(all, finding.path, remedied(finding, value)), value)
+  const { error } = parse(changed)
+  const left = error === undefined ? [] : findings(error)
+  return found.flatMap(finding => {
+    const next = tried.includes(finding) ? left.find(({ path }) => isAtOrBelow(path, finding.path)) : undefined
+    if (next === undefined) return [finding]
+    const placed = { ...next, path: finding.path }
+    return next.path.length === finding.path.length ? [placed] : [finding, placed]
+  })
+}
+
+/** Returns what the remedy makes of the value: the same in quotes, or in a list. */
+function remedied({ path, wanted }: Finding, value: unknown): unknown {
+  const given = wanted === undefined ? null : path.reduce<unknown>(memberOf, value)
+  if (given === null || typeof given === 'object') return undefined
+  return wanted === 'text' ? String(given) : [given]
+}
+
+function memberOf(value: unknown, step: string | number): unknown {
+  return typeof value === 'object' && value !== null
+    ? (value as Readonly<Record<string | number, unknown>>)[step]
+    : null
+}
+
+function isAtOrBelow(path: Path, above: Path): boolean {
+  return above.every((step, depth) => step === path[depth])
 }
 
 function configError(file: string, text: string, source: Source, found: readonly Finding[]): ConfigError {

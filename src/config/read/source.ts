@@ -92,6 +92,7 @@ function linesOf(text: string): LineCounter {
 const SYNTAX: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'a file holds one document; leave out the `---` here and what follows',
   NON_STRING_KEY: 'a key must be text',
+  TAB_AS_INDENT: 'YAML is not indented with tabs (`→`); use blanks',
   TAG_RESOLVE_FAILED: 'a tag is not accepted; leave out the `!`: values are typed by how they are written',
 }
 

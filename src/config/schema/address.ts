@@ -39,22 +39,39 @@ export function listenAddress(text: string): Address {
 export function upstreamUrl(text: string): UpstreamUrl {
   if (text.startsWith(UNIX)) return { origin: 'http://localhost', socketPath: socketPath(text) }
   const isHttp2 = /^h2c:/i.test(text)
-  const url = httpUrl(isHttp2 ? text.replace(/^h2c/i, 'http') : text)
+  const url = httpUrl(isHttp2 ? text.replace(/^h2c/i, 'http') : text, upstreamUrlForm(text))
   // The service must see the path on which the decision was made, so nothing is put in front of it.
   if (url.pathname !== '/' || url.search !== '' || /[?#]/.test(text))
     throw new SyntaxError('must end after the port: the request path is passed on unchanged')
   return { origin: url.origin, ...(isHttp2 && { isHttp2 }) }
 }
 
-/** Reads an `http:` or `https:` URL without credentials and fragment. */
-export function httpUrl(text: string): URL {
+/** Says how to write what was meant; a remedy must not lead to the next problem. */
+function upstreamUrlForm(text: string): string {
+  const [host = ''] = text.split('/', 1)
+  return lacksScheme(text)
+    ? `\`http://${host}\``
+    : '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
+}
+
+/**
+ * Reads an `http:` or `https:` URL without credentials and fragment.
+ *
+ * @param form says how such a URL is written
+ */
+export function httpUrl(text: string, form = lacksScheme(text) ? `\`https://${text}\`` : '`https://host/path`'): URL {
   // `URL.parse` would silently trim blanks, drop line breaks and turn backslashes round.
   const url = /[\s\\]/.test(text) || !/^https?:\/\//i.test(text) ? null : URL.parse(text)
-  if (url === null) throw new SyntaxError('is no URL; write `https://host/path`')
+  if (url === null) throw new SyntaxError(`is no URL; write ${form}`)
   if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*@/.test(text))
     throw new SyntaxError('carries credentials; leave out the part before `@`')
   if (text.includes('#')) throw new SyntaxError('has a fragment; leave out `#` and what follows')
   return url
+}
+
+/** Is true of `127.0.0.1:3000`, `app:3000`, `auth.example.com` and `auth.example.com/realms/shop`. */
+function lacksScheme(text: string): boolean {
+  return /^(?:[\w-]+:\d{1,5}|[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?)(?:\/[\w./-]*)?$/.test(text)
 }
 
 /** Is true when both would bind the same port of the same interface, or the same socket. */

@@ -16,7 +16,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
-import { closeNow, listen } from '../listening.ts'
+import { closeNow } from '../listening.ts'
+import { listenAs } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
 import { combinedStatus } from './combined-status.ts'
 import { type Ending, type Member, member } from './member.ts'
@@ -153,7 +154,8 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
   const operatorApp = config.admin === undefined ? undefined : admin(operator)
 
   async function begin(): Promise<void> {
-    const adminUrl = config.admin && operatorApp && (await listen(operatorApp, config.admin.listen, 'http'))
+    const adminUrl =
+      config.admin && operatorApp && (await listenAs('admin.listen', operatorApp, config.admin.listen, 'http'))
     const first = Array.from({ length: config.workers }, startWorker)
     const [begun] = await Promise.all(first.map(startOf))
     posts.push(...first.map(keep))

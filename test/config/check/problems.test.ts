@@ -84,6 +84,8 @@ describe('addresses', () => {
     expect(others).toEqual([])
   })
 
+  const FORM = '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
+
   test.each([
     ['http://127.0.0.1:3000/base', 'must end after the port: the request path is passed on unchanged'],
     ['http://127.0.0.1:3000/?a', 'must end after the port: the request path is passed on unchanged'],
@@ -91,11 +93,13 @@ describe('addresses', () => {
     ['http://127.0.0.1#', 'has a fragment; leave out `#` and what follows'],
     ['http://a:b@127.0.0.1', 'carries credentials; leave out the part before `@`'],
     ['http://@127.0.0.1', 'carries credentials; leave out the part before `@`'],
-    ['ftp://127.0.0.1', 'is no URL; write `https://host/path`'],
-    ['127.0.0.1:3000', 'is no URL; write `https://host/path`'],
-    ['http:\\\\127.0.0.1', 'is no URL; write `https://host/path`'],
-    ['http://a b/', 'is no URL; write `https://host/path`'],
-    ['http://', 'is no URL; write `https://host/path`'],
+    ['ftp://127.0.0.1', `is no URL; write ${FORM}`],
+    ['127.0.0.1:3000', 'is no URL; write `http://127.0.0.1:3000`'],
+    ['app:3000', 'is no URL; write `http://app:3000`'],
+    ['127.0.0.1:3000/api', 'is no URL; write `http://127.0.0.1:3000`'],
+    ['http:\\\\127.0.0.1', `is no URL; write ${FORM}`],
+    ['http://a b/', `is no URL; write ${FORM}`],
+    ['http://', `is no URL; write ${FORM}`],
   ])('%s is no upstream', (url, message) => {
     expect(problemsOf(SMALL.replace('http://127.0.0.1:3000', JSON.stringify(url)))).toEqual([
       `5:8 upstreams.app: ${message}`,

@@ -27,7 +27,38 @@ test('a long line is cut around the caret', () => {
   const lines = errorOf(`${SMALL}log: {${padding}levle: info,${padding}}\n`).message.split('\n')
   const [line = '', caret = ''] = lines.slice(-2)
   expect(line.length).toBeLessThan(130)
-  expect(line.slice(caret.indexOf('^'))).toBe('levle: info,')
+  expect(line.slice(caret.indexOf('^'))).toBe('levle: info,…')
+})
+
+test('what is cut off a line is marked, at both ends, and the lines around it are shown from their beginning', () => {
+  const long = `log: { x: "${'a'.repeat(100)} ${'b'.repeat(40)}", levle: info, y: "${'c'.repeat(100)}" }`
+  const { message } = errorOf(`${SMALL}${long}\ndrain: { timeout: 1s }\n`)
+  const [before = '', line = '', caret = '', after = ''] = message.split('\n\n')[1]?.split('\n').slice(1) ?? []
+  expect(before).toBe('  7 |   - { id: all, path: /** }')
+  expect(line).toMatch(/^> 8 \| …a+ b+", levle: info, y: "c+…$/)
+  expect(line.slice(caret.indexOf('^'))).toMatch(/^levle/)
+  expect(after).toBe('  9 | drain: { timeout: 1s }')
+})
+
+test('a line that fits is shown whole, wherever the problem stands in it', () => {
+  const line = `upstreams: { app: http://127.0.0.1:3000, another: "http://127.0.0.1:30000", third: nowhere at all }`
+  const text = SMALL.replace('upstreams:\n  app: http://127.0.0.1:3000\n', `${line}\n`).replace(
+    'path:',
+    'upstream: app, path:',
+  )
+  expect(errorOf(text).message).toContain(`> 4 | ${line}\n`)
+})
+
+test('a tab that indents is shown, and told what to write in its place', () => {
+  expect(errorOf(SMALL.replace('  app:', '\tapp:')).message).toBe(
+    [
+      '/etc/sallyport/sallyport.yaml:5:1 YAML is not indented with tabs (`→`); use blanks',
+      '  4 | upstreams:',
+      '> 5 | →app: http://127.0.0.1:3000',
+      '    | ^',
+      '  6 | routes:',
+    ].join('\n'),
+  )
 })
 
 test('thousands of problems are counted, not printed', () => {

@@ -140,7 +140,10 @@ describe('a start', () => {
       return { code, stderr: running.stderr(), stdout: running.stdout() }
     }
     const alone = await ends(1)
-    expect(alone).toMatchObject({ code: 1, stderr: expect.stringContaining(`EADDRINUSE: address already in use`) })
+    expect(alone).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('something else listens there already (EADDRINUSE)'),
+    })
     expect(await ends(WORKERS)).toEqual(alone)
   })
 
@@ -150,7 +153,9 @@ describe('a start', () => {
     const admin = { listen: new URL(taken.url).host }
     const running = startProcess({ admin, workers: WORKERS })
     expect(await running.exited).toBe(1)
-    expect(running.stderr()).toBe(`sallyport: listen EADDRINUSE: address already in use ${admin.listen}\n`)
+    expect(running.stderr()).toBe(
+      `sallyport: \`admin.listen\`: cannot listen on ${admin.listen}: something else listens there already (EADDRINUSE)\n`,
+    )
     expect(running.stdout()).toBe('')
   })
 

@@ -1,0 +1,39 @@
+/** Listens on an address of the configuration. When that fails, the error names the setting and says why in words. */
+import type { Address } from '../config/schema/schema.ts'
+import { listen } from './listening.ts'
+
+type ListenSetting = 'listen' | 'admin.listen'
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'something else listens there already',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES: 'we may not listen there; ports below 1024 need a right of their own',
+  EPERM: 'we may not listen there; ports below 1024 need a right of their own',
+  ENOENT: 'there is no such folder',
+  ENOTFOUND: 'there is no host of that name',
+  EAFNOSUPPORT: 'this machine does not have that kind of address',
+}
+
+/** @throws {Error} with the `code` of what went wrong */
+export async function listenAs(
+  setting: ListenSetting,
+  app: Parameters<typeof listen>[0],
+  address: Address,
+  scheme: 'http' | 'https',
+): Promise<string> {
+  try {
+    return await listen(app, address, scheme)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const reason = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined
+    if (reason === undefined) throw error
+    const message = `\`${setting}\`: cannot listen on ${addressText(address)}: ${reason} (${code})`
+    throw Object.assign(new Error(message, { cause: error }), { code })
+  }
+}
+
+function addressText(address: Address): string {
+  if ('socketPath' in address) return `unix:${address.socketPath}`
+  const { host, port } = address
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
