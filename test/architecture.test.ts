@@ -38,7 +38,7 @@ const ROOMS = tableOf(`
                       types
   tools/explain     → config config/schema errors policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors keys keys/fetch lib policy run tools/engine
-                      tools/text upstream
+                      tools/init tools/text upstream
   tools/diff        → config/schema identity lib policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →

@@ -93,6 +93,26 @@ describe('sallyport check', () => {
     expect(stdout).toContain('listen.tls.keyFile: holds a key that does not belong to the certificate')
   })
 
+  test('a key cache that cannot be written fails --strict, and is not looked at with --no-files', async () => {
+    files.write('file', '')
+    files.write('folder/x', '')
+    const withCache = (cacheFile: string) =>
+      textOf('{ id: all, path: /** }').replace('type: jwt,', `type: jwt, keys: { cacheFile: ${cacheFile} },`)
+    for (const [cacheFile, reason] of [
+      ['absent/keys.json', 'does not exist'],
+      ['file/keys.json', 'is no folder'],
+      ['folder', 'is a folder'],
+    ] as const) {
+      files.write('cache.yaml', withCache(cacheFile))
+      const { code, stdout } = await check('cache.yaml', '--strict')
+      expect(stdout).toMatch(new RegExp(`providers\\.main\\.keys\\.cacheFile: .*${reason}.* \\[cache-unwritable\\]`))
+      expect(code).toBe(2)
+      expect((await check('cache.yaml', '--strict', '--no-files')).code).toBe(0)
+    }
+    files.write('cache.yaml', withCache('folder/keys.json'))
+    expect((await check('cache.yaml', '--strict')).code).toBe(0)
+  })
+
   test('explains wrong usage', async () => {
     for (const args of [['--josn'], ['a', 'b'], ['--format', 'gitlab'], ['--ignore', 'nothing']]) {
       const { code, stderr } = await check(...args)

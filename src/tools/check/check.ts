@@ -13,6 +13,7 @@ import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Services } from '../../run/services.ts'
 import { standIn } from '../engine/stand-in.ts'
 import { type OnlineResult, onlineFindings } from './online.ts'
+import { unwritableCaches } from './unwritable-caches.ts'
 import { type Warning, type WarningCode, warnings } from './warnings.ts'
 
 interface CheckOptions {
@@ -47,7 +48,10 @@ export async function check(options: CheckOptions, services: Services): Promise<
     const config = loadConfigForTool(file, env, namedFiles)
     const { policy } = standIn(config, services)
     const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
-    const reported = [...warnings(config, policy), ...found.warnings].filter(({ code }) => !ignored.has(code))
+    const caches = namedFiles === 'read' ? unwritableCaches(config) : []
+    const reported = [...warnings(config, policy), ...caches, ...found.warnings].filter(
+      ({ code }) => !ignored.has(code),
+    )
     return {
       file,
       errors: [],

@@ -9,6 +9,8 @@ import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
+import { dottedClaims } from './dotted-claims.ts'
+import { placeholders } from './placeholders.ts'
 import { similarScopes } from './similar-scopes.ts'
 
 export const WARNING_CODES = [
@@ -18,6 +20,9 @@ export const WARNING_CODES = [
   'scope-misspelled',
   'lifetime-long',
   'token-forwarded',
+  'claim-dotted',
+  'placeholder',
+  'cache-unwritable',
   'issuer-slash',
 ] as const
 
@@ -31,7 +36,7 @@ export interface Warning {
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** Finds all but those that need the network. @param policy compiled from `config` */
+/** Finds all but those that need the network or files. @param policy compiled from `config` */
 export function warnings(config: Config, policy: Policy): readonly Warning[] {
   return [
     ...unreachableRoutes(config, policy),
@@ -40,6 +45,8 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...misspelledScopes(config),
     ...longLifetimes(config),
     ...forwardedTokens(config),
+    ...dottedClaims(config),
+    ...placeholders(config),
   ]
 }
 

@@ -1,8 +1,11 @@
 /** Tests the warnings that need no network. */
 import { describe, expect, test } from 'vitest'
-import type { Config } from '../../../src/config/schema/schema.ts'
+import { loadConfig } from '../../../src/config/read/load.ts'
+import type { Config, ProviderConfig } from '../../../src/config/schema/schema.ts'
 import { warnings } from '../../../src/tools/check/warnings.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
+import { PRESETS, type PresetName } from '../../../src/tools/init/presets.ts'
+import { starterFile } from '../../../src/tools/init/starter-file.ts'
 import { configOf, silentServices } from '../support.ts'
 
 function found(config: Config): readonly string[] {
@@ -41,6 +44,51 @@ describe('a route nobody can reach', () => {
     ['it is the only one', ['{ id: a, path: /** }']],
   ])('but not when %s', (_, routes) => {
     expect(found(configOf(...routes))).toEqual([])
+  })
+})
+
+describe('a claim that is written with dots', () => {
+  const base = configOf('{ id: a, path: /a }')
+  const withProvider = (rest: Partial<ProviderConfig>): Config => ({
+    ...base,
+    providers: Object.fromEntries(Object.entries(base.providers).map(([id, each]) => [id, { ...each, ...rest }])),
+  })
+
+  test.each<readonly [string, Config]>([
+    ['providers.main.rolesClaim', withProvider({ rolesClaim: 'realm_access.roles' })],
+    ['providers.main.scopeClaim', withProvider({ scopeClaim: 'ext.scope' })],
+    ['providers.main.requiredClaims.1', withProvider({ requiredClaims: ['sub', 'a.b'] })],
+    [
+      'identity.headers.X-A',
+      { ...base, identity: { ...base.identity, headers: { 'X-A': { claim: 'resource_access.app.roles' } } } },
+    ],
+    ['routes.0.require.claims.a.b', configOf('{ id: a, path: /a, require: { claims: { a.b: 1 } } }')],
+  ])('is pointed out at %s', (path, config) => {
+    expect(found(config)).toEqual([`claim-dotted ${path}`])
+  })
+
+  test.each([
+    '/realm_access/roles',
+    'https://example.com/roles',
+    'cognito:groups',
+    'roles',
+    '/kubernetes.io/namespace',
+  ])('%s is none', rolesClaim => {
+    expect(found(withProvider({ rolesClaim }))).toEqual([])
+  })
+})
+
+describe('a placeholder of a preset', () => {
+  test.each(Object.keys(PRESETS) as readonly PresetName[])('%s', preset => {
+    const config = loadConfig({ text: starterFile({ preset }), file: '/etc/s.yaml', env: {}, namedFiles: 'unread' })
+    const { issuer, audience } = PRESETS[preset]
+    const left = [
+      ...(/[A-Z]{2}/.test(issuer) ? ['placeholder providers.main.issuer'] : []),
+      ...(/[A-Z]{2}/.test(audience) ? ['placeholder providers.main.audiences.0'] : []),
+    ]
+    expect(found(config)).toEqual(left)
+    const filled = starterFile({ preset, issuer: 'https://sso.test/realms/PROD', audience: 'ORDERS' })
+    expect(found(loadConfig({ text: filled, file: '/etc/s.yaml', env: {}, namedFiles: 'unread' }))).toEqual([])
   })
 })
 

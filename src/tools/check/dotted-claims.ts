@@ -1,0 +1,37 @@
+/**
+ * Finds claims that are written with dots, as other products lead to a claim within another: `realm_access.roles`.
+ *
+ * A name is never split on dots here, so it means a claim that is called so, which hardly any token has. Names that are
+ * URLs, and the domain names before a slash in a JSON Pointer, are no such slip.
+ */
+import type { Path } from '../../config/check/findings.ts'
+import type { Config } from '../../config/schema/schema.ts'
+
+interface DottedClaim {
+  readonly code: 'claim-dotted'
+  readonly path: Path
+  readonly message: string
+}
+
+export function dottedClaims({ providers, identity, routes }: Config): readonly DottedClaim[] {
+  return [
+    ...Object.entries(providers).flatMap(([id, { scopeClaim, rolesClaim, requiredClaims }]) => [
+      ...dotted(['providers', id, 'scopeClaim'], scopeClaim),
+      ...dotted(['providers', id, 'rolesClaim'], rolesClaim),
+      ...requiredClaims.flatMap((claim, index) => dotted(['providers', id, 'requiredClaims', index], claim)),
+    ]),
+    ...Object.entries(identity.headers ?? {}).flatMap(([name, { claim }]) =>
+      dotted(['identity', 'headers', name], claim),
+    ),
+    ...routes.flatMap(({ require }, index) =>
+      Object.keys(require?.claims ?? {}).flatMap(claim => dotted(['routes', index, 'require', 'claims', claim], claim)),
+    ),
+  ]
+}
+
+function dotted(path: Path, claim: string | undefined): readonly DottedClaim[] {
+  if (claim === undefined || !/^[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)+$/.test(claim)) return []
+  const pointer = `/${claim.replaceAll('.', '/')}`
+  const message = `means a claim whose name has a dot in it; a claim within another is written \`${pointer}\``
+  return [{ code: 'claim-dotted', path, message }]
+}

@@ -1,0 +1,32 @@
+/**
+ * Finds key caches (`keys.cacheFile`) that cannot be written: a gateway that restarts while its provider is away would
+ * have no keys.
+ *
+ * The gateway writes beside the file and renames, so the folder has to be writable. Nothing is written to find out.
+ */
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Config } from '../../config/schema/schema.ts'
+import type { Warning } from './warnings.ts'
+
+export function unwritableCaches({ providers }: Config): readonly Warning[] {
+  return Object.entries(providers).flatMap(([id, { keys }]) => {
+    const problem = keys.cacheFile === undefined ? undefined : cacheProblem(keys.cacheFile)
+    if (problem === undefined) return []
+    const message = `${problem}, so no keys would be kept for a restart; with \`--no-files\`, it is not looked at`
+    return [{ code: 'cache-unwritable' as const, path: ['providers', id, 'keys', 'cacheFile'], message }]
+  })
+}
+
+function cacheProblem(file: string): string | undefined {
+  const folder = dirname(file)
+  try {
+    if (!statSync(folder).isDirectory()) return `\`${folder}\` is no folder`
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true ? 'is a folder' : undefined
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    if (code === 'ENOENT') return `the folder \`${folder}\` does not exist`
+    return `the folder \`${folder}\` cannot be written (${code})`
+  }
+}
