@@ -143,13 +143,17 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** JWS algorithms (RFC 7518 §3.1, RFC 8037) that this key can verify. */
   readonly algorithms: ReadonlySet<string>
+  /** The issuer whose tokens it verifies, with `{name}` for any tenant; undefined: any that shares its set. */
+  readonly issuer?: string | undefined
   readonly key: import('node:crypto').KeyObject
 }
 
-/** What a token says about its key (RFC 7515 §4.1). */
+/** What a token says about its key: its header (RFC 7515 §4.1), and whose it is. */
 export interface KeyHint {
   readonly alg: string
   readonly kid: string | undefined
+  /** Every spelling of the token's issuer. A key that is for certain issuers verifies it if it is for one of them. */
+  readonly issuers: readonly string[]
 }
 
 /** The keys of one provider, which outlive a policy. */
@@ -173,7 +177,7 @@ export interface KeySetStatus {
   /** True when tokens can be judged: the set is there and inside its staleness bound. */
   readonly usable: boolean
   readonly keys: ReadonlyArray<{ readonly kid: string | undefined; readonly algorithms: readonly string[] }>
-  /** Members of the set that were skipped, by reason. */
+  /** Members of the set that was fetched last and were skipped, by reason. */
   readonly skipped: Readonly<Record<string, number>>
   /** Seconds since the epoch of the last good answer; undefined before the first. */
   readonly lastSuccessSeconds: number | undefined

@@ -47,8 +47,6 @@ export interface CacheFile {
   load(nowMs: number): LoadedSet | undefined
   /** Begins to write; what was begun before is written before. */
   save(set: CachedSet): void
-  /** The provider withdrew every key, and no restart may bring them back. */
-  remove(): void
   /** Resolves when everything begun is on disk, or has failed. */
   settled(): Promise<void>
 }
@@ -88,7 +86,6 @@ export function cacheFile(options: CacheFileOptions): CacheFile {
       return found
     },
     save: set => begin(() => writeAtomically(path, JSON.stringify({ version: VERSION, issuer, ...set }))),
-    remove: () => begin(() => rm(path, { force: true })),
     settled: () => last,
   }
 }

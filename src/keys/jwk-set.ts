@@ -2,18 +2,21 @@
  * Reads a JWK Set and finds the keys for a token in it.
  *
  * RFC 7517 §5: a member that is not understood or not usable is skipped and counted, while its siblings work. RFC 7515
- * §4.1.4: `kid` selects; a token without one is served only where a single key fits.
+ * §4.1.4: `kid` selects. A token without one is tried with every key that fits, if they are few: while a provider moves
+ * from one key to the next, both verify tokens. A key without one comes last for a token that names one.
  *
  * A member that was already in the previous set keeps its `VerificationKey` object, so that verdicts it gave stay
  * valid. It does not matter where the set came from or how old it is.
  */
+import { Denial } from '../errors.ts'
 import type { KeyHint, VerificationKey } from '../types.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
 import { parseJwk, type SkipReason } from './jwk.ts'
+import { isKeyOf } from './key-issuer.ts'
 
 /** Importing this many keys takes less than 0.1 s; the largest sets in the wild have some dozens. */
 const MOST_MEMBERS = 1_000
-/** Keys that share a `kid` and type are tried in order, and each try costs a signature verification. */
+/** Keys that fit a token are tried in order, and each try costs a signature verification. */
 const MOST_CANDIDATES = 3
 
 export interface JwkSet {
@@ -21,15 +24,20 @@ export interface JwkSet {
   readonly skipped: Readonly<Record<string, number>>
   has(key: VerificationKey): boolean
   /**
-   * @returns the keys for a token in the set's order, at most three; none when none fits or,
-   * without `kid`, more than one does
+   * @returns the keys for a token, at most three; none when none fits. Those that it names come first, in the set's
+   * order; those without a `kid` come last. For a token without `kid` the newest come first.
+   * @throws {Denial} `key_unknown`: the token names no key, and more than three fit
    */
   find(hint: KeyHint): readonly VerificationKey[]
+  /** @returns why none fits, if it is for another reason than that no key has this name; for the log */
+  misfit(hint: KeyHint): string | undefined
+  /** The keys from the newest to the oldest, by when they were first seen; those of one fetch in the set's order. */
+  readonly byAge: readonly VerificationKey[]
   /** The keys by the content of their JWK, for whoever reads the next set. */
   readonly byContent: ReadonlyMap<string, VerificationKey>
 }
 
-export const EMPTY_JWK_SET: JwkSet = jwkSetOf(new Map(), {})
+export const EMPTY_JWK_SET: JwkSet = jwkSetOf(new Map(), {}, [])
 
 /** @throws {FetchFailure} `invalid` or `too_large`: this is no JWK Set, or one with too many members */
 export function readJwkSet(document: unknown, previous: JwkSet): JwkSet {
@@ -44,11 +52,17 @@ export function readJwkSet(document: unknown, previous: JwkSet): JwkSet {
     if (typeof key === 'string') skipped[key] = (skipped[key] ?? 0) + 1
     else if (typeof parsed !== 'string') byContent.set(parsed.content, key)
   }
-  return jwkSetOf(byContent, skipped)
+  return jwkSetOf(byContent, skipped, previous.byAge)
 }
 
 export function isSameSet(a: JwkSet, b: JwkSet): boolean {
   return a.keys.length === b.keys.length && a.keys.every(key => b.has(key))
+}
+
+/** Refuses a token for which the set has no key. */
+export function keyUnknown(set: Pick<JwkSet, 'misfit'>, hint: KeyHint, provider: string): Denial {
+  const reason = set.misfit(hint)
+  return new Denial('key_unknown', { provider, ...(reason === undefined ? {} : { evidence: { reason } }) })
 }
 
 function keysMember(document: unknown): readonly unknown[] {
@@ -61,19 +75,46 @@ function keysMember(document: unknown): readonly unknown[] {
   return keys
 }
 
-function jwkSetOf(byContent: ReadonlyMap<string, VerificationKey>, skipped: Readonly<Record<string, number>>): JwkSet {
+function jwkSetOf(
+  byContent: ReadonlyMap<string, VerificationKey>,
+  skipped: Readonly<Record<string, number>>,
+  older: readonly VerificationKey[],
+): JwkSet {
   const keys = Object.freeze([...byContent.values()])
   const members: ReadonlySet<VerificationKey> = new Set(keys)
   const byKid = Map.groupBy(keys, key => key.kid)
+  const seenBefore: ReadonlySet<VerificationKey> = new Set(older)
+  const byAge = Object.freeze([...keys.filter(key => !seenBefore.has(key)), ...older.filter(key => members.has(key))])
   return Object.freeze({
     keys,
     skipped: Object.freeze(skipped),
     byContent,
     has: (key: VerificationKey) => members.has(key),
-    find({ alg, kid }: KeyHint) {
+    byAge,
+    find(hint: KeyHint) {
+      const { kid } = hint
+      const candidates = kid === undefined ? byAge : [...(byKid.get(kid) ?? []), ...(byKid.get(undefined) ?? [])]
+      const fitting = candidates.filter(key => isFor(key, hint))
+      if (kid === undefined && fitting.length > MOST_CANDIDATES) throw tooManyFit(fitting.length)
+      return fitting.slice(0, MOST_CANDIDATES)
+    },
+    misfit({ alg, kid, issuers }: KeyHint) {
       const named = kid === undefined ? keys : (byKid.get(kid) ?? [])
-      const fitting = named.filter(key => key.algorithms.has(alg))
-      return kid === undefined && fitting.length > 1 ? [] : fitting.slice(0, MOST_CANDIDATES)
+      const [key] = named
+      if (key === undefined) return undefined
+      if (!named.some(each => each.algorithms.has(alg))) return 'no key of that name is for this algorithm'
+      return named.some(each => isKeyOf(each.issuer, issuers))
+        ? undefined
+        : 'the key is for the tokens of another issuer'
     },
   })
+}
+
+function isFor(key: VerificationKey, { alg, issuers }: KeyHint): boolean {
+  return key.algorithms.has(alg) && isKeyOf(key.issuer, issuers)
+}
+
+function tooManyFit(count: number): Denial {
+  const reason = `the token names no key, and ${count} fit: no more than ${MOST_CANDIDATES} are tried`
+  return new Denial('key_unknown', { evidence: { reason, fitting_keys: count } })
 }

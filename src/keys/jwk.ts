@@ -7,10 +7,14 @@
  * It does not look at `x5c`, `x5t` and `x5u`: trust comes from where the set was fetched. It takes no symmetric key: a
  * secret in a public document is none. Ed25519 points of small order, under which anyone could sign, are left to
  * `node:crypto`, which verifies nothing with them; a test holds it to that.
+ *
+ * What providers write besides the letter of the RFC, and can mean one thing only, is read so: padding at the end of a
+ * number, and `null` for a restriction that there is none.
  */
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { JWS_ALGORITHMS } from '../lib/jws-algorithms.ts'
 import type { VerificationKey } from '../types.ts'
+import { isIssuerTemplate } from './key-issuer.ts'
 import { isRocaModulus } from './roca.ts'
 
 /** The reason why a member is skipped. A `weak` key has the right size and is broken all the same. */
@@ -29,6 +33,8 @@ interface JwkMembers {
   readonly kid?: string
   readonly alg?: string
   readonly use?: string
+  /** The issuer whose tokens it verifies, as Microsoft Entra says it; no RFC has this member. */
+  readonly issuer?: string
   readonly crv?: string
   readonly n?: string
   readonly e?: string
@@ -51,14 +57,18 @@ export function parseJwk(member: unknown): ParsedJwk | SkipReason {
   if (PRIVATE_MEMBERS.some(name => Object.hasOwn(member, name))) return 'private'
   const jwk = stringMembers(member)
   if (jwk === undefined) return 'malformed'
-  const keyOps = Object.hasOwn(member, 'key_ops') ? member.key_ops : ['verify']
+  const keyOps = (Object.hasOwn(member, 'key_ops') ? member.key_ops : undefined) ?? ['verify']
   if (!Array.isArray(keyOps)) return 'malformed'
   if ((jwk.use ?? 'sig') !== 'sig' || !keyOps.includes('verify')) return 'not_for_signatures'
   return { content: JSON.stringify(jwk), import: () => importJwk(jwk) }
 }
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv']
-const MEMBERS = ['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y', 'pub'] as const
+const MEMBERS = ['kty', 'kid', 'alg', 'use', 'issuer', 'crv', 'n', 'e', 'x', 'y', 'pub'] as const
+/** Members that restrict a key, so that `null` means the same as leaving them out. */
+const RESTRICTIONS: ReadonlySet<string> = new Set(['alg', 'use', 'issuer'])
+/** Members that are numbers in base64url. */
+const NUMBERS: ReadonlySet<string> = new Set(['n', 'e', 'x', 'y', 'pub'])
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -66,13 +76,22 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** Takes own members only: a set may carry `__proto__` or `constructor` as names. */
 function stringMembers(member: Readonly<Record<string, unknown>>): JwkMembers | undefined {
-  const entries = MEMBERS.filter(name => Object.hasOwn(member, name)).map(name => [name, member[name]] as const)
-  if (entries.some(([, value]) => typeof value !== 'string')) return undefined
-  const members: Partial<JwkMembers> = Object.fromEntries(entries)
+  const present = MEMBERS.filter(
+    name => Object.hasOwn(member, name) && !(member[name] === null && RESTRICTIONS.has(name)),
+  )
+  const values = present.map(name => member[name])
+  if (!values.every(value => typeof value === 'string')) return undefined
+  const members: Partial<JwkMembers> = Object.fromEntries(
+    present.map((name, index) => [name, NUMBERS.has(name) ? values[index]?.replace(PADDING, '') : values[index]]),
+  )
   return members.kty === undefined ? undefined : { ...members, kty: members.kty }
 }
 
+/** RFC 7515 §2 leaves it out; a number without it is the same number. */
+const PADDING = /={1,2}$/
+
 function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
+  if (jwk.issuer !== undefined && !isIssuerTemplate(jwk.issuer)) return 'malformed'
   const served = servedAlgorithms(jwk)
   if (served.length === 0) return 'unsupported_type'
   if (jwk.alg !== undefined && !served.includes(jwk.alg)) {
@@ -82,8 +101,16 @@ function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
   if (key === undefined) return 'malformed'
   const weakness = jwk.n === undefined ? undefined : rsaWeakness(key, jwk.n)
   if (weakness !== undefined) return weakness
-  return Object.freeze({ kid: jwk.kid, algorithms: new Set(jwk.alg === undefined ? served : [jwk.alg]), key })
+  return Object.freeze({ kid: jwk.kid, algorithms: new Set(narrowed(served, jwk.alg)), issuer: jwk.issuer, key })
 }
+
+/** RFC 9864 §2.2: on an Ed25519 key `EdDSA` and `Ed25519` are two names of one algorithm, so a key for one has both. */
+function narrowed(served: readonly string[], alg: string | undefined): readonly string[] {
+  if (alg === undefined || SAME_ON_ED25519.includes(alg)) return served
+  return [alg]
+}
+
+const SAME_ON_ED25519 = ['EdDSA', 'Ed25519']
 
 const SIGNATURE_ALGORITHM = /^(?:[HREP]S\d|EdDSA$|Ed\d|ML-DSA)/
 

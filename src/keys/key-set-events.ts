@@ -10,14 +10,14 @@ import { FETCH_FAILURES } from './fetch/fetch-failure.ts'
 export const FETCH_RESULTS = [
   'ok',
   'not_modified',
-  /** The answer is good but has no usable key, so that nothing verifies until there is one. */
+  /** The answer is a key set that is empty or has no usable key, so the last good keys stay in force. */
   'no_keys',
   ...FETCH_FAILURES,
 ] as const
 
 export type FetchResult = (typeof FETCH_RESULTS)[number]
 
-/** The provider answered well, with a set that holds no usable key. */
+/** The provider answered with a set that holds no usable key, which counts as a failure. */
 export class NoUsableKeys extends Error {
   override readonly name = 'NoUsableKeys'
   readonly result = 'no_keys'

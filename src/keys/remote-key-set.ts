@@ -16,9 +16,13 @@
  * | succeeded, cooldown over | usable | one fetch for all who wait, then judged again |
  * | failed | any | 503 at once: the key may be new, and our not knowing is not the caller's fault |
  *
+ * Where the set has keys without a `kid`, a token with an unknown one is tried with those, once the provider has been
+ * asked by the same rules.
+ *
  * RFC 7517 §5, RFC 9111. A failed fetch changes nothing but the schedule; a good one replaces the set whole, so that a
- * key that left is gone at once. A good set without a usable key also replaces the old one, but counts as an outage:
- * 503, never 401. This file verifies no signatures and does not judge which algorithms a provider may use.
+ * key that left is gone at once. A set that is empty or has no usable key counts as a failed fetch: a provider that
+ * publishes one has a fault, and its tokens would all be refused for it. This file verifies no signatures and does not
+ * judge which algorithms a provider may use.
  */
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -27,7 +31,7 @@ import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
 import type { CacheFile } from './cache-file.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
-import { EMPTY_JWK_SET, isSameSet, type JwkSet, readJwkSet } from './jwk-set.ts'
+import { EMPTY_JWK_SET, isSameSet, type JwkSet, keyUnknown, readJwkSet } from './jwk-set.ts'
 import {
   type FetchResult,
   type KeySetObserver,
@@ -60,6 +64,8 @@ class RemoteKeySet implements LiveKeySet {
   readonly #unknown: UnknownKeys
   readonly #ready = Promise.withResolvers<void>()
   #set: JwkSet = EMPTY_JWK_SET
+  /** Why members of the set that came last were skipped, whether it is in force or not. */
+  #skipped: JwkSet['skipped'] = {}
   /** The document that the set was read from, for the cache file. */
   #document: unknown
   #known: KnownSet | undefined
@@ -103,11 +109,11 @@ class RemoteKeySet implements LiveKeySet {
 
   select(hint: KeyHint): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     const keys = this.#find(hint)
-    if (keys.length > 0) return keys
+    if (keys.length > 0 && (isNamed(keys, hint) || !this.#isWorthWaiting(hint))) return keys
     if (this.#isUsable()) this.#options.observer.unknownKey({ provider: this.#options.provider })
     if (this.#failures > 0 || this.#isClosed) throw this.#unavailable()
     if (this.#attempt === undefined && this.#mayAskFor(hint)) this.#begin()
-    if (this.#attempt === undefined) throw this.#missing()
+    if (this.#attempt === undefined) throw this.#missing(hint)
     return this.#attempt.then(() => this.#selectAfterAttempt(hint))
   }
 
@@ -119,7 +125,7 @@ class RemoteKeySet implements LiveKeySet {
     return {
       usable: this.#isUsable(),
       keys: this.#set.keys.map(({ kid, algorithms }) => ({ kid, algorithms: [...algorithms] })),
-      skipped: this.#set.skipped,
+      skipped: this.#skipped,
       lastSuccessSeconds: this.#lastSuccessSeconds,
       lastError: this.#lastFailure?.message,
     }
@@ -139,17 +145,24 @@ class RemoteKeySet implements LiveKeySet {
     return !isCoolingDown && !this.#unknown.isKnownMissing(hint, nowMs)
   }
 
+  /** Says whether the provider may have the key that a token names, although there are others to try it with. */
+  #isWorthWaiting(hint: KeyHint): boolean {
+    if (this.#failures > 0 || this.#isClosed) return false
+    if (this.#attempt === undefined) return this.#mayAskFor(hint)
+    return !this.#unknown.isKnownMissing(hint, this.#options.clock.monotonicMs())
+  }
+
   #selectAfterAttempt(hint: KeyHint): readonly VerificationKey[] {
     const keys = this.#find(hint)
+    if (!isNamed(keys, hint) && this.#failures === 0) this.#unknown.remember(hint, this.#attemptStartedMs)
     if (keys.length > 0) return keys
-    if (this.#failures === 0) this.#unknown.remember(hint, this.#attemptStartedMs)
-    throw this.#missing()
+    throw this.#missing(hint)
   }
 
   /** Only a provider that answered can have told us that a key does not exist. */
-  #missing(): Denial {
+  #missing(hint: KeyHint): Denial {
     if (this.#failures > 0 || !this.#isUsable()) return this.#unavailable()
-    return new Denial('key_unknown', { provider: this.#options.provider })
+    return keyUnknown(this.#set, hint, this.#options.provider)
   }
 
   #unavailable(): Denial {
@@ -204,21 +217,17 @@ class RemoteKeySet implements LiveKeySet {
     }
   }
 
-  /**
-   * @throws {FetchFailure} the document is no JWK Set, and nothing changes
-   * @throws {NoUsableKeys} the set is in force
-   */
+  /** Puts the set in force. @throws {FetchFailure | NoUsableKeys} it cannot be, and the one before it stays */
   #adopt({ json, url, etag }: FetchedSet): void {
     const { clock, cacheFile, maxStaleMs } = this.#options
     const set = json ? readJwkSet(json.value, this.#set) : this.#set
+    this.#skipped = set.skipped
+    if (set.keys.length === 0)
+      throw new NoUsableKeys(`the JWK Set has no usable key (skipped: ${JSON.stringify(set.skipped)})`)
     if (!isSameSet(set, this.#set)) this.#unknown.clear()
     this.#set = set
     this.#document = json ? json.value : this.#document
     this.#known = { url, etag }
-    if (set.keys.length === 0) {
-      cacheFile?.remove()
-      throw new NoUsableKeys(`the JWK Set has no usable key (skipped: ${JSON.stringify(set.skipped)})`)
-    }
     const fetchedAtMs = clock.nowMs()
     this.#usableUntilMs = clock.monotonicMs() + maxStaleMs
     this.#lastSuccessSeconds = fetchedAtMs / 1_000
@@ -236,7 +245,7 @@ class RemoteKeySet implements LiveKeySet {
       from,
       to: this.#state,
       keys: this.#set.keys.length,
-      skipped: this.#set.skipped,
+      skipped: this.#skipped,
       reason: this.#lastFailure?.message,
     })
   }
@@ -246,10 +255,16 @@ class RemoteKeySet implements LiveKeySet {
     const cached = cacheFile?.load(clock.nowMs())
     if (cached === undefined) return
     this.#set = cached.set
+    this.#skipped = cached.set.skipped
     this.#document = cached.document
     this.#known = { url: cached.url, etag: undefined }
     this.#usableUntilMs = clock.monotonicMs() + maxStaleMs - Math.max(0, clock.nowMs() - cached.fetchedAtMs)
     this.#lastSuccessSeconds = cached.fetchedAtMs / 1_000
     this.#ready.resolve()
   }
+}
+
+/** Is false where a token names a key, and only keys without a name are there to try. */
+function isNamed([best]: readonly VerificationKey[], { kid }: KeyHint): boolean {
+  return best !== undefined && best.kid === (kid ?? best.kid)
 }

@@ -11,7 +11,7 @@ import { Denial } from '../errors.ts'
 import { HMAC_SECRET_BYTES } from '../lib/jws-algorithms.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
-import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
+import { EMPTY_JWK_SET, type JwkSet, keyUnknown, readJwkSet } from './jwk-set.ts'
 import type { LiveKeySet } from './key-set-events.ts'
 
 /** The operator's keys cannot be used. The message says what to do and holds nothing of the file. */
@@ -25,7 +25,8 @@ export class KeySourceError extends Error {
  */
 export function jwksKeySet(text: string, provider: string): LiveKeySet {
   const set = operatorsSet(text)
-  if (set.keys.length > 0) return staticKeySet(set.keys, set.skipped, hint => set.find(hint), provider)
+  const refuse = (hint: KeyHint): Denial => keyUnknown(set, hint, provider)
+  if (set.keys.length > 0) return staticKeySet(set.keys, set.skipped, hint => set.find(hint), refuse)
   throw new KeySourceError(`has no usable key; skipped: ${JSON.stringify(set.skipped)}`)
 }
 
@@ -42,8 +43,9 @@ export function secretKeySet(content: Buffer, provider: string): LiveKeySet {
     const leastBytes = HMAC_SECRET_BYTES.get('HS256')
     throw new KeySourceError(`holds ${secret.length} bytes; HS256 needs a secret of at least ${leastBytes}`)
   }
+  const refuse = (): Denial => new Denial('key_unknown', { provider })
   const key = Object.freeze({ kid: undefined, algorithms: new Set(algorithms), key: createSecretKey(secret) })
-  return staticKeySet([key], {}, ({ alg }) => (key.algorithms.has(alg) ? [key] : []), provider)
+  return staticKeySet([key], {}, ({ alg }) => (key.algorithms.has(alg) ? [key] : []), refuse)
 }
 
 function operatorsSet(text: string): JwkSet {
@@ -59,7 +61,7 @@ function staticKeySet(
   keys: readonly VerificationKey[],
   skipped: Readonly<Record<string, number>>,
   find: (hint: KeyHint) => readonly VerificationKey[],
-  provider: string,
+  refuse: (hint: KeyHint) => Denial,
 ): LiveKeySet {
   const status: KeySetStatus = Object.freeze({
     usable: true,
@@ -74,7 +76,7 @@ function staticKeySet(
     close: async () => {},
     select(hint: KeyHint) {
       const found = find(hint)
-      if (found.length === 0) throw new Denial('key_unknown', { provider })
+      if (found.length === 0) throw refuse(hint)
       return found
     },
     isCurrent: (key: VerificationKey) => keys.includes(key),

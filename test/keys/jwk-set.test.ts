@@ -16,6 +16,14 @@ const ec = ecJwk('k1')
 
 const read = (...keys: readonly unknown[]) => readJwkSet({ keys }, EMPTY_JWK_SET)
 const base64url = (text: string) => Buffer.from(text).toString('base64url')
+function thrownBy(action: () => unknown): unknown {
+  try {
+    return action()
+  } catch (error) {
+    return error
+  }
+}
+
 const algorithmsOf = (jwk: unknown) => [...(read(jwk).keys[0]?.algorithms ?? [])]
 
 describe('RFC 7517 §5: odd members', () => {
@@ -29,6 +37,10 @@ describe('RFC 7517 §5: odd members', () => {
     ['a kid that is no string', { ...ec, kid: 7 }, 'malformed'],
     ['a kid that is null', { ...ec, kid: null }, 'malformed'],
     ['an alg that is no string', { ...ec, alg: {} }, 'malformed'],
+    ['an issuer that is no string', { ...ec, issuer: ['https://issuer.example/'] }, 'malformed'],
+    ['an issuer with more placeholders than anybody writes', { ...ec, issuer: '{a}{b}{c}{d}{e}' }, 'malformed'],
+    ['RSA with padding in the middle of its modulus', { ...rsaJwk, n: `AQ==${rsaJwk.n}` }, 'malformed'],
+    ['RSA with more padding than there can be', { ...rsaJwk, n: `${rsaJwk.n}===` }, 'malformed'],
     ['a use that is no string', { ...ec, use: ['sig'] }, 'malformed'],
     ['key_ops that is no array', { ...ec, key_ops: 'verify' }, 'malformed'],
     ['only inherited members', JSON.parse(`{"__proto__": ${JSON.stringify(ec)}}`), 'malformed'],
@@ -116,13 +128,67 @@ describe('Ed25519 keys of small order', () => {
   })
 })
 
+describe('what providers write besides the letter of RFC 7517', () => {
+  test.each([
+    ['an EC key', { ...ec, x: `${ec.x}=`, y: `${ec.y}=` }],
+    ['an RSA key', { ...rsaJwk, n: `${rsaJwk.n}==` }],
+  ])('padding at the end of a number of %s means nothing', (_what, padded) => {
+    const unpadded = Object.fromEntries(
+      Object.entries(padded).map(([name, value]) => [name, `${value}`.replace(/=+$/, '')]),
+    )
+    const [key] = read(padded).keys
+    expect(key).toBeDefined()
+    expect(read(padded, unpadded).keys).toHaveLength(1)
+  })
+
+  test('an RSA modulus is looked at without its padding', () => {
+    expect(read({ ...rsaJwk, e: 'AQ==' }).skipped).toEqual({ weak: 1 })
+    expect(read({ ...small, n: `${small.n}=` }).skipped).toEqual({ too_small: 1 })
+  })
+})
+
+describe('keys that say for whose tokens they are', () => {
+  const tenant = (id: string) => `https://login.example/${id}/v2.0`
+  const from = (kid: string | undefined, ...issuers: readonly string[]) => ({ ...es256(kid), issuers })
+
+  test('verify the tokens of that issuer only, named or not', () => {
+    const set = read({ ...ec, issuer: tenant('a') }, { ...ecJwk('k2'), issuer: tenant('b') }, ecJwk('k3'))
+    expect(set.find(from('k1', tenant('a')))).toEqual([set.keys[0]])
+    expect(set.find(from('k1', tenant('b')))).toEqual([])
+    expect(set.misfit(from('k1', tenant('b')))).toBe('the key is for the tokens of another issuer')
+    expect(set.find(from(undefined, tenant('b')))).toEqual([set.keys[1], set.keys[2]])
+    expect(set.find(from('k3', tenant('c')))).toEqual([set.keys[2]])
+  })
+
+  test('a placeholder stands for one tenant, and for nothing else', () => {
+    const set = read({ ...ec, issuer: tenant('{tenantid}') })
+    expect(set.find(from('k1', tenant('6f1c-0')))).toHaveLength(1)
+    for (const other of [
+      'https://login.example/v2.0',
+      tenant('a/b'),
+      tenant(''),
+      tenant('x'.repeat(65)),
+      `x${tenant('a')}`,
+    ])
+      expect([other, set.find(from('k1', other))]).toEqual([other, []])
+    expect(read({ ...ec, issuer: 'https://loginXexample/{t}' }).find(from('k1', 'https://login.example/a'))).toEqual([])
+  })
+
+  test('any spelling of the issuer will do', () => {
+    const set = read({ ...ec, issuer: 'https://accounts.example.com' })
+    expect(set.find(from('k1', 'accounts.example.com', 'https://accounts.example.com'))).toHaveLength(1)
+  })
+})
+
 describe('algorithms of a key', () => {
   test.each([
     ['RSA', rsaJwk, ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
     ['RSA narrowed by alg', { ...rsaJwk, alg: 'PS384' }, ['PS384']],
     ['P-256', ec, ['ES256']],
     ['Ed25519', ed, ['EdDSA', 'Ed25519']],
-    ['Ed25519 narrowed by alg', { ...ed, alg: 'EdDSA' }, ['EdDSA']],
+    ['Ed25519 narrowed by alg', { ...ed, alg: 'EdDSA' }, ['EdDSA', 'Ed25519']],
+    ['Ed25519 narrowed by its newer name', { ...ed, alg: 'Ed25519' }, ['EdDSA', 'Ed25519']],
+    ['P-256 with restrictions that are null', { ...ec, alg: null, use: null, key_ops: null, issuer: null }, ['ES256']],
     ['ML-DSA-44', mlDsa, ['ML-DSA-44']],
   ])('%s', (_what, jwk, algorithms) => {
     expect(algorithmsOf(jwk)).toEqual(algorithms)
@@ -139,7 +205,8 @@ describe('algorithms of a key', () => {
 
   test('are those for which jose takes the same JWK', async () => {
     const names = ['RS256', 'PS256', 'RS512', 'ES256', 'ES384', 'EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65']
-    const jwks = [rsaJwk, { ...rsaJwk, alg: 'RS256' }, ec, ed, { ...ed, alg: 'Ed25519' }, mlDsa, { ...ec, use: 'enc' }]
+    // A key that says `EdDSA` or `Ed25519` is for both (RFC 9864), while jose takes the name to the letter.
+    const jwks = [rsaJwk, { ...rsaJwk, alg: 'RS256' }, ec, ed, mlDsa, { ...ec, use: 'enc' }]
     for (const jwk of jwks) {
       const find = createLocalJWKSet({ keys: [jwk] } as never)
       for (const alg of names) {
@@ -157,7 +224,7 @@ describe('RFC 7515 §4.1.4: which keys are tried', () => {
   test('the ones with the kid and a fitting algorithm', () => {
     const set = read(ec, rsaJwk)
     expect(set.find(es256('k1')).map(({ kid }) => kid)).toEqual(['k1'])
-    expect(set.find({ alg: 'RS256', kid: 'k1' })).toEqual([])
+    expect(set.find({ alg: 'RS256', kid: 'k1', issuers: [] })).toEqual([])
     expect(set.find(es256('K1'))).toEqual([])
     expect(set.find(es256('toString'))).toEqual([])
   })
@@ -176,14 +243,36 @@ describe('RFC 7515 §4.1.4: which keys are tried', () => {
     expect(read(ec, ec).find(es256(undefined))).toHaveLength(1)
   })
 
-  test('without a kid only where exactly one key fits, named or not', () => {
+  test('without a kid every one that fits, named or not, up to three', () => {
     expect(read(ec, rsaJwk).find(es256(undefined))).toHaveLength(1)
-    expect(read(ec, ecJwk('k2')).find(es256(undefined))).toEqual([])
+    expect(read(ec, ecJwk('k2'), ecJwk()).find(es256(undefined))).toHaveLength(3)
     expect(read(rsaJwk).find(es256(undefined))).toEqual([])
   })
 
-  test('a kid in the token does not match a key without one', () => {
-    expect(read(ecJwk()).find(es256('k1'))).toEqual([])
+  test('without a kid the newest come first, whatever the order of the set', () => {
+    const [a, b, c] = [ecJwk('a'), ecJwk('b'), ecJwk('c')]
+    const next = readJwkSet({ keys: [a, b] }, read(a))
+    expect(next.find(es256(undefined)).map(({ kid }) => kid)).toEqual(['b', 'a'])
+    const third = readJwkSet({ keys: [a, b, c] }, next)
+    expect(third.find(es256(undefined)).map(({ kid }) => kid)).toEqual(['c', 'b', 'a'])
+    expect(
+      readJwkSet({ keys: [b, a] }, third)
+        .find(es256(undefined))
+        .map(({ kid }) => kid),
+    ).toEqual(['b', 'a'])
+  })
+
+  test('without a kid none where more than three fit, and the evidence says why', () => {
+    const set = read(...['a', 'b', 'c', 'd'].map(kid => ecJwk(kid)))
+    const refusal = thrownBy(() => set.find(es256(undefined)))
+    expect(refusal).toMatchObject({ code: 'key_unknown', evidence: { fitting_keys: 4 } })
+    expect(set.find(es256('d'))).toEqual([set.keys[3]])
+  })
+
+  test('a key without a kid is the last one for a token that names one', () => {
+    const set = read(ecJwk(), ec, ecJwk('k2'))
+    expect(set.find(es256('k1'))).toEqual([set.keys[1], set.keys[0]])
+    expect(set.find(es256('elsewhere'))).toEqual([set.keys[0]])
   })
 
   test('an empty kid is a name like any other', () => {

@@ -171,11 +171,23 @@ describe('outage after success', () => {
     const source = { type: 'jwksUri', url: server.url, ...TUNING, cacheFile } as const
     server.answer(json({ keys: [ecJwk('k1')] }))
     const first = await startedKeySet(source)
-    server.answer(json({ keys: [] }))
+    server.answer(json({ keys: [ecJwk('k2')] }))
     await first.advance(TUNING.refreshMs)
     await first.registry.close()
     await server.down()
     const { keySet } = await startedKeySet(source)
     expect(refusedNow(keySet, es256('k1')).code).toBe('keys_unavailable')
+  })
+
+  test('an empty set of the provider leaves the cache file as it is', async () => {
+    const [server, cacheFile] = [await startKeyServer(), await temporaryFile()]
+    const source = { type: 'jwksUri', url: server.url, ...TUNING, cacheFile } as const
+    server.answer(json({ keys: [ecJwk('k1')] }))
+    const first = await startedKeySet(source)
+    server.answer(json({ keys: [] }))
+    await first.advance(TUNING.refreshMs)
+    await first.registry.close()
+    const { keySet } = await startedKeySet(source)
+    expect(selectNow(keySet, es256('k1'))).toHaveLength(1)
   })
 })

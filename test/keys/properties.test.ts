@@ -60,7 +60,10 @@ async function run(
     const answer = 'good' in next ? conditional(setOf(next.good), etag) : BAD[next.bad]
     server.answer((request, response) => {
       attemptsAtMs.push(time.monotonicMs())
-      if ('good' in next) Object.assign(truth, { kids: next.good, atMs: time.monotonicMs() })
+      // An empty set counts as a failed fetch.
+      if ('good' in next) {
+        if (next.good.length > 0) Object.assign(truth, { kids: next.good, atMs: time.monotonicMs() })
+      }
       // A 304 that answers a validator we really sent vouches for the set in force, bad script or not.
       else if (next.bad === 'wrongNotModified' && request.headers['if-none-match']) truth.atMs = time.monotonicMs()
       answer(request, response)

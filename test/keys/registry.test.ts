@@ -100,6 +100,6 @@ describe('key sets outlive a reload', () => {
     expect(acquire).toThrow('HS256 needs a secret of at least 32')
     expect(time.pendingMs()).toEqual([])
     writeFileSync(path, 's'.repeat(32))
-    expect(selectNow(acquire().value, { alg: 'HS256', kid: undefined })).toHaveLength(1)
+    expect(selectNow(acquire().value, { alg: 'HS256', kid: undefined, issuers: [] })).toHaveLength(1)
   })
 })

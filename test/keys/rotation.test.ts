@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { json, startKeyServer, status } from '../support/services/key-server.ts'
 import { ecJwk, es256, outcome, refusedNow, selectNow, startedKeySet, TUNING } from './support.ts'
 
-async function withKey(kid: string) {
+async function withKey(kid: string | undefined) {
   const server = await startKeyServer()
   const jwk = ecJwk(kid)
   server.answer(json({ keys: [jwk] }))
@@ -74,21 +74,72 @@ describe('rotation', () => {
     expect([first, second].map(key => key && keySet.isCurrent(key))).toEqual([false, false])
   })
 
-  test('a set that lost its last usable key verifies nothing and is our outage, until it has one again', async () => {
+  test.each([
+    ['is empty', { keys: [] }, {}],
+    ['has no usable key', { keys: [{ ...ecJwk('k1'), use: 'enc' }, null] }, { not_for_signatures: 1, malformed: 1 }],
+  ])('a set that %s is a failed fetch: the last good keys stay until maxStale', async (_what, document, skipped) => {
     const { server, jwk, keySet, advance, seen } = await withKey('k1')
     const [key] = selectNow(keySet, es256('k1'))
     if (key === undefined) throw new Error('no key')
-    server.answer(json({ keys: [] }, { etag: '"empty"' }))
+    server.answer(json(document, { etag: '"empty"' }))
     await advance(TUNING.refreshMs)
-    expect(keySet.isCurrent(key)).toBe(false)
-    expect(refusedNow(keySet, es256('k1')).code).toBe('keys_unavailable')
-    expect(keySet.status()).toMatchObject({ usable: false, lastError: expect.stringContaining('no usable key') })
-    server.answer(status(304))
+    expect(keySet.isCurrent(key)).toBe(true)
+    expect(selectNow(keySet, es256('k1'))).toEqual([key])
+    expect(refusedNow(keySet, es256('new')).code).toBe('keys_unavailable')
+    expect(keySet.status()).toMatchObject({
+      usable: true,
+      skipped,
+      lastError: expect.stringContaining('no usable key'),
+    })
     await advance(1_000)
     expect(seen.fetches.slice(-2).map(({ result }) => result)).toEqual(['no_keys', 'no_keys'])
+    expect(server.requests.at(-1)?.headers['if-none-match']).toBeUndefined()
+    await advance(TUNING.maxStaleMs)
+    expect(refusedNow(keySet, es256('k1')).code).toBe('keys_unavailable')
     server.answer(json({ keys: [jwk] }))
-    await advance(2_000)
-    expect(selectNow(keySet, es256('k1'))).toHaveLength(1)
+    await advance(30_000)
+    expect(selectNow(keySet, es256('k1'))).toEqual([key])
+    expect(keySet.status()).toMatchObject({ usable: true, skipped: {}, lastError: undefined })
+  })
+
+  test('in the overlap of a rotation a token without kid is tried with both keys, the new one first', async () => {
+    const { server, jwk, keySet, advance } = await withKey('old')
+    server.answer(json({ keys: [jwk, ecJwk('new')] }))
+    await advance(TUNING.refreshMs)
+    expect(await outcome(keySet, es256(undefined))).toEqual(['new', 'old'])
+    server.answer(json({ keys: [ecJwk('new')] }))
+    await advance(TUNING.refreshMs)
+    expect(await outcome(keySet, es256(undefined))).toEqual(['new'])
+  })
+
+  test('a token without kid that more than three keys fit causes no fetch, in an outage or out of it', async () => {
+    const { server, jwk, keySet, advance } = await withKey('k1')
+    server.answer(json({ keys: [jwk, ...['a', 'b', 'c'].map(kid => ecJwk(kid))] }))
+    await advance(TUNING.refreshMs)
+    const before = server.requests.length
+    await advance(TUNING.cooldownMs)
+    expect(refusedNow(keySet, es256(undefined))).toMatchObject({ code: 'key_unknown', evidence: { fitting_keys: 4 } })
+    expect(server.requests).toHaveLength(before)
+    server.answer(status(500))
+    await advance(TUNING.refreshMs)
+    expect(refusedNow(keySet, es256(undefined)).code).toBe('key_unknown')
+  })
+
+  test('a token that names a key is tried with those without a kid, once the provider has been asked for it', async () => {
+    const { server, jwk, keySet, advance } = await withKey(undefined)
+    expect(selectNow(keySet, es256('new'))).toHaveLength(1)
+    await advance(TUNING.cooldownMs)
+    const before = server.requests.length
+    expect(await outcome(keySet, es256('new'))).toEqual([undefined])
+    expect(server.requests).toHaveLength(before + 1)
+    await advance(TUNING.cooldownMs - 1)
+    expect(selectNow(keySet, es256('new'))).toHaveLength(1)
+    server.answer(json({ keys: [jwk, ecJwk('new')] }))
+    await advance(1)
+    expect(await outcome(keySet, es256('new'))).toEqual(['new', undefined])
+    server.answer(status(500))
+    await advance(TUNING.refreshMs)
+    expect(selectNow(keySet, es256('newer'))).toHaveLength(1)
   })
 
   test('a kid that was asked for in vain is asked for ever more rarely', async () => {

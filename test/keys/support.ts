@@ -22,7 +22,7 @@ export function ecJwk(kid?: string): PublicJwk {
   return kid === undefined ? { ...jwk } : { ...jwk, kid }
 }
 
-export const es256 = (kid?: string): KeyHint => ({ alg: 'ES256', kid })
+export const es256 = (kid?: string): KeyHint => ({ alg: 'ES256', kid, issuers: ['https://issuer.example/'] })
 
 export const TUNING = {
   refreshMs: 300_000,

@@ -9,7 +9,7 @@ test('a name is known to be missing for its wait, and by its algorithm', () => {
   unknown.remember(es256('k'), 0)
   expect(unknown.isKnownMissing(es256('k'), 29_999)).toBe(true)
   expect(unknown.isKnownMissing(es256('k'), 30_000)).toBe(false)
-  expect(unknown.isKnownMissing({ alg: 'RS256', kid: 'k' }, 0)).toBe(false)
+  expect(unknown.isKnownMissing({ alg: 'RS256', kid: 'k', issuers: [] }, 0)).toBe(false)
   expect(unknown.isKnownMissing(es256(undefined), 0)).toBe(false)
 })
 

@@ -66,6 +66,7 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     tokenType,
     requiredClaims,
   }
+  const issuers = Object.freeze([issuer])
   const readPrincipal = principalReader(options)
   const nowSeconds = (): number => options.clock.nowMs() / 1000
 
@@ -73,7 +74,7 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     const { alg, kid } = jwt.header
     if (jwt.claims.iss !== issuer) throw new Denial('issuer_unknown')
     if (!algorithms.has(alg)) throw new Denial('algorithm_not_allowed')
-    const key = andThen(keySet.select({ alg, kid }), candidates => verifyingKey(jwt, candidates))
+    const key = andThen(keySet.select({ alg, kid, issuers }), candidates => verifyingKey(jwt, candidates))
     return andThen(key, found => verdict(jwt, found))
   }
 

@@ -168,7 +168,7 @@ describe('keys', () => {
   test('are asked for by the algorithm and the kid of the token', async () => {
     const keySet = new TestKeySet(es256.key)
     await verifier(keySet).verify(presented(token(es256)))
-    expect(keySet.asked).toEqual([{ alg: 'ES256', kid: 'k1' }])
+    expect(keySet.asked).toEqual([{ alg: 'ES256', kid: 'k1', issuers: ['https://auth.example.com/'] }])
   })
 
   test('may take their time', async () => {
