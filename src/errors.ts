@@ -79,6 +79,16 @@ export const DENIALS = {
     closes: true,
     remedy: 'Copy the token again: it holds characters that no token has.',
   },
+  token_too_large: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is too large',
+    stage: 'form',
+    reportable: true,
+    remedy:
+      'Have the issuer put less into its tokens, such as fewer groups; or raise `limits.tokenBytes`, and ' +
+      '`limits.headerBytes` with it.',
+  },
   token_malformed: {
     status: 401,
     error: 'invalid_token',

@@ -14,7 +14,7 @@ import type { Credential } from '../types.ts'
  * @param rawHeaders flat names and values, as received
  * @param maxTokenBytes `limits.tokenBytes`
  * @returns undefined when there is no `Authorization` line at all
- * @throws {Denial} `request_malformed`, `scheme_unsupported`, or `token_malformed` for a token over the limit. Its
+ * @throws {Denial} `request_malformed`, `scheme_unsupported`, or `token_too_large` for a token over the limit. Its
  *   evidence never holds what was sent, because a client that forgot the scheme has put its token there.
  */
 export function extractCredential(rawHeaders: readonly string[], maxTokenBytes: number): Credential | undefined {
@@ -23,7 +23,7 @@ export function extractCredential(rawHeaders: readonly string[], maxTokenBytes: 
   const token = afterScheme(value)
   if (token.length <= maxTokenBytes) return { token }
   if (!isToken68(token)) throw malformed('the token is not token68')
-  throw new Denial('token_malformed', { evidence: { token_bytes: token.length } })
+  throw new Denial('token_too_large', { evidence: { token_bytes: token.length, limit_bytes: maxTokenBytes } })
 }
 
 /** Two lines are refused even when they agree: a service that reads the other one could see another caller. */

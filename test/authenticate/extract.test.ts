@@ -83,7 +83,7 @@ describe('RFC 6750 §2.1', () => {
 
   test('a token over the limit is refused, one at the limit is not', () => {
     expect(extract('Authorization', `Bearer ${'a'.repeat(MAX_TOKEN_BYTES)}`)?.token).toHaveLength(MAX_TOKEN_BYTES)
-    expect(refusal('Authorization', `Bearer ${'a'.repeat(MAX_TOKEN_BYTES + 1)}`)).toBe('token_malformed')
+    expect(refusal('Authorization', `Bearer ${'a'.repeat(MAX_TOKEN_BYTES + 1)}`)).toBe('token_too_large')
     expect(refusal('Authorization', `Bearer ${'a '.repeat(MAX_TOKEN_BYTES)}`)).toBe('request_malformed')
   })
 

@@ -121,9 +121,9 @@ describe('checks', () => {
       'GET',
       '/maybe',
       '--claims',
-      `{ sub: ${'a'.repeat(5000)}, azp: ${'b'.repeat(3500)} }`,
+      `{ sub: ${'a'.repeat(7000)}, azp: ${'b'.repeat(3500)} }`,
     )
-    expect(decision).toBe('token_malformed')
+    expect(decision).toBe('token_too_large')
     const large = await explained('GET', '/maybe', '--claims', `{ sub: "${'ä'.repeat(2800)}" }`)
     expect(large.decision).toBe('identity_too_large')
     expect(large.checks.at(-1)).toMatchObject({ check: 'identity', result: 'fails' })

@@ -14,7 +14,7 @@ providers:                      # where tokens come from; the id is the metric l
     maxLifetime: 24h            # optional: refuse a token whose exp - iat is longer (iat is then required)
     tokenType: compatible       # compatible (no typ, JWT, at+jwt) | at+jwt (RFC 9068, strict)
     requiredClaims: [sub]
-    scopeClaim: scope           # default: \`scope\`, else \`scp\`; a string split on spaces or an array of strings
+    scopeClaim: scope           # default: \`scope\`, or \`scp\` where that is missing or empty; a string split on spaces or an array of strings
     rolesClaim: /realm_access/roles   # a claim name, or a JSON Pointer when it starts with /; default \`roles\`
 
 upstreams:
@@ -28,7 +28,7 @@ identity:                       # what the upstream is told; this block replaces
   reserved: [X-Auth-*]          # stripped from every incoming request besides the names above
   forwardToken: false           # true passes Authorization on
 
-limits: { tokenBytes: 8KiB, headerBytes: 16KiB, headers: 100, bodyBytes: 100MiB, headersTimeout: 10s, bodyIdleTimeout: 60s, connections: 10000 }
+limits: { tokenBytes: 12KiB, headerBytes: 24KiB, headers: 100, bodyBytes: 100MiB, headersTimeout: 10s, bodyIdleTimeout: 60s, connections: 10000 }
 tokenCache: { entries: 10000 }
 log: { level: info, access: all }   # access: all | denied | off
 

@@ -52,7 +52,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
       'a colon behind the scheme': ['request_malformed', token => [`Authorization: Bearer: ${token}`]],
       'a byte beyond ASCII': ['request_malformed', token => [`Authorization: Bearer ${token}\xe9`]],
       'padding inside': ['request_malformed', token => [`Authorization: Bearer ${token.replace('.', '=.')}`]],
-      'a token over the limit': ['token_malformed', () => [`Authorization: Bearer ${'a'.repeat(9000)}`]],
+      'a token over the limit': ['token_too_large', () => [`Authorization: Bearer ${'a'.repeat(12_289)}`]],
       'a token that is no JWT': ['token_malformed', () => ['Authorization: Bearer abc']],
       'a JWE': ['token_malformed', () => ['Authorization: Bearer a.b.c.d.e']],
     }

@@ -84,6 +84,11 @@ const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
     route: 'plain',
   }),
   request_malformed: async note => ({ bytes: get('/plain/a', `${note} ${note}`), route: 'plain' }),
+  token_too_large: async note => ({
+    bytes: get('/plain/a', `${note}${'a'.repeat(12_289 - note.length)}`),
+    route: 'plain',
+    evidence: { token_bytes: 12_289, limit_bytes: 12_288 },
+  }),
   token_malformed: async note => ({ bytes: get('/plain/a', `${note}.${note}.${note}`), route: 'plain' }),
   issuer_unknown: async note => {
     const token = await stack.issuer.mint({ note, iss: 'https://nobody.example' })

@@ -36,7 +36,7 @@ export type JwtRules = {
   readonly tokenType: TokenType
   /** Claims that must be there, besides `exp`. */
   readonly requiredClaims: readonly string[]
-  /** A claim name or a JSON Pointer; undefined: `scope`, else `scp`. */
+  /** A claim name or a JSON Pointer; undefined: `scope`, or `scp` where that is missing or empty. */
   readonly scopeClaim?: string | undefined
   /** A claim name or a JSON Pointer. */
   readonly rolesClaim: string

@@ -13,7 +13,7 @@ import type { CheckedClaims } from './claim-checks.ts'
 interface PrincipalOptions {
   readonly provider: string
   readonly clockToleranceSeconds: number
-  /** A claim name or a JSON Pointer; undefined reads `scope`, else `scp`. */
+  /** A claim name or a JSON Pointer; undefined reads `scope`, or `scp` where `scope` is missing or empty. */
   readonly scopeClaim?: string | undefined
   /** A claim name or a JSON Pointer. */
   readonly rolesClaim: string
@@ -24,8 +24,7 @@ type PrincipalReader = (claims: Claims, checked: CheckedClaims) => Principal
 
 export function principalReader(options: PrincipalOptions): PrincipalReader {
   const { provider, clockToleranceSeconds, scopeClaim, rolesClaim } = options
-  const readScope: ClaimReader =
-    scopeClaim === undefined ? claims => claims.scope ?? claims.scp : claimReader(scopeClaim)
+  const readScope: ClaimReader = scopeClaim === undefined ? scopeOrScp : claimReader(scopeClaim)
   const readRoles = claimReader(rolesClaim)
   return (claims, { audiences, expiresAtSeconds }) =>
     Object.freeze({
@@ -37,6 +36,16 @@ export function principalReader(options: PrincipalOptions): PrincipalReader {
       expiresAtSeconds,
       validUntilMs: (expiresAtSeconds + clockToleranceSeconds) * 1000,
     })
+}
+
+/** Some providers send an empty `scope` beside the `scp` that they mean. */
+function scopeOrScp({ scope, scp }: Claims): JsonValue | undefined {
+  return isEmptyScope(scope) ? (scp ?? scope) : scope
+}
+
+function isEmptyScope(value: JsonValue | undefined): boolean {
+  if (typeof value === 'string') return /^ *$/.test(value)
+  return value === undefined || value === null || (Array.isArray(value) && value.length === 0)
 }
 
 function scopeSet(value: JsonValue | undefined): ReadonlySet<string> {

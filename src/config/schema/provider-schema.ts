@@ -85,7 +85,9 @@ const jwtProviderSchema = z
       .default('compatible')
       .describe('`compatible`: `typ` missing, JWT or at+jwt. `at+jwt`: RFC 9068, strict. Default `compatible`.'),
     requiredClaims: z.array(claimReference()).default([]).describe('Claims that every token must carry besides `exp`.'),
-    scopeClaim: claimReference().optional().describe('Claim with the scopes. Default: `scope`, else `scp`.'),
+    scopeClaim: claimReference()
+      .optional()
+      .describe('Claim with the scopes. Default: `scope`, or `scp` where that is missing or empty.'),
     rolesClaim: claimReference()
       .default('roles')
       .describe('Claim with the roles: a name, or a JSON Pointer when it starts with `/`. Default `roles`.'),

@@ -150,10 +150,11 @@ export const identitySchema = z
 
 export const limitsSchema = z
   .strictObject({
-    tokenBytes: size({ min: '256B', max: '64KiB' }).prefault('8KiB').describe('Longest token. Default `8KiB`.'),
+    // Microsoft Entra puts up to 200 groups into a token, which are 12 KiB.
+    tokenBytes: size({ min: '256B', max: '64KiB' }).prefault('12KiB').describe('Longest token. Default `12KiB`.'),
     headerBytes: size({ min: '1KiB', max: '1MiB' })
-      .prefault('16KiB')
-      .describe('Most the request line and headers may take. Default `16KiB`, more than `tokenBytes`.'),
+      .prefault('24KiB')
+      .describe('Most the request line and headers may take. Default `24KiB`, more than `tokenBytes`.'),
     headers: count({ min: 10, max: 1000 }).default(100).describe('Most header lines. Default 100.'),
     bodyBytes: size({ min: '0B' }).prefault('100MiB').describe('Largest request body. Default `100MiB`.'),
     headersTimeout: duration().prefault('10s').describe('Longest time for the headers to arrive. Default `10s`.'),

@@ -34,7 +34,12 @@ describe('scopes', () => {
     expect(await scopes({ scp: 'a b' })).toEqual(['a', 'b'])
     expect(await scopes({ scp: ['a', 'b'] })).toEqual(['a', 'b'])
     expect(await scopes({ scope: 'a', scp: 'b' })).toEqual(['a'])
-    expect(await scopes({ scope: '', scp: 'b' })).toEqual([])
+  })
+
+  test.each(['', '  ', null, [] as const])('an empty scope does not hide a filled scp: %j', async scope => {
+    expect(await scopes({ scope, scp: ['b'] })).toEqual(['b'])
+    expect(await scopes({ scope })).toEqual([])
+    expect(await scopes({ scope, scp: ['b'] }, { scopeClaim: 'scope' })).toEqual([])
   })
 
   test('are none when there is no claim, or a null one', async () => {

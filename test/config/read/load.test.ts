@@ -41,8 +41,8 @@ describe('the example of the contract', () => {
       maxBytes: 8_192,
     })
     expect(config.limits).toEqual({
-      tokenBytes: 8_192,
-      headerBytes: 16_384,
+      tokenBytes: 12_288,
+      headerBytes: 24_576,
       headers: 100,
       bodyBytes: 104_857_600,
       headersTimeout: 10_000,
