@@ -26,7 +26,7 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers
-  cli               → config/read config/schema demo errors lib policy route run run/workers telemetry tools/cases
+  cli               → config/read config/schema demo errors issuer-template lib policy route run run/workers telemetry tools/cases
                       tools/check tools/diff tools/engine tools/explain tools/init tools/openapi tools/text tools/token
                       types
   build             →
@@ -37,13 +37,13 @@ const ROOMS = tableOf(`
   tools/token       → authenticate authenticate/jwt config/schema errors run tools/engine tools/explain tools/text
                       types
   tools/explain     → config config/schema errors policy refusal route tools/engine tools/text types
-  tools/check       → config/check config/read config/schema errors keys keys/fetch lib policy run tools/engine
-                      tools/init tools/text upstream
-  tools/diff        → config/schema identity lib policy route tools/engine tools/text types
+  tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
+                      tools/engine tools/init tools/text upstream
+  tools/diff        → config/schema identity issuer-template lib policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
-  tools/engine      → authenticate authenticate/jwt config config/schema decide downstream errors forward lib policy
-                      route run telemetry types upstream
+  tools/engine      → authenticate authenticate/jwt config config/schema decide downstream errors forward
+                      issuer-template lib policy route run telemetry types upstream
   tools/text        → claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib run telemetry
@@ -54,8 +54,8 @@ const ROOMS = tableOf(`
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors
-  config/check      → config/schema errors keys lib route
-  config/schema     → authorize claim-reader downstream forward identity lib route
+  config/check      → config/schema errors issuer-template keys lib route
+  config/schema     → authorize claim-reader downstream forward identity issuer-template lib route
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal telemetry
   decide            → authenticate downstream errors lib policy types
@@ -66,16 +66,17 @@ const ROOMS = tableOf(`
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity lib route types upstream
-  authenticate      → authenticate/jwt errors lib types
-  authenticate/jwt  → authenticate claim-reader errors lib types
+  authenticate      → authenticate/jwt errors issuer-template lib types
+  authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
   authorize         → claim-reader errors lib types
   identity          → claim-reader errors lib types
   route             → errors
-  keys              → errors keys/fetch lib types
+  keys              → errors issuer-template keys/fetch lib types
   keys/fetch        → lib
   upstream          → errors lib node
 
   claim-reader      → types
+  issuer-template   → types
   types             → errors lib
   errors            →
   node              →
@@ -115,6 +116,7 @@ const AT_THE_TOP = [
   'policy-store.ts',
   'exchange.ts',
   'claim-reader.ts',
+  'issuer-template.ts',
 ]
 
 /** Folders of `test/` that are about the whole and mirror no room. */

@@ -3,20 +3,22 @@
  *
  * RFC 7519 §4.1.1 (`iss`), RFC 8725 §3.8 and §3.9. A JWT belongs to the provider that its `iss` names. The claim is
  * not trusted by that: the provider decides, and is only asked about tokens that claim to come from it. Issuers are
- * compared byte for byte; no URL is normalised. An opaque token belongs to the provider that says so; what has the form
+ * compared byte for byte; no URL is normalised. One that a provider names goes before one that a template of another
+ * stands for. An opaque token belongs to the provider that says so; what has the form
  * of a JWS or a JWE is never opaque, or the token of a stranger would be sent out to be asked about.
  * Without a cache every token is verified on every use, which is what a command that explains a refusal wants.
  * The syntax of the credential (RFC 6750 §2.1) is checked only when it is no JWT: every JWT has it, and so has every
  * token that is remembered.
  */
 import { Denial } from '../errors.ts'
+import type { KeyParameter } from '../lib/key-parameters.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
-import type { Credential, Principal } from '../types.ts'
+import type { Claims, Credential, Principal } from '../types.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
 import type { TokenCache } from './token-cache.ts'
-import type { PresentedToken, TokenVerifier } from './verifier.ts'
+import type { PresentedToken, TakenTenants, TokenVerifier } from './verifier.ts'
 
 /**
  * An authenticator that sees no request: it gives the same answer to every request that brings the token.
@@ -32,6 +34,11 @@ type TokenAuthenticator = (credential: Credential) => MaybePromise<Principal>
 export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?: TokenCache): TokenAuthenticator {
   const accepted: ReadonlySet<TokenVerifier> = new Set(verifiers)
   const byIssuer = verifiersByIssuer(accepted)
+  const templates = [...accepted].flatMap(verifier => {
+    const template = verifier.takesJwts?.template
+    return template === undefined ? [] : [{ template, verifier }]
+  })
+  const ignoredHeaders = [...accepted].flatMap(({ takesJwts }) => takesJwts?.ignoredHeaders ?? [])
   const opaqueTakers = [...accepted].filter(({ takesOpaque }) => takesOpaque !== undefined)
 
   const judged = (presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal> =>
@@ -42,11 +49,12 @@ export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?:
   const verify = (token: string): MaybePromise<Principal> => {
     const taker = opaqueTakers.length === 0 ? undefined : opaqueTaker(token, opaqueTakers)
     if (taker !== undefined) return judged({ token, jwt: undefined }, taker)
-    const jwt = parsed(token)
-    const { iss } = jwt.claims
+    const jwt = parsed(token, ignoredHeaders)
+    const { claims } = jwt
     // Without a usable `iss` no provider can be asked, so the issuer is unknown rather than the claim invalid.
-    const verifier = typeof iss === 'string' ? byIssuer.get(iss) : undefined
-    if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(iss) })
+    const verifier =
+      typeof claims.iss === 'string' ? (byIssuer.get(claims.iss) ?? tenantVerifier(claims, templates)) : undefined
+    if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates) })
     return judged({ token, jwt }, verifier)
   }
 
@@ -56,11 +64,21 @@ export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?:
 function verifiersByIssuer(accepted: ReadonlySet<TokenVerifier>): ReadonlyMap<string, TokenVerifier> {
   const byIssuer = new Map<string, TokenVerifier>()
   for (const verifier of accepted) {
-    if (verifier.issuer === undefined) continue
-    if (byIssuer.has(verifier.issuer)) throw new RangeError('two providers have the same issuer')
-    byIssuer.set(verifier.issuer, verifier)
+    for (const issuer of verifier.takesJwts?.issuers ?? []) {
+      if (byIssuer.has(issuer)) throw new RangeError('two providers have the same issuer')
+      byIssuer.set(issuer, verifier)
+    }
   }
   return byIssuer
+}
+
+interface TemplateVerifier {
+  readonly template: TakenTenants
+  readonly verifier: TokenVerifier
+}
+
+function tenantVerifier(claims: Claims, templates: readonly TemplateVerifier[]): TokenVerifier | undefined {
+  return templates.find(({ template }) => template.judge(claims) === undefined)?.verifier
 }
 
 /** Three parts are a JWS (RFC 7515 §3.1), five are a JWE (RFC 7516 §3.1). */
@@ -71,15 +89,19 @@ function opaqueTaker(token: string, takers: readonly TokenVerifier[]): TokenVeri
 }
 
 /** Three parts in base64url are token68, so the slower look at every character is left for what is refused anyway. */
-function parsed(token: string): Jwt {
+function parsed(token: string, ignoredHeaders: readonly KeyParameter[]): Jwt {
   try {
-    return parseJwt(token)
+    return parseJwt(token, ignoredHeaders)
   } catch (refusal) {
     if (isToken68(token)) throw refusal
     throw new Denial('request_malformed', { evidence: { reason: 'the token is not token68' } })
   }
 }
 
-function issuerEvidence(iss: unknown): Readonly<Record<string, unknown>> {
-  return typeof iss === 'string' ? { iss: evidenceText(iss) } : { reason: 'iss is no string' }
+/** An issuer that looks like that of a tenant is probably meant to be one, so the log says what is wrong with it. */
+function issuerEvidence(claims: Claims, templates: readonly TemplateVerifier[]): Readonly<Record<string, unknown>> {
+  const { iss } = claims
+  if (typeof iss !== 'string') return { reason: 'iss is no string' }
+  const reason = templates.find(({ template }) => template.isAlike(iss))?.template.judge(claims)
+  return { iss: evidenceText(iss), ...(reason === undefined ? {} : { reason }) }
 }

@@ -4,6 +4,8 @@
  * A verdict is remembered and shared by all requests that bring the token, so a verifier sees the token and nothing of
  * the request that brought it. What depends on the request is a layer outside the token cache (`layers.ts`).
  */
+import type { TenantJudge } from '../issuer-template.ts'
+import type { KeyParameter } from '../lib/key-parameters.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal, ProviderHealth } from '../types.ts'
 import type { Jwt } from './jwt/parse-jwt.ts'
@@ -26,12 +28,29 @@ export interface Verdict<Basis = unknown> {
   readonly basis: Basis
 }
 
+/** Says which JWTs are those of a verifier. No two verifiers of a route may take the same one. */
+export interface TakenJwts {
+  /** Those whose `iss` is one of these, byte for byte. */
+  readonly issuers: ReadonlySet<string>
+  /** Those whose issuer it stands for; undefined: no others. */
+  readonly template: TakenTenants | undefined
+  /** Header parameters with keys of the sender's choice that do not get its tokens refused. Nobody uses them either. */
+  readonly ignoredHeaders: readonly KeyParameter[]
+}
+
+/** Many issuers, one for each tenant. */
+export interface TakenTenants {
+  readonly judge: TenantJudge
+  /** @returns whether an issuer has the form of these */
+  isAlike(iss: string): boolean
+}
+
 /** Judges the tokens of one provider. A verdict goes back to the verifier that gave it, and to no other. */
 export interface TokenVerifier<Basis = unknown> {
   /** The provider's id in the configuration. */
   readonly provider: string
-  /** JWTs whose `iss` is this, byte for byte, are brought to it; undefined for a verifier that takes no JWT. */
-  readonly issuer: string | undefined
+  /** Which JWTs are brought to it; undefined for a verifier that takes none. */
+  readonly takesJwts: TakenJwts | undefined
   /**
    * Whether an opaque token is one of its own; undefined for a verifier that takes none. At most one verifier of a
    * route says so of any token.

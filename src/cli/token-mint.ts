@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
+import { audienceClaims, issuerClaims } from '../tools/engine/made-up-claims.ts'
 import { createKey, KeyFileError, mintedToken } from '../tools/token/development-key.ts'
 import type { Claims, JsonValue } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
@@ -64,7 +65,7 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
     throw new UsageError(
       `name the provider with --provider (${ids.join(', ') || 'there is none'}), or give iss and aud`,
     )
-  return { iss: provider.issuer, aud: provider.audiences[0] ?? '', ...times }
+  return { ...issuerClaims(provider, given), ...audienceClaims(provider, provider.audiences[0] ?? ''), ...times }
 }
 
 /** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */

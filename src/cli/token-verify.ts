@@ -1,5 +1,8 @@
 /** The command `sallyport token verify` shows what the gateway makes of a token, check by check. */
 import { loadConfigFile } from '../config/read/load.ts'
+import type { Config } from '../config/schema/schema.ts'
+import { issuersOf } from '../config/schema/tenants.ts'
+import { issuerTemplate } from '../issuer-template.ts'
 import { systemClock } from '../lib/clock.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
 import type { Paint } from '../tools/text/paint.ts'
@@ -26,12 +29,19 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const token = tokenText(given)
   const config = loadConfigFile(configFile(values.config, io.env), io.env)
   const provider = checkedProvider(config, values.provider)
-  if (provider === undefined) refuseTwins(Object.entries(config.providers).map(([id, { issuer }]) => [issuer, id]))
+  if (provider === undefined) refuseTwins(namedIssuers(config))
   const services = toolServices({ ...io, clock: systemClock })
   const verified = await verifiedToken(token, config, provider, services)
   await services.keySets.close()
   io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
   return verified.verdict === 'valid' ? 0 : 1
+}
+
+/** Lists every spelling of every issuer. A template is left out: the tenants tell whose token one is. */
+function namedIssuers({ providers }: Config): ReadonlyArray<readonly [string, string]> {
+  return Object.entries(providers).flatMap(([id, provider]) =>
+    issuerTemplate(provider.issuer) === undefined ? issuersOf(provider).map(issuer => [issuer, id] as const) : [],
+  )
 }
 
 /** Refuses providers with the same issuer. A route names the one it means; here the user has to. */

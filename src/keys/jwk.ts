@@ -14,7 +14,7 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { JWS_ALGORITHMS } from '../lib/jws-algorithms.ts'
 import type { VerificationKey } from '../types.ts'
-import { isIssuerTemplate } from './key-issuer.ts'
+import { isKeyIssuer } from './key-issuer.ts'
 import { isRocaModulus } from './roca.ts'
 
 /** The reason why a member is skipped. A `weak` key has the right size and is broken all the same. */
@@ -91,7 +91,7 @@ function stringMembers(member: Readonly<Record<string, unknown>>): JwkMembers | 
 const PADDING = /={1,2}$/
 
 function importJwk(jwk: JwkMembers): VerificationKey | SkipReason {
-  if (jwk.issuer !== undefined && !isIssuerTemplate(jwk.issuer)) return 'malformed'
+  if (jwk.issuer !== undefined && !isKeyIssuer(jwk.issuer)) return 'malformed'
   const served = servedAlgorithms(jwk)
   if (served.length === 0) return 'unsupported_type'
   if (jwk.alg !== undefined && !served.includes(jwk.alg)) {

@@ -7,6 +7,7 @@
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import type { ProviderConfig } from '../config/schema/schema.ts'
+import { tenantsOf } from '../config/schema/tenants.ts'
 import { keySourceDefinition } from './key-source.ts'
 import type { Services } from './services.ts'
 
@@ -74,12 +75,17 @@ function jwtProvider(
 }
 
 export function jwtRules(id: string, config: Configs['jwt']): JwtRules {
-  const { issuer, audiences, algorithms, clockTolerance, maxLifetime } = config
-  const { tokenType, requiredClaims, scopeClaim, rolesClaim } = config
+  const { issuer, issuerAliases, audiences, audienceClaim, algorithms, clockTolerance, maxLifetime } = config
+  const { tokenType, requiredClaims, scopeClaim, rolesClaim, numericSubject, ignoredHeaders } = config
   return {
     provider: id,
     issuer,
+    issuerAliases,
+    tenants: tenantsOf(config),
     audiences,
+    audienceClaim,
+    numericSubject,
+    ignoredHeaders,
     algorithms,
     clockToleranceSeconds: clockTolerance / 1000,
     maxLifetimeSeconds: maxLifetime === undefined ? undefined : maxLifetime / 1000,

@@ -91,7 +91,7 @@ describe('an opaque token', () => {
   /** What a provider that asks a server is like: it knows its tokens by how they begin. */
   const asking = (asked: string[]): TokenVerifier => ({
     provider: 'asking',
-    issuer: undefined,
+    takesJwts: undefined,
     takesOpaque: text => text.startsWith('op_'),
     verify({ token: text, jwt }) {
       expect(jwt).toBeUndefined()
@@ -144,7 +144,7 @@ describe('an opaque token', () => {
     const asked: string[] = []
     const both: TokenVerifier = {
       ...asking(asked),
-      issuer: ISSUER,
+      takesJwts: { issuers: new Set([ISSUER]), template: undefined, ignoredHeaders: [] },
       verify({ jwt }) {
         asked.push(jwt === undefined ? 'opaque' : 'jwt')
         return { principal: PRINCIPAL, notBeforeSeconds: undefined, basis: undefined }

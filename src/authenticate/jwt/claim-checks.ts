@@ -18,6 +18,8 @@ export type TokenType = 'compatible' | 'at+jwt'
 export interface ClaimRules {
   /** At least one; a token must carry at least one of them, byte for byte. */
   readonly audiences: ReadonlySet<string>
+  /** The claim with the audiences of the token: `aud`, or a name or JSON Pointer that stands in for it. */
+  readonly audienceClaim: string
   /** Leeway for clocks that differ, for `exp`, `nbf` and `iat`. */
   readonly clockToleranceSeconds: number
   /** Longest `exp` - `iat`; `iat` is then required. */
@@ -58,7 +60,7 @@ export function checkClaims(
   const exp = numericDate(claims, 'exp')
   const nbf = numericDate(claims, 'nbf')
   const iat = numericDate(claims, 'iat')
-  const audiences = audienceList(claims)
+  const audiences = audienceList(claims, rules.audienceClaim)
   checkStrings(claims)
   if (exp === undefined) throw invalid('exp', 'missing')
   const required = rules.tokenType === 'at+jwt' ? [...AT_JWT_CLAIMS, ...rules.requiredClaims] : rules.requiredClaims
@@ -70,7 +72,7 @@ export function checkClaims(
   if (iat !== undefined && iat > nowSeconds + rules.clockToleranceSeconds) throw invalid('iat', 'in the future')
   // A bound token without its proof is a stolen token until shown otherwise, so its mere presence is enough to refuse.
   if (Object.hasOwn(claims, 'cnf')) throw refused('proof_required', 'cnf', 'bound to a key')
-  checkAudience(audiences, rules.audiences)
+  checkAudience(audiences, rules)
   checkLifetime(exp, iat, rules.maxLifetimeSeconds)
   return { audiences, expiresAtSeconds: exp, notBeforeSeconds: nbf }
 }
@@ -105,11 +107,11 @@ function numericDate(claims: Claims, name: 'exp' | 'nbf' | 'iat'): number | unde
   return value
 }
 
-function audienceList(claims: Claims): readonly string[] {
-  const { aud } = claims
+function audienceList(claims: Claims, audienceClaim: string): readonly string[] {
+  const aud = readerOf(audienceClaim)(claims)
   if (aud === undefined) return []
   if (typeof aud === 'string') return Object.freeze([aud])
-  if (!isStringArray(aud) || aud.length === 0) throw invalid('aud', 'neither a string nor a list of strings')
+  if (!isStringArray(aud) || aud.length === 0) throw invalid(audienceClaim, 'neither a string nor a list of strings')
   return aud
 }
 
@@ -120,9 +122,9 @@ function checkStrings(claims: Claims): void {
     if (claims[name] !== undefined && typeof claims[name] !== 'string') throw invalid(name, 'not a string')
 }
 
-function checkAudience(audiences: readonly string[], accepted: ReadonlySet<string>): void {
-  if (audiences.some(audience => accepted.has(audience))) return
-  throw new Denial('audience_mismatch', { evidence: { aud: evidenceText(audiences.join(' ')) } })
+function checkAudience(seen: readonly string[], { audiences, audienceClaim }: ClaimRules): void {
+  if (seen.some(audience => audiences.has(audience))) return
+  throw new Denial('audience_mismatch', { evidence: { [audienceClaim]: evidenceText(seen.join(' ')) } })
 }
 
 function checkLifetime(exp: number, iat: number | undefined, maxLifetimeSeconds: number | undefined): void {

@@ -7,6 +7,7 @@
  */
 import { Denial } from '../../errors.ts'
 import { boundedMemo } from '../../lib/bounded-memo.ts'
+import { KEY_PARAMETERS, type KeyParameter } from '../../lib/key-parameters.ts'
 import { parseStrictJson } from '../../lib/strict-json.ts'
 import type { JsonObject } from '../../types.ts'
 import { evidenceText } from '../evidence.ts'
@@ -16,6 +17,8 @@ interface JwsHeader {
   readonly alg: string
   readonly kid: string | undefined
   readonly typ: string | undefined
+  /** Which parameters with keys of the sender's choice it has; undefined: none. They are never read. */
+  readonly keyParameters: readonly KeyParameter[] | undefined
 }
 
 export interface CompactJws {
@@ -33,18 +36,34 @@ const MAX_JSON_DEPTH = 32
  * Header parameters that are refused by their presence, whatever their value: keys carried in the token (RFC 8725 §2.7,
  * §3.10), extensions that we must understand and do not (RFC 7515 §4.1.11, RFC 7797), compression (RFC 8725 §3.6).
  * The code is `algorithm_not_allowed`, since the token is well formed but asks for a verification we do not do.
+ * Only keys in the token may be ignored instead, where an issuer cannot leave them out.
  */
-const REFUSED_PARAMETERS = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64', 'zip'] as const
+const REFUSED_PARAMETERS = ['crit', 'b64', 'zip'] as const
 
-/** @throws {Denial} `token_malformed`, `algorithm_not_allowed` */
-export function parseCompactJws(token: string): CompactJws {
+/**
+ * @param ignored parameters with keys that do not get the token refused
+ * @throws {Denial} `token_malformed`, `algorithm_not_allowed`
+ */
+export function parseCompactJws(token: string, ignored: readonly KeyParameter[] = []): CompactJws {
   const parts = token.split('.', 4)
   const [header, payload, signature] = parts
   // Five parts are a JWE (RFC 7516 §3.1); we hold no decryption key.
   if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
     throw malformed('not three parts')
   const signatureBytes = decoded('signature', signature)
-  return { token, header: joseHeader(header), payload: decoded('payload', payload), signature: signatureBytes }
+  const read = joseHeader(header)
+  refuseKeyParameters(read, ignored)
+  return { token, header: read, payload: decoded('payload', payload), signature: signatureBytes }
+}
+
+/** @throws {Denial} `algorithm_not_allowed`: the token carries a key, or says where one is, and that is not ignored */
+export function refuseKeyParameters({ alg, keyParameters }: JwsHeader, ignored: readonly KeyParameter[]): void {
+  const refused = keyParameters?.find(name => !ignored.includes(name))
+  if (refused !== undefined) throw parameterRefused(alg, refused)
+}
+
+function parameterRefused(alg: string, refusedParameter: string | undefined): Denial {
+  return new Denial('algorithm_not_allowed', { evidence: { alg: evidenceText(alg), refusedParameter } })
 }
 
 /**
@@ -67,9 +86,9 @@ function parseHeader(text: string): JwsHeader {
   if (kid !== undefined && typeof kid !== 'string') throw malformed('kid is no string')
   if (typ !== undefined && typeof typ !== 'string') throw malformed('typ is no string')
   const refused = REFUSED_PARAMETERS.find(name => Object.hasOwn(header, name))
-  if (refused !== undefined || alg.toLowerCase() === 'none')
-    throw new Denial('algorithm_not_allowed', { evidence: { alg: evidenceText(alg), refusedParameter: refused } })
-  return Object.freeze({ alg, kid, typ })
+  if (refused !== undefined || alg.toLowerCase() === 'none') throw parameterRefused(alg, refused)
+  const keyParameters = KEY_PARAMETERS.filter(name => Object.hasOwn(header, name))
+  return Object.freeze({ alg, kid, typ, keyParameters: keyParameters.length === 0 ? undefined : keyParameters })
 }
 
 /**

@@ -6,17 +6,21 @@
  * fetch keys, nor remember verdicts (`token-cache.ts`).
  */
 import { Denial } from '../../errors.ts'
+import { issuerTemplate, type Tenants, tenantJudge } from '../../issuer-template.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
+import type { KeyParameter } from '../../lib/key-parameters.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
-import type { KeySet, VerificationKey } from '../../types.ts'
+import type { Claims, KeySet, VerificationKey } from '../../types.ts'
 import { attributed, evidenceText } from '../evidence.ts'
-import type { PresentedToken, TokenVerifier, Verdict } from '../verifier.ts'
+import type { PresentedToken, TakenJwts, TokenVerifier, Verdict } from '../verifier.ts'
 import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
+import { refuseKeyParameters } from './compact-jws.ts'
 import type { SignatureRefusal } from './jose-signature.ts'
 import type { Jwt } from './parse-jwt.ts'
 import { principalReader } from './principal.ts'
 import { isFitting, signatureRefusal } from './signature.ts'
+import { withSubjectText } from './subject-text.ts'
 
 /**
  * What decides whether a token is accepted, but for the keys. It is plain data, so that equal rules can be recognised.
@@ -24,10 +28,20 @@ import { isFitting, signatureRefusal } from './signature.ts'
 export type JwtRules = {
   /** The provider's id in the configuration. */
   readonly provider: string
-  /** Compared byte for byte with `iss`. */
+  /** Compared byte for byte with `iss`, or a template of issuers. */
   readonly issuer: string
+  /** Further spellings of `iss` that mean this provider. A template has none. */
+  readonly issuerAliases?: readonly string[] | undefined
+  /** The tenants whose issuers a template stands for. */
+  readonly tenants?: Tenants | undefined
   /** At least one; a token must carry at least one of them. */
   readonly audiences: readonly string[]
+  /** A claim name or a JSON Pointer, read in place of `aud`; undefined: `aud`. */
+  readonly audienceClaim?: string | undefined
+  /** Whether a `sub` that is an integer counts as its decimal text. */
+  readonly numericSubject?: boolean | undefined
+  /** Header parameters with keys that do not get a token refused, and are not used either; undefined: none. */
+  readonly ignoredHeaders?: readonly KeyParameter[] | undefined
   /** JWS algorithms that are accepted; undefined: every asymmetric one. HMAC has to be asked for. */
   readonly algorithms?: readonly string[] | undefined
   readonly clockToleranceSeconds: number
@@ -57,30 +71,43 @@ const MAX_CANDIDATES = 3
  * @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer
  */
 export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<VerificationKey> {
-  const { provider, issuer, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
+  const {
+    provider,
+    keySet,
+    ignoredHeaders = [],
+    clockToleranceSeconds,
+    maxLifetimeSeconds,
+    tokenType,
+    requiredClaims,
+  } = options
   const algorithms = new Set(options.algorithms ?? ASYMMETRIC_ALGORITHMS)
   const rules: ClaimRules = {
     audiences: new Set(options.audiences),
+    audienceClaim: options.audienceClaim ?? 'aud',
     clockToleranceSeconds,
     maxLifetimeSeconds,
     tokenType,
     requiredClaims,
   }
-  const issuers = Object.freeze([issuer])
+  const takesJwts = takenJwts(options)
+  const spellings = Object.freeze([...takesJwts.issuers])
+  const claimsOf = options.numericSubject === true ? withSubjectText : ({ claims }: Jwt): Claims => claims
   const readPrincipal = principalReader(options)
   const nowSeconds = (): number => options.clock.nowMs() / 1000
 
   const judge = (jwt: Jwt): MaybePromise<Verdict<VerificationKey>> => {
     const { alg, kid } = jwt.header
-    if (jwt.claims.iss !== issuer) throw new Denial('issuer_unknown')
+    const issuers = issuersOf(jwt.claims, takesJwts, spellings)
+    refuseKeyParameters(jwt.header, ignoredHeaders)
     if (!algorithms.has(alg)) throw new Denial('algorithm_not_allowed')
     const key = andThen(keySet.select({ alg, kid, issuers }), candidates => verifyingKey(jwt, candidates))
     return andThen(key, found => verdict(jwt, found))
   }
 
-  const verdict = ({ header, claims }: Jwt, key: VerificationKey): Verdict<VerificationKey> => {
+  const verdict = (jwt: Jwt, key: VerificationKey): Verdict<VerificationKey> => {
     const now = nowSeconds()
-    const checked = checkClaims(header.typ, claims, rules, now)
+    const claims = claimsOf(jwt)
+    const checked = checkClaims(jwt.header.typ, claims, rules, now)
     checkTime(checked, clockToleranceSeconds, now)
     return Object.freeze({
       principal: readPrincipal(claims, checked),
@@ -91,7 +118,7 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
 
   return Object.freeze({
     provider,
-    issuer,
+    takesJwts,
     takesOpaque: undefined,
     verify({ jwt }: PresentedToken) {
       if (jwt === undefined) throw new Denial('token_malformed', { provider, evidence: { reason: 'not a JWT' } })
@@ -106,11 +133,11 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
       }
     },
     stillHolds: ({ basis }: Verdict<VerificationKey>) => keySet.isCurrent(basis),
-    checkTime({ principal: { expiresAtSeconds }, notBeforeSeconds }: Verdict<VerificationKey>) {
+    checkTime({ principal: { expiresAtSeconds, claims }, notBeforeSeconds }: Verdict<VerificationKey>) {
       try {
         checkTime({ expiresAtSeconds, notBeforeSeconds }, clockToleranceSeconds, nowSeconds())
       } catch (error) {
-        throw attributed(error, provider, { iss: evidenceText(issuer) })
+        throw attributed(error, provider, issuerEvidence(claims))
       }
     },
     health() {
@@ -118,6 +145,32 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
       return { usable: status.usable, lastError: status.lastError, keySet: status }
     },
   })
+}
+
+function takenJwts({ issuer, issuerAliases = [], tenants = {}, ignoredHeaders = [] }: JwtRules): TakenJwts {
+  const template = issuerTemplate(issuer)
+  return Object.freeze({
+    issuers: new Set(template === undefined ? [issuer, ...issuerAliases] : []),
+    template: template && {
+      judge: tenantJudge(template, tenants),
+      isAlike: (iss: string) => template.valuesIn(iss) !== undefined,
+    },
+    ignoredHeaders,
+  })
+}
+
+/**
+ * @param spellings those of the one issuer that the provider has, if it has no template
+ * @returns every spelling of the token's issuer
+ * @throws {Denial} `issuer_unknown`
+ */
+function issuersOf(claims: Claims, { issuers, template }: TakenJwts, spellings: readonly string[]): readonly string[] {
+  const { iss } = claims
+  if (typeof iss !== 'string') throw new Denial('issuer_unknown')
+  if (issuers.has(iss)) return spellings
+  const reason = template?.judge(claims)
+  if (template === undefined || reason !== undefined) throw new Denial('issuer_unknown', { evidence: { reason } })
+  return [iss]
 }
 
 /** Finds the first of the candidates that verifies the signature. */
@@ -138,10 +191,14 @@ function firstVerifying(
   )
 }
 
-function tokenEvidence({ header: { alg, kid }, claims: { iss } }: Jwt): Readonly<Record<string, unknown>> {
+function tokenEvidence({ header: { alg, kid }, claims }: Jwt): Readonly<Record<string, unknown>> {
   return {
     alg: evidenceText(alg),
     ...(kid === undefined ? {} : { kid: evidenceText(kid) }),
-    ...(typeof iss === 'string' ? { iss: evidenceText(iss) } : {}),
+    ...issuerEvidence(claims),
   }
+}
+
+function issuerEvidence({ iss }: Claims): Readonly<Record<string, unknown>> {
+  return typeof iss === 'string' ? { iss: evidenceText(iss) } : {}
 }

@@ -1,9 +1,11 @@
 /**
- * Judges what the settings of a provider mean together: whether they name one source of keys, whether the algorithms
- * fit that source, and whether the keys arrive over a connection that can be trusted.
+ * Judges what the settings of a provider mean together: whether some token can have its issuer, whether they name one
+ * source of keys, whether the algorithms fit it, and whether the keys arrive over a connection that can be trusted.
  *
  * RFC 8725 §3.1 (algorithms belong to a key source), OpenID Connect Discovery 1.0 §3 (issuer), RFC 9700 §4.
  */
+
+import { issuerTemplate, MOST_PLACEHOLDERS } from '../../issuer-template.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import { httpUrl } from '../schema/address.ts'
@@ -18,6 +20,8 @@ export function providerFindings({ providers }: Draft): readonly Finding[] {
     ...[...providers].flatMap(([id, provider]) => {
       const path = ['providers', id]
       return [
+        ...issuerFindings(provider, path),
+        ...aliasFindings(provider, path),
         ...sourceFindings(provider, path),
         ...algorithmFindings(provider, path),
         ...unusedFindings(provider.keys, path),
@@ -45,6 +49,79 @@ function cacheFileFindings(providers: Draft['providers']): readonly Finding[] {
   })
 }
 
+/** Hosts of Microsoft Entra in all its clouds. */
+const ENTRA =
+  /^https:\/\/(?:sts\.windows\.net|login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn|chinacloudapi\.cn|windows\.net|microsoft\.com))\//i
+
+/** Refuses issuers that no token has: what stands for many issuers must say for which, and by which claim. */
+function issuerFindings({ issuer, tenants, keys }: ProviderConfig, path: Path): readonly Finding[] {
+  const template = issuerTemplate(issuer)
+  const problem = (message: string): readonly Finding[] => [{ path: [...path, 'issuer'], message }]
+  if (issuer.includes('*'))
+    return problem('is compared byte for byte, so that `*` stands for nothing; write `{name}` for the claim `name`')
+  const shared = ENTRA.test(issuer) ? /\/(common|organizations|consumers)\//i.exec(issuer)?.[1] : undefined
+  if (shared !== undefined) {
+    const remedy = `\`${issuer.replace(shared, '{tid}')}\` with \`tenants\` and \`keys.jwksUri\``
+    return problem(`is the issuer of no token, because tokens name their tenant and not \`${shared}\`; write ${remedy}`)
+  }
+  if (template === undefined) {
+    if (tenants === undefined) return []
+    const message = 'has no effect, because `issuer` has no `{name}` in it; leave it out'
+    return [{ path: [...path, 'tenants'], message, at: 'key' }]
+  }
+  if (ENTRA.test(issuer) && template.claims.includes('tenantid'))
+    return problem(`names no claim by \`{tenantid}\`: the tenant is in \`tid\`; write \`{tid}\``)
+  const [odd] = template.claims.filter(name => !/^[\w.:-]{1,64}$/.test(name))
+  if (odd !== undefined) return problem(`has \`{${odd}}\` in it, which names no claim`)
+  if (template.skeleton.split('{}').length - 1 > MOST_PLACEHOLDERS)
+    return problem(`has more than ${MOST_PLACEHOLDERS} \`{name}\` in it`)
+  const names = template.claims.map(name => `{${name}}`).join(' and ')
+  if (tenants === undefined) {
+    const example = template.claims.map(name => `${name}: [...]`).join(', ')
+    return problem(`stands for many issuers by ${names}; list those that are meant: \`tenants: { ${example} }\``)
+  }
+  return [
+    ...tenantFindings(template.claims, tenants, [...path, 'tenants']),
+    ...(keys.jwksUri === undefined
+      ? problem(`stands for many issuers by ${names}, so that no keys can be discovered; give \`keys.jwksUri\``)
+      : []),
+  ]
+}
+
+function tenantFindings(
+  names: readonly string[],
+  tenants: NonNullable<ProviderConfig['tenants']>,
+  path: Path,
+): readonly Finding[] {
+  if (tenants === 'any') return []
+  const missing = names.filter(name => !Object.hasOwn(tenants, name))
+  const unused = Object.keys(tenants).filter(name => !names.includes(name))
+  return [
+    ...missing.map(name => ({
+      path,
+      message: `lacks \`${name}\`, which \`issuer\` names; list its values, or \`any\``,
+    })),
+    ...unused.map(name => ({
+      path: [...path, name],
+      message: `is not in \`issuer\`, which has ${names.map(each => `{${each}}`).join(', ')}`,
+      at: 'key' as const,
+    })),
+  ]
+}
+
+function aliasFindings({ issuer, issuerAliases = [] }: ProviderConfig, path: Path): readonly Finding[] {
+  const isTemplate = issuerTemplate(issuer) !== undefined
+  return issuerAliases.flatMap((alias, index): Finding[] => {
+    const at = [...path, 'issuerAliases', index]
+    if (isTemplate)
+      return [
+        { path: at, message: 'has no place beside an `issuer` with `{name}` in it; make it a provider of its own' },
+      ]
+    if (alias === issuer || issuerAliases.indexOf(alias) < index) return [{ path: at, message: 'is listed already' }]
+    return /[*{}]/.test(alias) ? [{ path: at, message: 'is compared byte for byte; write one spelling of `iss`' }] : []
+  })
+}
+
 function sourceFindings({ issuer, keys }: ProviderConfig, path: Path): readonly Finding[] {
   const [, ...further] = sources(keys)
   if (further.length > 0)
@@ -54,7 +131,7 @@ function sourceFindings({ issuer, keys }: ProviderConfig, path: Path): readonly 
       at: 'key',
     }))
   if (keys.jwksUri !== undefined) return urlFindings(keys.jwksUri, keys, [...path, 'keys', 'jwksUri'])
-  if (sources(keys).length > 0) return []
+  if (sources(keys).length > 0 || issuerTemplate(issuer) !== undefined) return []
   const remedy =
     ', because its metadata is discovered there; or give `keys.jwksUri`, `jwksFile`, `jwks` or `secretFile`'
   return urlFindings(issuer, keys, [...path, 'issuer']).map(finding => ({

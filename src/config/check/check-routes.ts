@@ -9,6 +9,7 @@ import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { RouteConfig } from '../schema/schema.ts'
 import { didYouMean } from '../schema/suggest.ts'
+import { shareIssuer } from '../schema/tenants.ts'
 import type { Finding } from './findings.ts'
 
 export function routeFindings(draft: Draft): readonly Finding[] {
@@ -98,8 +99,8 @@ function accessFindings({ providerIds }: Draft, index: number, route: RouteConfi
 function issuerFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
   if (route.access === 'public') return []
   const accepted = [...providers].filter(([id]) => route.providers?.includes(id) ?? true)
-  return accepted.flatMap(([id, { issuer }], position): Finding[] => {
-    const twin = accepted.slice(0, position).find(([, other]) => other.issuer === issuer)
+  return accepted.flatMap(([id, provider], position): Finding[] => {
+    const twin = accepted.slice(0, position).find(([, other]) => shareIssuer(other, provider))
     if (twin === undefined) return []
     const message = `has \`${twin[0]}\` and \`${id}\`, whose issuer is the same; name one of the two here`
     return [{ path: ['routes', index, 'providers'], message }]

@@ -5,8 +5,10 @@
  * A new kind of provider is one more member of the union. Rules that span keys are in `check-providers.ts`.
  */
 import * as z from 'zod'
+import { isTenant } from '../../issuer-template.ts'
 import { JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
-import { claimReference, duration, filePath, flag, list, size, text } from './fields.ts'
+import { KEY_PARAMETERS } from '../../lib/key-parameters.ts'
+import { claimReference, duration, filePath, flag, judgedText, list, size, text } from './fields.ts'
 import { didYouMean } from './suggest.ts'
 
 const ALGORITHMS = [...JWS_ALGORITHMS.keys()]
@@ -65,11 +67,19 @@ const keysSchema = z
 const jwtProviderSchema = z
   .strictObject({
     type: z.literal('jwt').describe('JSON Web Tokens, verified here.'),
-    issuer: text().describe('Compared byte for byte with `iss`. Without a key source its metadata is discovered.'),
+    issuer: text().describe(
+      'Compared byte for byte with `iss`. `{name}` in it stands for the claim of that name. Without a key source its metadata is discovered.',
+    ),
+    issuerAliases: list(text()).optional().describe('Further spellings of `iss` that mean this provider.'),
+    tenants: z
+      .union([anyTenant(), z.record(text(), z.union([anyTenant(), list(judgedText(tenantProblem))]))])
+      .optional()
+      .describe('For each `{name}` in `issuer` the values that are accepted, or `any`. Required with such an issuer.'),
     audiences: z
       .array(text())
       .min(1, { error: 'must not be empty: tokens meant for anyone else would pass; list at least one' })
       .describe('A token must carry at least one of them in `aud`.'),
+    audienceClaim: claimReference().default('aud').describe('Claim that is read in place of `aud`. Default `aud`.'),
     algorithms: list(z.enum(ALGORITHMS, { error: issue => algorithmProblem(issue.input) }))
       .optional()
       .describe('Signatures accepted. Default: every asymmetric one the key set can serve; HS256 with `secretFile`.'),
@@ -91,6 +101,12 @@ const jwtProviderSchema = z
     rolesClaim: claimReference()
       .default('roles')
       .describe('Claim with the roles: a name, or a JSON Pointer when it starts with `/`. Default `roles`.'),
+    numericSubject: flag()
+      .default(false)
+      .describe('`true`: a `sub` that is a whole number counts as its decimal text. Default `false`: it is refused.'),
+    ignoredHeaders: list(z.enum(KEY_PARAMETERS, { error: issue => ignoredHeaderProblem(issue.input) }))
+      .optional()
+      .describe('Header parameters of a token that are ignored and not refused; they are never used. Default: none.'),
   })
   .transform(provider => ({ ...provider, algorithms: provider.algorithms ?? defaultAlgorithms(provider.keys) }))
 
@@ -99,6 +115,24 @@ export const providerSchema = z.discriminatedUnion('type', [jwtProviderSchema])
 /** RFC 8725 §3.1: a shared secret never meets an asymmetric algorithm, whatever the token says. */
 function defaultAlgorithms(keys: { readonly secretFile?: string | undefined }): string[] | undefined {
   return keys.secretFile === undefined ? undefined : ['HS256']
+}
+
+/** It is no literal for zod, or a wrong list would be told to be `any`. */
+function anyTenant() {
+  return z
+    .string()
+    .regex(/^any$/, { error: 'must be `any`, or list the values' })
+    .transform(() => 'any' as const)
+}
+
+function tenantProblem(tenant: string): string | undefined {
+  return isTenant(tenant) ? undefined : 'is no tenant; use up to 64 letters, digits, `.`, `_` or `-`'
+}
+
+function ignoredHeaderProblem(input: unknown): string | undefined {
+  return typeof input === 'string'
+    ? `must be one of ${KEY_PARAMETERS.join(', ')}; no other one may be ignored`
+    : undefined
 }
 
 function algorithmProblem(input: unknown): string | undefined {

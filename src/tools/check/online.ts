@@ -8,6 +8,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Config } from '../../config/schema/schema.ts'
+import { issuerTemplate } from '../../issuer-template.ts'
 import { documentUrls } from '../../keys/discovery.ts'
 import { fetchDocument } from '../../keys/fetch/fetch-document.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
@@ -91,7 +92,7 @@ function textOf(file: string | undefined): string | undefined {
 /** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
 async function issuerWarnings(id: string, { issuer, keys }: Config['providers'][string]): Promise<readonly Warning[]> {
   const source = keySourceDefinition(keys)
-  if (!('maxBytes' in source) || URL.parse(issuer) === null) return []
+  if (!('maxBytes' in source) || URL.parse(issuer) === null || issuerTemplate(issuer) !== undefined) return []
   // The places are asked one after the other, within the time that one fetch may take.
   const signal = AbortSignal.timeout(source.timeoutMs)
   for (const url of documentUrls(issuer)) {

@@ -6,6 +6,7 @@
  */
 import type { Path } from '../../config/check/findings.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { tenantsOf } from '../../config/schema/tenants.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
@@ -23,6 +24,7 @@ export const WARNING_CODES = [
   'claim-dotted',
   'placeholder',
   'cache-unwritable',
+  'tenants-any',
   'issuer-slash',
 ] as const
 
@@ -47,6 +49,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...forwardedTokens(config),
     ...dottedClaims(config),
     ...placeholders(config),
+    ...anyTenants(config),
   ]
 }
 
@@ -118,6 +121,28 @@ function longLifetimes({ providers }: Config): readonly Warning[] {
     if (maxLifetime === undefined || maxLifetime <= DAY_MS) return []
     const message = 'lets a stolen token work for more than a day; access tokens usually live minutes to hours'
     return [{ code: 'lifetime-long' as const, path: ['providers', id, 'maxLifetime'], message }]
+  })
+}
+
+/** Anybody can own a tenant, be its administrator, and give every role in it to themselves. */
+function anyTenants({ providers, routes }: Config): readonly Warning[] {
+  return Object.entries(providers).flatMap(([id, provider]) => {
+    const open = Object.entries(tenantsOf(provider) ?? {}).flatMap(([claim, values]) =>
+      values === 'any' ? [claim] : [],
+    )
+    if (open.length === 0) return []
+    const path = ['providers', id, 'tenants', ...(provider.tenants === 'any' ? [] : open.slice(0, 1))]
+    const asking = routes.find(
+      ({ access, providers: accepted, require }) =>
+        access !== 'public' &&
+        (accepted?.includes(id) ?? true) &&
+        (require?.roles !== undefined || require?.anyRole !== undefined),
+    )
+    const message =
+      asking === undefined
+        ? 'takes the tokens of every tenant, and anybody can own one; list the tenants that are meant'
+        : `lets everybody pass route \`${asking.id}\` in spite of its roles: anybody can own a tenant, and gives out its roles; list the tenants that are meant`
+    return [{ code: 'tenants-any' as const, path, message }]
   })
 }
 

@@ -4,6 +4,8 @@
  * A new key needs a row here, and a new type of provider a table of its own.
  */
 import type { KeysConfig, ProviderConfig } from '../../config/schema/schema.ts'
+import { tenantsOf } from '../../config/schema/tenants.ts'
+import { issuerTemplate } from '../../issuer-template.ts'
 import {
   allOf,
   another,
@@ -55,18 +57,56 @@ const KEYS: Comparisons<KeysConfig> = {
   allowInsecureHttp: ranked({ true: 0, false: 1 }),
 }
 
-const PROVIDER: { readonly [Type in ProviderType]: Comparisons<OfType<Type>> } = {
+const PROVIDER: { readonly [Type in ProviderType]: Comparisons<OfType<Type>, OfType<Type>> } = {
   jwt: {
     type: noMatter('Providers of two types are told apart before their keys are compared.'),
-    issuer: another,
+    issuer: issuerDifferences,
+    issuerAliases: (name, before = [], after = []) => anyOf(name, before, after),
+    tenants: tenantDifferences,
     keys: (name, before, after, around) => differencesOf(KEYS, before, after, around, `${name}.`),
     scopeClaim: another,
     rolesClaim: another,
     audiences: anyOf,
+    audienceClaim: audienceClaimDifferences,
+    numericSubject: ranked({ true: 0, false: 1 }),
+    ignoredHeaders: (name, before = [], after = []) => anyOf(name, before, after),
     algorithms: anyOfOrAnything,
     requiredClaims: allOf,
     maxLifetime: limitMs,
     clockTolerance: limitMs,
     tokenType: ranked({ compatible: 0, 'at+jwt': 1 }),
   },
+}
+
+/** An issuer that becomes many lets more in; of many others, others are let in. */
+function issuerDifferences(name: string, before: string, after: string): readonly Difference[] {
+  const [from, to] = [issuerTemplate(before), issuerTemplate(after)]
+  if ((from === undefined) === (to === undefined)) return another(name, before, after)
+  return [{ direction: to === undefined ? 'tightened' : 'loosened', text: `${name}: ${before} → ${after}` }]
+}
+
+/** Where only one of the two has tenants, the issuer tells. */
+function tenantDifferences(
+  name: string,
+  before: ProviderConfig['tenants'],
+  after: ProviderConfig['tenants'],
+  { before: from, after: to }: Pair<ProviderConfig>,
+): readonly Difference[] {
+  const [old, next] = [tenantsOf(from), tenantsOf(to)]
+  if (before === undefined || after === undefined || old === undefined || next === undefined) return []
+  return Object.keys(next).flatMap(claim =>
+    anyOfOrAnything(`${name}.${claim}`, listOrAnything(old[claim]), listOrAnything(next[claim])),
+  )
+}
+
+/** A claim that the old tenants lack is a change of the issuer. */
+function listOrAnything(values: 'any' | readonly string[] = []): readonly string[] | undefined {
+  return values === 'any' ? undefined : values
+}
+
+/** What stands in for `aud` says less than `aud`: for whom a token is meant, and not only who asked for it. */
+function audienceClaimDifferences(name: string, before: string, after: string): readonly Difference[] {
+  if (before === after) return []
+  const direction = before === 'aud' ? 'loosened' : after === 'aud' ? 'tightened' : 'changed'
+  return [{ direction, text: `${name}: ${before} → ${after}` }]
 }

@@ -15,6 +15,7 @@ import type { Policy } from '../../policy.ts'
 import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
+import { audienceClaims, issuerClaims, takesIssuer } from './made-up-claims.ts'
 import { toolPolicy } from './tool-policy.ts'
 
 export interface StandIn {
@@ -78,9 +79,12 @@ function standInKeySet(key: VerificationKey): KeySet {
   }
 }
 
-function providerId({ providers }: Config, { iss }: Claims, route: RouteConfig | undefined): string | undefined {
+function providerId({ providers }: Config, claims: Claims, route: RouteConfig | undefined): string | undefined {
   const accepted = route?.providers ?? Object.keys(providers)
-  return accepted.find(id => iss === undefined || providers[id]?.issuer === iss)
+  return accepted.find(id => {
+    const provider = providers[id]
+    return provider !== undefined && (claims.iss === undefined || takesIssuer(provider, claims))
+  })
 }
 
 /** Makes up the claims that every token needs and that say nothing about the caller, where they are missing. */
@@ -96,8 +100,8 @@ function missingClaims(
   const issuedAt = typeof exp === 'number' ? Math.min(nowSeconds, Math.max(0, exp - 1)) : nowSeconds
   const lifetimeSeconds = Math.min(LIFETIME_SECONDS, (provider?.maxLifetime ?? Number.POSITIVE_INFINITY) / 1000)
   const suggested: Readonly<Record<string, JsonValue | undefined>> = {
-    iss: provider?.issuer,
-    aud: provider && audience(provider.audiences, route?.audiences),
+    ...(provider && issuerClaims(provider, claims)),
+    ...(provider && audienceClaims(provider, audience(provider.audiences, route?.audiences))),
     iat: issuedAt,
     exp: (typeof iat === 'number' ? iat : nowSeconds) + lifetimeSeconds,
     jti: provider?.tokenType === 'at+jwt' ? 'stand-in' : undefined,

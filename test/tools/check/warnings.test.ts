@@ -6,7 +6,7 @@ import { warnings } from '../../../src/tools/check/warnings.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
 import { PRESETS, type PresetName } from '../../../src/tools/init/presets.ts'
 import { starterFile } from '../../../src/tools/init/starter-file.ts'
-import { configOf, silentServices } from '../support.ts'
+import { configOf, silentServices, textOf } from '../support.ts'
 
 function found(config: Config): readonly string[] {
   return warnings(config, standIn(config, silentServices()).policy).map(({ code, path }) => `${code} ${path.join('.')}`)
@@ -170,4 +170,37 @@ test('a token handed on is pointed out unless the service is on this machine', (
   expect(found(to({ origin: 'http://app.internal:3000' }))).toEqual(['token-forwarded identity.forwardToken'])
   expect(found(to({ origin: 'http://127.0.0.1:3000' }))).toEqual([])
   expect(found(to({ origin: 'http://localhost', socketPath: '/run/app.sock' }))).toEqual([])
+})
+
+describe('tokens of every tenant', () => {
+  const withTenants = (tenants: string, ...routes: readonly string[]) =>
+    loadConfig({
+      text: textOf(...routes).replace(
+        /main: .*/,
+        `main: { type: jwt, issuer: "https://x/{tid}", audiences: [a], tenants: ${tenants}, keys: { jwksUri: https://x/keys } }`,
+      ),
+      file: '/etc/sallyport.yaml',
+      env: {},
+    })
+
+  test.each([
+    ['any', 'tenants-any providers.main.tenants'],
+    ['{ tid: any }', 'tenants-any providers.main.tenants.tid'],
+  ])('are pointed out: %s', (tenants, warning) => {
+    expect(found(withTenants(tenants, '{ id: a, path: /a }'))).toEqual([warning])
+  })
+
+  test('are pointed out more strongly where a route asks for roles', () => {
+    const message = (...routes: readonly string[]) => {
+      const config = withTenants('any', ...routes)
+      return warnings(config, standIn(config, silentServices()).policy)[0]?.message
+    }
+    expect(message('{ id: a, path: /a, require: { scopes: [x] } }')).toContain('takes the tokens of every tenant')
+    expect(message('{ id: a, path: /a, require: { anyRole: [admin] } }')).toContain('in spite of its roles')
+    expect(message('{ id: a, path: /a, access: public }')).toContain('takes the tokens of every tenant')
+  })
+
+  test('are not, where the tenants are listed', () => {
+    expect(found(withTenants('{ tid: [a] }', '{ id: a, path: /a, require: { roles: [admin] } }'))).toEqual([])
+  })
 })

@@ -62,6 +62,32 @@ test('what decides of a provider is told in one change, and so is identity', () 
 describe('what makes a provider accept other tokens', () => {
   test.each<readonly [Partial<ProviderConfig>, Partial<ProviderConfig>, string]>([
     [{}, { issuer: 'https://other.example.com/' }, 'changed provider main: issuer is another'],
+    [{}, { issuerAliases: ['a'] }, 'loosened provider main: issuerAliases: or a'],
+    [{}, { audienceClaim: 'client_id' }, 'loosened provider main: audienceClaim: aud → client_id'],
+    [{ audienceClaim: 'azp' }, {}, 'tightened provider main: audienceClaim: azp → aud'],
+    [{ audienceClaim: 'azp' }, { audienceClaim: 'cid' }, 'changed provider main: audienceClaim: azp → cid'],
+    [{}, { numericSubject: true }, 'loosened provider main: numericSubject: false → true'],
+    [{}, { ignoredHeaders: ['jku'] }, 'loosened provider main: ignoredHeaders: or jku'],
+    [
+      {},
+      { issuer: 'https://x/{tid}', tenants: { tid: ['a'] } },
+      'loosened provider main: issuer: https://auth.example.com/ → https://x/{tid}',
+    ],
+    [
+      { issuer: 'https://x/{tid}', tenants: { tid: ['a'] } },
+      { issuer: 'https://x/{tid}', tenants: { tid: ['a', 'b'] } },
+      'loosened provider main: tenants.tid: or b',
+    ],
+    [
+      { issuer: 'https://x/{tid}', tenants: { tid: ['a'] } },
+      { issuer: 'https://x/{tid}', tenants: 'any' },
+      'loosened provider main: tenants.tid: any, not only a',
+    ],
+    [
+      { issuer: 'https://x/{tid}', tenants: 'any' },
+      { issuer: 'https://x/{tid}', tenants: { tid: ['a'] } },
+      'tightened provider main: tenants.tid: only a',
+    ],
     [{}, { scopeClaim: 'scp' }, 'changed provider main: scopeClaim is another'],
     [{}, { rolesClaim: '/realm_access/roles' }, 'changed provider main: rolesClaim is another'],
     [{ audiences: ['a'] }, { audiences: ['a', 'b'] }, 'loosened provider main: audiences: or b'],
