@@ -105,7 +105,7 @@ export const DENIALS = {
     reportable: true,
     remedy:
       'Compare `iss` with `providers.*.issuer`, byte for byte: a slash at the end counts. ' +
-      '`sallyport check --online` looks for that slip.',
+      '`sallyport check --online` looks for that slip. A further spelling belongs to `issuerAliases`, a tenant to `tenants`.',
   },
   algorithm_not_allowed: {
     status: 401,
@@ -115,7 +115,7 @@ export const DENIALS = {
     reportable: true,
     remedy:
       'Have the issuer sign with an algorithm of `providers.*.algorithms`, or add its algorithm there. ' +
-      'Keys in the token, `crit` and `none` are never accepted.',
+      'A token that carries a key is refused unless `ignoredHeaders` names its parameter; `crit` and `none` never pass.',
   },
   key_unknown: {
     status: 401,
@@ -159,7 +159,9 @@ export const DENIALS = {
     title: 'The access token is meant for another audience',
     stage: 'audience',
     reportable: true,
-    remedy: 'Ask the issuer for a token for this API, or add its audience to `providers.*.audiences`.',
+    remedy:
+      'Ask the issuer for a token for this API, or add its audience to `providers.*.audiences`. ' +
+      'Where its tokens have no `aud`, name another claim in `audienceClaim`.',
   },
   claim_invalid: {
     status: 401,
@@ -167,7 +169,9 @@ export const DENIALS = {
     title: 'The access token has a missing or malformed claim',
     stage: 'claims',
     reportable: true,
-    remedy: 'Have the issuer send the claim as the reason says, or take it out of `requiredClaims`.',
+    remedy:
+      'Have the issuer send the claim as the reason says, or take it out of `requiredClaims`. ' +
+      'A `sub` that is a number needs `numericSubject`.',
   },
   token_type_invalid: {
     status: 401,

@@ -31,6 +31,15 @@ describe('sallyport init', () => {
     expect(readFileSync(file, 'utf8')).not.toBe('mine')
   })
 
+  test.each(Object.keys(PRESETS).filter(preset => preset !== 'kubernetes'))(
+    'the preset %s checks without a warning',
+    async preset => {
+      const file = join(files.path, `${preset}.yaml`)
+      expect((await runCommand(initCommand, [file, '--force', '--preset', preset])).code).toBe(0)
+      expect(await runCommand(checkCommand, [file, '--strict'])).toMatchObject({ code: 0 })
+    },
+  )
+
   test.each(Object.keys(PRESETS))(
     'the preset %s is a good configuration but for files of the machine',
     async preset => {

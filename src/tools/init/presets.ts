@@ -8,6 +8,8 @@
 export interface Preset {
   readonly summary: string
   readonly issuer: string
+  /** These lines go with the issuer above, and are left out where another one is given. */
+  readonly issuerLines: readonly string[]
   readonly audience: string
   /** These lines become comments above `issuer`; they are written without `#`. */
   readonly issuerNotes: readonly string[]
@@ -31,6 +33,7 @@ export const PRESETS = {
   generic: {
     summary: 'any OpenID or OAuth provider that issues JWT access tokens',
     issuer: 'https://auth.example.com/',
+    issuerLines: [],
     audience: 'https://api.example.com',
     issuerNotes: [],
     audienceNotes: ['What the provider calls this API. A token for another API is refused, however valid it is.'],
@@ -41,6 +44,7 @@ export const PRESETS = {
   keycloak: {
     summary: 'Keycloak',
     issuer: 'https://KEYCLOAK/realms/REALM',
+    issuerLines: [],
     audience: 'orders-api',
     issuerNotes: ['The realm’s URL without a slash at its end; before Keycloak 17 with /auth before /realms.'],
     audienceNotes: [
@@ -61,6 +65,7 @@ export const PRESETS = {
   auth0: {
     summary: 'Auth0',
     issuer: 'https://TENANT.eu.auth0.com/',
+    issuerLines: [],
     audience: 'https://api.example.com',
     issuerNotes: ['With the slash at its end. With a custom domain, that domain.'],
     audienceNotes: [
@@ -72,11 +77,17 @@ export const PRESETS = {
   },
   entra: {
     summary: 'Microsoft Entra ID (Azure AD)',
-    issuer: 'https://login.microsoftonline.com/TENANT-ID/v2.0',
+    issuer: 'https://login.microsoftonline.com/{tid}/v2.0',
+    issuerLines: [
+      '# The tenants whose users and apps may call: yours, and those of your customers. `any` would let in anybody who',
+      '# owns a tenant, with every role in it.',
+      'tenants: { tid: [TENANT-ID] }',
+      'keys: { jwksUri: https://login.microsoftonline.com/common/discovery/v2.0/keys }',
+    ],
     audience: 'CLIENT-ID',
     issuerNotes: [
       'For v2.0 tokens: set `requestedAccessTokenVersion: 2` in the API’s manifest. v1.0 tokens, the default, have',
-      '`iss: https://sts.windows.net/TENANT-ID/` and `aud: api://CLIENT-ID`.',
+      '`iss: https://sts.windows.net/TENANT-ID/` and `aud: api://CLIENT-ID`. `{tid}` is the tenant of the token.',
     ],
     audienceNotes: [
       'The API’s application (client) id. Tokens for Microsoft Graph are for Microsoft alone and never verify.',
@@ -95,13 +106,14 @@ export const PRESETS = {
   cognito: {
     summary: 'Amazon Cognito user pools',
     issuer: 'https://cognito-idp.REGION.amazonaws.com/POOL-ID',
-    audience: 'https://api.example.com',
+    issuerLines: [],
+    audience: 'CLIENT-ID',
     issuerNotes: ['Without a slash at its end.'],
     audienceNotes: [
-      'Cognito’s access tokens have no `aud` unless the client asks for one: have it send `resource=` with this value',
-      '(managed login, Essentials or Plus).',
+      'Cognito’s access tokens have no `aud`, but say in `client_id` which app client asked for them: list those that may',
+      'call. Where clients ask for an `aud` (`resource=`; managed login, Essentials or Plus), leave `audienceClaim` out.',
     ],
-    providerLines: ['rolesClaim: cognito:groups', 'requiredClaims: [client_id]'],
+    providerLines: ['audienceClaim: client_id', 'rolesClaim: cognito:groups'],
     identityLines: [
       'X-Auth-Subject: sub',
       'X-Auth-User: username',
@@ -112,9 +124,46 @@ export const PRESETS = {
     read: 'scopes: [orders/read]',
     write: 'scopes: [orders/write]',
   },
+  google: {
+    summary: 'Google: ID tokens of users, and of service accounts of Google Cloud',
+    issuer: 'https://accounts.google.com',
+    issuerLines: ['issuerAliases: [accounts.google.com]', 'keys: { hosts: [www.googleapis.com] }'],
+    audience: 'CLIENT-ID.apps.googleusercontent.com',
+    issuerNotes: ['Google writes `iss` with and without https://. Its keys are on another host than its issuer.'],
+    audienceNotes: [
+      'The OAuth client’s id. A service account asks for a token for any audience, such as the URL of this service.',
+      'Google’s access tokens (ya29.…) are opaque; callers send the ID token.',
+    ],
+    providerLines: ['requiredClaims: [sub] # there are neither roles nor scopes, so routes ask for claims'],
+    identityLines: ['X-Auth-Subject: sub', 'X-Auth-User: email', 'X-Auth-Client: azp', 'X-Auth-Domain: hd'],
+    // Anybody can have a Google account, so that a token alone says nothing.
+    read: 'claims: { hd: example.com }',
+    write: 'claims: { hd: example.com, email: [alice@example.com, bob@example.com] }',
+  },
+  uaa: {
+    summary: 'UAA of Cloud Foundry',
+    issuer: 'https://UAA/oauth/token',
+    issuerLines: ['keys: { jwksUri: https://UAA/token_keys }'],
+    audience: 'orders',
+    issuerNotes: ['As `issuer` in https://UAA/.well-known/openid-configuration.'],
+    audienceNotes: ['UAA makes `aud` of the scopes: `orders.read` has the audience `orders`.'],
+    providerLines: [
+      'ignoredHeaders: [jku] # UAA puts the address of its keys into each token; they come from `keys` all the same',
+    ],
+    identityLines: [
+      'X-Auth-Subject: sub',
+      'X-Auth-User: user_name',
+      'X-Auth-Client: client_id',
+      'X-Auth-Scope: scope',
+      'X-Auth-Zone: zid',
+    ],
+    read: 'scopes: [orders.read]',
+    write: 'scopes: [orders.write]',
+  },
   kubernetes: {
     summary: 'ServiceAccount tokens of the cluster: callers are other pods',
     issuer: 'https://kubernetes.default.svc.cluster.local',
+    issuerLines: [],
     audience: 'orders',
     issuerNotes: ['See yours with: kubectl get --raw /.well-known/openid-configuration'],
     audienceNotes: [

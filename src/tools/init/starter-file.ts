@@ -12,7 +12,9 @@ interface StarterOptions {
 /** Writes the file. Texts that were given are written so that YAML reads them as they are. */
 export function starterFile({ preset: name, issuer, audience, upstream }: StarterOptions): string {
   const preset: Preset = PRESETS[name]
-  const unlessElsewhere = preset.providerLines.includes('keys:') ? ' unless `keys` says otherwise' : ''
+  const issuerLines = issuer === undefined || issuer === preset.issuer ? preset.issuerLines : []
+  const hasKeys = [...issuerLines, ...preset.providerLines].some(line => /^keys:/.test(line))
+  const unlessElsewhere = hasKeys ? ' unless `keys` says otherwise' : ''
   return `# yaml-language-server: $schema=./sallyport.schema.json
 #
 # Sallyport for ${preset.summary}. Replace what is marked "yours", then: sallyport check --online
@@ -29,10 +31,10 @@ providers:
     type: jwt
     # Yours. Compared byte for byte with \`iss\`; the keys are found below it${unlessElsewhere}.
 ${comments(preset.issuerNotes)}    issuer: ${scalar(issuer ?? preset.issuer)}
-    # Yours.
+${lines(issuerLines)}    # Yours.
 ${comments(preset.audienceNotes)}    audiences: [${scalar(audience ?? preset.audience)}]
     clockTolerance: 5s
-${preset.providerLines.map(line => `    ${line}\n`).join('')}
+${lines(preset.providerLines)}
 upstreams:
   # Yours: the service. Let it listen on loopback only, so that there is no way around the gateway.
   app: ${scalar(upstream ?? 'http://127.0.0.1:3000')}
@@ -63,6 +65,10 @@ routes:
 
 function identityHeaders(lines: readonly string[]): string {
   return lines.length === 0 ? '' : `  headers:\n${lines.map(line => `    ${line}\n`).join('')}`
+}
+
+function lines(ofProvider: readonly string[]): string {
+  return ofProvider.map(line => `    ${line}\n`).join('')
 }
 
 function comments(lines: readonly string[]): string {
