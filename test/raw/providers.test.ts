@@ -1,9 +1,25 @@
 /** What real providers need besides the letter of the RFCs: each way out works where it is named, and nowhere else. */
+import { generateKeyPairSync, type KeyObject, type webcrypto } from 'node:crypto'
+import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { get, PROTOCOLS, type Stack } from '../support/raw.ts'
 import { AUDIENCE } from '../support/services/issuer.ts'
 
 const LOGIN = 'https://login.example'
+const ROTATING = 'https://rotating.example'
+
+/** Keys as providers publish them: without a name, padded, with `alg: null` or with the other name of an algorithm. */
+const [before, after] = [
+  generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  generateKeyPairSync('rsa', { modulusLength: 2048 }),
+]
+const edwards = generateKeyPairSync('ed25519')
+const published = (key: KeyObject): webcrypto.JsonWebKey => key.export({ format: 'jwk' })
+const PUBLISHED = [
+  { ...published(before.publicKey), alg: null },
+  { ...published(after.publicKey), n: `${published(after.publicKey).n}==`, kid: 'after', use: 'sig' },
+  { ...published(edwards.publicKey), alg: 'EdDSA' },
+]
 
 describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   let stack: Stack
@@ -17,6 +33,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
           aliases: { ...base, issuer: 'https://accounts.example', issuerAliases: ['accounts.example'] },
           clients: { ...base, issuer: 'https://pool.example', audiences: ['shop'], audienceClaim: 'client_id' },
           numbers: { ...base, issuer: 'https://numbers.example', numericSubject: true },
+          rotating: { ...base, issuer: ROTATING, keys: { jwks: { keys: PUBLISHED } } },
           headers: { ...base, issuer: 'https://uaa.example/oauth/token', ignoredHeaders: ['jku'] },
         },
       }
@@ -35,6 +52,22 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
     const token = await stack.issuer.mint(claims, { header })
     await stack.refuses(get('/private/x', [`Authorization: Bearer ${token}`]), code)
   }
+
+  test.each<readonly [string, string, string | undefined, KeyObject]>([
+    ['the key that goes, without kid', 'RS256', undefined, before.privateKey],
+    ['the key that comes, without kid', 'RS256', undefined, after.privateKey],
+    ['the key that comes, by its name', 'PS256', 'after', after.privateKey],
+    ['a key without a name, by a name', 'RS256', 'nobody', before.privateKey],
+    ['an Ed25519 key, by the older name of its algorithm', 'EdDSA', undefined, edwards.privateKey],
+    ['an Ed25519 key, by the newer one', 'Ed25519', undefined, edwards.privateKey],
+  ])('a token of %s passes', async (_what, alg, kid, key) => {
+    const token = await new SignJWT({ iss: ROTATING, aud: AUDIENCE, sub: 'alice' })
+      .setProtectedHeader({ alg, ...(kid !== undefined && { kid }) })
+      .setExpirationTime('1h')
+      .sign(key)
+    const reply = await stack.exchange(get('/private/x', [`Authorization: Bearer ${token}`]))
+    expect(reply?.status).toBe(200)
+  })
 
   test('a template takes the tokens of the tenants that are listed, and of those alone', async () => {
     expect(await subject({ iss: `${LOGIN}/6f1c/v2.0`, tid: '6f1c' })).toBe('alice')
