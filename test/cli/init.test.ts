@@ -32,11 +32,13 @@ describe('sallyport init', () => {
   })
 
   test.each(Object.keys(PRESETS).filter(preset => preset !== 'kubernetes'))(
-    'the preset %s checks without a warning',
+    'the preset %s checks without a warning, but for what has to be filled in',
     async preset => {
       const file = join(files.path, `${preset}.yaml`)
       expect((await runCommand(initCommand, [file, '--force', '--preset', preset])).code).toBe(0)
-      expect(await runCommand(checkCommand, [file, '--strict'])).toMatchObject({ code: 0 })
+      const { code, stdout } = await runCommand(checkCommand, [file, '--strict'])
+      expect(code).toBe(stdout.includes('has the placeholder') ? 2 : 0)
+      expect(await runCommand(checkCommand, [file, '--strict', '--ignore', 'placeholder'])).toMatchObject({ code: 0 })
     },
   )
 

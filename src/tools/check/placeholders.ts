@@ -9,7 +9,9 @@ import { PRESETS } from '../init/presets.ts'
 const WORD = /(?<![A-Za-z0-9_])[A-Z]{2,}(?:-[A-Z]+)*(?![A-Za-z0-9_])/g
 
 const PLACEHOLDERS: ReadonlySet<string> = new Set(
-  Object.values(PRESETS).flatMap(({ issuer, audience }) => [...wordsOf(issuer), ...wordsOf(audience)]),
+  Object.values(PRESETS).flatMap(({ issuer, issuerLines, audience }) =>
+    [issuer, audience, ...issuerLines.filter(line => !line.startsWith('#'))].flatMap(wordsOf),
+  ),
 )
 
 interface Placeholder {

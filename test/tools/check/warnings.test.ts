@@ -81,12 +81,15 @@ describe('a claim that is written with dots', () => {
 describe('a placeholder of a preset', () => {
   test.each(Object.keys(PRESETS) as readonly PresetName[])('%s', preset => {
     const config = loadConfig({ text: starterFile({ preset }), file: '/etc/s.yaml', env: {}, namedFiles: 'unread' })
-    const { issuer, audience } = PRESETS[preset]
+    const { issuer, audience, issuerLines } = PRESETS[preset]
+    const hasLine = (line: RegExp): boolean => issuerLines.some(each => line.test(each))
     const left = [
       ...(/[A-Z]{2}/.test(issuer) ? ['placeholder providers.main.issuer'] : []),
       ...(/[A-Z]{2}/.test(audience) ? ['placeholder providers.main.audiences.0'] : []),
+      ...(hasLine(/^keys: .*[A-Z]{2}/) ? ['placeholder providers.main.keys.jwksUri'] : []),
+      ...(hasLine(/^tenants: .*[A-Z]{2}/) ? ['placeholder providers.main.tenants.tid.0'] : []),
     ]
-    expect(found(config)).toEqual(left)
+    expect(found(config).toSorted()).toEqual(left.toSorted())
     const filled = starterFile({ preset, issuer: 'https://sso.test/realms/PROD', audience: 'ORDERS' })
     expect(found(loadConfig({ text: filled, file: '/etc/s.yaml', env: {}, namedFiles: 'unread' }))).toEqual([])
   })
