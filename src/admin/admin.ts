@@ -5,6 +5,7 @@
  * request with a foreign Origin, or with a Host that is a name other than localhost, comes from a browser that was
  * tricked (DNS rebinding) and is refused.
  */
+import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
@@ -12,8 +13,8 @@ import type { Status } from './status.ts'
 
 export interface AdminDeps {
   readonly status: () => Status | Promise<Status>
-  /** Gives Prometheus' text format. */
-  readonly metricsText: () => Promise<string>
+  /** Gives Prometheus' text format, a slice at a time, because it may be long. */
+  readonly metricsText: () => AsyncIterable<string>
   readonly metricsContentType: string
   readonly appProbes: AppProbes
   /** Takes the gateway out of service, while the process goes on. */
@@ -51,7 +52,7 @@ export function admin(deps: AdminDeps): FastifyInstance {
     const { ready, reasons } = await deps.status()
     return reply.code(ready ? ADMIN_STATUS.ok : ADMIN_STATUS.notReady).send({ ready, reasons })
   })
-  app.get('/metrics', async (_request, reply) => reply.type(deps.metricsContentType).send(await deps.metricsText()))
+  app.get('/metrics', (_request, reply) => reply.type(deps.metricsContentType).send(Readable.from(deps.metricsText())))
   app.get('/-/status', async (_request, reply) => reply.send(await deps.status()))
   // Nothing looks at the body that a client sends along.
   app.removeAllContentTypeParsers()

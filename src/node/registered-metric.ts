@@ -1,41 +1,44 @@
 /**
- * Puts a metric of another make into a registry of prom-client.
+ * Puts a metric of another make into a registry of prom-client, and gets the values of those that are of its own make.
  *
- * A registry asks of a metric its name and two functions, and works with any object that has them. Its types say that
- * it takes nothing but prom-client's own four classes. Seen in prom-client 15.1.3.
+ * A registry asks of a metric its name, and works with any object that has one. Its types say that it takes nothing but
+ * prom-client's own four classes, and do not tell what `get()` gives. Seen in prom-client 15.1.3.
  *
  * Breaks first: `test/telemetry/tally.test.ts`, which compares such metrics with prom-client's own.
- * Remove when: the types of `registerMetric` name what it needs.
+ * Remove when: the types of `registerMetric` name what it needs, and those of a metric its `get()`.
  */
-import type { Metric, Registry } from 'prom-client'
+import type { Aggregator, Metric, Registry } from 'prom-client'
 
 /** Label values by name. */
 export type Labels = Readonly<Record<string, string | number>>
 
-export interface Sample {
-  readonly metricName?: string
-  readonly labels: Labels
-  /** Further labels, of an object that many samples share: prom-client writes them once and remembers the text. */
-  readonly sharedLabels?: Labels | undefined
-  readonly value: number
-}
-
-export interface MetricDefinition {
+/** What a registry and those who document it ask of a metric. */
+export interface RegisteredMetric {
   readonly name: string
   readonly help: string
-  readonly type: 'counter' | 'histogram'
-  readonly aggregator: 'sum'
+  readonly type: string
+  readonly labelNames: readonly string[]
 }
 
-/** What a registry asks of a metric. */
-export interface RegisteredMetric extends MetricDefinition {
-  readonly labelNames: readonly string[]
-  /** Is asked for what several processes add up: data alone, every label in its place. */
-  get(): Promise<MetricDefinition & { readonly values: readonly Sample[] }>
-  /** Is asked for the text, and gives a sample at a time: thousands of routes have hundreds of thousands. */
-  getForPromString(): Promise<RegisteredMetric & { readonly values: Iterable<Sample> }>
+/** What a metric of prom-client's own make tells of itself. */
+export interface MetricValues {
+  readonly name: string
+  readonly help: string
+  readonly type: string
+  readonly aggregator: Aggregator
+  readonly values: ReadonlyArray<{
+    /** The name of the series where it is another than that of the metric: the parts of a histogram have such. */
+    readonly metricName?: string
+    readonly labels: Labels
+    readonly value: number
+  }>
 }
 
 export function registerMetric(registry: Registry, metric: RegisteredMetric): void {
   registry.registerMetric(metric as unknown as Metric)
+}
+
+/** @returns every metric of a registry; only those of prom-client's own make have the function */
+export function registeredMetrics(registry: Registry): ReadonlyArray<{ get?(): Promise<MetricValues> }> {
+  return registry.getMetricsAsArray() as unknown as ReadonlyArray<{ get?(): Promise<MetricValues> }>
 }

@@ -18,6 +18,7 @@ import { type LoopMeter, loopMeter } from '../lib/loop-meter.ts'
 import { dropConnectionsOverLimit } from '../node/server-limits.ts'
 import type { Policy } from '../policy.ts'
 import { policyStore } from '../policy-store.ts'
+import { exposition, familiesOf } from '../telemetry/exposition.ts'
 import type { Log } from '../telemetry/log.ts'
 import { closeNow } from './listening.ts'
 import { listenAs } from './named-listening.ts'
@@ -169,7 +170,7 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
 function adminOf({ status, metrics, appProbes, drain }: Operations): FastifyInstance {
   return admin({
     status,
-    metricsText: () => metrics().metrics(),
+    metricsText: () => exposition(familiesOf(metrics())),
     metricsContentType: metrics().contentType,
     appProbes,
     drain,

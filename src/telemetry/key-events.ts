@@ -6,11 +6,10 @@ import type { Metrics } from './metrics.ts'
 export function keyEvents(metrics: Metrics, log: Log): KeySetObserver {
   return {
     fetched({ provider, result, durationSeconds }) {
-      metrics.jwksFetches.inc({ provider, result })
-      metrics.jwksFetchDuration.of(provider).observe(durationSeconds)
+      metrics.keysFetched(provider, result, durationSeconds)
     },
     unknownKey({ provider }) {
-      metrics.jwksUnknownKid.inc({ provider })
+      metrics.keyUnknown(provider)
     },
     stateChanged({ provider, from, to, keys, skipped, reason }) {
       const level = to === 'fresh' ? 'info' : to === 'unavailable' ? 'error' : 'warn'

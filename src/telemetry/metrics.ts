@@ -2,9 +2,12 @@
  * Makes every metric of the gateway, on one screen.
  *
  * Labels come from configuration and closed lists only; nothing of a request becomes a label. Series of closed lists
- * start at 0, so that `rate()` sees the first event. What every request counts is a tally, bound once per route.
+ * start at 0, so that `rate()` sees the first event. Where a list is multiplied by routes and methods, only what is
+ * likely to happen starts at 0, and the rest is shown from its first event: thousands of routes would have millions of
+ * series otherwise. What every request counts is a tally, bound once per route.
  */
-import { type Aggregator, Counter, Gauge, Registry } from 'prom-client'
+import { type Aggregator, Gauge, Registry } from 'prom-client'
+import { DENIAL_CODES } from '../errors.ts'
 import type { Labels } from '../node/registered-metric.ts'
 import type { ProviderHealth, RouteMetrics, StreamEnd } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
@@ -16,7 +19,7 @@ import {
   reportSeries,
   requestSeries,
   routeSeries,
-  unmatchedSeries,
+  UNMATCHED_SERIES,
 } from './route-series.ts'
 import { type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 
@@ -37,7 +40,16 @@ const STREAM_ENDS = Object.keys({
 const STREAM_SERIES = STREAM_ENDS.map(reason => ({ reason }))
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
-type OwnLabels = readonly ['route' | 'provider', ...string[]]
+type Owner = 'route' | 'provider'
+type OwnLabels = readonly [owner: Owner, ...others: string[]]
+
+/** The counts of one provider. */
+interface ProviderTallies {
+  readonly cache: Tally
+  readonly fetches: Tally
+  readonly fetchDurations: { observe(seconds: number): void }
+  readonly unknownKeys: Tally
+}
 
 interface MetricsOptions {
   /** The version that `build_info` shows. */
@@ -51,19 +63,23 @@ interface MetricsOptions {
 export function createMetrics({ version, node, cacheResults, fetchResults }: MetricsOptions) {
   const registry = new Registry()
   const registers = [registry]
-  const cacheTallies = new Map<string, Tally>()
+  const providers = new Map<string, ProviderTallies>()
   let inFlight = 0
   collectProcessMetrics(registry)
 
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
-    new Counter({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers })
   /** @param aggregator says what several processes show together */
   const gauge = <L extends string>(name: string, help: string, aggregator: Aggregator, labelNames: readonly L[] = []) =>
     new Gauge({ name: `sallyport_${name}`, help, aggregator, labelNames: [...labelNames], registers })
-  const tally = (name: string, help: string, labelNames: OwnLabels, cells: readonly Labels[]) =>
-    tallyCounter({ name: `sallyport_${name}`, help, labelNames, cells, registry })
-  const histogram = (name: string, help: string, bounds: readonly number[], labelNames: OwnLabels) =>
-    tallyHistogram({ name: `sallyport_${name}`, help, labelNames, bounds, registry })
+  const tally = (name: string, help: string, [owner, ...labelNames]: OwnLabels, cells: readonly Labels[]) =>
+    tallyCounter({ name: `sallyport_${name}`, help, owner, labelNames, cells, registry })
+  const histogram = (name: string, help: string, bounds: readonly number[], owner: Owner) =>
+    tallyHistogram({ name: `sallyport_${name}`, help, owner, bounds, registry })
+  /** @returns the counts of a closed list that starts at 0 and belongs to the whole gateway */
+  const overall = (name: string, help: string, label: string, values: readonly string[]): Tally => {
+    const cells = values.map(value => ({ [label]: value }))
+    const counter = tallyCounter({ name: `sallyport_${name}`, help, labelNames: [label], cells, registry })
+    return counter.of('', values.keys())
+  }
 
   const requests = tally(
     'requests_total',
@@ -71,6 +87,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     ['route', 'method', 'code'],
     REQUEST_SERIES,
   )
+  const refusals = overall('refusals_total', 'Refusals by code, of all routes together.', 'code', DENIAL_CODES)
   const responses = tally(
     'responses_total',
     'Responses sent, by status class.',
@@ -93,14 +110,14 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     'request_duration_seconds',
     'From the request head to the end of the response.',
     DURATION_BUCKETS,
-    ['route'],
+    'route',
   )
-  const overhead = histogram('overhead_duration_seconds', 'Time the gateway itself added.', OVERHEAD_BUCKETS, ['route'])
+  const overhead = histogram('overhead_duration_seconds', 'Time the gateway itself added.', OVERHEAD_BUCKETS, 'route')
   const upstream = histogram(
     'upstream_duration_seconds',
     'From asking the upstream to the end of its answer.',
     DURATION_BUCKETS,
-    ['route'],
+    'route',
   )
   const tokenCache = tally(
     'token_cache_total',
@@ -108,17 +125,25 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     ['provider', 'result'],
     cacheResults.map(result => ({ result })),
   )
-  const jwksFetches = counter('jwks_fetches_total', 'Attempts to fetch keys.', ['provider', 'result'])
-  const jwksFetchDuration = histogram('jwks_fetch_duration_seconds', 'Duration of key fetches.', DURATION_BUCKETS, [
+  const jwksFetches = tally(
+    'jwks_fetches_total',
+    'Attempts to fetch keys.',
+    ['provider', 'result'],
+    fetchResults.map(result => ({ result })),
+  )
+  const jwksFetchDuration = histogram(
+    'jwks_fetch_duration_seconds',
+    'Duration of key fetches.',
+    DURATION_BUCKETS,
     'provider',
-  ])
+  )
   // Of several processes the lowest value is shown: callers of that process are the ones that are refused.
   const jwksKeys = gauge('jwks_keys', 'Usable keys held.', 'min', ['provider'])
   const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', 'min', [
     'provider',
   ])
-  const jwksUnknownKid = counter('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'])
-  const configReloads = counter('config_reloads_total', 'Attempts to put a configuration in force.', ['result'])
+  const jwksUnknownKid = tally('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'], [{}])
+  const reloads = overall('config_reloads_total', 'Attempts to put a configuration in force.', 'result', RELOAD_RESULTS)
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
   const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
 
@@ -132,6 +157,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     return {
       observe({ method, code, status, durationSeconds, overheadSeconds, upstreamSeconds }) {
         requestTally.add(requestSeries(method, code))
+        if (code !== 'ok') refusals.add(DENIAL_CODES.indexOf(code))
         if (status !== undefined) responseTally.add(Math.floor(status / 100) - 2)
         durations.observe(durationSeconds)
         overheads.observe(overheadSeconds)
@@ -142,7 +168,6 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     }
   }
 
-  for (const result of RELOAD_RESULTS) configReloads.inc({ result }, 0)
   new Gauge({
     name: 'sallyport_requests_in_flight',
     help: 'Requests being handled.',
@@ -158,7 +183,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     /** Binds the series of a route of the policy. */
     forRoute: (route: string, kind: RouteKind) => bind(route, routeSeries(kind)),
     /** Counts requests that match no route, or are refused before they are matched. */
-    unmatched: bind(NO_ROUTE, unmatchedSeries()),
+    unmatched: bind(NO_ROUTE, UNMATCHED_SERIES),
     inFlight: {
       begun(): void {
         inFlight++
@@ -169,12 +194,19 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     },
     /** A token whose provider is known was looked up. */
     tokenLookedUp(provider: string, result: string): void {
-      cacheTallies.get(provider)?.add(cacheResults.indexOf(result))
+      providers.get(provider)?.cache.add(cacheResults.indexOf(result))
     },
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.', 'sum'),
-    jwksFetches,
-    jwksFetchDuration,
-    jwksUnknownKid,
+    /** An attempt to fetch the keys of a provider is over. */
+    keysFetched(provider: string, result: string, durationSeconds: number): void {
+      const tallies = providers.get(provider)
+      tallies?.fetches.add(fetchResults.indexOf(result))
+      tallies?.fetchDurations.observe(durationSeconds)
+    },
+    /** A token named a key that its provider does not publish. */
+    keyUnknown(provider: string): void {
+      providers.get(provider)?.unknownKeys.add(0)
+    },
 
     /** Notes which configuration is in force. */
     policyInForce(hash: string): void {
@@ -183,11 +215,11 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       configLastReloadSuccessful.set(1)
     },
     reloadSucceeded(): void {
-      configReloads.inc({ result: 'success' })
+      reloads.add(RELOAD_RESULTS.indexOf('success'))
     },
     /** The configuration in force stays. */
     reloadFailed(): void {
-      configReloads.inc({ result: 'failure' })
+      reloads.add(RELOAD_RESULTS.indexOf('failure'))
       configLastReloadSuccessful.set(0)
     },
 
@@ -201,10 +233,12 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
     /** Starts the series of a provider at 0. */
     initProvider(provider: string): void {
-      cacheTallies.set(provider, tokenCache.of(provider, cacheResults.keys()))
-      for (const result of fetchResults) jwksFetches.inc({ provider, result }, 0)
-      jwksUnknownKid.inc({ provider }, 0)
-      jwksFetchDuration.of(provider)
+      providers.set(provider, {
+        cache: tokenCache.of(provider, cacheResults.keys()),
+        fetches: jwksFetches.of(provider, fetchResults.keys()),
+        fetchDurations: jwksFetchDuration.of(provider),
+        unknownKeys: jwksUnknownKid.of(provider, [0]),
+      })
     },
 
     /** Drops the series of a route that no policy has any more. */
@@ -214,10 +248,9 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
     /** Drops the series of a provider that no policy has any more. */
     forgetProvider(provider: string): void {
-      cacheTallies.delete(provider)
-      for (const each of [tokenCache, jwksFetchDuration]) each.forget(provider)
-      for (const result of fetchResults) jwksFetches.remove({ provider, result })
-      for (const each of [jwksUnknownKid, jwksKeys, jwksLastSuccess]) each.remove({ provider })
+      providers.delete(provider)
+      for (const each of [tokenCache, jwksFetches, jwksFetchDuration, jwksUnknownKid]) each.forget(provider)
+      for (const each of [jwksKeys, jwksLastSuccess]) each.remove({ provider })
     },
   }
 }

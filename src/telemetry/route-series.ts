@@ -1,7 +1,9 @@
 /**
- * Says which series a route can have: closed lists of methods and codes, and what of them its kind leaves possible.
+ * Says which series a route can have, closed lists of methods and codes, and which of them it has from the start.
  *
- * A series is known by its place in the lists, so that counting looks nothing up by name.
+ * A series is known by its place in the lists, so that counting looks nothing up by name. Refusals by route and method
+ * are shown from the first of their kind: nearly all of them never happen, and all of them together would be hundreds
+ * of series for each route. What has to be seen from its first event is `refusals_total`.
  */
 import { DENIAL_CODES, type DenialCode, denialSpec } from '../errors.ts'
 import { coveredMethods, METHODS } from '../route/methods.ts'
@@ -43,46 +45,19 @@ export function reportSeries(code: DenialCode): number {
   return DENIAL_CODES.indexOf(code)
 }
 
-/** A public route never looks at a token, and a report-only one refuses nobody for it. */
+/** A route has `ok` for each of its methods from the start, and one that only reports has what it can report. */
 export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
   const served = methods === undefined ? METHOD_LABELS : coveredMethods(methods)
-  if (access === 'public') return seriesOf(served, WITHOUT_TOKEN)
-  if (mode === 'enforce') return seriesOf(served, OF_A_ROUTE)
-  return seriesOf(
-    served,
-    OF_A_ROUTE.filter(code => !isReported(code)),
-    OF_A_ROUTE.filter(isReportable),
-  )
-}
-
-/** @returns the series of requests that match no route, or are refused before they are matched */
-export function unmatchedSeries(): RouteSeries {
-  return seriesOf(
-    METHOD_LABELS,
-    DENIAL_CODES.filter(code => denialSpec(code).beforeRoute !== undefined),
-  )
-}
-
-const OF_A_ROUTE = DENIAL_CODES.filter(code => denialSpec(code).beforeRoute !== 'only')
-const WITHOUT_TOKEN = OF_A_ROUTE.filter(code => denialSpec(code).withoutToken)
-
-function isReportable(code: DenialCode): boolean {
-  return denialSpec(code).reportable === true
-}
-
-/** True for a refusal that a report-only route never gives: it notes it instead, whatever may cause it. */
-function isReported(code: DenialCode): boolean {
-  return isReportable(code) && denialSpec(code).withoutToken === undefined
-}
-
-function seriesOf(
-  methods: Iterable<string>,
-  refusals: readonly DenialCode[],
-  reports: readonly DenialCode[] = [],
-): RouteSeries {
-  const codes = ['ok', ...refusals] as const
   return {
-    requests: [...methods].flatMap(method => codes.map(code => requestSeries(method, code))),
-    reports: reports.map(reportSeries),
+    requests: [...served].map(method => requestSeries(method, 'ok')),
+    reports: access === 'public' || mode === 'enforce' ? [] : REPORTABLE.map(reportSeries),
   }
 }
+
+/** The series of requests that match no route, or are refused before they are matched: each is a refusal. */
+export const UNMATCHED_SERIES: RouteSeries = { requests: [], reports: [] }
+
+const REPORTABLE = DENIAL_CODES.filter(code => {
+  const { reportable, beforeRoute } = denialSpec(code)
+  return reportable === true && beforeRoute !== 'only'
+})

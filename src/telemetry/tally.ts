@@ -3,23 +3,18 @@
  * numbers when somebody scrapes.
  *
  * The counters and histograms of prom-client find the series of every event by joining its labels, which takes a
- * microsecond, and keep an object for each. These stand beside them in the same registry, which writes the text for
- * all. They know no exemplars and cannot be reset.
+ * microsecond, and keep an object for each. These stand beside them in the same registry. They know no exemplars and
+ * cannot be reset.
  */
 import type { Registry } from 'prom-client'
-import {
-  type Labels,
-  type MetricDefinition,
-  type RegisteredMetric,
-  registerMetric,
-  type Sample,
-} from '../node/registered-metric.ts'
+import { type Labels, type RegisteredMetric, registerMetric } from '../node/registered-metric.ts'
+import { type Cell, cellOf, type Family, labelText, type Owned } from './family.ts'
 
 interface TallyOptions {
   readonly name: string
   readonly help: string
-  /** The first label says whose numbers they are: a route's, a provider's. */
-  readonly labelNames: readonly [owner: string, ...others: string[]]
+  /** The label that says whose numbers they are: a route's, a provider's. Left out, there is one, nameless owner. */
+  readonly owner?: string | undefined
   readonly registry: Registry
 }
 
@@ -71,30 +66,38 @@ interface TallyCounter {
   forget(owner: string): void
 }
 
-/** @param cells the labels of each series of an owner, apart from the owner */
-export function tallyCounter(options: TallyOptions & { readonly cells: readonly Labels[] }): TallyCounter {
-  const { labelNames, cells } = options
-  const [label] = labelNames
-  const owners = new Map<string, Float64Array>()
-  register(options, {
+interface TallyCounterOptions extends TallyOptions {
+  /** The labels of each series of an owner, apart from the owner. */
+  readonly cells: readonly Labels[]
+  /** The names of these labels: a list of cells may be empty. */
+  readonly labelNames: readonly string[]
+}
+
+export function tallyCounter(options: TallyCounterOptions): TallyCounter {
+  const { name, owner: label, cells, labelNames } = options
+  const kind = label === undefined ? 'unowned' : 'owned'
+  return register(options, {
     type: 'counter',
-    *samples() {
-      for (const [owner, counts] of owners) {
-        for (const [index, value] of counts.entries()) {
-          if (value !== UNLISTED) yield { labels: { [label]: owner }, sharedLabels: cells[index], value }
-        }
+    labelNames,
+    length: cells.length,
+    empty: UNLISTED,
+    cells: cells.map(labels => cellOf(name, labels, kind, 'last')),
+    shown(counts) {
+      const places: number[] = []
+      const values: number[] = []
+      for (let place = 0; place < counts.length; place++) {
+        const count = counts[place] ?? UNLISTED
+        if (count === UNLISTED) continue
+        places.push(place)
+        values.push(count)
       }
+      return { places, values }
     },
-  })
-  return {
-    of(owner, listed) {
-      const counts = owners.get(owner) ?? new Float64Array(cells.length).fill(UNLISTED)
-      owners.set(owner, counts)
+    made(counts, listed: Iterable<number>) {
       for (const index of listed) counts[index] = Math.max(counts[index] ?? 0, 0)
       return new Tally(counts)
     },
-    forget: owner => owners.delete(owner),
-  }
+  })
 }
 
 interface TallyHistogram {
@@ -104,52 +107,97 @@ interface TallyHistogram {
   forget(owner: string): void
 }
 
-/** @param bounds upper bounds of the buckets in seconds, ascending, without infinity */
-export function tallyHistogram(options: TallyOptions & { readonly bounds: readonly number[] }): TallyHistogram {
-  const { name, labelNames, bounds } = options
-  const [label] = labelNames
-  const owners = new Map<string, Float64Array>()
-  register(options, {
+interface TallyHistogramOptions extends TallyOptions {
+  readonly owner: string
+  /** Upper bounds of the buckets in seconds, ascending, without infinity. */
+  readonly bounds: readonly number[]
+}
+
+export function tallyHistogram(options: TallyHistogramOptions): TallyHistogram {
+  const { name, bounds } = options
+  const buckets = [...bounds, '+Inf'].map(le => cellOf(`${name}_bucket`, { le }, 'owned', 'first'))
+  const cells = [...buckets, ...['_sum', '_count'].map(suffix => cellOf(name + suffix, {}, 'owned', 'last'))]
+  const places = [...cells.keys()]
+  return register(options, {
     type: 'histogram',
-    *samples() {
-      for (const [owner, numbers] of owners) {
-        let count = 0
-        const sharedLabels = { [label]: owner }
-        for (const [index, le] of [...bounds, '+Inf'].entries()) {
-          count += numbers[index] ?? 0
-          yield { metricName: `${name}_bucket`, labels: { le }, sharedLabels, value: count }
-        }
-        yield { metricName: `${name}_sum`, labels: { [label]: owner }, value: numbers.at(-1) ?? 0 }
-        yield { metricName: `${name}_count`, labels: { [label]: owner }, value: count }
-      }
+    labelNames: [],
+    length: bounds.length + 2,
+    empty: 0,
+    cells,
+    shown(numbers) {
+      let count = 0
+      const values = Array.from(buckets, (_, place) => {
+        count += numbers[place] ?? 0
+        return count
+      })
+      return { places, values: [...values, numbers.at(-1) ?? 0, count] }
+    },
+    made: numbers => new Durations(bounds, numbers),
+  })
+}
+
+/** A metric of this make, as the registry has it. */
+export class TallyMetric implements RegisteredMetric {
+  readonly name: string
+  readonly help: string
+  readonly type: string
+  readonly labelNames: readonly string[]
+  readonly #cells: readonly Cell[]
+  readonly #owned: () => Iterable<Owned>
+
+  constructor(
+    definition: RegisteredMetric & { readonly cells: readonly Cell[]; readonly owned: () => Iterable<Owned> },
+  ) {
+    this.name = definition.name
+    this.help = definition.help
+    this.type = definition.type
+    this.labelNames = definition.labelNames
+    this.#cells = definition.cells
+    this.#owned = definition.owned
+  }
+
+  /** The numbers of an owner are read when that owner's turn comes, all at once. */
+  family(): Family {
+    const { name, help, type } = this
+    return { name, help, type, aggregator: 'sum', cells: this.#cells, owned: this.#owned() }
+  }
+}
+
+interface Kind<Counting, Extra extends readonly unknown[]> {
+  readonly type: string
+  readonly labelNames: readonly string[]
+  readonly length: number
+  /** What stands in the array of a new owner. */
+  readonly empty: number
+  readonly cells: readonly Cell[]
+  shown(numbers: Float64Array): Omit<Owned, 'owner'>
+  made(numbers: Float64Array, ...extra: Extra): Counting
+}
+
+function register<Counting, Extra extends readonly unknown[]>(
+  { name, help, owner: label, registry }: TallyOptions,
+  { type, labelNames, length, empty, cells, shown, made }: Kind<Counting, Extra>,
+) {
+  const owners = new Map<string, { readonly text: string; readonly numbers: Float64Array }>()
+  const own = label === undefined ? [] : [label]
+  const metric = new TallyMetric({
+    name,
+    help,
+    type,
+    labelNames: [...own, ...labelNames],
+    cells,
+    *owned() {
+      for (const { text, numbers } of owners.values()) yield { owner: text, ...shown(numbers) }
     },
   })
-  return {
-    of(owner) {
-      const numbers = owners.get(owner) ?? new Float64Array(bounds.length + 2)
-      owners.set(owner, numbers)
-      return new Durations(bounds, numbers)
-    },
-    forget: owner => owners.delete(owner),
-  }
-}
-
-interface Kind {
-  readonly type: MetricDefinition['type']
-  samples(): Iterable<Sample>
-}
-
-function register({ name, help, labelNames, registry }: TallyOptions, { type, samples }: Kind): void {
-  const definition: MetricDefinition = { name, help, type, aggregator: 'sum' }
-  const metric: RegisteredMetric = {
-    ...definition,
-    labelNames,
-    get: async () => ({ ...definition, values: Array.from(samples(), withAllLabels) }),
-    getForPromString: async () => ({ ...metric, values: samples() }),
-  }
   registerMetric(registry, metric)
-}
-
-function withAllLabels({ sharedLabels, labels, ...sample }: Sample): Sample {
-  return { ...sample, labels: { ...labels, ...sharedLabels } }
+  return {
+    of(owner: string, ...extra: Extra): Counting {
+      const text = label === undefined ? '' : labelText({ [label]: owner })
+      const known = owners.get(owner) ?? { text, numbers: new Float64Array(length).fill(empty) }
+      owners.set(owner, known)
+      return made(known.numbers, ...extra)
+    },
+    forget: (owner: string): void => void owners.delete(owner),
+  }
 }

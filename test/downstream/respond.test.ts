@@ -11,6 +11,7 @@ import type { Endpoint } from '../../src/policy.ts'
 import { policyStore } from '../../src/policy-store.ts'
 import { closeNow, listen } from '../../src/run/listening.ts'
 import { gatewayServices } from '../../src/run/services.ts'
+import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import type { Answer } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
@@ -69,7 +70,7 @@ beforeAll(async () => {
     overload: { admits: () => true, close() {} },
   })
   url = await listen(app, { host: '127.0.0.1', port: 0 }, 'http')
-  metricsText = () => shared.metrics.registry.metrics()
+  metricsText = async () => (await Array.fromAsync(exposition(familiesOf(shared.metrics.registry)))).join('')
   close = async () => {
     await closeNow(app)
     await shared.upstreams.close()

@@ -66,6 +66,12 @@ test.each(rules)('$alert', ({ expr, labels, annotations }) => {
   expect(['critical', 'warning']).toContain(labels.severity)
 })
 
+test('an alert on a code alone counts a metric that has every code from the start, so that it sees the first', () => {
+  const onCodes = rules.filter(({ expr }) => /\bcode=/.test(expr) && !expr.includes('/'))
+  expect(onCodes.map(({ alert }) => alert)).toEqual(['SallyportCannotJudge', 'SallyportInternalErrors'])
+  for (const { expr } of onCodes) expect(selectors(expr).map(({ name }) => name)).toEqual(['sallyport_refusals_total'])
+})
+
 test('there are alerts, each with a name of its own', () => {
   expect(rules.length).toBeGreaterThan(5)
   expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)

@@ -250,8 +250,10 @@ describe.each(EXERCISED)('%s', code => {
 
     const after = await stack.metrics()
     const series = `sallyport_requests_total{route="${route ?? '(none)'}",method="GET",code="${code}"}`
-    expect(before.get(series), `${series} starts at 0`).toBeGreaterThanOrEqual(0)
     expect((after.get(series) ?? 0) - (before.get(series) ?? 0)).toBe(1)
+    const overall = `sallyport_refusals_total{code="${code}"}`
+    expect(before.get(overall), `${overall} starts at 0`).toBeGreaterThanOrEqual(0)
+    expect((after.get(overall) ?? 0) - (before.get(overall) ?? 0)).toBe(1)
   })
 })
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DENIAL_CODES } from '../../src/errors.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
@@ -10,6 +11,7 @@ import { startTestUpstream, type TestUpstream } from '../support/services/upstre
 /** The name and labels of every metric of the contract whose feature exists. */
 const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_requests_total', ['route', 'method', 'code']],
+  ['sallyport_refusals_total', ['code']],
   ['sallyport_request_duration_seconds_count', ['route']],
   ['sallyport_overhead_duration_seconds_count', ['route']],
   ['sallyport_upstream_duration_seconds_count', ['route']],
@@ -46,12 +48,12 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 
-/** @returns by how much each series grew during `action`; series that did not change are left out */
+/** @returns by how much each series grew during `action`; those that did not are left out, and a new one began at 0 */
 async function growth(action: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = await stack.metrics()
   await action()
   const after = await stack.metrics()
-  const grown = [...after].map(([series, value]) => [series, value - (before.get(series) ?? Number.NaN)] as const)
+  const grown = [...after].map(([series, value]) => [series, value - (before.get(series) ?? 0)] as const)
   return Object.fromEntries(grown.filter(([series, by]) => by !== 0 && series.startsWith('sallyport_')))
 }
 
@@ -80,11 +82,11 @@ describe('before the first request', () => {
   test('closed lists start at 0', async () => {
     const metrics = await stack.metrics()
     const zeros = [
-      'requests_total{route="private",method="GET",code="token_missing"}',
+      'requests_total{route="private",method="GET",code="ok"}',
       'requests_total{route="private",method="PROPFIND",code="ok"}'.replace('PROPFIND', 'OTHER'),
-      'requests_total{route="orders-read",method="HEAD",code="scope_missing"}',
-      'requests_total{route="orders-write",method="DELETE",code="upstream_timeout"}',
-      'requests_total{route="(none)",method="POST",code="route_unknown"}',
+      'requests_total{route="orders-read",method="HEAD",code="ok"}',
+      'requests_total{route="orders-write",method="DELETE",code="ok"}',
+      ...DENIAL_CODES.map(code => `refusals_total{code="${code}"}`),
       'responses_total{route="private",status_class="5xx"}',
       'report_denials_total{route="report",code="scope_missing"}',
       'upstream_duration_seconds_count{route="orders-write"}',
@@ -97,9 +99,14 @@ describe('before the first request', () => {
     for (const series of zeros) expect([series, metrics.get(`sallyport_${series}`)]).toEqual([series, 0])
   })
 
+  test('a refusal has no series of a route and a method before its first time', async () => {
+    const names = [...(await stack.metrics()).keys()].filter(name => name.startsWith('sallyport_requests_total{'))
+    expect(names.filter(name => !name.endsWith('code="ok"}'))).toEqual([])
+  })
+
   test('series that cannot be are not there', async () => {
     const names = [...(await stack.metrics()).keys()]
-    expect(names.filter(name => /route="public".*code="token_/.test(name))).toEqual([])
+    expect(names.filter(name => /route="\(none\)".*code="ok"/.test(name))).toEqual([])
     expect(names.filter(name => /report_denials_total\{route="private"/.test(name))).toEqual([])
     expect(names.filter(name => /route="orders-read",method="PUT"/.test(name))).toEqual([])
   })
@@ -135,6 +142,7 @@ describe('a request', () => {
     const grown = await growth(() => passed('/private/a'))
     expect(grown).toMatchObject({
       'sallyport_requests_total{route="private",method="GET",code="token_missing"}': 1,
+      'sallyport_refusals_total{code="token_missing"}': 1,
       'sallyport_responses_total{route="private",status_class="4xx"}': 1,
     })
     expect(Object.keys(grown).filter(series => series.includes('upstream'))).toEqual([])
@@ -154,6 +162,9 @@ describe('a request', () => {
   test('with a method, path, host or id of its own makes no series of its own', async () => {
     const ours = (all: ReadonlyMap<string, number>) =>
       [...all.keys()].filter(name => name.startsWith('sallyport_')).sort()
+    // The first of each kind of refusal begins a series of the closed lists.
+    await passed('/no/other/name', { method: 'SUBSCRIBE' })
+    await stack.raw('MAKE /tea HTTP/1.1\r\nHost: pot\r\n\r\n')
     const before = ours(await stack.metrics())
     for (const method of ['PROPFIND', 'QUERY', 'M-SEARCH', 'PURGE']) await passed('/public/x', { method })
     await passed('/no/such/route-name', { method: 'SUBSCRIBE' })

@@ -1,6 +1,7 @@
 /** A tally counts and shows what prom-client's own metric would for the same events. */
 import { Counter, Histogram, Registry } from 'prom-client'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { tallyCounter, tallyHistogram } from '../../src/telemetry/tally.ts'
 
 const OWNERS = ['orders', 'a "quoted" one', 'back\\slash', '{route="orders"}']
@@ -21,27 +22,17 @@ const series = (text: string) =>
     .map(line => line.replace(/\{(.*)\}/, (_, labels: string) => `{${labels.split(/,(?=\w+=")/).toSorted()}}`))
     .toSorted()
 
-/** @returns each sample as text, with its labels in order */
-const samples = async (registry: Registry) =>
-  (await registry.getMetricsAsJSON()).flatMap(({ name, help, type, aggregator, values }) =>
-    values
-      .map(({ labels, value, ...sample }) => {
-        const metricName = 'metricName' in sample ? sample.metricName : name
-        return JSON.stringify([metricName, help, type, aggregator, Object.entries(labels).toSorted(), value])
-      })
-      .toSorted(),
-  )
-
 async function expectTheSame(): Promise<void> {
-  expect(series(await ours.metrics())).toEqual(series(await theirs.metrics()))
-  expect(await samples(ours)).toEqual(await samples(theirs))
+  const text = (await Array.fromAsync(exposition(familiesOf(ours)))).join('')
+  expect(series(text)).toEqual(series((await theirs.metrics()).replaceAll('\n\n', '\n')))
 }
 
 describe('a counter', () => {
-  const definition = { name: 'looked_up_total', help: 'A "help" text.', labelNames: ['owner', 'result'] } as const
+  const definition = { name: 'looked_up_total', help: 'A "help" text.' } as const
+  const cells = RESULTS.map(result => ({ result }))
   const counters = () => ({
-    own: tallyCounter({ ...definition, cells: RESULTS.map(result => ({ result })), registry: ours }),
-    other: new Counter({ ...definition, labelNames: [...definition.labelNames], registers: [theirs] }),
+    own: tallyCounter({ ...definition, owner: 'owner', labelNames: ['result'], cells, registry: ours }),
+    other: new Counter({ ...definition, labelNames: ['owner', 'result'], registers: [theirs] }),
   })
 
   test('shows what is listed from 0, and the rest from its first event', async () => {
@@ -88,10 +79,23 @@ describe('a counter', () => {
   })
 })
 
+test('counters without an owner, or without further labels, are written as prom-client writes them', async () => {
+  const definition = { help: 'Help.', registry: ours } as const
+  tallyCounter({ ...definition, name: 'refused_total', labelNames: ['result'], cells: [{ result: 'hit' }] }).of('', [0])
+  tallyCounter({ ...definition, name: 'asked_total', owner: 'owner', labelNames: [], cells: [{}] }).of('orders', [0])
+  const [refused, asked] = [
+    new Counter({ name: 'refused_total', help: 'Help.', labelNames: ['result'], registers: [theirs] }),
+    new Counter({ name: 'asked_total', help: 'Help.', labelNames: ['owner'], registers: [theirs] }),
+  ]
+  refused.inc({ result: 'hit' }, 0)
+  asked.inc({ owner: 'orders' }, 0)
+  await expectTheSame()
+})
+
 describe('a histogram', () => {
-  const definition = { name: 'took_seconds', help: 'Help.', labelNames: ['owner'] } as const
+  const definition = { name: 'took_seconds', help: 'Help.' } as const
   const histograms = () => ({
-    own: tallyHistogram({ ...definition, bounds: BOUNDS, registry: ours }),
+    own: tallyHistogram({ ...definition, owner: 'owner', bounds: BOUNDS, registry: ours }),
     other: new Histogram({ ...definition, labelNames: ['owner'], buckets: BOUNDS, registers: [theirs] }),
   })
 

@@ -2,10 +2,12 @@
 import cluster from 'node:cluster'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
+import type { PackedFamily } from '../../telemetry/exposition.ts'
 import type { StartSettings } from '../start-settings.ts'
 import {
   type Answers,
   type Failure,
+  LAST_METRICS,
   type Listening,
   type News,
   type Order,
@@ -14,7 +16,6 @@ import {
   type ToWorker,
   WORKER_VARIABLE,
 } from './messages.ts'
-import type { Family } from './totals.ts'
 
 interface Exit {
   /** The exit code; null when a signal ended the process. */
@@ -51,7 +52,7 @@ export interface Member {
 interface MemberOptions {
   readonly settings: StartSettings
   readonly scheduler: Scheduler
-  readonly onLastMetrics: (member: Member, metrics: readonly Family[]) => void
+  readonly onLastMetrics: (member: Member, metrics: readonly PackedFamily[]) => void
 }
 
 /** Starts the command line of this process once more, as a worker. */
@@ -60,7 +61,8 @@ export function member({ settings, scheduler, onLastMetrics }: MemberOptions): M
   const begun = Promise.withResolvers<Listening | undefined>()
   const closed = Promise.withResolvers<void>()
   const waiting = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
-  let lastId = 0
+  const parts = new Map<number, PackedFamily[]>([[LAST_METRICS, []]])
+  let lastId = LAST_METRICS
   let isListening = false
   let failure: Failure | undefined
 
@@ -91,7 +93,8 @@ export function member({ settings, scheduler, onLastMetrics }: MemberOptions): M
     // The connections that this turn of the loop accepts are handed over before the worker is told.
     else if (message.tell === 'look') setImmediate(() => say({ news: 'looked' }))
     else if (message.tell === 'closed') closed.resolve()
-    else if (message.tell === 'lastMetrics') onLastMetrics(self, message.metrics)
+    else if (message.tell === 'metrics') parts.get(message.id)?.push(...message.metrics)
+    else if (message.tell === 'lastMetrics') onLastMetrics(self, parts.get(LAST_METRICS) ?? [])
     else waiting.get(message.id)?.(message.answer)
   })
 
@@ -107,10 +110,14 @@ export function member({ settings, scheduler, onLastMetrics }: MemberOptions): M
       const id = ++lastId
       const answered = Promise.withResolvers<Answers[keyof Answers] | undefined>()
       waiting.set(id, answered.resolve)
+      if (question.ask === 'metrics') parts.set(id, [])
       say({ ...question, id })
       const isAnswered = await settledWithin(scheduler, limitMs, answered.promise)
       waiting.delete(id)
-      return isAnswered ? ((await answered.promise) as Answers[Ask] | undefined) : undefined
+      const told = parts.get(id)
+      parts.delete(id)
+      const answer = isAnswered ? await answered.promise : undefined
+      return (Array.isArray(answer) ? [...(told ?? []), ...answer] : answer) as Answers[Ask] | undefined
     },
     order: order => say({ order }),
     inform: news => say({ news }),

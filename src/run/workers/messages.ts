@@ -1,14 +1,17 @@
 /** What the primary and its workers say to each other, as JSON over the channel that Node opens between them. */
 import type { Status } from '../../admin/status.ts'
-import type { Family } from './totals.ts'
+import type { PackedFamily } from '../../telemetry/exposition.ts'
 
 /** Set in the environment of a worker: the settings that its primary was started with, as JSON. */
 export const WORKER_VARIABLE = 'SALLYPORT_WORKER'
 
+/** Stands for a question that nobody has asked: what a worker counted until its end. */
+export const LAST_METRICS = 0
+
 /** What a worker answers, by what it was asked. */
 export interface Answers {
   readonly status: Status
-  readonly metrics: readonly Family[]
+  readonly metrics: readonly PackedFamily[]
   /** The status that the service behind the gateway gave. */
   readonly probe: number
 }
@@ -50,8 +53,10 @@ export type ToPrimary =
   | ({ readonly tell: 'listening' } & Listening)
   | ({ readonly tell: 'failed' } & Failure)
   | { readonly tell: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] | undefined }
+  /** A part of the metrics, which are too many for one message; the answer brings the rest. */
+  | { readonly tell: 'metrics'; readonly id: number; readonly metrics: readonly PackedFamily[] }
   | { readonly tell: 'look' }
   /** The worker has stopped listening. */
   | { readonly tell: 'closed' }
-  /** The worker is about to end, and these are its metrics. */
-  | { readonly tell: 'lastMetrics'; readonly metrics: readonly Family[] }
+  /** The worker is about to end, and has told its metrics under the number {@link LAST_METRICS}. */
+  | { readonly tell: 'lastMetrics' }

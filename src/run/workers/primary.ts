@@ -14,6 +14,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import { ConfigError, DENIALS } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
+import { exposition, familiesOf, packed } from '../../telemetry/exposition.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
 import { closeNow } from '../listening.ts'
@@ -124,14 +125,14 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
     return combinedStatus({ count: config.workers, answers: answers.flat(), isDraining, version })
   }
 
-  async function metricsText(): Promise<string> {
+  async function* metricsText(): AsyncGenerator<string> {
     await Promise.all(
       listening().map(async each => {
         const families = await each.ask({ ask: 'metrics' }, LONGEST_ANSWER_MS)
         if (families !== undefined && members.has(each)) sums.heard(each, families)
       }),
     )
-    return sums.text(await own.getMetricsAsJSON())
+    yield* exposition(sums.families((await Array.fromAsync(packed(familiesOf(own)))).flat()))
   }
 
   const paths = new Set(config.admin?.appProbes.map(({ path }) => APP_PROBE_PREFIX + path))

@@ -8,10 +8,10 @@ import cluster from 'node:cluster'
 import { getSystemErrorMessage } from 'node:util'
 import { ConfigError } from '../../errors.ts'
 import { systemScheduler } from '../../lib/scheduler.ts'
+import { familiesOf, type PackedFamily, packed } from '../../telemetry/exposition.ts'
 import { type RunningGateway, type StartOptions, start } from '../start.ts'
-import type { Answers, Failure, Question, ToPrimary, ToWorker } from './messages.ts'
+import { type Answers, type Failure, LAST_METRICS, type Question, type ToPrimary, type ToWorker } from './messages.ts'
 import { primaryAcceptor } from './primary-acceptor.ts'
-import type { Family } from './totals.ts'
 
 /** Resolves when the process may end. When it cannot start, it tells the primary why. */
 export async function runWorker(options: StartOptions): Promise<void> {
@@ -24,10 +24,14 @@ export async function runWorker(options: StartOptions): Promise<void> {
     // A primary that cannot be told is gone, and the `disconnect` event tells that.
     new Promise(resolve => worker.send(message, () => resolve()))
 
+  async function tellMetrics(id: number, metrics: AsyncIterable<readonly PackedFamily[]>): Promise<void> {
+    for await (const part of metrics) await tell({ tell: 'metrics', id, metrics: part })
+  }
+
   const acceptor = primaryAcceptor(worker, systemScheduler)
   worker.on('message', async (message: ToWorker) => {
     if ('ask' in message) {
-      const answer = running && (await answerTo(message, running).catch(() => undefined))
+      const answer = running && (await answerTo(message, running, tellMetrics).catch(() => undefined))
       await tell({ tell: 'answer', id: message.id, answer })
     } else if ('news' in message) return
     else if (message.order === 'stop') stopping.resolve()
@@ -51,17 +55,23 @@ export async function runWorker(options: StartOptions): Promise<void> {
   await stopping.promise
   await running.drain()
   await running.close()
-  await tell({ tell: 'lastMetrics', metrics: await figures(running) })
+  await tellMetrics(LAST_METRICS, metricsOf(running))
+  await tell({ tell: 'lastMetrics' })
 }
 
-async function answerTo(question: Question, running: RunningGateway): Promise<Answers[keyof Answers]> {
+async function answerTo(
+  question: Question & { readonly id: number },
+  running: RunningGateway,
+  tellMetrics: (id: number, metrics: AsyncIterable<readonly PackedFamily[]>) => Promise<void>,
+): Promise<Answers[keyof Answers]> {
   if (question.ask === 'status') return running.operations.status()
-  if (question.ask === 'metrics') return figures(running)
-  return running.operations.appProbes.status(question.path)
+  if (question.ask === 'probe') return running.operations.appProbes.status(question.path)
+  await tellMetrics(question.id, metricsOf(running))
+  return []
 }
 
-function figures({ operations }: RunningGateway): Promise<readonly Family[]> {
-  return operations.metrics().getMetricsAsJSON()
+function metricsOf({ operations }: RunningGateway): AsyncIterable<readonly PackedFamily[]> {
+  return packed(familiesOf(operations.metrics()))
 }
 
 /** Words the failure as a process that listens by itself would. */
