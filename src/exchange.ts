@@ -89,6 +89,8 @@ export class Exchange {
 
   /** True when nobody waits for an answer any more: the response has ended, or the connection has. */
   hasEnded = false
+  /** True while it counts towards `limits.requests`. */
+  holdsPlace = false
   /** The place of this exchange in the drain's `Roster`. */
   slot = -1
   /** Why the request was refused; undefined when it was not. */

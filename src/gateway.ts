@@ -23,6 +23,7 @@ import type { Drain } from './downstream/drain.ts'
 import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
 import { receiver } from './downstream/receive.ts'
+import { requestLimit } from './downstream/request-limit.ts'
 import { respond } from './downstream/respond.ts'
 import { gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './downstream/server.ts'
 import { stalledPeers } from './downstream/stalled-peers.ts'
@@ -36,7 +37,7 @@ import type { Scheduler } from './lib/scheduler.ts'
 import type { Decision } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
-import { refuse } from './refusal/refuse.ts'
+import { refuse as answerRefusal } from './refusal/refuse.ts'
 import { accessRecord } from './telemetry/access.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -76,10 +77,11 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams(options)
+  const places = requestLimit()
   const { begin, expectContinue } = receiver({
     policies,
     clock,
-    watchers: [open, broken, drain, metrics.inFlight, record],
+    watchers: [open, broken, drain, places, metrics.inFlight, record],
   })
   const waiting = new WeakMap<object, WaitingRequest>()
   const forwardDeps = {
@@ -144,6 +146,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     try {
       // The head is not judged yet, so this answer is the last of its connection.
       if (!overload.admits()) throw new Denial('overloaded')
+      places.take(exchange)
       decision = decide(exchange.facts, exchange.policy, exchange.findings)
     } catch (error) {
       refuse(exchange, error)
@@ -154,6 +157,11 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       // Http2Request and Http2Response have the members that Fastify reads.
       fastify(request as unknown as IncomingMessage, response as unknown as ServerResponse)
     } else act(exchange, decision)
+  }
+
+  function refuse(exchange: Exchange, error: unknown): void {
+    places.refused(exchange)
+    answerRefusal(exchange, error)
   }
 
   function act(exchange: Exchange, decision: Decision): void {

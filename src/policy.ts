@@ -76,6 +76,8 @@ interface RequestLimits {
   readonly maxHeadBytes: number
   readonly bodyBytes: number
   readonly bodyIdleTimeoutMs: number
+  /** Requests that may be under way at a time in this process. */
+  readonly requests: number
 }
 
 /** What the upstream's header lines are made from. */

@@ -21,6 +21,9 @@ export interface AdminDeps {
   readonly drain: () => void
 }
 
+/** So many that an operator finds one, and so few that they cannot use up the descriptors of the process. */
+const MOST_CONNECTIONS = 64
+
 const PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics', '/-/status'])
 const DRAIN_PATH = '/-/drain'
 
@@ -32,6 +35,8 @@ export function admin(deps: AdminDeps): FastifyInstance {
     // A path that is no valid one ends here; the framework's own answer would repeat it.
     frameworkErrors: (_error, _request, reply) => answer(reply, ADMIN_STATUS.notFound),
   })
+
+  app.server.maxConnections = MOST_CONNECTIONS
 
   // Every refusal comes from here, before the framework looks at a body or its type.
   app.addHook('onRequest', async ({ method, url, headers: { host, origin } }, reply) => {

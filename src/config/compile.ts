@@ -66,9 +66,15 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
       maxHeadBytes: config.limits.headerBytes,
       bodyBytes: config.limits.bodyBytes,
       bodyIdleTimeoutMs: config.limits.bodyIdleTimeout,
+      requests: equalShare(config.limits.requests, config.workers),
     },
     accessLog: config.log.access,
   })
+}
+
+/** @returns the part of a limit that each of several processes gets: they take connections in turn */
+export function equalShare(limit: number, workers: number): number {
+  return Math.ceil(limit / workers)
 }
 
 function identityHeaders({ identity: { headers } }: Config): readonly IdentityHeader[] {

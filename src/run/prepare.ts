@@ -13,6 +13,7 @@ import type { ServerOptions } from '../downstream/server.ts'
 import type { Policy } from '../policy.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
+import { fittedLimits } from './descriptors.ts'
 import { leaseProvider } from './providers.ts'
 import { requestChecks } from './request-checks.ts'
 import { serverOptions } from './server-options.ts'
@@ -33,7 +34,9 @@ export interface Prepared {
 
 /** @throws {Error} a file that was good when it was checked cannot be used any more; nothing stays leased */
 export function prepare(config: Config, services: Services): Prepared {
-  const server = serverOptions(config)
+  const fitted = { ...config, limits: fittedLimits(config.limits, config.workers, services.descriptors) }
+  if (fitted.limits !== config.limits) tellLowered(config, fitted, services)
+  const server = serverOptions(fitted)
   const releases: Array<() => void> = []
   const release = (): void => {
     for (const each of releases.splice(0)) each()
@@ -61,7 +64,7 @@ export function prepare(config: Config, services: Services): Prepared {
     return {
       config,
       hash,
-      policy: compilePolicy(config, hash, parts),
+      policy: compilePolicy(fitted, hash, parts),
       server,
       upstreams: parts.upstreams,
       async providersTried() {
@@ -73,6 +76,20 @@ export function prepare(config: Config, services: Services): Prepared {
     release()
     throw error
   }
+}
+
+function tellLowered(config: Config, { limits }: Config, { log, descriptors }: Services): void {
+  const { connections, requests } = config.limits
+  log.warn(
+    {
+      descriptors,
+      connections: limits.connections,
+      requests: limits.requests,
+      wanted_connections: connections,
+      wanted_requests: requests,
+    },
+    'limits are lowered to fit the file descriptors of this process (RLIMIT_NOFILE)',
+  )
 }
 
 function upstreamOptions(id: string, { url, timeouts, tls }: UpstreamConfig): UpstreamOptions {

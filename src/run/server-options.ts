@@ -1,5 +1,6 @@
 /** What the listening server takes from a configuration, the content of its certificate files included. */
 import { readFileSync } from 'node:fs'
+import { equalShare } from '../config/compile.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 
@@ -9,8 +10,7 @@ export function serverOptions({ limits, workers, listen: { tls } }: Config): Ser
     limits: {
       headerBytes: limits.headerBytes,
       headersTimeoutMs: limits.headersTimeout,
-      // Connections are given to workers in turn, so each of them gets an equal share of the limit.
-      connections: Math.ceil(limits.connections / workers),
+      connections: equalShare(limits.connections, workers),
     },
     ...(tls !== undefined && {
       tls: {

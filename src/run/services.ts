@@ -10,6 +10,7 @@ import { keyEvents } from '../telemetry/key-events.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
+import { descriptorLimit } from './descriptors.ts'
 
 export interface Services {
   readonly clock: Clock
@@ -22,6 +23,8 @@ export interface Services {
   readonly tokenCache: TokenCache
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode: 'report' | undefined
+  /** How many file descriptors this process may have; undefined where that is not known. */
+  readonly descriptors: number | undefined
 }
 
 interface ServicesOptions {
@@ -49,6 +52,7 @@ export function gatewayServices({
   })
   return {
     mode,
+    descriptors: descriptorLimit(),
     clock,
     scheduler: systemScheduler,
     log,

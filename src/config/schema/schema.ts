@@ -162,6 +162,9 @@ export const limitsSchema = z
     connections: count({ min: 1, max: 1_000_000 })
       .default(10_000)
       .describe('Most connections at a time. Default 10000.'),
+    requests: count({ min: 1, max: 1_000_000 })
+      .default(4096)
+      .describe('Most requests under way at a time, over all connections. Default 4096.'),
   })
   .describe('What a stranger may send.')
 

@@ -74,6 +74,7 @@ export const LIMITS: Comparisons<LimitsConfig> = {
   headersTimeout: limitMs,
   bodyIdleTimeout: limitMs,
   connections: limit,
+  requests: limit,
 }
 
 type IdentityHeaders = IdentityConfig['headers']

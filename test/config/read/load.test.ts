@@ -48,6 +48,7 @@ describe('the example of the contract', () => {
       headersTimeout: 10_000,
       bodyIdleTimeout: 60_000,
       connections: 10_000,
+      requests: 4096,
     })
   })
 

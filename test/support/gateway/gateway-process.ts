@@ -29,12 +29,13 @@ export interface GatewayOnFile {
 export interface GatewayOnFileOptions {
   /** Prepares the folder and names the file; by default `sallyport.yaml` holding `config`. */
   readonly lay?: (folder: string) => string
+  readonly descriptors?: number
 }
 
 /** @param config as in the file; `listen` and `admin` get free ports */
 export async function startGatewayOnFile(
   config: ConfigText | ((folder: string) => ConfigText),
-  { lay }: GatewayOnFileOptions = {},
+  { lay, descriptors }: GatewayOnFileOptions = {},
 ): Promise<GatewayOnFile> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-file-'))
   const write = (name: string, content: ConfigText): void => {
@@ -43,7 +44,7 @@ export async function startGatewayOnFile(
   }
   const file = lay?.(folder) ?? join(folder, 'sallyport.yaml')
   if (lay === undefined) write('sallyport.yaml', typeof config === 'function' ? config(folder) : config)
-  const running = sallyport(['run', '-c', file])
+  const running = sallyport(['run', '-c', file], { descriptors })
   const lines = (): readonly LogLine[] =>
     running
       .stdout()

@@ -21,13 +21,19 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Arguments of Node itself. */
   readonly nodeArgs?: readonly string[]
+  /** How many file descriptors the process may have. Default: as many as this one. */
+  readonly descriptors?: number | undefined
 }
 
 export function sallyport(
   args: readonly string[],
-  { env = {}, nodeArgs = [], cwd = ROOT }: RunOptions = {},
+  { env = {}, nodeArgs = [], cwd = ROOT, descriptors }: RunOptions = {},
 ): RunningSallyport {
-  const child = spawn(process.execPath, [...nodeArgs, `${ROOT}src/main.ts`, ...args], {
+  const command = [process.execPath, ...nodeArgs, `${ROOT}src/main.ts`, ...args]
+  // Node raises its own soft limit to the hard one, so both are set.
+  const limited = descriptors === undefined ? [] : ['sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`]
+  const [program = '', ...programArgs] = [...limited, ...command]
+  const child = spawn(program, programArgs, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
