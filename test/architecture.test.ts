@@ -53,7 +53,7 @@ const ROOMS = tableOf(`
 
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
                       upstream
-  config/read       → config/check config/schema errors
+  config/read       → config/check config/schema errors lib
   config/check      → config/schema errors issuer-template keys lib route
   config/schema     → authorize claim-reader downstream forward identity issuer-template lib route
 

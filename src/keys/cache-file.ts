@@ -3,12 +3,12 @@
  *
  * The file is written beside the old one and renamed, so that a crash leaves the old one or the new one, never half of
  * one. It is read with the suspicion of a response: it is refused when it is about another issuer or URL, older than
- * `maxStale`, from the future, or too large; the set in it then goes the way of a fetched one. It does not defend
- * against whoever may write the file: they may also replace the configuration.
+ * `maxStale`, from the future, or too large; the set in it then goes the way of a fetched one. A file that somebody
+ * else could have written is not read at all, and neither is a link: this process never makes one.
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
+import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
 import type { KeySetObserver } from './key-set-events.ts'
@@ -97,14 +97,13 @@ interface Refusal {
 /** @returns undefined when there is no file yet */
 function read(options: CacheFileOptions, nowMs: number): LoadedSet | Refusal | undefined {
   try {
-    const { size } = statSync(options.path)
     const mostBytes = options.maxBytes + ENVELOPE_BYTES
-    if (size > mostBytes) return { refused: `it is larger than ${mostBytes} bytes` }
-    const content = parseContent(readFileSync(options.path, 'utf8'))
+    const content = parseContent(readTrustedFile(options.path, { links: 'refused', mostBytes }).toString('utf8'))
     if (content === undefined) return { refused: 'it is not a key cache' }
     const refused = refusal(content, nowMs, options)
     return refused === undefined ? { ...content, set: readJwkSet(content.document, EMPTY_JWK_SET) } : { refused }
   } catch (error) {
+    if (error instanceof UntrustedFile) return { refused: `it ${error.message}` }
     if (error instanceof FetchFailure) return { refused: error.message }
     return errorCode(error) === 'ENOENT' ? undefined : { refused: `it cannot be read: ${errorCode(error)}` }
   }

@@ -7,10 +7,10 @@
  * under the old policy finish with it, and a reload that is taken back finds it warm.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Clock } from '../lib/clock.ts'
 import { type Lease, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
+import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import type { KeySet } from '../types.ts'
 import { cacheFile } from './cache-file.ts'
 import { discoveryKeySource } from './discovery.ts'
@@ -107,8 +107,9 @@ export function keySetRegistry(options: KeySetRegistryOptions): KeySetRegistry {
 function fileContent(source: KeySourceDefinition): Buffer | undefined {
   if (source.type !== 'jwksFile' && source.type !== 'secretFile') return undefined
   try {
-    return readFileSync(source.path)
+    return readTrustedFile(source.path)
   } catch (error) {
+    if (error instanceof UntrustedFile) throw new KeySourceError(error.message)
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
     throw new KeySourceError(`cannot be read: ${code}`)
   }

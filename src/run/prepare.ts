@@ -6,10 +6,10 @@
  * no trace.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { compilePolicy } from '../config/compile.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
+import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
@@ -107,5 +107,5 @@ function upstreamOptions(id: string, { url, timeouts, tls }: UpstreamConfig): Up
 }
 
 function textOf(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : readFileSync(file, 'utf8')
+  return file === undefined ? undefined : readTrustedFile(file).toString('utf8')
 }

@@ -1,8 +1,8 @@
 /** What the listening server takes from a configuration, the content of its certificate files included. */
-import { readFileSync } from 'node:fs'
 import { equalShare } from '../config/compile.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
+import { readTrustedFile } from '../lib/trusted-file.ts'
 
 /** @throws {Error} a certificate file cannot be read */
 export function serverOptions({ limits, workers, listen: { tls } }: Config): ServerOptions {
@@ -14,10 +14,14 @@ export function serverOptions({ limits, workers, listen: { tls } }: Config): Ser
     },
     ...(tls !== undefined && {
       tls: {
-        cert: readFileSync(tls.certFile, 'utf8'),
-        key: readFileSync(tls.keyFile, 'utf8'),
-        ...(tls.clientCaFile !== undefined && { clientCa: readFileSync(tls.clientCaFile, 'utf8') }),
+        cert: pemIn(tls.certFile),
+        key: pemIn(tls.keyFile),
+        ...(tls.clientCaFile !== undefined && { clientCa: pemIn(tls.clientCaFile) }),
       },
     }),
   }
+}
+
+function pemIn(file: string): string {
+  return readTrustedFile(file).toString('utf8')
 }

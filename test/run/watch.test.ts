@@ -112,9 +112,16 @@ describe('the content of files', () => {
     expect(areUnchanged(contents)).toBe(false)
   })
 
-  test('of a pipe is read once and never again', () => {
+  test('of a descriptor that was handed over is read once and never again', () => {
+    for (const path of ['/dev/stdin', '/dev/fd/63', '/proc/self/fd/0'])
+      expect(areUnchanged(new Map([[path, 'a digest']]))).toBe(true)
+  })
+
+  test('of a pipe is not waited for: a file that has become one has changed', () => {
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
-    expect(areUnchanged(new Map([[pipe, 'a digest']]))).toBe(true)
+    expect(areUnchanged(new Map([[pipe, 'a digest']]))).toBe(false)
+    const { readFile } = notedReads()
+    expect(() => readFile(pipe)).toThrow('is a pipe; it must be a regular file')
   })
 })

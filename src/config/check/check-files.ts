@@ -8,6 +8,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
+import { UntrustedFile } from '../../lib/trusted-file.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
 import type { ProviderConfig } from '../schema/schema.ts'
@@ -62,6 +63,7 @@ function judgedFile(file: string, read: ReadFile, judge: Judge): string | undefi
   try {
     return judge(read(file))
   } catch (error) {
+    if (error instanceof UntrustedFile) return error.message
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     return `cannot be read (${code}); check the path, which starts at the folder of this file, and the permissions`
   }

@@ -5,14 +5,14 @@
  * the same text again. Nothing but a digest is kept of a file. For a file that cannot be read, the reason is noted.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
 import type { ReadFile } from '../check/check-files.ts'
+import { isHandedOver, readOwnFile } from './own-file.ts'
 
 /** Maps the absolute path of a file to the digest of its content, or to the reason why it cannot be read. */
 export type FileContents = ReadonlyMap<string, string>
 
 interface NotedReads {
-  /** Reads a file from disk and takes a note. @throws {Error} it cannot be read, which is noted, too */
+  /** Reads a file as {@link readOwnFile} and takes a note. @throws {Error} it cannot be read, which is noted, too */
   readonly readFile: ReadFile
   readonly contents: FileContents
 }
@@ -23,7 +23,7 @@ export function notedReads(): NotedReads {
     contents,
     readFile(path) {
       try {
-        const content = readFileSync(path)
+        const content = readOwnFile(path)
         contents.set(path, createHash('sha256').update(content).digest('hex'))
         return content
       } catch (error) {
@@ -38,7 +38,8 @@ export function notedReads(): NotedReads {
 export function areUnchanged(noted: FileContents): boolean {
   const { readFile, contents } = notedReads()
   for (const [path, content] of noted) {
-    if (isReadOnce(path)) continue
+    // What was handed over can be read once only, and trying it again may take for ever.
+    if (isHandedOver(path)) continue
     try {
       readFile(path)
     } catch {
@@ -47,14 +48,4 @@ export function areUnchanged(noted: FileContents): boolean {
     if (contents.get(path) !== content) return false
   }
   return true
-}
-
-/** Is true of a pipe (`-c <(…)`, `/dev/stdin`), which cannot be read a second time: trying it may take for ever. */
-function isReadOnce(path: string): boolean {
-  try {
-    const stats = statSync(path)
-    return stats.isFIFO() || stats.isCharacterDevice() || stats.isSocket()
-  } catch {
-    return false
-  }
 }

@@ -5,9 +5,9 @@
  * rules that span keys (`cross-check.ts`) and the files that are named (`check-files.ts`). Nothing here decides what a
  * configuration means for a request, and nothing is fetched: only local files are read.
  */
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { fileFindings, type ReadFile } from '../check/check-files.ts'
 import { crossCheck } from '../check/cross-check.ts'
 import { type Finding, findings, type Path, problemText } from '../check/findings.ts'
@@ -16,6 +16,7 @@ import { draftOf } from '../schema/draft.ts'
 import { type Config, configSchema } from '../schema/schema.ts'
 import { nearest } from '../schema/suggest.ts'
 import type { Environment } from './environment.ts'
+import { readAnyFile } from './own-file.ts'
 import { readSource, type Source } from './source.ts'
 import { pathKey } from './yaml-values.ts'
 
@@ -25,7 +26,7 @@ interface LoadOptions {
   readonly file: string
   /** `${NAME}` is looked up here. */
   readonly env: Environment
-  /** Reads a file that the configuration names, by absolute path. By default it is read from disk. */
+  /** Reads a file that the configuration names, by absolute path. By default it is read from disk, as tools do. */
   readonly readFile?: ReadFile
   /** `unread`: the files that the configuration names are neither read nor judged. Default `read`. */
   readonly namedFiles?: NamedFiles
@@ -35,7 +36,7 @@ export type NamedFiles = 'read' | 'unread'
 
 /** Reads a text. @throws {ConfigError} with every problem, in the order of the text */
 export function loadConfig(options: LoadOptions): Config {
-  const { text, file, env, readFile = readFromDisk, namedFiles = 'read' } = options
+  const { text, file, env, readFile = readAnyFile, namedFiles = 'read' } = options
 
   const folder = dirname(resolve(file))
   const withoutMark = text.replace(/^\ufeff/, '')
@@ -69,7 +70,7 @@ export function loadConfig(options: LoadOptions): Config {
  * @param readFile reads the file itself and those that it names, by absolute path
  * @throws {ConfigError} the file cannot be read, or {@link loadConfig} refuses it
  */
-export function loadConfigFile(file: string, env: Environment, readFile: ReadFile = readFromDisk): Config {
+export function loadConfigFile(file: string, env: Environment, readFile: ReadFile = readAnyFile): Config {
   return loadConfig({ text: fileText(file, readFile), file, env, readFile })
 }
 
@@ -85,21 +86,22 @@ export function loadConfigForTool(file: string, env: Environment, namedFiles: Na
 const EMPTY_FILE =
   'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
 
-function readFromDisk(path: string): Buffer {
-  return readFileSync(path)
-}
-
 function fileText(file: string, readFile: ReadFile): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(resolve(file)))
   } catch (error) {
+    if (error instanceof UntrustedFile) throw fileError(file, `the file ${error.message}`)
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     const message =
       code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
         ? 'the file is not UTF-8; save it as UTF-8'
         : `the file cannot be read (${code}); check the path and the permissions`
-    throw new ConfigError([{ path: [], message }], problemReport(file, '', [{ path: [], message }]))
+    throw fileError(file, message)
   }
+}
+
+function fileError(file: string, message: string): ConfigError {
+  return new ConfigError([{ path: [], message }], problemReport(file, '', [{ path: [], message }]))
 }
 
 function parse(value: unknown) {

@@ -7,12 +7,12 @@
  * file is read afresh each time. `node:https` because its `signal` also ends a connection that is still being made;
  * undici lets such a socket linger. No proxy, no cookies, no retry: the caller has a schedule.
  */
-import { readFile } from 'node:fs/promises'
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
+import { readTrustedFile, UntrustedFile } from '../../lib/trusted-file.ts'
 import { FetchFailure } from './fetch-failure.ts'
 
 interface DocumentRequest {
@@ -41,8 +41,8 @@ export interface FetchedDocument {
 /** @throws {FetchFailure} the fetch failed; or the reason of `signal` */
 export async function fetchDocument(request: DocumentRequest): Promise<FetchedDocument> {
   const { signal, url, maxBytes } = request
-  const ca = await readLocalFile(request.caFile, 'caFile')
-  const bearer = (await readLocalFile(request.bearerFile, 'bearerFile'))?.trim()
+  const ca = readLocalFile(request.caFile, 'caFile')
+  const bearer = readLocalFile(request.bearerFile, 'bearerFile')?.trim()
   if (bearer !== undefined && !/^[\x21-\x7e]+$/.test(bearer)) {
     throw new FetchFailure('local_file', 'bearerFile does not hold a token')
   }
@@ -65,11 +65,13 @@ export async function fetchDocument(request: DocumentRequest): Promise<FetchedDo
   }
 }
 
-async function readLocalFile(path: string | undefined, option: string): Promise<string | undefined> {
+/** A small file that is there is read at once, and nothing else is read: see `lib/trusted-file.ts`. */
+function readLocalFile(path: string | undefined, option: string): string | undefined {
   if (path === undefined) return undefined
   try {
-    return await readFile(path, 'utf8')
+    return readTrustedFile(path).toString('utf8')
   } catch (error) {
+    if (error instanceof UntrustedFile) throw new FetchFailure('local_file', `${option} ${error.message}`)
     throw new FetchFailure('local_file', `${option} cannot be read: ${errorCode(error)}`)
   }
 }

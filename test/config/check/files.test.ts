@@ -140,7 +140,7 @@ describe('certificates and keys', () => {
 
   test.each([
     ['certFile: missing.pem, keyFile: key.pem', 'listen.tls.certFile: cannot be read (ENOENT)'],
-    ['certFile: folder, keyFile: key.pem', 'listen.tls.certFile: cannot be read (EISDIR)'],
+    ['certFile: folder, keyFile: key.pem', 'listen.tls.certFile: is a folder; it must be a regular file'],
     ['certFile: empty.pem, keyFile: key.pem', 'listen.tls.certFile: holds no PEM certificate'],
     ['certFile: broken.pem, keyFile: key.pem', 'listen.tls.certFile: holds a PEM certificate that cannot be read'],
     ['certFile: cert.pem, keyFile: cert.pem', 'listen.tls.keyFile: holds no PEM private key'],

@@ -245,7 +245,7 @@ describe('a file', () => {
   })
 
   test('that is a folder is a problem of the configuration', () => {
-    expect(() => loadConfigFile(folder, {})).toThrow(`${folder}: the file cannot be read (EISDIR)`)
+    expect(() => loadConfigFile(folder, {})).toThrow(`${folder}: the file is a folder; it must be a regular file`)
   })
 
   test('that is not UTF-8 is a problem of the configuration', () => {
