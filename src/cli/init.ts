@@ -58,7 +58,8 @@ Examples:
 
 function write(file: string, text: string, flag: 'w' | 'wx'): void {
   try {
-    writeFileSync(file, text, { flag })
+    // Whatever the umask is: a file that a group may write is one that `run` refuses.
+    writeFileSync(file, text, { flag, mode: 0o644 })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     if (code === 'EEXIST') throw new UsageError(`${file} is there already; name another file, or add --force`)

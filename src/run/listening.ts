@@ -1,19 +1,28 @@
 /** Opens and closes listeners, for the traffic and for the operator alike. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { Address } from '../config/schema/schema.ts'
+import type { Listener } from '../config/schema/schema.ts'
+import { freeSocketPath, withSocketMode } from './unix-socket.ts'
 
 /** As many connections may wait to be accepted as the kernel allows by default; with Node's 511 a burst loses some. */
 const BACKLOG = 4096
 
 /**
+ * @param place `shared` when another process opens the socket for this one, and has made way for it
  * @returns `http://127.0.0.1:8080`, or `unix:/path`
  * @throws {Error} the address cannot be listened on
  */
-export async function listen(app: FastifyInstance, address: Address, scheme: 'http' | 'https'): Promise<string> {
+export async function listen(
+  app: FastifyInstance,
+  { address, mode }: Listener,
+  scheme: 'http' | 'https',
+  place: 'own' | 'shared' = 'own',
+): Promise<string> {
   if ('socketPath' in address) {
-    await app.listen({ path: address.socketPath })
-    return `unix:${address.socketPath}`
+    const { socketPath } = address
+    if (place === 'own') await freeSocketPath(socketPath)
+    await withSocketMode(mode, () => app.listen({ path: socketPath, backlog: BACKLOG }))
+    return `unix:${socketPath}`
   }
   await app.listen({ ...address, backlog: BACKLOG })
   const { port } = app.server.address() as AddressInfo

@@ -1,5 +1,5 @@
 /** Listens on an address of the configuration. When that fails, the error names the setting and says why in words. */
-import type { Address } from '../config/schema/schema.ts'
+import type { Address, Listener } from '../config/schema/schema.ts'
 import { listen } from './listening.ts'
 
 type ListenSetting = 'listen' | 'admin.listen'
@@ -18,16 +18,17 @@ const REASONS: Readonly<Record<string, string>> = {
 export async function listenAs(
   setting: ListenSetting,
   app: Parameters<typeof listen>[0],
-  address: Address,
+  listener: Listener,
   scheme: 'http' | 'https',
+  place: 'own' | 'shared' = 'own',
 ): Promise<string> {
   try {
-    return await listen(app, address, scheme)
+    return await listen(app, listener, scheme, place)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     const reason = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined
     if (reason === undefined) throw error
-    const message = `\`${setting}\`: cannot listen on ${addressText(address)}: ${reason} (${code})`
+    const message = `\`${setting}\`: cannot listen on ${addressText(listener.address)}: ${reason} (${code})`
     throw Object.assign(new Error(message, { cause: error }), { code })
   }
 }

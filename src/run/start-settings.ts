@@ -14,6 +14,7 @@ export type StartSettings = ReadonlyArray<{ readonly path: ConfigProblem['path']
 export function startSettings({ listen, admin, workers }: Config): StartSettings {
   return [
     { path: ['listen', 'address'], json: JSON.stringify(listen.address) },
+    { path: ['listen', 'mode'], json: JSON.stringify(listen.mode) },
     { path: ['listen', 'tls'], json: JSON.stringify(listen.tls) },
     { path: ['admin'], json: JSON.stringify(admin) },
     { path: ['workers'], json: JSON.stringify(workers) },

@@ -132,7 +132,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       apps.push(adminApp)
       adminUrl = await listenAs('admin.listen', adminApp, config.admin.listen, 'http')
     }
-    const url = await listenAs('listen', app, config.listen.address, config.listen.tls === undefined ? 'http' : 'https')
+    const scheme = config.listen.tls === undefined ? 'http' : 'https'
+    const url = await listenAs('listen', app, config.listen, scheme, workerOf === undefined ? 'own' : 'shared')
     for (const server of servers) dropConnectionsOverLimit(server)
     watching.follow()
     const { hash } = first

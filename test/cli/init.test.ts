@@ -1,8 +1,8 @@
 /** Tests `sallyport init` and `sallyport completion` as a user calls them. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
 import { completionCommand } from '../../src/cli/completion.ts'
 import { initCommand } from '../../src/cli/init.ts'
@@ -21,6 +21,14 @@ describe('sallyport init', () => {
     expect(readFileSync(file, 'utf8')).toMatch(/^# yaml-language-server: \$schema=\.\/sallyport\.schema\.json\n/)
     expect(JSON.parse(readFileSync(join(files.path, 'sallyport.schema.json'), 'utf8'))).toHaveProperty('$schema')
     expect(await runCommand(checkCommand, [file, '--strict'])).toMatchObject({ code: 0 })
+  })
+
+  test('writes what nobody else may write, whatever the umask is, so that it can be run', async () => {
+    const file = join(files.path, 'open.yaml')
+    const before = process.umask(0)
+    onTestFinished(() => void process.umask(before))
+    expect((await runCommand(initCommand, [file])).code).toBe(0)
+    expect(statSync(file).mode & 0o777).toBe(0o644)
   })
 
   test('overwrites nothing unless it is told to', async () => {

@@ -107,6 +107,7 @@ describe('file headers say the truth', () => {
   const PROCESSES: ReadonlyMap<string, string> = new Map([
     ['src/main.ts', 'it is the edge of the process'],
     ['src/build/build.ts', 'it is a program of its own'],
+    ['src/run/unix-socket.ts', 'the mode of a socket comes from the umask of the process'],
     ['src/lib/trusted-file.ts', 'whom a file must belong to depends on who runs the process'],
   ])
 

@@ -69,7 +69,7 @@ beforeAll(async () => {
     drain: drain({ ...shared, timeoutMs: () => 1_000 }),
     overload: { admits: () => true, close() {} },
   })
-  url = await listen(app, { host: '127.0.0.1', port: 0 }, 'http')
+  url = await listen(app, { address: { host: '127.0.0.1', port: 0 } }, 'http')
   metricsText = async () => (await Array.fromAsync(exposition(familiesOf(shared.metrics.registry)))).join('')
   close = async () => {
     await closeNow(app)

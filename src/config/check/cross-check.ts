@@ -6,6 +6,7 @@
 import { foldedFieldName } from '../../lib/field-name.ts'
 import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
+import type { Listener } from '../schema/schema.ts'
 import { providerFindings } from './check-providers.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
 import type { Finding } from './findings.ts'
@@ -23,8 +24,15 @@ export function crossCheck(draft: Draft): readonly Finding[] {
 }
 
 function listenFindings({ listen, admin }: Draft): readonly Finding[] {
-  if (listen === undefined || admin === undefined || !isSameAddress(listen.address, admin.listen)) return []
-  return [{ path: ['admin', 'listen'], message: 'is the address of `listen`; give the admin listener one of its own' }]
+  const modes = [...modeFindings(['listen'], listen), ...modeFindings(['admin', 'listen'], admin?.listen)]
+  if (listen === undefined || admin === undefined || !isSameAddress(listen.address, admin.listen.address)) return modes
+  const message = 'is the address of `listen`; give the admin listener one of its own'
+  return [...modes, { path: ['admin', 'listen'], message }]
+}
+
+function modeFindings(path: Finding['path'], listener: Listener | undefined): readonly Finding[] {
+  if (listener?.mode === undefined || 'socketPath' in listener.address) return []
+  return [{ path: [...path, 'mode'], message: 'has no effect on a port; leave it out, or listen on `unix:/path`' }]
 }
 
 function appProbeFindings({ admin, upstreamIds }: Draft): readonly Finding[] {

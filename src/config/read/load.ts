@@ -80,7 +80,7 @@ export function loadConfigFile(file: string, env: Environment, readFile: ReadFil
  * @throws {ConfigError} as {@link loadConfigFile}
  */
 export function loadConfigForTool(file: string, env: Environment, namedFiles: NamedFiles): Config {
-  return loadConfig({ text: fileText(file, readFromDisk), file, env, namedFiles })
+  return loadConfig({ text: fileText(file, readAnyFile), file, env, namedFiles })
 }
 
 const EMPTY_FILE =

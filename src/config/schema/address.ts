@@ -19,6 +19,9 @@ interface UpstreamUrl {
   readonly isHttp2?: true
 }
 
+/** Whoever may write a Unix socket may connect to it: by default its user and its group. */
+export const DEFAULT_SOCKET_MODE = '0660'
+
 const UNIX = 'unix:'
 
 /**

@@ -28,6 +28,8 @@ type DeepReadonly<T> = T extends (infer Item)[]
 /** A configuration has the keys of its file, with defaults filled in; see the head of this file. It is frozen. */
 export type Config = DeepReadonly<z.output<typeof configSchema>>
 export type ListenConfig = Config['listen']
+/** Where a listener is, and who may connect to it if it is a Unix socket. */
+export type Listener = Pick<ListenConfig, 'address' | 'mode'>
 export type AdminConfig = NonNullable<Config['admin']>
 export type ProviderConfig = Config['providers'][string]
 export type KeysConfig = ProviderConfig['keys']
@@ -41,6 +43,12 @@ export type RequireConfig = NonNullable<RouteConfig['require']>
 const address = readText(listenAddress)
 const ADDRESS = '`host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`'
 
+const socketMode = z
+  .string({ error: "must be octal digits in quotes, like `'0660'`" })
+  .regex(/^0?[0-7]{3}$/, { error: "is no mode of a file; write octal digits in quotes, like `'0660'`" })
+  .optional()
+  .describe('Who may connect to a Unix socket, as octal digits in quotes. Default `0660`.')
+
 const listenTlsSchema = z
   .strictObject({
     certFile: filePath().describe('PEM file with the certificate and its chain.'),
@@ -51,6 +59,7 @@ const listenTlsSchema = z
 
 const listenBlock = z.strictObject({
   address: address.describe(ADDRESS),
+  mode: socketMode,
   tls: listenTlsSchema.optional(),
   trustedProxies: z
     .array(judgedText(networkProblem))
@@ -77,9 +86,18 @@ const appProbeSchema = z.union([
   appProbeBlock,
 ])
 
+const adminListenBlock = z.strictObject({ address: address.describe(ADDRESS), mode: socketMode })
+
+const adminListenSchema = z
+  .union([
+    address.transform((shorthand): z.output<typeof adminListenBlock> => ({ address: shorthand })),
+    adminListenBlock,
+  ])
+  .describe(`${ADDRESS}, or a block.`)
+
 export const adminSchema = z
   .strictObject({
-    listen: address.describe(ADDRESS),
+    listen: adminListenSchema,
     appProbes: list(appProbeSchema)
       .default([])
       .describe('Health paths of a service on loopback: `GET /-/app/<path>` answers with its status. Default: none.'),

@@ -20,6 +20,7 @@ import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
 import { closeNow } from '../listening.ts'
 import { listenAs } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
+import { freeSocketPath, setSocketMode } from '../unix-socket.ts'
 import { combinedStatus } from './combined-status.ts'
 import { type Ending, type Member, member } from './member.ts'
 import type { Listening, Order } from './messages.ts'
@@ -157,6 +158,11 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
   async function begin(): Promise<void> {
     const adminUrl =
       config.admin && operatorApp && (await listenAs('admin.listen', operatorApp, config.admin.listen, 'http'))
+    if ('socketPath' in config.listen.address) {
+      await freeSocketPath(config.listen.address.socketPath)
+      // This process opens the socket when a worker asks for it, and again when all of them have ended.
+      setSocketMode(config.listen.mode)
+    }
     const first = Array.from({ length: config.workers }, startWorker)
     const [begun] = await Promise.all(first.map(startOf))
     posts.push(...first.map(keep))

@@ -4,6 +4,8 @@
  *
  * A new key needs a row here.
  */
+
+import { DEFAULT_SOCKET_MODE } from '../../config/schema/address.ts'
 import type {
   Address,
   AdminConfig,
@@ -40,6 +42,7 @@ const LISTEN_TLS: Comparisons<Partial<ListenTls>> = {
 
 export const LISTEN: Comparisons<ListenConfig> = {
   address: reachDifferences,
+  mode: modeDifferences,
   tls: (name, before, after, around) => [
     ...tlsDifferences(name, before, after),
     ...differencesOf(LISTEN_TLS, before ?? {}, after ?? {}, around, `${name}.`),
@@ -49,7 +52,10 @@ export const LISTEN: Comparisons<ListenConfig> = {
 
 /** The admin listener asks nobody for a token, so whoever reaches it may use it. */
 export const ADMIN: Comparisons<Partial<AdminConfig>> = {
-  listen: reachDifferences,
+  listen: (name, before, after) => [
+    ...reachDifferences(name, before?.address, after?.address),
+    ...modeDifferences(`${name}.mode`, before?.mode, after?.mode),
+  ],
   appProbes: (name, before = [], after = []) => anyOf(name, before.map(probeText), after.map(probeText)),
 }
 
@@ -142,6 +148,18 @@ function reachDifferences(
   const text = `${name}: ${from.name} → ${to.name}`
   if (from.reach === to.reach) return [{ direction: 'changed', text, witness: `who can reach ${to.name}` }]
   return [{ direction: from.reach < to.reach ? 'loosened' : 'tightened', text }]
+}
+
+/** Tells who may connect to a Unix socket, and could not before. */
+function modeDifferences(
+  name: string,
+  before: string = DEFAULT_SOCKET_MODE,
+  after: string = DEFAULT_SOCKET_MODE,
+): readonly Difference[] {
+  const [from, to] = [Number.parseInt(before, 8), Number.parseInt(after, 8)]
+  if (from === to) return []
+  const direction = (to & ~from) === 0 ? 'tightened' : (from & ~to) === 0 ? 'loosened' : 'changed'
+  return [{ direction, text: `${name}: ${before} → ${after}` }]
 }
 
 /** Says where a listener is, without its port. The larger the reach, the more machines and users can connect to it. */

@@ -47,6 +47,18 @@ describe('a slip', () => {
       'admin: { listen: 0.0.0.0:8080 }',
       '8:18 admin.listen: is the address of `listen`; give the admin listener one of its own',
     ],
+    [
+      "admin: { listen: { address: '127.0.0.1:9090', mode: '0660' } }",
+      '8:53 admin.listen.mode: has no effect on a port; leave it out, or listen on `unix:/path`',
+    ],
+    [
+      'admin: { listen: { address: "unix:/a", mode: 0660 } }',
+      "8:46 admin.listen.mode: must be octal digits in quotes, like `'0660'`",
+    ],
+    [
+      "admin: { listen: { address: 'unix:/a', mode: '0999' } }",
+      "8:46 admin.listen.mode: is no mode of a file; write octal digits in quotes, like `'0660'`",
+    ],
     ['admin: 127.0.0.1:9090', '8:8 admin: must be a block of keys, not text'],
     ['workers: 0', '8:10 workers: must be at least 1'],
     ['workers: 65', '8:10 workers: must be at most 64'],

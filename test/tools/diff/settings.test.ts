@@ -130,6 +130,9 @@ describe('who can reach a listener, and on which terms', () => {
       { address: at('::1') },
       'loosened listen: address: unix:/run/a.sock → ::1',
     ],
+    [{ mode: '0660' }, { mode: '666' }, 'loosened listen: mode: 0660 → 666'],
+    [{}, { mode: '0600' }, 'tightened listen: mode: 0660 → 0600'],
+    [{ mode: '0606' }, {}, 'changed listen: mode: 0606 → 0660'],
     [{ tls: { certFile: '/c', keyFile: '/k' } }, {}, 'loosened listen: no longer asks for tls'],
     [
       { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca' } },
@@ -146,11 +149,11 @@ describe('who can reach a listener, and on which terms', () => {
   })
 
   test('the admin listener, which asks nobody for a token', () => {
-    const local = withAdmin({ listen: at('127.0.0.1', 9090), appProbes: [] })
+    const local = withAdmin({ listen: { address: at('127.0.0.1', 9090) }, appProbes: [] })
     expect(changes(BASE, local)).toEqual(['loosened admin: listen: nowhere → 127.0.0.1'])
-    expect(changes(local, withAdmin({ listen: at('0.0.0.0', 9090), appProbes: [{ path: '/healthz' }] }))).toEqual([
-      'loosened admin: listen: 127.0.0.1 → 0.0.0.0; appProbes: or /healthz',
-    ])
+    expect(
+      changes(local, withAdmin({ listen: { address: at('0.0.0.0', 9090) }, appProbes: [{ path: '/healthz' }] })),
+    ).toEqual(['loosened admin: listen: 127.0.0.1 → 0.0.0.0; appProbes: or /healthz'])
   })
 })
 
