@@ -2,12 +2,14 @@
  * Serves the operator, on a listener apart from the traffic: probes, metrics and status.
  *
  * It shows no secret, and it changes one thing: `POST /-/drain` takes the gateway out of service for good. A
- * request with a foreign Origin, or with a Host that is a name other than localhost, comes from a browser that was
- * tricked (DNS rebinding) and is refused.
+ * request with a foreign Origin, or with a Host that is a name other than localhost and those that the operator has
+ * named, comes from a browser that was tricked (DNS rebinding) and is refused. Every browser sends a Host, so a probe
+ * without one (HTTP/1.0) is answered.
  */
 import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
+import { hostMatcher } from '../lib/host-names.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
 import type { Status } from './status.ts'
 
@@ -17,6 +19,8 @@ export interface AdminDeps {
   readonly metricsText: () => AsyncIterable<string>
   readonly metricsContentType: string
   readonly appProbes: AppProbes
+  /** Names, and patterns of names, that may be asked for besides localhost. */
+  readonly hosts: readonly string[]
   /** Takes the gateway out of service, while the process goes on. */
   readonly drain: () => void
 }
@@ -25,6 +29,8 @@ export interface AdminDeps {
 const MOST_CONNECTIONS = 64
 
 const PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics', '/-/status'])
+/** These tell a load balancer no more than whether to send requests. */
+const PROBE_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const DRAIN_PATH = '/-/drain'
 
 export function admin(deps: AdminDeps): FastifyInstance {
@@ -37,11 +43,13 @@ export function admin(deps: AdminDeps): FastifyInstance {
   })
 
   app.server.maxConnections = MOST_CONNECTIONS
+  const isNamed = hostMatcher(deps.hosts)
 
   // Every refusal comes from here, before the framework looks at a body or its type.
   app.addHook('onRequest', async ({ method, url, headers: { host, origin } }, reply) => {
-    if (!isOwnHost(host) || !isOwnOrigin(origin, host)) return answer(reply, DENIALS.host_invalid.status)
     const path = pathOf(url)
+    const isOwn = host === undefined ? PROBE_PATHS.has(path) : isOwnHost(host) || isNamed(host.replace(/:\d{1,5}$/, ''))
+    if (!isOwn || !isOwnOrigin(origin, host)) return answer(reply, DENIALS.host_invalid.status)
     if (path === DRAIN_PATH) {
       if (method === 'POST') return undefined
       return answer(reply.header('allow', 'POST'), ADMIN_STATUS.methodNotAllowed)
@@ -93,10 +101,10 @@ function pathOf(url: string): string {
 }
 
 /** A scraper, a kubelet and a developer use an address or localhost. */
-function isOwnHost(host: string | undefined): boolean {
-  return host !== undefined && /^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(host)
+function isOwnHost(host: string): boolean {
+  return /^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(host)
 }
 
 function isOwnOrigin(origin: string | undefined, host: string | undefined): boolean {
-  return origin === undefined || origin === `http://${host}`
+  return origin === undefined || (host !== undefined && origin === `http://${host}`)
 }

@@ -128,7 +128,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })
     let adminUrl: string | undefined
     if (config.admin !== undefined && workerOf === undefined) {
-      const adminApp = adminOf(operator)
+      const adminApp = adminOf(operator, config.admin.hosts)
       apps.push(adminApp)
       adminUrl = await listenAs('admin.listen', adminApp, config.admin.listen, 'http')
     }
@@ -168,12 +168,13 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
   return watching
 }
 
-function adminOf({ status, metrics, appProbes, drain }: Operations): FastifyInstance {
+function adminOf({ status, metrics, appProbes, drain }: Operations, hosts: readonly string[]): FastifyInstance {
   return admin({
     status,
     metricsText: () => exposition(familiesOf(metrics())),
     metricsContentType: metrics().contentType,
     appProbes,
+    hosts,
     drain,
   })
 }

@@ -8,6 +8,7 @@ import {
   exchangeBytes,
   startTestGateway,
   startTestStack,
+  type TestGateway,
   type TestStack,
   testProvider,
 } from '../support/gateway/gateway.ts'
@@ -108,6 +109,76 @@ describe('a browser that was tricked', () => {
     for (const host of ['localhost', 'LOCALHOST:9090', '127.0.0.1', '10.1.2.3:9090', '[::1]:9090'])
       expect(await raw(['GET /livez HTTP/1.1', `Host: ${host}`])).toMatch(/^HTTP\/1\.1 200 /)
     expect(await raw(['GET /livez HTTP/1.1', LOCAL, 'Origin: http://localhost'])).toMatch(/^HTTP\/1\.1 200 /)
+  })
+})
+
+describe('a health check of HTTP/1.0', () => {
+  test.each(['/livez', '/readyz'])('gets its answer from %s without a Host', async path => {
+    for (const method of ['GET', 'HEAD']) expect(await raw([`${method} ${path} HTTP/1.0`])).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  test('gets nothing else without a Host, and nothing with a foreign one or an Origin', async () => {
+    for (const lines of [
+      ['GET /metrics HTTP/1.0'],
+      ['GET /-/status HTTP/1.0'],
+      ['POST /-/drain HTTP/1.0'],
+      ['GET /livez HTTP/1.0', 'Host: evil.example'],
+      ['GET /livez HTTP/1.0', 'Host: '],
+      ['GET /livez HTTP/1.0', 'Origin: http://undefined'],
+      // RFC 9112 §3.2: only HTTP/1.0 may leave it out.
+      ['GET /livez HTTP/1.1'],
+    ])
+      expect(await raw(lines), lines.join()).toMatch(/^HTTP\/1\.1 400 /)
+  })
+})
+
+describe('admin.hosts', () => {
+  let gateway: TestGateway
+  let hostsPort: number
+  beforeAll(async () => {
+    gateway = await startTestGateway({
+      admin: { listen: '127.0.0.1:0', hosts: ['Sallyport', '*.monitoring.svc'] },
+      upstreams: { app: 'http://127.0.0.1:1' },
+      routes: [{ id: 'all', path: '/**', access: 'public' }],
+    })
+    hostsPort = Number(new URL(gateway.adminUrl).port)
+  })
+  afterAll(() => gateway.close())
+  const ask = (host: string, more: readonly string[] = []) =>
+    exchangeBytes(
+      hostsPort,
+      ['GET /metrics HTTP/1.1', `Host: ${host}`, ...more, 'Connection: close', '', ''].join('\r\n'),
+    )
+
+  test.each([
+    'sallyport',
+    'SALLYPORT:9090',
+    'a.monitoring.svc',
+    'a.b.Monitoring.svc:9090',
+    'localhost',
+    '127.0.0.1:9090',
+  ])('%s may be asked for', async host => {
+    expect(await ask(host)).toMatch(/^HTTP\/1\.1 200 /)
+    expect(await ask(host, [`Origin: http://${host}`])).toMatch(/^HTTP\/1\.1 200 /)
+    expect(await ask(host, ['Origin: http://evil.example'])).toMatch(/^HTTP\/1\.1 400 /)
+  })
+
+  test.each([
+    'monitoring.svc',
+    '.monitoring.svc',
+    'a..monitoring.svc',
+    'evilmonitoring.svc',
+    'a.monitoring.svc.evil.example',
+    'sallyport.evil.example',
+    'x.sallyport',
+    'sallyport.',
+    'sallyport:x',
+    'sallyport:123456',
+    'a@b.monitoring.svc',
+    'a b.monitoring.svc',
+    '*.monitoring.svc',
+  ])('%s may not', async host => {
+    expect(await ask(host)).toMatch(/^HTTP\/1\.1 400 /)
   })
 })
 

@@ -9,6 +9,7 @@
 import * as z from 'zod'
 import { trustedProxies } from '../../downstream/client-address.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
+import { hostPatternProblem } from '../../lib/host-names.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { listenAddress, upstreamUrl } from './address.ts'
 import { claimReference, duration, filePath, flag, id, judgedText, list, readText, size, text } from './fields.ts'
@@ -98,6 +99,9 @@ const adminListenSchema = z
 export const adminSchema = z
   .strictObject({
     listen: adminListenSchema,
+    hosts: list(judgedText(hostPatternProblem))
+      .default([])
+      .describe('Names that may be asked for besides `localhost` and addresses: `sallyport`, `*.svc`. Default: none.'),
     appProbes: list(appProbeSchema)
       .default([])
       .describe('Health paths of a service on loopback: `GET /-/app/<path>` answers with its status. Default: none.'),

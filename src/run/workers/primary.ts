@@ -148,6 +148,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
         return answer ?? DENIALS.upstream_unreachable.status
       },
     },
+    hosts: config.admin?.hosts ?? [],
     drain() {
       isDraining = true
       orderAll('drain')

@@ -56,6 +56,7 @@ export const ADMIN: Comparisons<Partial<AdminConfig>> = {
     ...reachDifferences(name, before?.address, after?.address),
     ...modeDifferences(`${name}.mode`, before?.mode, after?.mode),
   ],
+  hosts: (name, before = [], after = []) => anyOf(name, before, after),
   appProbes: (name, before = [], after = []) => anyOf(name, before.map(probeText), after.map(probeText)),
 }
 

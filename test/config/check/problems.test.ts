@@ -59,6 +59,14 @@ describe('a slip', () => {
       "admin: { listen: { address: 'unix:/a', mode: '0999' } }",
       "8:46 admin.listen.mode: is no mode of a file; write octal digits in quotes, like `'0660'`",
     ],
+    [
+      'admin: { listen: 127.0.0.1:9090, hosts: ["*"] }',
+      '8:42 admin.hosts[0]: would take every name; write the end of the names, as in `*.monitoring.svc`',
+    ],
+    [
+      'admin: { listen: 127.0.0.1:9090, hosts: ["a:9090"] }',
+      '8:42 admin.hosts[0]: is no name of a host; write one without a port, as in `sallyport`, or `*.monitoring.svc`',
+    ],
     ['admin: 127.0.0.1:9090', '8:8 admin: must be a block of keys, not text'],
     ['workers: 0', '8:10 workers: must be at least 1'],
     ['workers: 65', '8:10 workers: must be at most 64'],

@@ -14,7 +14,7 @@ describe('the example of the contract', () => {
 
   test('loads, with units resolved and shorthand written out', () => {
     expect(config.listen).toMatchObject({ address: { host: '0.0.0.0', port: 8080 }, trustedProxies: [] })
-    expect(config.admin).toEqual({ listen: { address: { host: '127.0.0.1', port: 9090 } }, appProbes: [] })
+    expect(config.admin).toEqual({ listen: { address: { host: '127.0.0.1', port: 9090 } }, hosts: [], appProbes: [] })
     expect(config.providers.main).toMatchObject({
       type: 'jwt',
       issuer: 'https://auth.example.com/',

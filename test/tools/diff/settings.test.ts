@@ -149,10 +149,13 @@ describe('who can reach a listener, and on which terms', () => {
   })
 
   test('the admin listener, which asks nobody for a token', () => {
-    const local = withAdmin({ listen: { address: at('127.0.0.1', 9090) }, appProbes: [] })
+    const local = withAdmin({ listen: { address: at('127.0.0.1', 9090) }, hosts: [], appProbes: [] })
     expect(changes(BASE, local)).toEqual(['loosened admin: listen: nowhere → 127.0.0.1'])
     expect(
-      changes(local, withAdmin({ listen: { address: at('0.0.0.0', 9090) }, appProbes: [{ path: '/healthz' }] })),
+      changes(
+        local,
+        withAdmin({ listen: { address: at('0.0.0.0', 9090) }, hosts: [], appProbes: [{ path: '/healthz' }] }),
+      ),
     ).toEqual(['loosened admin: listen: 127.0.0.1 → 0.0.0.0; appProbes: or /healthz'])
   })
 })
