@@ -202,7 +202,8 @@ describe('the start', () => {
   test('ends with 2', async () => {
     const file = layFiles()
     chmodSync(join(folder, 'secret'), 0o666)
-    const { exited, stderr } = sallyport(['run', '-c', file])
+    const { child, exited, stderr } = sallyport(['run', '-c', file])
+    onTestFinished(() => void child.kill('SIGKILL'))
     expect(await exited).toBe(2)
     expect(stderr()).toContain('providers.secret.keys.secretFile: can be written by others (mode 0666)')
   })

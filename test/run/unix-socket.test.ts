@@ -51,7 +51,8 @@ const modeOf = (socketPath: string) => (statSync(socketPath).mode & 0o777).toStr
 async function refusedStart(): Promise<readonly [number | null, string]> {
   const file = join(folder, 'sallyport.yaml')
   writeFileSync(file, JSON.stringify(configOf()))
-  const { exited, stderr } = sallyport(['run', '-c', file])
+  const { child, exited, stderr } = sallyport(['run', '-c', file])
+  onTestFinished(() => void child.kill('SIGKILL'))
   return [await exited, stderr()]
 }
 
