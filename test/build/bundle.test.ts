@@ -1,7 +1,7 @@
 /** The bundle, as the image has it: one file and `package.json`, far from any `node_modules`. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,6 +35,13 @@ async function sallyport(...args: readonly string[]): Promise<{ code: number | n
 test('knows its version', async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
   expect(await sallyport('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+test('stands beside all that the package takes of the build', () => {
+  const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: readonly string[] }
+  const built = files.filter(file => file.startsWith('dist/'))
+  expect(built).toContain('dist/LICENSE')
+  expect(built.filter(file => !existsSync(join(folder, file)))).toEqual([])
 })
 
 test('has every command, and the schema of the source', async () => {
