@@ -1,4 +1,4 @@
-/** Holds what `npm pack` would put into the package: the program with its licences, and the documents, but no tests. */
+/** Holds what `npm pack` puts into the package: the program with its licences, and the documents, but no tests. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -36,7 +36,7 @@ test('it cannot be published by mistake', () => {
   expect(packageJson.private).toBe(true)
 })
 
-/** Lists the files of the package from its root. Nothing is built, so `dist/` is there only when it was built before. */
+/** Lists the files of the package. Nothing is built for that, so those of a build need not be among them. */
 function packedFiles(): ReadonlySet<string> {
   const json = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: fileURLToPath(ROOT),
