@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { configJsonSchema } from '../../src/config/schema/json-schema.ts'
-import { DENIALS, type DenialSpec } from '../../src/errors.ts'
+import { DENIAL_CODES, DENIALS, type DenialSpec, denialSpec, type Stage } from '../../src/errors.ts'
 import { DEFAULT_IDENTITY_HEADERS } from '../../src/identity/header-lines.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { WARNING_CODES } from '../../src/tools/check/warnings.ts'
@@ -22,6 +22,56 @@ test('the refusals are those of the code, with their status and their challenge'
   expect(rows.map(([code = '', status, error = '']) => [plain(code), Number(status), plain(error)])).toEqual(
     Object.entries(DENIALS).map(([code, { status, error }]: [string, DenialSpec]) => [code, status, error]),
   )
+})
+
+describe('the steps of README.md', () => {
+  const { rows } = tableOf('#', 'Step')
+  /** At which step each stage refuses; a bug can break any of them. */
+  const STEP_OF: { readonly [S in Stage]: readonly string[] } = {
+    receive: ['1'],
+    head: ['2'],
+    route: ['3', '4', '5'],
+    credential: ['7'],
+    form: ['8'],
+    issuer: ['9'],
+    algorithm: ['10'],
+    key: ['10'],
+    signature: ['10'],
+    type: ['11'],
+    claims: ['11'],
+    audience: ['11'],
+    lifetime: ['11'],
+    time: ['11'],
+    identity: ['12'],
+    requirements: ['13'],
+    forward: ['14'],
+    anywhere: ['any'],
+  }
+
+  test.each(DENIAL_CODES)('have the status of %s where it is refused', code => {
+    const { stage, status } = denialSpec(code)
+    const refusals = rows.filter(([step = '']) => STEP_OF[stage].includes(step)).map(([, , refusal]) => refusal)
+    expect(refusals.join()).toContain(String(status))
+  })
+
+  test('have no status that no refusal has, and codes with the status they have', () => {
+    const refusals = rows.map(([, , refusal = '']) => refusal)
+    const known = new Set(DENIAL_CODES.map(code => String(denialSpec(code).status)))
+    expect(refusals.flatMap(text => text.match(/\d{3}/g) ?? []).filter(status => !known.has(status))).toEqual([])
+    const named = refusals.flatMap(text =>
+      [...text.matchAll(/(\d{3}) `(\w+)`/g)].map(([, status, code]) => [code, status]),
+    )
+    expect(
+      named.filter(
+        ([code, status]) => !DENIAL_CODES.some(each => each === code && String(denialSpec(each).status) === status),
+      ),
+    ).toEqual([])
+  })
+
+  test('are numbered in their order', () => {
+    const numbers = rows.map(([step]) => step).filter(step => step !== 'any')
+    expect(numbers).toEqual(numbers.map((_step, index) => String(index + 1)))
+  })
 })
 
 test('the metrics are those that are registered, with their type and their labels', () => {
