@@ -1,14 +1,17 @@
 /**
  * Authenticates a bearer token: takes it apart once and hands it to the provider that it belongs to.
  *
- * RFC 7519 §4.1.1 (`iss`), RFC 8725 §3.8 and §3.9. A JWT belongs to the provider that its `iss` names. The claim is
- * not trusted by that: the provider decides, and is only asked about tokens that claim to come from it. Issuers are
- * compared byte for byte; no URL is normalised. One that a provider names goes before one that a template of another
- * stands for. An opaque token belongs to the provider that says so; what has the form
- * of a JWS or a JWE is never opaque, or the token of a stranger would be sent out to be asked about.
- * Without a cache every token is verified on every use, which is what a command that explains a refusal wants.
- * The syntax of the credential (RFC 6750 §2.1) is checked only when it is no JWT: every JWT has it, and so has every
- * token that is remembered.
+ * RFC 7519 §4.1.1 (`iss`), RFC 8725 §3.8 and §3.9. A JWT belongs to the provider that its `iss` names. That does not
+ * trust the claim: it only says whom to ask, and the provider then judges the token. Issuers are compared byte for
+ * byte, and no URL is normalised. An issuer that a provider names goes before one that a template of another stands for.
+ *
+ * An opaque token belongs to the provider that recognises it. A token in the form of a JWS or a JWE is never taken for
+ * opaque. Otherwise a stranger's JWT could be sent to a server that is asked about opaque tokens.
+ *
+ * Without a cache every token is verified on every use. Commands that explain a refusal want that.
+ *
+ * The syntax of the credential (RFC 6750 §2.1) is checked only when the token is no JWT, since every JWT keeps to it,
+ * and so does every token that is remembered.
  */
 import { Denial } from '../errors.ts'
 import type { KeyParameter } from '../lib/key-parameters.ts'

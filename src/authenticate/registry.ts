@@ -36,7 +36,7 @@ export function verifierRegistry(scheduler: Scheduler): VerifierRegistry {
   const verifiers = leases({
     identityOf: ({ identity }: { readonly identity: string; readonly make: () => TokenVerifier }) => identity,
     make: ({ make }) => make(),
-    // A verifier is made of data; what holds connections and timers is its base.
+    // A verifier holds nothing that has to be closed. Its base may, and that is leased by itself.
     end: async () => {},
     lingerMs: LINGER_MS,
     scheduler,

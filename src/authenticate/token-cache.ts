@@ -12,9 +12,12 @@ import type { Principal } from '../types.ts'
 import type { PresentedToken, TokenVerifier, Verdict } from './verifier.ts'
 
 /**
- * What a look-up finds. `hit`: a verdict. `miss`: none, so the token is verified. `shared`: a verification that is
- * under way already. `expired`: a verdict whose time is over. `stale`: a verdict whose basis or verifier is gone, so
- * the token is verified again.
+ * Lists what a look-up can find:
+ * - `hit` is a verdict that holds.
+ * - `miss` is no verdict, so the token is verified.
+ * - `shared` is a verification that another request has begun, and whose outcome both get.
+ * - `expired` is a verdict whose time is over.
+ * - `stale` is a verdict whose basis or verifier is gone, so the token is verified again.
  */
 export const TOKEN_CACHE_RESULTS = ['hit', 'miss', 'shared', 'expired', 'stale'] as const
 type TokenCacheResult = (typeof TOKEN_CACHE_RESULTS)[number]

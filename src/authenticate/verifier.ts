@@ -1,5 +1,5 @@
 /**
- * What a type of provider has to offer so that routes can accept its tokens: implement {@link TokenVerifier}.
+ * Says what a type of provider implements so that routes can accept its tokens: a {@link TokenVerifier}.
  *
  * A verdict is remembered and shared by all requests that bring the token, so a verifier sees the token and nothing of
  * the request that brought it. What depends on the request is a layer outside the token cache (`layers.ts`).

@@ -1,7 +1,8 @@
 /**
- * Compiles a configuration to a policy, which is frozen; everything a request needs is looked up by name here, once.
+ * Compiles a configuration to a frozen policy.
  *
- * Whether a part of the configuration is there is asked here, so what is off leaves no trace in the policy.
+ * Names are resolved here, once: a route of the policy holds its providers and its upstream, and not their ids. This
+ * file also asks which parts the configuration has, so what is off leaves no trace in the policy.
  */
 import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
 import { withLayers } from '../authenticate/layers.ts'

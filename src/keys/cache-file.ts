@@ -41,8 +41,9 @@ interface CacheFileOptions {
 /** Never throws: what goes wrong is reported, and costs the next restart its keys and nothing else. */
 export interface CacheFile {
   /**
-   * Reads at once, since that happens only before the first request that could use it. @returns
-   * undefined: nothing to use
+   * Reads while the caller waits, which is before the first request that could use the keys.
+   *
+   * @returns undefined when there is nothing to use
    */
   load(nowMs: number): LoadedSet | undefined
   /** Begins to write; what was begun before is written before. */

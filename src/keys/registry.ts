@@ -138,7 +138,7 @@ const KEY_SETS: {
     fetchedKeySet(definition, discoveryKeySource({ ...definition.source, issuer: definition.issuer }), options),
 }
 
-/** What a source without a file has read. */
+/** Stands for the content of the file where a source has none. */
 const NOTHING = Buffer.alloc(0)
 
 function makeKeySet<T extends keyof Definitions>(

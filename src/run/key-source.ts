@@ -1,4 +1,7 @@
-/** `providers.*.keys` → where the key engine gets the keys. The schema makes sure that at most one source is named. */
+/**
+ * Reads from `providers.*.keys` where a provider's keys come from. At most one source is named there:
+ * `check-providers.ts` refuses more.
+ */
 import { KEY_SOURCES } from '../config/schema/provider-schema.ts'
 import type { KeysConfig } from '../config/schema/schema.ts'
 import type { FetchDefinition, KeySourceDefinition } from '../keys/registry.ts'

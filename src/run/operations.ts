@@ -1,4 +1,7 @@
-/** What an operator can see of a running gateway and do to it. Its admin listener offers that, or the primary's. */
+/**
+ * Offers what an operator can see of a running gateway and do to it. The gateway's admin listener serves that, or,
+ * where several processes share the traffic, the admin listener of the primary does.
+ */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
 import { type Status, statusOf } from '../admin/status.ts'

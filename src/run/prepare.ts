@@ -1,9 +1,9 @@
 /**
- * `Config` → all that it takes to put it in force, with nothing in force yet.
+ * Makes all that it takes to put a configuration in force, and puts nothing in force yet.
  *
- * What a configuration shares with the one before it is leased, not made: providers, with the keys they hold and the
- * tokens they verified, and pools of connections. So preparing is cheap when little changed, and taking it back leaves
- * no trace.
+ * What a configuration shares with the one before it is leased and not made anew: providers, with the keys they hold
+ * and the tokens they verified, and pools of connections. So preparing is cheap when little has changed, and a
+ * configuration that is given up again leaves no trace.
  */
 import { createHash } from 'node:crypto'
 import { compilePolicy } from '../config/compile.ts'

@@ -1,5 +1,5 @@
 /**
- * `providers` → what judges tokens: for each type of provider, how its configuration becomes running parts.
+ * Makes the parts that judge tokens out of the section `providers`, for each type of provider in its own way.
  *
  * A new type of provider needs an entry in {@link FACTORIES}, or nothing compiles. A provider leases what it shares
  * with the configuration before it, so it is cheap to make when little has changed, and its release leaves no trace.

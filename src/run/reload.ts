@@ -1,12 +1,13 @@
 /**
  * Puts a changed configuration in force while requests run: load, compile, warm new key sets, swap, release the old.
  *
- * It is all or nothing. Until the swap nothing of the new configuration is in force, and the swap is one step that no
- * request sees half of: each reads the policy once, when it begins. Whatever fails leaves the old configuration in
- * force and is told in one log line with every problem; of a rejected file nothing is kept but digests. Key sets,
- * verified tokens, upstream connections and metrics live on where the new configuration means the same. It does not
- * open, close or move listeners: what they are made of needs a restart, and a file that changes it is rejected as a
- * whole. That a key server is down is no reason to reject: a restart would be no better.
+ * It is all or nothing. Until the swap nothing of the new configuration is in force, and no request sees a part of it,
+ * since each reads the policy once, when it begins. Whatever fails leaves the old configuration in force, and one log
+ * line tells every problem. Of a rejected file nothing is kept but digests. Where the new configuration means the same,
+ * key sets, verified tokens, upstream connections and metrics live on.
+ *
+ * A reload does not open, close or move listeners. A file that changes what they are made of needs a restart, and is
+ * rejected as a whole. A file whose key server is down is not rejected, since a restart would be no better.
  */
 import type { Server } from 'node:http'
 import { pathText } from '../config/check/report.ts'

@@ -1,4 +1,4 @@
-/** What the listening server takes from a configuration, the content of its certificate files included. */
+/** Reads from a configuration what the listening server needs, the content of certificate files included. */
 import { equalShare } from '../config/compile.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'

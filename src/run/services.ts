@@ -1,5 +1,7 @@
-/** What outlives a policy: clock, log, metrics, key sets, upstream pools, verified tokens. Made once, at the start. */
-
+/**
+ * Makes, once at the start, what outlives a policy: clock, log, metrics, key sets, upstream pools and the memory of
+ * verified tokens.
+ */
 import { type VerifierRegistry, verifierRegistry } from '../authenticate/registry.ts'
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
 import { FETCH_RESULTS } from '../keys/key-set-events.ts'

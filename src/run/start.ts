@@ -1,5 +1,6 @@
 /**
- * Configuration file → running gateway: load, build what outlives a policy, prepare, listen, watch the file.
+ * Starts a gateway from a configuration file: loads it, makes what outlives a policy, prepares, listens, and watches
+ * the file.
  *
  * Nothing listens before the whole configuration is known to be good. A key server that is down does not keep the
  * gateway from starting: requests that need its keys are answered with 503 until it is back.

@@ -1,10 +1,12 @@
 /**
  * Notices that files may have changed: edited in place, replaced by a rename, or behind a link that was swapped.
  *
- * Folders are watched, not files: a rename brings a new file to an old name, and Kubernetes swaps the link `..data`
- * beside the files it projects. For a file behind a link its real folder is watched as well. What happens further up (a
- * link to a whole folder, a network file system, no inotify watches left) is found by asking every 60 s.
- * It does not look into files: whether anything has changed is for whoever is told to decide.
+ * It watches folders and not files, because a rename brings a new file to an old name, and because Kubernetes swaps the
+ * link `..data` beside the files it projects. For a file behind a link it watches the real folder as well. Some changes
+ * cannot be heard: a link to a whole folder that is swapped, a network file system, inotify without a watch left. So
+ * files are looked at every 60 s, too.
+ *
+ * It does not read files. Whoever is told decides whether anything has changed.
  */
 import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'

@@ -33,7 +33,7 @@ const REASONS: Readonly<Record<errors.JOSEErrorCode, DenialCode>> = {
   ERR_JWT_INVALID: 'token_malformed',
 }
 
-/** It never rejects: whatever goes wrong in here goes wrong on bytes that a stranger chose, even a `TypeError`. */
+/** Never rejects. The bytes are a stranger's, so any failure on them is a refusal, even a `TypeError`. */
 export async function joseRefusal(
   { token, header: { alg } }: CompactJws,
   key: VerificationKey,

@@ -2,10 +2,11 @@
  * Judges one signature with one key, exactly as `jose` does.
  *
  * RFC 7515 §5.2, RFC 7518 §3 (RS, PS, ES, HS), RFC 8037 §3.1 (EdDSA), RFC 9864 (Ed25519).
- * Where `node:crypto` gives the same answer for less (`native-signature.ts`), it is asked instead of `jose`
+ * `node:crypto` verifies where it gives the same answer faster (`native-signature.ts`), and `jose` does elsewhere
  * (`jose-signature.ts`).
- * It does not look at the payload: `jose` could judge the claims too, but would have to parse them a second time, and
- * lets pass most of what `claim-checks.ts` refuses. A test holds that it refuses nothing which we accept.
+ *
+ * This file does not look at the payload. `jose` could judge the claims, too, but it would parse them a second time,
+ * and it accepts most of what `claim-checks.ts` refuses. A test shows that `jose` refuses nothing which we accept.
  */
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
@@ -14,12 +15,15 @@ import type { CompactJws } from './compact-jws.ts'
 import { joseRefusal, type SignatureRefusal } from './jose-signature.ts'
 import { nativeVerifier } from './native-signature.ts'
 
-/** A key fits an algorithm it was published for, and HMAC only a shared secret (RFC 8725 §2.1, confusion attacks). */
+/**
+ * Says whether a key may verify an algorithm: only one that it was published for, and HMAC only with a shared secret,
+ * or somebody could take a public key for the secret (RFC 8725 §2.1).
+ */
 export function isFitting(key: VerificationKey, alg: string): boolean {
   return key.algorithms.has(alg) && (key.key.type === 'secret') === HMAC_SECRET_BYTES.has(alg)
 }
 
-/** The reason is `jose`'s, so that the log does not depend on who was asked. */
+/** The reason is the one that `jose` gives, so that the log does not show which of the two has verified. */
 const NOT_VERIFIED: SignatureRefusal = { code: 'signature_invalid', reason: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' }
 
 /** Says why the signature does not hold; undefined when it holds. It never throws, and answers at once where it can. */

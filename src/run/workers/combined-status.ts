@@ -1,4 +1,4 @@
-/** One picture of several processes for `readyz` and `-/status`: ready when each of them is. */
+/** Joins the statuses of several processes to one for `readyz` and `-/status`. It is ready when each of them is. */
 import type { Status } from '../../admin/status.ts'
 
 interface WorkerAnswer {
