@@ -86,6 +86,7 @@ async function expectNpm(args: readonly string[]): Promise<void> {
   const options = optionsOf(rest)
   switch (name) {
     case 'ci':
+    case 'pack':
     case 'test':
       expect(options).toEqual([])
       return

@@ -62,6 +62,16 @@ describe.each(DOCUMENTS)('$path', document => {
   })
 })
 
+/** What the benchmark writes has lines of its own width. */
+test.each(DOCUMENTS.filter(({ path }) => !path.startsWith('bench/results/')))(
+  '$path has prose and pictures of at most 120 columns',
+  ({ text }) => {
+    const written = text.replaceAll(/^```(?!text$).*\n[\s\S]*?^```$/gm, '')
+    const lines = written.split('\n').filter(line => !line.startsWith('|'))
+    expect(lines.filter(line => [...line].length > 120)).toEqual([])
+  },
+)
+
 test.each(['config/README.md', 'k8s/README.md', 'bench/README.md', 'CONTRIBUTING.md'])(
   'the table of contents of %s has its sections and their subsections, in order',
   path => {

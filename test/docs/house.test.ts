@@ -31,11 +31,6 @@ test('its pictures name files and folders that exist', () => {
   ).toEqual([])
 })
 
-test('its prose stays within 120 columns', () => {
-  const prose = HOUSE.text.split('\n').filter(line => !line.startsWith('|'))
-  expect(prose.filter(line => [...line].length > 120)).toEqual([])
-})
-
 function pictureUnder(heading: string): Block {
   const [, section = ''] = HOUSE.text.split(`\n## ${heading}\n`)
   const picture = pictures.find(({ text }) => section.trimStart().includes(text))
