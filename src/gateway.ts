@@ -68,8 +68,6 @@ interface GatewayOptions {
 
 /** The only URL that Fastify and the plugin ever see. */
 const OPAQUE_URL = '/'
-/** CONNECT (RFC 9110 §9.3.6) asks for a tunnel past the policy. */
-const TUNNEL_REFUSED = Object.assign(new Error('CONNECT'), { code: 'HPE_CONNECT' })
 
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
   const { policies, drain, overload, clock, metrics, log } = options
@@ -195,7 +193,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     drain.add(server)
     server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', stalled.watch)
     server.prependListener('checkContinue', expectContinue)
-    server.on('connect', (_request, socket) => broken.answer(TUNNEL_REFUSED, socket as Socket))
+    server.on('connect', broken.refuseTunnel)
     return server
   }
 }

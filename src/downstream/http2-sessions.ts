@@ -102,7 +102,9 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   })
 
   const letGo = (entry: Open): void => {
-    if (entry.isGoing || entry.session.closed) return
+    // Attack: a client ends the session itself, and the streams that close with it lead here. Node throws when a session
+    // that has ended is told to go, and nobody catches that.
+    if (entry.isGoing || entry.session.closed || entry.session.destroyed) return
     entry.isGoing = true
     entry.session.goaway(NGHTTP2_NO_ERROR, ANY_STREAM)
     scheduler.after(GOING_MS, () => entry.session.close())

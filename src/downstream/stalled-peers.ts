@@ -58,6 +58,8 @@ export function stalledPeers({ clock, scheduler, limitMs }: StalledPeersOptions)
   })
   return {
     watch(socket) {
+      // A request that was held back may come after its stream has closed, and would be watched without end.
+      if (socket.destroyed) return
       const watched = { socket, takenBytes: -1, sinceMs: 0, slot: -1 }
       sockets.add(watched)
       socket.once('close', () => sockets.delete(watched))

@@ -7,7 +7,9 @@
  * - When it has arrived in full, it is served, and then the connection ends.
  * - When its own body is what is broken, it is refused, or cut off if its answer has begun.
  */
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { randomHex } from '../lib/random-hex.ts'
@@ -23,6 +25,8 @@ interface BrokenRequests {
   isBusy(socket: Socket): boolean
   /** Handles Node's `clientError`. */
   answer(error: NodeJS.ErrnoException, socket: Socket): void
+  /** Handles Node's `connect`: CONNECT (RFC 9110 §9.3.6) asks for a tunnel past the policy. */
+  refuseTunnel(request: Pick<IncomingMessage, 'socket'>, tunnel: Duplex): void
 }
 
 interface BrokenRequestsOptions {
@@ -55,6 +59,16 @@ export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequ
       else if (last === undefined) answerAlone(new Denial(code, { evidence: { reason: error.code } }), socket)
       else if (last.request.complete) last.response.once('close', () => socket.destroy())
       else refuseRest(last, new Denial(code, { evidence: { reason: error.code } }))
+    },
+    refuseTunnel({ socket }, tunnel) {
+      // Node has taken its own listeners from the socket, so an error would end the process. While a body is still to
+      // come, Node hands over a stream of its own that passes errors on.
+      for (const each of [socket, tunnel]) each.on('error', () => {})
+      const underWay = active.get(socket) ?? []
+      // For the same reason nobody would notice any more that the client takes more of its answers, or has left.
+      for (const { response } of [...underWay]) response.abort()
+      if (underWay.length === 0)
+        answerAlone(new Denial('request_malformed', { evidence: { reason: 'CONNECT' } }), socket)
     },
   }
 

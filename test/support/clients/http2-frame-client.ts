@@ -5,6 +5,7 @@
  * apart into frames, and reads only the status of a head.
  */
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { headStatus } from './hpack-status.ts'
 
@@ -69,6 +70,8 @@ export interface Http2Frames {
   until(isMeant: (frame: Frame) => boolean): Promise<Frame>
   /** The end of a stream. Never rejects. */
   ended(id: number): Promise<StreamEnd>
+  /** Resets the connection itself, below TLS. */
+  cut(): void
   /** Resolves when the connection is closed, with GOAWAY's error code if there was one. */
   readonly closed: Promise<number | undefined>
 }
@@ -83,7 +86,8 @@ export async function http2Frames(
   given: Readonly<Record<number, number>> = {},
 ): Promise<Http2Frames> {
   const port = Number(new URL(url).port)
-  const socket = connect({ host: 'localhost', port, ca, ALPNProtocols: ['h2'] })
+  const tcp = connectTcp({ host: 'localhost', port })
+  const socket = connect({ socket: tcp, servername: 'localhost', ca, ALPNProtocols: ['h2'] })
   const received: Frame[] = []
   let isClosed = false
   let wake = Promise.withResolvers<void>()
@@ -100,6 +104,7 @@ export async function http2Frames(
     }
     news()
   })
+  tcp.on('error', () => {})
   socket.on('error', () => {})
   const closed = new Promise<number | undefined>(resolve =>
     socket.once('close', () => {
@@ -115,6 +120,7 @@ export async function http2Frames(
     received,
     closed,
     write: (...frames) => void socket.write(Buffer.concat(frames)),
+    cut: () => void tcp.resetAndDestroy(),
     async until(isMeant) {
       for (;;) {
         const found = received.find(isMeant)
