@@ -24,8 +24,10 @@ export interface ClientRequest {
   readonly failure: Error | null
   /** Returns what a decision may know. Call it on arrival, because a destroyed socket no longer knows its peer. */
   facts(): RequestFacts
-  /** Deals with what is still to come of the request. Call it together with any answer. */
+  /** Deals with what is still to come of the request. Call it together with any answer but a refusal. */
   dropRest(): void
+  /** Lets go of the head as well, and of the connection or stream within seconds. Call it together with a refusal. */
+  dropAll(): void
 }
 
 export interface ClientResponse {
@@ -50,6 +52,8 @@ export interface ClientResponse {
   /** @returns false when the client has enough for now */
   write(chunk: Buffer): boolean
   end(text?: string): unknown
+  /** Sends all of a refusal; a client that takes no body now gets its head alone. @param headers names in lower case */
+  refuse(status: number, headers: Readonly<Record<string, string | number>>, body: string): void
   /** @param trailers names in lower case; dropped where the response takes no trailers */
   endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void
   /** Ends the response in a way that tells the client that the rest is missing. */
@@ -73,10 +77,12 @@ export interface Forwarding {
   cancel(reason: Error): void
 }
 
+const NO_LINES: readonly string[] = Object.freeze([])
+
 export class Exchange {
   readonly request: ClientRequest
   readonly response: ClientResponse
-  readonly facts: RequestFacts
+  facts: RequestFacts
   /** A reload does not change the policy of a request that is under way. */
   readonly policy: Policy
   /** What the decision has found out so far. */
@@ -114,5 +120,16 @@ export class Exchange {
     this.requestId = start.requestId
     this.startedMs = start.startedMs
     this.expectsContinue = start.expectsContinue
+  }
+
+  /**
+   * Lets go of what the request brought but for what its log line says. Attack: a client that takes no answers has many
+   * requests refused, and all that they brought would stay for as long as their refusals cannot leave.
+   *
+   * @param target what the log line shows of the target
+   */
+  forgetHead(target: string): void {
+    this.facts = { ...this.facts, target, rawHeaders: NO_LINES }
+    this.findings.forgetHead()
   }
 }

@@ -149,4 +149,11 @@ export class Undecided implements Findings {
   identityLines: readonly string[] = NO_LINES
   reported: Denial | undefined
   answer: Answer | undefined
+
+  /** Lets go of what is copied from the head or made for the service. */
+  forgetHead(): void {
+    this.path = ''
+    this.query = ''
+    this.identityLines = NO_LINES
+  }
 }

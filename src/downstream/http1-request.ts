@@ -29,4 +29,12 @@ export class Http1Request extends IncomingMessage implements ClientRequest {
   dropRest(): void {
     dropUnreadMessage(this)
   }
+
+  dropAll(): void {
+    this.rawHeaders = []
+    // Node has read them for `Expect`, and keeps them in this form, too.
+    this.headers = {}
+    this.url = ''
+    dropUnreadMessage(this)
+  }
 }

@@ -26,6 +26,11 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
     this.writeHead(status, headers as string[] | Record<string, string | number>)
   }
 
+  refuse(status: number, headers: Readonly<Record<string, string | number>>, body: string): void {
+    this.sendHead(status, headers)
+    this.end(body)
+  }
+
   endWithTrailers(chunk: Buffer): void {
     // Node writes a chunk of text together with the head, and latin1 keeps every byte of both.
     if (chunk.length === 0) this.end()

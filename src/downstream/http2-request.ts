@@ -12,7 +12,7 @@ import type { ClientRequest } from '../exchange.ts'
 import { fieldValue } from '../lib/field-lines.ts'
 import type { RequestFacts } from '../types.ts'
 import { peerOf } from './peer.ts'
-import { dropUnreadStream } from './unread-body.ts'
+import { dropUnreadStream, endRefusedStream } from './unread-body.ts'
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 /**
@@ -31,7 +31,7 @@ export class Http2Request implements ClientRequest {
   /** Fastify writes it, so it is not readonly. */
   url: string
   /** Flat names and values, `Host` among them; no pseudo-header fields. */
-  readonly rawHeaders: readonly string[]
+  rawHeaders: readonly string[]
   /** Bytes of the head as HTTP/1.1 counts them. */
   readonly headBytes: number
   /** Fastify expects it to be there. The gateway reads {@link rawHeaders} only. */
@@ -75,6 +75,12 @@ export class Http2Request implements ClientRequest {
 
   dropRest(): void {
     dropUnreadStream(this.stream)
+  }
+
+  dropAll(): void {
+    this.rawHeaders = []
+    this.url = ''
+    endRefusedStream(this.stream)
   }
 
   get complete(): boolean {

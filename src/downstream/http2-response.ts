@@ -86,6 +86,18 @@ export class Http2Response implements ClientResponse {
     return this
   }
 
+  refuse(status: number, headers: Readonly<Record<string, string | number>>, body: string): void {
+    if (this.#takesNow(body.length)) {
+      this.sendHead(status, headers)
+      this.end(body)
+      return
+    }
+    // A length that no body follows would make the answer malformed (RFC 9113 §8.1.1).
+    const { 'content-type': _type, 'content-length': _length, ...others } = headers
+    this.sendHead(status, others)
+    this.end()
+  }
+
   endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void {
     this.#finish(chunk, trailers)
   }
@@ -111,6 +123,18 @@ export class Http2Response implements ClientResponse {
   /** Is false for HEAD, 204 and 304, where Node ends the stream together with the head. */
   get #takesBody(): boolean {
     return this.#isOpen && !this.stream.writableEnded
+  }
+
+  /**
+   * Is true when so many bytes can leave now. Attack: a client that keeps its windows closed asks for what it is
+   * refused, and every refusal stays here. Node does not tell the window of a stream, but a stream on which nothing was
+   * sent has that of the client's settings, unless the client has widened it.
+   */
+  #takesNow(bytes: number): boolean {
+    const { session } = this.stream
+    if (bytes === 0 || session === undefined || session.destroyed) return true
+    const { initialWindowSize = 0 } = session.remoteSettings
+    return bytes <= Math.min(initialWindowSize, session.state.remoteWindowSize ?? 0)
   }
 
   #respond(options: ServerStreamResponseOptions): void {

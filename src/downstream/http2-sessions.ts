@@ -64,6 +64,10 @@ const MAX_HEAD_BYTES = 1024 * 1024
 const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = 1024 * 1024
 const MAX_INVALID_FRAMES = 100
+/** Megabytes that one connection may take for its streams, heads and answers. Past that, new streams are reset. */
+const MAX_SESSION_MEMORY_MB = 10
+/** Streams over all connections. More are reset as requests that were not looked at and may be sent again. */
+const MAX_STREAMS = 8_192
 /** RFC 9113 §6.8: when a client is told to go, requests may be on their way. Those that arrive in time are served. */
 const GOING_MS = 1_000
 /** Node alone would wait for ever for the client to close its side, too. nginx waits as long (`lingering_timeout`). */
@@ -71,11 +75,12 @@ const LINGER_MS = 5_000
 const ANY_STREAM = 2 ** 31 - 1
 const ROUND_MS = 1_000
 
-const { NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 
 const SESSION: ServerOptions = {
   maxHeaderListPairs: MAX_HEAD_LINES,
   maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+  maxSessionMemory: MAX_SESSION_MEMORY_MB,
   // By default Node throws when an upstream repeats a field that should stand once. Over HTTP/1.1 it passes, too.
   strictSingleValueFields: false,
   settings: {
@@ -88,6 +93,7 @@ const SESSION: ServerOptions = {
 
 export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   const { clock, scheduler, isDraining, onRequest } = options
+  let streams = 0
   const open = rounds<Open>({
     scheduler,
     intervalMs: () => ROUND_MS,
@@ -102,8 +108,8 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   })
 
   const letGo = (entry: Open): void => {
-    // Attack: a client ends the session itself, and the streams that close with it lead here. Node throws when a session
-    // that has ended is told to go, and nobody catches that.
+    // Attack: a client ends the session itself, and the streams that close with it lead here. Node throws when a
+    // session that has ended is told to go, and nobody catches that.
     if (entry.isGoing || entry.session.closed || entry.session.destroyed) return
     entry.isGoing = true
     entry.session.goaway(NGHTTP2_NO_ERROR, ANY_STREAM)
@@ -113,10 +119,17 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   const serve = (entry: Open, stream: ServerHttp2Stream, received: readonly string[]): void => {
     // Attack (CVE-2023-44487): a client sends requests and resets them right away. They would cost it nothing, but the
     // service much.
-    if (stream.closed) return
+    if (stream.closed || streams >= MAX_STREAMS) {
+      // An error of this stream would end the process, since nobody else listens for it.
+      stream.on('error', () => {})
+      stream.close(NGHTTP2_REFUSED_STREAM)
+      return
+    }
+    streams += 1
     entry.requests += 1
     entry.hasServed = true
     stream.once('close', () => {
+      streams -= 1
       entry.requests -= 1
       entry.idleSinceMs = clock.monotonicMs()
       if (isDraining()) letGo(entry)

@@ -43,3 +43,19 @@ export function dropUnreadStream(stream: ServerHttp2Stream): void {
   stream.once('close', () => clearTimeout(timer))
   stream.resume()
 }
+
+/**
+ * RFC 9113 §8.1: a refused stream ends with its answer, by a reset without error where the client has more to send. A
+ * refusal that cannot leave, because the client takes nothing, is given up.
+ */
+export function endRefusedStream(stream: ServerHttp2Stream): void {
+  if (stream.destroyed) return
+  const timer = setTimeout(() => stream.destroy(new Error('the refusal was not taken')), LONGEST_REST_MS).unref()
+  stream.once('close', () => clearTimeout(timer))
+  stream.resume()
+  // A reset would overtake an answer that Node has finished but nghttp2 has not sent yet.
+  const stopSending = (): void => void setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))
+  if (stream.endAfterHeaders || stream.readableEnded) return
+  if (stream.writableFinished) stopSending()
+  else stream.once('finish', stopSending)
+}

@@ -1,11 +1,14 @@
 /** Answers a refused request and notes why for its log line. An answer that has begun is broken off. RFC 9112 §9.6. */
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import { redactPath } from '../lib/redact-path.ts'
 import { breakOff } from './break-off.ts'
 import { refusalResponse } from './response.ts'
 
 /** So much of a refused request is read to keep its connection; to read more costs more than a new connection. */
 const DRAINABLE_BYTES = 64 * 1024
+/** A longer target is kept as the log shows it. */
+const SHORT_TARGET_CHARS = 512
 
 /** @param error a {@link Denial}; anything else is a bug, and refuses as `internal` */
 export function refuse(exchange: Exchange, error: unknown): void {
@@ -17,9 +20,14 @@ export function refuse(exchange: Exchange, error: unknown): void {
     return
   }
   const { status, headers, body } = refusalResponse(denial, facts, findings.route, requestId)
-  request.dropRest()
-  response.sendHead(status, mustClose(exchange, denial) ? { ...headers, connection: 'close' } : headers)
-  response.end(body)
+  response.refuse(status, mustClose(exchange, denial) ? { ...headers, connection: 'close' } : headers, body)
+  request.dropAll()
+  exchange.forgetHead(shortened(facts.target))
+}
+
+/** Returns what the log line needs of a target, as a copy: a part of a string keeps the whole string in memory. */
+function shortened(target: string): string {
+  return target.length <= SHORT_TARGET_CHARS ? target : Buffer.from(redactPath(target)).toString()
 }
 
 /** Is true when what the client may still send is not worth reading, or cannot be told apart from a next request. */

@@ -8,8 +8,9 @@
 import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
+import { redactPath } from '../lib/redact-path.ts'
 import type { Policy } from '../policy.ts'
-import { closedLog, type Log, redactPath } from './log.ts'
+import { closedLog, type Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { type PassedRequest, passedLines, rounded } from './passed-line.ts'
 

@@ -2,7 +2,7 @@
  * Makes the log: one JSON line per event, written by pino.
  *
  * A line about a request carries what was decided and why, never what the caller sent as a secret: no token, cookie,
- * query string or header value. {@link redactPath} covers tokens that a confused client puts into the path.
+ * query string or header value. `redactPath` covers tokens that a confused client puts into the path.
  */
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { type Clock, systemClock } from '../lib/clock.ts'
@@ -80,33 +80,4 @@ const REDACTED = '[redacted]'
 function fence(paths: string[]) {
   // A count of headers does not say what is in them.
   return { paths, censor: (value: unknown) => (typeof value === 'number' ? value : REDACTED) }
-}
-
-const MAX_PATH_CHARS = 512
-
-/** Every JWT begins with this: the start of a JSON object, in base64url. */
-const JWT_START = /eyJ[\w.~+/=%-]*/g
-/** Every signed token is longer. */
-const MIN_TOKEN_CHARS = 80
-
-/**
- * @returns the path of a request target as a log may show it: bounded, no query, no user, and
- * nothing that looks like a JWT
- */
-export function redactPath(target: string): string {
-  const path = pathOf(target)
-  if (path.length < MIN_TOKEN_CHARS && !path.includes('eyJ')) return path
-  const redacted = path.split('/').map(redactSegment).join('/').replaceAll(JWT_START, REDACTED)
-  return redacted.length > MAX_PATH_CHARS ? `${redacted.slice(0, MAX_PATH_CHARS)}…` : redacted
-}
-
-function pathOf(target: string): string {
-  const end = target.search(/[?#]/)
-  const path = end === -1 ? target : target.slice(0, end)
-  return path.startsWith('/') ? path : path.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
-}
-
-/** Takes whatever has three parts for a token: a JWT may have a blank after its first brace, or escaped letters. */
-function redactSegment(segment: string): string {
-  return segment.length >= MIN_TOKEN_CHARS && segment.split('.').length >= 3 ? REDACTED : segment
 }

@@ -47,13 +47,19 @@ export interface RawStack<U extends RecordingUpstream = TestUpstream> extends St
 
 export type ConfigOver = (issuer: TestIssuer, upstream: RecordingUpstream) => Record<string, unknown>
 
+/** @param nodeArgs arguments of Node itself */
 export function startRawStack(config?: ConfigOver): Promise<RawStack>
-export function startRawStack<U extends RecordingUpstream>(config: ConfigOver, upstream: U): Promise<RawStack<U>>
+export function startRawStack<U extends RecordingUpstream>(
+  config: ConfigOver,
+  upstream: U,
+  nodeArgs?: readonly string[],
+): Promise<RawStack<U>>
 export async function startRawStack(
   config: ConfigOver = () => ({}),
   given?: RecordingUpstream,
+  nodeArgs?: readonly string[],
 ): Promise<RawStack<RecordingUpstream>> {
-  const stack = await startStack(config, given ?? (await startTestUpstream()), overHttp1)
+  const stack = await startStack(config, given ?? (await startTestUpstream()), overHttp1, nodeArgs)
   return { ...stack, connect: () => openWire(stack.port) }
 }
 
@@ -66,7 +72,11 @@ export interface Http2Stack extends Stack {
 }
 
 /** Starts the same with TLS and HTTP/2: tests write requests as for HTTP/1.1, and they are sent as those of HTTP/2. */
-export async function startHttp2Stack(config: ConfigOver = () => ({}), given?: TestUpstream): Promise<Http2Stack> {
+export async function startHttp2Stack(
+  config: ConfigOver = () => ({}),
+  given?: TestUpstream,
+  nodeArgs?: readonly string[],
+): Promise<Http2Stack> {
   const authority = testAuthority()
   const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
   const tls = (issuer: TestIssuer, upstream: RecordingUpstream) => {
@@ -74,7 +84,8 @@ export async function startHttp2Stack(config: ConfigOver = () => ({}), given?: T
     const block = typeof listen === 'object' ? listen : {}
     return { ...over, listen: { address: '127.0.0.1:0', ...block, tls: { certFile, keyFile } } }
   }
-  const stack = await startStack(tls, given ?? (await startTestUpstream()), exchangeOverHttp2(authority.cert))
+  const upstream = given ?? (await startTestUpstream())
+  const stack = await startStack(tls, upstream, exchangeOverHttp2(authority.cert), nodeArgs)
   return {
     ...stack,
     url: `https://127.0.0.1:${stack.port}`,
@@ -112,6 +123,7 @@ async function startStack<U extends RecordingUpstream>(
   config: ConfigOver,
   upstream: U,
   send: Exchange,
+  nodeArgs: readonly string[] = [],
 ): Promise<Stack<U>> {
   const issuer = await startTestIssuer()
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-raw-'))
@@ -130,7 +142,7 @@ async function startStack<U extends RecordingUpstream>(
       { aliasDuplicateObjects: false },
     ),
   )
-  const gateway = sallyport(['run', '-c', file])
+  const gateway = sallyport(['run', '-c', file], { nodeArgs })
   const line = /\{.*"listening".*\}/
   const [started = ''] = line.exec(await gateway.printed(line)) ?? []
   const listening = JSON.parse(started) as { url: string; admin: string }

@@ -1,6 +1,6 @@
 /** A path in the log is the path: it has no query, no user, and no token that somebody put there. */
 import { expect, test } from 'vitest'
-import { redactPath } from '../../src/telemetry/log.ts'
+import { redactPath } from '../../src/lib/redact-path.ts'
 
 const TOKEN = `eyJhbGciOiJSUzI1NiJ9.${'payload'.repeat(10)}.${'signature'.repeat(10)}`
 

@@ -1,0 +1,27 @@
+/** Cuts the target of a request down to what a log may show. */
+const REDACTED = '[redacted]'
+const MAX_PATH_CHARS = 512
+
+/** Every JWT begins with this: the start of a JSON object, in base64url. */
+const JWT_START = /eyJ[\w.~+/=%-]*/g
+/** Every signed token is longer. */
+const MIN_TOKEN_CHARS = 80
+
+/** @returns a path that is bounded, without query and user, and without anything that looks like a JWT */
+export function redactPath(target: string): string {
+  const path = pathOf(target)
+  if (path.length < MIN_TOKEN_CHARS && !path.includes('eyJ')) return path
+  const redacted = path.split('/').map(redactSegment).join('/').replaceAll(JWT_START, REDACTED)
+  return redacted.length > MAX_PATH_CHARS ? `${redacted.slice(0, MAX_PATH_CHARS)}…` : redacted
+}
+
+function pathOf(target: string): string {
+  const end = target.search(/[?#]/)
+  const path = end === -1 ? target : target.slice(0, end)
+  return path.startsWith('/') ? path : path.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
+}
+
+/** Takes whatever has three parts for a token: a JWT may have a blank after its first brace, or escaped letters. */
+function redactSegment(segment: string): string {
+  return segment.length >= MIN_TOKEN_CHARS && segment.split('.').length >= 3 ? REDACTED : segment
+}
