@@ -16,6 +16,7 @@ import { breakOff } from '../refusal/break-off.ts'
 import type { StreamEnd } from '../types.ts'
 import { RequestBody } from './request-body.ts'
 import { responseHeaders } from './response-headers.ts'
+import type { Upload } from './streams.ts'
 import { traceContext } from './trace-context.ts'
 import { trailerFields } from './trailers.ts'
 import { openTunnel, type TunnelDeps } from './tunnel.ts'
@@ -32,6 +33,9 @@ interface ForwardDeps extends TunnelDeps {
 export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): void {
   const { facts, findings, policy } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
+  const body = findings.bodyBytes === 0 ? null : requestBody(exchange)
+  const relay = new ResponseRelay(exchange, deps)
+  if (body !== null) deps.streams.uploading(relay)
   route.upstream.dispatch(
     {
       path: findings.path + findings.query,
@@ -44,11 +48,11 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
         trace: traceContext(facts.rawHeaders),
         identityLines: findings.identityLines,
       }),
-      body: findings.bodyBytes === 0 ? null : requestBody(exchange),
+      body,
       headersTimeoutMs: route.headersTimeoutMs,
       upgrade: exchange.response.upgrade,
     },
-    new ResponseRelay(exchange, deps),
+    relay,
   )
 }
 
@@ -70,8 +74,8 @@ const NO_BYTES = Buffer.alloc(0)
 const NO_TRAILERS = {}
 
 /** undici's side of the exchange: writes the upstream's answer straight to the client. */
-class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
-  readonly #exchange: Exchange
+class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
+  readonly exchange: Exchange
   readonly #deps: ForwardDeps
   #controller: Dispatcher.DispatchController | undefined
   #cancelled: Error | undefined
@@ -81,9 +85,11 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   #isFlushed = false
   /** True while the head waits for either the body to begin or the answer to end. */
   #waitsForEnd = false
+  /** Its place among the uploads. */
+  slot = -1
 
   constructor(exchange: Exchange, deps: ForwardDeps) {
-    this.#exchange = exchange
+    this.exchange = exchange
     this.#deps = deps
     // What is assigned is this object and no function, for the reason that `Forwarding` gives.
     exchange.forwarding = this
@@ -101,7 +107,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
         throw new Denial('upstream_unreachable', { evidence: { reason: 'too many interim responses' } })
       return
     }
-    const { request, response, requestId } = this.#exchange
+    const { request, response, requestId } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
     const received = rawLines(controller)
@@ -120,8 +126,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     headers: IncomingHttpHeaders,
     socket: Duplex,
   ): void {
-    const earlyBytes = this.#exchange.response.takeEarlyBytes()
-    openTunnel(this.#exchange, { rawHeaders: rawLines(controller), headers, socket, earlyBytes }, this.#deps)
+    const earlyBytes = this.exchange.response.takeEarlyBytes()
+    openTunnel(this.exchange, { rawHeaders: rawLines(controller), headers, socket, earlyBytes }, this.#deps)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -139,8 +145,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    const { request, response } = this.#exchange
-    this.#exchange.upstreamEndedMs = this.#deps.monotonicMs()
+    const { request, response } = this.exchange
+    this.exchange.upstreamEndedMs = this.#deps.monotonicMs()
     request.dropRest()
     const rest = this.#isFlushed ? NO_BYTES : (this.#held ?? NO_BYTES)
     response.endWithTrailers(rest, response.takesTrailers ? trailerFields(trailers) : NO_TRAILERS)
@@ -149,7 +155,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    const exchange = this.#exchange
+    const exchange = this.exchange
     exchange.upstreamEndedMs = this.#deps.monotonicMs()
     this.#detach()
     if (error instanceof ClientGone) return
@@ -165,7 +171,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
   /** Makes {@link cancel} do nothing from now on, because the upstream's part of the request is over. */
   #detach(): void {
     this.#controller = undefined
-    this.#exchange.forwarding = undefined
+    this.exchange.forwarding = undefined
+    this.#deps.streams.uploaded(this)
   }
 
   /** Sends the head and the chunk that is held, because more is to come. */
@@ -175,11 +182,12 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
     // A write of bytes sends the head as it is; `flushHeaders` would write it as UTF-8 and change every obs-text octet.
     if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
     this.#held = undefined
-    this.#deps.streams.opened(this.#exchange, end => this.#breakOff(END_CODES[end]))
+    this.#deps.streams.uploaded(this)
+    this.#deps.streams.opened(this.exchange, end => this.#breakOff(END_CODES[end]))
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { response } = this.#exchange
+    const { response } = this.exchange
     if (response.write(chunk)) return
     controller.pause()
     response.once('drain', () => controller.resume())
@@ -187,7 +195,13 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding {
 
   #breakOff(code: DenialCode): void {
     this.cancel(new ClientGone('the gateway ended the stream'))
-    breakOff(this.#exchange, code)
+    breakOff(this.exchange, code)
+  }
+
+  /** The service sees a request that was cut. */
+  expire(): void {
+    if (this.exchange.response.headersSent) this.#breakOff('token_expired')
+    else this.cancel(new Denial('token_expired', { evidence: { reason: 'during the upload' } }))
   }
 
   /** A request that still waits for a connection is cancelled as soon as it gets one. */

@@ -1,15 +1,18 @@
 /**
- * Closes long answers and tunnels when the token that let them in has expired, and tunnels on which nothing passes.
+ * Ends uploads, long answers and tunnels when the token that let them in has expired, and tunnels on which nothing
+ * passes.
  *
  * A token is checked when its request arrives. Without this file a stream that was opened a second before `exp` would
  * be served for ever, and a service that is stuck would hold the connections of all its clients.
  *
  * All streams share one look at the clocks a second. So a stream is closed at most a second after its token expires,
  * and a tunnel at most two seconds after its idle timeout. A small answer, which leaves in one piece, never comes here.
+ * An upload is watched until it is over or its answer begins, which is then watched instead.
  * The idle timeout of other answers belongs to the connection to the upstream.
  */
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Enrolled } from '../lib/roster.ts'
 import { rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { OpenStream, StreamEnd } from '../types.ts'
@@ -19,7 +22,21 @@ interface StreamsOptions {
   readonly scheduler: Scheduler
 }
 
+/**
+ * A request whose body is still to come. It is an object with a method, because every request with a body has one, and
+ * `Forwarding` says what a function would cost.
+ */
+export interface Upload extends Enrolled {
+  readonly exchange: Exchange
+  /** Ends both sides. */
+  expire(): void
+}
+
 export interface Streams {
+  /** Call when a request with a body is forwarded. */
+  uploading(upload: Upload): void
+  /** Call when the answer begins or the request is over, at the latest. */
+  uploaded(upload: Upload): void
   /**
    * @param close ends both sides
    * @param passedBytes given for a tunnel: how much has passed, both ways; while that stays the same the tunnel is idle
@@ -42,12 +59,30 @@ export function streams({ clock, scheduler }: StreamsOptions): Streams {
     },
   })
 
+  const uploads = rounds<Upload>({
+    scheduler,
+    intervalMs: () => ROUND_MS,
+    visit: upload => {
+      const { exchange } = upload
+      if (exchange.request.complete) uploads.delete(upload)
+      else if (expiresAtMs(exchange) <= clock.nowMs()) {
+        uploads.delete(upload)
+        exchange.streamEnd = 'expired'
+        upload.expire()
+      }
+    },
+  })
+
   function end(stream: OpenStream, reason: StreamEnd): void {
     open.delete(stream)
     stream.close(reason)
   }
 
   return {
+    uploading(upload) {
+      if (expiresAtMs(upload.exchange) !== Number.POSITIVE_INFINITY) uploads.add(upload)
+    },
+    uploaded: upload => uploads.delete(upload),
     opened(exchange, close, passedBytes) {
       exchange.stream = {
         slot: -1,

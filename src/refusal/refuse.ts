@@ -31,10 +31,12 @@ function shortened(target: string): string {
 }
 
 /** Is true when what the client may still send is not worth reading, or cannot be told apart from a next request. */
-function mustClose({ request, findings, expectsContinue }: Exchange, { spec }: Denial): boolean {
+function mustClose({ request, findings, expectsContinue, streamEnd }: Exchange, { spec }: Denial): boolean {
   const { host, bodyBytes } = findings
   // Without a host the head was not accepted, so nobody knows where its body ends.
   if (host === '' || spec.closes === true) return true
   if (request.complete) return false
+  // An upload that is ended is given no more of the connection.
+  if (streamEnd !== undefined) return true
   return expectsContinue || bodyBytes === undefined || bodyBytes > DRAINABLE_BYTES
 }

@@ -225,7 +225,7 @@ export const configSchema = z.strictObject({
         .describe('Longest time for which nothing passes through a tunnel. Default `1h`.'),
     })
     .prefault({})
-    .describe('When a tunnel, or an answer still on its way, is ended before its time.'),
+    .describe('When a tunnel, an upload or an answer still on its way is ended before its time.'),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Default `info`.'),
