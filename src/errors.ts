@@ -296,6 +296,9 @@ export function denialSpec(code: DenialCode): DenialSpec {
 /** The status of an upstream that agrees to a WebSocket handshake (RFC 9110 §15.2.2), with which a tunnel begins. */
 export const SWITCHING_PROTOCOLS = 101
 
+/** The status of an answer that has no content, whatever the service sends with it (RFC 9110 §15.3.6). */
+export const RESET_CONTENT = 205
+
 /** RFC 9110 §15: every status is between these two. */
 export const LOWEST_STATUS = 100
 export const HIGHEST_STATUS = 599

@@ -1,8 +1,9 @@
 /**
  * Refuses a request head that two parsers could read differently, before anything else looks at it.
  *
- * RFC 9113 §8.2.2 (fields of a connection), §8.3.1 (target); RFC 9112 §3.2 (Host), §6.1 (Transfer-Encoding), §6.3 (body
- * length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade), §10.1.1 (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
+ * RFC 9113 §8.2.1 (field validity), §8.2.2 (fields of a connection), §8.3.1 (target); RFC 9112 §3.2 (Host), §6.1
+ * (Transfer-Encoding), §6.3 (body length), §11.2 (smuggling); RFC 9110 §7.8 (Upgrade), §8.3 (Content-Type), §10.1.1
+ * (Expect); RFC 3986 §3.2.2, §3.2.3 (host, port).
  *
  * Node's parser already refuses obs-fold, bare LF or CR, NUL, blanks before the colon, repeated lengths and a length
  * beside a coding. What it lets through, or might let through one day, is refused here. The path is judged by `route/`.
@@ -10,6 +11,7 @@
 import { isIPv6 } from 'node:net'
 import { Denial } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { hasOuterBlanks } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import { pathInvalid } from '../route/target.ts'
 import type { RequestFacts } from '../types.ts'
@@ -29,7 +31,7 @@ interface HeadLimits {
 }
 
 /** What a field name means here. An `alias` is another spelling of one of the names. */
-type Role = 'host' | 'length' | 'coding' | 'upgrade' | 'expect' | 'h2c' | 'alias' | 'other'
+type Role = 'host' | 'length' | 'coding' | 'upgrade' | 'expect' | 'type' | 'h2c' | 'alias' | 'other'
 
 const ROLES: ReadonlyMap<string, Role> = new Map([
   ['host', 'host'],
@@ -37,6 +39,7 @@ const ROLES: ReadonlyMap<string, Role> = new Map([
   ['transfer-encoding', 'coding'],
   ['upgrade', 'upgrade'],
   ['expect', 'expect'],
+  ['content-type', 'type'],
   ['http2-settings', 'h2c'],
 ])
 const roleOf = boundedMemo<Role>(judge, { maxEntries: 1000, maxKeyLength: 64 })
@@ -69,10 +72,14 @@ export function checkHead(facts: RequestFacts, { maxHeaders, maxHeadBytes }: Hea
   let length: string | undefined
   let coding: string | undefined
   let upgrade = ''
+  let hasType = false
+  const isHttp2 = httpVersion === '2'
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const role = roleOf(rawHeaders[i] as string)
-    if (role === 'other') continue
     const value = rawHeaders[i + 1] as string
+    // The parser of HTTP/1.1 has cut blanks off.
+    if (isHttp2 && hasOuterBlanks(value)) throw malformed('blanks around a value')
+    if (role === 'other') continue
     switch (role) {
       case 'host':
         if (host !== undefined) throw hostInvalid('more than one Host')
@@ -92,21 +99,27 @@ export function checkHead(facts: RequestFacts, { maxHeaders, maxHeadBytes }: Hea
       case 'expect':
         if (value.toLowerCase() !== '100-continue') throw malformed('Expect')
         break
+      case 'type':
+        // One server takes the first for the type of the body, another the last, and a third joins them.
+        if (hasType) throw malformed('more than one Content-Type')
+        hasType = true
+        break
       case 'h2c':
-        throw malformed('HTTP2-Settings')
+        if (isHttp2) throw malformed('HTTP2-Settings')
+        break
       case 'alias':
         throw malformed('alias of a framing header')
     }
   }
   if (coding !== undefined && (length !== undefined || httpVersion !== '1.1')) throw malformed('Transfer-Encoding')
-  if (upgrade !== '' && httpVersion === '2') throw malformed('Upgrade')
+  if (upgrade !== '' && isHttp2) throw malformed('Upgrade')
   const isOpenEnded = coding !== undefined || (hasBody === true && length === undefined)
   const bodyBytes = isOpenEnded ? undefined : Number(length ?? 0)
   if (hasBody === false && bodyBytes !== 0) throw malformed('Content-Length')
   if (upgrade !== '') checkUpgrade(upgrade, bodyBytes)
   const checked = checkedHost(host)
   // RFC 9113 §8.3.1: only HTTP/1.1 has other forms of a target.
-  if (httpVersion === '2' && !target.startsWith('/')) throw pathInvalid('target_form')
+  if (isHttp2 && !target.startsWith('/')) throw pathInvalid('target_form')
   return { host: checked, bodyBytes }
 }
 
@@ -114,18 +127,21 @@ function judge(name: string): Role {
   const folded = foldedFieldName(name)
   const role = ROLES.get(folded)
   if (role === undefined) return 'other'
+  // CGI reads every spelling as the same field. These two are harmless by themselves: the one is a second type where
+  // there is another, and the other ends here.
+  if (role === 'type' || role === 'h2c') return role
   return folded === name.toLowerCase() ? role : 'alias'
 }
 
 /**
- * `h2c` would let the client speak a second protocol past the policy. What follows a WebSocket handshake is read as a
- * body by one server and as frames by another, so it must not have a body. Any other protocol is no error, because the
- * gateway does not switch to it (RFC 9110 §7.8).
+ * What follows a WebSocket handshake is read as a body by one server and as frames by another, so it must not have a
+ * body. Any other protocol is no error, `h2c` included: clients of Java and Spring offer it with each request. The
+ * gateway does not switch to it (RFC 9110 §7.8), and nothing of the offer reaches the service, since `Upgrade` and
+ * `HTTP2-Settings` end here.
  */
 function checkUpgrade(protocols: string, bodyBytes: number | undefined): void {
   for (const protocol of protocols.toLowerCase().split(',')) {
     const name = protocol.trim().split('/')[0]
-    if (name === 'h2c' || name === 'h2') throw malformed('Upgrade')
     if (name === 'websocket' && bodyBytes !== 0) throw malformed('Upgrade with a body')
   }
 }

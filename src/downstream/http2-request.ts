@@ -1,15 +1,17 @@
 /**
  * A request over HTTP/2, with its head put into the form of HTTP/1.1, so that the same code judges both.
  *
- * RFC 9113 §8.3.1 (pseudo-header fields), §8.2.3 (cookies in several lines). Node's http2 has already refused what no
- * head of HTTP/2 may have: fields of a connection, upper-case names, a length that is not that of the body. Trailers of
- * a request are dropped.
+ * RFC 9113 §8.3.1 (pseudo-header fields), §8.2.1 (field validity), §8.2.3 (cookies in several lines). Node's http2 has
+ * already refused what no head of HTTP/2 may have: fields of a connection, upper-case names, a length that is not that
+ * of the body. A field whose name is no token, or whose value has CR, LF, NUL or another control character, should make
+ * the request malformed, too; nghttp2 drops it, and Node has no way to hear of that. So it is as if the client had not
+ * sent it. Trailers of a request are dropped.
  */
 import { METHODS } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { ClientRequest } from '../exchange.ts'
-import { fieldValue } from '../lib/field-lines.ts'
+import { fieldValue, hasOuterBlanks } from '../lib/field-lines.ts'
 import type { RequestFacts } from '../types.ts'
 import { peerOf } from './peer.ts'
 import { dropUnreadStream, endRefusedStream } from './unread-body.ts'
@@ -96,7 +98,8 @@ function separated(received: readonly string[]) {
     const name = received[i] as string
     const value = received[i + 1] as string
     if (name.startsWith(':')) pseudo.set(name, value)
-    else if (name === 'cookie' && cookieAt !== -1) lines[cookieAt] += `; ${value}`
+    // Joined to others, a value with blanks around it would no longer be seen as such.
+    else if (name === 'cookie' && cookieAt !== -1 && !hasOuterBlanks(value)) lines[cookieAt] += `; ${value}`
     else {
       if (name === 'cookie') cookieAt = lines.length + 1
       lines.push(name, value)

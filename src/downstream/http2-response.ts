@@ -6,7 +6,7 @@
  * it.
  */
 import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
-import { HIGHEST_STATUS } from '../errors.ts'
+import { HIGHEST_STATUS, RESET_CONTENT } from '../errors.ts'
 import type { ClientResponse } from '../exchange.ts'
 
 /** No response has these fields over HTTP/2, where it shares its connection with others. */
@@ -69,7 +69,10 @@ export class Http2Response implements ClientResponse {
     this.#head = [':status', String(status)]
     for (let i = 0; i < lines.length; i += 2) {
       const name = (lines[i] as string).toLowerCase()
-      if (!OF_A_CONNECTION.has(name)) this.#head.push(name, lines[i + 1] as string)
+      if (OF_A_CONNECTION.has(name)) continue
+      // RFC 9110 §15.3.6: a 205 has no content, and Node sends none. A length of more would make it malformed.
+      const value = status === RESET_CONTENT && name === 'content-length' ? '0' : (lines[i + 1] as string)
+      this.#head.push(name, value)
     }
   }
 
@@ -120,7 +123,7 @@ export class Http2Response implements ClientResponse {
     return !this.stream.destroyed && !this.stream.closed
   }
 
-  /** Is false for HEAD, 204 and 304, where Node ends the stream together with the head. */
+  /** Is false for HEAD, 204, 205 and 304, where Node ends the stream together with the head. */
   get #takesBody(): boolean {
     return this.#isOpen && !this.stream.writableEnded
   }

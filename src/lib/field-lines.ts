@@ -1,13 +1,24 @@
 /**
- * Reads one field from flat header lines: name, value, name, value, as Node's `rawHeaders` has them.
- *
- * It is for code that runs once in a while. Loops that look at every line of every request stay loops.
+ * Reads fields from flat header lines: name, value, name, value, as Node's `rawHeaders` has them.
  */
 
-/** @returns the first value of the field, or undefined when no line has this name */
+/**
+ * It is for code that runs once in a while. Loops that look at every line of every request stay loops.
+ *
+ * @returns the first value of the field, or undefined when no line has this name
+ */
 export function fieldValue(lines: readonly string[], lowerCaseName: string): string | undefined {
   for (let i = 0; i < lines.length; i += 2) {
     if (lines[i]?.toLowerCase() === lowerCaseName) return lines[i + 1]
   }
   return undefined
+}
+
+/** Is true for a value that begins or ends with a blank or a tab (RFC 9110 §5.5). */
+export function hasOuterBlanks(value: string): boolean {
+  return isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }

@@ -12,7 +12,7 @@ const MAX_HEADERS = 20
 
 function check(
   rawHeaders: readonly string[],
-  head: { method?: string; httpVersion?: string } = {},
+  head: { method?: string; httpVersion?: string; hasBody?: boolean } = {},
 ): ReturnType<typeof checkHead> | string {
   try {
     return checkHead(factsOf({ ...head, rawHeaders }), { maxHeaders: MAX_HEADERS, maxHeadBytes: 16_384 })
@@ -169,12 +169,10 @@ describe('other ways to be understood in two ways', () => {
   })
 
   test.each([
-    ['Upgrade', 'h2c'],
-    ['Upgrade', 'H2C'],
-    ['Upgrade', 'websocket, h2c'],
-    ['Upgrade', 'websocket', 'Upgrade', 'h2c'],
-    ['HTTP2-Settings', 'AAMAAABkAAQAAP__'],
-    ['HTTP2_Settings', 'AAMAAABkAAQAAP__'],
+    ['Content-Type', 'text/plain', 'Content-Type', 'application/json'],
+    ['Content-Type', 'text/plain', 'content-type', 'text/plain'],
+    ['Content-Type', 'text/plain', 'Content_Type', 'text/plain'],
+    ['Content_Type', 'text/plain', 'content.type', 'text/plain'],
     ['Expect', '200-ok'],
     ['Expect', ''],
     ['Expect', '100-continue, x'],
@@ -189,10 +187,27 @@ describe('other ways to be understood in two ways', () => {
     ['Upgrade', 'websocket'],
     ['Upgrade', 'websocket', 'Content-Length', '0'],
     ['Upgrade', 'foo'],
+    ['Upgrade', 'h2c'],
+    ['Upgrade', 'H2C'],
+    ['Upgrade', 'TLS/1.2'],
+    ['Upgrade', 'websocket, h2c'],
+    ['Upgrade', 'websocket', 'Upgrade', 'h2c'],
+    ['Upgrade', 'h2c', 'HTTP2-Settings', 'AAMAAABkAAQAAP__'],
+    ['HTTP2_Settings', 'AAMAAABkAAQAAP__'],
+    ['Content-Type', 'text/plain'],
+    ['Content_Type', 'text/plain'],
     ['Expect', '100-Continue'],
     ['Keep-Alive', 'timeout=5'],
   ])('%j %j %s %s is fine', (...lines) => {
     expect(check([...host, ...lines.filter(line => line !== undefined)])).toEqual({ host: 'a.example', bodyBytes: 0 })
+  })
+
+  test.each([
+    ['HTTP2-Settings', 'AAMAAABkAAQAAP__'],
+    ['HTTP2_Settings', 'AAMAAABkAAQAAP__'],
+    ['Upgrade', 'h2c'],
+  ])('%j %j is refused over HTTP/2', (...lines) => {
+    expect(check([...host, ...lines], { httpVersion: '2', hasBody: false })).toBe('request_malformed')
   })
 
   test('header lines are counted, and one more than the limit is refused', () => {
@@ -256,7 +271,10 @@ describe('over a socket', () => {
     [`${start}Transfer-Encoding: gzip\r\n\r\n`, 'request_malformed'],
     [`${start}Transfer_Encoding: chunked\r\nContent-Length: 1\r\n\r\nx`, 'request_malformed'],
     [`${start}Expect: x\r\nContent-Length: 0\r\n\r\n`, 'request_malformed'],
-    [`${start}Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n`, 'request_malformed'],
+    [
+      `${start}Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n`,
+      '{"host":"a","bodyBytes":0}',
+    ],
     ['POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 'request_malformed'],
     ['GET / HTTP/2.0\r\nHost: a\r\n\r\n', 'request_malformed'],
     ['GET / HTTP/0.9\r\nHost: a\r\n\r\n', 'request_malformed'],

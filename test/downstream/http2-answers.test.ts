@@ -39,6 +39,11 @@ const ANSWERS: Readonly<Record<string, RequestListener>> = {
   '/public/large': (_request, response) => response.end(Buffer.alloc(8 * MiB, 'l')),
   '/public/204': (_request, response) => response.writeHead(204).end(),
   '/public/205': (_request, response) => response.writeHead(205).end(),
+  '/public/205-full': (_request, response) => response.writeHead(205, { 'content-length': 5 }).end('reset'),
+  '/public/205-open': (_request, response) => {
+    response.writeHead(205).write('re')
+    response.end('set')
+  },
   '/public/304': (_request, response) => response.writeHead(304, { 'content-length': 7, etag: '"a"' }).end(),
   '/public/twice': (_request, response) =>
     response
@@ -97,6 +102,14 @@ describe('what the service answers', () => {
       const [got, head] = [await client.request(path), await client.request(path, { method: 'HEAD' })]
       expect([got.complete, head.complete, head.status, head.body]).toEqual([true, true, got.status, ''])
       expect(got.body).toHaveLength(path === '/public/large' ? 8 * MiB : path === '/public/x' ? got.body.length : 0)
+    },
+  )
+
+  test.each(['/public/205-full', '/public/205-open'])(
+    '%s: a 205 that the service sends content with arrives without it',
+    async path => {
+      const { status, body, headers, complete } = await client.request(path)
+      expect([status, body, complete, headers.get('content-length') ?? '0']).toEqual([205, '', true, '0'])
     },
   )
 

@@ -95,6 +95,7 @@ const CASES: Readonly<Record<string, readonly [expected: string, fields: readonl
   'two hosts without :authority': [MALFORMED, without(AUTHORITY, ['host', 'app.example'], ['host', 'evil.example'])],
   'a host that agrees': ['ok', plain(['host', 'app.example'])],
   'a host without :authority': ['ok', without(AUTHORITY, ['host', 'app.example'])],
+  'two Content-Type lines': ['400 request_malformed', plain(['content-type', 'a/b'], ['content-type', 'a/b'])],
   'te: trailers': ['ok', plain(['te', 'trailers'])],
   'a length on a head that is the end': [MALFORMED, plain(['content-length', '5'])],
   'a length of nothing on a head that is the end': ['ok', plain(['content-length', '0'])],

@@ -148,9 +148,8 @@ describe('request line and line ends', () => {
     CONNECT: () => request('CONNECT app.example:443 HTTP/1.1', [auth()]),
     'CONNECT with a path': () => request('CONNECT /private/x HTTP/1.1', [auth()]),
     TRACE: () => request('TRACE /private/x HTTP/1.1', [auth()]),
-    'Upgrade: h2c': () =>
-      get('/private/x', [auth(), 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk']),
-    'Upgrade: h2c among others': () => get('/private/x', [auth(), 'Connection: Upgrade', 'Upgrade: websocket, h2c']),
+    'two Content-Type lines': () =>
+      request('POST /private/x HTTP/1.1', [auth(), 'Content-Type: a/b', 'content-type: a/b', 'Content-Length: 0']),
     'Expect: something else': () => get('/private/x', [auth(), 'Expect: 200-ok']),
     'TLS on a plain port': () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
     'a proxy protocol line': () => `PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n${get('/private/x', [auth()])}`,

@@ -200,6 +200,29 @@ describe('over HTTP/1.1', () => {
     })
   })
 
+  describe('an offer to switch to another protocol', () => {
+    test.for([
+      ['h2c, as JDK and Spring offer it', ['Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__']],
+      ['h2c in another spelling', ['Upgrade: H2C', 'HTTP2_Settings: AAMAAABkAAQAAP__']],
+      ['TLS', ['Upgrade: TLS/1.2']],
+    ] as const)('%s, is not taken: the answer is one of HTTP/1.1, and the connection goes on', async ([, offer]) => {
+      const head = [auth(), 'Connection: Upgrade, HTTP2-Settings', ...offer]
+      const reached = await stack.forwarded(async () => {
+        const client = stack.connect()
+        for (const path of ['/private/1', '/private/2']) {
+          client.write(request(`POST ${path} HTTP/1.1`, [...head, 'Content-Length: 4'], 'body'))
+          const reply = await client.reply()
+          expect(reply?.head).toMatch(/^HTTP\/1\.1 200 /)
+          expect(reply?.headers.get('connection')).not.toMatch(/close|upgrade/i)
+          expect(JSON.parse(reply?.body ?? '{}').bodyBytes).toBe(4)
+        }
+        client.end()
+      })
+      expect(reached.match(/POST \/private/g)).toHaveLength(2)
+      expect(reached).not.toMatch(/upgrade|h2c|settings|AAMAAABk|TLS/i)
+    })
+  })
+
   describe('Connection', () => {
     const NAMED = [
       ...['x-auth-subject', 'X-Auth-Subject', 'x_auth_subject', 'Host', 'host', 'X-Request-Id', 'traceparent'],
