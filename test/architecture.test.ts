@@ -154,6 +154,15 @@ describe('the rooms of src/', () => {
     expect(arrowsOf(PACKAGES).filter(each => !users.has(each))).toEqual([])
   })
 
+  test('put providers and layers together in one file, so that no command can leave the layers out', () => {
+    const composers = fileEdges.filter(
+      ({ target, names }) =>
+        (target === 'src/authenticate/by-issuer.ts' && names.includes('issuerAuthenticator')) ||
+        (target === 'src/authenticate/layers.ts' && names.includes('withLayers')),
+    )
+    expect(new Set(composers.map(({ path }) => path))).toEqual(new Set(['src/authenticate/authenticator.ts']))
+  })
+
   test('import nothing whose address is computed and require nothing, so that these rules see everything', () => {
     const hidden = [...edgesOf(sources, 'computed'), ...edgesOf(sources, 'node').filter(isRequire)]
     expect(hidden.map(({ path, line }) => `${path}:${line} may import anything`)).toEqual([])

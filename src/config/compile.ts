@@ -4,8 +4,7 @@
  * Names are resolved here, once: a route of the policy holds its providers and its upstream, and not their ids. This
  * file also asks which parts the configuration has, so what is off leaves no trace in the policy.
  */
-import { issuerAuthenticator } from '../authenticate/by-issuer.ts'
-import { withLayers } from '../authenticate/layers.ts'
+import { layeredAuthenticator } from '../authenticate/authenticator.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
@@ -122,10 +121,9 @@ interface Judges {
 
 function sharedJudges({ verifiers, tokenCache, layers }: PolicyParts): Judges {
   const every = [...verifiers.keys()]
-  const authenticator = remembered((ids: readonly string[]) => {
-    const accepted = ids.map(id => named(verifiers, id))
-    return withLayers(issuerAuthenticator(accepted, tokenCache), ...layers)
-  })
+  const authenticator = remembered((ids: readonly string[]) =>
+    layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache, layers }),
+  )
   const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
     all(...requirementsOf(asked).map(({ authorize }) => authorize)),
   )

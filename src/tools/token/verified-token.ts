@@ -3,13 +3,15 @@
  *
  * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at.
  */
-import { issuerAuthenticator } from '../../authenticate/by-issuer.ts'
+import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
+import { requestChecks } from '../../run/request-checks.ts'
 import type { Services } from '../../run/services.ts'
 import type { Principal } from '../../types.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
+import { trialRequest } from '../engine/trial.ts'
 import { denialText } from '../explain/explanation.ts'
 import { shown } from '../text/shown.ts'
 
@@ -44,9 +46,12 @@ export async function verifiedToken(
   const leased = [...leasedProviders({ ...config, providers: Object.fromEntries(providers) }, shared).values()]
   await Promise.all(leased.map(({ ready }) => ready()))
   try {
-    const credential = extractCredential(['Authorization', `Bearer ${token}`], config.limits.tokenBytes)
+    const verifiers = leased.map(({ verifier }) => verifier)
+    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, layers: requestChecks().layers })
+    const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
+    const credential = extractCredential(facts.rawHeaders, config.limits.tokenBytes)
     if (credential === undefined) throw new Denial('token_missing')
-    return accepted(await issuerAuthenticator(leased.map(({ verifier }) => verifier))(credential))
+    return accepted(await authenticate(credential, facts))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
     return refused(error)

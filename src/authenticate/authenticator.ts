@@ -1,0 +1,24 @@
+/**
+ * Composes what judges the credentials of a request: the providers, the token cache, and the layers around it.
+ *
+ * No other file puts providers and layers together, so a command cannot call a token valid that a layer refuses.
+ */
+import type { Authenticator, AuthenticatorLayer } from '../types.ts'
+import { issuerAuthenticator } from './by-issuer.ts'
+import { withLayers } from './layers.ts'
+import type { TokenCache } from './token-cache.ts'
+import type { TokenVerifier } from './verifier.ts'
+
+interface AuthenticatorParts {
+  /** Those whose tokens are accepted, at most one per issuer. */
+  readonly verifiers: readonly TokenVerifier[]
+  /** Undefined verifies every token on every use. */
+  readonly tokenCache: TokenCache | undefined
+  /** The innermost comes first; what is off is undefined. */
+  readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
+}
+
+/** @throws {RangeError} two verifiers have the same issuer */
+export function layeredAuthenticator({ verifiers, tokenCache, layers }: AuthenticatorParts): Authenticator {
+  return withLayers(issuerAuthenticator(verifiers, tokenCache), ...layers)
+}
