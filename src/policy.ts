@@ -65,7 +65,8 @@ export interface Endpoint {
 
 interface Provider {
   readonly id: string
-  readonly issuer: string
+  /** Undefined for a provider that takes no JWT. */
+  readonly issuer: string | undefined
   health(): ProviderHealth
 }
 

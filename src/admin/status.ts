@@ -18,7 +18,8 @@ export interface Status {
   }>
   readonly providers: ReadonlyArray<{
     readonly id: string
-    readonly issuer: string
+    /** Undefined for a provider that takes no JWT. */
+    readonly issuer: string | undefined
     readonly usable: boolean
     /** These four are undefined for a provider that verifies nothing by keys. */
     readonly keys: KeySetStatus['keys'] | undefined

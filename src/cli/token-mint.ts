@@ -1,6 +1,7 @@
 /** The command `sallyport token mint` makes a token for tests, signed with a development key. */
 import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'
+import { type ByProviderType, byProviderType } from '../config/schema/by-provider-type.ts'
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
 import { audienceClaims, issuerClaims } from '../tools/engine/made-up-claims.ts'
@@ -65,7 +66,15 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
     throw new UsageError(
       `name the provider with --provider (${ids.join(', ') || 'there is none'}), or give iss and aud`,
     )
-  return { ...issuerClaims(provider, given), ...audienceClaims(provider, provider.audiences[0] ?? ''), ...times }
+  return { ...byProviderType(OWN_CLAIMS, provider, given), ...times }
+}
+
+/** The claims by which a provider of each type takes a token for one of its own. */
+const OWN_CLAIMS: ByProviderType<Claims, [given: Claims]> = {
+  jwt: (provider, given) => ({
+    ...issuerClaims(provider, given),
+    ...audienceClaims(provider, provider.audiences[0] ?? ''),
+  }),
 }
 
 /** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */

@@ -1,5 +1,6 @@
 /** The command `sallyport token verify` shows what the gateway makes of a token, check by check. */
 import { loadConfigFile } from '../config/read/load.ts'
+import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { issuersOf } from '../config/schema/tenants.ts'
 import { issuerTemplate } from '../issuer-template.ts'
@@ -39,13 +40,15 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
 
 /** Lists every spelling of every issuer. A template is left out: the tenants tell whose token one is. */
 function namedIssuers({ providers }: Config): ReadonlyArray<readonly [string, string]> {
-  return Object.entries(providers).flatMap(([id, provider]) =>
-    issuerTemplate(provider.issuer) === undefined ? issuersOf(provider).map(issuer => [issuer, id] as const) : [],
-  )
+  return Object.entries(providers).flatMap(([id, provider]) => {
+    const { takesJwts } = providerTraits(provider)
+    if (takesJwts === undefined || issuerTemplate(takesJwts.issuer) !== undefined) return []
+    return issuersOf(takesJwts).map(issuer => [issuer, id] as const)
+  })
 }
 
 /** Refuses providers with the same issuer. A route names the one it means; here the user has to. */
-function refuseTwins(issuers: ReadonlyArray<readonly [string, string]>): void {
+function refuseTwins(issuers: ReadonlyArray<readonly [issuer: string, id: string]>): void {
   for (const [issuer, twins] of Map.groupBy(issuers, ([each]) => each)) {
     const ids = twins.map(([, id]) => id).join(', ')
     if (twins.length > 1)

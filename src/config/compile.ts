@@ -22,6 +22,7 @@ import type { RouteKind } from '../telemetry/route-series.ts'
 import type { Authenticator, AuthenticatorLayer, Authorizer, RouteMetrics } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { requirementsOf } from './requirements.ts'
+import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
 
 /** The running parts that a policy is made of; they outlive it. */
@@ -49,9 +50,9 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
   return Object.freeze({
     hash,
     routes,
-    providers: Object.entries(config.providers).map(([id, { issuer }]) => {
+    providers: Object.entries(config.providers).map(([id, provider]) => {
       const verifier = named(parts.verifiers, id)
-      return { id, issuer, health: () => verifier.health() }
+      return { id, issuer: providerTraits(provider).takesJwts?.issuer, health: () => verifier.health() }
     }),
     matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes]),
     identity,

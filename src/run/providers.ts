@@ -6,6 +6,7 @@
  */
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import type { ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
 import { keySourceDefinition } from './key-source.ts'
@@ -22,11 +23,7 @@ export interface LeasedProvider {
 /** What providers of any type are made with. */
 type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'>
 
-type Configs = { readonly [C in ProviderConfig as C['type']]: C }
-
-type Factory<C> = (id: string, config: C, services: ProviderServices) => LeasedProvider
-
-const FACTORIES: { readonly [T in keyof Configs]: Factory<Configs[T]> } = { jwt: jwtProvider }
+const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderServices]> = { jwt: jwtProvider }
 
 /**
  * Begins to get what the provider needs, and does not wait for it.
@@ -34,21 +31,12 @@ const FACTORIES: { readonly [T in keyof Configs]: Factory<Configs[T]> } = { jwt:
  * @throws {Error} a file that it needs cannot be used; nothing stays leased
  */
 export function leaseProvider(id: string, config: ProviderConfig, services: ProviderServices): LeasedProvider {
-  return made(config.type, id, config, services)
-}
-
-function made<T extends keyof Configs>(
-  type: T,
-  id: string,
-  config: Configs[T],
-  services: ProviderServices,
-): LeasedProvider {
-  return FACTORIES[type](id, config, services)
+  return byProviderType(FACTORIES, config, id, services)
 }
 
 function jwtProvider(
+  config: ProviderConfigs['jwt'],
   id: string,
-  config: Configs['jwt'],
   { clock, keySets, verifiers }: ProviderServices,
 ): LeasedProvider {
   const { type, issuer, keys } = config
@@ -74,7 +62,7 @@ function jwtProvider(
   }
 }
 
-export function jwtRules(id: string, config: Configs['jwt']): JwtRules {
+export function jwtRules(id: string, config: ProviderConfigs['jwt']): JwtRules {
   const { issuer, issuerAliases, audiences, audienceClaim, algorithms, clockTolerance, maxLifetime } = config
   const { tokenType, requiredClaims, scopeClaim, rolesClaim, numericSubject, ignoredHeaders } = config
   return {

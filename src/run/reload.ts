@@ -14,6 +14,7 @@ import { pathText } from '../config/check/report.ts'
 import type { Environment } from '../config/read/environment.ts'
 import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'
 import { loadConfigFile } from '../config/read/load.ts'
+import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { changeServer } from '../downstream/server.ts'
 import { ConfigError } from '../errors.ts'
@@ -127,7 +128,7 @@ export function reloader(options: ReloaderOptions): Reloader {
  * configuration.
  */
 function withoutFreshReads(contents: FileContents, { providers }: Config): FileContents {
-  const fresh = new Set(Object.values(providers).map(({ keys }) => keys.bearerFile))
+  const fresh = new Set(Object.values(providers).flatMap(provider => providerTraits(provider).filesReadAnew))
   return new Map([...contents].filter(([path]) => !fresh.has(path)))
 }
 

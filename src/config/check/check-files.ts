@@ -9,9 +9,9 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
-import type { ProviderConfig } from '../schema/schema.ts'
 import type { Finding, Path } from './findings.ts'
 
 /** Returns the content of a file. @throws {Error} it cannot be read; the `code` says why */
@@ -23,7 +23,7 @@ export type ReadFile = (path: string) => Buffer
  * @param read resolves relative paths; undefined reads no file, and judges the rest
  */
 export function fileFindings({ listen, providers, upstreams }: Draft, read?: ReadFile): readonly Finding[] {
-  const check = (path: Path, file: string | undefined, judge: Judge): readonly Finding[] => {
+  const check: Check = (path, file, judge) => {
     const message = file === undefined || read === undefined ? undefined : judgedFile(file, read, judge)
     return message === undefined ? [] : [{ path, message }]
   }
@@ -36,18 +36,25 @@ export function fileFindings({ listen, providers, upstreams }: Draft, read?: Rea
   return [
     ...tlsOf(['listen', 'tls'], listen?.tls),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
-    ...[...providers].flatMap(([id, provider]) => {
-      const path = ['providers', id, 'keys']
-      const { secretFile, jwksFile, caFile, bearerFile, jwks } = provider.keys
-      return [
-        ...check([...path, 'secretFile'], secretFile, content => secretProblem(content, provider)),
-        ...check([...path, 'jwksFile'], jwksFile, jwksFileProblem),
-        ...check([...path, 'caFile'], caFile, certificateProblem),
-        ...check([...path, 'bearerFile'], bearerFile, emptyProblem),
-        ...inlineFindings([...path, 'jwks'], jwks),
-      ]
-    }),
+    ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]
+}
+
+type Check = (path: Path, file: string | undefined, judge: Judge) => readonly Finding[]
+
+/** Judges the files of a provider of each type. */
+const OF_PROVIDERS: ByProviderType<readonly Finding[], [provider: Path, check: Check]> = {
+  jwt(provider, at, check) {
+    const path = [...at, 'keys']
+    const { secretFile, jwksFile, caFile, bearerFile, jwks } = provider.keys
+    return [
+      ...check([...path, 'secretFile'], secretFile, content => secretProblem(content, provider)),
+      ...check([...path, 'jwksFile'], jwksFile, jwksFileProblem),
+      ...check([...path, 'caFile'], caFile, certificateProblem),
+      ...check([...path, 'bearerFile'], bearerFile, emptyProblem),
+      ...inlineFindings([...path, 'jwks'], jwks),
+    ]
+  },
 }
 
 interface TlsFiles {
@@ -84,7 +91,7 @@ function keySourceProblem(make: () => string | undefined): string | undefined {
   }
 }
 
-function secretProblem(content: Buffer, { algorithms = [] }: ProviderConfig): string | undefined {
+function secretProblem(content: Buffer, { algorithms = [] }: ProviderConfigs['jwt']): string | undefined {
   return keySourceProblem(() => {
     const served = secretKeySet(content, '')
       .status()

@@ -9,40 +9,45 @@ import { issuerTemplate, MOST_PLACEHOLDERS } from '../../issuer-template.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import { httpUrl } from '../schema/address.ts'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { KEY_SOURCES } from '../schema/provider-schema.ts'
-import type { KeysConfig, ProviderConfig } from '../schema/schema.ts'
+import { providerTraits } from '../schema/provider-traits.ts'
+import type { KeysConfig } from '../schema/schema.ts'
 import type { Finding, Path } from './findings.ts'
 
 export function providerFindings({ providers }: Draft): readonly Finding[] {
   return [
     ...cacheFileFindings(providers),
-    ...[...providers].flatMap(([id, provider]) => {
-      const path = ['providers', id]
-      return [
-        ...issuerFindings(provider, path),
-        ...aliasFindings(provider, path),
-        ...sourceFindings(provider, path),
-        ...algorithmFindings(provider, path),
-        ...unusedFindings(provider.keys, path),
-        ...timingFindings(provider.keys, path),
-      ]
-    }),
+    ...[...providers].flatMap(([id, provider]) => byProviderType(FINDINGS, provider, ['providers', id])),
   ]
+}
+
+/** Judges a provider of each type by itself. */
+const FINDINGS: ByProviderType<readonly Finding[], [path: Path]> = {
+  jwt: (provider, path) => [
+    ...issuerFindings(provider, path),
+    ...aliasFindings(provider, path),
+    ...sourceFindings(provider, path),
+    ...algorithmFindings(provider, path),
+    ...unusedFindings(provider.keys, path),
+    ...timingFindings(provider.keys, path),
+  ],
 }
 
 /** Refuses a cache file that two providers share: each would overwrite the keys of the other. */
 function cacheFileFindings(providers: Draft['providers']): readonly Finding[] {
   const owners = new Map<string, string>()
-  return [...providers].flatMap(([id, { keys }]): Finding[] => {
-    if (keys.cacheFile === undefined) return []
-    const owner = owners.get(keys.cacheFile)
-    if (owner === undefined) owners.set(keys.cacheFile, id)
+  return [...providers].flatMap(([id, provider]): Finding[] => {
+    const { cacheFile } = providerTraits(provider)
+    if (cacheFile === undefined) return []
+    const owner = owners.get(cacheFile.path)
+    if (owner === undefined) owners.set(cacheFile.path, id)
     return owner === undefined
       ? []
       : [
           {
-            path: ['providers', id, 'keys', 'cacheFile'],
+            path: ['providers', id, ...cacheFile.at],
             message: `is the cache of provider \`${owner}\` already; give each its own file`,
           },
         ]
@@ -54,7 +59,7 @@ const ENTRA =
   /^https:\/\/(?:sts\.windows\.net|login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn|chinacloudapi\.cn|windows\.net|microsoft\.com))\//i
 
 /** Refuses issuers that no token has: what stands for many issuers must say for which, and by which claim. */
-function issuerFindings({ issuer, tenants, keys }: ProviderConfig, path: Path): readonly Finding[] {
+function issuerFindings({ issuer, tenants, keys }: ProviderConfigs['jwt'], path: Path): readonly Finding[] {
   const template = issuerTemplate(issuer)
   const problem = (message: string): readonly Finding[] => [{ path: [...path, 'issuer'], message }]
   if (issuer.includes('*'))
@@ -90,7 +95,7 @@ function issuerFindings({ issuer, tenants, keys }: ProviderConfig, path: Path): 
 
 function tenantFindings(
   names: readonly string[],
-  tenants: NonNullable<ProviderConfig['tenants']>,
+  tenants: NonNullable<ProviderConfigs['jwt']['tenants']>,
   path: Path,
 ): readonly Finding[] {
   if (tenants === 'any') return []
@@ -109,7 +114,7 @@ function tenantFindings(
   ]
 }
 
-function aliasFindings({ issuer, issuerAliases = [] }: ProviderConfig, path: Path): readonly Finding[] {
+function aliasFindings({ issuer, issuerAliases = [] }: ProviderConfigs['jwt'], path: Path): readonly Finding[] {
   const isTemplate = issuerTemplate(issuer) !== undefined
   return issuerAliases.flatMap((alias, index): Finding[] => {
     const at = [...path, 'issuerAliases', index]
@@ -122,7 +127,7 @@ function aliasFindings({ issuer, issuerAliases = [] }: ProviderConfig, path: Pat
   })
 }
 
-function sourceFindings({ issuer, keys }: ProviderConfig, path: Path): readonly Finding[] {
+function sourceFindings({ issuer, keys }: ProviderConfigs['jwt'], path: Path): readonly Finding[] {
   const [, ...further] = sources(keys)
   if (further.length > 0)
     return further.map(source => ({
@@ -156,7 +161,7 @@ function urlFindings(text: string, keys: KeysConfig, path: Path): readonly Findi
   }
 }
 
-function algorithmFindings({ algorithms, keys }: ProviderConfig, path: Path): readonly Finding[] {
+function algorithmFindings({ algorithms, keys }: ProviderConfigs['jwt'], path: Path): readonly Finding[] {
   return (algorithms ?? []).flatMap((algorithm, index): Finding[] => {
     const isShared = HMAC_SECRET_BYTES.has(algorithm)
     if (isShared === (keys.secretFile !== undefined)) return []

@@ -7,6 +7,7 @@ import { coveredMethods, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
+import { providerTraits } from '../schema/provider-traits.ts'
 import type { RouteConfig } from '../schema/schema.ts'
 import { didYouMean } from '../schema/suggest.ts'
 import { shareIssuer } from '../schema/tenants.ts'
@@ -99,10 +100,14 @@ function accessFindings({ providerIds }: Draft, index: number, route: RouteConfi
 function issuerFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
   if (route.access === 'public') return []
   const accepted = [...providers].filter(([id]) => route.providers?.includes(id) ?? true)
-  return accepted.flatMap(([id, provider], position): Finding[] => {
-    const twin = accepted.slice(0, position).find(([, other]) => shareIssuer(other, provider))
+  const takers = accepted.flatMap(([id, provider]) => {
+    const { takesJwts } = providerTraits(provider)
+    return takesJwts === undefined ? [] : [{ id, takesJwts }]
+  })
+  return takers.flatMap(({ id, takesJwts }, position): Finding[] => {
+    const twin = takers.slice(0, position).find(other => shareIssuer(other.takesJwts, takesJwts))
     if (twin === undefined) return []
-    const message = `has \`${twin[0]}\` and \`${id}\`, whose issuer is the same; name one of the two here`
+    const message = `has \`${twin.id}\` and \`${id}\`, whose issuer is the same; name one of the two here`
     return [{ path: ['routes', index, 'providers'], message }]
   })
 }

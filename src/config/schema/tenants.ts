@@ -1,16 +1,19 @@
 /** Says whose tokens a provider takes: those of its issuer in each spelling, or those of its tenants. */
 import { type IssuerTemplate, issuerTemplate, type Tenants } from '../../issuer-template.ts'
-import type { ProviderConfig } from './schema.ts'
+import type { ProviderConfigs } from './by-provider-type.ts'
+
+/** What says of a provider which JWTs are its own. */
+export type TakenIssuers = Pick<ProviderConfigs['jwt'], 'issuer' | 'issuerAliases' | 'tenants'>
 
 /** The accepted values of each `{name}` in `issuer`; undefined where it has none. `tenants: any` is written out. */
-export function tenantsOf({ issuer, tenants }: Pick<ProviderConfig, 'issuer' | 'tenants'>): Tenants | undefined {
+export function tenantsOf({ issuer, tenants }: Pick<TakenIssuers, 'issuer' | 'tenants'>): Tenants | undefined {
   const template = issuerTemplate(issuer)
   if (template === undefined) return undefined
   return tenants === 'any' ? Object.fromEntries(template.claims.map(name => [name, 'any'])) : (tenants ?? {})
 }
 
 /** Whether some issuer is one of both providers, so that `iss` does not tell whose token it is on. */
-export function shareIssuer(a: ProviderConfig, b: ProviderConfig): boolean {
+export function shareIssuer(a: TakenIssuers, b: TakenIssuers): boolean {
   const [templateA, templateB] = [issuerTemplate(a.issuer), issuerTemplate(b.issuer)]
   if (templateA !== undefined && templateB !== undefined)
     return templateA.skeleton === templateB.skeleton && shareTenants(templateA, tenantsOf(a), templateB, tenantsOf(b))
@@ -21,7 +24,7 @@ export function shareIssuer(a: ProviderConfig, b: ProviderConfig): boolean {
 }
 
 /** Every spelling of the issuer, which has no `{name}` in it. */
-export function issuersOf({ issuer, issuerAliases = [] }: ProviderConfig): readonly string[] {
+export function issuersOf({ issuer, issuerAliases = [] }: TakenIssuers): readonly string[] {
   return [issuer, ...issuerAliases]
 }
 

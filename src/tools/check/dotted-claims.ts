@@ -5,6 +5,7 @@
  * URLs, and the domain names before a slash in a JSON Pointer, are no such slip.
  */
 import type { Path } from '../../config/check/findings.ts'
+import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
 
 interface DottedClaim {
@@ -15,11 +16,7 @@ interface DottedClaim {
 
 export function dottedClaims({ providers, identity, routes }: Config): readonly DottedClaim[] {
   return [
-    ...Object.entries(providers).flatMap(([id, { scopeClaim, rolesClaim, requiredClaims }]) => [
-      ...dotted(['providers', id, 'scopeClaim'], scopeClaim),
-      ...dotted(['providers', id, 'rolesClaim'], rolesClaim),
-      ...requiredClaims.flatMap((claim, index) => dotted(['providers', id, 'requiredClaims', index], claim)),
-    ]),
+    ...Object.entries(providers).flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id])),
     ...Object.entries(identity.headers ?? {}).flatMap(([name, { claim }]) =>
       dotted(['identity', 'headers', name], claim),
     ),
@@ -27,6 +24,14 @@ export function dottedClaims({ providers, identity, routes }: Config): readonly 
       Object.keys(require?.claims ?? {}).flatMap(claim => dotted(['routes', index, 'require', 'claims', claim], claim)),
     ),
   ]
+}
+
+const OF_PROVIDERS: ByProviderType<readonly DottedClaim[], [path: Path]> = {
+  jwt: ({ scopeClaim, rolesClaim, requiredClaims }, path) => [
+    ...dotted([...path, 'scopeClaim'], scopeClaim),
+    ...dotted([...path, 'rolesClaim'], rolesClaim),
+    ...requiredClaims.flatMap((claim, index) => dotted([...path, 'requiredClaims', index], claim)),
+  ],
 }
 
 function dotted(path: Path, claim: string | undefined): readonly DottedClaim[] {

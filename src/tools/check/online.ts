@@ -7,6 +7,7 @@
  * HTTP/2 (RFC 9113 §3.4).
  */
 import { readFileSync } from 'node:fs'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
 import { documentUrls } from '../../keys/discovery.ts'
@@ -34,12 +35,17 @@ interface OnlineFindings {
   readonly warnings: readonly Warning[]
 }
 
+/** What the issuer itself is asked, for each type of provider. */
+const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string]> = { jwt: issuerWarnings }
+
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */
 export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
   const [providers, upstreams, warnings] = await Promise.all([
     providerResults(config, services),
     Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
-    Promise.all(Object.entries(config.providers).map(([id, provider]) => issuerWarnings(id, provider))),
+    Promise.all(
+      Object.entries(config.providers).map(([id, provider]) => byProviderType(ISSUER_WARNINGS, provider, id)),
+    ),
   ])
   return { results: [...providers, ...upstreams], warnings: warnings.flat() }
 }
@@ -90,7 +96,7 @@ function textOf(file: string | undefined): string | undefined {
 }
 
 /** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
-async function issuerWarnings(id: string, { issuer, keys }: Config['providers'][string]): Promise<readonly Warning[]> {
+async function issuerWarnings({ issuer, keys }: ProviderConfigs['jwt'], id: string): Promise<readonly Warning[]> {
   const source = keySourceDefinition(keys)
   if (!('maxBytes' in source) || URL.parse(issuer) === null || issuerTemplate(issuer) !== undefined) return []
   // The places are asked one after the other, within the time that one fetch may take.

@@ -6,15 +6,17 @@
  */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import type { Warning } from './warnings.ts'
 
 export function unwritableCaches({ providers }: Config): readonly Warning[] {
-  return Object.entries(providers).flatMap(([id, { keys }]) => {
-    const problem = keys.cacheFile === undefined ? undefined : cacheProblem(keys.cacheFile)
-    if (problem === undefined) return []
+  return Object.entries(providers).flatMap(([id, provider]) => {
+    const { cacheFile } = providerTraits(provider)
+    const problem = cacheFile === undefined ? undefined : cacheProblem(cacheFile.path)
+    if (cacheFile === undefined || problem === undefined) return []
     const message = `${problem}, so no keys would be kept for a restart; with \`--no-files\`, it is not looked at`
-    return [{ code: 'cache-unwritable' as const, path: ['providers', id, 'keys', 'cacheFile'], message }]
+    return [{ code: 'cache-unwritable' as const, path: ['providers', id, ...cacheFile.at], message }]
   })
 }
 

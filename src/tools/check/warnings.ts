@@ -5,6 +5,7 @@
  * which the loader reports.
  */
 import type { Path } from '../../config/check/findings.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { tenantsOf } from '../../config/schema/tenants.ts'
 import { isLoopback } from '../../lib/loopback.ts'
@@ -117,7 +118,8 @@ function scopesOf({ require }: RouteConfig, index: number): readonly ScopeUse[] 
 }
 
 function longLifetimes({ providers }: Config): readonly Warning[] {
-  return Object.entries(providers).flatMap(([id, { maxLifetime }]) => {
+  return Object.entries(providers).flatMap(([id, provider]) => {
+    const { maxLifetime } = providerTraits(provider)
     if (maxLifetime === undefined || maxLifetime <= DAY_MS) return []
     const message = 'lets a stolen token work for more than a day; access tokens usually live minutes to hours'
     return [{ code: 'lifetime-long' as const, path: ['providers', id, 'maxLifetime'], message }]
@@ -127,11 +129,13 @@ function longLifetimes({ providers }: Config): readonly Warning[] {
 /** Anybody can own a tenant, be its administrator, and give every role in it to themselves. */
 function anyTenants({ providers, routes }: Config): readonly Warning[] {
   return Object.entries(providers).flatMap(([id, provider]) => {
-    const open = Object.entries(tenantsOf(provider) ?? {}).flatMap(([claim, values]) =>
+    const { takesJwts } = providerTraits(provider)
+    if (takesJwts === undefined) return []
+    const open = Object.entries(tenantsOf(takesJwts) ?? {}).flatMap(([claim, values]) =>
       values === 'any' ? [claim] : [],
     )
     if (open.length === 0) return []
-    const path = ['providers', id, 'tenants', ...(provider.tenants === 'any' ? [] : open.slice(0, 1))]
+    const path = ['providers', id, 'tenants', ...(takesJwts.tenants === 'any' ? [] : open.slice(0, 1))]
     const asking = routes.find(
       ({ access, providers: accepted, require }) =>
         access !== 'public' &&

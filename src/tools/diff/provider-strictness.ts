@@ -3,6 +3,7 @@
  *
  * A new key needs a row here, and a new type of provider a table of its own.
  */
+import type { ProviderConfigs, ProviderType } from '../../config/schema/by-provider-type.ts'
 import type { KeysConfig, ProviderConfig } from '../../config/schema/schema.ts'
 import { tenantsOf } from '../../config/schema/tenants.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
@@ -29,10 +30,10 @@ export function providerDifferences(before: ProviderConfig, after: ProviderConfi
   return differencesOfType(after.type, { before, after })
 }
 
-type ProviderType = ProviderConfig['type']
-type OfType<Type extends ProviderType> = Extract<ProviderConfig, { readonly type: Type }>
-
-function differencesOfType<Type extends ProviderType>(type: Type, both: Pair<OfType<Type>>): readonly Difference[] {
+function differencesOfType<Type extends ProviderType>(
+  type: Type,
+  both: Pair<ProviderConfigs[Type]>,
+): readonly Difference[] {
   return differencesOf(PROVIDER[type], both.before, both.after, both)
 }
 
@@ -57,7 +58,7 @@ const KEYS: Comparisons<KeysConfig> = {
   allowInsecureHttp: ranked({ true: 0, false: 1 }),
 }
 
-const PROVIDER: { readonly [Type in ProviderType]: Comparisons<OfType<Type>, OfType<Type>> } = {
+const PROVIDER: { readonly [Type in ProviderType]: Comparisons<ProviderConfigs[Type], ProviderConfigs[Type]> } = {
   jwt: {
     type: noMatter('Providers of two types are told apart before their keys are compared.'),
     issuer: issuerDifferences,
@@ -88,9 +89,9 @@ function issuerDifferences(name: string, before: string, after: string): readonl
 /** Where only one of the two has tenants, the issuer tells. */
 function tenantDifferences(
   name: string,
-  before: ProviderConfig['tenants'],
-  after: ProviderConfig['tenants'],
-  { before: from, after: to }: Pair<ProviderConfig>,
+  before: ProviderConfigs['jwt']['tenants'],
+  after: ProviderConfigs['jwt']['tenants'],
+  { before: from, after: to }: Pair<ProviderConfigs['jwt']>,
 ): readonly Difference[] {
   const [old, next] = [tenantsOf(from), tenantsOf(to)]
   if (before === undefined || after === undefined || old === undefined || next === undefined) return []

@@ -1,11 +1,11 @@
 /** Makes up the claims by which a provider takes a token for one of its own: issuer, tenant and audience. */
-import type { ProviderConfig } from '../../config/schema/schema.ts'
-import { issuersOf, tenantsOf } from '../../config/schema/tenants.ts'
+import type { ProviderConfigs } from '../../config/schema/by-provider-type.ts'
+import { issuersOf, type TakenIssuers, tenantsOf } from '../../config/schema/tenants.ts'
 import { issuerTemplate, tenantJudge } from '../../issuer-template.ts'
 import type { Claims, JsonValue } from '../../types.ts'
 
 /** Whether the provider takes tokens with these claims for its own. */
-export function takesIssuer(provider: ProviderConfig, claims: Claims): boolean {
+export function takesIssuer(provider: TakenIssuers, claims: Claims): boolean {
   const template = issuerTemplate(provider.issuer)
   const { iss } = claims
   if (typeof iss !== 'string') return false
@@ -17,7 +17,7 @@ export function takesIssuer(provider: ProviderConfig, claims: Claims): boolean {
  * Says which issuer a token with these claims would be from, and which tenant. Of several tenants it takes the one that
  * the claims name, else the first that is listed.
  */
-export function issuerClaims(provider: ProviderConfig, given: Claims): Claims {
+export function issuerClaims(provider: TakenIssuers, given: Claims): Claims {
   const template = issuerTemplate(provider.issuer)
   if (template === undefined) return { iss: provider.issuer }
   const tenants = tenantsOf(provider) ?? {}
@@ -33,7 +33,7 @@ export function issuerClaims(provider: ProviderConfig, given: Claims): Claims {
 }
 
 /** @returns the audience under the claim that the provider reads, at any depth */
-export function audienceClaims({ audienceClaim, tokenType }: ProviderConfig, audience: JsonValue): Claims {
+export function audienceClaims({ audienceClaim, tokenType }: ProviderConfigs['jwt'], audience: JsonValue): Claims {
   const names = audienceClaim.startsWith('/')
     ? audienceClaim
         .slice(1)

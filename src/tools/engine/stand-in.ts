@@ -5,9 +5,12 @@
  * second implementation. A stand-in cannot show whether the keys and algorithms of the real provider fit.
  * The key lives as long as the process and is never written anywhere.
  */
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { CompactSign } from 'jose'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
+import type { TokenVerifier } from '../../authenticate/verifier.ts'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -42,29 +45,51 @@ const LIFETIME_SECONDS = 3600
 
 /** Compiles the configuration with a new stand-in key. @throws {Error} starting would throw the same */
 export function standIn(config: Config, services: Services): StandIn {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: publicKey })
-  const providers = Object.fromEntries(
-    Object.entries(config.providers).map(([id, provider]) => [id, { ...provider, algorithms: [ALGORITHM] }]),
-  ) as Config['providers']
-  const verifiers = new Map(
-    Object.entries(providers).map(([id, provider]) => [
-      id,
-      jwtVerifier({ ...jwtRules(id, provider), keySet, clock: services.clock }),
-    ]),
+  const deps = { clock: services.clock, ...generateKeyPairSync('ed25519') }
+  const issuers = new Map(
+    Object.entries(config.providers).map(([id, provider]) => [id, byProviderType(ISSUERS, provider, id, deps)]),
   )
+  const verifiers = new Map([...issuers].map(([id, { verifier }]) => [id, verifier]))
+  const nobody = jwtSigner(undefined, deps)
   return {
-    policy: toolPolicy({ ...config, providers }, verifiers, services),
+    policy: toolPolicy(config, verifiers, services),
     async token(claims, route, named) {
-      const provider = config.providers[named ?? providerId(config, claims, route) ?? '']
-      const filledIn = missingClaims(claims, provider, route, services.clock)
-      const payload = Buffer.from(JSON.stringify({ ...filledIn, ...claims }))
-      const typ = provider?.tokenType === 'at+jwt' ? { typ: 'at+jwt' } : {}
-      const token = await new CompactSign(payload)
-        .setProtectedHeader({ alg: ALGORITHM, kid: KID, ...typ })
-        .sign(privateKey)
-      return { token, filledIn }
+      const issuer = issuers.get(named ?? providerId(config, claims, route) ?? '')
+      return (issuer?.token ?? nobody)(claims, route)
     },
+  }
+}
+
+/** Stands in for what issues the tokens of one provider. */
+interface StandInIssuer {
+  readonly verifier: TokenVerifier
+  readonly token: (claims: Claims, route: RouteConfig | undefined) => Promise<StandInToken>
+}
+
+interface StandInDeps {
+  readonly clock: Clock
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
+
+const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = {
+  jwt(provider, id, deps) {
+    const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: deps.publicKey })
+    const rules = jwtRules(id, { ...provider, algorithms: [ALGORITHM] })
+    return { verifier: jwtVerifier({ ...rules, keySet, clock: deps.clock }), token: jwtSigner(provider, deps) }
+  },
+}
+
+/** @param provider undefined when no provider takes the token */
+function jwtSigner(provider: ProviderConfigs['jwt'] | undefined, deps: StandInDeps): StandInIssuer['token'] {
+  return async (claims, route) => {
+    const filledIn = missingClaims(claims, provider, route, deps.clock)
+    const payload = Buffer.from(JSON.stringify({ ...filledIn, ...claims }))
+    const typ = provider?.tokenType === 'at+jwt' ? { typ: 'at+jwt' } : {}
+    const token = await new CompactSign(payload)
+      .setProtectedHeader({ alg: ALGORITHM, kid: KID, ...typ })
+      .sign(deps.privateKey)
+    return { token, filledIn }
   }
 }
 
@@ -83,14 +108,16 @@ function providerId({ providers }: Config, claims: Claims, route: RouteConfig | 
   const accepted = route?.providers ?? Object.keys(providers)
   return accepted.find(id => {
     const provider = providers[id]
-    return provider !== undefined && (claims.iss === undefined || takesIssuer(provider, claims))
+    if (provider === undefined || claims.iss === undefined) return provider !== undefined
+    const { takesJwts } = providerTraits(provider)
+    return takesJwts !== undefined && takesIssuer(takesJwts, claims)
   })
 }
 
 /** Makes up the claims that every token needs and that say nothing about the caller, where they are missing. */
 function missingClaims(
   claims: Claims,
-  provider: Config['providers'][string] | undefined,
+  provider: ProviderConfigs['jwt'] | undefined,
   route: RouteConfig | undefined,
   clock: Clock,
 ): Claims {

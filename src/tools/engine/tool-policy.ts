@@ -7,6 +7,7 @@
  */
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { compilePolicy } from '../../config/compile.ts'
+import { withoutFilesOfItsGateway } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
@@ -47,10 +48,10 @@ export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenV
  */
 export function leasedProviders(config: Config, services: Services): ReadonlyMap<string, LeasedProvider> {
   return new Map(
-    Object.entries(config.providers).map(([id, provider]) => {
-      const keys = { ...provider.keys, cacheFile: undefined }
-      return [id, leaseProvider(id, { ...provider, keys }, services)]
-    }),
+    Object.entries(config.providers).map(([id, provider]) => [
+      id,
+      leaseProvider(id, withoutFilesOfItsGateway(provider), services),
+    ]),
   )
 }
 
