@@ -186,11 +186,13 @@ export interface KeySetStatus {
 }
 
 /** How a provider is doing, for `readyz`, `-/status` and the metrics; no key material. */
-export interface ProviderHealth {
+export type ProviderHealth = {
   /** True when tokens can be judged. */
   readonly usable: boolean
   /** Why the last attempt to get what that takes failed, in our words; undefined when it did not. */
   readonly lastError: string | undefined
-  /** Undefined for a provider that verifies nothing by keys. */
-  readonly keySet: KeySetStatus | undefined
-}
+} & (
+  | { readonly kind: 'keys'; readonly keySet: KeySetStatus }
+  /** It verifies nothing by keys, so that it lacks none. */
+  | { readonly kind: 'keyless' }
+)

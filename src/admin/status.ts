@@ -47,7 +47,9 @@ interface StatusSource {
 
 export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): Status {
   const providers = policy.providers.map(({ id, issuer, health }) => {
-    const { usable, lastError, keySet } = health()
+    const found = health()
+    const { usable, lastError } = found
+    const keySet = found.kind === 'keys' ? found.keySet : undefined
     const lastSuccessSeconds = keySet?.lastSuccessSeconds
     return {
       id,

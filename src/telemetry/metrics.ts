@@ -224,10 +224,10 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     },
 
     /** Shows how a provider is doing now. */
-    showProvider(provider: string, { usable, keySet }: ProviderHealth): void {
-      if (keySet === undefined) return
-      const { keys, lastSuccessSeconds } = keySet
-      jwksKeys.set({ provider }, usable ? keys.length : 0)
+    showProvider(provider: string, health: ProviderHealth): void {
+      if (health.kind === 'keyless') return
+      const { keys, lastSuccessSeconds } = health.keySet
+      jwksKeys.set({ provider }, health.usable ? keys.length : 0)
       if (lastSuccessSeconds !== undefined) jwksLastSuccess.set({ provider }, lastSuccessSeconds)
     },
 

@@ -15,7 +15,7 @@ function shown(health: ProviderHealth) {
 }
 
 test('a provider without keys shows nothing about keys', () => {
-  expect(shown({ usable: true, lastError: undefined, keySet: undefined })).toMatchObject({
+  expect(shown({ usable: true, lastError: undefined, kind: 'keyless' })).toMatchObject({
     ready: true,
     reasons: [],
     providers: [{ id: 'asking', issuer: 'https://auth.example.com/', usable: true }],
@@ -23,7 +23,7 @@ test('a provider without keys shows nothing about keys', () => {
 })
 
 test('a provider without keys that cannot judge tokens keeps the gateway from being ready', () => {
-  const reasons = (lastError: string | undefined) => shown({ usable: false, lastError, keySet: undefined }).reasons
+  const reasons = (lastError: string | undefined) => shown({ usable: false, lastError, kind: 'keyless' }).reasons
   expect(reasons('it does not answer')).toEqual(['provider asking: cannot judge tokens: it does not answer'])
   expect(reasons(undefined)).toEqual(['provider asking: cannot judge tokens'])
 })

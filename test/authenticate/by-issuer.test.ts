@@ -100,7 +100,7 @@ describe('an opaque token', () => {
     },
     stillHolds: () => true,
     checkTime() {},
-    health: () => ({ usable: true, lastError: undefined, keySet: undefined }),
+    health: () => ({ usable: true, lastError: undefined, kind: 'keyless' }),
   })
 
   test('goes to the provider that takes it, and JWTs go where their iss says', async () => {

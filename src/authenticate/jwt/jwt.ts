@@ -142,7 +142,7 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     },
     health() {
       const status = keySet.status()
-      return { usable: status.usable, lastError: status.lastError, keySet: status }
+      return { usable: status.usable, lastError: status.lastError, kind: 'keys' as const, keySet: status }
     },
   })
 }

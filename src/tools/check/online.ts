@@ -20,6 +20,7 @@ import type { Services } from '../../run/services.ts'
 import { type Connect, connector } from '../../upstream/connector.ts'
 import { openSession } from '../../upstream/http2-session.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
+import { healthResult } from './health-result.ts'
 import type { Warning } from './warnings.ts'
 
 export interface OnlineResult {
@@ -54,13 +55,7 @@ function providerResults(config: Config, services: Services): Promise<readonly O
   return Promise.all(
     [...leasedProviders(config, services)].map(async ([id, { ready, verifier }]): Promise<OnlineResult> => {
       await ready()
-      const { usable, lastError, keySet } = verifier.health()
-      const { keys = [], skipped = {} } = keySet ?? {}
-      if (!usable || keys.length === 0)
-        return { kind: 'provider', id, outcome: 'failed', detail: lastError ?? 'there is no usable key' }
-      const names = keys.map(({ kid, algorithms }) => `${kid ?? '(no kid)'} ${algorithms.join('/')}`)
-      const without = Object.entries(skipped).map(([reason, count]) => `${count} skipped: ${reason}`)
-      return { kind: 'provider', id, outcome: 'ok', detail: [`keys ${names.join(', ')}`, ...without].join('; ') }
+      return { kind: 'provider', id, ...healthResult(verifier.health()) }
     }),
   )
 }

@@ -76,6 +76,7 @@ test('each gauge says what is true of all', async () => {
   const health = (count: number, lastSuccessSeconds: number): ProviderHealth => ({
     usable: true,
     lastError: undefined,
+    kind: 'keys',
     keySet: { usable: true, keys: keys(count), skipped: {}, lastSuccessSeconds, lastError: undefined },
   })
   one.showProvider('main', health(3, 2000))
