@@ -20,7 +20,7 @@ export type ReadFile = (path: string) => Buffer
 /**
  * Judges every file that is named, and the keys that stand in the configuration itself.
  *
- * @param read resolves relative paths; undefined reads no file, and judges the rest
+ * @param read takes absolute paths, and the draft has no others; undefined reads no file, and judges the rest
  */
 export function fileFindings({ listen, providers, upstreams }: Draft, read?: ReadFile): readonly Finding[] {
   const check: Check = (path, file, judge) => {

@@ -13,6 +13,7 @@ import { crossCheck } from '../check/cross-check.ts'
 import { type Finding, findings, type Path, problemText } from '../check/findings.ts'
 import { problemReport } from '../check/report.ts'
 import { draftOf } from '../schema/draft.ts'
+import { localPaths, withAbsolutePaths } from '../schema/local-paths.ts'
 import { type Config, configSchema } from '../schema/schema.ts'
 import { nearest } from '../schema/suggest.ts'
 import type { Environment } from './environment.ts'
@@ -46,14 +47,14 @@ export function loadConfig(options: LoadOptions): Config {
   if (source.value === undefined || source.value === null)
     throw configError(file, withoutMark, source, [{ path: [], message: EMPTY_FILE }])
 
-  const value = withFittingTypes(source)
+  const value = withAbsolutePaths(withFittingTypes(source), LOCAL_PATHS, folder)
   const parsed = parse(value)
   const draft = draftOf(value)
   const unread = new Set(source.findings.flatMap(({ path, at }) => (at === 'key' ? [] : [pathKey(path)])))
   const further = [
     ...(parsed.success ? [] : findings(parsed.error)),
     ...crossCheck(draft),
-    ...fileFindings(draft, namedFiles === 'read' ? path => readFile(resolve(folder, path)) : undefined),
+    ...fileFindings(draft, namedFiles === 'read' ? readFile : undefined),
   ]
   const wrong = wrongSections(further)
   const telling = further.filter(
@@ -61,7 +62,7 @@ export function loadConfig(options: LoadOptions): Config {
   )
   const found = [...source.findings, ...withTriedRemedies(telling, value)]
   if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
-  return deepFrozen(withAbsolutePaths(parsed.data, folder))
+  return deepFrozen(parsed.data)
 }
 
 /**
@@ -82,6 +83,8 @@ export function loadConfigFile(file: string, env: Environment, readFile: ReadFil
 export function loadConfigForTool(file: string, env: Environment, namedFiles: NamedFiles): Config {
   return loadConfig({ text: fileText(file, readAnyFile), file, env, namedFiles })
 }
+
+const LOCAL_PATHS = localPaths(configSchema)
 
 const EMPTY_FILE =
   'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
@@ -188,19 +191,6 @@ function configError(file: string, text: string, source: Source, found: readonly
   )
   const inOrder = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
   return new ConfigError(inOrder, problemReport(file, text, inOrder))
-}
-
-/** Makes the paths absolute: `socketPath` and every key named `…File`. A JWK Set written in the file stays as it is. */
-function withAbsolutePaths<T>(value: T, folder: string): T {
-  if (Array.isArray(value)) return value.map(item => withAbsolutePaths(item, folder)) as T
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => {
-      if (key === 'jwks') return [key, item]
-      const isPath = typeof item === 'string' && (key === 'socketPath' || key.endsWith('File'))
-      return [key, isPath ? resolve(folder, item) : withAbsolutePaths(item, folder)]
-    }),
-  ) as T
 }
 
 function deepFrozen<T>(value: T): T {

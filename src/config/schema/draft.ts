@@ -7,26 +7,23 @@
 import { providerSchema } from './provider-schema.ts'
 import { routeSchema } from './route-schema.ts'
 import {
-  type AdminConfig,
-  adminSchema,
-  type IdentityConfig,
-  identitySchema,
-  type LimitsConfig,
-  type ListenConfig,
-  limitsSchema,
-  listenSchema,
+  type Config,
+  configSchema,
   type ProviderConfig,
   type RouteConfig,
   type UpstreamConfig,
   upstreamSchema,
 } from './schema.ts'
 
-/** Holds the entries of a file that are right by themselves; a block that is not is undefined. */
-export interface Draft {
-  readonly listen: ListenConfig | undefined
-  readonly admin: AdminConfig | undefined
-  readonly identity: IdentityConfig | undefined
-  readonly limits: LimitsConfig | undefined
+/** The sections that hold entries, of which each can be right or wrong by itself. */
+const WITH_ENTRIES = ['providers', 'upstreams', 'routes'] as const
+type Section = Exclude<keyof Config, (typeof WITH_ENTRIES)[number]>
+
+/** Every other section is right or wrong as a whole; one that is wrong, or not there, is undefined. */
+type Sections = { readonly [S in Section]: Config[S] | undefined }
+
+/** Holds what of a file is right by itself: sections, and the entries of those that have some. */
+export interface Draft extends Sections {
   readonly providers: ReadonlyMap<string, ProviderConfig>
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   /** The keys are the positions in the list of the file. */
@@ -37,18 +34,25 @@ export interface Draft {
 }
 
 export function draftOf(value: unknown): Draft {
-  const { listen, admin, identity = {}, limits = {}, providers, upstreams, routes } = members(value)
+  const { providers, upstreams, routes, ...others } = members(value)
   return {
-    listen: listenSchema.safeParse(listen).data,
-    admin: adminSchema.safeParse(admin).data,
-    identity: identitySchema.safeParse(identity).data,
-    limits: limitsSchema.safeParse(limits).data,
+    ...sectionsOf(others),
     providers: readable(Object.entries(members(providers)), providerSchema),
     upstreams: readable(Object.entries(members(upstreams)), upstreamSchema),
     routes: readable(Array.isArray(routes) ? [...routes.entries()] : [], routeSchema),
     providerIds: Object.keys(members(providers)),
     upstreamIds: Object.keys(members(upstreams)),
   }
+}
+
+/** Reads each section by its own schema, so that a new one is in the draft without being named here. */
+function sectionsOf(written: Readonly<Record<string, unknown>>): Sections {
+  const sections = Object.entries(configSchema.shape).filter(([name]) => !isWithEntries(name))
+  return Object.fromEntries(sections.map(([name, schema]) => [name, schema.safeParse(written[name]).data])) as Sections
+}
+
+function isWithEntries(name: string): boolean {
+  return WITH_ENTRIES.some(each => each === name)
 }
 
 function members(value: unknown): Readonly<Record<string, unknown>> {

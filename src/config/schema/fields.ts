@@ -6,6 +6,7 @@
  */
 import * as z from 'zod'
 import { claimReader } from '../../claim-reader.ts'
+import { markedFile } from './local-paths.ts'
 import { DURATION_PATTERN, durationMs, SIZE_PATTERN, sizeBytes } from './units.ts'
 
 interface Range {
@@ -93,7 +94,7 @@ export function scopeToken() {
 
 /** Reads the path of a file; a relative one starts at the folder of the configuration file. */
 export function filePath() {
-  return z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' })
+  return markedFile(z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' }))
 }
 
 /** Reads `true` or `false`. In YAML 1.2, `yes` and `on` are text and `1` is a number. */

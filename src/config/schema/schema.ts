@@ -14,6 +14,7 @@ import { parsePattern } from '../../route/pattern.ts'
 import { listenAddress, upstreamUrl } from './address.ts'
 import { claimReference, duration, filePath, flag, id, judgedText, list, readText, size, text } from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
+import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
 import { routeSchema, streamsShape } from './route-schema.ts'
 
@@ -41,7 +42,7 @@ export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
-const address = readText(listenAddress)
+const address = markedAddress(readText(listenAddress))
 const ADDRESS = '`host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`'
 
 const socketMode = z
@@ -68,7 +69,7 @@ const listenBlock = z.strictObject({
     .describe('IP addresses, CIDR ranges and `unix:` whose forwarding headers are believed. Default: none.'),
 })
 
-export const listenSchema = z
+const listenSchema = z
   .union([
     address.transform((shorthand): z.output<typeof listenBlock> => ({ address: shorthand, trustedProxies: [] })),
     listenBlock,
@@ -96,7 +97,7 @@ const adminListenSchema = z
   ])
   .describe(`${ADDRESS}, or a block.`)
 
-export const adminSchema = z
+const adminSchema = z
   .strictObject({
     listen: adminListenSchema,
     hosts: list(judgedText(hostPatternProblem))
@@ -124,7 +125,7 @@ const upstreamTlsSchema = z
   .describe('The certificate is always verified; this says how.')
 
 const UPSTREAM_URL = '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
-const upstreamAddress = readText(upstreamUrl)
+const upstreamAddress = markedAddress(readText(upstreamUrl))
 
 const upstreamBlock = z.strictObject({
   url: upstreamAddress.describe(UPSTREAM_URL),
@@ -153,7 +154,7 @@ const identityHeaderSchema = z.union([
   identityHeaderBlock,
 ])
 
-export const identitySchema = z
+const identitySchema = z
   .strictObject({
     headers: z
       .record(judgedText(headerNameProblem), identityHeaderSchema)
@@ -170,7 +171,7 @@ export const identitySchema = z
   })
   .describe('What the upstream is told about the caller.')
 
-export const limitsSchema = z
+const limitsSchema = z
   .strictObject({
     // Microsoft Entra puts up to 200 groups into a token, which are 12 KiB.
     tokenBytes: size({ min: '256B', max: '64KiB' }).prefault('12KiB').describe('Longest token. Default `12KiB`.'),

@@ -1,0 +1,104 @@
+/**
+ * Tests every value that the schema marks as a path, so that no key can be forgotten: it is absolute once it is loaded,
+ * and a file is read when the configuration is checked, which is what finds a missing one and notices its changes.
+ */
+import { expect, test } from 'vitest'
+import { loadConfig } from '../../../src/config/read/load.ts'
+import { localPaths, withAbsolutePaths } from '../../../src/config/schema/local-paths.ts'
+import { configSchema } from '../../../src/config/schema/schema.ts'
+import { ConfigError } from '../../../src/errors.ts'
+
+type Step = string | number
+
+/**
+ * A configuration in which each block stands that has a path in it, with what the block needs besides. A provider has
+ * its type for an id.
+ */
+const AROUND = {
+  listen: { address: '127.0.0.1:1', tls: { certFile: '/cert', keyFile: '/key' } },
+  admin: { listen: '127.0.0.1:2' },
+  providers: { jwt: { type: 'jwt', issuer: 'https://auth.example.com/', audiences: ['a'], keys: {} } },
+  upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },
+  routes: [{ id: 'all', path: '/**' }],
+}
+
+/** Files that a check must not read. */
+const UNREAD: Readonly<Record<string, string>> = {
+  'providers.jwt.keys.cacheFile': 'The gateway writes it, and it is not there before the first start.',
+}
+
+const paths = localPaths(configSchema).map(({ kind, steps }) => ({ kind, at: placeOf(steps) }))
+const files = paths.flatMap(({ kind, at }) => (kind === 'file' ? [at] : []))
+
+/** Takes an entry that stands in {@link AROUND} for every entry. */
+function placeOf(steps: ReturnType<typeof localPaths>[number]['steps']): readonly Step[] {
+  let around: unknown = AROUND
+  let isEntryChosen = true
+  const place: Step[] = []
+  const enter = (step: Step): void => {
+    place.push(step)
+    around = Object(around)[step]
+  }
+  for (const step of steps) {
+    if (!isEntryChosen) {
+      const [first = ''] = step.kind === 'when' ? step.values : Object.keys(Object(around))
+      enter(Array.isArray(around) ? Number(first) : String(first))
+      isEntryChosen = true
+    }
+    if (step.kind === 'key') enter(step.key)
+    if (step.kind === 'each') isEntryChosen = false
+  }
+  if (!isEntryChosen) enter(Object.keys(Object(around))[0] ?? '')
+  return place
+}
+
+function withValue(value: unknown, [step, ...rest]: readonly Step[], leaf: unknown): unknown {
+  if (step === undefined) return leaf
+  const changed = withValue(Object(value)[step], rest, leaf)
+  return Array.isArray(value) ? value.with(Number(step), changed) : { ...Object(value), [step]: changed }
+}
+
+function valueAt(value: unknown, place: readonly Step[]): unknown {
+  return place.reduce<unknown>((inner, step) => Object(inner)[step], value)
+}
+
+/** Loads a configuration of which no file is there; says which were read, and what is wrong. */
+function loaded(at: readonly Step[], written: string) {
+  const read: string[] = []
+  const text = JSON.stringify(withValue(AROUND, at, written))
+  const readFile = (path: string): Buffer => {
+    read.push(path)
+    throw Object.assign(new Error('gone'), { code: 'ENOENT' })
+  }
+  try {
+    loadConfig({ text, file: '/etc/elsewhere/sallyport.yaml', env: {}, readFile })
+    return { read, problems: [] }
+  } catch (error) {
+    if (error instanceof ConfigError) return { read, problems: error.problems }
+    throw error
+  }
+}
+
+test.each(paths.map(({ kind, at }) => [kind, at.join('.'), at] as const))(
+  'the %s %s becomes absolute',
+  (kind, _, at) => {
+    const written = kind === 'file' ? 'some/file' : 'unix:some/file'
+    const changed = withAbsolutePaths(withValue(AROUND, at, written), localPaths(configSchema), '/etc/elsewhere')
+    expect(valueAt(changed, at)).toBe(written.replace('some/file', '/etc/elsewhere/some/file'))
+  },
+)
+
+test('each file that a check leaves alone is one of the configuration', () => {
+  expect(files.map(at => at.join('.'))).toEqual(expect.arrayContaining(Object.keys(UNREAD)))
+})
+
+test.each(files.map(at => [at.join('.'), at] as const))(
+  'the file %s is read by a check, which tells at its key that it is missing, unless there is a reason not to',
+  (name, at) => {
+    const { read, problems } = loaded(at, 'some/file')
+    const told = problems.filter(({ path }) => path.join('.') === name).map(({ message }) => message)
+    const isRead = !(name in UNREAD)
+    expect(read.filter(path => path === '/etc/elsewhere/some/file')).toHaveLength(isRead ? 1 : 0)
+    expect(told).toEqual(isRead ? [expect.stringMatching(/^cannot be read \(ENOENT\)/)] : [])
+  },
+)
