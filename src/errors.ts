@@ -10,30 +10,17 @@
  */
 
 /**
- * The stages at which a request can be refused, in the order in which it passes them; `anywhere` is for bugs. From
- * `form` to `time` they are the checks of a token, as `sallyport token verify` shows them.
+ * The stages at which a request can be refused, in the order in which it passes them; `anywhere` is for bugs. The first
+ * list is passed before anybody looks into a token, the second are the checks of a token, as `sallyport token verify`
+ * shows them, and the third is passed by a caller who is known.
  */
-export const STAGES = [
-  'anywhere',
-  'receive',
-  'head',
-  'route',
-  'credential',
-  'form',
-  'issuer',
-  'algorithm',
-  'key',
-  'signature',
-  'type',
-  'claims',
-  'audience',
-  'lifetime',
-  'time',
-  'identity',
-  'requirements',
-  'forward',
-] as const
-export type Stage = (typeof STAGES)[number]
+export const STAGES = {
+  before: ['anywhere', 'receive', 'head', 'route', 'credential'],
+  ofToken: ['form', 'issuer', 'algorithm', 'key', 'signature', 'type', 'claims', 'audience', 'lifetime', 'time'],
+  after: ['identity', 'requirements', 'forward'],
+} as const
+export type TokenStage = (typeof STAGES.ofToken)[number]
+export type Stage = (typeof STAGES)[keyof typeof STAGES][number]
 
 export interface DenialSpec {
   /** HTTP status of the response. */

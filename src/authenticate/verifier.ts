@@ -4,6 +4,7 @@
  * A verdict is remembered and shared by all requests that bring the token, so a verifier sees the token and nothing of
  * the request that brought it. What depends on the request is a layer outside the token cache (`layers.ts`).
  */
+import type { TokenStage } from '../errors.ts'
 import type { TenantJudge } from '../issuer-template.ts'
 import type { KeyParameter } from '../lib/key-parameters.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
@@ -56,6 +57,8 @@ export interface TokenVerifier<Basis = unknown> {
    * route says so of any token.
    */
   readonly takesOpaque: ((token: string) => boolean) | undefined
+  /** What it checks of a token, in any order: of a good token, `token verify` says of these that they held. */
+  readonly checks: readonly TokenStage[]
   /**
    * Answers at once unless something has to be waited for.
    *

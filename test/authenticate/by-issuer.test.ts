@@ -93,6 +93,7 @@ describe('an opaque token', () => {
     provider: 'asking',
     takesJwts: undefined,
     takesOpaque: text => text.startsWith('op_'),
+    checks: ['form', 'time'],
     verify({ token: text, jwt }) {
       expect(jwt).toBeUndefined()
       asked.push(text)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenCommand } from '../../src/cli/token.ts'
+import { STAGES } from '../../src/errors.ts'
 import type { VerifiedToken } from '../../src/tools/token/verified-token.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
@@ -92,7 +93,7 @@ describe('token verify', () => {
     expect(caller).toMatchObject({ provider: 'main', scopes: ['a', 'b'], claims: { sub: 'alice' } })
   })
 
-  test.each<readonly [string, string, () => Promise<string>]>([
+  const refusals: ReadonlyArray<readonly [check: string, verdict: string, token: () => Promise<string>]> = [
     ['form', 'token_malformed', async () => 'a.b.c'],
     ['form', 'request_malformed', async () => 'a b'],
     ['form', 'algorithm_not_allowed', () => issuer.mint({}, { header: { jwk: { kty: 'oct' } } })],
@@ -109,17 +110,26 @@ describe('token verify', () => {
     ['audience', 'audience_mismatch', () => issuer.mint({ aud: 'elsewhere' })],
     ['lifetime', 'token_lifetime_exceeded', () => issuer.mint({ exp: Math.floor(Date.now() / 1000) + 9000 })],
     ['time', 'token_expired', () => issuer.mint({ iat: 1, exp: 2 })],
-  ])('names %s as the check that failed with %s, what it saw, and the remedy', async (check, verdict, make) => {
-    const result = await verified(await make())
-    expect([result.code, result.verdict]).toEqual([1, verdict])
-    const at = result.checks.findIndex(each => each.check === check)
-    expect(result.checks.map(each => each.result)).toEqual(
-      result.checks.map((_, index) => (index < at ? 'ok' : index === at ? 'fails' : 'not reached')),
-    )
-    expect(result.reason).toContain(verdict)
-    expect(result.remedy).toMatch(/^[A-Z].*\.$/)
-    expect(result.caller).toBeUndefined()
+  ]
+
+  test('every check of a token is one that a token fails here', () => {
+    expect(new Set(refusals.map(([check]) => check))).toEqual(new Set(STAGES.ofToken))
   })
+
+  test.each(refusals)(
+    'names %s as the check that failed with %s, what it saw, and the remedy',
+    async (check, verdict, make) => {
+      const result = await verified(await make())
+      expect([result.code, result.verdict]).toEqual([1, verdict])
+      const at = result.checks.findIndex(each => each.check === check)
+      expect(result.checks.map(each => each.result)).toEqual(
+        result.checks.map((_, index) => (index < at ? 'ok' : index === at ? 'fails' : 'not reached')),
+      )
+      expect(result.reason).toContain(verdict)
+      expect(result.remedy).toMatch(/^[A-Z].*\.$/)
+      expect(result.caller).toBeUndefined()
+    },
+  )
 
   test('prints no signature, of a good token or a bad one', async () => {
     for (const claims of [{}, { iss: 'https://elsewhere' }, { sub: await issuer.mint() }, { aud: await issuer.mint() }])

@@ -23,6 +23,7 @@ vi.mock(import('../../src/run/request-checks.ts'), () => ({
         return principal
       },
     ],
+    tokenChecks: [],
     endpoints: [],
   }),
 }))

@@ -5,7 +5,7 @@
  * token, that it expired included, before its signature holds. It does not choose the provider (`by-issuer.ts`), nor
  * fetch keys, nor remember verdicts (`token-cache.ts`).
  */
-import { Denial } from '../../errors.ts'
+import { Denial, type TokenStage } from '../../errors.ts'
 import { issuerTemplate, type Tenants, tenantJudge } from '../../issuer-template.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
@@ -60,6 +60,19 @@ interface JwtVerifierOptions extends JwtRules {
   readonly keySet: KeySet
   readonly clock: Clock
 }
+
+const CHECKS: readonly TokenStage[] = [
+  'form',
+  'issuer',
+  'algorithm',
+  'key',
+  'signature',
+  'type',
+  'claims',
+  'audience',
+  'lifetime',
+  'time',
+]
 
 /** Bounds the work that one token without `kid` can cause. */
 const MAX_CANDIDATES = 3
@@ -120,6 +133,7 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     provider,
     takesJwts,
     takesOpaque: undefined,
+    checks: CHECKS,
     verify({ jwt }: PresentedToken) {
       if (jwt === undefined) throw new Denial('token_malformed', { provider, evidence: { reason: 'not a JWT' } })
       const refuse = (error: unknown): never => {

@@ -32,9 +32,6 @@ type VerifiedCaller = {
   readonly roles: readonly string[]
 } & Pick<Principal, 'claims'>
 
-/** The checks of a token, in the order of the pipeline. */
-const CHECKS: readonly Stage[] = STAGES.slice(STAGES.indexOf('form'), STAGES.indexOf('time') + 1)
-
 /** @param provider the only one to ask; undefined: all of the configuration */
 export async function verifiedToken(
   token: string,
@@ -45,43 +42,63 @@ export async function verifiedToken(
   const providers = Object.entries(config.providers).filter(([id]) => provider === undefined || id === provider)
   const leased = [...leasedProviders({ ...config, providers: Object.fromEntries(providers) }, shared).values()]
   await Promise.all(leased.map(({ ready }) => ready()))
+  const verifiers = leased.map(({ verifier }) => verifier)
+  const { layers, tokenChecks } = requestChecks()
+  /** What is checked of the tokens of a provider; of a token whose provider is not known, what any of them checks. */
+  const checksOf = (id: string | undefined): ReadonlySet<Stage> =>
+    new Set([
+      ...verifiers.filter(each => id === undefined || each.provider === id).flatMap(({ checks }) => checks),
+      ...tokenChecks,
+    ])
   try {
-    const verifiers = leased.map(({ verifier }) => verifier)
-    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, layers: requestChecks().layers })
+    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, layers })
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, config.limits.tokenBytes)
     if (credential === undefined) throw new Denial('token_missing')
-    return accepted(await authenticate(credential, facts))
+    const principal = await authenticate(credential, facts)
+    return accepted(principal, checksOf(principal.provider))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
-    return refused(error)
+    return refused(error, checksOf(error.provider))
   }
 }
 
-function accepted({ provider, scopes, roles, claims }: Principal): VerifiedToken {
+function accepted({ provider, scopes, roles, claims }: Principal, made: ReadonlySet<Stage>): VerifiedToken {
   return {
     verdict: 'valid',
-    checks: CHECKS.map(check => ({ check, result: 'ok' })),
+    checks: STAGES.ofToken.filter(stage => made.has(stage)).map(check => ({ check, result: 'ok' })),
     reason: undefined,
     remedy: undefined,
     caller: shown({ provider, scopes: [...scopes], roles: [...roles], claims }),
   }
 }
 
-function refused(denial: Denial): VerifiedToken {
-  const { code, provider, spec } = denial
-  // Before a provider is chosen, an algorithm is refused for the form: `none`, or a key carried in the token. So is
-  // whatever the pipeline refuses before it looks into the token.
-  const isForm = code === 'algorithm_not_allowed' && provider === undefined
-  const failing = isForm ? 0 : Math.max(0, CHECKS.indexOf(spec.stage))
+function refused(denial: Denial, made: ReadonlySet<Stage>): VerifiedToken {
+  const failing = failingCheck(denial)
+  const checks = [...STAGES.ofToken, ...STAGES.after].filter(stage => made.has(stage) || stage === failing)
   return {
-    verdict: code,
-    checks: CHECKS.map((check, index) => ({
+    verdict: denial.code,
+    checks: checks.map((check, index) => ({
       check,
-      result: index < failing ? 'ok' : index === failing ? 'fails' : 'not reached',
+      result: check === failing ? 'fails' : index < checks.indexOf(failing) ? 'ok' : 'not reached',
     })),
     reason: shown(denialText(denial)),
-    remedy: spec.remedy,
+    remedy: denial.spec.remedy,
     caller: undefined,
   }
+}
+
+type CheckStage = (typeof STAGES)['ofToken' | 'after'][number]
+
+/**
+ * Whatever is refused before anybody looks into a token is refused for its form. So is, before a provider is chosen,
+ * its algorithm: `none`, or a key carried in the token.
+ */
+function failingCheck({ code, provider, spec: { stage } }: Denial): CheckStage {
+  if (code === 'algorithm_not_allowed' && provider === undefined) return 'form'
+  return isBefore(stage) ? 'form' : stage
+}
+
+function isBefore(stage: Stage): stage is Exclude<Stage, CheckStage> {
+  return STAGES.before.some(each => each === stage)
 }
