@@ -55,7 +55,7 @@ const ROOMS = tableOf(`
                       upstream
   config/read       → config/check config/schema errors lib
   config/check      → config/schema errors issuer-template keys lib route
-  config/schema     → authorize claim-reader downstream forward identity issuer-template lib route
+  config/schema     → authorize claim-reader downstream forward identity issuer-template lib route types
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal telemetry
   decide            → authenticate downstream errors lib policy types

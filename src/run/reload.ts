@@ -91,7 +91,8 @@ export function reloader(options: ReloaderOptions): Reloader {
     const { config, hash, policy } = next
     // The only step that can fail comes first.
     for (const server of servers) changeServer(server, next.server)
-    for (const provider of Object.keys(config.providers)) metrics.initProvider(provider)
+    for (const [id, provider] of Object.entries(config.providers))
+      metrics.initProvider(id, providerTraits(provider).verifiesBy)
     policies.swap(policy)
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)

@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import { admin } from '../admin/admin.ts'
 import { type FileContents, notedReads } from '../config/read/file-contents.ts'
 import { loadConfigFile } from '../config/read/load.ts'
+import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { type Acceptor, drain } from '../downstream/drain.ts'
 import { overloadGate } from '../downstream/overload.ts'
@@ -95,7 +96,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
   const log = options.log(config.log.level)
   const services = gatewayServices({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
-  for (const provider of Object.keys(config.providers)) services.metrics.initProvider(provider)
+  for (const [id, provider] of Object.entries(config.providers))
+    services.metrics.initProvider(id, providerTraits(provider).verifiesBy)
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.metrics.policyInForce(first.hash)

@@ -46,6 +46,11 @@ type OwnLabels = readonly [owner: Owner, ...others: string[]]
 /** The counts of one provider. */
 interface ProviderTallies {
   readonly cache: Tally
+  /** Undefined for a provider that has no keys. */
+  readonly keys: KeyTallies | undefined
+}
+
+interface KeyTallies {
   readonly fetches: Tally
   readonly fetchDurations: { observe(seconds: number): void }
   readonly unknownKeys: Tally
@@ -147,6 +152,15 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
   const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
 
+  const keyTallies: Readonly<Record<ProviderHealth['kind'], (provider: string) => KeyTallies | undefined>> = {
+    keys: provider => ({
+      fetches: jwksFetches.of(provider, fetchResults.keys()),
+      fetchDurations: jwksFetchDuration.of(provider),
+      unknownKeys: jwksUnknownKid.of(provider, [0]),
+    }),
+    keyless: () => undefined,
+  }
+
   /** Binds a route's series and starts them at 0; those that it has already go on. */
   function bind(route: string, listed: RouteSeries): RouteMetrics {
     const requestTally = requests.of(route, listed.requests)
@@ -199,13 +213,13 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.', 'sum'),
     /** An attempt to fetch the keys of a provider is over. */
     keysFetched(provider: string, result: string, durationSeconds: number): void {
-      const tallies = providers.get(provider)
+      const tallies = providers.get(provider)?.keys
       tallies?.fetches.add(fetchResults.indexOf(result))
       tallies?.fetchDurations.observe(durationSeconds)
     },
     /** A token named a key that its provider does not publish. */
     keyUnknown(provider: string): void {
-      providers.get(provider)?.unknownKeys.add(0)
+      providers.get(provider)?.keys?.unknownKeys.add(0)
     },
 
     /** Notes which configuration is in force. */
@@ -231,13 +245,11 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       if (lastSuccessSeconds !== undefined) jwksLastSuccess.set({ provider }, lastSuccessSeconds)
     },
 
-    /** Starts the series of a provider at 0. */
-    initProvider(provider: string): void {
+    /** Starts the series of a provider at 0. One without keys has no series of keys. */
+    initProvider(provider: string, verifiesBy: ProviderHealth['kind']): void {
       providers.set(provider, {
         cache: tokenCache.of(provider, cacheResults.keys()),
-        fetches: jwksFetches.of(provider, fetchResults.keys()),
-        fetchDurations: jwksFetchDuration.of(provider),
-        unknownKeys: jwksUnknownKid.of(provider, [0]),
+        keys: keyTallies[verifiesBy](provider),
       })
     },
 

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DENIAL_CODES } from '../../src/errors.ts'
+import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
@@ -18,6 +20,7 @@ const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_responses_total', ['route', 'status_class']],
   ['sallyport_requests_in_flight', []],
   ['sallyport_report_denials_total', ['route', 'code']],
+  ['sallyport_streams_closed_total', ['route', 'reason']],
   ['sallyport_token_cache_total', ['provider', 'result']],
   ['sallyport_token_cache_entries', []],
   ['sallyport_jwks_fetches_total', ['provider', 'result']],
@@ -71,6 +74,12 @@ describe('before the first request', () => {
       const found = [...series.matchAll(/(\w+)="/g)].map(([, label]) => label)
       expect(found).toEqual(labels)
     }
+  })
+
+  test('nothing of ours is there besides', async () => {
+    const names = [...(await stack.metrics()).keys()].map(series => series.replace(/\{.*/, ''))
+    const ours = names.filter(name => name.startsWith('sallyport_') && !/_(?:bucket|sum)$/.test(name))
+    expect(new Set(ours)).toEqual(new Set(CONTRACT.map(([name]) => name)))
   })
 
   test('process_* and nodejs_* are there', async () => {
@@ -251,4 +260,17 @@ test('keys that the operator provides are counted, too', async () => {
   expect((await gateway.metrics()).get('sallyport_jwks_keys{provider="local"}')).toBe(1)
   await gateway.close()
   rmSync(folder, { recursive: true })
+})
+
+test('a provider without keys has no series of keys, while it is there and when it is gone', async () => {
+  const metrics = createMetrics({ version: '1', node: '26', cacheResults: ['hit'], fetchResults: ['success'] })
+  const shown = async () => {
+    const text = (await Array.fromAsync(exposition(familiesOf(metrics.registry)))).join('')
+    return text.match(/^\w+\{provider="asking"[^}]*\}/gm) ?? []
+  }
+  metrics.initProvider('asking', 'keyless')
+  metrics.showProvider('asking', { usable: true, lastError: undefined, kind: 'keyless' })
+  expect(await shown()).toEqual(['sallyport_token_cache_total{provider="asking",result="hit"}'])
+  metrics.forgetProvider('asking')
+  expect(await shown()).toEqual([])
 })

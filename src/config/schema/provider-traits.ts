@@ -3,6 +3,7 @@
  *
  * A new type of provider needs an entry in each table here. What a trait means is judged where it is asked for.
  */
+import type { ProviderHealth } from '../../types.ts'
 import { type ByProviderType, byProviderType } from './by-provider-type.ts'
 import type { ProviderConfig } from './schema.ts'
 import type { TakenIssuers } from './tenants.ts'
@@ -10,6 +11,8 @@ import type { TakenIssuers } from './tenants.ts'
 interface ProviderTraits {
   /** Which JWTs are its own; undefined for a provider that takes none. */
   readonly takesJwts: TakenIssuers | undefined
+  /** Whether it verifies by keys, and so has series and a status of them. */
+  readonly verifiesBy: ProviderHealth['kind']
   /** Milliseconds, written under `maxLifetime`; undefined where it takes tokens however long they live. */
   readonly maxLifetime: number | undefined
   /** Where it keeps what it has fetched for the next start, and the key that names it. */
@@ -21,6 +24,7 @@ interface ProviderTraits {
 const TRAITS: ByProviderType<ProviderTraits> = {
   jwt: provider => ({
     takesJwts: provider,
+    verifiesBy: 'keys',
     maxLifetime: provider.maxLifetime,
     cacheFile:
       provider.keys.cacheFile === undefined ? undefined : { path: provider.keys.cacheFile, at: ['keys', 'cacheFile'] },
