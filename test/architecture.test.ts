@@ -36,7 +36,7 @@ const ROOMS = tableOf(`
                       types
   tools/token       → authenticate authenticate/jwt config/schema errors run tools/engine tools/explain tools/text
                       types
-  tools/explain     → config config/schema errors policy refusal route tools/engine tools/text types
+  tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
                       tools/engine tools/init tools/text types upstream
   tools/diff        → config/schema identity issuer-template lib policy route tools/engine tools/text types

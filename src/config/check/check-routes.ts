@@ -8,6 +8,7 @@ import { parsePattern } from '../../route/pattern.ts'
 import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
 import { providerTraits } from '../schema/provider-traits.ts'
+import { CALLER_KEYS } from '../schema/route-keys.ts'
 import type { RouteConfig } from '../schema/schema.ts'
 import { didYouMean } from '../schema/suggest.ts'
 import { shareIssuer } from '../schema/tenants.ts'
@@ -75,7 +76,7 @@ function methodsOf({ methods }: RouteConfig): ReadonlySet<string> {
 function accessFindings({ providerIds }: Draft, index: number, route: RouteConfig): readonly Finding[] {
   const path = ['routes', index]
   if (route.access === 'public') {
-    const asking = (['require', 'providers', 'audiences'] as const).filter(key => route[key] !== undefined)
+    const asking = CALLER_KEYS.filter(key => route[key] !== undefined)
     const message = 'has no effect with `access: public`, which does not look at tokens; leave out one of them'
     return asking.map(key => ({ path: [...path, key], message, at: 'key' }))
   }

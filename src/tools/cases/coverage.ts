@@ -6,6 +6,7 @@
  * passed count.
  */
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
+import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import type { CaseResult } from './run-cases.ts'
@@ -56,11 +57,16 @@ function routeCoverage(route: RouteConfig, results: readonly CaseResult[]): Rout
     cases: cases.length,
     allowed: cases.filter(({ decision }) => decision === 'allow').length,
     refused: cases.filter(({ decision }) => decision !== 'allow').length,
-    items: [
-      ...accessItems(route, item),
-      ...requirementsOf(route).flatMap(requirement => requirementItems(requirement, item)),
-    ],
+    items: [...accessItems(route, item), ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item))],
   }
+}
+
+/** What there is to cover of each key that asks something of the caller. */
+const ITEMS: Readonly<Record<CallerKey, (route: RouteConfig, item: MakeItem) => readonly CoverageItem[]>> = {
+  // Whose tokens are accepted shows where a caller is let in.
+  providers: () => [],
+  audiences: ({ audiences }, item) => requirementsOf({ audiences }).flatMap(each => requirementItems(each, item)),
+  require: ({ require }, item) => requirementsOf({ require }).flatMap(each => requirementItems(each, item)),
 }
 
 type MakeItem = (name: string, isCase: (result: CaseResult) => boolean) => CoverageItem

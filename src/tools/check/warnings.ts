@@ -6,6 +6,7 @@
  */
 import type { Path } from '../../config/check/findings.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
+import { keysGotAround } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { tenantsOf } from '../../config/schema/tenants.ts'
 import { isLoopback } from '../../lib/loopback.ts'
@@ -86,11 +87,14 @@ function isBelow(path: string, subtree: string): boolean {
 }
 
 function optionalWithRequire({ routes }: Config): readonly Warning[] {
-  return routes.flatMap((route, index) => {
-    if (route.access !== 'optional' || route.require === undefined) return []
-    const message = 'holds for callers who send a token only: leaving it out gets around it; use `access: required`'
-    return [{ code: 'optional-with-require' as const, path: ['routes', index, 'require'], message }]
-  })
+  const message = 'holds for callers who send a token only: leaving it out gets around it; use `access: required`'
+  return routes.flatMap((route, index) =>
+    keysGotAround(route).map(key => ({
+      code: 'optional-with-require' as const,
+      path: ['routes', index, key],
+      message,
+    })),
+  )
 }
 
 function misspelledScopes({ routes }: Config): readonly Warning[] {

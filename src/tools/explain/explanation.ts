@@ -7,8 +7,10 @@
  * and no signature.
  */
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
+import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
+import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Endpoint, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
 import { takesMethod } from '../../route/methods.ts'
@@ -111,25 +113,41 @@ function requestCheck({ findings: { route, endpoint, path }, denial }: Trial): E
 }
 
 async function routeChecks(
-  { trial, request, config }: ExplanationDeps,
+  deps: ExplanationDeps,
   route: Route,
   routeConfig: RouteConfig,
 ): Promise<readonly ExplainedCheck[]> {
-  const { findings, denial } = trial
+  const { trial } = deps
+  const { denial } = trial
   if (route.access === 'public')
     return denial === undefined
       ? [{ check: 'token', result: 'skipped', wanted: 'nothing: the route is public', saw: 'not looked at' }]
       : [{ check: 'limits', result: 'fails', wanted: 'a request within the limits', saw: denialText(denial) }]
+  const checks = (await Promise.all(CALLER_KEYS.map(key => CHECKS[key](deps, route, routeConfig)))).flat()
+  return [...checks, ...(checks.every(({ result }) => result !== 'fails') ? identityChecks(trial) : [])]
+}
+
+/** What is shown of each key that asks something of the caller. */
+const CHECKS: Readonly<
+  Record<
+    CallerKey,
+    (deps: ExplanationDeps, route: Route, config: RouteConfig) => MaybePromise<readonly ExplainedCheck[]>
+  >
+> = {
+  providers: ({ trial, config }, route, routeConfig) => [tokenCheck(trial, route, routeConfig, config)],
+  audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences })),
+  require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require })),
+}
+
+async function requirementChecks(
+  { trial: { findings }, request }: ExplanationDeps,
+  requirements: readonly Requirement[],
+): Promise<readonly ExplainedCheck[]> {
   const { principal } = findings
-  const requirements = requirementsOf(routeConfig)
   const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, request)
-  return [
-    tokenCheck(trial, route, routeConfig, config),
-    ...requirements.map(requirement =>
-      requirementCheck(requirement, principal, unmet.includes(requirement) ? 'fails' : 'ok'),
-    ),
-    ...(unmet.length === 0 ? identityChecks(trial) : []),
-  ]
+  return requirements.map(requirement =>
+    requirementCheck(requirement, principal, unmet.includes(requirement) ? 'fails' : 'ok'),
+  )
 }
 
 /** Tells of a caller who passes every check but whose claims do not fit the headers for the upstream. */
