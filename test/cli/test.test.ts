@@ -95,6 +95,9 @@ describe('cases', () => {
       '{ name: c, request: FETCH /x, expect: allow, claim: {} }',
       '{ name: d, request: GET /x, expect: token_missing, headers: { X: y } }',
       '{ name: e, request: GET /x, expect: allow, claims: alice }',
+      '{ name: f, request: GET /x, expect: overloaded }',
+      '{ name: g, request: GET /x, expect: draining }',
+      '{ name: h, request: GET /x, expect: internal }',
     )
     const { code, stderr } = await run(file)
     expect(code).toBe(2)
@@ -105,6 +108,7 @@ describe('cases', () => {
     expect(stderr).toContain('tests[2].claim: is not a known key. Did you mean "claims"?')
     expect(stderr).toContain(`${file}:6:65 tests[3].headers: needs \`expect: allow\``)
     expect(stderr).toContain('tests[4].claims: must be a block of claims')
+    for (const at of [5, 6, 7]) expect(stderr).toContain(`tests[${at}].expect: can never come of a case`)
   })
 
   test('an empty file, a missing one and a bad configuration exit with 2', async () => {

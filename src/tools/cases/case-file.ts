@@ -12,7 +12,7 @@ import type { Environment } from '../../config/read/environment.ts'
 import { readSource } from '../../config/read/source.ts'
 import { list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
-import { ConfigError, DENIAL_CODES } from '../../errors.ts'
+import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { trialRequest } from '../engine/trial.ts'
 
@@ -26,12 +26,21 @@ const code = z.string({ error: issue => problemText(issue) }).superRefine((value
 })
 
 const expectation = z.string().superRefine((value, context) => {
-  if (value !== 'allow' && !(DENIAL_CODES as readonly string[]).includes(value))
-    context.addIssue({
-      code: 'custom',
-      message: `must be \`allow\` or a refusal code like \`scope_missing\`.${didYouMean(value, ['allow', ...DENIAL_CODES])}`,
-    })
+  const message = expectationProblem(value)
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
 })
+
+/** Stages at which a request is refused for its connection, the service or a bug, none of which a case has. */
+const BEYOND_CASES: ReadonlySet<Stage> = new Set(['anywhere', 'receive', 'forward'])
+
+function expectationProblem(value: string): string | undefined {
+  if (value === 'allow') return undefined
+  const expected = DENIAL_CODES.find(each => each === value)
+  if (expected === undefined)
+    return `must be \`allow\` or a refusal code like \`scope_missing\`.${didYouMean(value, ['allow', ...DENIAL_CODES])}`
+  if (!BEYOND_CASES.has(denialSpec(expected).stage)) return undefined
+  return 'can never come of a case, which has no connection and no service; expect what the policy decides'
+}
 
 const caseSchema = z
   .strictObject({
