@@ -15,6 +15,7 @@ interface Node {
   readonly anyOf?: readonly Node[]
   readonly oneOf?: readonly Node[]
   readonly default?: unknown
+  readonly const?: unknown
   readonly description?: string
 }
 
@@ -35,7 +36,15 @@ function* walk(node: Node, path: string): Generator<ConfigKey> {
   const { additionalProperties: entry, items } = node
   if (typeof entry === 'object') yield* walk(entry, `${path}.${NAMES[path.split('.').at(-1) ?? ''] ?? '<id>'}`)
   if (items !== undefined) yield* walk(items, `${path}[]`)
-  for (const each of [...(node.anyOf ?? []), ...(node.oneOf ?? [])]) yield* walk(each, path)
+  for (const each of node.anyOf ?? []) yield* walk(each, path)
+  const members = node.oneOf ?? []
+  for (const each of members) yield* walk(each, members.length > 1 ? memberPath(each, path) : path)
+}
+
+/** Names the member of a union, which a key tells apart: `providers.<jwt>`. */
+function memberPath({ properties = {} }: Node, path: string): string {
+  const name = Object.values(properties).find(property => property.const !== undefined)?.const
+  return path.replace(/<\w+>$/, `<${String(name)}>`)
 }
 
 /** Where the schema cannot carry the default, its description says it. */
