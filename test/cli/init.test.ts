@@ -8,6 +8,7 @@ import { completionCommand } from '../../src/cli/completion.ts'
 import { initCommand } from '../../src/cli/init.ts'
 import { loadConfig } from '../../src/config/read/load.ts'
 import { PRESETS } from '../../src/tools/init/presets.ts'
+import { jwtOf } from '../config/support.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { sallyport } from '../support/gateway/running.ts'
 import { folder } from '../tools/support.ts'
@@ -67,7 +68,7 @@ describe('sallyport init', () => {
       const withKeys = stdout.replace('clockTolerance: 5s', 'keys: { jwksUri: https://x.example }')
       try {
         const config = loadConfig({ text: withKeys, file: '/etc/sallyport.yaml', env: {} })
-        expect(config.providers.main?.issuer).toBe(issuer)
+        expect(jwtOf(config).issuer).toBe(issuer)
       } catch (error) {
         expect(String(error)).toContain('must be text of one line')
       }

@@ -1,15 +1,12 @@
 /** What a policy does with the running parts that it is given. */
 import { beforeAll, expect, test } from 'vitest'
 import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
-import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import { compilePolicy } from '../../src/config/compile.ts'
 import type { Policy, Route } from '../../src/policy.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
 import type { RequestFacts } from '../../src/types.ts'
-import { upstreamPool } from '../../src/upstream/pool.ts'
 import { type Signer, signer, TestKeySet, token, verifierOptions } from '../authenticate/support.ts'
 import { factsOf } from '../support/facts.ts'
-import { manualTime } from '../support/manual-time.ts'
+import { type PolicyParts, policyParts } from '../support/policy-parts.ts'
 import { load, SMALL } from './support.ts'
 
 const FACTS = factsOf()
@@ -19,18 +16,9 @@ beforeAll(async () => {
   by = await signer('ES256')
 })
 
-function compiled(parts: Partial<Parameters<typeof compilePolicy>[2]> = {}): Policy {
-  const times = { connectTimeoutMs: 1_000, headersTimeoutMs: 1_000, idleTimeoutMs: 1_000 }
-  return compilePolicy(load(SMALL), 'abc', {
-    verifiers: new Map([['main', jwtVerifier(verifierOptions(new TestKeySet(by.key)))]]),
-    upstreams: new Map([['app', upstreamPool({ id: 'app', origin: 'http://127.0.0.1:1', ...times }, manualTime())]]),
-    tokenCache: tokenCache({ entries: 10, onResult() {} }),
-    layers: [],
-    endpoints: [],
-    routeMetrics: createMetrics({ version: '1', node: '26', cacheResults: [], fetchResults: [] }).forRoute,
-    mode: undefined,
-    ...parts,
-  })
+function compiled(parts: Partial<PolicyParts> = {}): Policy {
+  const verifiers = new Map([['main', jwtVerifier(verifierOptions(new TestKeySet(by.key)))]])
+  return compilePolicy(load(SMALL), 'abc', policyParts({ verifiers, ...parts }))
 }
 
 function onlyRoute({ routes: [route] }: Policy): Route {

@@ -1,6 +1,5 @@
 /** Endpoints of the gateway's own on the traffic listener: answered here, judged like every path, never forwarded. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import { compilePolicy } from '../../src/config/compile.ts'
 import { drain } from '../../src/downstream/drain.ts'
 import { Denial } from '../../src/errors.ts'
@@ -16,6 +15,7 @@ import { createLog } from '../../src/telemetry/log.ts'
 import type { Answer } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
 import { load } from '../config/support.ts'
+import { policyParts } from '../support/policy-parts.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 const ANSWER: Answer = { status: 200, headers: ['Content-Type', 'text/plain'], body: 'grüß dich\n' }
@@ -53,15 +53,9 @@ beforeAll(async () => {
     metrics: shared.metrics.forRoute('(greeting)', kind),
   }
   const times = { connectTimeoutMs: 1_000, headersTimeoutMs: 1_000, idleTimeoutMs: 1_000 }
-  const policy = compilePolicy(config, 'abc', {
-    verifiers: new Map(),
-    upstreams: new Map([['app', upstreamPool({ id: 'app', origin: upstream.url, ...times }, systemScheduler)]]),
-    tokenCache: tokenCache({ entries: 10, onResult() {} }),
-    layers: [],
-    endpoints: [endpoint],
-    routeMetrics: shared.metrics.forRoute,
-    mode: undefined,
-  })
+  const upstreams = new Map([['app', upstreamPool({ id: 'app', origin: upstream.url, ...times }, systemScheduler)]])
+  const parts = policyParts({ upstreams, endpoints: [endpoint], routeMetrics: shared.metrics.forRoute })
+  const policy = compilePolicy(config, 'abc', parts)
   const app = await gateway({
     ...shared,
     policies: policyStore(policy),

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest'
 import { verifierRegistry } from '../../src/authenticate/registry.ts'
-import type { Config } from '../../src/config/schema/schema.ts'
+import type { ProviderConfig } from '../../src/config/schema/schema.ts'
 import { keySetRegistry } from '../../src/keys/registry.ts'
 import { leaseProvider } from '../../src/run/providers.ts'
-import { load, SMALL } from '../config/support.ts'
+import { jwtOf, load, SMALL } from '../config/support.ts'
 import { recorder } from '../keys/support.ts'
 import { type ManualTime, manualTime } from '../support/manual-time.ts'
 
@@ -19,10 +19,8 @@ beforeEach(() => {
 })
 
 /** Its issuer can be reached by nobody. */
-function provider(change: Partial<Config['providers'][string]> = {}): Config['providers'][string] {
-  const { main } = load(SMALL.replace('https://auth.example.com/', 'http://127.0.0.1:1/')).providers
-  if (main === undefined) throw new Error('no provider')
-  return { ...main, ...change }
+function provider(change: Partial<ReturnType<typeof jwtOf>> = {}): ProviderConfig {
+  return { ...jwtOf(load(SMALL.replace('https://auth.example.com/', 'http://127.0.0.1:1/'))), ...change }
 }
 
 test('a provider that did not change judges by the same verifier', () => {

@@ -1,7 +1,4 @@
 /** Prometheus sees every series of the contract, from 0, counted right, named by the configuration alone. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DENIAL_CODES } from '../../src/errors.ts'
 import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
@@ -250,16 +247,16 @@ describe('requests_in_flight', () => {
 })
 
 test('keys that the operator provides are counted, too', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-secret-'))
-  writeFileSync(join(folder, 'secret'), 'x'.repeat(32))
-  const gateway = await startTestGateway({
-    providers: { local: { type: 'jwt', issuer: 'a', audiences: ['a'], keys: { secretFile: join(folder, 'secret') } } },
-    upstreams: { app: 'http://127.0.0.1:1' },
-    routes: [{ id: 'all', path: '/**' }],
-  })
+  const gateway = await startTestGateway(
+    {
+      providers: { local: { type: 'jwt', issuer: 'a', audiences: ['a'], keys: { secretFile: 'secret' } } },
+      upstreams: { app: 'http://127.0.0.1:1' },
+      routes: [{ id: 'all', path: '/**' }],
+    },
+    { files: { secret: 'x'.repeat(32) } },
+  )
   expect((await gateway.metrics()).get('sallyport_jwks_keys{provider="local"}')).toBe(1)
   await gateway.close()
-  rmSync(folder, { recursive: true })
 })
 
 test('a provider without keys has no series of keys, while it is there and when it is gone', async () => {

@@ -8,7 +8,7 @@ import { loadConfig } from '../../../src/config/read/load.ts'
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { testAuthority } from '../../support/certificates.ts'
-import { SMALL } from '../support.ts'
+import { jwtOf, SMALL } from '../support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-files-'))
 mkdirSync(join(folder, 'folder'))
@@ -92,7 +92,7 @@ describe('a key set in a file', () => {
 
   test('is read', () => {
     file('jwks.json', JSON.stringify({ keys: [good] }))
-    expect(load(withKeys('jwksFile: jwks.json')).providers.main?.keys.jwksFile).toBe(join(folder, 'jwks.json'))
+    expect(jwtOf(load(withKeys('jwksFile: jwks.json'))).keys.jwksFile).toBe(join(folder, 'jwks.json'))
   })
 
   test.each([
@@ -115,7 +115,7 @@ describe('a key set in a file', () => {
       expect.stringMatching(/^providers\.main\.keys\.jwks: has no usable key/),
     ])
     const inline = load(withKeys(`jwks: ${JSON.stringify({ keys: [good] })}`))
-    expect(inline.providers.main?.keys.jwks).toEqual({ keys: [good] })
+    expect(jwtOf(inline).keys.jwks).toEqual({ keys: [good] })
   })
 })
 
@@ -165,8 +165,6 @@ describe('certificates and keys', () => {
   })
 
   test('a cache file need not be there yet', () => {
-    expect(load(withKeys('cacheFile: cache/main.json')).providers.main?.keys.cacheFile).toBe(
-      join(folder, 'cache/main.json'),
-    )
+    expect(jwtOf(load(withKeys('cacheFile: cache/main.json'))).keys.cacheFile).toBe(join(folder, 'cache/main.json'))
   })
 })

@@ -1,7 +1,7 @@
 /** Tests the words and the place of every problem that a configuration can have. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
 import { describe, expect, test } from 'vitest'
-import { load, problemsOf, SMALL } from '../support.ts'
+import { jwtOf, load, problemsOf, SMALL } from '../support.ts'
 
 /** Returns the small file with lines added to the provider `main`, which is written as a block. */
 function withProvider(...lines: readonly string[]): string {
@@ -241,7 +241,7 @@ describe('a provider', () => {
       expect.stringMatching(/^3:30 providers\.main\.issuer: must be an `https:` URL .* discovered there/),
     ])
     const named = SMALL.replace('https://auth.example.com/', 'my issuer, keys: { jwksUri: https://a/ }')
-    expect(load(named).providers.main?.issuer).toBe('my issuer')
+    expect(jwtOf(load(named)).issuer).toBe('my issuer')
   })
 
   test.each(['http://localhost:4000', 'http://127.0.0.1', 'http://127.9.9.9/x', '"http://[::1]:80"'])(
@@ -256,7 +256,7 @@ describe('a provider', () => {
     issuer => {
       expect(problemsOf(SMALL.replace('https://auth.example.com/', `"${issuer}"`))).toHaveLength(1)
       const told = SMALL.replace('https://auth.example.com/', `"${issuer}", keys: { allowInsecureHttp: true }`)
-      expect(load(told).providers.main?.keys.allowInsecureHttp).toBe(true)
+      expect(jwtOf(load(told)).keys.allowInsecureHttp).toBe(true)
     },
   )
 

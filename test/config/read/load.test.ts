@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { loadConfigFile } from '../../../src/config/read/load.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { CONTRACT } from '../contract.ts'
-import { load, problemsOf, SMALL } from '../support.ts'
+import { jwtOf, load, problemsOf, SMALL } from '../support.ts'
 
 describe('the example of the contract', () => {
   const config = load(CONTRACT)
@@ -69,7 +69,7 @@ describe('the example of the contract', () => {
 
   test('is frozen through and through', () => {
     expect(Object.isFrozen(config.routes[2]?.require?.claims?.tenant)).toBe(true)
-    expect(Object.isFrozen(config.providers.main?.keys)).toBe(true)
+    expect(Object.isFrozen(jwtOf(config).keys)).toBe(true)
   })
 })
 
@@ -100,7 +100,7 @@ describe('defaults', () => {
   test('leave out what is decided later: identity headers, methods, algorithms', () => {
     expect(config.identity.headers).toBeUndefined()
     expect(config.routes[0]?.methods).toBeUndefined()
-    expect(config.providers.main?.algorithms).toBeUndefined()
+    expect(jwtOf(config).algorithms).toBeUndefined()
   })
 
   test('are the same for a shorthand and for a block with only its main key', () => {

@@ -49,6 +49,8 @@ export interface GatewayParts {
   readonly clock?: Clock | undefined
   readonly meter?: LoopMeter
   readonly random?: () => number
+  /** Files beside the configuration, by the names it has for them. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 /** Clients, service and test share the event loop with the gateway here, so its load says nothing about the gateway. */
@@ -57,7 +59,7 @@ const CALM_METER: LoopMeter = { sample: () => ({ delayMs: 10, utilization: 0 }),
 /** @param config as in the file; `listen` and `admin` get free ports unless it says otherwise */
 export async function startTestGateway(
   config: Record<string, unknown>,
-  { clock = systemClock, meter = CALM_METER, random }: GatewayParts = {},
+  { clock = systemClock, meter = CALM_METER, random, files = {} }: GatewayParts = {},
 ): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
   const file = join(folder, 'sallyport.yaml')
@@ -65,6 +67,7 @@ export async function startTestGateway(
     file,
     stringify({ listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, ...config }, { aliasDuplicateObjects: false }),
   )
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const lines: string[] = []
   const logs: Array<Record<string, unknown>> = []
   const newLine = new EventEmitter().setMaxListeners(0)
