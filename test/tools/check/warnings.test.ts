@@ -2,14 +2,20 @@
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/read/load.ts'
 import type { Config, ProviderConfig } from '../../../src/config/schema/schema.ts'
-import { warnings } from '../../../src/tools/check/warnings.ts'
+import { WARNING_CODES, type WarningCode, warnings } from '../../../src/tools/check/warnings.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
 import { PRESETS, type PresetName } from '../../../src/tools/init/presets.ts'
 import { starterFile } from '../../../src/tools/init/starter-file.ts'
+import { jwtOf } from '../../config/support.ts'
 import { configOf, silentServices, textOf } from '../support.ts'
 
+/** The warnings that a test has seen. */
+const seen = new Set<WarningCode>()
+
 function found(config: Config): readonly string[] {
-  return warnings(config, standIn(config, silentServices()).policy).map(({ code, path }) => `${code} ${path.join('.')}`)
+  const given = warnings(config, standIn(config, silentServices()).policy)
+  for (const { code } of given) seen.add(code)
+  return given.map(({ code, path }) => `${code} ${path.join('.')}`)
 }
 
 describe('a route nobody can reach', () => {
@@ -156,8 +162,7 @@ describe('a scope that looks misspelled', () => {
 
 test('a lifetime over a day is pointed out, a day is not', () => {
   const config = configOf('{ id: a, path: /** }')
-  const { main } = config.providers
-  if (main === undefined) throw new Error('no provider')
+  const main = jwtOf(config)
   const living = (maxLifetime: number): Config => ({ ...config, providers: { main: { ...main, maxLifetime } } })
   expect(found(living(86_400_000))).toEqual([])
   expect(found(living(86_400_001))).toEqual(['lifetime-long providers.main.maxLifetime'])
@@ -206,4 +211,9 @@ describe('tokens of every tenant', () => {
   test('are not, where the tenants are listed', () => {
     expect(found(withTenants('{ tid: [a] }', '{ id: a, path: /a, require: { roles: [admin] } }'))).toEqual([])
   })
+})
+
+test('there is no warning that no test here has seen, but for those that need the network or files', () => {
+  const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
+  expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
 })
