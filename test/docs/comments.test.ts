@@ -4,7 +4,16 @@
  */
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type Comment, filesIn, ROOT, readSource, readSources, type Source } from '../support/sources.ts'
+import {
+  type Comment,
+  EVERYTHING,
+  filesIn,
+  parseSource,
+  ROOT,
+  readSource,
+  readSources,
+  type Source,
+} from '../support/sources.ts'
 
 const sources = readSources('src')
 const all = [...sources, ...readSources('test'), ...readSources('bench'), readSource('vitest.config.ts')]
@@ -101,8 +110,11 @@ describe('file headers say the truth', () => {
     ['src/lib/scheduler.ts', 'it is the scheduler'],
     ['src/forward/request-body.ts', 'its timer starts anew with every part of a body, for which Node has `refresh`'],
     ['src/downstream/unread-body.ts', 'its timers only bound how long a connection lingers that is as good as over'],
+    ['src/tools/check/online.ts', 'its timeout bounds one fetch of a command that ends after it'],
     ['src/run/workers/primary.ts', 'its pause between two starts of a worker ends with a signal'],
   ])
+  const TIMER = /^(?:set(?:Timeout|Interval)|AbortSignal\.timeout)$/
+  const TIME = /^(?:Date\.now|new Date\(\)|performance\.now|performance\.timeOrigin)$/
   const CLOCKS: ReadonlyMap<string, string> = new Map([['src/lib/clock.ts', 'it is the clock']])
   const PROCESSES: ReadonlyMap<string, string> = new Map([
     ['src/main.ts', 'it is the edge of the process'],
@@ -111,18 +123,45 @@ describe('file headers say the truth', () => {
     ['src/lib/trusted-file.ts', 'whom a file must belong to depends on who runs the process'],
   ])
 
-  test('about who sets timers', () => expect(untruths(/^set(?:Timeout|Interval)$/, TIMERS)).toEqual([]))
+  test('about who sets timers', () => expect(untruths(TIMER, TIMERS)).toEqual([]))
 
   test('about who reads the time', () => {
-    expect(untruths(/^(?:Date\.now|new Date\(\)|performance\.now|performance\.timeOrigin)$/, CLOCKS)).toEqual([])
+    expect(untruths(TIME, CLOCKS)).toEqual([])
   })
 
   test('about who touches the process', () => expect(untruths(/^process$/, PROCESSES)).toEqual([]))
 
   test('and nobody imports the process or timers under another name', () => {
-    const others = /^node:(?:process|timers)$/
-    const importing = sources.filter(({ imports }) => imports.some(({ target }) => others.test(target)))
-    expect(importing.map(({ path }) => path)).toEqual([])
+    expect(sources.filter(isRenaming).map(({ path }) => path)).toEqual([])
+  })
+
+  /** Timers that are imported by their names are found like those that are not imported. */
+  function isRenaming({ imports }: Source): boolean {
+    return imports.some(
+      ({ target, names }) =>
+        /^node:(?:process|timers)$/.test(target) || (target === 'node:timers/promises' && names.includes(EVERYTHING)),
+    )
+  }
+
+  test.each([
+    ["import * as t from 'node:timers/promises'", 'another name'],
+    ["import { setTimeout as later } from 'node:timers/promises'", 'a timer'],
+    ['const signal = AbortSignal.timeout(1)', 'a timer'],
+    ['globalThis.setTimeout(() => {}, 1)', 'a timer'],
+    ['const { now } = Date', 'the time'],
+    ['const { performance: { now } } = globalThis, { timeOrigin } = globalThis.performance', 'the time'],
+    ['globalThis.performance.now()', 'the time'],
+    ['const { process: here } = globalThis', 'the process'],
+  ])('and the rules see through `%s`', (text, expected) => {
+    const source = parseSource('src/lib/made-up.ts', text)
+    const has = (name: RegExp): boolean => source.globals.some(each => name.test(each.name))
+    const seen = [
+      ...(isRenaming(source) ? ['another name'] : []),
+      ...(has(TIMER) ? ['a timer'] : []),
+      ...(has(TIME) ? ['the time'] : []),
+      ...(has(/^process$/) ? ['the process'] : []),
+    ]
+    expect(seen).toEqual([expected])
   })
 
   /** @returns uses outside of the table, and files of the table without a use */

@@ -158,7 +158,7 @@ interface Use {
 }
 
 /** Objects of which only a member is worth a name. */
-const OWNERS: ReadonlySet<string> = new Set(['Date', 'performance', 'globalThis'])
+const OWNERS: ReadonlySet<string> = new Set(['Date', 'performance', 'AbortSignal'])
 
 /** @returns identifiers that are no member of another object, with their member where the object alone says nothing */
 function globalsIn(program: ESTree.Program): readonly Use[] {
@@ -168,8 +168,18 @@ function globalsIn(program: ESTree.Program): readonly Use[] {
     MemberExpression({ object, property, computed }) {
       if (computed || property.type !== 'Identifier') return
       members.add(property.start)
-      if (object.type === 'Identifier' && OWNERS.has(object.name)) {
-        found.push({ name: `${object.name}.${property.name}`, start: object.start })
+      const owner = globalName(object)
+      if (owner === 'globalThis') found.push({ name: property.name, start: property.start })
+      else if (owner !== undefined && OWNERS.has(owner))
+        found.push({ name: `${owner}.${property.name}`, start: object.start })
+    },
+    VariableDeclarator({ id, init }) {
+      const owner = init === null ? undefined : globalName(init)
+      if (id.type !== 'ObjectPattern' || owner === undefined) return
+      for (const each of id.properties) {
+        if (each.type !== 'Property' || each.key.type !== 'Identifier') continue
+        if (owner === 'globalThis') found.push({ name: each.key.name, start: each.start })
+        else if (OWNERS.has(owner)) found.push({ name: `${owner}.${each.key.name}`, start: each.start })
       }
     },
     NewExpression({ callee, arguments: given, start }) {
@@ -180,4 +190,11 @@ function globalsIn(program: ESTree.Program): readonly Use[] {
     },
   }).visit(program)
   return found
+}
+
+/** @returns `performance` for `performance` and for `globalThis.performance`; undefined for what has no such name */
+function globalName(node: ESTree.Node): string | undefined {
+  if (node.type === 'Identifier') return node.name
+  if (node.type !== 'MemberExpression' || node.computed || node.property.type !== 'Identifier') return undefined
+  return globalName(node.object) === 'globalThis' ? node.property.name : undefined
 }
