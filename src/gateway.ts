@@ -15,7 +15,6 @@
  */
 import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
 import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { decide } from './decide.ts'
@@ -25,7 +24,7 @@ import type { OverloadGate } from './downstream/overload.ts'
 import { receiver } from './downstream/receive.ts'
 import { requestLimit } from './downstream/request-limit.ts'
 import { respond } from './downstream/respond.ts'
-import { gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './downstream/server.ts'
+import { connectionEvent, gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './downstream/server.ts'
 import { stalledPeers } from './downstream/stalled-peers.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
@@ -191,7 +190,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     http2 = sessions
     drain.addHttp2(sessions)
     drain.add(server)
-    server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', stalled.watch)
+    server.on(connectionEvent(server), stalled.watch)
     server.prependListener('checkContinue', expectContinue)
     server.on('connect', broken.refuseTunnel)
     return server

@@ -13,7 +13,7 @@ import { hostMatcher } from '../lib/host-names.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
 import type { Status } from './status.ts'
 
-export interface AdminDeps {
+export interface AdminOptions {
   readonly status: () => Status | Promise<Status>
   /** Gives Prometheus' text format, a slice at a time, because it may be long. */
   readonly metricsText: () => AsyncIterable<string>
@@ -33,7 +33,7 @@ const PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics', '/-
 const PROBE_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const DRAIN_PATH = '/-/drain'
 
-export function admin(deps: AdminDeps): FastifyInstance {
+export function admin(options: AdminOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
     exposeHeadRoutes: true,
@@ -43,7 +43,7 @@ export function admin(deps: AdminDeps): FastifyInstance {
   })
 
   app.server.maxConnections = MOST_CONNECTIONS
-  const isNamed = hostMatcher(deps.hosts)
+  const isNamed = hostMatcher(options.hosts)
 
   // Every refusal comes from here, before the framework looks at a body or its type.
   app.addHook('onRequest', async ({ method, url, headers: { host, origin } }, reply) => {
@@ -54,7 +54,7 @@ export function admin(deps: AdminDeps): FastifyInstance {
       if (method === 'POST') return undefined
       return answer(reply.header('allow', 'POST'), ADMIN_STATUS.methodNotAllowed)
     }
-    if (!PATHS.has(path) && !deps.appProbes.has(path)) return answer(reply, ADMIN_STATUS.notFound)
+    if (!PATHS.has(path) && !options.appProbes.has(path)) return answer(reply, ADMIN_STATUS.notFound)
     if (method !== 'GET' && method !== 'HEAD')
       return answer(reply.header('allow', 'GET, HEAD'), ADMIN_STATUS.methodNotAllowed)
     return undefined
@@ -62,11 +62,13 @@ export function admin(deps: AdminDeps): FastifyInstance {
 
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
-    const { ready, reasons } = await deps.status()
+    const { ready, reasons } = await options.status()
     return reply.code(ready ? ADMIN_STATUS.ok : ADMIN_STATUS.notReady).send({ ready, reasons })
   })
-  app.get('/metrics', (_request, reply) => reply.type(deps.metricsContentType).send(Readable.from(deps.metricsText())))
-  app.get('/-/status', async (_request, reply) => reply.send(await deps.status()))
+  app.get('/metrics', (_request, reply) =>
+    reply.type(options.metricsContentType).send(Readable.from(options.metricsText())),
+  )
+  app.get('/-/status', async (_request, reply) => reply.send(await options.status()))
   // Nothing looks at the body that a client sends along.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {
@@ -74,11 +76,11 @@ export function admin(deps: AdminDeps): FastifyInstance {
     done(null)
   })
   app.post(DRAIN_PATH, (_request, reply) => {
-    deps.drain()
+    options.drain()
     return reply.send({ draining: true })
   })
   app.get(`${APP_PROBE_PREFIX}/*`, async ({ url }, reply) =>
-    reply.code(await deps.appProbes.status(pathOf(url))).send(),
+    reply.code(await options.appProbes.status(pathOf(url))).send(),
   )
   return app
 }

@@ -33,13 +33,13 @@ const PROBE_TIMEOUT_MS = 10_000
 /** A body that is longer costs its connection instead of being read. */
 const MAX_BODY_BYTES = 64 * 1024
 
-interface AppProbesDeps {
+interface AppProbesOptions {
   readonly scheduler: Scheduler
   /** @returns the upstream of that id as it is now; undefined when it is gone */
   readonly upstream: (id: string) => Upstream | undefined
 }
 
-export function appProbes(probes: readonly AppProbe[], { scheduler, upstream }: AppProbesDeps): AppProbes {
+export function appProbes(probes: readonly AppProbe[], { scheduler, upstream }: AppProbesOptions): AppProbes {
   const byAdminPath = new Map(probes.map(probe => [APP_PROBE_PREFIX + probe.path, probe]))
   return {
     has: adminPath => byAdminPath.has(adminPath),

@@ -91,6 +91,11 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
   return server
 }
 
+/** The event that brings each connection on which requests may come: over TLS, one whose handshake is over. */
+export function connectionEvent(server: Server): 'connection' | 'secureConnection' {
+  return server instanceof TlsServer ? 'secureConnection' : 'connection'
+}
+
 /**
  * Puts other limits and certificates in force for connections to come. Open connections keep theirs, except for
  * `headersTimeoutMs`. Whether there is TLS, and whether clients must show a certificate, cannot be changed.

@@ -22,7 +22,7 @@ export interface Operations {
   drain(): void
 }
 
-interface OperationsDeps {
+interface OperationsOptions {
   readonly version: string
   /** The configuration in force when the process started. */
   readonly config: Config
@@ -32,7 +32,7 @@ interface OperationsDeps {
   readonly services: Services
 }
 
-export function operations({ version, config, policies, reloads, drain, services }: OperationsDeps): Operations {
+export function operations({ version, config, policies, reloads, drain, services }: OperationsOptions): Operations {
   const { metrics, tokenCache, clock, scheduler } = services
   return {
     status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),

@@ -10,13 +10,15 @@ import { isOwnName } from '../../forward/own-names.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 
 /** The service needs these names to understand a request. They are folded; the gateway's own names are elsewhere. */
-const NEEDED = [
-  ...['host', 'authorization', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'expect', 'cookie'],
-  ...['content-type', 'content-encoding', 'content-range', 'content-language', 'range', 'date', 'origin', 'referer'],
-  ...['accept', 'accept-encoding', 'accept-language', 'user-agent', 'cache-control', 'if-match', 'if-none-match'],
-  ...['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol', 'sec-websocket-extensions'],
-  ...['x-request-id', 'x-forwarded-for', 'x-real-ip', 'forwarded', 'traceparent', 'tracestate'],
-]
+const NEEDED = `
+  host authorization content-length transfer-encoding connection upgrade expect cookie
+  content-type content-encoding content-range content-language range date origin referer
+  accept accept-encoding accept-language user-agent cache-control if-match if-none-match
+  sec-websocket-key sec-websocket-version sec-websocket-protocol sec-websocket-extensions
+  x-request-id x-forwarded-for x-real-ip forwarded traceparent tracestate
+`
+  .trim()
+  .split(/\s+/)
 const needed: ReadonlySet<string> = new Set(NEEDED)
 
 /** Says what is wrong with the name of an identity header; `undefined` when nothing is. */

@@ -7,7 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Registry } from 'prom-client'
-import { type AdminDeps, admin } from '../../admin/admin.ts'
+import { type AdminOptions, admin } from '../../admin/admin.ts'
 import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
 import type { Status } from '../../admin/status.ts'
 import type { Config } from '../../config/schema/schema.ts'
@@ -137,7 +137,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
   }
 
   const paths = new Set(config.admin?.appProbes.map(({ path }) => APP_PROBE_PREFIX + path))
-  const operator: AdminDeps = {
+  const operator: AdminOptions = {
     status,
     metricsText,
     metricsContentType: own.contentType,
