@@ -3,7 +3,8 @@
  *
  * RFC 7519 §4.1.1 (`iss`), RFC 8725 §3.8 and §3.9. A JWT belongs to the provider that its `iss` names. That does not
  * trust the claim: it only says whom to ask, and the provider then judges the token. Issuers are compared byte for
- * byte, and no URL is normalised. An issuer that a provider names goes before one that a template of another stands for.
+ * byte, and no URL is normalised. An issuer that a provider names goes before one that a template of another stands
+ * for.
  *
  * An opaque token belongs to the provider that recognises it. A token in the form of a JWS or a JWE is never taken for
  * opaque. Otherwise a stranger's JWT could be sent to a server that is asked about opaque tokens.
