@@ -25,7 +25,7 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   findings.bodyBytes = bodyBytes
   const { route: target, path, query } = policy.matcher.resolve(facts.method, facts.target, host)
   findings.path = path
-  findings.query = query
+  findings.query = policy.tokenPlaces === undefined ? query : policy.tokenPlaces.withoutParameters(query)
   if (target.kind === 'endpoint') {
     findings.endpoint = target
     checkBodyLength(findings, policy)
@@ -35,7 +35,7 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   checkBodyLength(findings, policy)
   if (target.access === 'public') return forwarded(findings, target)
   try {
-    const principal = authenticate(facts, policy, target)
+    const principal = authenticate(facts, policy, findings, target, query)
     return principal instanceof Promise
       ? principal.then(
           found => admit(facts, policy, findings, target, found),
@@ -48,8 +48,17 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
 }
 
 /** @returns undefined for an anonymous caller of an `optional` route */
-function authenticate(facts: RequestFacts, { limits }: Policy, route: Route): MaybePromise<Principal | undefined> {
-  const credential = extractCredential(facts.rawHeaders, limits.tokenBytes)
+function authenticate(
+  facts: RequestFacts,
+  { limits }: Policy,
+  findings: Undecided,
+  route: Route,
+  query: string,
+): MaybePromise<Principal | undefined> {
+  const { readCredential } = route
+  const credential =
+    readCredential === undefined ? extractCredential(facts.rawHeaders, limits.tokenBytes) : readCredential(facts, query)
+  if (credential?.place === 'query') findings.hasQueryToken = true
   if (credential !== undefined) return route.authenticate(credential, facts)
   if (route.access === 'optional') return undefined
   throw new Denial('token_missing')

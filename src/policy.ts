@@ -12,11 +12,13 @@ import type {
   Answer,
   Authenticator,
   Authorizer,
+  CredentialReader,
   Peer,
   Principal,
   ProviderHealth,
   RequestFacts,
   RouteMetrics,
+  TokenPlaces,
   TraceContext,
 } from './types.ts'
 import type { Upstream } from './upstream/connections.ts'
@@ -34,9 +36,13 @@ export interface Route {
   readonly mode: 'enforce' | 'report'
   /** Judges credentials against the route's providers; not called on public routes. */
   readonly authenticate: Authenticator
+  /** Takes the credential from where the route allows it to be; undefined for `Authorization` alone. */
+  readonly readCredential: CredentialReader | undefined
   readonly authorize: Authorizer
   /** For the challenge (RFC 6750 §3): the scopes the route asks for, space-separated. */
   readonly challengeScope: string | undefined
+  /** What the upstream gets of a request's headers. */
+  readonly requestHeaders: RequestHeaders
   readonly upstream: Upstream
   /** Longest time from the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
@@ -104,8 +110,8 @@ export interface Policy {
   readonly providers: readonly Provider[]
   readonly matcher: Matcher<Route | Endpoint>
   readonly identity: Identity
-  /** What the upstream gets of a request's headers. */
-  readonly requestHeaders: RequestHeaders
+  /** Undefined when `Authorization` is the only place of a token. */
+  readonly tokenPlaces: TokenPlaces | undefined
   readonly limits: RequestLimits
   /** Which requests the access log shows. */
   readonly accessLog: 'all' | 'denied' | 'off'
@@ -123,6 +129,8 @@ export interface Findings {
   /** Canonical path and query (with its `?`). They are forwarded exactly as they were judged. */
   readonly path: string
   readonly query: string
+  /** True when the token came in the query, so that nobody but its caller may keep the answer (RFC 6750 §2.3). */
+  readonly hasQueryToken: boolean
   readonly principal: Principal | undefined
   /** Flat names and values that tell the upstream who is calling. */
   readonly identityLines: readonly string[]
@@ -146,6 +154,7 @@ export class Undecided implements Findings {
   endpoint: Endpoint | undefined
   path = ''
   query = ''
+  hasQueryToken = false
   principal: Principal | undefined
   identityLines: readonly string[] = NO_LINES
   reported: Denial | undefined

@@ -47,6 +47,41 @@ export interface RequestFacts {
  */
 export interface Credential {
   readonly token: string
+  /** Where else it arrived; undefined for `Authorization`. From other places the token is checked to be token68. */
+  readonly place?: 'header' | 'websocketProtocol' | 'query'
+}
+
+/** Requests to which browsers cannot add a header. */
+export type QueryUse = 'websocket' | 'eventStream'
+
+/** A place that a token may come from. */
+export type CredentialSource =
+  | 'authorization'
+  | { readonly header: string }
+  | { readonly websocketProtocol: string }
+  /** Without `only` it may be used for every request. */
+  | { readonly query: string; readonly only?: readonly QueryUse[] | undefined }
+
+/**
+ * Takes the credential out of a request, wherever the route allows it to be.
+ *
+ * @param query as it arrived, with its `?`
+ * @throws {Denial} as `authenticate/extract.ts` does
+ */
+export type CredentialReader = (facts: RequestFacts, query: string) => Credential | undefined
+
+/** The places besides `Authorization` that the configuration names. Nothing from there reaches a service. */
+export interface TokenPlaces {
+  /** Is true for a name that is read as that of a token's header, in whatever spelling. */
+  isHeader(name: string): boolean
+  /** @param query with its `?`, or empty @returns the query without any of the parameters, else byte for byte */
+  withoutParameters(query: string): string
+  /** Whether tokens may come as subprotocols. */
+  readonly hasProtocols: boolean
+  /** @param value of `Sec-WebSocket-Protocol`, all lines joined @returns what else is offered; empty for nothing */
+  withoutProtocols(value: string): string
+  /** Returns the name that a token was offered under, which a handshake may agree on; undefined without one. */
+  agreedProtocol(rawHeaders: readonly string[]): string | undefined
 }
 
 /** Who is calling, made from verified claims only. All requests with the same token share one such object. */

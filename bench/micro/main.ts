@@ -112,7 +112,7 @@ async function cases(): Promise<readonly Case[]> {
     {
       name: 'request headers',
       run: at =>
-        small.requestHeaders({
+        route.requestHeaders({
           rawHeaders: head(at),
           host: 'orders.example',
           peer: { address: '127.0.0.1', protocol: 'http' },

@@ -4,12 +4,14 @@ import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
+import { presented } from '../tools/engine/presented.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { trial, trialRequest } from '../tools/engine/trial.ts'
 import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
-import type { Claims, RequestFacts } from '../types.ts'
+import { otherPlaces, sourcesOf } from '../tools/text/credential-text.ts'
+import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
@@ -66,8 +68,11 @@ Examples:
     const config = loadConfigForTool(configFile(values.config, io.env), io.env, namedFiles(values))
     const provider = checkedProvider(config, values.provider)
     const services = toolServices({ ...io, clock: systemClock })
-    const token = values.token === undefined ? [] : ['Authorization', `Bearer ${tokenText(values.token)}`]
-    const request = askedRequest(method, target, [...(values.header ?? []).flatMap(headerLine), ...token], values.peer)
+    const plain = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
+    const request =
+      values.token === undefined
+        ? plain
+        : presented(plain, tokenText(values.token), sourcesAsked(config, standIn(config, services).policy, plain))
     const explained =
       values.claims === undefined
         ? await explainedAsSent(config, request, services)
@@ -81,7 +86,8 @@ Examples:
 }
 
 async function explainedAsSent(config: Config, request: RequestFacts, services: Services): Promise<Explanation> {
-  const hasToken = request.rawHeaders.some(name => name.toLowerCase() === 'authorization')
+  const hasToken =
+    request.rawHeaders.some(name => name.toLowerCase() === 'authorization') || otherPlaces(config).length > 0
   const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
   return explanation({ config, policy, request, trial: await trial(policy, request), filledIn: {} })
 }
@@ -108,9 +114,18 @@ async function explainedWithClaims(
     config.routes.find(({ id }) => id === route?.id),
     provider,
   )
-  const asSent = { ...request, rawHeaders: [...request.rawHeaders, 'Authorization', `Bearer ${signed.token}`] }
+  const asSent = presented(request, signed.token, sourcesAsked(config, policy, request))
   const tried = await trial(policy, asSent)
   return explanation({ config, policy, request: asSent, trial: tried, filledIn: signed.filledIn })
+}
+
+/** Returns where the route of this request looks for tokens. */
+function sourcesAsked(config: Config, policy: Policy, { method, target }: RequestFacts): readonly CredentialSource[] {
+  const route = policy.matcher.match(method, target.split('?', 1)[0] ?? '')
+  return sourcesOf(
+    config.routes.find(({ id }) => id === route?.id),
+    config,
+  )
 }
 
 function headerLine(line: string): readonly string[] {

@@ -4,7 +4,9 @@
  * Names are resolved here, once: a route of the policy holds its providers and its upstream, and not their ids. This
  * file also asks which parts the configuration has, so what is off leaves no trace in the policy.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { layeredAuthenticator } from '../authenticate/authenticator.ts'
+import { credentialReader, tokenPlaces } from '../authenticate/credential-places.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
@@ -13,13 +15,21 @@ import { requestHeaders } from '../forward/request-headers.ts'
 import {
   compileIdentity,
   DEFAULT_IDENTITY_HEADERS,
+  type Identity,
   type IdentityHeader,
   identityHeader,
 } from '../identity/header-lines.ts'
-import type { Endpoint, Policy, Route } from '../policy.ts'
+import type { Endpoint, Policy, RequestHeaders, Route } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
-import type { Authenticator, AuthenticatorLayer, Authorizer, RouteMetrics } from '../types.ts'
+import type {
+  Authenticator,
+  AuthenticatorLayer,
+  Authorizer,
+  CredentialSource,
+  RouteMetrics,
+  TokenPlaces,
+} from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { requirementsOf } from './requirements.ts'
 import { providerTraits } from './schema/provider-traits.ts'
@@ -46,7 +56,9 @@ interface PolicyParts {
 export function compilePolicy(config: Config, hash: string, parts: PolicyParts): Policy {
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
   const judges = sharedJudges(parts)
-  const routes = config.routes.map(route => compileRoute(route, config.streams, judges, parts))
+  const places = tokenPlaces(credentialSources(config))
+  const headers = headerWriters(config, identity, places)
+  const routes = config.routes.map(route => compileRoute(route, config, { ...judges, headers }, parts))
   return Object.freeze({
     hash,
     routes,
@@ -56,11 +68,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     }),
     matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes]),
     identity,
-    requestHeaders: requestHeaders({
-      isManaged: identity.isManaged,
-      forwardToken: config.identity.forwardToken,
-      trusts: trustedProxies(config.listen.trustedProxies),
-    }),
+    tokenPlaces: places,
     limits: {
       tokenBytes: config.limits.tokenBytes,
       maxHeaders: config.limits.headers,
@@ -83,18 +91,52 @@ function identityHeaders({ identity: { headers } }: Config): readonly IdentityHe
   return Object.entries(headers).map(([name, { claim, join }]) => identityHeader(name, claim, join))
 }
 
+/** Every place that the file names for a token, on whichever route. */
+function credentialSources({ credentials = [], routes }: Config): readonly CredentialSource[] {
+  return [...credentials, ...routes.flatMap(route => route.credentials ?? [])]
+}
+
+/** Makes the headers for an upstream; routes that treat `Authorization` alike share one, and so what it remembers. */
+type HeaderWriters = (authorization: 'pass' | 'drop') => RequestHeaders
+
+function headerWriters(config: Config, identity: Identity, places: TokenPlaces | undefined): HeaderWriters {
+  const trusts = trustedProxies(config.listen.trustedProxies)
+  return remembered(authorization =>
+    requestHeaders({
+      isManaged: places === undefined ? identity.isManaged : name => identity.isManaged(name) || places.isHeader(name),
+      forwardToken: authorization === 'pass',
+      trusts,
+      withoutProtocols: places?.hasProtocols === true ? places.withoutProtocols : undefined,
+    }),
+  )
+}
+
+/** A token that was not looked at must not pass for the one that was, so a route that does not read it drops it. */
+function handlingOfAuthorization(
+  { access, passAuthorization }: Pick<RouteConfig, 'access' | 'passAuthorization'>,
+  { identity }: Config,
+  sources: readonly CredentialSource[],
+): 'pass' | 'drop' {
+  if (passAuthorization) return 'pass'
+  return identity.forwardToken && (access === 'public' || sources.includes('authorization')) ? 'pass' : 'drop'
+}
+
+const ONLY_AUTHORIZATION: readonly CredentialSource[] = ['authorization']
+
 function compileRoute(
   route: RouteConfig,
-  streams: StreamsConfig,
-  judges: Judges,
+  config: Config,
+  judges: Judges & { readonly headers: HeaderWriters },
   { upstreams, routeMetrics, mode }: PolicyParts,
 ): Route {
   const { id, path, methods, pathAllow, access, require, providers, audiences, timeout, ...others } = route
-  const { upstream: upstreamId, mode: written, streams: own, ...unread } = others
+  const { upstream: upstreamId, mode: written, streams: own, credentials, passAuthorization, ...unread } = others
   // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
   unread satisfies Readonly<Record<string, never>>
   const upstream = named(upstreams, upstreamId ?? onlyKey(upstreams))
   const effective = mode ?? written
+  const { streams, limits } = config
+  const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
   return Object.freeze({
     kind: 'route' as const,
     id,
@@ -104,8 +146,12 @@ function compileRoute(
     access,
     mode: effective,
     authenticate: judges.authenticator({ providers }),
+    readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
+      ? undefined
+      : credentialReader(sources, limits.tokenBytes),
     authorize: judges.authorizer({ audiences, require }),
     challengeScope: challengeScope(require),
+    requestHeaders: judges.headers(handlingOfAuthorization({ access, passAuthorization }, config, sources)),
     upstream,
     headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
     streamGraceMs: streamGraceMs({ mode: effective, streams: own }, streams),

@@ -15,7 +15,7 @@ import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
 import type { StreamEnd } from '../types.ts'
 import { RequestBody } from './request-body.ts'
-import { responseHeaders } from './response-headers.ts'
+import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
 import { traceContext } from './trace-context.ts'
 import { trailerFields } from './trailers.ts'
@@ -31,7 +31,7 @@ interface ForwardDeps extends TunnelDeps {
 
 /** @param exchange authorised: its route is chosen and its identity lines are made */
 export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): void {
-  const { facts, findings, policy } = exchange
+  const { facts, findings } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
   const body = findings.bodyBytes === 0 ? null : requestBody(exchange)
   const relay = new ResponseRelay(exchange, deps)
@@ -40,7 +40,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
     {
       path: findings.path + findings.query,
       method: facts.method as Dispatcher.HttpMethod,
-      headers: policy.requestHeaders({
+      headers: route.requestHeaders({
         rawHeaders: facts.rawHeaders,
         host: findings.host,
         peer: facts.peer,
@@ -107,11 +107,12 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
         throw new Denial('upstream_unreachable', { evidence: { reason: 'too many interim responses' } })
       return
     }
-    const { request, response, requestId } = this.exchange
+    const { request, response, requestId, findings } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
     const received = rawLines(controller)
     const headers = responseHeaders({ statusCode, rawHeaders: received, requestId })
+    if (findings.hasQueryToken) keepPrivate(headers)
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!request.complete) headers.push('connection', 'close')
     response.sendHead(statusCode, headers)

@@ -8,6 +8,7 @@
 
 import type { TrustedProxies } from '../downstream/client-address.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { foldedFieldName } from '../lib/field-name.ts'
 import type { RequestHeaders } from '../policy.ts'
 import { forwardingLines } from './forwarded.ts'
 import { namedInConnection } from './hop-by-hop.ts'
@@ -19,15 +20,20 @@ interface RequestHeaderRules {
   /** Whether the caller's `Authorization` is passed on. */
   readonly forwardToken: boolean
   readonly trusts: TrustedProxies
+  /** Undefined when tokens come in no subprotocol. */
+  readonly withoutProtocols?: ((value: string) => string) | undefined
 }
 
-type LineHandling = Handling | 'pass'
+type LineHandling = Handling | 'pass' | 'protocols'
 
-export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeaderRules): RequestHeaders {
+export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
+  const { isManaged, forwardToken, trusts, withoutProtocols } = rules
   const handlingOfLine = boundedMemo<LineHandling>(
     name => {
       const own = handlingOf(name)
       if (own === 'token' && !forwardToken) return 'drop'
+      if (withoutProtocols !== undefined && foldedFieldName(name) === 'sec-websocket-protocol')
+        return name.toLowerCase() === 'sec-websocket-protocol' ? 'protocols' : 'drop'
       return own ?? (isManaged(name) ? 'drop' : 'pass')
     },
     { maxEntries: 1000, maxKeyLength: 64 },
@@ -37,6 +43,7 @@ export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeade
     const named = namedInConnection(rawHeaders)
     const chain = trusts(peer.address) ? new Map<string, string>() : undefined
     const lines = ['Host', host]
+    let protocols = ''
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
       const value = rawHeaders[i + 1] as string
@@ -48,6 +55,9 @@ export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeade
         case 'token':
           lines.push(name, value)
           break
+        case 'protocols':
+          if (!named.has('sec-websocket-protocol')) protocols += `,${value}`
+          break
         case 'chain':
           if (chain !== undefined) addToChain(chain, name.toLowerCase(), value)
           break
@@ -55,6 +65,8 @@ export function requestHeaders({ isManaged, forwardToken, trusts }: RequestHeade
           break
       }
     }
+    const offered = protocols === '' ? '' : (withoutProtocols?.(protocols) ?? '')
+    if (offered !== '') lines.push('Sec-WebSocket-Protocol', offered)
     lines.push(...forwardingLines(peer, host, chain, trusts))
     lines.push('X-Request-Id', requestId, 'traceparent', trace.traceparent)
     if (trace.tracestate !== undefined) lines.push('tracestate', trace.tracestate)

@@ -66,6 +66,25 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
   return lines
 }
 
+/**
+ * Keeps shared caches from storing an answer (RFC 9111 §5.2.2.7), as RFC 6750 §2.3 asks where the token was in the URL.
+ *
+ * @param lines flat names and values; what they say for shared caches is taken out
+ */
+export function keepPrivate(lines: string[]): void {
+  const directives: string[] = []
+  for (let i = lines.length - 2; i >= 0; i -= 2) {
+    if ((lines[i] as string).toLowerCase() !== 'cache-control') continue
+    directives.unshift(lines[i + 1] as string)
+    lines.splice(i, 2)
+  }
+  const others = directives
+    .flatMap(value => value.match(/(?:[^,"]|"[^"]*"?)+/g) ?? [])
+    .map(directive => directive.trim())
+    .filter(directive => directive !== '' && !/^(?:public|private|s-maxage)\s*(?:=|$)/i.test(directive))
+  lines.push('Cache-Control', ['private', ...others].join(', '))
+}
+
 function judge(name: string): Handling {
   if (!isToken(name)) return 'invalid'
   const lower = name.toLowerCase()

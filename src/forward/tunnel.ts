@@ -55,7 +55,7 @@ export function openTunnel(
   { rawHeaders, headers, socket, earlyBytes }: Agreement,
   deps: TunnelDeps,
 ): void {
-  const { request, response, requestId } = exchange
+  const { request, response, requestId, facts, policy } = exchange
   const upstream = socket as Socket
   const client = request.socket
   // An error would end the process otherwise, since undici does not listen any more.
@@ -65,6 +65,10 @@ export function openTunnel(
     throw new Denial('upstream_unreachable', { evidence: { reason: 'switched to another protocol' } })
   }
   const lines = responseHeaders({ statusCode: SWITCHING_PROTOCOLS, rawHeaders, requestId })
+  // A client that offered protocols fails when it gets none back, and the service may have been offered none of them.
+  const agreed =
+    headers['sec-websocket-protocol'] === undefined ? policy.tokenPlaces?.agreedProtocol(facts.rawHeaders) : undefined
+  if (agreed !== undefined) lines.push('Sec-WebSocket-Protocol', agreed)
   response.sendHead(SWITCHING_PROTOCOLS, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
   response.end()
 

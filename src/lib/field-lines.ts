@@ -14,6 +14,11 @@ export function fieldValue(lines: readonly string[], lowerCaseName: string): str
   return undefined
 }
 
+/** @returns the values of all lines of the field, in their order */
+export function fieldValues(lines: readonly string[], lowerCaseName: string): readonly string[] {
+  return lines.filter((_, i) => i % 2 === 1 && lines[i - 1]?.toLowerCase() === lowerCaseName)
+}
+
 /** Is true for a value that begins or ends with a blank or a tab (RFC 9110 §5.5). */
 export function hasOuterBlanks(value: string): boolean {
   return isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))

@@ -284,3 +284,36 @@ function configOfStack({ issuer, jwksUri }: { issuer: string; jwksUri: string },
     routes: [{ id: 'orders-read', path: '/orders/**', methods: ['GET'], require: { scopes: ['orders:read'] } }],
   }
 }
+
+describe('other places of a token', () => {
+  const places = files.write(
+    'places.yaml',
+    `credentials: [authorization, { query: token }]\n${textOf(
+      '{ id: usual, path: /usual }',
+      '{ id: header, path: /header, credentials: [{ header: X-Token }] }',
+      '{ id: socket, path: /socket, credentials: [{ websocketProtocol: bearer }] }',
+      '{ id: query, path: /query, credentials: [{ query: token, only: [eventStream] }] }',
+    )}`,
+  )
+
+  test.for(['/usual', '/header', '/socket', '/query'])('a caller of %s brings its claims there', async path => {
+    const { stdout } = await runCommand(explainCommand, ['GET', path, '--claims', '{ sub: a }', '--json', '-c', places])
+    const { decision, checks, request } = JSON.parse(stdout) as Explanation
+    expect([decision, request.target]).toEqual(['allow', path])
+    expect(checks.find(({ check }) => check === 'token')?.wanted).toContain(', in ')
+    expect(stdout).not.toContain('eyJ')
+  })
+
+  test('what was sent there is not shown', async () => {
+    const sent = [
+      'GET',
+      '/header?a=1&token=opaque1',
+      '-H',
+      'X-Token: opaque2',
+      '-H',
+      'Sec-WebSocket-Protocol: bearer, opaque3',
+    ]
+    const { stdout } = await runCommand(explainCommand, [...sent, '--json', '-c', places])
+    expect(stdout).not.toMatch(/opaque/)
+  })
+})

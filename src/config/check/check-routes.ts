@@ -80,6 +80,10 @@ function accessFindings({ providerIds }: Draft, index: number, route: RouteConfi
     const message = 'has no effect with `access: public`, which does not look at tokens; leave out one of them'
     return asking.map(key => ({ path: [...path, key], message, at: 'key' }))
   }
+  if (route.passAuthorization) {
+    const message = `passes on what the gateway itself reads; write \`access: public\`, or leave it out`
+    return [{ path: [...path, 'passAuthorization'], message, at: 'key' }]
+  }
   if (providerIds.length === 0) {
     const message = `is \`${route.access}\`, which needs a provider; add one to \`providers\`, or write \`access: public\``
     return [{ path: [...path, 'access'], message, about: 'providers' }]

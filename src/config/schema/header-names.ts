@@ -30,6 +30,15 @@ export function headerNameProblem(name: string): string | undefined {
   return undefined
 }
 
+/** Says what is wrong with the name of a header that brings a token; `undefined` when nothing is. */
+export function credentialHeaderProblem(name: string): string | undefined {
+  if (foldedFieldName(name) === 'authorization') return 'is written as `authorization`, without `header`'
+  if (!isToken(name) || name.length > 128) return 'is no header name; write one like `Cf-Access-Jwt-Assertion`'
+  if (isOwnName(name) || needed.has(foldedFieldName(name)))
+    return 'has a meaning of its own and cannot bring a token; choose a name like `X-Access-Token`'
+  return undefined
+}
+
 /** Says what is wrong with a pattern of `identity.reserved`; `undefined` when nothing is. */
 export function reservedPatternProblem(pattern: string): string | undefined {
   const isPrefix = pattern.endsWith('*')

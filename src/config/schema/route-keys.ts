@@ -19,6 +19,7 @@ interface AsksNobody {
 
 /** The keys that ask stand in the order in which they are judged. */
 const ROUTE_KEYS = {
+  credentials: { asks: 'caller', onOptional: 'sensible' },
   providers: { asks: 'caller', onOptional: 'sensible' },
   audiences: { asks: 'caller', onOptional: 'sensible' },
   require: { asks: 'caller', onOptional: 'doubtful' },
@@ -29,6 +30,7 @@ const ROUTE_KEYS = {
   methods: { asks: 'nobody', because: 'It says which requests the route takes.' },
   pathAllow: { asks: 'nobody', because: 'It says which spellings of a path the route takes.' },
   upstream: { asks: 'nobody', because: 'It says where a request goes that got in.' },
+  passAuthorization: { asks: 'nobody', because: 'It says what the service gets of a request that got in.' },
   timeout: { asks: 'nobody', because: 'It bounds the answer to a request that got in.' },
   streams: { asks: 'nobody', because: 'It bounds a stream that got in.' },
 } as const satisfies Readonly<Record<keyof RouteConfig, AsksCaller | AsksNobody>>

@@ -6,9 +6,11 @@
  */
 import * as z from 'zod'
 import type { ClaimRequirement } from '../../authorize/claims.ts'
+import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 import { METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
-import { claimReference, duration, id, judgedText, list, scopeToken, text } from './fields.ts'
+import { claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
+import { credentialHeaderProblem } from './header-names.ts'
 import { didYouMean } from './suggest.ts'
 
 const scalar = z.union([
@@ -68,6 +70,62 @@ export const streamsShape = {
   idleTimeout: duration({ min: '1s' }),
 }
 
+type CredentialSource =
+  | 'authorization'
+  | { readonly header: string }
+  | { readonly websocketProtocol: string }
+  | { readonly query: string; readonly only?: ReadonlyArray<'websocket' | 'eventStream'> }
+
+const PLACES = ['header', 'websocketProtocol', 'query'] as const
+
+const credentialPlace = z
+  .strictObject({
+    header: judgedText(credentialHeaderProblem).optional().describe('Name of a header whose value is the bare token.'),
+    websocketProtocol: judgedText(name => (isToken(name) ? undefined : 'is no subprotocol; write one like `bearer`'))
+      .optional()
+      .describe('Subprotocol that the token follows; after `base64url.…` it follows a dot, in base64url.'),
+    query: z
+      .string()
+      .regex(/^[A-Za-z0-9._~-]+$/, { error: 'is no plain name of a parameter; write one like `access_token`' })
+      .optional()
+      .describe('Name of a query parameter.'),
+    only: list(z.enum(['websocket', 'eventStream']))
+      .optional()
+      .describe(
+        'With `query`: requests that may use it, which are WebSocket handshakes and event streams. Default: all.',
+      ),
+  })
+  .transform(({ header, websocketProtocol, query, only }, context): CredentialSource => {
+    const named = [header, websocketProtocol, query].filter(name => name !== undefined)
+    if (named.length === 1) {
+      if (query !== undefined) return { query, ...(only !== undefined && { only }) }
+      if (only === undefined) return header !== undefined ? { header } : { websocketProtocol: websocketProtocol ?? '' }
+    }
+    const message = named.length === 1 ? 'has `only`, which goes with `query`' : `must have one of ${PLACES.join(', ')}`
+    // An unknown key has been reported already, and is probably a misspelling of the missing one.
+    if (context.issues.length === 0) context.issues.push({ code: 'custom', message, input: undefined })
+    return z.NEVER
+  })
+
+const credentialSource = z.union([
+  z
+    .string()
+    .regex(/^authorization$/, { error: `must be \`authorization\`, or a block with one of ${PLACES.join(', ')}` })
+    .transform((): CredentialSource => 'authorization'),
+  credentialPlace,
+])
+
+export const credentialsSchema = list(credentialSource).refine(
+  sources => new Set(sources.map(placeOf)).size === sources.length,
+  { error: 'names a place twice; keep one of them', when: ({ issues }) => issues.length === 0 },
+)
+
+/** Two of them with the same place would both be filled by one token. */
+function placeOf(source: CredentialSource): string {
+  const { only: _, ...place } = typeof source === 'string' ? { header: source } : { only: undefined, ...source }
+  return JSON.stringify(Object.entries(place).map(([kind, name]) => [kind, foldedFieldName(name)]))
+}
+
 export const routeSchema = z.strictObject({
   id: id().describe('Name of the route: metric label and log member.'),
   path: judgedText(pathProblem).describe(
@@ -87,6 +145,10 @@ export const routeSchema = z.strictObject({
   audiences: list(text())
     .optional()
     .describe('Narrows the audiences of the provider: a token must carry one of these as well.'),
+  credentials: credentialsSchema.optional().describe('In place of the `credentials` of the file.'),
+  passAuthorization: flag()
+    .default(false)
+    .describe('`true` passes `Authorization` of a public route on, as it came. Default `false`.'),
   upstream: id().optional().describe('Id of the upstream. May be left out when there is one.'),
   timeout: duration()
     .optional()

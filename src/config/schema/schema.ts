@@ -16,7 +16,7 @@ import { claimReference, duration, filePath, flag, id, judgedText, list, readTex
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
-import { routeSchema, streamsShape } from './route-schema.ts'
+import { credentialsSchema, routeSchema, streamsShape } from './route-schema.ts'
 
 export type { ClaimRequirement } from '../../authorize/claims.ts'
 export type { Address } from './address.ts'
@@ -199,6 +199,9 @@ export const configSchema = z.strictObject({
     .describe('Processes that share the listener, for hosts with cores to spare. Default 1.'),
   providers: z.record(id(), providerSchema).default({}).describe('Where tokens come from, by id.'),
   upstreams: z.record(id(), upstreamSchema).default({}).describe('The services behind the gateway, by id.'),
+  credentials: credentialsSchema
+    .optional()
+    .describe('Where a token may come from; exactly one of these may be filled. Default: `authorization`.'),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   tokenCache: z

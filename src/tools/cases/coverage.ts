@@ -63,7 +63,8 @@ function routeCoverage(route: RouteConfig, results: readonly CaseResult[]): Rout
 
 /** What there is to cover of each key that asks something of the caller. */
 const ITEMS: Readonly<Record<CallerKey, (route: RouteConfig, item: MakeItem) => readonly CoverageItem[]>> = {
-  // Whose tokens are accepted shows where a caller is let in.
+  // Where tokens come from, and whose are accepted, shows where a caller is let in.
+  credentials: () => [],
   providers: () => [],
   audiences: ({ audiences }, item) => requirementsOf({ audiences }).flatMap(each => requirementItems(each, item)),
   require: ({ require }, item) => requirementsOf({ require }).flatMap(each => requirementItems(each, item)),

@@ -7,9 +7,11 @@ import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import type { Services } from '../../run/services.ts'
 import type { Principal } from '../../types.ts'
+import { presented } from '../engine/presented.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { trial } from '../engine/trial.ts'
 import { denialText, linesOf, unmetOf } from '../explain/explanation.ts'
+import { sourcesOf } from '../text/credential-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
 import type { TestCase } from './case-file.ts'
@@ -54,8 +56,7 @@ async function runCase(config: Config, test: TestCase, { policy, token }: StandI
   const expectedRoute = policy.matcher.match(request.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
   const signed = claims && (await token(claims, routeConfig, test.provider))
-  const credential = signed === undefined ? [] : ['Authorization', `Bearer ${signed.token}`]
-  const facts = { ...request, rawHeaders: [...request.rawHeaders, ...credential] }
+  const facts = signed === undefined ? request : presented(request, signed.token, sourcesOf(routeConfig, config))
   const { findings, denial, upstreamHeaders } = await trial(policy, facts)
   const { principal, reported, route } = findings
   const refusal = denial ?? reported

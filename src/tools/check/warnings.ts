@@ -23,6 +23,7 @@ export const WARNING_CODES = [
   'scope-misspelled',
   'lifetime-long',
   'token-forwarded',
+  'token-in-query',
   'claim-dotted',
   'placeholder',
   'cache-unwritable',
@@ -49,6 +50,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...misspelledScopes(config),
     ...longLifetimes(config),
     ...forwardedTokens(config),
+    ...queryTokens(config),
     ...dottedClaims(config),
     ...placeholders(config),
     ...anyTenants(config),
@@ -163,4 +165,20 @@ function forwardedTokens({ identity, upstreams }: Config): readonly Warning[] {
   const names = remote.map(([id]) => `\`${id}\``).join(', ')
   const message = `hands the caller’s token to ${names} on another machine, where it can be used again; identity headers usually suffice`
   return [{ code: 'token-forwarded', path: ['identity', 'forwardToken'], message }]
+}
+
+function queryTokens({ credentials = [], routes }: Config): readonly Warning[] {
+  const places: ReadonlyArray<readonly [Path, NonNullable<RouteConfig['credentials']>]> = [
+    [['credentials'], credentials],
+    ...routes.map(({ credentials: own = [] }, index) => [['routes', index, 'credentials'], own] as const),
+  ]
+  const message =
+    'lets tokens stand in URLs, which browsers, proxies and logs keep; use it where a header cannot be sent, with short-lived tokens'
+  return places.flatMap(([path, sources]) =>
+    sources.flatMap((source, index) =>
+      typeof source === 'object' && 'query' in source
+        ? [{ code: 'token-in-query' as const, path: [...path, index], message }]
+        : [],
+    ),
+  )
 }

@@ -12,6 +12,7 @@ import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
 import { METHODS } from '../../route/methods.ts'
 import { resolved, witnessPaths } from '../engine/reach.ts'
+import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
 import { providerDifferences } from './provider-strictness.ts'
@@ -23,7 +24,15 @@ import {
   STREAMS,
 } from './route-strictness.ts'
 import { ADMIN, IDENTITY, LIMITS, LISTEN, UPSTREAM } from './settings-strictness.ts'
-import { type Comparisons, type Difference, type Direction, differencesOf, noMatter, type Pair } from './strictness.ts'
+import {
+  allOf,
+  type Comparisons,
+  type Difference,
+  type Direction,
+  differencesOf,
+  noMatter,
+  type Pair,
+} from './strictness.ts'
 
 export type ChangeKind = 'added' | 'removed' | Direction
 
@@ -73,6 +82,11 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
     inBoth(old.config.providers, next.config.providers).flatMap(([id, before, after]) =>
       jointChange(`provider ${id}`, undefined, providerDifferences(before, after)),
     ),
+  credentials: (old, next) => {
+    const [before, after] = [old, next].map(({ config }) => [...new Set(otherPlaces(config).map(sourceText))])
+    // Where a token may come from is compared at the routes. What is named here is also removed on all of them.
+    return changesByDirection('credentials', undefined, allOf('removed before forwarding', before ?? [], after ?? []))
+  },
   identity: settings('identity', IDENTITY, config => config.identity),
   limits: settings('limits', LIMITS, config => config.limits),
   listen: settings('listen', LISTEN, config => config.listen),

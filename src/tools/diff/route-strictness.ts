@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
+import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
 import {
   allOf,
@@ -73,6 +74,8 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
       after ?? Object.keys(around.after.config.providers),
     ),
   ),
+  credentials: ofCallers((name, _before, _after, { before, after }) => anyOf(name, placesOf(before), placesOf(after))),
+  passAuthorization: ranked({ true: 0, false: 1 }),
   pathAllow: anyOf,
   upstream: (name, _before, _after, around) => upstreamDifferences(name, around),
   id: noMatter('It names the route in logs and metrics.'),
@@ -110,6 +113,15 @@ function ofCallers<Value>(compare: Compare<Value, RouteInConfig>): Compare<Value
     around.before.route.access === 'public' || around.after.route.access === 'public'
       ? []
       : compare(name, before, after, around)
+}
+
+/** Lists each use of a query parameter by itself: a parameter for every request has more of them. */
+function placesOf({ route, config }: RouteInConfig): readonly string[] {
+  return sourcesOf(route, config).flatMap(source => {
+    const text = sourceText(source)
+    if (typeof source === 'string' || !('query' in source)) return [text]
+    return (source.only ?? ['websocket', 'eventStream', 'every request']).map(use => `${text} (${use})`)
+  })
 }
 
 function joined(word: string): (values: readonly string[]) => string {

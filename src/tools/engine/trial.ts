@@ -55,10 +55,11 @@ export function trialRequest(method: string, target: string, headers: readonly s
 export async function trial(policy: Policy, facts: RequestFacts): Promise<Trial> {
   const findings = new Undecided()
   try {
-    const { kind, host, identityLines } = await decide(facts, policy, findings)
-    if (kind !== 'forward') return { findings, denial: undefined, upstreamHeaders: undefined }
+    const decision = await decide(facts, policy, findings)
+    if (decision.kind !== 'forward') return { findings, denial: undefined, upstreamHeaders: undefined }
+    const { route, host, identityLines } = decision
     const { rawHeaders, peer } = facts
-    const upstreamHeaders = policy.requestHeaders({
+    const upstreamHeaders = route.requestHeaders({
       rawHeaders,
       host,
       peer,

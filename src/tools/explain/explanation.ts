@@ -6,6 +6,7 @@
  * requirements are asked all the same, so that one look shows all that is missing. An explanation holds no credential
  * and no signature.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -16,6 +17,7 @@ import { refusalResponse } from '../../refusal/response.ts'
 import { takesMethod } from '../../route/methods.ts'
 import type { Claims, Principal, RequestFacts } from '../../types.ts'
 import type { Trial } from '../engine/trial.ts'
+import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
 import { shown, shownHeaderValue } from '../text/shown.ts'
 
@@ -75,7 +77,7 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   const routeConfig = config.routes.find(({ id }) => id === route?.id)
   const path = findings.path || (request.target.split('?', 1)[0] ?? '')
   return shown({
-    request: { method: request.method, target: request.target },
+    request: { method: request.method, target: shownTarget(request.target, policy) },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
     others: policy.matcher
       .candidates(path)
@@ -89,7 +91,7 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     decision: denial?.code ?? 'allow',
     reported: findings.reported?.code,
     filledIn,
-    headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders),
+    headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders, policy),
     forwardedTo: denial === undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
     response: denial && responseOf(denial, request, route),
   })
@@ -134,6 +136,8 @@ const CHECKS: Readonly<
     (deps: ExplanationDeps, route: Route, config: RouteConfig) => MaybePromise<readonly ExplainedCheck[]>
   >
 > = {
+  // The check of the token says whether one was found in the places of the route.
+  credentials: () => [],
   providers: ({ trial, config }, route, routeConfig) => [tokenCheck(trial, route, routeConfig, config)],
   audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences })),
   require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require })),
@@ -159,11 +163,13 @@ function identityChecks({ findings: { principal }, denial }: Trial): readonly Ex
 function tokenCheck(
   { findings: { principal, reported }, denial }: Trial,
   route: Route,
-  { providers }: RouteConfig,
+  routeConfig: RouteConfig,
   config: Config,
 ): ExplainedCheck {
-  const accepted = providers ?? Object.keys(config.providers)
-  const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}`
+  const accepted = routeConfig.providers ?? Object.keys(config.providers)
+  const sources = sourcesOf(routeConfig, config).map(sourceText)
+  const where = isDeepStrictEqual(sources, ['Authorization']) ? '' : `, in ${sources.join(' or ')}`
+  const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}${where}`
   if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
   const refusal = denial ?? reported
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
@@ -215,14 +221,26 @@ export function denialText({ code, evidence = {} }: Denial): string {
 const MADE_PER_REQUEST: ReadonlySet<string> = new Set(['x-request-id', 'traceparent'])
 
 /** Compares whole lines: a name that arrives with one value and leaves with another counts as removed and as added. */
-function headerChanges(before: readonly string[], after: readonly string[]) {
+/** Leaves tokens out that stand in the query. */
+function shownTarget(target: string, { tokenPlaces }: Policy): string {
+  const query = target.indexOf('?')
+  if (tokenPlaces === undefined || query === -1) return target
+  return target.slice(0, query) + tokenPlaces.withoutParameters(target.slice(query))
+}
+
+function headerChanges(before: readonly string[], after: readonly string[], { tokenPlaces }: Policy) {
+  const holdsToken = (name: string) =>
+    tokenPlaces?.isHeader(name) === true ||
+    (tokenPlaces?.hasProtocols === true && name.toLowerCase() === 'sec-websocket-protocol')
   const sent = linesOf(before)
   const forwarded = linesOf(after)
   const isIn = (line: HeaderLine, lines: readonly HeaderLine[]) =>
     lines.some(({ name, value }) => name === line.name && value === line.value)
   const printable = ({ name, value }: HeaderLine): HeaderLine => ({ name, value: shownHeaderValue(name, value) })
   return {
-    removed: sent.filter(line => !isIn(line, forwarded)).map(printable),
+    removed: sent
+      .filter(line => !isIn(line, forwarded))
+      .map(line => (holdsToken(line.name) ? { ...line, value: '(left out)' } : printable(line))),
     added: forwarded
       .filter(line => !isIn(line, sent))
       .map(line =>

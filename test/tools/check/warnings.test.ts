@@ -213,6 +213,14 @@ describe('tokens of every tenant', () => {
   })
 })
 
+test('a token in the query is pointed out, on the file and on a route', () => {
+  const config = configOf('{ id: a, path: /**, credentials: [authorization, { query: token }] }')
+  expect(found(config)).toEqual(['token-in-query routes.0.credentials.1'])
+  expect(
+    found({ ...configOf('{ id: a, path: /** }'), credentials: [{ query: 'token', only: ['websocket'] }] }),
+  ).toEqual(['token-in-query credentials.0'])
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))

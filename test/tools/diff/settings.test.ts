@@ -267,3 +267,39 @@ test('a key without a row would be no change whatever it says, so the compiler r
   ]
   expect(differencesOf(table, before, after, { before, after })).toEqual([])
 })
+
+describe('where a token may come from', () => {
+  const from = (credentials: Config['credentials']): Config => ({ ...BASE, credentials })
+
+  test('a further place is looser, and is removed on all routes', () => {
+    expect(changes(BASE, from(['authorization', { header: 'X-Token' }]))).toEqual([
+      'loosened a: credentials: or header X-Token',
+      'tightened credentials: removed before forwarding: also header X-Token',
+    ])
+  })
+
+  test('what is no longer removed is looser, although it no longer brings a token', () => {
+    expect(changes(from([{ header: 'X-Token' }]), from(['authorization']))).toEqual([
+      'loosened a: credentials: or Authorization',
+      'loosened credentials: removed before forwarding: no longer header X-Token',
+      'tightened a: credentials: not header X-Token any more',
+    ])
+  })
+
+  test('a parameter for more requests is looser', () => {
+    expect(changes(from([{ query: 't', only: ['websocket'] }]), from([{ query: 't' }]))).toEqual([
+      'loosened a: credentials: or parameter t (eventStream); credentials: or parameter t (every request)',
+    ])
+  })
+
+  test('a route that says the same as the file says nothing new', () => {
+    const own = configOf('{ id: a, path: /a, credentials: [authorization] }')
+    expect(changes(BASE, own)).toEqual([])
+  })
+
+  test('credentials of strangers that a public route passes on are looser', () => {
+    const open = configOf('{ id: a, path: /a, access: public }')
+    const passing = configOf('{ id: a, path: /a, access: public, passAuthorization: true }')
+    expect(changes(open, passing)).toEqual(['loosened a: passAuthorization: false → true'])
+  })
+})
