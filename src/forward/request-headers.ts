@@ -32,6 +32,7 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
     name => {
       const own = handlingOf(name)
       if (own === 'token' && !forwardToken) return 'drop'
+      if (own === 'mounted' && isManaged(name)) return 'drop'
       if (withoutProtocols !== undefined && foldedFieldName(name) === 'sec-websocket-protocol')
         return name.toLowerCase() === 'sec-websocket-protocol' ? 'protocols' : 'drop'
       return own ?? (isManaged(name) ? 'drop' : 'pass')
@@ -57,6 +58,9 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
           break
         case 'protocols':
           if (!named.has('sec-websocket-protocol')) protocols += `,${value}`
+          break
+        case 'mounted':
+          if (chain !== undefined) lines.push(name, value)
           break
         case 'chain':
           if (chain !== undefined) addToChain(chain, name.toLowerCase(), value)

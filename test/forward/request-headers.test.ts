@@ -105,6 +105,7 @@ describe('what ends here', () => {
     'X-Forwarded-For',
     'X_Forwarded_For',
     'X-Forwarded-Port',
+    'X-Forwarded-Prefix',
     'X-Forwarded-User',
     'X.Forwarded.Prefix',
     'Forwarded',
@@ -172,6 +173,19 @@ describe('a trusted proxy', () => {
     expect(valuesOf(lines, 'x-real-ip')).toEqual(['203.0.113.9'])
     expect(lines).not.toContain('6.6.6.6')
     expect(lines).not.toContain('root')
+  })
+
+  test('says where the service is mounted, in one spelling only and unless the name is reserved', () => {
+    const sent = ['X-Forwarded-Prefix', '/shop', 'X-Forwarded-Port', '8443', 'X_Forwarded_Prefix', '/evil']
+    const from = { ...incoming, rawHeaders: sent, peer: { address: '10.0.0.1', protocol: 'http' as const } }
+    const lines = build(from)
+    expect(valuesOf(lines, 'x-forwarded-prefix')).toEqual(['/shop'])
+    expect(valuesOf(lines, 'x-forwarded-port')).toEqual(['8443'])
+    expect(lines).not.toContain('/evil')
+    const isManaged = (name: string) => name.toLowerCase() === 'x-forwarded-prefix'
+    const reserved = rules({ trusts: trustedProxies(['10.0.0.0/8']), isManaged })(from)
+    expect(valuesOf(reserved, 'x-forwarded-prefix')).toEqual([])
+    expect(valuesOf(reserved, 'x-forwarded-port')).toEqual(['8443'])
   })
 
   test('cannot be made to lose its chain by Connection', () => {

@@ -19,7 +19,7 @@ const NAMES = [
     'X-Forwarded_Server',
     'X_Real_IP',
   ],
-  ...['X.Forwarded.Proto', 'X.Real.Ip', 'X_Forwarded_Prefix', 'X-Forwarded-Prefix'],
+  ...['X.Forwarded.Proto', 'X.Real.Ip', 'X_Forwarded_Prefix', 'X-Forwarded.Prefix'],
 ]
 
 describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
