@@ -23,7 +23,8 @@ export interface Pattern {
 
 /** @throws {SyntaxError} saying what is wrong and what to write instead */
 export function parsePattern(path: string): Pattern {
-  if (!path.startsWith('/')) throw new SyntaxError('a path starts with "/"')
+  if (!path.startsWith('/'))
+    throw new SyntaxError(`a path starts with "/"${path.startsWith('^') ? ` and ${NO_EXPRESSION}` : ''}`)
   const extent = path.endsWith('/**') ? 'subtree' : 'exact'
   const prefix = extent === 'subtree' ? path.slice(0, -'/**'.length) : path
   if (extent === 'subtree' && prefix.endsWith('/')) throw new SyntaxError('"//" never matches: remove a "/"')
@@ -34,17 +35,45 @@ export function parsePattern(path: string): Pattern {
   return { segments, extent }
 }
 
+const WILDCARDS = 'write ":name" for one segment, "/**" at the end'
+const NO_EXPRESSION = `is no expression: ${WILDCARDS}`
+
+/**
+ * Tells how other grammars of routes are written here. As literals such patterns would load, and protect nothing.
+ * RFC 3986 §3.3: `(`, `)`, `$`, `+` and `:` may stand in a path, as in `/Orders(1)` and `/$metadata`, so they are
+ * refused only where they make sense in an expression alone.
+ */
+const OTHER_GRAMMARS: ReadonlyArray<{ readonly looks: RegExp; readonly remedy: (name: string) => string }> = [
+  { looks: /^:\w+[?*+]$/, remedy: () => 'nothing may be absent or repeated; write two routes, or "/**" at the end' },
+  { looks: /^:\w+[({<[\\]/, remedy: () => 'a parameter takes any text; leave out what follows its name' },
+  { looks: /\(\?/, remedy: () => `a path ${NO_EXPRESSION}` },
+  { looks: /\{|<\w*:?\w+>/, remedy: name => `a segment that is a parameter is written ":name", so ":${name}"` },
+  { looks: /[^\w:]:[A-Za-z_]/, remedy: name => `a parameter is a whole segment; write ":${name}" for all of it` },
+  { looks: /[*?#}]/, remedy: () => WILDCARDS },
+  { looks: /[[\]<>|^]|\\[dswDSW.]|[.)]\+|.\$$/, remedy: () => `a path ${NO_EXPRESSION}` },
+]
+
 function parseSegment(segment: string): PatternSegment {
+  const other = OTHER_GRAMMARS.find(({ looks }) => looks.test(segment))
+  if (other !== undefined) {
+    const odd = /[*{}?#]/.exec(segment)?.[0] ?? segment
+    throw new SyntaxError(`"${odd}" is not possible here: ${other.remedy(nameIn(segment))}`)
+  }
   if (segment.startsWith(':')) {
     if (!/^:[A-Za-z_]\w*$/.test(segment))
       throw new SyntaxError(`"${segment}" is not a parameter: after ":" come letters, digits and "_"`)
     return { kind: 'parameter', name: segment.slice(1) }
   }
-  const odd = /[*{}?#]/.exec(segment)
-  if (odd) throw new SyntaxError(`"${odd[0]}" is not possible here: write ":name" for one segment, "/**" at the end`)
   const spelling = arrivalSpelling(segment)
   if (spelling !== segment) throw new SyntaxError(`"${segment}" arrives as "${spelling}": write it so`)
   return { kind: 'literal', text: segment }
+}
+
+/** Returns the name that a parameter of another grammar has: `{id:[0-9]+}`, `<int:id>`, `(:id)`, `{*rest}`. */
+function nameIn(segment: string): string {
+  const [, converted, named] = /<\w+:(\w+)>|[{<:]\W*(\w+)/.exec(segment) ?? []
+  const name = converted ?? named ?? ''
+  return /^[A-Za-z_]/.test(name) ? name : 'name'
 }
 
 /** Encodes where it must be, with hex digits in upper case (RFC 3986 §6.2.2.1). */

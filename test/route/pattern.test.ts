@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parsePattern } from '../../src/route/pattern.ts'
 
 test('a pattern is literals, parameters and what it covers', () => {
@@ -53,4 +53,49 @@ test.each([
 ])('%j is refused with a hint', (path, hint) => {
   expect(() => parsePattern(path)).toThrow(SyntaxError)
   expect(() => parsePattern(path)).toThrow(hint)
+})
+
+describe('a pattern of another grammar is refused with the remedy', () => {
+  test.each([
+    ['/orders/[0-9]+', 'a path is no expression: write ":name" for one segment, "/**" at the end'],
+    ['/orders/\\d+', 'a path is no expression'],
+    ['/orders/(a|b)', 'a path is no expression'],
+    ['/orders/(?<id>x)', 'a path is no expression'],
+    ['/orders/.+', 'a path is no expression'],
+    ['/orders$', 'a path is no expression'],
+    ['^/orders', 'a path starts with "/" and is no expression'],
+    ['/orders/.*', 'write ":name" for one segment'],
+    ['/Products(:key)', 'a parameter is a whole segment; write ":key" for all of it'],
+    ['/files/report-:id', 'a parameter is a whole segment; write ":id" for all of it'],
+    ['/@:user', 'a parameter is a whole segment; write ":user" for all of it'],
+    ['/orders/{id}', 'a parameter is written ":name", so ":id"'],
+    ['/orders/{id:[0-9]+}', 'a parameter is written ":name", so ":id"'],
+    ['/orders/{*rest}', 'a parameter is written ":name", so ":rest"'],
+    ['/orders/{}', 'a parameter is written ":name", so ":name"'],
+    ['/orders/<id>', 'a parameter is written ":name", so ":id"'],
+    ['/orders/<int:id>', 'a parameter is written ":name", so ":id"'],
+    ['/orders/:id(\\d+)', 'a parameter takes any text; leave out what follows its name'],
+    ['/orders/:id<int>', 'a parameter takes any text'],
+    ['/orders/:id?', 'write two routes, or "/**" at the end'],
+    ['/orders/:rest*', 'write two routes, or "/**" at the end'],
+    ['/orders/*', 'write ":name" for one segment, "/**" at the end'],
+    ['/orders/*rest', 'write ":name" for one segment, "/**" at the end'],
+  ])('%s', (path, remedy) => {
+    expect(() => parsePattern(path)).toThrow(SyntaxError)
+    expect(() => parsePattern(path)).toThrow(remedy)
+  })
+
+  test.each([
+    '/Orders(1)',
+    '/$metadata',
+    '/GetNearest()',
+    '/c++',
+    '/v1/orders:batch',
+    '/a=b,c',
+    "/o'neill",
+    '/$',
+    '/a+',
+  ])('%s is a path as it arrives', path =>
+    expect(parsePattern(path).segments.every(({ kind }) => kind === 'literal')).toBe(true),
+  )
 })

@@ -162,9 +162,15 @@ function literal(segment: string): string {
       .toWellFormed()
       .replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent)
       .replace(/^:/, '%3A')
-      // A route would read `/**` as everything below.
-      .replaceAll('*', '%2A')
+      // Unencoded, a route would read these as an expression, and `/**` as everything below.
+      .replaceAll(/[*[\]<>|^\\{}]|\$$/g, encoded)
+      .replaceAll(/(?<=[^\w:]):(?=[A-Za-z_])|(?<=[.)])\+|(?<=\()\?/g, encoded)
   )
+}
+
+/** Encodes characters that `encodeURIComponent` leaves alone, too. */
+function encoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
 function prefixOf(servers: unknown): string {
