@@ -47,7 +47,11 @@ export function loadConfig(options: LoadOptions): Config {
   if (source.value === undefined || source.value === null)
     throw configError(file, withoutMark, source, [{ path: [], message: EMPTY_FILE }])
 
-  const value = withAbsolutePaths(withFittingTypes(source), LOCAL_PATHS, folder)
+  const value = withAbsolutePaths(
+    withFittingTypes({ ...source, value: withoutExtensions(source.value) }),
+    LOCAL_PATHS,
+    folder,
+  )
   const parsed = parse(value)
   const draft = draftOf(value)
   const unread = new Set(source.findings.flatMap(({ path, at }) => (at === 'key' ? [] : [pathKey(path)])))
@@ -89,6 +93,8 @@ const LOCAL_PATHS = localPaths(configSchema)
 const EMPTY_FILE =
   'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
 
+const EXTENSION = 'x-'
+
 function fileText(file: string, readFile: ReadFile): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(resolve(file)))
@@ -109,6 +115,12 @@ function fileError(file: string, message: string): ConfigError {
 
 function parse(value: unknown) {
   return configSchema.safeParse(value, { error: problemText })
+}
+
+/** Leaves out the keys `x-…` at the top level, which are a place for anchors. */
+function withoutExtensions(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith(EXTENSION)))
 }
 
 /** Takes the other reading of a value from the environment where the type of the first is wrong. */

@@ -1,9 +1,10 @@
 /**
  * Turns a YAML document into plain values, and notes where in the text each of them is.
  *
- * YAML 1.2.2 §10.3 (core schema). Duplicate keys, merge keys (`<<` is YAML 1.1) and `__proto__`, which JavaScript drops
- * in silence, are refused, because two readers would see two configurations. Aliases are followed, but the values that
- * they multiply are counted: a "billion laughs" file is a few lines long.
+ * YAML 1.2.2 §10.3 (core schema) and, of YAML 1.1, merge keys: `<<: *base` adds the keys of a block that are not
+ * written beside it. Duplicate keys and `__proto__`, which JavaScript drops in silence, are refused, because two readers
+ * would see two configurations. Aliases are followed, but the values that they multiply are counted: a "billion laughs"
+ * file is a few lines long.
  */
 import { type Alias, type Document, isAlias, isMap, isNode, isScalar, isSeq, type Node, type Pair, Scalar } from 'yaml'
 import type { Finding, Path } from '../check/findings.ts'
@@ -71,10 +72,8 @@ interface Spot {
 
 const MAX_VALUES = 100_000
 const MAX_DEPTH = 32
-const REFUSED_KEYS: ReadonlyMap<string, string> = new Map([
-  ['<<', 'is a merge key, which YAML 1.2 does not have; write the keys out, or use an alias for a whole block'],
-  ['__proto__', 'cannot be a key'],
-])
+const MERGE_KEY = '<<'
+const REFUSED_KEYS: ReadonlyMap<string, string> = new Map([['__proto__', 'cannot be a key']])
 
 function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
   const { path, key, around } = spot
@@ -83,13 +82,7 @@ function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
   const isEmpty = isScalar(node) && node.value === null && !node.source
   walk.places.set(pathKey(path), { key, value: isEmpty && key !== undefined ? undefined : start })
   const offset = start ?? key ?? 0
-  const isFirstBeyond = walk.valueCount <= MAX_VALUES
-  walk.valueCount += 1
-  if (walk.valueCount > MAX_VALUES || around.length > MAX_DEPTH) {
-    if (isFirstBeyond)
-      walk.findings.push({ path, offset, message: 'is nested too deep, or repeated too often by aliases (`*name`)' })
-    return undefined
-  }
+  if (!isWithinBounds(walk, 1, { path, offset, around })) return undefined
   if (isAlias(node)) {
     const target = targetOf(walk, node)
     if (target !== undefined && !around.includes(target))
@@ -109,8 +102,31 @@ function readNode(walk: Walk, node: unknown, spot: Spot): unknown {
       readNode(walk, item, { path: [...path, index], key: undefined, around: inside }),
     )
   if (!isMap(node)) return undefined
-  const names = new Set<string>()
-  return Object.fromEntries(node.items.flatMap(pair => readPair(walk, pair, { path, inside, names })))
+  const block: Block = { path, inside, names: new Set() }
+  const merged: Alias[] = []
+  const own = node.items.flatMap(pair => {
+    if (!isScalar(pair.key) || pair.key.value !== MERGE_KEY) return readPair(walk, pair, block)
+    merged.push(...mergedAliases(walk, pair, block))
+    return []
+  })
+  // What is written in the block wins over what is merged, wherever in the block `<<` stands.
+  return Object.fromEntries([...own, ...merged.flatMap(alias => readMerged(walk, alias, block))])
+}
+
+interface Measured {
+  readonly path: Path
+  readonly offset: number
+  readonly around: readonly unknown[]
+}
+
+/** Counts values that are read. The first that are too many are reported. */
+function isWithinBounds(walk: Walk, count: number, { path, offset, around }: Measured): boolean {
+  const isFirstBeyond = walk.valueCount <= MAX_VALUES
+  walk.valueCount += count
+  if (walk.valueCount <= MAX_VALUES && around.length <= MAX_DEPTH) return true
+  if (isFirstBeyond)
+    walk.findings.push({ path, offset, message: 'is nested too deep, or repeated too often by aliases (`*name`)' })
+  return false
 }
 
 /** Finds the node of an alias. `Alias.resolve` searches the whole document each time, which could take minutes. */
@@ -118,6 +134,50 @@ function targetOf({ anchors, targets }: Walk, alias: Alias): Node | undefined {
   const target = targets.get(alias) ?? anchors.get(alias.source)
   if (target !== undefined) targets.set(alias, target)
   return target
+}
+
+/** Returns the aliases of `<<: *base` or `<<: [*base, *other]`, which mean the anchors before them. */
+function mergedAliases(walk: Walk, { key, value }: Pair, { path: parent, names }: Block): readonly Alias[] {
+  const path = [...parent, MERGE_KEY]
+  const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0
+  const listed = isSeq(value) ? value.items : [value]
+  const aliases = listed.filter(item => isAlias(item) && isMap(targetOf(walk, item))) as readonly Alias[]
+  const message = names.has(MERGE_KEY)
+    ? 'is in this block twice; write a list of aliases, `<<: [*one, *other]`'
+    : 'is a merge key, which takes an alias of a block that is complete before it (`<<: *base`), or a list of them'
+  const isRight = aliases.length === listed.length && !names.has(MERGE_KEY)
+  names.add(MERGE_KEY)
+  if (isRight) return aliases
+  walk.findings.push({ path, offset, message, at: 'key' })
+  return []
+}
+
+/** Reads the keys of a block that are not there yet. Of several blocks that are merged, the first wins. */
+function readMerged(walk: Walk, alias: Alias, { path, inside, names }: Block): [string, unknown][] {
+  const target = targetOf(walk, alias)
+  if (!isMap(target)) return []
+  const offset = alias.range?.[0] ?? 0
+  const around = [...inside, alias]
+  if (inside.includes(target)) {
+    const message = 'is merged into itself; define the anchor before it is used'
+    walk.findings.push({ path: [...path, MERGE_KEY], offset, message })
+    return []
+  }
+  // Keys that are there already cost time, too, so all of them count.
+  if (!isWithinBounds(walk, 1 + target.items.length, { path, offset, around })) return []
+  const block: Block = { path, inside: [...around, target], names }
+  const nested: Alias[] = []
+  const own = target.items.flatMap(pair => {
+    if (!isScalar(pair.key)) return []
+    if (pair.key.value === MERGE_KEY) {
+      nested.push(...(isSeq(pair.value) ? pair.value.items : [pair.value]).filter(isAlias))
+      return []
+    }
+    const name = String(pair.key.value ?? '')
+    // What is wrong with a key is told where its block stands.
+    return names.has(name) || REFUSED_KEYS.has(name) ? [] : readPair(walk, pair, block)
+  })
+  return [...own, ...nested.flatMap(each => readMerged(walk, each, block))]
 }
 
 interface Block {

@@ -13,8 +13,11 @@ type JsonSchema = z.core.JSONSchema.BaseSchema
 /** Returns the text of `config/sallyport.schema.json`. */
 export function configJsonSchema(): string {
   const schema = withReferences(z.toJSONSchema(configSchema, { io: 'input' }))
-  return `${JSON.stringify({ ...schema, title: 'Sallyport configuration' }, undefined, 2)}\n`
+  return `${JSON.stringify({ ...schema, patternProperties: EXTENSIONS, title: 'Sallyport configuration' }, undefined, 2)}\n`
 }
+
+/** The loader ignores these keys, which are a place for anchors. */
+const EXTENSIONS = { '^x-': {} }
 
 const REFERENCE: JsonSchema = { type: 'string', pattern: '\\$\\{' }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadConfigFile } from '../../../src/config/read/load.ts'
+import type { Config } from '../../../src/config/schema/schema.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { CONTRACT } from '../contract.ts'
 import { jwtOf, load, problemsOf, SMALL } from '../support.ts'
@@ -227,6 +228,94 @@ test('an alias means the anchor before it, although the anchor is given anew lat
   const routes = roles.map((role, index) => `  - { id: r${index}, path: /r${index}, require: { roles: ${role} } }\n`)
   const config = load(SMALL + routes.join(''))
   expect(config.routes.slice(1).map(route => route.require?.roles)).toEqual([['one'], ['one'], ['two'], ['two']])
+})
+
+describe('keys at the top level that begin with `x-`', () => {
+  test('are ignored, whatever they hold', () => {
+    expect(load(`${SMALL}x-owner: team-a\nx-anchors: { routes: 5, x: [null] }\nx-: 1\n`)).toEqual(load(SMALL))
+  })
+
+  test('are keys like any other elsewhere', () => {
+    expect(problemsOf(SMALL.replace('id: all', 'x-owner: me, id: all'))).toEqual([
+      expect.stringContaining('7:7 routes[0].x-owner: is not a known key'),
+    ])
+    expect(problemsOf(`${SMALL}X-a: 1\n`)).toEqual([expect.stringContaining('is not a known key')])
+  })
+})
+
+describe('a merge key', () => {
+  const BASE =
+    'x-base: &base { access: optional, require: { scopes: [base] } }\nx-more: &more { access: public, mode: report }\n'
+
+  function merged(route: string, anchors = BASE): Config['routes'][number] | undefined {
+    return load(`${anchors}${SMALL}  - ${route}\n`).routes[1]
+  }
+
+  test.each([
+    [
+      'adds the keys of a block',
+      '{ <<: *base, id: a, path: /a }',
+      { access: 'optional', require: { scopes: ['base'] } },
+    ],
+    [
+      'gives way to what is written before it',
+      '{ access: required, id: a, path: /a, <<: *base }',
+      { access: 'required' },
+    ],
+    [
+      'gives way to what is written after it',
+      '{ <<: *base, id: a, path: /a, access: required }',
+      { access: 'required' },
+    ],
+    [
+      'takes a list, of which the first wins',
+      '{ <<: [*base, *more], id: a, path: /a }',
+      { access: 'optional', mode: 'report' },
+    ],
+    [
+      'merges no deeper than the block',
+      '{ <<: *base, id: a, path: /a, require: { roles: [r] } }',
+      { require: { roles: ['r'] } },
+    ],
+  ])('%s', (_, route, expected) => expect(merged(route)).toMatchObject(expected))
+
+  test('is followed in the block that is merged', () => {
+    const anchors = `${BASE}x-both: &both { <<: *more, require: { roles: [r] }, access: optional }\n`
+    expect(merged('{ <<: *both, id: a, path: /a }', anchors)).toMatchObject({ access: 'optional', mode: 'report' })
+    expect(merged('{ <<: *both, id: a, path: /a }', anchors)?.require).toEqual({ roles: ['r'] })
+  })
+
+  test('means the anchor before it, although the anchor is given anew inside the block', () => {
+    expect(merged('{ <<: *base, id: a, path: /a, require: &base { roles: [r] } }')?.access).toBe('optional')
+  })
+
+  test('puts a problem where the value is written', () => {
+    expect(problemsOf(`x-base: &base { acess: public }\n${SMALL}  - { <<: *base, id: a, path: /a }\n`)).toEqual([
+      '1:17 routes[1].acess: is not a known key. Did you mean "access"?',
+    ])
+  })
+
+  test.each([
+    ['<<: 5', 'is a merge key, which takes an alias'],
+    ['<<: { access: public }', 'is a merge key, which takes an alias'],
+    ['<<: *nowhere', 'is a merge key, which takes an alias'],
+    ['<<: [*base, 5]', 'is a merge key, which takes an alias'],
+    ['<<: *base, <<: *more', 'is in this block twice; write a list of aliases'],
+  ])('%s is refused', (key, problem) => {
+    expect(problemsOf(`${BASE}${SMALL}  - { ${key}, id: a, path: /a }\n`)).toEqual([expect.stringContaining(problem)])
+  })
+
+  test('that merges a block into itself is refused', () => {
+    expect(problemsOf(`x-a: &a { <<: *a, b: &b { <<: *a } }\n${SMALL}`).join()).toContain('is merged into itself')
+  })
+
+  test('multiplies no more than other aliases', () => {
+    const laughs = Array.from({ length: 30 }, (_, n) => `x-${n + 1}: &a${n + 1} { <<: [*a${n}, *a${n}], k${n}: 1 }\n`)
+    const keys = Array.from({ length: 5_000 }, (_, n) => `k${n}: 1`).join(', ')
+    const long = Array.from({ length: 2_000 }, () => '*a0').join(', ')
+    expect(problemsOf(`x-0: &a0 { k: 1 }\n${laughs.join('')}${SMALL}`).join()).toContain('repeated too often')
+    expect(problemsOf(`x-0: &a0 { ${keys} }\nx-1: { <<: [${long}] }\n${SMALL}`).join()).toContain('repeated too often')
+  })
 })
 
 describe('a file', () => {
