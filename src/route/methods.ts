@@ -2,10 +2,17 @@
  * The methods that a route can list, and the one rule about them: a route for GET takes HEAD, too.
  *
  * RFC 9110 §9.3.2 (HEAD is GET without the content). A route that lists HEAD itself takes precedence over one for GET.
- * Routes that list no methods take every one, also those that are not in the list.
+ * Routes that list no methods take every one.
  */
+import { METHODS as PARSED } from 'node:http'
 
 /** CONNECT would turn the gateway into an open tunnel, TRACE would echo credentials: neither is ever forwarded. */
+const REFUSED: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
+
+/** Every method that Node's parser lets in, and that is forwarded. A route for any other would take no request. */
+export const FORWARDED: readonly string[] = PARSED.filter(method => !REFUSED.has(method))
+
+/** These have series of their own in the metrics, and are shown as all methods. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 /** The method whose routes take this one as well; undefined when only its own do. */

@@ -47,11 +47,15 @@ export function reportSeries(code: DenialCode): number {
 
 /** A route has `ok` for each of its methods from the start, and one that only reports has what it can report. */
 export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
-  const served = methods === undefined ? METHOD_LABELS : coveredMethods(methods)
+  const served = methods === undefined ? METHOD_LABELS : labelsOf(coveredMethods(methods))
   return {
     requests: [...served].map(method => requestSeries(method, 'ok')),
     reports: access === 'public' || mode === 'enforce' ? [] : REPORTABLE.map(reportSeries),
   }
+}
+
+function labelsOf(methods: ReadonlySet<string>): Iterable<string> {
+  return new Set([...methods].map(method => (methodPlaces.has(method) ? method : OTHER)))
 }
 
 /** The series of requests that match no route, or are refused before they are matched: each is a refusal. */

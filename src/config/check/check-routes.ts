@@ -3,7 +3,7 @@
  *
  * The order of routes does not matter, so two routes that could both be meant are refused.
  */
-import { coveredMethods, METHODS } from '../../route/methods.ts'
+import { coveredMethods, FORWARDED } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
@@ -55,7 +55,7 @@ function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefine
     return `is read like the path of route \`${other.id}\` by services that ignore case; spell both alike`
   const shared = [...methodsOf(route)].filter(method => methodsOf(other).has(method))
   if (shared.length === 0) return undefined
-  const both = shared.length === METHODS.length ? 'all methods' : shared.join(', ')
+  const both = shared.length === FORWARDED.length ? 'all methods' : shared.join(', ')
   return `matches what route \`${other.id}\` matches (${both}); change a path or the \`methods\``
 }
 
@@ -70,7 +70,7 @@ function exactly(literal: string): string {
 }
 
 function methodsOf({ methods }: RouteConfig): ReadonlySet<string> {
-  return coveredMethods(methods ?? METHODS)
+  return coveredMethods(methods ?? FORWARDED)
 }
 
 function accessFindings({ providerIds }: Draft, index: number, route: RouteConfig): readonly Finding[] {

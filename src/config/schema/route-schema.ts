@@ -7,7 +7,7 @@
 import * as z from 'zod'
 import type { ClaimRequirement } from '../../authorize/claims.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
-import { METHODS } from '../../route/methods.ts'
+import { FORWARDED, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { credentialHeaderProblem } from './header-names.ts'
@@ -131,9 +131,9 @@ export const routeSchema = z.strictObject({
   path: judgedText(pathProblem).describe(
     'Literal segments as they arrive on the wire, `:name` for one segment, `/**` at the end for this path and everything below.',
   ),
-  methods: list(z.enum(METHODS, { error: issue => methodProblem(issue.input) }))
+  methods: list(z.enum(FORWARDED, { error: issue => methodProblem(issue.input) }))
     .optional()
-    .describe('Methods of the route; GET covers HEAD. Default: all.'),
+    .describe('Methods of the route, also those of WebDAV and the like; GET covers HEAD. Default: all.'),
   access: z
     .enum(['required', 'optional', 'public'])
     .default('required')
@@ -181,10 +181,15 @@ function pathProblem(path: string): string | undefined {
   }
 }
 
+const OTHERS = FORWARDED.filter(method => !(METHODS as readonly string[]).includes(method))
+
 function methodProblem(input: unknown): string | undefined {
   if (typeof input !== 'string') return undefined
   if (/^(CONNECT|TRACE)$/i.test(input))
     return `must not be \`${input.toUpperCase()}\`: it is never forwarded; leave it out`
   if (/^UPGRADE$/i.test(input)) return 'is no method; an upgrade is a `GET`'
-  return `must be one of ${METHODS.join(', ')}, in capitals.${didYouMean(input, METHODS)}`
+  const hint = didYouMean(input, FORWARDED)
+  if (hint !== '' || !/^[!#$%&'*+.^_`|~\w-]+$/.test(input))
+    return `must be one of ${METHODS.join(', ')}, in capitals.${hint}`
+  return `is a method that no request can have; besides ${METHODS.join(', ')} there are ${OTHERS.join(', ')}`
 }

@@ -41,11 +41,12 @@ export function witnessPaths(patterns: readonly string[]): WitnessPaths {
 /** Lists the witnesses of the route's own pattern that the route takes. */
 export function reachedBy<R extends Matchable & { readonly id: string }>(
   matcher: Matcher<R>,
-  route: { readonly id: string; readonly path: string },
+  route: { readonly id: string; readonly path: string; readonly methods?: readonly string[] | undefined },
   paths: WitnessPaths,
 ): readonly Witness[] {
+  const methods = new Set([...METHODS, ...(route.methods ?? [])])
   return paths(route.path).flatMap(path =>
-    METHODS.filter(method => resolved(matcher, method, path)?.id === route.id).map(method => ({ method, path })),
+    [...methods].filter(method => resolved(matcher, method, path)?.id === route.id).map(method => ({ method, path })),
   )
 }
 

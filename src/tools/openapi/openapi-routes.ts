@@ -59,9 +59,8 @@ export function openapiRoutes(document: unknown): ImportedRoutes {
     const operations = Object.entries(members(item)).flatMap(([name, operation]) =>
       operationOf(name, resolve(operation)),
     )
-    for (const name of ['trace', 'query'])
-      if (Object.hasOwn(members(item), name))
-        unmapped.push(`${name.toUpperCase()} ${template}: is never forwarded; left out`)
+    for (const [name, why] of LEFT_OUT_METHODS)
+      if (Object.hasOwn(members(item), name)) unmapped.push(`${name.toUpperCase()} ${template}: ${why}`)
     const groups = Map.groupBy(operations, ({ operation }) =>
       JSON.stringify(routeSecurity(operation.security ?? security, schemes)),
     )
@@ -85,6 +84,11 @@ export function openapiRoutes(document: unknown): ImportedRoutes {
     unmapped: [...[...notes].map(([note, operations]) => `${few(operations)}: ${note}`), ...unmapped, ...merged.notes],
   }
 }
+
+const LEFT_OUT_METHODS: ReadonlyMap<string, string> = new Map([
+  ['trace', 'is never forwarded; left out'],
+  ['query', 'is not imported; left out (write its route yourself)'],
+])
 
 const MOST_LISTED = 5
 

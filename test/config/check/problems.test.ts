@@ -334,6 +334,9 @@ describe('a route', () => {
     ],
     ['{ id: a, path: /, methods: [CONNECT] }', '7:33 routes[0].methods[0]: must not be `CONNECT`'],
     ['{ id: a, path: /, methods: [trace] }', '7:33 routes[0].methods[0]: must not be `TRACE`'],
+    ['{ id: a, path: /, methods: [PROPFYND] }', '7:33 routes[0].methods[0]: must be one of GET, HEAD'],
+    ['{ id: a, path: /, methods: [propfind] }', 'in capitals. Did you mean "PROPFIND"?'],
+    ['{ id: a, path: /, methods: [BREW] }', '7:33 routes[0].methods[0]: is a method that no request can have'],
     ['{ id: a, path: /, methods: [UPGRADE] }', '7:33 routes[0].methods[0]: is no method; an upgrade is a `GET`'],
     ['{ id: a, path: /, methods: [] }', '7:32 routes[0].methods: must not be empty'],
     [

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { loadConfigFile } from '../../../src/config/read/load.ts'
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { ConfigError } from '../../../src/errors.ts'
+import { FORWARDED } from '../../../src/route/methods.ts'
 import { CONTRACT } from '../contract.ts'
 import { jwtOf, load, problemsOf, SMALL } from '../support.ts'
 
@@ -228,6 +229,13 @@ test('an alias means the anchor before it, although the anchor is given anew lat
   const routes = roles.map((role, index) => `  - { id: r${index}, path: /r${index}, require: { roles: ${role} } }\n`)
   const config = load(SMALL + routes.join(''))
   expect(config.routes.slice(1).map(route => route.require?.roles)).toEqual([['one'], ['one'], ['two'], ['two']])
+})
+
+test('a route may list every method that can arrive, and none that another route of its shape takes', () => {
+  const methods = [...FORWARDED]
+  expect(load(`${SMALL}  - { id: a, path: /a, methods: [${methods}] }\n`).routes[1]?.methods).toEqual(methods)
+  const both = '  - { id: a, path: /a }\n  - { id: b, path: /a, methods: [PROPFIND] }\n'
+  expect(problemsOf(SMALL + both)).toEqual([expect.stringContaining('matches what route `a` matches (PROPFIND)')])
 })
 
 describe('keys at the top level that begin with `x-`', () => {
