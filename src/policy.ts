@@ -31,6 +31,8 @@ export interface Route {
   /** Undefined takes every method. GET stands for HEAD, too. */
   readonly methods: ReadonlySet<string> | undefined
   readonly pathAllow: ReadonlySet<PathAllowance>
+  /** What is asked of a request, as one text. */
+  readonly asks: string
   readonly access: 'required' | 'optional' | 'public'
   /** `report` decides and counts, but lets the request pass. */
   readonly mode: 'enforce' | 'report'

@@ -31,6 +31,7 @@ import type {
   TokenPlaces,
 } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
+import { askedOf } from './asked.ts'
 import { requirementsOf } from './requirements.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
@@ -66,7 +67,9 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
       const verifier = named(parts.verifiers, id)
       return { id, issuer: providerTraits(provider).takesJwts?.issuer, health: () => verifier.health() }
     }),
-    matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes]),
+    matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes], {
+      letterCase: config.paths.ignoreCase ? 'ignored' : 'heeded',
+    }),
     identity,
     tokenPlaces: places,
     limits: {
@@ -143,6 +146,7 @@ function compileRoute(
     path,
     methods: methods === undefined ? undefined : new Set<string>(methods),
     pathAllow: new Set(pathAllow),
+    asks: askedOf(route),
     access,
     mode: effective,
     authenticate: judges.authenticator({ providers }),

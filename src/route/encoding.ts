@@ -12,6 +12,15 @@ export const MAX_DECODINGS = 3
 /** This is invalid percent-encoding, which `decodeURIComponent` by itself refuses. */
 export const STRAY_PERCENT = /%(?![0-9a-f]{2})/i
 
+/** These are `-`, `.`, `_`, `~`, digits and letters (RFC 3986 §2.3). */
+export const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
+const EACH_ENCODED_UNRESERVED = new RegExp(ENCODED_UNRESERVED, 'gi')
+
+/** Decodes what means the same encoded and not (RFC 3986 §6.2.2.2). */
+export function decodeUnreserved(text: string): string {
+  return text.replace(EACH_ENCODED_UNRESERVED, decodeURIComponent)
+}
+
 /** @throws {URIError} the octets are not UTF-8: `%C0%AF` is a `/` to a careless decoder */
 export function decodeOnce(text: string): string {
   if (!text.includes('%')) return text

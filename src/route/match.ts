@@ -3,21 +3,33 @@
  * the path that it returns.
  *
  * 1. The target is parsed; what is ambiguous whatever the route is refused.
- * 2. The most specific route is found on the bytes that will be forwarded, undecoded.
- * 3. Oddities that the route does not allow (`pathAllow`) are refused. It needs no check that they lie below its
- *    literal prefix: literals hold none, so a segment with one is matched by a parameter or by `/**`.
+ * 2. The most specific route is found on the bytes that will be forwarded. Where that one does not allow an oddity of
+ *    the path, the path is tried without its `;…` and doubled slashes, which literals do not hold.
+ * 3. Oddities that the route does not allow (`pathAllow`) are refused. `%7E` is found as `~`, since both mean the same
+ *    (RFC 3986 §6.2.2.2), and a route that allows it has a server that knows this.
  * 4. The lax readers' rule: were another route in force for the path as a laxer server may read it (decoded again,
- *    `;…` cut, slashes collapsed, case ignored), the request is refused. With `/**` open and `/admin/**` closed,
- *    `/ADMIN` and `/%2561dmin` get nowhere, while `/orders/ABC` under `/orders/:id` is fine: every reader agrees.
+ *    `;…` cut, slashes collapsed, case ignored), the request is refused, unless both ask the same. With `/**` open and
+ *    `/admin/**` closed, `/ADMIN` and `/%2561dmin` get nowhere, while `/orders/ABC` under `/orders/:id` is fine: every
+ *    reader agrees.
  *
  * RFC 9110 §4.2.3 and RFC 3986 §6.2.2 (equivalence), RFC 9110 §9.3.2 (HEAD is GET). It does not compare hosts: one
  * gateway stands before one service.
  */
 import { Denial } from '../errors.ts'
+import { decodeUnreserved } from './encoding.ts'
+import { takesMethod } from './methods.ts'
 import { parsePattern } from './pattern.ts'
-import { HABITS, HABITS_WITHOUT_LAST_SLASH, type Habit, laxReadings, laxSegment } from './readings.ts'
+import {
+  HABITS,
+  HABITS_WITHOUT_LAST_SLASH,
+  type Habit,
+  laxReadings,
+  laxSegment,
+  withoutEmptySegments,
+  withoutParameters,
+} from './readings.ts'
 import { routeTree, type TreeEntry } from './route-tree.ts'
-import { type PathAllowance, parseTarget, pathInvalid, type Target } from './target.ts'
+import { type PathAllowance, parseTarget, pathInvalid, refusalOf, type Target } from './target.ts'
 
 /** The part of a route that the matcher has to know. */
 export interface Matchable {
@@ -26,6 +38,13 @@ export interface Matchable {
   /** Undefined stands for every method, and GET covers HEAD. */
   readonly methods: ReadonlySet<string> | undefined
   readonly pathAllow?: ReadonlySet<PathAllowance> | undefined
+  /** Says what is asked of a request. Routes that say the same need not be told apart; undefined is like no other. */
+  readonly asks?: string | undefined
+}
+
+interface MatcherOptions {
+  /** `ignored`: upper and lower case of ASCII match each other, as the service sees them. Default `heeded`. */
+  readonly letterCase?: 'heeded' | 'ignored'
 }
 
 interface Resolution<R> {
@@ -54,38 +73,71 @@ export interface Matcher<R> {
 }
 
 /** @throws {SyntaxError} a route's path is wrong, or two routes cannot be told apart */
-export function compileMatcher<R extends Matchable>(routes: readonly R[]): Matcher<R> {
+export function compileMatcher<R extends Matchable>(
+  routes: readonly R[],
+  { letterCase = 'heeded' }: MatcherOptions = {},
+): Matcher<R> {
   const entries = routes.map(route => entryOf(route))
-  const exact = routeTree(entries)
+  const exact = letterCase === 'heeded' ? routeTree(entries) : routeTree(entries, lowerCase)
   const lax = routeTree(entries, laxSegment)
+  const encodedUnreserved = entries.some(({ route }) => route.pathAllow?.has('encodedUnreserved')) ? 'named' : 'refused'
   const readDifferently = entries.some(hasLaxLiteral) ? ANY_PATH : READ_DIFFERENTLY
 
-  function refuseDisagreement(method: string, target: Target, entry: Entry<R>): void {
-    const { path, relaxations } = target
+  /** @param match how the route was found: on the path itself, or without what it allows */
+  function refuseDisagreement(method: string, { path, relaxations }: Target, { entry, as }: Match<R>): void {
     // Whoever relaxes a route vouches for how its server reads that oddity, so that a reading without
     // a route passes there: `/packages/@a%2fb` needs no route for `/packages/@a/b`. It does not pass
     // when an encoded `?` or `#` may cut off what matched.
     const passesUnrouted = relaxations.size > 0 && !/%(?:3f|23)/i.test(path)
     for (const reading of laxReadings(path, entry.habits)) {
-      const other = lax.find(method, reading)
-      if (other === entry || (other === undefined && passesUnrouted)) continue
+      const laxest = lax.find(method, reading)
+      if (laxest === undefined ? passesUnrouted : laxest === entry && as === 'written') continue
+      // Where the route is the same for the laxest server and for the strictest, it is so for all between them.
+      const strictest = exact.find(method, reading)
+      if (laxest === entry && strictest === entry) continue
+      const other = laxest && between(method, reading, as === 'written' ? entry : strictest).find(differs)
+      if (laxest !== undefined && other === undefined) continue
       throw pathInvalid('ambiguous_route', { matched: entry.route.path, read_as: other?.route.path ?? 'no route' })
     }
+
+    function differs({ route }: Entry<R>): boolean {
+      return route !== entry.route && (route.asks === undefined || route.asks !== entry.route.asks)
+    }
+  }
+
+  /** Lists the routes that a server may choose for a reading, from the laxest's down to the last. */
+  function between(method: string, reading: string, last: Entry<R> | undefined): readonly Entry<R>[] {
+    const fitting = lax.findAll(reading).filter(({ methods }) => takesMethod(methods, method))
+    const end = last === undefined ? -1 : fitting.indexOf(last)
+    return end === -1 ? fitting : fitting.slice(0, end + 1)
+  }
+
+  function find(method: string, { path, relaxations }: Target): Match<R> | undefined {
+    const written = exact.find(method, path)
+    if (relaxations.size > 0 && (written === undefined || !allows(written.route, relaxations))) {
+      const shortened = exact.find(method, withoutOddities(path, relaxations))
+      if (shortened !== undefined && allows(shortened.route, relaxations)) return { entry: shortened, as: 'shortened' }
+    }
+    return written && { entry: written, as: 'written' }
   }
 
   return {
     resolve: (method, target, host) => {
-      const parsed = parseTarget(target, host)
-      const { path, query, relaxations } = parsed
-      const entry = exact.find(method, path)
-      for (const relaxation of relaxations) if (!entry?.route.pathAllow?.has(relaxation)) throw pathInvalid(relaxation)
-      if (entry === undefined) throw new Denial('route_unknown')
-      if (readDifferently.test(path)) refuseDisagreement(method, parsed, entry)
-      return { route: entry.route, path, query }
+      const { path, query, relaxations } = parseTarget(target, host, encodedUnreserved)
+      const read = { path: relaxations.has('encodedUnreserved') ? decodeUnreserved(path) : path, query, relaxations }
+      const found = find(method, read)
+      for (const relaxation of relaxations)
+        if (!found?.entry.route.pathAllow?.has(relaxation)) throw pathInvalid(refusalOf(relaxation))
+      if (found === undefined) throw new Denial('route_unknown')
+      if (readDifferently.test(path)) refuseDisagreement(method, read, found)
+      return { route: found.entry.route, path, query }
     },
     params: (route, path) => {
       const entry = entries.find(each => each.route === route)
-      return entry === undefined ? NO_PARAMS : paramsOf(entry, path)
+      if (entry === undefined) return NO_PARAMS
+      const read = decodeUnreserved(path)
+      const isWritten = exact.findAll(read).includes(entry)
+      return paramsOf(entry, isWritten ? read : withoutOddities(read, SHORTENED))
     },
     match: (method, path) => exact.find(method, path)?.route,
     candidates: path => exact.findAll(path).map(entry => entry.route),
@@ -96,6 +148,26 @@ interface Entry<R> extends TreeEntry {
   readonly route: R
   readonly parameters: ReadonlyArray<{ readonly name: string; readonly depth: number }>
   readonly habits: readonly Habit[]
+}
+
+interface Match<R> {
+  readonly entry: Entry<R>
+  readonly as: 'written' | 'shortened'
+}
+
+const SHORTENED: ReadonlySet<PathAllowance> = new Set(['semicolon', 'emptySegment'])
+
+function allows({ pathAllow }: Matchable, relaxations: ReadonlySet<PathAllowance>): boolean {
+  return pathAllow !== undefined && relaxations.isSubsetOf(pathAllow)
+}
+
+function withoutOddities(path: string, relaxations: ReadonlySet<PathAllowance>): string {
+  const cut = relaxations.has('semicolon') ? withoutParameters(path) : path
+  return relaxations.has('emptySegment') ? withoutEmptySegments(cut) : cut
+}
+
+function lowerCase(segment: string): string {
+  return segment.toLowerCase()
 }
 
 const NO_PARAMS: ReadonlyMap<string, string> = new Map()

@@ -18,7 +18,7 @@ export const HABITS: readonly Habit[] = [
   // Separators are never nested (see the target's rules), so decoding once and decoding fully split alike.
   decodeFully,
   path => path.replace(/;[^/]*/g, ''),
-  path => path.replace(/\/{2,}/g, '/'),
+  withoutEmptySegments,
   path => before(path, ';'),
   path => before(path, '?'),
   path => before(path, '#'),
@@ -47,6 +47,15 @@ export function laxReadings(path: string, habits: readonly Habit[]): ReadonlySet
  */
 export function laxSegment(segment: string): string {
   return decodeFully(segment).normalize('NFKC').toUpperCase().toLowerCase()
+}
+
+/** Cuts `;…` off every segment, also where the semicolon is encoded. */
+export function withoutParameters(path: string): string {
+  return path.replace(/(?:;|%3b)[^/]*/gi, '')
+}
+
+export function withoutEmptySegments(path: string): string {
+  return path.replace(/\/{2,}/g, '/')
 }
 
 /** Cuts them all at once: one slash at a time would be a reading for each. */

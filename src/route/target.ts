@@ -9,10 +9,10 @@
  * relax is only reported, so paths reach a route through the matcher and not from here.
  */
 import { Denial } from '../errors.ts'
-import { decodeOnce, MAX_DECODINGS, STRAY_PERCENT } from './encoding.ts'
+import { decodeOnce, ENCODED_UNRESERVED, MAX_DECODINGS, STRAY_PERCENT } from './encoding.ts'
 
-/** An oddity that a route may allow below its literal prefix (`pathAllow`). */
-export type PathAllowance = 'encodedSlash' | 'semicolon' | 'emptySegment'
+/** An oddity that a route may allow (`pathAllow`). */
+export type PathAllowance = 'encodedUnreserved' | 'encodedSlash' | 'semicolon' | 'emptySegment'
 
 /** The reason why a target is refused, in the evidence of `path_invalid`. */
 type PathReason =
@@ -23,8 +23,11 @@ type PathReason =
   | 'encoding_nested'
   | 'encoded_unreserved'
   | 'dot_segment'
-  | PathAllowance
+  | Exclude<PathAllowance, 'encodedUnreserved'>
   | 'ambiguous_route'
+
+/** Says whether it is refused at once, as where no route allows it, or named like the other oddities. */
+type EncodedUnreserved = 'refused' | 'named'
 
 export interface Target {
   readonly path: string
@@ -39,12 +42,16 @@ export interface Target {
  * @param host the Host header; only an absolute-form target is compared with it
  * @throws {Denial} `path_invalid`
  */
-export function parseTarget(target: string, host: string | undefined): Target {
+export function parseTarget(
+  target: string,
+  host: string | undefined,
+  encodedUnreserved: EncodedUnreserved = 'refused',
+): Target {
   if (NOT_VISIBLE_ASCII.test(target)) throw pathInvalid('forbidden_character')
   const origin = target.startsWith('/') ? target : originForm(target, host)
   const queryAt = origin.indexOf('?')
   const path = queryAt === -1 ? origin : origin.slice(0, queryAt)
-  return { path, query: origin.slice(path.length), relaxations: neededRelaxations(path) }
+  return { path, query: origin.slice(path.length), relaxations: neededRelaxations(path, encodedUnreserved) }
 }
 
 /**
@@ -52,20 +59,30 @@ export function parseTarget(target: string, host: string | undefined): Target {
  *
  * @throws {Denial} `path_invalid`
  */
-export function neededRelaxations(path: string): ReadonlySet<PathAllowance> {
+export function neededRelaxations(
+  path: string,
+  encodedUnreserved: EncodedUnreserved = 'refused',
+): ReadonlySet<PathAllowance> {
   if (!SUSPECT.test(path)) return NONE
   if (STRAY_PERCENT.test(path)) throw pathInvalid('encoding_invalid')
   const once = decodeForInspection(path)
-  if (ENCODED_UNRESERVED.test(path)) throw pathInvalid('encoded_unreserved')
+  const isRespelt = ENCODED_UNRESERVED.test(path)
+  if (isRespelt && encodedUnreserved === 'refused') throw pathInvalid('encoded_unreserved')
   refuseNested(once)
   // `//host/x` is an authority to whoever resolves it as a reference (RFC 3986 §4.2), so no route can allow it.
   if (once.startsWith('//')) throw pathInvalid('emptySegment')
 
   const needed = new Set<PathAllowance>()
+  if (isRespelt) needed.add('encodedUnreserved')
   if (ENCODED_SLASH.test(path)) needed.add('encodedSlash')
   if (once.includes(';')) needed.add('semicolon')
   if (once.includes('//')) needed.add('emptySegment')
   return needed
+}
+
+/** Returns the reason for which an oddity is refused that the route does not allow. */
+export function refusalOf(oddity: PathAllowance): PathReason {
+  return oddity === 'encodedUnreserved' ? 'encoded_unreserved' : oddity
 }
 
 /** @param detail more evidence, from the configuration only: the target itself is the attacker's text */
@@ -82,8 +99,6 @@ const NONE: ReadonlySet<PathAllowance> = new Set()
 const NOT_VISIBLE_ASCII = /[^\x21-\x7e]|#/
 /** Anything of this needs a closer look; most paths have none of it. */
 const SUSPECT = /[%;\\]|\/\/|\/\.{1,2}(?:\/|$)/
-/** These are `-`, `.`, `_`, `~`, digits and letters (RFC 3986 §2.3). */
-const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
 const ENCODED_SLASH = /%2f/i
 const BACKSLASH_OR_CONTROL = /[\\\p{Cc}]/u
 /** `..;x` and `..?x` are dot segments to a server that cuts there. */

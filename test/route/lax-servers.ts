@@ -10,9 +10,21 @@ export interface PlainRoute {
 
 export type Server = (path: string) => string
 
+/** RFC 3986 §2.3. */
+const UNRESERVED = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~']
+
 /** Servers are known to do this to a path before they look at it. */
 export const STEPS: Readonly<Record<string, Server>> = {
   decode: path => fromBytes(decodeBytes(toBytes(path))),
+  decodeUnreserved: path =>
+    path
+      .split(/(%[0-9A-Fa-f]{2})/)
+      .map(part =>
+        /^%/.test(part) && UNRESERVED.includes(fromBytes(decodeBytes(toBytes(part))))
+          ? fromBytes(decodeBytes(toBytes(part)))
+          : part,
+      )
+      .join(''),
   collapseSlashes: path =>
     path.split('/').reduce((joined, part) => (part === '' ? joined : `${joined}/${part}`), '') +
     (path.endsWith('/') ? '/' : ''),
@@ -22,6 +34,11 @@ export const STEPS: Readonly<Record<string, Server>> = {
       .map(segment => segment.split(';')[0])
       .join('/'),
   cutAtSemicolon: path => path.split(';')[0] ?? '',
+  cutEitherSemicolon: path =>
+    path
+      .split('/')
+      .map(segment => segment.split(/;|%3[Bb]/)[0])
+      .join('/'),
   cutQuery: path => path.split('?')[0] ?? '',
   cutFragment: path => path.split('#')[0] ?? '',
   backslashIsSlash: path => path.split('\\').join('/'),

@@ -194,9 +194,34 @@ describe('resolve', () => {
     expect(outcome(routes, '/e/a/%2fb')).toBe('path_invalid emptySegment')
   })
 
-  test('nothing is relaxed inside or before the literal prefix', () => {
+  test('an oddity counts on the whole route, its literals included', () => {
     const routes = matcher('* /a/b/** encodedSlash,semicolon,emptySegment')
-    for (const path of ['/a;x/b/c', '/a/b;x/c', '/a//b/c', '/a%2fb/c', '/;/a/b', '/a/b%2fc', '/a/b;'])
+    for (const path of ['/a;x/b/c', '/a/b;x/c', '/a//b/c', '/a/b;', '/a%3bx//b;y/c'])
+      expect(outcome(routes, path)).toBe('/a/b/**')
+    expect(outcome(matcher('* /login semicolon'), '/login;jsessionid=1')).toBe('/login')
+    expect(outcome(matcher('* / semicolon'), '/;jsessionid=1')).toBe('/')
+    expect(outcome(matcher('* /orders/:id/items semicolon'), '/orders/7/items;v=1')).toBe('/orders/:id/items')
+    expect(outcome(matcher('* /api/:id emptySegment'), '/api//7')).toBe('/api/:id')
+  })
+
+  test('a path that loses an oddity belongs to no other route for a reader that keeps it', () => {
+    expect(outcome(matcher('* /login semicolon', '* /**'), '/login;x')).toBe(AMBIGUOUS)
+    expect(outcome(matcher('* /login', '* /** semicolon'), '/login;x')).toBe(AMBIGUOUS)
+    expect(outcome(matcher('* /login', '* /x semicolon'), '/login;x')).toBe('path_invalid semicolon')
+    expect(outcome(matcher('* /login semicolon', '* /:page semicolon'), '/login;x')).toBe(AMBIGUOUS)
+  })
+
+  test('parameters are read from the path as it was matched', () => {
+    const routes = [route('* /a/:x/b/:y semicolon,emptySegment,encodedUnreserved')]
+    const compiled = compileMatcher(routes)
+    const [only = route('* /')] = routes
+    expect(Object.fromEntries(compiled.params(only, '/a//1/b/%7E2'))).toEqual({ x: '1', y: '~2' })
+    expect(Object.fromEntries(compiled.params(only, '/a/1/b/2;v'))).toEqual({ x: '1', y: '2;v' })
+  })
+
+  test('an encoded separator or a first empty segment stands for none', () => {
+    const routes = matcher('* /a/b/** encodedSlash,semicolon,emptySegment')
+    for (const path of ['/a%2fb/c', '/;/a/b', '/a/b%2fc', '//a/b'])
       expect(outcome(routes, path)).toMatch(/^path_invalid/)
     expect(outcome(matcher('* /** emptySegment'), '//evil.example/a')).toBe('path_invalid emptySegment')
   })
@@ -352,5 +377,67 @@ describe('cost', () => {
     const routes = matcher('* /:a/:b/**', '* /a/a/a', '* /**')
     const long = '/a'.repeat(8000)
     expect(lookups(() => routes.match('GET', long))).toBeLessThan(16)
+  })
+})
+
+describe('an unreserved character that is encoded', () => {
+  const routes = matcher('* /~alice/** encodedUnreserved', '* /plain/**', '* /**')
+
+  test('is found as what it means, where its route allows it', () => {
+    expect(outcome(routes, '/%7Ealice/x')).toBe('/~alice/**')
+    expect(outcome(routes, '/%7e%61lice/%2D')).toBe('/~alice/**')
+    expect(routes.resolve('GET', '/%7Ealice/%41?%41', undefined)).toMatchObject({
+      path: '/%7Ealice/%41',
+      query: '?%41',
+    })
+  })
+
+  test('is refused where its route does not', () => {
+    expect(outcome(routes, '/pl%61in/x')).toBe('path_invalid encoded_unreserved')
+    expect(outcome(routes, '/%78')).toBe('path_invalid encoded_unreserved')
+    expect(outcome(matcher('* /**'), '/%61')).toBe('path_invalid encoded_unreserved')
+  })
+
+  test.each(['/~alice/%2e%2e/plain', '/~alice/.%2E', '/~alice/%2e/', '/~alice/%252e%252e/x', '/~alice/%25%32e./x'])(
+    '%s stays refused as a dot segment',
+    path => expect(outcome(routes, path)).toMatch(/path_invalid (dot_segment|encoding_nested)/),
+  )
+})
+
+describe('case that is ignored', () => {
+  const routes = compileMatcher(['* /Admin/:id', '* /caf%C3%A9', '* /**'].map(route), { letterCase: 'ignored' })
+
+  test.each([
+    ['/admin/X', '/Admin/:id'],
+    ['/ADMIN/x', '/Admin/:id'],
+    ['/CAF%c3%a9', '/caf%C3%A9'],
+    ['/Other', '/**'],
+  ])('%s belongs to %s', (path, owner) => {
+    expect(outcome(routes, path)).toBe(owner)
+    expect(routes.resolve('GET', path, undefined).path).toBe(path)
+  })
+
+  test('is that of ASCII: what meets only in another way is ambiguous', () => {
+    expect(outcome(routes, '/CAF%C3%89')).toBe(AMBIGUOUS)
+    expect(outcome(routes, '/adm%C4%B1n/x')).toBe(AMBIGUOUS)
+    expect(outcome(routes, '/%2561dmin/x')).toBe(AMBIGUOUS)
+  })
+})
+
+describe('readings that ask the same', () => {
+  const asking = (asks: string, line: string): Matchable => ({ ...route(line), asks })
+
+  test('are not ambiguous', () => {
+    const routes = compileMatcher([asking('a', '* /orders/:id'), asking('a', '* /orders/**'), asking('b', '* /**')])
+    expect(outcome(routes, '/orders/7/')).toBe('/orders/**')
+    expect(outcome(routes, '/ORDERS/7')).toBe(AMBIGUOUS)
+    expect(outcome(compileMatcher([asking('a', '* /login semicolon'), asking('a', '* /**')]), '/login;x')).toBe(
+      '/login',
+    )
+  })
+
+  test('are ambiguous where a server that is neither strict nor lax reads what asks otherwise', () => {
+    const routes = compileMatcher([asking('a', '* /**'), asking('b', '* /:x/admin'), asking('a', '* /%40x/admin')])
+    expect(outcome(routes, '/@x/ADMIN')).toBe(AMBIGUOUS)
   })
 })

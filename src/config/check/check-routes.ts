@@ -20,6 +20,7 @@ export function routeFindings(draft: Draft): readonly Finding[] {
     ...idFindings(routes),
     ...shapeFindings(routes),
     ...routes.flatMap(({ index, route }) => [
+      ...allowanceFindings(index, route),
       ...accessFindings(draft, index, route),
       ...issuerFindings(draft, index, route),
       ...upstreamFindings(draft, index, route),
@@ -72,6 +73,25 @@ function exactly(literal: string): string {
 function methodsOf({ methods }: RouteConfig): ReadonlySet<string> {
   return coveredMethods(methods ?? FORWARDED)
 }
+
+/** Refuses what a route allows and no request of it can have, since it would pass for a setting that counts. */
+function allowanceFindings(index: number, { path, pathAllow }: RouteConfig): readonly Finding[] {
+  const { segments, extent } = parsePattern(path)
+  const isLiteral = extent === 'exact' && segments.every(({ kind }) => kind === 'literal')
+  return pathAllow.flatMap((allowance, position): readonly Finding[] => {
+    const message = isLiteral
+      ? ALLOWED_IN_PARAMETERS.get(allowance)
+      : extent === 'exact' && segments.length === 1 && allowance === 'emptySegment'
+        ? 'has no effect on a path of one segment; leave it out'
+        : undefined
+    return message === undefined ? [] : [{ path: ['routes', index, 'pathAllow', position], message }]
+  })
+}
+
+const ALLOWED_IN_PARAMETERS: ReadonlyMap<RouteConfig['pathAllow'][number], string> = new Map([
+  ['encodedSlash', 'has no effect on a path of literals, which hold no slash; leave it out'],
+  ['emptySegment', 'has no effect on a path of literals, of which none is empty; leave it out'],
+])
 
 function accessFindings({ providerIds }: Draft, index: number, route: RouteConfig): readonly Finding[] {
   const path = ['routes', index]

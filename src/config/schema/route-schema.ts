@@ -166,9 +166,9 @@ export const routeSchema = z.strictObject({
     .optional()
     .describe('When a stream of this route is ended before its time.'),
   pathAllow: z
-    .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment']))
+    .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment', 'encodedUnreserved']))
     .default([])
-    .describe('What is let through below the literal prefix of the path although servers read it in different ways.'),
+    .describe('What is let through although servers read it in different ways.'),
 })
 
 function pathProblem(path: string): string | undefined {

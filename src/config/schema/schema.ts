@@ -38,6 +38,7 @@ export type KeysConfig = Extract<ProviderConfig, { readonly type: 'jwt' }>['keys
 export type UpstreamConfig = Config['upstreams'][string]
 export type IdentityConfig = Config['identity']
 export type LimitsConfig = Config['limits']
+export type PathsConfig = Config['paths']
 export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
 export type RequireConfig = NonNullable<RouteConfig['require']>
@@ -204,6 +205,14 @@ export const configSchema = z.strictObject({
     .describe('Where a token may come from; exactly one of these may be filled. Default: `authorization`.'),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
+  paths: z
+    .strictObject({
+      ignoreCase: flag()
+        .default(false)
+        .describe('`true`: ASCII letters match in either case, for services that ignore it. Default `false`.'),
+    })
+    .prefault({})
+    .describe('How the paths of all routes are compared.'),
   tokenCache: z
     .strictObject({
       entries: count({ min: 1, max: 10_000_000 }).default(10_000).describe('Most verified tokens kept. Default 10000.'),

@@ -23,7 +23,7 @@ import {
   routeStreamDifferences,
   STREAMS,
 } from './route-strictness.ts'
-import { ADMIN, IDENTITY, LIMITS, LISTEN, UPSTREAM } from './settings-strictness.ts'
+import { ADMIN, IDENTITY, LIMITS, LISTEN, PATHS, UPSTREAM } from './settings-strictness.ts'
 import {
   allOf,
   type Comparisons,
@@ -89,6 +89,7 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   },
   identity: settings('identity', IDENTITY, config => config.identity),
   limits: settings('limits', LIMITS, config => config.limits),
+  paths: settings('paths', PATHS, config => config.paths),
   listen: settings('listen', LISTEN, config => config.listen),
   admin: settings('admin', ADMIN, config => config.admin ?? {}),
   upstreams: (old, next) =>

@@ -12,6 +12,7 @@ import type {
   IdentityConfig,
   LimitsConfig,
   ListenConfig,
+  PathsConfig,
   UpstreamConfig,
 } from '../../config/schema/schema.ts'
 import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
@@ -82,6 +83,10 @@ export const LIMITS: Comparisons<LimitsConfig> = {
   bodyIdleTimeout: limitMs,
   connections: limit,
   requests: limit,
+}
+
+export const PATHS: Comparisons<PathsConfig> = {
+  ignoreCase: ranked({ true: 0, false: 1 }),
 }
 
 type IdentityHeaders = IdentityConfig['headers']

@@ -338,6 +338,18 @@ describe('a route', () => {
     ['{ id: a, path: /, methods: [propfind] }', 'in capitals. Did you mean "PROPFIND"?'],
     ['{ id: a, path: /, methods: [BREW] }', '7:33 routes[0].methods[0]: is a method that no request can have'],
     ['{ id: a, path: /, methods: [UPGRADE] }', '7:33 routes[0].methods[0]: is no method; an upgrade is a `GET`'],
+    [
+      '{ id: a, path: /a/b, pathAllow: [encodedSlash] }',
+      '7:38 routes[0].pathAllow[0]: has no effect on a path of literals',
+    ],
+    [
+      '{ id: a, path: /a/b, pathAllow: [semicolon, emptySegment] }',
+      'routes[0].pathAllow[1]: has no effect on a path of literals',
+    ],
+    [
+      '{ id: a, path: /:a, pathAllow: [emptySegment] }',
+      'routes[0].pathAllow[0]: has no effect on a path of one segment',
+    ],
     ['{ id: a, path: /, methods: [] }', '7:32 routes[0].methods: must not be empty'],
     [
       '{ id: a, path: /, access: public, require: { scopes: [a] } }',
@@ -396,7 +408,7 @@ describe('a route', () => {
     ['{ id: a, path: /, require: { claims: { a: .nan } } }', '7:47 routes[0].require.claims.a: must be'],
     [
       '{ id: a, path: /, pathAllow: [encodedSlashes] }',
-      '7:35 routes[0].pathAllow[0]: must be one of `encodedSlash`, `semicolon`, `emptySegment`. Did you mean "encodedSlash"?',
+      '7:35 routes[0].pathAllow[0]: must be one of `encodedSlash`, `semicolon`, `emptySegment`, `encodedUnreserved`. Did you mean "encodedSlash"?',
     ],
     ['{ path: / }', '7:5 routes[0].id: is missing'],
     ['{ id: 7, path: / }', '7:11 routes[0].id: must be text, not a number; put it in quotes'],

@@ -14,6 +14,7 @@ describe('what a route asks', () => {
   test.each([
     ['access: required', 'access: public', 'loosened a: access: required → public'],
     ['access: public', 'access: optional', 'tightened a: access: public → optional'],
+    ['access: required', 'pathAllow: [encodedUnreserved]', 'loosened a: pathAllow: or encodedUnreserved'],
     ['mode: enforce', 'mode: report', 'loosened a: mode: enforce → report'],
     ['require: { scopes: [x] }', 'require: { scopes: [x, y] }', 'tightened a: scopes: also y'],
     ['require: { scopes: [x, y] }', 'require: { scopes: [x] }', 'loosened a: scopes: no longer y'],

@@ -303,3 +303,9 @@ describe('where a token may come from', () => {
     expect(changes(open, passing)).toEqual(['loosened a: passAuthorization: false → true'])
   })
 })
+
+test('case that paths ignore lets more through', () => {
+  const ignoring: Config = { ...BASE, paths: { ignoreCase: true } }
+  expect(changes(BASE, ignoring)).toEqual(['loosened paths: ignoreCase: false → true'])
+  expect(changes(ignoring, BASE)).toEqual(['tightened paths: ignoreCase: true → false'])
+})
