@@ -146,7 +146,7 @@ export function compileMatcher<R extends Matchable>(
 
 interface Entry<R> extends TreeEntry {
   readonly route: R
-  readonly parameters: ReadonlyArray<{ readonly name: string; readonly depth: number }>
+  readonly parameters: ReadonlyArray<{ readonly name: string; readonly depth: number; readonly suffix: string }>
   readonly habits: readonly Habit[]
 }
 
@@ -179,18 +179,26 @@ const ANY_PATH = /^\//
 function entryOf<R extends Matchable>(route: R): Entry<R> {
   const pattern = parsePattern(route.path)
   const parameters = pattern.segments.flatMap((segment, depth) =>
-    segment.kind === 'parameter' ? [{ name: segment.name, depth }] : [],
+    segment.kind === 'parameter' ? [{ name: segment.name, depth, suffix: segment.suffix ?? '' }] : [],
   )
   const habits = route.path.endsWith('/') ? HABITS : HABITS_WITHOUT_LAST_SLASH
   return { route, pattern, methods: route.methods, parameters, habits }
 }
 
 function hasLaxLiteral(entry: TreeEntry): boolean {
-  return entry.pattern.segments.some(segment => segment.kind === 'literal' && laxSegment(segment.text) !== segment.text)
+  return entry.pattern.segments.some(segment => {
+    const text = segment.kind === 'literal' ? segment.text : (segment.suffix ?? '')
+    return laxSegment(text) !== text
+  })
 }
 
 function paramsOf<R>(entry: Entry<R>, path: string): ReadonlyMap<string, string> {
   if (entry.parameters.length === 0) return NO_PARAMS
   const segments = path.slice(1).split('/')
-  return new Map(entry.parameters.map(({ name, depth }) => [name, decodeURIComponent(segments[depth] ?? '')]))
+  return new Map(
+    entry.parameters.map(({ name, depth, suffix }) => {
+      const segment = segments[depth] ?? ''
+      return [name, decodeURIComponent(segment.slice(0, segment.length - suffix.length))]
+    }),
+  )
 }

@@ -4,6 +4,7 @@
  * A literal must be written as it will arrive, in the one spelling that the gateway accepts (RFC 3986 §6.2.2): a
  * pattern that no request could ever match is an error, because its route would silently protect nothing.
  *
+ * A parameter may end in a fixed word: `/models/:name:predict`, `/orders/:id.json`.
  * It does not know wildcards inside a segment, optional segments or expressions.
  */
 import { Denial } from '../errors.ts'
@@ -12,7 +13,12 @@ import { neededRelaxations } from './target.ts'
 
 type PatternSegment =
   | { readonly kind: 'literal'; readonly text: string }
-  | { readonly kind: 'parameter'; readonly name: string }
+  | {
+      readonly kind: 'parameter'
+      readonly name: string
+      /** What the segment ends in, from its last `:` or `.` on: `:verb`, `.json`. Undefined takes any segment. */
+      readonly suffix?: string
+    }
 
 export interface Pattern {
   /** The segments without the `**`. A path that ends in `/` has an empty literal last. */
@@ -31,7 +37,9 @@ export function parsePattern(path: string): Pattern {
   const segments = prefix.split('/').slice(1).map(parseSegment)
   const names = segments.flatMap(segment => (segment.kind === 'parameter' ? [segment.name] : []))
   if (new Set(names).size < names.length) throw new SyntaxError('two parameters have the same name')
-  refuseUnreachable(`/${segments.map(segment => (segment.kind === 'literal' ? segment.text : 'x')).join('/')}`)
+  refuseUnreachable(
+    `/${segments.map(segment => (segment.kind === 'literal' ? segment.text : `x${segment.suffix ?? ''}`)).join('/')}`,
+  )
   return { segments, extent }
 }
 
@@ -53,6 +61,11 @@ const OTHER_GRAMMARS: ReadonlyArray<{ readonly looks: RegExp; readonly remedy: (
   { looks: /[[\]<>|^]|\\[dswDSW.]|[.)]\+|.\$$/, remedy: () => `a path ${NO_EXPRESSION}` },
 ]
 
+/** Returns what the segment ends in from its last `:` and from its last `.` on; a name before it is not empty. */
+export function suffixesOf(segment: string): readonly string[] {
+  return [segment.lastIndexOf(':'), segment.lastIndexOf('.')].flatMap(at => (at > 0 ? [segment.slice(at)] : []))
+}
+
 function parseSegment(segment: string): PatternSegment {
   const other = OTHER_GRAMMARS.find(({ looks }) => looks.test(segment))
   if (other !== undefined) {
@@ -60,9 +73,12 @@ function parseSegment(segment: string): PatternSegment {
     throw new SyntaxError(`"${odd}" is not possible here: ${other.remedy(nameIn(segment))}`)
   }
   if (segment.startsWith(':')) {
-    if (!/^:[A-Za-z_]\w*$/.test(segment))
-      throw new SyntaxError(`"${segment}" is not a parameter: after ":" come letters, digits and "_"`)
-    return { kind: 'parameter', name: segment.slice(1) }
+    const [, name, suffix] = /^:([A-Za-z_]\w*)([:.][\w-]+)?$/.exec(segment) ?? []
+    if (name === undefined)
+      throw new SyntaxError(
+        `"${segment}" is not a parameter: after ":" come letters, digits and "_", then ":verb" or ".json" at most`,
+      )
+    return { kind: 'parameter', name, ...(suffix !== undefined && { suffix }) }
   }
   const spelling = arrivalSpelling(segment)
   if (spelling !== segment) throw new SyntaxError(`"${segment}" arrives as "${spelling}": write it so`)

@@ -1,7 +1,7 @@
 /**
  * Finds the most specific route of a path: a tree by segment, with one Map per node.
  *
- * A literal goes before a parameter, and that before `/**`, segment by segment, whatever the order of the routes; where
+ * A literal goes before `:name:verb`, that before `:name`, and that before `/**`, segment by segment, whatever the order of the routes; where
  * the most specific path does not list the method, the next one that does is taken. A look-up visits a node at most
  * once and goes no deeper than the longest pattern: a hostile path buys nothing, and routes beside the path cost
  * nothing. Segments are keys of Maps, so `__proto__` is a segment like any other.
@@ -10,7 +10,7 @@
  * the bytes that are forwarded were matched.
  */
 import { coveredBy } from './methods.ts'
-import type { Pattern } from './pattern.ts'
+import { type Pattern, suffixesOf } from './pattern.ts'
 
 /** A thing that is filed under a pattern. */
 export interface TreeEntry {
@@ -71,6 +71,8 @@ interface ByMethod<E> {
 interface Node<E> {
   /** Undefined while there are none, since most nodes are the end of a path. */
   literals: Map<string, Node<E>> | undefined
+  /** Parameters that end in a word, by that. */
+  suffixed: Map<string, Node<E>> | undefined
   parameter: Node<E> | undefined
   readonly exact: ByMethod<E>
   readonly subtree: ByMethod<E>
@@ -89,6 +91,7 @@ interface Search<E> {
 function newNode<E>(): Node<E> {
   return {
     literals: undefined,
+    suffixed: undefined,
     parameter: undefined,
     exact: { any: undefined, some: undefined },
     subtree: { any: undefined, some: undefined },
@@ -98,18 +101,24 @@ function newNode<E>(): Node<E> {
 function leaf<E>(root: Node<E>, pattern: Pattern, spell: Spelling): ByMethod<E> {
   let node = root
   for (const segment of pattern.segments) {
-    if (segment.kind === 'parameter') {
+    if (segment.kind === 'parameter' && segment.suffix !== undefined) {
+      node.suffixed ??= new Map()
+      node = childOf(node.suffixed, spell(segment.suffix))
+    } else if (segment.kind === 'parameter') {
       node.parameter ??= newNode()
       node = node.parameter
     } else {
-      const key = spell(segment.text)
       node.literals ??= new Map()
-      const next = node.literals.get(key) ?? newNode<E>()
-      node.literals.set(key, next)
-      node = next
+      node = childOf(node.literals, spell(segment.text))
     }
   }
   return node[pattern.extent]
+}
+
+function childOf<E>(children: Map<string, Node<E>>, key: string): Node<E> {
+  const child = children.get(key) ?? newNode<E>()
+  children.set(key, child)
+  return child
 }
 
 const asWritten: Spelling = segment => segment
@@ -142,9 +151,24 @@ function descend<E>(node: Node<E>, search: Search<E>, depth: number): E | undefi
   const literal = node.literals?.get(spell(segment))
   return (
     (literal && descend(literal, search, depth + 1)) ??
+    (node.suffixed && descendSuffixed(node.suffixed, segment, search, depth)) ??
     (node.parameter && segment !== '' ? descend(node.parameter, search, depth + 1) : undefined) ??
     choose(node.subtree)
   )
+}
+
+function descendSuffixed<E>(
+  suffixed: ReadonlyMap<string, Node<E>>,
+  segment: string,
+  search: Search<E>,
+  depth: number,
+): E | undefined {
+  for (const suffix of suffixesOf(search.spell(segment))) {
+    const child = suffixed.get(suffix)
+    const found = child && descend(child, search, depth + 1)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function forMethod<E>(byMethod: ByMethod<E>, method: string): E | undefined {

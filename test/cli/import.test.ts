@@ -173,9 +173,25 @@ describe('paths', () => {
     ])
   })
 
+  test('a parameter that ends in `:verb` or `.json` keeps its end, and asks for its own', async () => {
+    const read = { get: { security: [{ oauth: ['read'] }] } }
+    const { routes } = await imported({
+      '/v1/{name}': read,
+      '/v1/{name}:predict': { get: { security: [] } },
+      '/v1/{name}.json': read,
+      '/v1/[x]/b|c': read,
+    })
+    expect(routes.map(({ path, access }) => `${path} ${access}`)).toEqual([
+      '/v1/:name required',
+      '/v1/:name:predict public',
+      '/v1/:name.json required',
+      '/v1/%5Bx%5D/b%7Cc required',
+    ])
+  })
+
   test('two that become one route ask for what both ask', async () => {
     const { routes, stderr } = await imported({
-      '/x/{a}.json': { get: { security: [] } },
+      '/x/{a}-old': { get: { security: [] } },
       '/x/{b}': { get: { security: [{ oauth: ['secret'] }] } },
     })
     expect(routes).toMatchObject([{ path: '/x/:a', access: 'required', require: { scopes: ['secret'] } }])

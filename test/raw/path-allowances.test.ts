@@ -7,6 +7,8 @@ const ROUTES = [
   { id: 'login', path: '/login', access: 'public', pathAllow: ['semicolon'] },
   { id: 'home', path: '/~:', access: 'public', pathAllow: ['encodedUnreserved'] },
   { id: 'orders', path: '/API/orders/:id', access: 'public', pathAllow: ['emptySegment'] },
+  { id: 'model', path: '/models/:name' },
+  { id: 'predict', path: '/models/:name:predict', access: 'public' },
 ]
 
 describe.each(PROTOCOLS)('a path that its route allows over $name', ({ startStack }) => {
@@ -31,6 +33,14 @@ describe.each(PROTOCOLS)('a path that its route allows over $name', ({ startStac
       await stack.refuses(get(path), 'path_invalid')
     },
   )
+
+  test('a verb after a parameter is judged by its own route, and by its last colon', async () => {
+    expect((await stack.exchange(get('/models/a:b:predict')))?.status).toBe(200)
+    await stack.refuses(get('/models/a'), 'token_missing')
+    await stack.refuses(get('/models/:predict'), 'token_missing')
+    await stack.refuses(get('/models/a:predict:x'), 'token_missing')
+    await stack.refuses(get('/models/a%3Apredict'), 'path_invalid')
+  })
 
   test('case does not lead past a gate', async () => {
     await stack.refuses(get('/PRIVATE/a'), 'token_missing')

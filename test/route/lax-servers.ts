@@ -88,24 +88,30 @@ export function naiveCandidates<R extends PlainRoute>(
     .sort((a, b) => (specificity(a.path) < specificity(b.path) ? -1 : 1))
 }
 
+function suffixOf(segment: string): string | undefined {
+  return /^:\w+([:.].+)$/.exec(segment)?.[1]
+}
+
 function shapeOf(pattern: string, spell: Server): RegExp {
   const segments = pattern
     .split('/')
     .slice(1)
     .map(segment => {
       if (segment === '**') return '(?:/.*)?'
+      const suffix = suffixOf(segment)
+      if (suffix !== undefined) return `/[^/]+${RegExp.escape(spell(`/${suffix}`).slice(1))}`
       return segment.startsWith(':') ? '/[^/]+' : `/${RegExp.escape(spell(`/${segment}`).slice(1))}`
     })
   return new RegExp(`^${segments.join('')}$`, 's')
 }
 
-/** Sorts literal (a) before parameter (b) before nothing more (c) before `/**` (d), segment by segment. */
+/** Sorts literal (a) before `:x:verb` (b), `:x` (c), nothing more (d) and `/**` (e), segment by segment. */
 function specificity(pattern: string): string {
   const ranks = pattern
     .split('/')
     .slice(1)
-    .map(segment => (segment === '**' ? 'd' : segment.startsWith(':') ? 'b' : 'a'))
-  return `${ranks.join('')}c`
+    .map(segment => (segment === '**' ? 'e' : segment.startsWith(':') ? (suffixOf(segment) ? 'b' : 'c') : 'a'))
+  return `${ranks.join('')}d`
 }
 
 function decodeBytes(bytes: readonly number[]): readonly number[] {

@@ -7,19 +7,28 @@ import { naiveCandidates, naiveRoute, STEPS, serverOf } from './lax-servers.ts'
 const METHODS = ['GET', 'HEAD', 'POST'] as const
 const LITERALS = ['a', 'b', 'admin', 'token', 'Mixed', '%40x', 'caf%C3%A9'] as const
 
+/** Parameters that end in a word. */
+const SUFFIXES: Readonly<Record<string, string>> = { ':admin': ':admin', ':Mixed': ':Mixed', ':.a': '.a' }
+
 const methods = fc.constantFrom(undefined, ['GET'], ['POST'], ['GET', 'POST'])
 const allowances = fc.subarray(['encodedSlash', 'semicolon', 'emptySegment', 'encodedUnreserved'] as const)
 
 const route = fc
   .record({
-    segments: fc.array(fc.constantFrom(...LITERALS, ':', ':'), { minLength: 1, maxLength: 3 }),
+    segments: fc.array(fc.constantFrom(...LITERALS, ':', ':', ':admin', ':Mixed', ':.a'), {
+      minLength: 1,
+      maxLength: 3,
+    }),
     end: fc.constantFrom('', '', '/**', '/**', '/'),
     methods,
     allowances,
     asks: fc.constantFrom(undefined, 'a', 'b'),
   })
   .map(({ segments, end, methods, allowances, asks }): Matchable => {
-    const path = segments.map((segment, depth) => (segment === ':' ? `/:p${depth}` : `/${segment}`)).join('') + end
+    const path =
+      segments
+        .map((segment, depth) => (segment.startsWith(':') ? `/:p${depth}${SUFFIXES[segment] ?? ''}` : `/${segment}`))
+        .join('') + end
     return { path, methods: methods && new Set(methods), pathAllow: new Set(allowances), asks }
   })
 
@@ -50,7 +59,23 @@ function percentEncoded(text: string): string {
 
 const segment = fc
   .record({
-    word: fc.constantFrom(...LITERALS, 'mixed', '@x', 'caf%c3%a9', 'CAF%C3%89', 'x', '1'),
+    word: fc.constantFrom(
+      ...LITERALS,
+      'mixed',
+      '@x',
+      'caf%c3%a9',
+      'CAF%C3%89',
+      'x',
+      '1',
+      'x:admin',
+      'x:mixed',
+      'x:y:admin',
+      ':admin',
+      'x%3Aadmin',
+      'x%EF%BC%9Aadmin',
+      'x.a',
+      '.a',
+    ),
     how: fc.array(fc.constantFrom('plain', ...Object.keys(RESPELLINGS)), { maxLength: 2 }),
     at: fc.nat(),
   })

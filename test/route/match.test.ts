@@ -404,6 +404,33 @@ describe('an unreserved character that is encoded', () => {
   )
 })
 
+describe('a parameter that ends in a word', () => {
+  const routes = matcher('* /m/:n', '* /m/:n:run', '* /m/a:run', '* /m/:n.json', '* /m/:n:run/x', '* /m/**')
+
+  test.each([
+    ['/m/b:run', '/m/:n:run'],
+    ['/m/b:c:run', '/m/:n:run'],
+    ['/m/b.c:run', '/m/:n:run'],
+    ['/m/a:run', '/m/a:run'],
+    ['/m/b:run:c', '/m/:n'],
+    ['/m/:run', '/m/:n'],
+    ['/m/b.json', '/m/:n.json'],
+    ['/m/b.c.json', '/m/:n.json'],
+    ['/m/.json', '/m/:n'],
+    ['/m/b:run/x', '/m/:n:run/x'],
+    ['/m/b/x', '/m/**'],
+    ['/m/b%3Arun', AMBIGUOUS],
+    ['/m/b:RUN', AMBIGUOUS],
+    ['/m/b%EF%BC%9Arun', AMBIGUOUS],
+    ['/m/b:%72un', 'path_invalid encoded_unreserved'],
+  ])('%s: %s', (path, owner) => expect(outcome(routes, path)).toBe(owner))
+
+  test('gives what comes before it', () => {
+    const [run = route('* /')] = [route('* /m/:n:run')]
+    expect(Object.fromEntries(compileMatcher([run]).params(run, '/m/a%20b:c:run'))).toEqual({ n: 'a b:c' })
+  })
+})
+
 describe('case that is ignored', () => {
   const routes = compileMatcher(['* /Admin/:id', '* /caf%C3%A9', '* /**'].map(route), { letterCase: 'ignored' })
 

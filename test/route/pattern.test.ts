@@ -55,6 +55,18 @@ test.each([
   expect(() => parsePattern(path)).toThrow(hint)
 })
 
+test.each([
+  ['/models/:name:predict', ':predict'],
+  ['/orders/:id.json', '.json'],
+  ['/a/:id:batch-get', ':batch-get'],
+])('%s ends in a word', (path, suffix) => {
+  expect(parsePattern(path).segments[1]).toMatchObject({ kind: 'parameter', suffix })
+})
+
+test.each(['/:a:b:c', '/:a.tar.gz', '/:a:', '/:a.', '/:a:b%41', '/:a.b:c', '/:a-b:c'])('%s ends in no word', path => {
+  expect(() => parsePattern(path)).toThrow('is not a parameter')
+})
+
 describe('a pattern of another grammar is refused with the remedy', () => {
   test.each([
     ['/orders/[0-9]+', 'a path is no expression: write ":name" for one segment, "/**" at the end'],

@@ -63,7 +63,10 @@ function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefine
 /** Returns the path without the names of its parameters. Routes with the same shape match the same requests. */
 function shape({ path }: RouteConfig, spell: (literal: string) => string): string {
   const { segments, extent } = parsePattern(path)
-  return JSON.stringify([extent, ...segments.map(each => (each.kind === 'literal' ? `=${spell(each.text)}` : ':'))])
+  return JSON.stringify([
+    extent,
+    ...segments.map(each => (each.kind === 'literal' ? `=${spell(each.text)}` : `:${spell(each.suffix ?? '')}`)),
+  ])
 }
 
 function exactly(literal: string): string {

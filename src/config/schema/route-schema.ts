@@ -129,7 +129,7 @@ function placeOf(source: CredentialSource): string {
 export const routeSchema = z.strictObject({
   id: id().describe('Name of the route: metric label and log member.'),
   path: judgedText(pathProblem).describe(
-    'Literal segments as they arrive on the wire, `:name` for one segment, `/**` at the end for this path and everything below.',
+    'Literal segments as they arrive on the wire, `:name` for one segment, `:name:verb` or `:name.json` for one that ends so, `/**` at the end for this path and everything below.',
   ),
   methods: list(z.enum(FORWARDED, { error: issue => methodProblem(issue.input) }))
     .optional()

@@ -14,7 +14,7 @@ const MAX_PATTERNS = 20_000
  * @throws {RangeError} the routes overlap in too many ways
  */
 export function withOverlaps(patterns: readonly string[]): readonly string[] {
-  const shapes = new Set(patterns.map(pattern => pattern.replaceAll(/\/:[^/]+/g, '/:_')))
+  const shapes = new Set(patterns.map(pattern => pattern.replaceAll(/\/:\w+/g, '/:_')))
   const originals = [...shapes]
   // The loop also visits the shapes that are added to the set on the way, so overlaps of overlaps are found, too.
   for (const shape of shapes)
@@ -50,7 +50,20 @@ function segmentsOf(shape: string): { readonly segments: readonly string[]; read
 /** Returns what both segments fit; a parameter does not fit an empty segment. */
 function commonSegment(one: string, other: string): string | undefined {
   if (one === other || other === ANYTHING) return one
+  if (isSuffixed(one) && isSuffixed(other)) return undefined
+  if (isSuffixed(one) && other !== PARAMETER) return endsIn(other, one) ? other : undefined
+  if (isSuffixed(other) && one !== PARAMETER) return endsIn(one, other) ? one : undefined
   if (one === PARAMETER) return other === '' ? undefined : other
   if (other === PARAMETER) return one === '' ? undefined : one
   return undefined
+}
+
+/** Is true for a parameter that ends in a word: `:_:verb`, `:_.json`. */
+function isSuffixed(segment: string): boolean {
+  return segment.startsWith(PARAMETER) && segment !== PARAMETER
+}
+
+function endsIn(literal: string, suffixed: string): boolean {
+  const suffix = suffixed.slice(PARAMETER.length)
+  return literal.length > suffix.length && literal.endsWith(suffix)
 }

@@ -27,7 +27,7 @@ export function witnessPaths(patterns: readonly string[]): WitnessPaths {
   while ([...literals].some(literal => literal.toLowerCase() === word)) word += 'x'
   return pattern => {
     const isSubtree = pattern.endsWith('/**')
-    const prefix = (isSubtree ? pattern.slice(0, -'/**'.length) : pattern).replaceAll(/\/:[^/]+/g, `/${word}`)
+    const prefix = (isSubtree ? pattern.slice(0, -'/**'.length) : pattern).replaceAll(/\/:\w+/g, `/${word}`)
     if (!isSubtree) return [prefix]
     const paths = [prefix || '/', `${prefix}/`]
     for (let below = prefix; below.split('/').length <= depth; ) {

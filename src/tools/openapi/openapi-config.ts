@@ -70,8 +70,13 @@ function fits(pattern: string, other: string): boolean {
     segments.length === others.length &&
     segments.every((segment, depth) => {
       const each = others[depth] ?? ''
-      // A parameter takes no segment that is empty or made of dots, and no request can have one.
-      return segment.startsWith(':') ? !/^\.{0,2}$/.test(each) : segment === each
+      const [, suffix] = /^:\w+(.*)$/.exec(segment) ?? []
+      if (suffix === undefined) return segment === each
+      const [, otherSuffix] = /^:\w+(.*)$/.exec(each) ?? []
+      if (suffix === '' || otherSuffix !== undefined)
+        // A parameter takes no segment that is empty or made of dots, and no request can have one.
+        return suffix === '' ? !/^\.{0,2}$/.test(each) : suffix === otherSuffix
+      return each.length > suffix.length && each.endsWith(suffix)
     })
   )
 }

@@ -99,8 +99,8 @@ function few(operations: readonly string[]): string {
 }
 
 /**
- * Joins routes that take the same requests: `/a/{x}` and `/a/{x}.json` become one, since a segment is a parameter as a
- * whole, and so do GET and HEAD of one path. The joined route asks for what both ask; if one of them were left out, its
+ * Joins routes that take the same requests: `/a/{x}` and `/a/{x}-old` become one, since a segment is a parameter as a
+ * whole or ends in `:verb` or `.json`, and so do GET and HEAD of one path. The joined route asks for what both ask; if one of them were left out, its
  * requests would be under the policy of the other, which may ask for less.
  */
 function withoutTwins(routes: readonly ImportedRoute[]): {
@@ -110,7 +110,7 @@ function withoutTwins(routes: readonly ImportedRoute[]): {
   const kept = new Map<string, ImportedRoute[]>()
   const notes: string[] = []
   for (const route of routes) {
-    const shape = route.path.replaceAll(/\/:[^/]+/g, '/:')
+    const shape = route.path.replaceAll(/\/:\w+/g, '/:')
     const alike = kept.get(shape) ?? []
     const isTwin = (other: ImportedRoute): boolean => sharesMethod(route.methods, other.methods)
     const twins = alike.filter(isTwin)
@@ -149,8 +149,10 @@ function patternOf(template: string): { readonly path: string; readonly note: st
   const segments = withoutQuery.split('/').map(segment => {
     const [, name] = /\{([^{}]*)\}/.exec(segment) ?? []
     if (name === undefined) return literal(segment)
-    if (segment !== `{${name}}`) isWidened = true
-    return `:${uniqueName(name.replaceAll(/\W/g, '_').replace(/^(?=\d)|^$/, '_'), names)}`
+    // `{name}:verb` and `{name}.json` are parameters that end in a word.
+    const [, suffix] = /^\{[^{}]*\}([:.][\w-]+)?$/.exec(segment) ?? [segment, undefined]
+    if (segment !== `{${name}}${suffix ?? ''}`) isWidened = true
+    return `:${uniqueName(name.replaceAll(/\W/g, '_').replace(/^(?=\d)|^$/, '_'), names)}${suffix ?? ''}`
   })
   const notes = [
     ...(isWidened ? ['a segment is a parameter only in part; the route takes any text there'] : []),

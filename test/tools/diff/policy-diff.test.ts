@@ -143,3 +143,10 @@ test('no request changes its outcome unless the comparison says so', () => {
 function accessOf(target: Route | Endpoint | undefined): string | undefined {
   return target?.kind === 'route' ? target.access : target?.kind
 }
+
+test('a parameter that ends in a word takes its requests from the wider one', () => {
+  const wide = '{ id: a, path: /m/:x }'
+  expect(changes(configOf(wide), configOf(wide, '{ id: b, path: "/m/:x:run", access: public }'))).toEqual([
+    'loosened a → b: access: required → public',
+  ])
+})
