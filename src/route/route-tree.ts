@@ -1,10 +1,10 @@
 /**
  * Finds the most specific route of a path: a tree by segment, with one Map per node.
  *
- * A literal goes before `:name:verb`, that before `:name`, and that before `/**`, segment by segment, whatever the order of the routes; where
- * the most specific path does not list the method, the next one that does is taken. A look-up visits a node at most
- * once and goes no deeper than the longest pattern: a hostile path buys nothing, and routes beside the path cost
- * nothing. Segments are keys of Maps, so `__proto__` is a segment like any other.
+ * A literal goes before `:name:verb`, that before `:name`, and that before `/**`, segment by segment, whatever the
+ * order of the routes; where the most specific path does not list the method, the next one that does is taken. A
+ * look-up visits a node at most once and goes no deeper than the longest pattern: a hostile path buys nothing, and
+ * routes beside the path cost nothing. Segments are keys of Maps, so `__proto__` is a segment like any other.
  *
  * find-my-way would not do: it decodes and normalises before it compares, and what must be shown here is that exactly
  * the bytes that are forwarded were matched.

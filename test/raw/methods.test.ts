@@ -1,4 +1,4 @@
-/** Tests methods beyond the usual ones over a socket: which route takes them, and that the service sees what was sent. */
+/** Tests methods beyond the usual ones over a socket: which route takes them, and what the service sees. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FORWARDED } from '../../src/route/methods.ts'
 import { get, PROTOCOLS, request, type Stack } from '../support/raw.ts'

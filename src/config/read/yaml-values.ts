@@ -2,9 +2,9 @@
  * Turns a YAML document into plain values, and notes where in the text each of them is.
  *
  * YAML 1.2.2 §10.3 (core schema) and, of YAML 1.1, merge keys: `<<: *base` adds the keys of a block that are not
- * written beside it. Duplicate keys and `__proto__`, which JavaScript drops in silence, are refused, because two readers
- * would see two configurations. Aliases are followed, but the values that they multiply are counted: a "billion laughs"
- * file is a few lines long.
+ * written beside it. Duplicate keys and `__proto__`, which JavaScript drops in silence, are refused, because two
+ * readers would see two configurations. Aliases are followed, but the values that they multiply are counted: a
+ * "billion laughs" file is a few lines long.
  */
 import { type Alias, type Document, isAlias, isMap, isNode, isScalar, isSeq, type Node, type Pair, Scalar } from 'yaml'
 import type { Finding, Path } from '../check/findings.ts'

@@ -100,8 +100,8 @@ function few(operations: readonly string[]): string {
 
 /**
  * Joins routes that take the same requests: `/a/{x}` and `/a/{x}-old` become one, since a segment is a parameter as a
- * whole or ends in `:verb` or `.json`, and so do GET and HEAD of one path. The joined route asks for what both ask; if one of them were left out, its
- * requests would be under the policy of the other, which may ask for less.
+ * whole or ends in `:verb` or `.json`, and so do GET and HEAD of one path. The joined route asks for what both ask; if
+ * one of them were left out, its requests would be under the policy of the other, which may ask for less.
  */
 function withoutTwins(routes: readonly ImportedRoute[]): {
   readonly routes: ImportedRoute[]
