@@ -93,7 +93,7 @@ describe('a configuration that `sallyport init` writes', () => {
     const { ports = [] } = gatewayOf(service)
     const portOf = (name: string) => ports.find(port => port.name === name)?.containerPort
     expect(listen.address).toEqual({ host: '0.0.0.0', port: portOf('gateway') })
-    expect(admin?.listen).toEqual({ host: '0.0.0.0', port: portOf('gateway-admin') })
+    expect(admin?.listen.address).toEqual({ host: '0.0.0.0', port: portOf('gateway-admin') })
   })
 
   test('for callers that are pods, names files that its component mounts, for the gateway alone', () => {
@@ -165,7 +165,7 @@ describe('the example service', () => {
 
   test('its policy loads, and listens where the manifests say', () => {
     expect(config.listen.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway') })
-    expect(config.admin?.listen).toEqual({ host: '0.0.0.0', port: ports.get('gateway-admin') })
+    expect(config.admin?.listen.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway-admin') })
   })
 
   test('the Service leads to the gateway, by number', () => {
