@@ -1,6 +1,7 @@
 /** Listens on an address of the configuration. When that fails, the error names the setting and says why in words. */
 import type { Address, Listener } from '../config/schema/schema.ts'
 import { listen } from './listening.ts'
+import { freeSocketPath, SocketPathTaken } from './unix-socket.ts'
 
 type ListenSetting = 'listen' | 'admin.listen'
 
@@ -22,14 +23,23 @@ export async function listenAs(
   scheme: 'http' | 'https',
   place: 'own' | 'shared' = 'own',
 ): Promise<string> {
+  return named(setting, listener.address, () => listen(app, listener, scheme, place))
+}
+
+/** Makes way for the socket of `listen`, where that is one, for a process that opens it later. */
+export async function freeListenPath({ address }: Listener): Promise<void> {
+  if ('socketPath' in address) await named('listen', address, () => freeSocketPath(address.socketPath))
+}
+
+async function named<T>(setting: ListenSetting, address: Address, task: () => Promise<T>): Promise<T> {
   try {
-    return await listen(app, listener, scheme, place)
+    return await task()
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    const reason = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined
-    if (reason === undefined) throw error
-    const message = `\`${setting}\`: cannot listen on ${addressText(listener.address)}: ${reason} (${code})`
-    throw Object.assign(new Error(message, { cause: error }), { code })
+    const { code = '', port } = error as NodeJS.ErrnoException & { readonly port?: number }
+    const reason = error instanceof SocketPathTaken ? error.reason : Object.hasOwn(REASONS, code) && REASONS[code]
+    if (typeof reason !== 'string') throw error
+    const message = `\`${setting}\`: cannot listen on ${addressText(address)}: ${reason} (${code})`
+    throw Object.assign(new Error(message, { cause: error }), { code, ...(port !== undefined && { port }) })
   }
 }
 

@@ -10,12 +10,25 @@ import { lstatSync, type Stats, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { DEFAULT_SOCKET_MODE } from '../config/schema/address.ts'
 
-/** @throws {Error} something is there that has to stay; its `code` says that the message can be shown as it is */
+/** Something is at the path of a socket that has to stay. */
+export class SocketPathTaken extends Error {
+  override readonly name = 'SocketPathTaken'
+  readonly code = 'EADDRINUSE'
+  /** What is there, in words. */
+  readonly reason: string
+
+  constructor(path: string, reason: string) {
+    super(`unix:${path} cannot be listened on: ${reason}`)
+    this.reason = reason
+  }
+}
+
+/** @throws {SocketPathTaken} */
 export async function freeSocketPath(path: string): Promise<void> {
   const found = statsOf(path)
   if (found === undefined) return
-  if (!found.isSocket()) throw inUse(`unix:${path} cannot be listened on: something that is no socket is there`)
-  if (await isAnswered(path)) throw inUse(`unix:${path} cannot be listened on: another process listens there`)
+  if (!found.isSocket()) throw new SocketPathTaken(path, 'something that is no socket is there')
+  if (await isAnswered(path)) throw new SocketPathTaken(path, 'another process listens there')
   // Another process may have put a socket of its own there meanwhile.
   if (statsOf(path)?.ino === found.ino) unlinkSync(path)
 }
@@ -49,8 +62,4 @@ function isAnswered(path: string): Promise<boolean> {
     })
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'))
   })
-}
-
-function inUse(message: string): Error {
-  return Object.assign(new Error(message), { code: 'EADDRINUSE' })
 }

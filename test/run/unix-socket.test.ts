@@ -73,7 +73,7 @@ test('a socket on which somebody listens is left alone', async () => {
   await started()
   expect(await refusedStart()).toEqual([
     1,
-    `sallyport: unix:${path} cannot be listened on: another process listens there\n`,
+    `sallyport: \`listen\`: cannot listen on unix:${path}: another process listens there (EADDRINUSE)\n`,
   ])
   expect(await statusThrough(path)).toBe(200)
 })
@@ -90,7 +90,7 @@ test('what is no socket is left alone', async () => {
   writeFileSync(path, 'precious')
   expect(await refusedStart()).toEqual([
     1,
-    `sallyport: unix:${path} cannot be listened on: something that is no socket is there\n`,
+    `sallyport: \`listen\`: cannot listen on unix:${path}: something that is no socket is there (EADDRINUSE)\n`,
   ])
   expect(readFileSync(path, 'utf8')).toBe('precious')
 })

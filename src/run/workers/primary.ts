@@ -18,9 +18,9 @@ import { exposition, familiesOf, packed } from '../../telemetry/exposition.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
 import { closeNow } from '../listening.ts'
-import { listenAs } from '../named-listening.ts'
+import { freeListenPath, listenAs } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
-import { freeSocketPath, setSocketMode } from '../unix-socket.ts'
+import { setSocketMode } from '../unix-socket.ts'
 import { combinedStatus } from './combined-status.ts'
 import { type Ending, type Member, member } from './member.ts'
 import type { Listening, Order } from './messages.ts'
@@ -160,7 +160,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
     const adminUrl =
       config.admin && operatorApp && (await listenAs('admin.listen', operatorApp, config.admin.listen, 'http'))
     if ('socketPath' in config.listen.address) {
-      await freeSocketPath(config.listen.address.socketPath)
+      await freeListenPath(config.listen)
       // This process opens the socket when a worker asks for it, and again when all of them have ended.
       setSocketMode(config.listen.mode)
     }
