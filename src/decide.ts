@@ -33,7 +33,7 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   }
   findings.route = target
   checkBodyLength(findings, policy)
-  if (target.access === 'public') return forwarded(findings, target)
+  if (target.access === 'public') return forwarded(findings)
   try {
     const principal = authenticate(facts, policy, findings, target, query)
     return principal instanceof Promise
@@ -72,7 +72,7 @@ function admit(
   route: Route,
   principal: Principal | undefined,
 ): MaybePromise<Decision> {
-  if (principal === undefined) return forwarded(findings, route)
+  if (principal === undefined) return forwarded(findings)
   findings.principal = principal
   // These lines come before the requirements, so that a report-only route passes the identity on in any case.
   findings.identityLines = identity.lines(principal)
@@ -80,13 +80,13 @@ function admit(
     const allowed = route.authorize(principal, facts)
     if (allowed instanceof Promise)
       return allowed.then(
-        () => forwarded(findings, route),
+        () => forwarded(findings),
         (error: unknown) => tolerate(findings, route, error),
       )
   } catch (error) {
     return tolerate(findings, route, error)
   }
-  return forwarded(findings, route)
+  return forwarded(findings)
 }
 
 /** On a report-only route a refusal is noted and the request passes, unless a limit of size or a bug is the reason. */
@@ -94,12 +94,12 @@ function tolerate(findings: Undecided, route: Route, error: unknown): Decision {
   if (route.mode === 'enforce' || !(error instanceof Denial) || error.spec.reportable !== true) throw error
   findings.reported = error
   route.metrics.reportDenial(error.code)
-  return forwarded(findings, route)
+  return forwarded(findings)
 }
 
-function forwarded(findings: Undecided, route: Route): Decision {
+/** Call it when the findings have their route. */
+function forwarded(findings: Undecided): Decision {
   findings.kind = 'forward'
-  findings.route = route
   return findings as Undecided & { readonly kind: 'forward'; readonly route: Route }
 }
 

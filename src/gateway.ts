@@ -78,7 +78,20 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const { begin, expectContinue } = receiver({
     policies,
     clock,
-    watchers: [open, broken, drain, places, metrics.inFlight, record],
+    // Each is called by name: a list of them would make every one of these calls dearer.
+    onBegun(exchange) {
+      broken.begun(exchange)
+      drain.begun(exchange)
+      metrics.inFlight.begun()
+    },
+    onEnded(exchange) {
+      open.ended(exchange)
+      broken.ended(exchange)
+      drain.ended(exchange)
+      places.ended(exchange)
+      metrics.inFlight.ended()
+      record.ended(exchange)
+    },
   })
   const waiting = new WeakMap<object, WaitingRequest>()
   const forwardDeps = {

@@ -15,18 +15,13 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 
-/** Keeps something of every request under way. */
-interface ExchangeWatcher {
-  begun?(exchange: Exchange): void
-  /** Called when nobody waits for an answer any more. */
-  ended(exchange: Exchange): void
-}
-
 interface ReceiverOptions {
   readonly policies: PolicyStore
   readonly clock: Clock
-  /** They are told of each exchange in this order. */
-  readonly watchers: readonly ExchangeWatcher[]
+  /** Called when a request has arrived. */
+  readonly onBegun: (exchange: Exchange) => void
+  /** Called when nobody waits for an answer any more. */
+  readonly onEnded: (exchange: Exchange) => void
 }
 
 interface Receiver {
@@ -36,7 +31,7 @@ interface Receiver {
   begin(request: ClientRequest, response: ClientResponse): Exchange
 }
 
-export function receiver({ policies, clock, watchers }: ReceiverOptions): Receiver {
+export function receiver({ policies, clock, onBegun, onEnded }: ReceiverOptions): Receiver {
   const waitingForContinue = new WeakSet<object>()
 
   function end(exchange: Exchange): void {
@@ -46,7 +41,7 @@ export function receiver({ policies, clock, watchers }: ReceiverOptions): Receiv
       exchange.forwarding?.cancel(new ClientGone('the client closed its connection'))
       if (request.failure instanceof PeerStalled) exchange.streamEnd = 'stalled'
     }
-    for (const watcher of watchers) watcher.ended(exchange)
+    onEnded(exchange)
   }
 
   return {
@@ -62,7 +57,7 @@ export function receiver({ policies, clock, watchers }: ReceiverOptions): Receiv
         startedMs: clock.monotonicMs(),
         expectsContinue: waitingForContinue.has(request),
       })
-      for (const watcher of watchers) watcher.begun?.(exchange)
+      onBegun(exchange)
       response.on('close', () => end(exchange))
       return exchange
     },
