@@ -32,8 +32,6 @@ export interface DenialSpec {
   readonly stage: Stage
   /** Set when it can happen before a route is chosen: `only` then, or then `too`. */
   readonly beforeRoute?: 'only' | 'too'
-  /** True when it has nothing to do with the caller's token, so that public routes refuse so, too. */
-  readonly withoutToken?: true
   /**
    * True when a report-only route notes it and lets the request pass. Limits of size, bugs and faults of the protected
    * service are not.
@@ -61,7 +59,6 @@ export const DENIALS = {
     title: 'The request is malformed',
     stage: 'head',
     beforeRoute: 'too',
-    withoutToken: true,
     reportable: true,
     closes: true,
     remedy: 'Copy the token again: it holds characters that no token has.',
@@ -219,14 +216,12 @@ export const DENIALS = {
     title: 'The request took too long to arrive',
     stage: 'receive',
     beforeRoute: 'too',
-    withoutToken: true,
     closes: true,
   },
   body_too_large: {
     status: 413,
     title: 'The request body is too large',
     stage: 'route',
-    withoutToken: true,
   },
   headers_too_large: {
     status: 431,
@@ -234,7 +229,6 @@ export const DENIALS = {
     stage: 'head',
     // A service that speaks HTTP/2 may take less than we do.
     beforeRoute: 'too',
-    withoutToken: true,
   },
   route_unknown: { status: 404, title: 'No such route', stage: 'route', beforeRoute: 'only' },
   keys_unavailable: {
@@ -257,17 +251,15 @@ export const DENIALS = {
     status: 503,
     title: 'The gateway is shutting down',
     stage: 'forward',
-    withoutToken: true,
     retryAfterSeconds: 5,
   },
-  upstream_unreachable: { status: 502, title: 'The service is unreachable', stage: 'forward', withoutToken: true },
+  upstream_unreachable: { status: 502, title: 'The service is unreachable', stage: 'forward' },
   upstream_timeout: {
     status: 504,
     title: 'The service did not answer in time',
     stage: 'forward',
-    withoutToken: true,
   },
-  internal: { status: 500, title: 'Internal error', stage: 'anywhere', beforeRoute: 'too', withoutToken: true },
+  internal: { status: 500, title: 'Internal error', stage: 'anywhere', beforeRoute: 'too' },
 } as const satisfies Record<string, DenialSpec>
 
 export type DenialCode = keyof typeof DENIALS
