@@ -17,11 +17,16 @@ export type Habit = (path: string) => string
 export const HABITS: readonly Habit[] = [
   // Separators are never nested (see the target's rules), so decoding once and decoding fully split alike.
   decodeFully,
-  path => path.replace(/;[^/]*/g, ''),
   withoutEmptySegments,
-  path => before(path, ';'),
-  path => before(path, '?'),
-  path => before(path, '#'),
+  // Who cuts at the encoded character, too, need not have decoded the rest: a `%2f` before it is then no separator.
+  path => path.replace(/;[^/]*/g, ''),
+  withoutParameters,
+  path => before(path, /;/),
+  path => before(path, /;|%3b/i),
+  path => before(path, /\?/),
+  path => before(path, /\?|%3f/i),
+  path => before(path, /#/),
+  path => before(path, /#|%23/i),
 ]
 
 /** The habits for every other route. */
@@ -65,7 +70,7 @@ function withoutLastSlashes(path: string): string {
   return path.slice(0, end)
 }
 
-function before(path: string, delimiter: string): string {
-  const at = path.indexOf(delimiter)
+function before(path: string, delimiter: RegExp): string {
+  const at = path.search(delimiter)
   return at === -1 ? path : path.slice(0, at)
 }

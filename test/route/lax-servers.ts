@@ -39,6 +39,9 @@ export const STEPS: Readonly<Record<string, Server>> = {
       .split('/')
       .map(segment => segment.split(/;|%3[Bb]/)[0])
       .join('/'),
+  cutAtEitherSemicolon: path => path.split(/;|%3[Bb]/)[0] ?? '',
+  cutEitherQuery: path => path.split(/\?|%3[Ff]/)[0] ?? '',
+  cutEitherFragment: path => path.split(/#|%23/)[0] ?? '',
   cutQuery: path => path.split('?')[0] ?? '',
   cutFragment: path => path.split('#')[0] ?? '',
   backslashIsSlash: path => path.split('\\').join('/'),

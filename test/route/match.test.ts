@@ -425,6 +425,15 @@ describe('a parameter that ends in a word', () => {
     ['/m/b:%72un', 'path_invalid encoded_unreserved'],
   ])('%s: %s', (path, owner) => expect(outcome(routes, path)).toBe(owner))
 
+  test.each([';x', '%3Bx', '%3b', '%3Fx', '%3f', '%23x', '%3Fx%3By'])(
+    'may be what a server sees that cuts at %s and has decoded nothing else',
+    cut => {
+      const gated = matcher('* /:n:run', '* /** encodedSlash,semicolon')
+      expect(outcome(gated, `/a%2Fb:run${cut}`)).toBe(AMBIGUOUS)
+      expect(outcome(gated, `/a%2Fb:walk${cut}`)).toBe('/**')
+    },
+  )
+
   test('gives what comes before it', () => {
     const [run = route('* /')] = [route('* /m/:n:run')]
     expect(Object.fromEntries(compileMatcher([run]).params(run, '/m/a%20b:c:run'))).toEqual({ n: 'a b:c' })
