@@ -16,7 +16,7 @@
  * gateway stands before one service.
  */
 import { Denial } from '../errors.ts'
-import { decodeUnreserved } from './encoding.ts'
+import { decodeFully, decodeOnce, decodeUnreserved } from './encoding.ts'
 import { takesMethod } from './methods.ts'
 import { parsePattern } from './pattern.ts'
 import {
@@ -79,24 +79,29 @@ export function compileMatcher<R extends Matchable>(
 ): Matcher<R> {
   const entries = routes.map(route => entryOf(route))
   const exact = letterCase === 'heeded' ? routeTree(entries) : routeTree(entries, lowerCase)
+  /** Compares a path that is decoded already, as the strictest server does. */
+  const decoded =
+    letterCase === 'heeded'
+      ? routeTree(entries, asWritten, decodeFully)
+      : routeTree(entries, lowerCase, segment => lowerCase(decodeFully(segment)))
   const lax = routeTree(entries, laxSegment)
   const encodedUnreserved = entries.some(({ route }) => route.pathAllow?.has('encodedUnreserved')) ? 'named' : 'refused'
   const readDifferently = entries.some(hasLaxLiteral) ? ANY_PATH : READ_DIFFERENTLY
 
-  /** @param match how the route was found: on the path itself, or without what it allows */
-  function refuseDisagreement(method: string, { path, relaxations }: Target, { entry, as }: Match<R>): void {
+  function refuseDisagreement(method: string, { path, relaxations }: Target, entry: Entry<R>): void {
     // Whoever relaxes a route vouches for how its server reads that oddity, so that a reading without
     // a route passes there: `/packages/@a%2fb` needs no route for `/packages/@a/b`. It does not pass
     // when an encoded `?` or `#` may cut off what matched.
     const passesUnrouted = relaxations.size > 0 && !/%(?:3f|23)/i.test(path)
+    const undecoded = path.includes('%') ? laxReadings(path, entry.habits.filter(isNoDecoding)) : undefined
     for (const reading of laxReadings(path, entry.habits)) {
       const laxest = lax.find(method, reading)
-      if (laxest === undefined ? passesUnrouted : laxest === entry && as === 'written') continue
+      const strictest = (undecoded?.has(reading) === false ? decoded : exact).find(method, reading)
       // Where the route is the same for the laxest server and for the strictest, it is so for all between them.
-      const strictest = exact.find(method, reading)
       if (laxest === entry && strictest === entry) continue
-      const other = laxest && between(method, reading, as === 'written' ? entry : strictest).find(differs)
-      if (laxest !== undefined && other === undefined) continue
+      const other = laxest && between(method, reading, strictest).find(differs)
+      const isUnrouted = laxest === undefined || strictest === undefined
+      if (other === undefined && (!isUnrouted || passesUnrouted)) continue
       throw pathInvalid('ambiguous_route', { matched: entry.route.path, read_as: other?.route.path ?? 'no route' })
     }
 
@@ -105,20 +110,21 @@ export function compileMatcher<R extends Matchable>(
     }
   }
 
-  /** Lists the routes that a server may choose for a reading, from the laxest's down to the last. */
-  function between(method: string, reading: string, last: Entry<R> | undefined): readonly Entry<R>[] {
+  /** Lists the routes that a server may choose for a reading, from the laxest's down to the strictest's. */
+  function between(method: string, reading: string, strictest: Entry<R> | undefined): readonly Entry<R>[] {
     const fitting = lax.findAll(reading).filter(({ methods }) => takesMethod(methods, method))
-    const end = last === undefined ? -1 : fitting.indexOf(last)
+    const end = strictest === undefined ? -1 : fitting.indexOf(strictest)
     return end === -1 ? fitting : fitting.slice(0, end + 1)
   }
 
-  function find(method: string, { path, relaxations }: Target): Match<R> | undefined {
+  /** Finds the route of the path as it is or, where that one does not allow its oddities, of the path without them. */
+  function find(method: string, { path, relaxations }: Target): Entry<R> | undefined {
     const written = exact.find(method, path)
     if (relaxations.size > 0 && (written === undefined || !allows(written.route, relaxations))) {
       const shortened = exact.find(method, withoutOddities(path, relaxations))
-      if (shortened !== undefined && allows(shortened.route, relaxations)) return { entry: shortened, as: 'shortened' }
+      if (shortened !== undefined && allows(shortened.route, relaxations)) return shortened
     }
-    return written && { entry: written, as: 'written' }
+    return written
   }
 
   return {
@@ -127,10 +133,10 @@ export function compileMatcher<R extends Matchable>(
       const read = { path: relaxations.has('encodedUnreserved') ? decodeUnreserved(path) : path, query, relaxations }
       const found = find(method, read)
       for (const relaxation of relaxations)
-        if (!found?.entry.route.pathAllow?.has(relaxation)) throw pathInvalid(refusalOf(relaxation))
+        if (!found?.route.pathAllow?.has(relaxation)) throw pathInvalid(refusalOf(relaxation))
       if (found === undefined) throw new Denial('route_unknown')
       if (readDifferently.test(path)) refuseDisagreement(method, read, found)
-      return { route: found.entry.route, path, query }
+      return { route: found.route, path, query }
     },
     params: (route, path) => {
       const entry = entries.find(each => each.route === route)
@@ -150,11 +156,6 @@ interface Entry<R> extends TreeEntry {
   readonly habits: readonly Habit[]
 }
 
-interface Match<R> {
-  readonly entry: Entry<R>
-  readonly as: 'written' | 'shortened'
-}
-
 const SHORTENED: ReadonlySet<PathAllowance> = new Set(['semicolon', 'emptySegment'])
 
 function allows({ pathAllow }: Matchable, relaxations: ReadonlySet<PathAllowance>): boolean {
@@ -164,6 +165,14 @@ function allows({ pathAllow }: Matchable, relaxations: ReadonlySet<PathAllowance
 function withoutOddities(path: string, relaxations: ReadonlySet<PathAllowance>): string {
   const cut = relaxations.has('semicolon') ? withoutParameters(path) : path
   return relaxations.has('emptySegment') ? withoutEmptySegments(cut) : cut
+}
+
+function isNoDecoding(habit: Habit): boolean {
+  return habit !== decodeOnce
+}
+
+function asWritten(segment: string): string {
+  return segment
 }
 
 function lowerCase(segment: string): string {

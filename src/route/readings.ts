@@ -8,15 +8,15 @@
  * Backslashes and dot segments have no habit here: they are refused in every encoding. Servers that trim blanks and
  * dots off a segment, that add or ignore file suffixes, or that add a last slash are not covered.
  */
-import { decodeFully } from './encoding.ts'
+import { decodeFully, decodeOnce } from './encoding.ts'
 
 /** Maps a path to how such a server understands it: it shortens the path or leaves it alone. */
 export type Habit = (path: string) => string
 
 /** The habits for a route that is written with a slash at its end: its server tells `/docs/` from `/docs`. */
 export const HABITS: readonly Habit[] = [
-  // Separators are never nested (see the target's rules), so decoding once and decoding fully split alike.
-  decodeFully,
+  // It is applied again to what it gave. Separators are never nested (see the target's rules), but letters may be.
+  decodeOnce,
   withoutEmptySegments,
   // Who cuts at the encoded character, too, need not have decoded the rest: a `%2f` before it is then no separator.
   path => path.replace(/;[^/]*/g, ''),

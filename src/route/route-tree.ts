@@ -28,15 +28,23 @@ interface RouteTree<E extends TreeEntry> {
 /** Says how literals are compared: both the pattern's and the path's segments are spelt so first. */
 type Spelling = (segment: string) => string
 
-/** @throws {SyntaxError} two entries of the same shape share a method */
-export function routeTree<E extends TreeEntry>(entries: readonly E[], spell: Spelling = asWritten): RouteTree<E> {
+/**
+ * @param spell spells the segments of paths
+ * @param spellLiteral spells the literals of patterns, as `spell` does unless it is given
+ * @throws {SyntaxError} two entries of the same shape share a method
+ */
+export function routeTree<E extends TreeEntry>(
+  entries: readonly E[],
+  spell: Spelling = asWritten,
+  spellLiteral: Spelling = spell,
+): RouteTree<E> {
   const root = newNode<E>()
   /** A path of literals alone is the most specific there is, so nothing else needs to be looked at. */
   const whole = new Map<string, ByMethod<E>>()
   for (const entry of entries) {
-    const byMethod = leaf(root, entry.pattern, spell)
+    const byMethod = leaf(root, entry.pattern, spellLiteral)
     file(byMethod, entry)
-    const path = spell === asWritten ? literalPath(entry.pattern) : undefined
+    const path = spellLiteral === asWritten ? literalPath(entry.pattern) : undefined
     if (path !== undefined) whole.set(path, byMethod)
   }
   // This many are enough to see whether a path goes on below the longest pattern.

@@ -215,7 +215,7 @@ describe('whatever is accepted', () => {
         const read = meant(path)
         const shorter = serverOf([
           ...(/;|%3b/i.test(read) ? ['cutEitherSemicolon'] : []),
-          ...(read.includes('//') ? ['collapseSlashes'] : []),
+          ...(serverOf(['decode'])(read).includes('//') ? ['collapseSlashes'] : []),
         ])(read)
         expect([naiveRoute(routes, 'GET', read), naiveRoute(routes, 'GET', shorter)]).toContain(route)
         if (path !== read) expect(route.pathAllow).toContain('encodedUnreserved')

@@ -425,6 +425,12 @@ describe('a parameter that ends in a word', () => {
     ['/m/b:%72un', 'path_invalid encoded_unreserved'],
   ])('%s: %s', (path, owner) => expect(outcome(routes, path)).toBe(owner))
 
+  test('is not told from what only compatibility makes of another segment', () => {
+    const gated = matcher('* /:n:run/** encodedSlash', '* /**')
+    expect(outcome(gated, '/a%EF%BC%9Arun%2f:run/x')).toBe(AMBIGUOUS)
+    expect(outcome(gated, '/a:run%2fb:run/x')).toBe('/:n:run/**')
+  })
+
   test.each([';x', '%3Bx', '%3b', '%3Fx', '%3f', '%23x', '%3Fx%3By'])(
     'may be what a server sees that cuts at %s and has decoded nothing else',
     cut => {
@@ -457,6 +463,17 @@ describe('case that is ignored', () => {
     expect(outcome(routes, '/CAF%C3%89')).toBe(AMBIGUOUS)
     expect(outcome(routes, '/adm%C4%B1n/x')).toBe(AMBIGUOUS)
     expect(outcome(routes, '/%2561dmin/x')).toBe(AMBIGUOUS)
+  })
+})
+
+describe('a reading that only the laxest server has a route for', () => {
+  test('is ambiguous: another server has none', () => {
+    const routes = compileMatcher([
+      { path: '/:x/', methods: undefined, asks: 'a' },
+      { path: '/b', methods: undefined, asks: 'a' },
+    ])
+    expect(outcome(routes, '/B%23f/')).toBe(AMBIGUOUS)
+    expect(outcome(routes, '/b%23f/')).toBe('/:x/')
   })
 })
 

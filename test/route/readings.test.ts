@@ -45,7 +45,7 @@ test('a last slash is dropped unless the route is written with one', () => {
 test('the number of readings stays small however long and odd the path is', () => {
   const odd = `/a${';x%3by%2fz//%3fq%23r/%2525;%2f%3b/'.repeat(400)}`
   for (const path of [odd, `/a${'/'.repeat(16_000)}`, `/a${';/'.repeat(8_000)}`, `/a${'%2525'.repeat(3_000)}`])
-    expect(laxReadings(path, HABITS_WITHOUT_LAST_SLASH).size).toBeLessThan(64)
+    expect(laxReadings(path, HABITS_WITHOUT_LAST_SLASH).size).toBeLessThan(80)
 })
 
 test.each([
