@@ -21,7 +21,7 @@ import { isToken68 } from '../lib/token68.ts'
 import type { Claims, Credential, Principal } from '../types.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
-import type { TokenCache } from './token-cache.ts'
+import type { TokenCache, VerdictOwner } from './token-cache.ts'
 import type { PresentedToken, TakenTenants, TokenVerifier } from './verifier.ts'
 
 /**
@@ -50,19 +50,29 @@ export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?:
       ? andThen(verifier.verify(presented), ({ principal }) => principal)
       : cache.verify(presented, verifier)
 
+  /** Without a usable `iss` no provider can be asked, so the issuer is unknown rather than the claim invalid. */
+  const ownerOf = (claims: Claims): TokenVerifier | undefined =>
+    typeof claims.iss === 'string' ? (byIssuer.get(claims.iss) ?? tenantVerifier(claims, templates)) : undefined
+
   const verify = (token: string): MaybePromise<Principal> => {
     const taker = opaqueTakers.length === 0 ? undefined : opaqueTaker(token, opaqueTakers)
     if (taker !== undefined) return judged({ token, jwt: undefined }, taker)
     const jwt = parsed(token, ignoredHeaders)
     const { claims } = jwt
-    // Without a usable `iss` no provider can be asked, so the issuer is unknown rather than the claim invalid.
-    const verifier =
-      typeof claims.iss === 'string' ? (byIssuer.get(claims.iss) ?? tenantVerifier(claims, templates)) : undefined
+    const verifier = ownerOf(claims)
     if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates) })
     return judged({ token, jwt }, verifier)
   }
 
-  return ({ token }) => cache?.recall(token, accepted) ?? verify(token)
+  // Attack: a token of a tenant is presented on a route where it belongs to the template, and then on one that also
+  // accepts a stricter provider which names its issuer. That provider is the one to ask there, whatever is remembered.
+  const owns: VerdictOwner =
+    templates.length === 0
+      ? verifier => accepted.has(verifier)
+      : (verifier, { claims }) =>
+          accepted.has(verifier) && (verifier.takesJwts?.template === undefined || ownerOf(claims) === verifier)
+
+  return ({ token }) => cache?.recall(token, owns) ?? verify(token)
 }
 
 function verifiersByIssuer(accepted: ReadonlySet<TokenVerifier>): ReadonlyMap<string, TokenVerifier> {

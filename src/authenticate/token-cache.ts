@@ -2,9 +2,10 @@
  * Remembers tokens that were verified, so that one costs a signature once and a look-up from then on.
  *
  * A hit is an answer only while everything that decided it still holds: the whole token is looked up, the verifier is
- * the very object that the route asks (a reload that changes its rules makes a new one), what the verdict rests on is
- * still in force, and time is checked on every use. Refusals are not remembered: a stranger must not be able to push
- * verified tokens out. Revocation and proof of possession are no part of a verdict; they are checked outside.
+ * the very object that the route asks about this token (a reload that changes its rules makes a new one), what the
+ * verdict rests on is still in force, and time is checked on every use. Refusals are not remembered: a stranger must
+ * not be able to push verified tokens out. Revocation and proof of possession are no part of a verdict; they are
+ * checked outside.
  */
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
@@ -29,15 +30,19 @@ interface TokenCacheOptions {
   readonly onResult: (provider: string, result: TokenCacheResult) => void
 }
 
+/** Says whether it is this verifier that a route asks about the token of this principal. */
+export type VerdictOwner = (verifier: TokenVerifier, principal: Principal) => boolean
+
 export interface TokenCache {
   /** How many verdicts are held. */
   readonly size: number
   /**
-   * The principal of a token that one of `accepted` verified before; undefined when it has to be verified.
+   * The principal of a token that was verified before; undefined when it has to be verified.
    *
+   * @param owns a verdict of any other verifier is left alone
    * @throws {Denial} `token_expired`, `token_not_yet_valid`
    */
-  recall(token: string, accepted: ReadonlySet<TokenVerifier>): Principal | undefined
+  recall(token: string, owns: VerdictOwner): Principal | undefined
   /**
    * Verifies a token and remembers it. While that has to wait, requests that bring the same token share it.
    *
@@ -87,10 +92,10 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
     get size() {
       return verdicts.size
     },
-    recall(token, accepted) {
+    recall(token, owns) {
       const entry = verdicts.get(token)
       // A token of another route's provider is left alone: it still serves that route.
-      if (entry === undefined || !accepted.has(entry.verifier)) return undefined
+      if (entry === undefined || !owns(entry.verifier, entry.verdict.principal)) return undefined
       const { verifier, verdict } = entry
       if (!verifier.stillHolds(verdict)) return undefined
       try {

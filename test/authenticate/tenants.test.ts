@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
+import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import { jwksKeySet } from '../../src/keys/static-keys.ts'
 import {
   type Members,
@@ -17,6 +18,7 @@ import {
 
 const TEMPLATE = 'https://login.example/{tid}/v2.0'
 const issuerOf = (tid: string) => `https://login.example/${tid}/v2.0`
+const SPLIT = { one: 'any', two: 'any' } as const
 const of = (tid: string) => ({ iss: issuerOf(tid), tid })
 
 let by: Signer
@@ -45,6 +47,40 @@ describe('a token of a tenant', () => {
     expect((await verify({ token: token(by, { ...of('a'), aud: 'ours' }) })).provider).toBe('ours')
     expect(await refusalCode(() => verify({ token: token(by, of('a')) }))).toBe('audience_mismatch')
     expect((await verify({ token: token(by, of('b')) })).provider).toBe('any')
+  })
+
+  test('is judged by the same provider of a route, whichever route has verified it before', async () => {
+    const any = verifier({ provider: 'any', issuer: TEMPLATE, tenants: { tid: 'any' } })
+    const ours = verifier({ provider: 'ours', issuer: issuerOf('a'), audiences: ['ours'] })
+    const joined = verifier({
+      provider: 'joined',
+      issuer: 'https://login.example/{tenant}',
+      tenants: { tenant: 'any' },
+    })
+    const split = verifier({ provider: 'split', issuer: 'https://login.example/{one}-{two}', tenants: SPLIT })
+    const both = { iss: 'https://login.example/a-b', tenant: 'a-b', one: 'a', two: 'b' }
+    for (const [former, route, presented, expected] of [
+      [[any], [any, ours], token(by, of('a')), 'audience_mismatch'],
+      [[any], [ours, any], token(by, of('a')), 'audience_mismatch'],
+      [[ours], [any], token(by, { ...of('a'), aud: 'ours' }), 'audience_mismatch'],
+      [[split], [joined, split], token(by, both), 'joined'],
+      [[joined], [split, joined], token(by, both), 'split'],
+    ] as const) {
+      const cache = tokenCache({ entries: 10, onResult() {} })
+      await issuerAuthenticator(former, cache)({ token: presented })
+      const judge = async () => (await issuerAuthenticator(route, cache)({ token: presented })).provider
+      expect(await judge().catch(({ code }) => code)).toBe(expected)
+    }
+  })
+
+  test('is remembered', async () => {
+    const results: string[] = []
+    const cache = tokenCache({ entries: 10, onResult: (provider, result) => results.push(`${provider} ${result}`) })
+    const any = verifier({ provider: 'any', issuer: TEMPLATE, tenants: { tid: 'any' } })
+    const verify = issuerAuthenticator([any, verifier({ provider: 'ours', issuer: issuerOf('a') })], cache)
+    const presented = token(by, of('b'))
+    for (let round = 0; round < 2; round++) await verify({ token: presented })
+    expect(results).toEqual(['any miss', 'any hit'])
   })
 
   test('that is refused says why in the log, if its issuer has the form of a tenant’s', async () => {
