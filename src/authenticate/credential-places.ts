@@ -10,10 +10,13 @@ import { fieldValues } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Credential, CredentialReader, CredentialSource, QueryUse, RequestFacts, TokenPlaces } from '../types.ts'
-import { extractCredential } from './extract.ts'
+import { extractCredential, tokenTooLarge } from './extract.ts'
 
 /** The values of one source; more than one of all sources together is refused. */
 type Source = (facts: RequestFacts, query: string) => ReadonlyArray<Credential | undefined>
+
+/** A name that still changes after so many decodings is the name of nothing. */
+const MAX_DECODINGS = 3
 
 const PROTOCOLS_FIELD = 'sec-websocket-protocol'
 
@@ -32,7 +35,7 @@ export function credentialReader(sources: readonly CredentialSource[], maxTokenB
     if (credential === undefined) return extractCredential(facts.rawHeaders, maxTokenBytes)
     const { token } = credential
     if (!isToken68(token)) throw malformed('the token is not token68')
-    if (token.length > maxTokenBytes) throw new Denial('token_malformed', { evidence: { token_bytes: token.length } })
+    if (token.length > maxTokenBytes) throw tokenTooLarge(token, maxTokenBytes)
     return credential
   }
 }
@@ -59,15 +62,21 @@ function readerOf(source: CredentialSource): Source {
 }
 
 const CIRCUMSTANCES: Readonly<Record<QueryUse, (facts: RequestFacts) => boolean>> = {
+  // RFC 9110 §7.8: an `Upgrade` that `Connection` does not name asks for nothing.
   websocket: ({ method, httpVersion, rawHeaders }) =>
     method === 'GET' &&
     httpVersion === '1.1' &&
-    fieldValues(rawHeaders, 'upgrade').join().toLowerCase() === 'websocket',
+    fieldValues(rawHeaders, 'upgrade').join().toLowerCase() === 'websocket' &&
+    members(rawHeaders, 'connection').includes('upgrade'),
   eventStream: ({ method, rawHeaders }) =>
-    method === 'GET' &&
-    fieldValues(rawHeaders, 'accept')
-      .flatMap(value => value.split(','))
-      .some(range => range.split(';', 1)[0]?.trim().toLowerCase() === 'text/event-stream'),
+    method === 'GET' && members(rawHeaders, 'accept').includes('text/event-stream'),
+}
+
+/** The members of a list in lower case, without their parameters. */
+function members(rawHeaders: readonly string[], name: string): readonly string[] {
+  return fieldValues(rawHeaders, name)
+    .flatMap(value => value.split(','))
+    .map(member => (member.split(';', 1)[0] as string).trim().toLowerCase())
 }
 
 /**
@@ -179,7 +188,7 @@ function withoutParameters(query: string, names: ReadonlySet<string>): string {
     .split('&')
     .flatMap(part => {
       const pieces = part.split(';')
-      const others = pieces.filter(piece => !names.has(laxName(piece)))
+      const others = pieces.filter(piece => !laxNames(piece).some(name => names.has(name)))
       if (others.length === pieces.length) return [part]
       isChanged = true
       return others.length === 0 ? [] : [others.join(';')]
@@ -188,10 +197,26 @@ function withoutParameters(query: string, names: ReadonlySet<string>): string {
   return kept.length === 0 ? '' : `?${kept.join('&')}`
 }
 
-/** PHP reads `access.token`, ` access_token` and `access_token[]` as one name; others ignore case, or decode twice. */
-function laxName(piece: string): string {
-  const name = decoded(decoded(piece.split('=', 1)[0] as string))
-  return foldedFieldName((name.trimStart().split(/[[\0]/, 1)[0] as string).trimEnd())
+/**
+ * Every name that some reader gives to a piece. PHP reads `access.token`, `access[token`, ` access_token` and
+ * `access_token[]` as one name, and so does `qs` `[access_token]`. The constructor of URLSearchParams skips a `?`,
+ * readers of IIS decode `%u005f`, and others ignore case or decode twice.
+ */
+function laxNames(piece: string): readonly string[] {
+  const name = laxText(piece.split('=', 1)[0] as string).replace(/^[\s?[\]]+/, '')
+  return [name, name.split(/[[\]\0]/, 1)[0] as string].map(each => foldedFieldName(each.trimEnd()))
+}
+
+/** @returns the text decoded fully, in the compatibility form and without case, as route/readings.ts reads a path */
+function laxText(written: string): string {
+  let bytes = written
+  for (let times = 0; times < MAX_DECODINGS && /[+%]/.test(bytes); times++)
+    bytes = decoded(bytes.replaceAll(/%u([0-9A-Fa-f]{4})/gi, (_, hex: string) => utf8Of(Number.parseInt(hex, 16))))
+  return Buffer.from(bytes, 'latin1').toString('utf8').normalize('NFKC').toUpperCase().toLowerCase()
+}
+
+function utf8Of(codeUnit: number): string {
+  return Buffer.from(String.fromCharCode(codeUnit)).toString('latin1')
 }
 
 /** Decodes as a form is decoded, byte by byte. What is not encoded well stays as it is. */

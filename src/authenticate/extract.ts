@@ -23,7 +23,12 @@ export function extractCredential(rawHeaders: readonly string[], maxTokenBytes: 
   const token = afterScheme(value)
   if (token.length <= maxTokenBytes) return { token }
   if (!isToken68(token)) throw malformed('the token is not token68')
-  throw new Denial('token_too_large', { evidence: { token_bytes: token.length, limit_bytes: maxTokenBytes } })
+  throw tokenTooLarge(token, maxTokenBytes)
+}
+
+/** Refuses a token for its length alone, wherever it came from. */
+export function tokenTooLarge({ length }: string, maxTokenBytes: number): Denial {
+  return new Denial('token_too_large', { evidence: { token_bytes: length, limit_bytes: maxTokenBytes } })
 }
 
 /** Two lines are refused even when they agree: a service that reads the other one could see another caller. */

@@ -127,6 +127,16 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
     'access+token=marker',
     '+access_token=marker',
     'access_token[]=marker',
+    '[access_token]=marker',
+    '%5Baccess_token=marker',
+    'access[token=marker',
+    'access%5Btoken=marker',
+    '?access_token=marker',
+    'access%u005ftoken=marker',
+    'acce%C5%BF%73_token=marker',
+    'access_to%E2%84%AAen=marker',
+    'access_token%C2%A0=marker',
+    'access%25255ftoken=marker',
     'access_token%5B0%5D=marker',
     'access_token%00=marker',
     'a=1;access_token=marker',
@@ -154,7 +164,12 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   })
 
   test('a query without such a parameter goes on byte for byte', async () => {
-    for (const query of ['?', '?&&a=1;b&=%zz&', '?token=1&my_access_token=2'])
+    for (const query of [
+      '?',
+      '?&&a=1;b&=%zz&',
+      '?token=1&my_access_token=2',
+      '?access[token]=1&[access][token]=2&%ff%u',
+    ])
       expect(await stack.forwarded(() => stack.exchange(get(`/public/x${query}`)))).toContain(`GET /public/x${query} H`)
   })
 
@@ -172,9 +187,13 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   })
 
   test('a token over the limit is refused from every place', async () => {
-    const long = 'a'.repeat(9000)
-    expect(code(await stack.exchange(get('/own/x', [`Cf-Access-Jwt-Assertion: ${long}`])))).toBe('token_malformed')
-    expect(code(await stack.exchange(get(`/any/x?key=${long}`)))).toBe('token_malformed')
+    const long = 'a'.repeat(12_289)
+    for (const [path, ...lines] of [
+      ['/own/x', `Cf-Access-Jwt-Assertion: ${long}`],
+      ['/many/x', `Sec-WebSocket-Protocol: bearer, ${long}`],
+      [`/any/x?key=${long}`],
+    ] as const)
+      expect(code(await stack.exchange(get(path, lines)))).toBe('token_too_large')
   })
 })
 
@@ -223,6 +242,11 @@ describe('a WebSocket', () => {
     expect(socket.protocol).toBe(agreed)
     expect(service.seen.at(-1)?.headers['sec-websocket-protocol']).toBe(forwarded)
     socket.close()
+  })
+
+  test('that Connection does not ask for brings no token in a query for WebSockets only', async () => {
+    const bytes = `GET /socket/x?access_token=${token} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n`
+    expect(await gateway.raw(`${bytes}Connection: close\r\n\r\n`)).toMatch(/^HTTP\/1.1 401 /)
   })
 
   test('may bring its token in the query, which is written nowhere', async () => {
