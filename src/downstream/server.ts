@@ -9,6 +9,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { ALPN_PROTOCOLS, handOverHttp2 } from '../node/alpn.ts'
+import { readOnBehind } from '../node/ignored-offer.ts'
 import { setMaxHeaderSize } from '../node/server-limits.ts'
 import { HandshakeResponse, isHandshake } from './handshake.ts'
 import { Http1Request } from './http1-request.ts'
@@ -61,7 +62,11 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
     requireHostHeader: false,
     // A request that asks for any other protocol is answered in this one. So is a handshake that comes while an earlier
     // request is under way, because the answer to that one would end up within the tunnel.
-    shouldUpgradeCallback: (request: IncomingMessage) => isHandshake(request) && !isBusy(request.socket),
+    shouldUpgradeCallback: (request: IncomingMessage) => {
+      if (isHandshake(request) && !isBusy(request.socket)) return true
+      readOnBehind(request)
+      return false
+    },
     insecureHTTPParser: false,
     // A request without a body has arrived in full with its head, so there is nothing left to wait for.
     optimizeEmptyRequests: true,

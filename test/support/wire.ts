@@ -25,8 +25,8 @@ export interface Wire {
   end(): void
 }
 
-export function openWire(port: number): Wire {
-  const socket = connect(port, '127.0.0.1')
+/** @param socket by default a plain connection */
+export function openWire(port: number, socket: Socket = connect(port, '127.0.0.1')): Wire {
   let buffer = ''
   let isClosed = false
   let wake: () => void = () => {}
