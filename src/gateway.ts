@@ -122,6 +122,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   app.addHook('onRequest', (request, _reply, next) => {
     const found = waiting.get(request.raw)
     if (found === undefined) throw new Error('a request came past the receiver')
+    waiting.delete(request.raw)
     request.exchange = found.exchange
     found.decision.then(decision => {
       request.decision = decision
@@ -166,7 +167,16 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       waiting.set(request, { exchange, decision })
       // Http2Request and Http2Response have the members that Fastify reads.
       fastify(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+      // Attack: for a method that its router does not know, Fastify calls no hook. Then nobody would wait for the
+      // decision, and one that is a refusal would end the process.
+      if (waiting.delete(request)) leave(exchange, decision)
     } else act(exchange, decision)
+  }
+
+  /** Ends a request that Fastify has not taken, unless it has answered that itself, as it does while it closes. */
+  function leave(exchange: Exchange, decision: Promise<Decision>): void {
+    decision.catch(() => {})
+    if (!exchange.response.headersSent) refuse(exchange, new Error('a request was not taken by Fastify'))
   }
 
   function refuse(exchange: Exchange, error: unknown): void {

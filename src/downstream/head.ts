@@ -13,6 +13,7 @@ import { Denial } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { hasOuterBlanks } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
+import { FORWARDED } from '../route/methods.ts'
 import { pathInvalid } from '../route/target.ts'
 import type { RequestFacts } from '../types.ts'
 
@@ -46,8 +47,11 @@ const roleOf = boundedMemo<Role>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
 /** `2` comes from HTTP/2 only: a request line has a minor version, too. */
 const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2'])
-/** CONNECT asks for a tunnel past the policy; TRACE echoes the caller's secrets (RFC 9110 §9.3.6, §9.3.8). */
-const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
+/**
+ * CONNECT asks for a tunnel past the policy; TRACE echoes the caller's secrets (RFC 9110 §9.3.6, §9.3.8). Node's parser
+ * also lets in `DESCRIBE / RTSP/1.0` and the like, which is no HTTP.
+ */
+const METHODS: ReadonlySet<string> = new Set(FORWARDED)
 
 /** 15 digits stay exact in a double; longer ones would be rounded by one parser and not by another. */
 const contentLength = /^\d{1,15}$/
@@ -66,7 +70,7 @@ export function checkHead(facts: RequestFacts, { maxHeaders, maxHeadBytes }: Hea
   if (count > maxHeaders)
     throw new Denial('headers_too_large', { evidence: { headers: count, max_headers: maxHeaders } })
   if (!VERSIONS.has(httpVersion)) throw malformed('HTTP version')
-  if (method === '' || REFUSED_METHODS.has(method)) throw malformed('method')
+  if (!METHODS.has(method)) throw malformed('method')
 
   let host: string | undefined
   let length: string | undefined

@@ -9,7 +9,7 @@ import { METHODS as PARSED } from 'node:http'
 /** CONNECT would turn the gateway into an open tunnel, TRACE would echo credentials: neither is ever forwarded. */
 const REFUSED: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
 
-/** Every method that Node's parser lets in, and that is forwarded. A route for any other would take no request. */
+/** Every method of HTTP that Node's parser lets in, and that is forwarded. A route for any other takes no request. */
 export const FORWARDED: readonly string[] = PARSED.filter(method => !REFUSED.has(method))
 
 /** These have series of their own in the metrics, and are shown as all methods. */

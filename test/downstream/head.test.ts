@@ -160,7 +160,7 @@ describe('RFC 9112 §6', () => {
 })
 
 describe('other ways to be understood in two ways', () => {
-  test.each(['CONNECT', 'TRACE'])('%s is refused', method => {
+  test.each(['CONNECT', 'TRACE', 'DESCRIBE', 'FLUSH', 'get', 'FOO', ''])('%s is refused', method => {
     expect(check(host, { method })).toBe('request_malformed')
   })
 
