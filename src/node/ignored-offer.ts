@@ -27,7 +27,7 @@ interface Parser {
   getCurrentBuffer(): Buffer
 }
 
-/** The last request with an offer on the connection of each parser. A parser serves another connection later. */
+/** The last request with an offer of each parser that still reads it. A parser serves another connection later. */
 const offers = new WeakMap<Parser, { request: IncomingMessage; readonly hook: (result: Result) => void }>()
 
 /** Call it while the parser reads the head of the request. */
@@ -44,7 +44,15 @@ export function readOnBehind(request: IncomingMessage): void {
     known.request = request
     return
   }
-  const hook = (result: Result): void => tell(typeof result === 'number' ? readRest(parser, offer, result) : result)
+  const hook = (result: Result): void => {
+    const read = typeof result === 'number' ? readRest(parser, offer, result) : result
+    // A request that has arrived in full is behind the parser, which then holds and copies nothing for it any more.
+    if (offer.request.complete && parser[ON_EXECUTE] === hook) {
+      parser[ON_EXECUTE] = tell
+      offers.delete(parser)
+    }
+    tell(read)
+  }
   const offer = { request, hook }
   offers.set(parser, offer)
   parser[ON_EXECUTE] = hook
