@@ -15,6 +15,7 @@ import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
 import { placeholders } from './placeholders.ts'
 import { similarScopes } from './similar-scopes.ts'
+import { trustedSpellings } from './trusted-spellings.ts'
 
 export const WARNING_CODES = [
   'route-unreachable',
@@ -24,6 +25,7 @@ export const WARNING_CODES = [
   'lifetime-long',
   'token-forwarded',
   'token-in-query',
+  'spelling-trusted',
   'claim-dotted',
   'placeholder',
   'cache-unwritable',
@@ -54,6 +56,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...dottedClaims(config),
     ...placeholders(config),
     ...anyTenants(config),
+    ...trustedSpellings(config, policy),
   ]
 }
 

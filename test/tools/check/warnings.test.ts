@@ -221,6 +221,52 @@ test('a token in the query is pointed out, on the file and on a route', () => {
   ).toEqual(['token-in-query credentials.0'])
 })
 
+describe('a spelling that the service may tell apart', () => {
+  const encoded = (access: string) => `{ id: open, path: /open/~a, access: ${access}, pathAllow: [encodedUnreserved] }`
+
+  test.each([
+    ['{ id: rest, path: /** }'],
+    ['{ id: name, path: "/open/:name" }'],
+    ['{ id: rest, path: "/:a/:b", require: { scopes: [a] } }'],
+  ])('is pointed out where encoding leads from a public route to %s', other => {
+    expect(found(configOf(encoded('public'), other))).toContain('spelling-trusted routes.0.pathAllow')
+  })
+
+  test('is not, where the other route asks for less or the same', () => {
+    expect(found(configOf(encoded('required'), '{ id: rest, path: "/:a/:b", access: public }'))).toEqual([])
+    expect(found(configOf(encoded('required'), '{ id: rest, path: "/:a/:b", timeout: 1s }'))).toEqual([])
+    expect(found(configOf(encoded('required'), '{ id: rest, path: "/:a/:b", require: { scopes: [a] } }'))).toEqual([
+      'spelling-trusted routes.0.pathAllow',
+    ])
+  })
+
+  test('is not, where no other route takes it', () => {
+    expect(found(configOf(encoded('public'), '{ id: rest, path: /other/** }'))).toEqual([])
+    expect(found(configOf(encoded('public'), '{ id: rest, path: "/open/:name", methods: [GET] }'))).toContain(
+      'spelling-trusted routes.0.pathAllow',
+    )
+  })
+
+  test.each(['/files/:name.json', '/files/:name:read', '/files/read'])('is pointed out of the literal of %s', path => {
+    const route = `{ id: a, path: "${path}", pathAllow: [encodedUnreserved] }`
+    const rest = '{ id: rest, path: "/files/**", require: { scopes: [all] } }'
+    expect(found(configOf(route, rest))).toEqual(['spelling-trusted routes.0.pathAllow'])
+  })
+
+  test('is pointed out once where case leads to a route that asks for more', () => {
+    const ignoring = (...routes: readonly string[]) => ({ ...configOf(...routes), paths: { ignoreCase: true } })
+    const open = ['{ id: a, path: /a/**, access: public }', '{ id: b, path: /b/**, access: public }']
+    expect(found(ignoring(...open, '{ id: rest, path: /** }'))).toEqual(['spelling-trusted paths.ignoreCase'])
+    expect(found(ignoring(...open))).toEqual([])
+    expect(found(configOf(...open, '{ id: rest, path: /** }'))).toEqual([])
+  })
+
+  test.each(['semicolon', 'emptySegment', 'encodedSlash'])('%s needs no warning', allowed => {
+    const open = `{ id: open, path: "/open/:name", access: public, pathAllow: [${allowed}] }`
+    expect(found(configOf(open, '{ id: rest, path: /** }'))).toEqual([])
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
