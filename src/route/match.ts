@@ -29,7 +29,7 @@ import {
   withoutParameters,
 } from './readings.ts'
 import { routeTree, type TreeEntry } from './route-tree.ts'
-import { type PathAllowance, parseTarget, pathInvalid, refusalOf, type Target } from './target.ts'
+import { neededRelaxations, type PathAllowance, parseTarget, pathInvalid, refusalOf, type Target } from './target.ts'
 
 /** The part of a route that the matcher has to know. */
 export interface Matchable {
@@ -70,6 +70,11 @@ export interface Matcher<R> {
   match(method: string, path: string): R | undefined
   /** Explains a decision. @returns every route whose path fits, whatever its methods, the most specific first */
   candidates(path: string): readonly R[]
+  /**
+   * Explains a refusal. @returns every route with an oddity of the path that it would have to allow to take it, also
+   * those that the path only fits when it is read as a route reads it that allows its oddities
+   */
+  lacking(path: string): ReadonlyArray<{ readonly route: R; readonly lacks: readonly PathAllowance[] }>
 }
 
 /** @throws {SyntaxError} a route's path is wrong, or two routes cannot be told apart */
@@ -147,6 +152,15 @@ export function compileMatcher<R extends Matchable>(
     },
     match: (method, path) => exact.find(method, path)?.route,
     candidates: path => exact.findAll(path).map(entry => entry.route),
+    lacking: path => {
+      const relaxations = relaxationsOf(path)
+      const read = decodeUnreserved(path)
+      const fitting = new Set([read, withoutOddities(read, relaxations)].flatMap(each => exact.findAll(each)))
+      return [...fitting].flatMap(({ route }) => {
+        const lacks = [...relaxations].filter(relaxation => !route.pathAllow?.has(relaxation))
+        return lacks.length === 0 ? [] : [{ route, lacks }]
+      })
+    },
   }
 }
 
@@ -157,6 +171,16 @@ interface Entry<R> extends TreeEntry {
 }
 
 const SHORTENED: ReadonlySet<PathAllowance> = new Set(['semicolon', 'emptySegment'])
+
+/** Returns nothing for a path that no route can allow. */
+function relaxationsOf(path: string): ReadonlySet<PathAllowance> {
+  try {
+    return neededRelaxations(path, 'named')
+  } catch (error) {
+    if (error instanceof Denial) return new Set()
+    throw error
+  }
+}
 
 function allows({ pathAllow }: Matchable, relaxations: ReadonlySet<PathAllowance>): boolean {
   return pathAllow !== undefined && relaxations.isSubsetOf(pathAllow)

@@ -65,6 +65,49 @@ describe('the route', () => {
   })
 })
 
+describe('a route that fits the path without an oddity', () => {
+  const odd = files.write(
+    'odd.yaml',
+    textOf(
+      '{ id: rest, path: /**, methods: [PUT] }',
+      '{ id: one, path: /a/b }',
+      '{ id: write, path: /a/c, methods: [PUT] }',
+      '{ id: lax, path: /lax/a, pathAllow: [semicolon] }',
+      '{ id: tilde, path: /~t }',
+      '{ id: any, path: "/v/:x" }',
+    ),
+  )
+  const others = async (path: string, method = 'GET') => {
+    const { stdout } = await runCommand(explainCommand, [method, path, '-c', odd, '--json'])
+    return (JSON.parse(stdout) as Explanation).others.map(({ id, why }) => `${id} ${why}`)
+  }
+  const lacks = (id: string, what: string) => `${id} does not allow ${what} in its paths (pathAllow)`
+
+  test.each([
+    ['/a/b;v=1', [lacks('one', 'semicolon')]],
+    ['/a//b', [lacks('one', 'emptySegment')]],
+    ['/a//b;v=1', [lacks('one', 'semicolon, emptySegment')]],
+    ['/lax//a;v=1', [lacks('lax', 'emptySegment')]],
+    ['/a/c;v=1', ['write does not take GET']],
+    ['/%7Et', [lacks('tilde', 'encodedUnreserved')]],
+    ['/v/a%2Fb', [lacks('any', 'encodedSlash')]],
+  ])('is listed with what it does not allow: %s', async (path, expected) => {
+    expect((await others(path)).filter(each => !each.startsWith('rest '))).toEqual(expected)
+  })
+
+  test('is listed below one that fits as it is, which does not allow the oddity either', async () => {
+    expect(await others('/a/b;v=1', 'PUT')).toEqual([lacks('rest', 'semicolon'), lacks('one', 'semicolon')])
+  })
+
+  test.each(['/a/%2e%2e/b', '//a/b', '/a/b%'])('is not listed where no route can allow the path: %s', async path => {
+    expect((await others(path, 'PUT')).filter(each => each.includes('pathAllow'))).toEqual([])
+  })
+
+  test('is not listed when it is the one that takes the request', async () => {
+    expect((await others('/lax/a;v=1')).filter(each => !each.startsWith('rest '))).toEqual([])
+  })
+})
+
 describe('checks', () => {
   test('each is shown with what it wanted and saw, also behind the first that fails', async () => {
     const claims = '{ sub: alice, scope: "orders:read x", roles: [viewer], tenant: initech, tags: [a], vip: false }'

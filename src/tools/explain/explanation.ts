@@ -15,6 +15,7 @@ import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Endpoint, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
 import { takesMethod } from '../../route/methods.ts'
+import type { PathAllowance } from '../../route/target.ts'
 import type { Claims, Principal, RequestFacts } from '../../types.ts'
 import type { Trial } from '../engine/trial.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
@@ -46,7 +47,10 @@ export interface HeaderLine {
 export interface Explanation {
   readonly request: { readonly method: string; readonly target: string }
   readonly route: (Omit<Candidate, 'why'> & Pick<RouteConfig, 'access' | 'mode'>) | undefined
-  /** The path fits these routes, too, but they were not taken; the most specific one comes first. */
+  /**
+   * The path fits these routes, too, but they were not taken; the most specific one comes first. Those that it would
+   * fit without a semicolon, doubled slashes or needless encoding come last.
+   */
   readonly others: readonly Candidate[]
   readonly params: Readonly<Record<string, string>>
   readonly checks: readonly ExplainedCheck[]
@@ -79,10 +83,7 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   return shown({
     request: { method: request.method, target: shownTarget(request.target, policy) },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
-    others: policy.matcher
-      .candidates(path)
-      .filter(({ id }) => id !== route?.id)
-      .map(other => ({ ...shapeOf(other), why: whyNot(other, route, request.method) })),
+    others: othersOf(policy, path, route, request.method),
     params: route === undefined ? {} : Object.fromEntries(policy.matcher.params(route, findings.path)),
     checks: [
       requestCheck(trial),
@@ -101,8 +102,23 @@ function shapeOf({ id, path, methods }: Route | Endpoint): Omit<Candidate, 'why'
   return { id, path, methods: methods === undefined ? undefined : [...methods] }
 }
 
-function whyNot(other: Route | Endpoint, route: Route | undefined, method: string): string {
+/** Lists those that fit the path as it is, and then those that fit it without an oddity. */
+function othersOf({ matcher }: Policy, path: string, route: Route | undefined, method: string): readonly Candidate[] {
+  const lacking = new Map(matcher.lacking(path).map(({ route, lacks }) => [route, lacks]))
+  const fitting = new Set([...matcher.candidates(path), ...lacking.keys()])
+  return [...fitting]
+    .filter(({ id }) => id !== route?.id)
+    .map(other => ({ ...shapeOf(other), why: whyNot(other, lacking.get(other), route, method) }))
+}
+
+function whyNot(
+  other: Route | Endpoint,
+  lacks: readonly PathAllowance[] | undefined,
+  route: Route | undefined,
+  method: string,
+): string {
   if (!takesMethod(other.methods, method)) return `does not take ${method}`
+  if (lacks !== undefined) return `does not allow ${lacks.join(', ')} in its paths (pathAllow)`
   return route === undefined ? 'the path is refused before a route is chosen' : `is less specific than ${route.path}`
 }
 
