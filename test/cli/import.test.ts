@@ -173,6 +173,55 @@ describe('paths', () => {
     ])
   })
 
+  test('the nearest `servers` say where an operation is', async () => {
+    const at = (url: string) => ({ servers: [{ url }] })
+    const { routes } = await imported(
+      {
+        '/a': { get: {}, put: at('https://x.test/put/'), delete: { security: [{ oauth: ['w'] }], ...at('/put') } },
+        '/b': { ...at('/item'), get: {}, post: at('https://y.test') },
+      },
+      { ...secured, ...at('/document') },
+    )
+    expect(routes.map(({ path, methods }) => `${methods?.join()} ${path}`)).toEqual([
+      'GET /document/a',
+      'PUT /put/a',
+      'DELETE /put/a',
+      'GET /item/b',
+      'POST /b',
+    ])
+  })
+
+  test.each([
+    ['servers', [{ url: 'https://x.test/v1' }, { url: 'https://y.test/v1/' }, { url: '/v2' }]],
+    ['values of a variable', [{ url: '/{v}', variables: { v: { default: 'v1', enum: ['v1', 'v2'] } } }]],
+  ])('of %s with several paths the first is taken, and the others fall to no route', async (_, servers) => {
+    const { routes, stderr } = await imported(
+      { '/a': { get: {} }, '/{version}/{any}': { get: { security: [] }, servers: [{ url: '/' }] } },
+      { ...secured, servers },
+    )
+    expect(routes.map(({ path }) => path)).toEqual(['/v1/a'])
+    expect(stderr).toContain('GET /a: its `servers` have several paths, of which the first is taken (/v1, /v2)')
+    expect(stderr).toContain('it would take requests of GET /v2/a')
+  })
+
+  test('operations of OpenAPI 3.2 are routes like others', async () => {
+    const { code, routes, stderr } = await imported(
+      {
+        '/a': {
+          query: { security: [{ oauth: ['q'] }] },
+          additionalOperations: { PROPFIND: { security: [{ oauth: ['p'] }] }, 'no method': {} },
+        },
+      },
+      { ...secured, openapi: '3.2.0' },
+    )
+    expect(code).toBe(0)
+    expect(routes).toMatchObject([
+      { path: '/a', methods: ['QUERY'], require: { scopes: ['q'] } },
+      { path: '/a', methods: ['PROPFIND'], require: { scopes: ['p'] } },
+    ])
+    expect(stderr).toContain('no method /a: left out')
+  })
+
   test('a parameter that ends in `:verb` or `.json` keeps its end, and asks for its own', async () => {
     const read = { get: { security: [{ oauth: ['read'] }] } }
     const { routes } = await imported({

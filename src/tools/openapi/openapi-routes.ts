@@ -1,8 +1,9 @@
 /**
  * Makes routes from the paths of an OpenAPI document. Methods of one path that ask for the same become one route.
  *
- * OpenAPI 3.0 and 3.1, "Paths Object" and path templating. Only the document itself is read: a path item behind a
- * `$ref` to another document is listed as left out. Summaries become comments.
+ * OpenAPI 3.0 to 3.2, "Paths Object", path templating and "Server Object". Only the document itself is read: a path
+ * item behind a `$ref` to another document is listed as left out. Of several servers with different paths the first is
+ * taken, and the others are listed. Summaries become comments.
  */
 import { METHODS } from '../../route/methods.ts'
 import { isOutside, type Members, members, referencesOf } from './openapi-references.ts'
@@ -50,29 +51,38 @@ export function openapiRoutes(document: unknown): ImportedRoutes {
   const routes = Object.entries(members(paths)).flatMap(([template, referenced]) => {
     const isUnknown = isOutside(referenced)
     const item = isUnknown ? {} : resolve(referenced)
-    const { path, note } = patternOf(prefixOf(members(item).servers ?? servers) + template)
+    const { note } = patternOf(template)
     if (note !== undefined) unmapped.push(`${template}: ${note}`)
+    /** What the nearest `servers` say is the first of these; requests under the others get no route. */
+    const pathsOf = (nearest: unknown): readonly string[] =>
+      basePathsOf(nearest).map(base => patternOf(base + template).path)
     if (isUnknown) {
       unmapped.push(`${template}: is behind a \`$ref\` to another document; left out (bundle the document first)`)
-      leftOut.push({ methods: METHODS, path })
+      leftOut.push(...pathsOf(servers).map(path => ({ methods: IMPORTED_METHODS, path })))
     }
-    const operations = Object.entries(members(item)).flatMap(([name, operation]) =>
-      operationOf(name, resolve(operation)),
-    )
-    for (const [name, why] of LEFT_OUT_METHODS)
-      if (Object.hasOwn(members(item), name)) unmapped.push(`${name.toUpperCase()} ${template}: ${why}`)
-    const groups = Map.groupBy(operations, ({ operation }) =>
-      JSON.stringify(routeSecurity(operation.security ?? security, schemes)),
+    const operations = operationsOf(item, resolve)
+    if (Object.hasOwn(members(item), 'trace')) unmapped.push(`TRACE ${template}: is never forwarded; left out`)
+    const serversOf = ({ operation }: Operation): unknown => operation.servers ?? members(item).servers ?? servers
+    const groups = Map.groupBy(operations, each =>
+      JSON.stringify([routeSecurity(each.operation.security ?? security, schemes), basePathsOf(serversOf(each))]),
     )
     return [...groups.values()].flatMap((group): readonly ImportedRoute[] => {
-      const asked = routeSecurity(group[0]?.operation.security ?? security, schemes)
+      const [first] = group
+      if (first === undefined) return []
+      const asked = routeSecurity(first.operation.security ?? security, schemes)
       const methods = group.map(({ method }) => method)
+      const [path = '', ...otherPaths] = pathsOf(serversOf(first))
+      for (const other of otherPaths) leftOut.push({ methods, path: other })
+      if (otherPaths.length > 0) {
+        const severalBases = `its \`servers\` have several paths, of which the first is taken (${basePathsOf(serversOf(first)).join(', ')})`
+        notes.set(severalBases, [...(notes.get(severalBases) ?? []), `${methods.join(', ')} ${template}`])
+      }
       for (const each of asked.notes) notes.set(each, [...(notes.get(each) ?? []), `${methods.join(', ')} ${template}`])
       if (asked.access === 'closed') {
         leftOut.push({ methods, path })
         return []
       }
-      const id = uniqueId(group[0]?.operation.operationId, `${methods[0]?.toLowerCase()}${path}`, ids)
+      const id = uniqueId(first.operation.operationId, `${methods[0]?.toLowerCase()}${path}`, ids)
       const comments = group.flatMap(({ method, operation }) => commentOf(method, operation))
       return [{ id, path, methods, security: asked, comments }]
     })
@@ -85,10 +95,8 @@ export function openapiRoutes(document: unknown): ImportedRoutes {
   }
 }
 
-const LEFT_OUT_METHODS: ReadonlyMap<string, string> = new Map([
-  ['trace', 'is never forwarded; left out'],
-  ['query', 'is not imported; left out (write its route yourself)'],
-])
+/** A path item has a member for each of them; QUERY since OpenAPI 3.2. */
+const IMPORTED_METHODS: readonly string[] = [...METHODS, 'QUERY']
 
 const MOST_LISTED = 5
 
@@ -136,9 +144,14 @@ interface Operation {
   readonly operation: Members
 }
 
-function operationOf(name: string, operation: unknown): readonly Operation[] {
-  const method = name.toUpperCase()
-  return (METHODS as readonly string[]).includes(method) ? [{ method, operation: members(operation) }] : []
+/** OpenAPI 3.2 has a member for operations of any other method, whose names are written as they are sent. */
+function operationsOf(item: unknown, resolve: (value: unknown) => unknown): readonly Operation[] {
+  const { additionalOperations, ...named } = members(item)
+  const own = Object.entries(named).map(([name, operation]) => [name.toUpperCase(), operation] as const)
+  return [
+    ...own.filter(([method]) => IMPORTED_METHODS.includes(method)),
+    ...Object.entries(members(resolve(additionalOperations))),
+  ].map(([method, operation]) => ({ method, operation: members(resolve(operation)) }))
 }
 
 /** Turns `/orders/{id}` into `/orders/:id`. A segment that is a parameter in part becomes one as a whole. */
@@ -179,13 +192,25 @@ function encoded(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
-function prefixOf(servers: unknown): string {
-  const { url, variables } = members(Array.isArray(servers) ? servers[0] : undefined)
-  if (typeof url !== 'string') return ''
-  const filled = url.replaceAll(/\{([^{}]*)\}/g, (_, name: string) =>
-    String(members(members(variables)[name]).default ?? ''),
-  )
-  return (URL.parse(filled, 'http://localhost')?.pathname ?? '').replace(/\/+$/, '')
+/** Lists the different paths of all servers, the first server's default first. Without a server it is the root. */
+function basePathsOf(servers: unknown): readonly string[] {
+  const paths = Array.isArray(servers) ? servers.flatMap(serverPaths) : []
+  return paths.length === 0 ? [''] : [...new Set(paths)]
+}
+
+/** Tries every value of a variable while the others have their defaults. */
+function serverPaths(server: unknown): readonly string[] {
+  const { url, variables } = members(server)
+  if (typeof url !== 'string') return ['']
+  const filled = (name?: string, value?: unknown): string =>
+    url.replaceAll(/\{([^{}]*)\}/g, (_, each: string) =>
+      String(each === name ? value : (members(members(variables)[each]).default ?? '')),
+    )
+  const choices = Object.entries(members(variables)).flatMap(([name, variable]) => {
+    const values = members(variable).enum
+    return Array.isArray(values) ? values.map(value => filled(name, value)) : []
+  })
+  return [filled(), ...choices].map(each => (URL.parse(each, 'http://localhost')?.pathname ?? '').replace(/\/+$/, ''))
 }
 
 function commentOf(method: string, { summary, operationId }: Members): readonly string[] {
