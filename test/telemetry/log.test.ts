@@ -1,7 +1,7 @@
 /** The log has one line per request, with what an operator asks first; the configuration says for which requests. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
-import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
+import { bearer, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
 
 let stack: TestStack
 afterEach(() => stack.close())
@@ -67,6 +67,22 @@ describe('access', () => {
     await fourRequests({ access: 'all', level: 'error' })
     expect(codes()).toEqual(new Set(['upstream_unreachable']))
   })
+})
+
+test('a subject that is a number is logged as its decimal text, of requests that pass and of others', async () => {
+  stack = await startTestStack(issuer => ({
+    log: { access: 'all' },
+    providers: { main: { ...testProvider(issuer), numericSubject: true } },
+  }))
+  const headers = bearer(await stack.issuer.mint({ sub: Number.MAX_SAFE_INTEGER }))
+  for (const path of ['/private/a', '/optional/a', '/orders/1', '/report/a']) await stack.request(path, { headers })
+  await Promise.all(['/private/a', '/optional/a', '/orders/1', '/report/a'].map(path => stack.logged({ path })))
+  expect(requestLines().map(({ path, code, reported, subject }) => [path, reported ?? code, subject])).toEqual([
+    ['/private/a', 'ok', '9007199254740991'],
+    ['/optional/a', 'ok', '9007199254740991'],
+    ['/orders/1', 'scope_missing', '9007199254740991'],
+    ['/report/a', 'scope_missing', '9007199254740991'],
+  ])
 })
 
 describe('requests refused for overload', () => {
