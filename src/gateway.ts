@@ -203,6 +203,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       ...options,
       headersTimeoutMs: () => server.headersTimeout,
       keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+      maxRequests: () => policies.current.limits.requests,
       isDraining: () => drain.isDraining,
       onRequest: drain.gate((request, response) => {
         stalled.watch(request.stream)

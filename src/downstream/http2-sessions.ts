@@ -29,6 +29,8 @@ interface Http2SessionsOptions {
   readonly headersTimeoutMs: () => number
   /** Time a connection may be idle between requests. */
   readonly keepAliveTimeoutMs: number
+  /** Most requests under way over all connections, of either version of HTTP (`limits.requests`). */
+  readonly maxRequests: () => number
   readonly isDraining: () => boolean
   readonly onRequest: Http2Listener
 }
@@ -66,8 +68,11 @@ const CONNECTION_WINDOW_BYTES = 1024 * 1024
 const MAX_INVALID_FRAMES = 100
 /** Megabytes that one connection may take for its streams, heads and answers. Past that, new streams are reset. */
 const MAX_SESSION_MEMORY_MB = 10
-/** Streams over all connections. More are reset as requests that were not looked at and may be sent again. */
-const MAX_STREAMS = 8_192
+/**
+ * Streams over all connections that may be open beside those of the requests under way, which have a limit of their
+ * own: refusals that have not left yet. More are reset as requests that were not looked at and may be sent again.
+ */
+const MAX_REFUSED_STREAMS = 4_096
 /** RFC 9113 §6.8: when a client is told to go, requests may be on their way. Those that arrive in time are served. */
 const GOING_MS = 1_000
 /** Node alone would wait for ever for the client to close its side, too. nginx waits as long (`lingering_timeout`). */
@@ -94,7 +99,7 @@ const SESSION: ServerOptions = {
 }
 
 export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
-  const { clock, scheduler, isDraining, onRequest } = options
+  const { clock, scheduler, maxRequests, isDraining, onRequest } = options
   let streams = 0
   const open = rounds<Open>({
     scheduler,
@@ -121,7 +126,7 @@ export function http2Sessions(options: Http2SessionsOptions): Http2Sessions {
   const serve = (entry: Open, stream: ServerHttp2Stream, received: readonly string[]): void => {
     // Attack (CVE-2023-44487): a client sends requests and resets them right away. They would cost it nothing, but the
     // service much.
-    if (stream.closed || streams >= MAX_STREAMS) {
+    if (stream.closed || streams >= maxRequests() + MAX_REFUSED_STREAMS) {
       // An error of this stream would end the process, since nobody else listens for it.
       stream.on('error', () => {})
       stream.close(NGHTTP2_REFUSED_STREAM)

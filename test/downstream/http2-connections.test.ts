@@ -133,6 +133,7 @@ describe('a connection that nobody uses', () => {
       scheduler: time,
       headersTimeoutMs: () => HEADERS_MS,
       keepAliveTimeoutMs: IDLE_MS,
+      maxRequests: () => 1,
       isDraining: () => false,
       onRequest: (_request, response) => {
         response.sendHead(200, [])

@@ -157,15 +157,17 @@ test('a refusal that the client does not take whole is given up after five secon
   expect(ends.map(({ how }) => how).sort()).toEqual(['reset', 'whole'])
 })
 
-test('streams over all connections have a limit, past which a client may come again', async () => {
+test('streams over all connections have a limit, which follows that of requests', async () => {
   const time = manualTime()
   const news = new EventEmitter()
   let held = 0
+  let requests = 2 * REQUESTS
   const sessions = http2Sessions({
     clock: time,
     scheduler: time,
     headersTimeoutMs: () => 10_000,
     keepAliveTimeoutMs: 75_000,
+    maxRequests: () => requests,
     isDraining: () => false,
     onRequest: ({ stream }) => {
       held += 1
@@ -181,7 +183,7 @@ test('streams over all connections have a limit, past which a client may come ag
     atEnd(() => client.destroy())
     return client
   }
-  const LIMIT = 8_192
+  const LIMIT = 4_096 + requests
   const clients = Array.from({ length: LIMIT / REQUESTS }, open)
   const streams = clients.flatMap(client => ids.map(() => client.request({ ':path': '/' })))
   for (const stream of streams) stream.on('error', () => {})
@@ -194,4 +196,11 @@ test('streams over all connections have a limit, past which a client may come ag
   const admitted = once(news, 'held')
   open().request({ ':path': '/' })
   await admitted
+  const [again] = await once(open().request({ ':path': '/' }), 'error')
+  expect(String(again)).toContain('REFUSED_STREAM')
+  // A reload that allows more requests allows their streams, too.
+  requests += 1
+  const allowed = once(news, 'held')
+  open().request({ ':path': '/' })
+  await allowed
 })
