@@ -67,15 +67,23 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
 }
 
 /**
+ * Says to one kind of shared cache what overrides `Cache-Control` there: RFC 9213 and the fields named after it
+ * (`Cloudflare-CDN-Cache-Control`), Edge Architecture (Varnish, Fastly), Akamai, nginx and LiteSpeed.
+ */
+const FOR_SHARED_CACHES = /(?:^|-)cdn-cache-control$|^(?:surrogate-control|edge-control|x-accel-expires)$|^x-litespeed-/
+
+/**
  * Keeps shared caches from storing an answer (RFC 9111 §5.2.2.7), as RFC 6750 §2.3 asks where the token was in the URL.
+ * A field that speaks to one kind of cache alone would win over that, so it is taken out (RFC 9213 §2.2).
  *
  * @param lines flat names and values; what they say for shared caches is taken out
  */
 export function keepPrivate(lines: string[]): void {
   const directives: string[] = []
   for (let i = lines.length - 2; i >= 0; i -= 2) {
-    if ((lines[i] as string).toLowerCase() !== 'cache-control') continue
-    directives.unshift(lines[i + 1] as string)
+    const name = foldedFieldName(lines[i] as string)
+    if (name === 'cache-control') directives.unshift(lines[i + 1] as string)
+    else if (!FOR_SHARED_CACHES.test(name)) continue
     lines.splice(i, 2)
   }
   const others = directives

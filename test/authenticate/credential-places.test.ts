@@ -4,6 +4,7 @@ import { keepPrivate } from '../../src/forward/response-headers.ts'
 import { startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
 import { get, PROTOCOLS, type Stack } from '../support/raw.ts'
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
+import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 import {
   openWebSocket,
   refusedHandshake,
@@ -194,6 +195,48 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
       [`/any/x?key=${long}`],
     ] as const)
       expect(code(await stack.exchange(get(path, lines)))).toBe('token_too_large')
+  })
+})
+
+describe.each(PROTOCOLS)('an answer to a token in the query, over $name', ({ startStack }) => {
+  const TARGETED = [
+    'CDN-Cache-Control',
+    'Cloudflare-CDN-Cache-Control',
+    'cdn_cache_control',
+    'Surrogate-Control',
+    'Edge-Control',
+    'X-Accel-Expires',
+    'X-LiteSpeed-Cache-Control',
+  ]
+  let stack: Stack
+  let caching: TestUpstream
+  beforeAll(async () => {
+    caching = await startTestUpstream((_request, response) => {
+      for (const name of TARGETED) response.setHeader(name, 'max-age=600')
+      response.setHeader('Cache-Control', 'public, s-maxage=600, max-age=5').setHeader('X-CDN', 'a').end('for alice')
+    })
+    stack = await startStack(() => ({
+      upstreams: { app: caching.url },
+      routes: [{ id: 'any', path: '/**', credentials: ['authorization', { query: 'key' }] }],
+    }))
+  })
+  afterAll(async () => {
+    await stack.close()
+    await caching.close()
+  })
+
+  test('tells no shared cache to store it, whichever field speaks to that cache', async () => {
+    const { headers } = (await stack.exchange(get(`/x?key=${stack.token}`))) ?? { headers: new Map() }
+    expect(headers.get('cache-control')).toBe('private, max-age=5')
+    for (const name of TARGETED) expect([name, headers.get(name.toLowerCase())]).toEqual([name, undefined])
+    expect(headers.get('x-cdn')).toBe('a')
+  })
+
+  test('is left alone where the token was elsewhere', async () => {
+    const { headers } = (await stack.exchange(get('/x', [`Authorization: Bearer ${stack.token}`]))) ?? {
+      headers: new Map(),
+    }
+    for (const name of TARGETED) expect([name, headers.get(name.toLowerCase())]).toEqual([name, 'max-age=600'])
   })
 })
 
