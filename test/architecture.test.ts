@@ -32,9 +32,9 @@ const ROOMS = tableOf(`
   build             →
   demo              → lib
 
-  tools/cases       → config config/check config/read config/schema errors run tools/engine tools/explain tools/text
+  tools/cases       → config config/check config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
-  tools/token       → authenticate authenticate/jwt config/schema errors run tools/engine tools/explain tools/text
+  tools/token       → authenticate authenticate/jwt config/schema errors lib run tools/engine tools/explain tools/text
                       types
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run

@@ -1,6 +1,8 @@
 /** The command `sallyport import openapi` makes a configuration with the routes of an OpenAPI document. */
+
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
+import { fileFailureText } from '../lib/failure-text.ts'
 import { openapiConfig } from '../tools/openapi/openapi-config.ts'
 import { openapiRoutes } from '../tools/openapi/openapi-routes.ts'
 import { parsedArguments } from './arguments.ts'
@@ -52,7 +54,7 @@ function imported(file: string): ReturnType<typeof openapiRoutes> {
   } catch (error) {
     if (!(error instanceof Error)) throw error
     const isOfSystem = 'code' in error && 'syscall' in error
-    const message = isOfSystem ? `cannot be read (${String(error.code)})` : error.message
+    const message = isOfSystem ? `cannot be read: ${fileFailureText(error)}` : error.message
     throw new UsageError(`${file}: ${message}`)
   }
 }

@@ -1,7 +1,9 @@
 /** The command `sallyport init` writes a configuration to begin with, and the schema that editors check it by. */
+
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configJsonSchema } from '../config/schema/json-schema.ts'
+import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { PRESETS, type PresetName } from '../tools/init/presets.ts'
 import { starterFile } from '../tools/init/starter-file.ts'
 import { parsedArguments } from './arguments.ts'
@@ -61,8 +63,7 @@ function write(file: string, text: string, flag: 'w' | 'wx'): void {
     // Whatever the umask is: a file that a group may write is one that `run` refuses.
     writeFileSync(file, text, { flag, mode: 0o644 })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    if (code === 'EEXIST') throw new UsageError(`${file} is there already; name another file, or add --force`)
-    throw new RuntimeError(`${file} cannot be written (${code})`)
+    if (codeOf(error) === 'EEXIST') throw new UsageError(`${file} is there already; name another file, or add --force`)
+    throw new RuntimeError(`${file} cannot be written: ${fileFailureText(error)}`)
   }
 }

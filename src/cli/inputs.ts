@@ -1,6 +1,8 @@
 /** Reads the tokens and claims of a command line, which are given as they are, in a file, or on standard input. */
+
 import { readFileSync } from 'node:fs'
 import { readSource } from '../config/read/source.ts'
+import { fileFailureText } from '../lib/failure-text.ts'
 import type { Claims } from '../types.ts'
 import { UsageError } from './command.ts'
 
@@ -29,7 +31,6 @@ function fileText(file: string | number, name: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    throw new UsageError(`${name} cannot be read (${code})`)
+    throw new UsageError(`${name} cannot be read: ${fileFailureText(error)}`)
   }
 }

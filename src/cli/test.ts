@@ -1,9 +1,11 @@
 /** The command `sallyport test` puts test cases to a policy before the policy ships. */
+
 import { watch, writeFileSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { loadConfigForTool, type NamedFiles } from '../config/read/load.ts'
 import { ConfigError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
+import { fileFailureText } from '../lib/failure-text.ts'
 import { type Cancel, systemScheduler } from '../lib/scheduler.ts'
 import { readCaseFile } from '../tools/cases/case-file.ts'
 import {
@@ -118,8 +120,7 @@ function writeJunit(file: string, text: string): void {
   try {
     writeFileSync(file, text)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    throw new RuntimeError(`--junit: ${file} cannot be written (${code})`)
+    throw new RuntimeError(`--junit: ${file} cannot be written: ${fileFailureText(error)}`)
   }
 }
 

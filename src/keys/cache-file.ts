@@ -6,8 +6,10 @@
  * `maxStale`, from the future, or too large; the set in it then goes the way of a fetched one. A file that somebody
  * else could have written is not read at all, and neither is a link: this process never makes one.
  */
+
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
+import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
@@ -67,7 +69,7 @@ export function cacheFile(options: CacheFileOptions): CacheFile {
       await task()
       isBroken = false
     } catch (error) {
-      const reason = `it cannot be written: ${errorCode(error)}`
+      const reason = `it cannot be written: ${fileFailureText(error)}`
       if (!isBroken) observer.cacheFile({ provider, outcome: 'failed', reason })
       isBroken = true
     }
@@ -106,7 +108,7 @@ function read(options: CacheFileOptions, nowMs: number): LoadedSet | Refusal | u
   } catch (error) {
     if (error instanceof UntrustedFile) return { refused: `it ${error.message}` }
     if (error instanceof FetchFailure) return { refused: error.message }
-    return errorCode(error) === 'ENOENT' ? undefined : { refused: `it cannot be read: ${errorCode(error)}` }
+    return codeOf(error) === 'ENOENT' ? undefined : { refused: `it cannot be read: ${fileFailureText(error)}` }
   }
 }
 
@@ -151,8 +153,4 @@ async function writeAtomically(path: string, text: string): Promise<void> {
     await rm(temporary, { force: true })
     throw error
   }
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }

@@ -6,8 +6,10 @@
  * sets and releases them when it is replaced. A set that nobody leases lives on for a short while: requests that began
  * under the old policy finish with it, and a reload that is taken back finds it warm.
  */
+
 import { createHash } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
+import { fileFailureText } from '../lib/failure-text.ts'
 import { type Lease, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
@@ -110,8 +112,7 @@ function fileContent(source: KeySourceDefinition): Buffer | undefined {
     return readTrustedFile(source.path)
   } catch (error) {
     if (error instanceof UntrustedFile) throw new KeySourceError(error.message)
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-    throw new KeySourceError(`cannot be read: ${code}`)
+    throw new KeySourceError(`cannot be read: ${fileFailureText(error)}`)
   }
 }
 

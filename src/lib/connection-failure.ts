@@ -3,10 +3,11 @@
  *
  * The codes are those of the system, of OpenSSL by way of Node, and of undici.
  */
+import { type FailureWords, failureText } from './failure-text.ts'
 
 const UNTRUSTED = 'its certificate is not signed by anybody who is trusted; name its CA with `caFile`'
 
-const WORDS: Readonly<Record<string, string>> = {
+const WORDS: FailureWords = {
   ECONNREFUSED: 'nothing listens there',
   ECONNRESET: 'the other end dropped the connection',
   EPIPE: 'the other end dropped the connection',
@@ -36,8 +37,5 @@ const WORDS: Readonly<Record<string, string>> = {
 export function connectionFailureText(error: unknown): string {
   // Where a name has several addresses, the error holds one failure for each.
   const first: unknown = error instanceof AggregateError ? (error.errors[0] ?? error) : error
-  const code = first instanceof Error && 'code' in first ? first.code : undefined
-  if (typeof code !== 'string') return 'for an unknown reason'
-  const words = Object.hasOwn(WORDS, code) ? WORDS[code] : undefined
-  return words === undefined ? code : `${words} (${code})`
+  return failureText(first, WORDS)
 }

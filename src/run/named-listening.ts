@@ -1,11 +1,13 @@
 /** Listens on an address of the configuration. When that fails, the error names the setting and says why in words. */
+
 import type { Address, Listener } from '../config/schema/schema.ts'
+import type { FailureWords } from '../lib/failure-text.ts'
 import { listen } from './listening.ts'
 import { freeSocketPath, SocketPathTaken } from './unix-socket.ts'
 
 type ListenSetting = 'listen' | 'admin.listen'
 
-const REASONS: Readonly<Record<string, string>> = {
+const REASONS: FailureWords = {
   EADDRINUSE: 'something else listens there already',
   EADDRNOTAVAIL: 'this machine does not have that address',
   EACCES: 'we may not listen there; ports below 1024 need a right of their own',

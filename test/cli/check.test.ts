@@ -44,7 +44,7 @@ describe('sallyport check', () => {
   test('a file that is not there is an error, not a crash', async () => {
     const { code, stdout } = await check('absent.yaml')
     expect(code).toBe(2)
-    expect(stdout).toContain('absent.yaml: the file cannot be read (ENOENT)')
+    expect(stdout).toContain('absent.yaml: the file cannot be read: there is no such file or folder (ENOENT)')
   })
 
   test('warnings are shown with their code, and fail the check with --strict only', async () => {

@@ -270,7 +270,7 @@ test.each([
   [['GET', '/x', '-H', 'a b: c'], '"a b" is no header name'],
   [['GET', '/x', '-H', 'a: b\r\nc: d'], 'holds control characters'],
   [['GET', '/x', '--token', 'a', '--claims', '{}'], 'not both'],
-  [['GET', '/x', '--claims', 'absent.json'], 'absent.json cannot be read (ENOENT)'],
+  [['GET', '/x', '--claims', 'absent.json'], 'absent.json cannot be read: there is no such file or folder (ENOENT)'],
   [['GET', '/x', '--claims', '{ a: 1'], 'the claims cannot be read'],
   [['GET', '/x', '--claims', '{}', '--provider', 'other'], 'there is no provider "other"; there are main'],
 ])('wrong usage %j is told with its remedy', async (args, message) => {

@@ -320,8 +320,8 @@ paths:
 test.each([
   [['openapi'], 'import openapi FILE'],
   [['swagger', 'x'], 'import openapi FILE'],
-  [['openapi', '/absent'], 'cannot be read (ENOENT)'],
-  [['openapi', files.path], 'cannot be read (EISDIR)'],
+  [['openapi', '/absent'], 'cannot be read: there is no such file or folder (ENOENT)'],
+  [['openapi', files.path], 'cannot be read: it is a folder (EISDIR)'],
   [['openapi', files.write('two.json', '{"swagger":"2.0"}')], 'convert a Swagger 2 document first'],
   [['openapi', files.write('none.json', '{"openapi":"3.0.0"}')], 'has no path'],
   [['openapi', files.write('broken.json', '{')], 'broken.json: '],

@@ -196,7 +196,9 @@ test('JUnit XML holds the failures, and no text of a case can break it', async (
   const file = cases(ALLOWED, '{ name: "a <b> & \\"c\\" \\uFFFE", request: DELETE /orders/1, expect: allow }')
   const junit = join(files.path, 'junit.xml')
   expect((await run(file, '--junit', junit)).code).toBe(1)
-  await expect(run(file, '--junit', files.path)).rejects.toThrow(`--junit: ${files.path} cannot be written (EISDIR)`)
+  await expect(run(file, '--junit', files.path)).rejects.toThrow(
+    `--junit: ${files.path} cannot be written: it is a folder (EISDIR)`,
+  )
   const xml = readFileSync(junit, 'utf8')
   expect(xml).toContain('tests="2" failures="1"')
   expect(xml).toContain('name="a &lt;b&gt; &amp; &quot;c&quot; \ufffd"')

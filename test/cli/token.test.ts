@@ -228,7 +228,7 @@ test.each([
   [[], 'token decode, token verify or token mint'],
   [['toString'], 'token decode, token verify or token mint'],
   [['decode'], 'takes one token'],
-  [['decode', '@/absent'], 'cannot be read (ENOENT)'],
+  [['decode', '@/absent'], 'cannot be read: there is no such file or folder (ENOENT)'],
   [['verify', 'a', 'b'], 'takes one token'],
   [['mint'], 'needs --key'],
   [['mint', '--key', '/absent', '--claim', 'a'], 'write --claim NAME=VALUE'],

@@ -163,7 +163,9 @@ describe('outage after success', () => {
     await advance(TUNING.refreshMs * 3)
     expect(selectNow(keySet, es256('k1'))).toHaveLength(1)
     await registry.close()
-    expect(seen.cacheFiles).toEqual([{ provider: 'main', outcome: 'failed', reason: 'it cannot be written: ENOENT' }])
+    expect(seen.cacheFiles).toEqual([
+      { provider: 'main', outcome: 'failed', reason: 'it cannot be written: there is no such file or folder (ENOENT)' },
+    ])
   })
 
   test('withdrawn keys do not come back from the cache file', async () => {

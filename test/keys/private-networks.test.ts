@@ -52,7 +52,7 @@ describe('private networks', () => {
         [option]: file,
       })
       expect(seen.fetches[0]?.result).toBe('local_file')
-      expect(keySet.status().lastError).toBe(`${option} cannot be read: ENOENT`)
+      expect(keySet.status().lastError).toBe(`${option} cannot be read: there is no such file or folder (ENOENT)`)
       writeFileSync(file, content)
       await advance(1_000)
       expect(selectNow(keySet, es256('k1'))).toHaveLength(1)

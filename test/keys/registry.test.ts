@@ -94,7 +94,7 @@ describe('key sets outlive a reload', () => {
     const path = join(folder, 'secret')
     const { registry, time } = await startedKeySet({ type: 'jwks', document: { keys: [ecJwk('k1')] } })
     const acquire = () => registry.acquire({ provider: 'x', issuer: 'x', source: { type: 'secretFile', path } })
-    expect(acquire).toThrow('cannot be read: ENOENT')
+    expect(acquire).toThrow('cannot be read: there is no such file or folder (ENOENT)')
     writeFileSync(path, 'short')
     expect(acquire).toThrow('HS256 needs a secret of at least 32')
     expect(acquire).toThrow('HS256 needs a secret of at least 32')

@@ -52,7 +52,9 @@ describe('keys that the operator provides', () => {
   })
 
   test('a file that is not there is refused', () => {
-    expect(() => startKeySet({ type: 'jwksFile', path: '/nonexistent' })).toThrow('cannot be read: ENOENT')
+    expect(() => startKeySet({ type: 'jwksFile', path: '/nonexistent' })).toThrow(
+      'cannot be read: there is no such file or folder (ENOENT)',
+    )
   })
 })
 

@@ -208,7 +208,9 @@ describe('a broken file', () => {
       'sallyport.yaml',
       policy('/b', { providers: { main: { ...provider, keys: { secretFile: 'late/secret' } } } }),
     )
-    expect(String((await gateway.logged(REJECTED)).problems)).toContain('secretFile: cannot be read (ENOENT)')
+    expect(String((await gateway.logged(REJECTED)).problems)).toContain(
+      'secretFile: cannot be read: there is no such file or folder (ENOENT)',
+    )
     gateway.write('late/secret', 'x'.repeat(32))
     await gateway.logged(RELOADED)
     await expectInForce(gateway, '/b', '/a')

@@ -5,8 +5,10 @@
  * A secret is the content of its file without one line break at the end, which editors and `echo` add.
  * No message repeats anything that stands in a file.
  */
+
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
+import { fileFailureText } from '../../lib/failure-text.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
@@ -71,8 +73,7 @@ function judgedFile(file: string, read: ReadFile, judge: Judge): string | undefi
     return judge(read(file))
   } catch (error) {
     if (error instanceof UntrustedFile) return error.message
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    return `cannot be read (${code}); check the path, which starts at the folder of this file, and the permissions`
+    return `cannot be read: ${fileFailureText(error)}; check the path, which starts at the folder of this file, and the permissions`
   }
 }
 

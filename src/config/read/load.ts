@@ -5,8 +5,10 @@
  * rules that span keys (`cross-check.ts`) and the files that are named (`check-files.ts`). Nothing here decides what a
  * configuration means for a request, and nothing is fetched: only local files are read.
  */
+
 import { dirname, resolve } from 'node:path'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { fileFindings, type ReadFile } from '../check/check-files.ts'
 import { crossCheck } from '../check/cross-check.ts'
@@ -100,11 +102,10 @@ function fileText(file: string, readFile: ReadFile): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(resolve(file)))
   } catch (error) {
     if (error instanceof UntrustedFile) throw fileError(file, `the file ${error.message}`)
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     const message =
-      code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
+      codeOf(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA'
         ? 'the file is not UTF-8; save it as UTF-8'
-        : `the file cannot be read (${code}); check the path and the permissions`
+        : `the file cannot be read: ${fileFailureText(error)}; check the path and the permissions`
     throw fileError(file, message)
   }
 }

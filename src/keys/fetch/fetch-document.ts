@@ -7,11 +7,13 @@
  * file is read afresh each time. `node:https` because its `signal` also ends a connection that is still being made;
  * undici lets such a socket linger. No proxy, no cookies, no retry: the caller has a schedule.
  */
+
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
+import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import { readTrustedFile, UntrustedFile } from '../../lib/trusted-file.ts'
 import { FetchFailure } from './fetch-failure.ts'
 
@@ -72,7 +74,7 @@ function readLocalFile(path: string | undefined, option: string): string | undef
     return readTrustedFile(path).toString('utf8')
   } catch (error) {
     if (error instanceof UntrustedFile) throw new FetchFailure('local_file', `${option} ${error.message}`)
-    throw new FetchFailure('local_file', `${option} cannot be read: ${errorCode(error)}`)
+    throw new FetchFailure('local_file', `${option} cannot be read: ${fileFailureText(error)}`)
   }
 }
 
@@ -128,7 +130,7 @@ async function decompress(body: Buffer, maxBytes: number): Promise<Buffer> {
   try {
     return await promisify(gunzip)(body, { maxOutputLength: maxBytes })
   } catch (error) {
-    if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
+    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
     throw new FetchFailure('invalid', 'the body is not valid gzip')
   }
 }
@@ -163,10 +165,4 @@ function place(url: string): string {
 
 function connectionFailure(error: unknown, url: string): FetchFailure {
   return new FetchFailure('connect_error', `${place(url)} could not be fetched: ${connectionFailureText(error)}`)
-}
-
-/** Returns Node's own code such as ENOENT; messages may quote what the server sent. */
-function errorCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : 'unknown error'
 }

@@ -3,6 +3,7 @@
  *
  * The file is read like a configuration: unknown keys are errors, and every problem is reported at once with its place.
  */
+
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
@@ -13,6 +14,7 @@ import { readSource } from '../../config/read/source.ts'
 import { list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
+import { fileFailureText } from '../../lib/failure-text.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { trialRequest } from '../engine/trial.ts'
 
@@ -132,8 +134,8 @@ function fileText(file: string): string {
   try {
     return readFileSync(file, 'utf8').replace(/^\ufeff/, '')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    const problems = [{ path: [], message: `the file cannot be read (${code}); check the path and the permissions` }]
+    const message = `the file cannot be read: ${fileFailureText(error)}; check the path and the permissions`
+    const problems = [{ path: [], message }]
     throw new ConfigError(problems, problemReport(file, '', problems))
   }
 }

@@ -4,10 +4,12 @@
  *
  * The gateway writes beside the file and renames, so the folder has to be writable. Nothing is written to find out.
  */
+
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
+import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import type { Warning } from './warnings.ts'
 
 export function unwritableCaches({ providers }: Config): readonly Warning[] {
@@ -27,8 +29,7 @@ function cacheProblem(file: string): string | undefined {
     accessSync(folder, constants.W_OK | constants.X_OK)
     return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true ? 'is a folder' : undefined
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    if (code === 'ENOENT') return `the folder \`${folder}\` does not exist`
-    return `the folder \`${folder}\` cannot be written (${code})`
+    if (codeOf(error) === 'ENOENT') return `the folder \`${folder}\` does not exist`
+    return `the folder \`${folder}\` cannot be written: ${fileFailureText(error)}`
   }
 }

@@ -4,8 +4,10 @@
  * RFC 7517 (JWK), RFC 7515 §7.1. This is for development only: whoever has the key file can be any caller. Only its
  * owner can read it; a configuration names the public set beside it (`keys.jwksFile`).
  */
+
 import { readFileSync, writeFileSync } from 'node:fs'
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import type { Claims } from '../../types.ts'
 
 /** The key file is not what it should be; the message says what to do. */
@@ -53,11 +55,10 @@ function parsed(keyFile: string): unknown {
     return JSON.parse(readFileSync(keyFile, 'utf8'))
   } catch (error) {
     // The parser's own message is left out, since it would quote the file.
-    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
     throw new KeyFileError(
-      code === undefined
+      codeOf(error) === undefined
         ? `${keyFile} is no JSON; it must hold a private JWK`
-        : `${keyFile} cannot be read (${code}); add --create-key to make one`,
+        : `${keyFile} cannot be read: ${fileFailureText(error)}; add --create-key to make one`,
     )
   }
 }
@@ -66,7 +67,7 @@ function write(file: string, content: unknown, options: { readonly mode?: number
   try {
     writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`, options)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    throw new KeyFileError(`${file} cannot be written (${code})${code === 'EEXIST' ? ': leave out --create-key' : ''}`)
+    const remedy = codeOf(error) === 'EEXIST' ? '; leave out --create-key' : ''
+    throw new KeyFileError(`${file} cannot be written: ${fileFailureText(error)}${remedy}`)
   }
 }

@@ -139,7 +139,10 @@ describe('certificates and keys', () => {
   })
 
   test.each([
-    ['certFile: missing.pem, keyFile: key.pem', 'listen.tls.certFile: cannot be read (ENOENT)'],
+    [
+      'certFile: missing.pem, keyFile: key.pem',
+      'listen.tls.certFile: cannot be read: there is no such file or folder (ENOENT)',
+    ],
     ['certFile: folder, keyFile: key.pem', 'listen.tls.certFile: is a folder; it must be a regular file'],
     ['certFile: empty.pem, keyFile: key.pem', 'listen.tls.certFile: holds no PEM certificate'],
     ['certFile: broken.pem, keyFile: key.pem', 'listen.tls.certFile: holds a PEM certificate that cannot be read'],

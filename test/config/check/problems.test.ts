@@ -148,7 +148,9 @@ describe('addresses', () => {
     expect(problemsOf(text)).toEqual([
       '5:23 upstreams.a.tls: needs an `https:` URL; change `url`, or leave `tls` out',
       '6:24 upstreams.b.tls: needs `certFile` and `keyFile` together; add the missing one',
-      expect.stringMatching(/^6:41 upstreams\.b\.tls\.certFile: cannot be read \(ENOENT\)/),
+      expect.stringMatching(
+        /^6:41 upstreams\.b\.tls\.certFile: cannot be read: there is no such file or folder \(ENOENT\)/,
+      ),
     ])
   })
 })

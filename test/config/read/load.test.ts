@@ -338,7 +338,9 @@ describe('a file', () => {
   test('that is missing is a problem of the configuration', () => {
     const file = join(folder, 'missing.yaml')
     expect(() => loadConfigFile(file, {})).toThrow(ConfigError)
-    expect(() => loadConfigFile(file, {})).toThrow(`${file}: the file cannot be read (ENOENT)`)
+    expect(() => loadConfigFile(file, {})).toThrow(
+      `${file}: the file cannot be read: there is no such file or folder (ENOENT)`,
+    )
   })
 
   test('that is a folder is a problem of the configuration', () => {
