@@ -39,7 +39,7 @@ const ROOMS = tableOf(`
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
                       route tools/diff tools/engine tools/init tools/text types upstream
-  tools/diff        → config/schema identity issuer-template lib policy route tools/engine tools/text types
+  tools/diff        → config/schema identity issuer-template lib policy tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
   tools/engine      → authenticate authenticate/jwt config config/schema decide downstream errors forward

@@ -3,6 +3,7 @@ import { loadConfigForTool } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { METHODS } from '../route/methods.ts'
 import { CHANGE_KINDS, type ChangeKind, type PolicyChange, policyDiff } from '../tools/diff/policy-diff.ts'
+import { OTHER_METHODS } from '../tools/engine/reach.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
 import type { Paint } from '../tools/text/paint.ts'
@@ -101,6 +102,9 @@ function witnessText(witness: NonNullable<PolicyChange['witness']>): string {
 function where(requests: PolicyChange['requests']): string {
   if (requests === undefined) return ''
   const { methods, path, example } = requests
-  const which = methods.length === METHODS.length ? 'all methods' : methods.join(' ')
+  const isEvery = methods.includes(OTHER_METHODS) && METHODS.every(method => methods.includes(method))
+  const which = isEvery
+    ? 'all methods'
+    : methods.map(method => (method === OTHER_METHODS ? 'other methods' : method)).join(' ')
   return `${which} ${path}${path === example ? '' : ` (${example})`}`
 }

@@ -11,10 +11,9 @@ import type { Path } from '../../config/check/findings.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Endpoint, Policy, Route } from '../../policy.ts'
 import { compileMatcher, type Matcher } from '../../route/match.ts'
-import { METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { witnessOf } from '../diff/callers.ts'
-import { resolved, witnessPaths } from '../engine/reach.ts'
+import { resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
 
 interface TrustedSpelling {
   readonly code: 'spelling-trusted'
@@ -68,7 +67,7 @@ function readElsewhere(
   route: RouteConfig,
 ): { readonly path: string; readonly other: RouteConfig } | undefined {
   const witnesses = witnessPaths(config.routes.map(({ path }) => path))(route.path)
-  const methods = route.methods ?? METHODS
+  const methods = route.methods ?? witnessMethods(config.routes)
   for (const path of witnesses.flatMap(witness => respelt(witness, route.path, respell)))
     for (const method of methods) {
       const written = read(method, path)

@@ -10,8 +10,7 @@
  */
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
-import { METHODS } from '../../route/methods.ts'
-import { resolved, witnessPaths } from '../engine/reach.ts'
+import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
@@ -50,7 +49,10 @@ export interface PolicyChange {
   readonly section: 'routes' | 'settings'
   /** It names the routes before and after, a provider, an upstream, or a section of the file. */
   readonly subject: string
-  /** The requests that are treated otherwise; undefined when it concerns all of them. */
+  /**
+   * The requests that are treated otherwise; undefined when it concerns all of them. The method `OTHER` stands for
+   * every one that neither policy lists.
+   */
   readonly requests:
     | { readonly methods: readonly string[]; readonly path: string; readonly example: string }
     | undefined
@@ -137,13 +139,15 @@ function routeChanges(old: ComparedPolicy, next: ComparedPolicy): readonly Polic
   // The matcher may refuse a path as ambiguous for a slash at its end, so each pattern is tried with one, too.
   const shapes = withOverlaps(routes.flatMap(({ path }) => (/\/(\*\*)?$/.test(path) ? [path] : [path, `${path}/`])))
   const paths = witnessPaths(shapes)
-  const methods = new Set([...METHODS, ...routes.flatMap(route => route.methods ?? [])])
+  const methods = witnessMethods(routes)
   const meetings = new Map<string, Meeting>()
   for (const path of new Set(shapes.flatMap(paths)))
     for (const method of methods) {
       const before = resolved(old.policy.matcher, method, path)?.id
       const after = resolved(next.policy.matcher, method, path)?.id
       if (before === undefined && after === undefined) continue
+      // Who lists all the usual methods means all that are used, so that nothing is missed of the others.
+      if (after === undefined && method === OTHER_METHODS) continue
       const key = JSON.stringify([before, after])
       const meeting = meetings.get(key) ?? { before, after, methods: new Set(), examples: [] }
       meetings.set(key, meeting)

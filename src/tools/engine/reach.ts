@@ -11,6 +11,9 @@ import { Denial } from '../../errors.ts'
 import type { Matchable, Matcher } from '../../route/match.ts'
 import { METHODS } from '../../route/methods.ts'
 
+/** Stands for every method that no route lists, as in the metrics. */
+export const OTHER_METHODS = 'OTHER'
+
 interface Witness {
   readonly method: string
   readonly path: string
@@ -38,15 +41,20 @@ export function witnessPaths(patterns: readonly string[]): WitnessPaths {
   }
 }
 
+/** Lists the methods that routes can tell apart: the usual ones, those that are listed, and one for all others. */
+export function witnessMethods(routes: ReadonlyArray<{ readonly methods?: readonly string[] | undefined }>) {
+  return [...new Set([...METHODS, ...routes.flatMap(({ methods = [] }) => methods), OTHER_METHODS])]
+}
+
 /** Lists the witnesses of the route's own pattern that the route takes. */
 export function reachedBy<R extends Matchable & { readonly id: string }>(
   matcher: Matcher<R>,
   route: { readonly id: string; readonly path: string; readonly methods?: readonly string[] | undefined },
   paths: WitnessPaths,
 ): readonly Witness[] {
-  const methods = new Set([...METHODS, ...(route.methods ?? [])])
+  const methods = witnessMethods([route])
   return paths(route.path).flatMap(path =>
-    [...methods].filter(method => resolved(matcher, method, path)?.id === route.id).map(method => ({ method, path })),
+    methods.filter(method => resolved(matcher, method, path)?.id === route.id).map(method => ({ method, path })),
   )
 }
 

@@ -48,6 +48,16 @@ describe('what a route asks', () => {
     expect(changes(route(before), route(after))).toEqual([change])
   })
 
+  const USUAL = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
+  test('a route that no longer lists its methods lets the others in', () => {
+    const listed = configOf(`{ id: a, path: /a, methods: [${USUAL}] }`)
+    const found = policyDiff(compared(listed), compared(configOf('{ id: a, path: /a }')))
+    expect(found).toMatchObject([{ kind: 'added', subject: 'a', requests: { methods: ['OTHER'], path: '/a' } }])
+    const under = (rest: string) =>
+      configOf(`{ id: a, path: /a${rest}, access: public }`, '{ id: rest, path: /**, require: { scopes: [x] } }')
+    expect(changes(under(`, methods: [${USUAL}]`), under(''))).toEqual([expect.stringMatching(/^loosened rest → a: /)])
+  })
+
   test('nothing changes when a route moves, is renamed, or is split and asks the same', () => {
     const old = configOf('{ id: a, path: /a/**, require: { scopes: [x] } }', '{ id: b, path: /b, access: public }')
     const next = configOf(
