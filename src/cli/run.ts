@@ -1,4 +1,5 @@
 /** The command `sallyport run` runs the gateway on one configuration file until the process is asked to end. */
+import { readAnyFile } from '../config/read/own-file.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemScheduler } from '../lib/scheduler.ts'
@@ -53,9 +54,14 @@ Examples:
   },
 }
 
-/** Starts the gateway as every command runs it: on the system's clock, with its log on standard output. */
+/**
+ * Starts the gateway with a file of this project, on the system's clock and with its log on standard output.
+ *
+ * In a checkout that was made under umask 002 the group may write the file. It may write the code beside it, too, which
+ * runs already, so nothing is gained by refusing the file.
+ */
 export function startGateway(file: string, env: CommandIo['env'], io: CommandIo): Promise<RunningGateway> {
-  return start(startOptions(file, env, io))
+  return start({ ...startOptions(file, env, io), readFile: readAnyFile })
 }
 
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {

@@ -10,6 +10,7 @@
  * rejected as a whole. A file whose key server is down is not rejected, since a restart would be no better.
  */
 import type { Server } from 'node:http'
+import type { ReadFile } from '../config/check/check-files.ts'
 import { pathText } from '../config/check/report.ts'
 import type { Environment } from '../config/read/environment.ts'
 import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'
@@ -30,6 +31,8 @@ type ReloadTrigger = 'change' | 'SIGHUP'
 interface ReloaderOptions {
   readonly file: string
   readonly env: Environment
+  /** How files are read, as the first configuration was. */
+  readonly readFile: ReadFile | undefined
   /** The configuration in force when the process starts, and what its files held when it was loaded. */
   readonly first: Prepared
   readonly firstContents: FileContents
@@ -56,7 +59,7 @@ export interface Reloader {
 const LONGEST_WARM_UP_MS = 1_000
 
 export function reloader(options: ReloaderOptions): Reloader {
-  const { file, env, policies, servers, services } = options
+  const { file, env, readFile, policies, servers, services } = options
   const { log, metrics, tokenCache } = services
   const started = startSettings(options.first.config)
   let inForce = options.first
@@ -67,8 +70,8 @@ export function reloader(options: ReloaderOptions): Reloader {
   let isClosed = false
 
   const attempt = async (trigger: ReloadTrigger): Promise<void> => {
-    if (isClosed || (trigger === 'change' && areUnchanged(contents))) return
-    const reads = notedReads()
+    if (isClosed || (trigger === 'change' && areUnchanged(contents, readFile))) return
+    const reads = notedReads(readFile)
     contents = reads.contents
     let next: Prepared | undefined
     try {

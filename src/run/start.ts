@@ -8,6 +8,7 @@
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { admin } from '../admin/admin.ts'
+import type { ReadFile } from '../config/check/check-files.ts'
 import { type FileContents, notedReads } from '../config/read/file-contents.ts'
 import { loadConfigFile } from '../config/read/load.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
@@ -44,6 +45,8 @@ export interface StartOptions {
   readonly nodeVersion: string
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode?: 'report' | undefined
+  /** Reads the files. Left out, they have to be ones that nobody else may write. */
+  readonly readFile?: ReadFile | undefined
   /** What the file said, when it has been loaded already. */
   readonly loaded?: Loaded | undefined
   /**
@@ -81,9 +84,9 @@ export interface RunningGateway {
 }
 
 /** @throws {ConfigError} the configuration is bad, with every problem */
-export function load(file: string, env: StartOptions['env']): Loaded {
-  const { readFile, contents } = notedReads()
-  return { config: loadConfigFile(file, env, readFile), contents }
+export function load(file: string, env: StartOptions['env'], readFile?: ReadFile): Loaded {
+  const reads = notedReads(readFile)
+  return { config: loadConfigFile(file, env, reads.readFile), contents: reads.contents }
 }
 
 /**
@@ -92,7 +95,7 @@ export function load(file: string, env: StartOptions['env']): Loaded {
  */
 export async function start(options: StartOptions): Promise<RunningGateway> {
   const { file, env, workerOf } = options
-  const { config, contents } = options.loaded ?? load(file, env)
+  const { config, contents } = options.loaded ?? load(file, env, options.readFile)
   if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
   const log = options.log(config.log.level)
   const services = gatewayServices({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
@@ -108,7 +111,16 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     timeoutMs: () => reloads.inForce.config.drain.timeout,
   })
   const { servers } = draining
-  const reloads = reloader({ file, env, first, firstContents: contents, policies, servers, services })
+  const reloads = reloader({
+    file,
+    env,
+    readFile: options.readFile,
+    first,
+    firstContents: contents,
+    policies,
+    servers,
+    services,
+  })
   const watching = watchFiles(file, reloads, services)
 
   const overload = overloadGate({

@@ -1,10 +1,16 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { appendFileSync, chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ANY_PORTS, DEMO_IS_UP, demoUrls, type ReceivedRequest } from '../support/gateway/demo.ts'
 import { type RunningSallyport, sallyport } from '../support/gateway/running.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 const started: RunningSallyport[] = []
 function run(...args: Parameters<typeof sallyport>): RunningSallyport {
@@ -212,5 +218,35 @@ describe('one process, one end', () => {
     expect(await running.exited).toBe(1)
     expect(running.stderr()).toContain('npm ci')
     expect(running.stderr()).not.toMatch(/^\s+at /m)
+  })
+})
+
+describe('a checkout that was made under umask 002', () => {
+  let root: string
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'sallyport-checkout-'))
+    for (const part of ['src', 'config', 'package.json'])
+      cpSync(join(ROOT, part), join(root, part), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
+    for (const name of ['demo.yaml', 'example.yaml']) chmodSync(join(root, 'config', name), 0o664)
+  })
+  afterAll(async () => {
+    await stopAll()
+    rmSync(root, { recursive: true })
+  })
+
+  test('runs the demo, which takes changes of its file over', async () => {
+    const running = run(['dev', ...ANY_PORTS], { root })
+    await running.printed(DEMO_IS_UP)
+    appendFileSync(join(root, 'config/demo.yaml'), '\ntokenCache: { entries: 7 }\n')
+    expect(await running.printed(/reloaded|rejected/)).not.toContain('rejected')
+  })
+
+  test('has configurations that `run` refuses, and says of each what to do about it', async () => {
+    const running = run(['run', '-c', 'config/example.yaml'], { root })
+    expect(await running.exited).toBe(2)
+    expect(running.stderr()).toBe(
+      'config/example.yaml: the file can be written by others (mode 0664); take that away with `chmod go-w`\n',
+    )
   })
 })

@@ -12,18 +12,19 @@ import { isHandedOver, readOwnFile } from './own-file.ts'
 export type FileContents = ReadonlyMap<string, string>
 
 interface NotedReads {
-  /** Reads a file as {@link readOwnFile} and takes a note. @throws {Error} it cannot be read, which is noted, too */
+  /** Reads a file and takes a note. @throws {Error} it cannot be read, which is noted, too */
   readonly readFile: ReadFile
   readonly contents: FileContents
 }
 
-export function notedReads(): NotedReads {
+/** @param read by default as a gateway does, which takes nothing that others may have written */
+export function notedReads(read: ReadFile = readOwnFile): NotedReads {
   const contents = new Map<string, string>()
   return {
     contents,
     readFile(path) {
       try {
-        const content = readOwnFile(path)
+        const content = read(path)
         contents.set(path, createHash('sha256').update(content).digest('hex'))
         return content
       } catch (error) {
@@ -34,9 +35,9 @@ export function notedReads(): NotedReads {
   }
 }
 
-/** Is true when each of the files still holds what it did. */
-export function areUnchanged(noted: FileContents): boolean {
-  const { readFile, contents } = notedReads()
+/** Is true when each of the files still holds what it did. @param read as for {@link notedReads} */
+export function areUnchanged(noted: FileContents, read?: ReadFile): boolean {
+  const { readFile, contents } = notedReads(read)
   for (const [path, content] of noted) {
     // What was handed over can be read once only, and trying it again may take for ever.
     if (isHandedOver(path)) continue

@@ -1,6 +1,7 @@
 /** Runs `sallyport` as a user does, as a process of its own, and waits for what it prints rather than for time. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -19,6 +20,8 @@ export interface RunOptions {
   /** Folder to run in. Default: the project's. */
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Folder of the code that runs. Default: the project's. */
+  readonly root?: string
   /** Arguments of Node itself. */
   readonly nodeArgs?: readonly string[]
   /** How many file descriptors the process may have. Default: as many as this one. */
@@ -27,9 +30,9 @@ export interface RunOptions {
 
 export function sallyport(
   args: readonly string[],
-  { env = {}, nodeArgs = [], cwd = ROOT, descriptors }: RunOptions = {},
+  { env = {}, nodeArgs = [], root = ROOT, cwd = root, descriptors }: RunOptions = {},
 ): RunningSallyport {
-  const command = [process.execPath, ...nodeArgs, `${ROOT}src/main.ts`, ...args]
+  const command = [process.execPath, ...nodeArgs, join(root, 'src/main.ts'), ...args]
   // Node raises its own soft limit to the hard one, so both are set.
   const limited = descriptors === undefined ? [] : ['sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`]
   const [program = '', ...programArgs] = [...limited, ...command]
