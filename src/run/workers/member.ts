@@ -1,5 +1,5 @@
 /** Starts a worker and speaks with it on behalf of the primary: questions, orders, and news of its end. */
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
 import type { PackedFamily } from '../../telemetry/exposition.ts'
@@ -55,9 +55,34 @@ interface MemberOptions {
   readonly onLastMetrics: (member: Member, metrics: readonly PackedFamily[]) => void
 }
 
-/** Starts the command line of this process once more, as a worker. */
-export function member({ settings, scheduler, onLastMetrics }: MemberOptions): Member {
-  const worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(settings) })
+/** Starts the command line of this process once more, as a worker. One that cannot be started has ended at once. */
+export function member(options: MemberOptions): Member {
+  let worker: Worker
+  try {
+    worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(options.settings) })
+  } catch (error) {
+    // Node tells some failures of the system by an event (EAGAIN, EMFILE) and throws the others (ENOMEM, E2BIG).
+    if (!(error instanceof Error && 'syscall' in error)) throw error
+    return neverStarted(error.message)
+  }
+  return started(worker, options)
+}
+
+function neverStarted(text: string): Member {
+  return {
+    pid: 0,
+    isListening: false,
+    begun: Promise.resolve(undefined),
+    closed: Promise.resolve(),
+    ended: Promise.resolve({ code: null, signal: null, failure: { isConfig: false, text } }),
+    ask: () => Promise.resolve(undefined),
+    order() {},
+    inform() {},
+    kill() {},
+  }
+}
+
+function started(worker: Worker, { scheduler, onLastMetrics }: MemberOptions): Member {
   const begun = Promise.withResolvers<Listening | undefined>()
   const closed = Promise.withResolvers<void>()
   const waiting = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()

@@ -1,4 +1,5 @@
 /** Workers end: by accident, and are replaced; or because they are told to, and lose nothing. */
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { Agent, request } from 'undici'
@@ -36,6 +37,37 @@ async function startHolding() {
     },
   }
 }
+
+/** Sets soft limits of a running process. The hard ones stay, so that they can be raised again. */
+function limit(pid: number | undefined, ...limits: readonly string[]): void {
+  execFileSync('prlimit', ['--pid', String(pid), ...limits])
+}
+
+describe.runIf(process.platform === 'linux')('a worker that cannot be started', () => {
+  // An environment of 200 KiB fits the usual stack, a quarter of which is for arguments, and no stack of 64 KiB.
+  const env = { FILLER_A: 'a'.repeat(100_000), FILLER_B: 'b'.repeat(100_000) }
+
+  test.each([
+    ['the system says no when it is asked (thrown)', '--stack=65536:', '--stack=8388608:', 'spawn E2BIG'],
+    ['the process has no descriptor left (an event)', '--nofile=8:', '--nofile=1024:', 'EMFILE'],
+  ])('is tried again, later each time, while the others serve: %s', async (_what, lower, raise, reason) => {
+    const { gateway, pids } = await startWorkers({}, undefined, { env })
+    const { pid } = gateway.process.child
+    const [victim = 0] = await pids()
+    limit(pid, lower)
+    process.kill(victim, 'SIGKILL')
+    expect(await gateway.logged({ msg: ENDED }, 1)).toMatchObject({ worker: victim, pause_ms: 100 })
+    const second = await gateway.logged({ msg: ENDED }, 2)
+    expect(second).toMatchObject({ worker: 0, pause_ms: 200 })
+    expect(String(second.reason)).toContain(reason)
+    expect(await gateway.logged({ msg: ENDED }, 3)).toMatchObject({ worker: 0, pause_ms: 400 })
+    limit(pid, raise)
+    await gateway.logged({ msg: TOOK_PLACE })
+    await isReady(gateway.admin)
+    expect(await pids()).toHaveLength(WORKERS)
+    expect(await requests(gateway.url, 2)).toEqual([200, 200])
+  })
+})
 
 describe('a worker that is killed', () => {
   test('is replaced, requests go on meanwhile, and no counter goes down', async () => {

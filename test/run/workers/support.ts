@@ -1,7 +1,11 @@
 /** A gateway of several processes, and what can be known of each. */
 import { Agent, request } from 'undici'
 import { atEnd } from '../../support/at-end.ts'
-import { type GatewayOnFile, startGatewayOnFile } from '../../support/gateway/gateway-process.ts'
+import {
+  type GatewayOnFile,
+  type GatewayOnFileOptions,
+  startGatewayOnFile,
+} from '../../support/gateway/gateway-process.ts'
 import { startTestUpstream, type TestUpstream } from '../../support/services/upstream.ts'
 
 export const WORKERS = 2
@@ -26,10 +30,11 @@ export interface Workers {
 export async function startWorkers(
   config: Readonly<Record<string, unknown>> = {},
   respond?: Parameters<typeof startTestUpstream>[0],
+  options?: GatewayOnFileOptions,
 ): Promise<Workers> {
   const upstream = await startTestUpstream(respond)
   atEnd(upstream.close)
-  const gateway = await startGatewayOnFile({ ...configOf(upstream), ...config })
+  const gateway = await startGatewayOnFile({ ...configOf(upstream), ...config }, options)
   atEnd(gateway.stop)
   const workers = async () =>
     (JSON.parse((await gateway.admin('/-/status')).text) as { workers: readonly WorkerStatus[] }).workers

@@ -30,12 +30,13 @@ export interface GatewayOnFileOptions {
   /** Prepares the folder and names the file; by default `sallyport.yaml` holding `config`. */
   readonly lay?: (folder: string) => string
   readonly descriptors?: number
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** @param config as in the file; `listen` and `admin` get free ports */
 export async function startGatewayOnFile(
   config: ConfigText | ((folder: string) => ConfigText),
-  { lay, descriptors }: GatewayOnFileOptions = {},
+  { lay, descriptors, env = {} }: GatewayOnFileOptions = {},
 ): Promise<GatewayOnFile> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-file-'))
   const write = (name: string, content: ConfigText): void => {
@@ -44,7 +45,7 @@ export async function startGatewayOnFile(
   }
   const file = lay?.(folder) ?? join(folder, 'sallyport.yaml')
   if (lay === undefined) write('sallyport.yaml', typeof config === 'function' ? config(folder) : config)
-  const running = sallyport(['run', '-c', file], { descriptors })
+  const running = sallyport(['run', '-c', file], { descriptors, env })
   const lines = (): readonly LogLine[] =>
     running
       .stdout()
