@@ -190,6 +190,7 @@ describe.each(PROTOCOLS)('over $name', ({ startStack }) => {
   test('a token over the limit is refused from every place', async () => {
     const long = 'a'.repeat(12_289)
     for (const [path, ...lines] of [
+      ['/usual/x', `Authorization: Bearer ${long}`],
       ['/own/x', `Cf-Access-Jwt-Assertion: ${long}`],
       ['/many/x', `Sec-WebSocket-Protocol: bearer, ${long}`],
       [`/any/x?key=${long}`],
