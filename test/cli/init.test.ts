@@ -1,4 +1,5 @@
 /** Tests `sallyport init` and `sallyport completion` as a user calls them. */
+
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,9 +9,9 @@ import { completionCommand } from '../../src/cli/completion.ts'
 import { initCommand } from '../../src/cli/init.ts'
 import { loadConfig } from '../../src/config/read/load.ts'
 import { PRESETS } from '../../src/tools/init/presets.ts'
-import { jwtOf } from '../config/support.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { sallyport } from '../support/gateway/running.ts'
+import { jwtOf } from '../support/jwt-provider.ts'
 import { folder } from '../tools/support.ts'
 
 const files = folder()

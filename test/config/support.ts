@@ -1,6 +1,5 @@
 /** Holds what the tests of the configuration share: a small file, and the problems of a text. */
 import { loadConfig } from '../../src/config/read/load.ts'
-import type { ProviderConfigs } from '../../src/config/schema/by-provider-type.ts'
 import type { Config } from '../../src/config/schema/schema.ts'
 import { ConfigError } from '../../src/errors.ts'
 
@@ -28,13 +27,6 @@ export function errorOf(text: string, env: Environment = {}): ConfigError {
     throw error
   }
   throw new Error('the configuration was accepted')
-}
-
-/** The provider of this id, which is one of JWTs. */
-export function jwtOf({ providers }: Config, id = 'main'): ProviderConfigs['jwt'] {
-  const provider = providers[id]
-  if (provider?.type !== 'jwt') throw new Error(`no provider of JWTs is called ${id}`)
-  return provider
 }
 
 /** Returns the first line of each printed problem, without the name of the file: `1:9 listen: is …`. */

@@ -1,4 +1,5 @@
 /** The manifests of `k8s/`, as `kubectl apply -k` would send them. */
+
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -7,6 +8,7 @@ import { loadConfig } from '../../src/config/read/load.ts'
 import type { Config } from '../../src/config/schema/schema.ts'
 import { PRESETS, type PresetName } from '../../src/tools/init/presets.ts'
 import { starterFile } from '../../src/tools/init/starter-file.ts'
+import { jwtOf } from '../support/jwt-provider.ts'
 import { type Manifest, named, ROOT, render } from './kustomize.ts'
 import { schemaProblems } from './schema-problems.ts'
 
@@ -99,9 +101,9 @@ describe('a configuration that `sallyport init` writes', () => {
   test('for callers that are pods, names files that its component mounts, for the gateway alone', () => {
     const deployment = named(callersArePods, 'Deployment', 'orders')
     const pod = podOf(deployment)
-    const { keys } = written('kubernetes').providers.main ?? {}
+    const { keys } = jwtOf(written('kubernetes'))
     const mount = gatewayOf(deployment).volumeMounts?.find(({ name }) => name === 'sallyport-token')
-    expect([keys?.bearerFile, keys?.caFile]).toEqual([`${mount?.mountPath}/token`, `${mount?.mountPath}/ca.crt`])
+    expect([keys.bearerFile, keys.caFile]).toEqual([`${mount?.mountPath}/token`, `${mount?.mountPath}/ca.crt`])
     expect(pod.volumes?.find(({ name }) => name === 'sallyport-token')).toMatchObject({
       projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'kube-root-ca.crt' } }] },
     })

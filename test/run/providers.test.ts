@@ -3,8 +3,9 @@ import { verifierRegistry } from '../../src/authenticate/registry.ts'
 import type { ProviderConfig } from '../../src/config/schema/schema.ts'
 import { keySetRegistry } from '../../src/keys/registry.ts'
 import { leaseProvider } from '../../src/run/providers.ts'
-import { jwtOf, load, SMALL } from '../config/support.ts'
+import { load, SMALL } from '../config/support.ts'
 import { recorder } from '../keys/support.ts'
+import { type JwtProvider, jwtOf } from '../support/jwt-provider.ts'
 import { type ManualTime, manualTime } from '../support/manual-time.ts'
 
 let time: ManualTime
@@ -19,7 +20,7 @@ beforeEach(() => {
 })
 
 /** Its issuer can be reached by nobody. */
-function provider(change: Partial<ReturnType<typeof jwtOf>> = {}): ProviderConfig {
+function provider(change: Partial<JwtProvider> = {}): ProviderConfig {
   return { ...jwtOf(load(SMALL.replace('https://auth.example.com/', 'http://127.0.0.1:1/'))), ...change }
 }
 

@@ -1,4 +1,5 @@
 /** Tests what is said of the files that a configuration names. */
+
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +9,8 @@ import { loadConfig } from '../../../src/config/read/load.ts'
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { testAuthority } from '../../support/certificates.ts'
-import { jwtOf, SMALL } from '../support.ts'
+import { jwtOf } from '../../support/jwt-provider.ts'
+import { SMALL } from '../support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-files-'))
 mkdirSync(join(folder, 'folder'))

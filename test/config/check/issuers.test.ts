@@ -1,5 +1,7 @@
 /** Tests what a provider may say about whose tokens it takes, and the words for what it may not. */
+
 import { describe, expect, test } from 'vitest'
+import { jwtOf } from '../../support/jwt-provider.ts'
 import { load, problemsOf, SMALL } from '../support.ts'
 
 const KEYS = 'keys: { jwksUri: https://login.example/keys }'
@@ -18,7 +20,7 @@ const TEMPLATE = 'https://login.example/{tid}/v2.0'
 
 describe('an issuer that stands for many', () => {
   test.each(['tenants: any', 'tenants: { tid: any }', 'tenants: { tid: [6f1c, "9"] }'])('is read with %s', tenants => {
-    expect(load(withProvider(TEMPLATE, tenants, KEYS)).providers.main?.issuer).toBe(TEMPLATE)
+    expect(jwtOf(load(withProvider(TEMPLATE, tenants, KEYS))).issuer).toBe(TEMPLATE)
   })
 
   test.each<readonly [string, readonly string[], readonly string[]]>([

@@ -1,7 +1,9 @@
 /** Tests the words and the place of every problem that a configuration can have. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
+
 import { describe, expect, test } from 'vitest'
-import { jwtOf, load, problemsOf, SMALL } from '../support.ts'
+import { jwtOf } from '../../support/jwt-provider.ts'
+import { load, problemsOf, SMALL } from '../support.ts'
 
 /** Returns the small file with lines added to the provider `main`, which is written as a block. */
 function withProvider(...lines: readonly string[]): string {

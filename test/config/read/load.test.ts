@@ -1,5 +1,6 @@
 /** Tests how the text of a configuration is read: defaults, the environment, files, and what is no configuration. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's references to the environment look so.
+
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,8 +9,9 @@ import { loadConfigFile } from '../../../src/config/read/load.ts'
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { FORWARDED } from '../../../src/route/methods.ts'
+import { jwtOf } from '../../support/jwt-provider.ts'
 import { CONTRACT } from '../contract.ts'
-import { jwtOf, load, problemsOf, SMALL } from '../support.ts'
+import { load, problemsOf, SMALL } from '../support.ts'
 
 describe('the example of the contract', () => {
   const config = load(CONTRACT)

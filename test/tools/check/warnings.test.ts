@@ -1,12 +1,13 @@
 /** Tests the warnings that need no network. */
+
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/read/load.ts'
-import type { Config, ProviderConfig } from '../../../src/config/schema/schema.ts'
+import type { Config } from '../../../src/config/schema/schema.ts'
 import { WARNING_CODES, type WarningCode, warnings } from '../../../src/tools/check/warnings.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
 import { PRESETS, type PresetName } from '../../../src/tools/init/presets.ts'
 import { starterFile } from '../../../src/tools/init/starter-file.ts'
-import { jwtOf } from '../../config/support.ts'
+import { type JwtProvider, jwtOf, withJwt } from '../../support/jwt-provider.ts'
 import { configOf, silentServices, textOf } from '../support.ts'
 
 /** The warnings that a test has seen. */
@@ -55,10 +56,7 @@ describe('a route nobody can reach', () => {
 
 describe('a claim that is written with dots', () => {
   const base = configOf('{ id: a, path: /a }')
-  const withProvider = (rest: Partial<ProviderConfig>): Config => ({
-    ...base,
-    providers: Object.fromEntries(Object.entries(base.providers).map(([id, each]) => [id, { ...each, ...rest }])),
-  })
+  const withProvider = (rest: Partial<JwtProvider>): Config => withJwt(base, rest)
 
   test.each<readonly [string, Config]>([
     ['providers.main.rolesClaim', withProvider({ rolesClaim: 'realm_access.roles' })],

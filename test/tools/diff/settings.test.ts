@@ -1,4 +1,5 @@
 /** Tests what `policyDiff` finds in the settings that hold for every token or request, whatever its route asks. */
+
 import { describe, expect, test } from 'vitest'
 import type {
   AdminConfig,
@@ -6,28 +7,24 @@ import type {
   KeysConfig,
   LimitsConfig,
   ListenConfig,
-  ProviderConfig,
   RouteConfig,
   StreamsConfig,
   UpstreamConfig,
 } from '../../../src/config/schema/schema.ts'
 import { policyDiff } from '../../../src/tools/diff/policy-diff.ts'
 import { another, type Comparisons, differencesOf } from '../../../src/tools/diff/strictness.ts'
+import { type JwtProvider, jwtOf, withJwt } from '../../support/jwt-provider.ts'
 import { configOf } from '../support.ts'
 import { changes, compared } from './support.ts'
 
 const BASE = configOf('{ id: a, path: /a }')
 
-function withProvider(rest: Partial<ProviderConfig>): Config {
-  const { main } = BASE.providers
-  if (main === undefined) throw new Error('the provider is called otherwise')
-  return { ...BASE, providers: { main: { ...main, ...rest } } }
+function withProvider(rest: Partial<JwtProvider>): Config {
+  return withJwt(BASE, rest)
 }
 
 function withKeys(rest: Partial<KeysConfig>): Config {
-  const { main } = BASE.providers
-  if (main === undefined) throw new Error('the provider is called otherwise')
-  return withProvider({ keys: { ...main.keys, ...rest } })
+  return withProvider({ keys: { ...jwtOf(BASE).keys, ...rest } })
 }
 
 function withUpstream(rest: Partial<UpstreamConfig>): Config {
@@ -44,11 +41,9 @@ const withAdmin = (admin: AdminConfig): Config => ({ ...BASE, admin })
 const at = (host: string, port = 8080) => ({ host, port })
 
 test('what decides of a provider is told in one change, and so is identity', () => {
-  const { main } = BASE.providers
-  if (main === undefined) throw new Error('no provider')
+  const audiences = [...jwtOf(BASE).audiences, 'urn:x']
   const next: Config = {
-    ...BASE,
-    providers: { main: { ...main, audiences: [...main.audiences, 'urn:x'], maxLifetime: 1000, algorithms: ['RS256'] } },
+    ...withProvider({ audiences, maxLifetime: 1000, algorithms: ['RS256'] }),
     identity: { ...BASE.identity, forwardToken: true },
     limits: { ...BASE.limits, bodyBytes: 1 },
   }
@@ -60,7 +55,7 @@ test('what decides of a provider is told in one change, and so is identity', () 
 })
 
 describe('what makes a provider accept other tokens', () => {
-  test.each<readonly [Partial<ProviderConfig>, Partial<ProviderConfig>, string]>([
+  test.each<readonly [Partial<JwtProvider>, Partial<JwtProvider>, string]>([
     [{}, { issuer: 'https://other.example.com/' }, 'changed provider main: issuer is another'],
     [{}, { issuerAliases: ['a'] }, 'loosened provider main: issuerAliases: or a'],
     [{}, { audienceClaim: 'client_id' }, 'loosened provider main: audienceClaim: aud → client_id'],

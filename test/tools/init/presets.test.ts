@@ -1,4 +1,5 @@
 /** Tests that each preset takes the tokens that its provider makes, and what callers must not slip through with. */
+
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/read/load.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
@@ -6,6 +7,7 @@ import { trial, trialRequest } from '../../../src/tools/engine/trial.ts'
 import type { PresetName } from '../../../src/tools/init/presets.ts'
 import { starterFile } from '../../../src/tools/init/starter-file.ts'
 import type { Claims } from '../../../src/types.ts'
+import { jwtOf } from '../../support/jwt-provider.ts'
 import { silentServices } from '../support.ts'
 
 /** @returns what becomes of `GET /orders/1` with a token of exactly these claims, but for its times */
@@ -82,8 +84,8 @@ describe('a token that is not meant', () => {
 test('another issuer takes nothing along that belongs to the issuer of the preset', () => {
   for (const preset of ['entra', 'google', 'uaa'] as const) {
     const text = starterFile({ preset, issuer: 'https://login.microsoftonline.com/abc/v2.0' })
-    const { main } = loadConfig({ text, file: '/etc/sallyport.yaml', env: {} }).providers
-    expect(main?.issuer).toBe('https://login.microsoftonline.com/abc/v2.0')
-    expect([main?.tenants, main?.issuerAliases, main?.keys.jwksUri]).toEqual([undefined, undefined, undefined])
+    const main = jwtOf(loadConfig({ text, file: '/etc/sallyport.yaml', env: {} }))
+    expect(main.issuer).toBe('https://login.microsoftonline.com/abc/v2.0')
+    expect([main.tenants, main.issuerAliases, main.keys.jwksUri]).toEqual([undefined, undefined, undefined])
   }
 })
