@@ -54,8 +54,8 @@ const ROOMS = tableOf(`
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib
-  config/check      → config/schema errors issuer-template keys lib route
-  config/schema     → authorize claim-reader downstream forward identity issuer-template lib route types
+  config/check      → config/schema egress errors issuer-template keys lib route
+  config/schema     → authorize claim-reader downstream egress forward identity issuer-template lib route types
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal telemetry
   decide            → authenticate downstream errors lib policy types
@@ -71,8 +71,9 @@ const ROOMS = tableOf(`
   authorize         → claim-reader errors lib types
   identity          → claim-reader errors lib types
   route             → errors
-  keys              → errors issuer-template keys/fetch lib types
-  keys/fetch        → lib
+  keys              → egress errors issuer-template keys/fetch lib types
+  keys/fetch        → egress lib
+  egress            → lib
   upstream          → errors lib node
 
   claim-reader      → types

@@ -41,7 +41,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
     const config = loadConfigFile(file, {})
     const shared = gatewayServices(parts)
     const verifiers = Object.entries(config.providers).map(
-      ([id, provider]) => [id, leaseProvider(id, provider, shared).verifier] as const,
+      ([id, provider]) => [id, leaseProvider(id, provider, { ...shared, egress: undefined }).verifier] as const,
     )
     return compilePolicy(config, 'micro', {
       verifiers: new Map(verifiers),

@@ -5,8 +5,9 @@
  * address and is believed only if the list has `unix:`. No standard describes `X-Forwarded-For`. The lines for the
  * upstream are written elsewhere (`forward/forwarded.ts`).
  */
-import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
+import { isIP } from 'node:net'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { networks } from '../lib/networks.ts'
 
 /** Is true when what a peer at this address says about the client is believed. */
 export type TrustedProxies = (address: string | undefined) => boolean
@@ -19,9 +20,8 @@ export function trustedProxies(entries: readonly string[]): TrustedProxies {
   const isUnixTrusted = entries.includes('unix:')
   const ranges = entries.filter(entry => entry !== 'unix:')
   if (ranges.length === 0) return address => address === undefined && isUnixTrusted
-  const list = new BlockList()
-  for (const range of ranges) addRange(list, range)
-  const isListed = boundedMemo(address => isInList(list, address), { maxEntries: 1000, maxKeyLength: 64 })
+  const isIn = networks(ranges)
+  const isListed = boundedMemo(address => isIn(canonicalAddress(address)), { maxEntries: 1000, maxKeyLength: 64 })
   return address => (address === undefined ? isUnixTrusted : isListed(address))
 }
 
@@ -46,27 +46,6 @@ export function clientAddress(
     if (!trusts(client)) return client
   }
   return client
-}
-
-function addRange(list: BlockList, range: string): void {
-  const [address = '', prefix, ...rest] = range.split('/')
-  const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-  const maxPrefix = family === 'ipv4' ? 32 : 128
-  const prefixLength = prefix === undefined ? maxPrefix : Number(prefix)
-  const isValid =
-    isIP(address) !== 0 &&
-    !address.includes('%') &&
-    rest.length === 0 &&
-    (prefix === undefined || /^\d{1,3}$/.test(prefix)) &&
-    prefixLength <= maxPrefix
-  if (!isValid) throw new SyntaxError(`${JSON.stringify(range)} is neither an IP address, a CIDR range nor "unix:"`)
-  list.addSubnet(address, prefixLength, family)
-}
-
-function isInList(list: BlockList, address: string): boolean {
-  const canonical = canonicalAddress(address)
-  if (isIPv4(canonical)) return list.check(canonical, 'ipv4')
-  return isIPv6(canonical) && list.check(canonical, 'ipv6')
 }
 
 /**

@@ -12,7 +12,7 @@
 import { isLoopback } from '../lib/loopback.ts'
 import { fetchDocument } from './fetch/fetch-document.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
-import { type FetchLimits, fetchSet, type KeySource } from './key-source.ts'
+import { type FetchLimits, fetchSet, type KeySource, proxyFor } from './key-source.ts'
 
 interface DiscoveryOptions extends FetchLimits {
   readonly issuer: string
@@ -36,6 +36,7 @@ export function discoveryKeySource(options: DiscoveryOptions): KeySource {
       return fetchSet(found.jwksUri, known, options, signal)
     },
     accepts: url => jwksUriProblem(url, options) === undefined,
+    proxy: proxyFor(options.issuer, options),
   }
 }
 
@@ -51,6 +52,7 @@ async function discover(options: DiscoveryOptions, found: Found | undefined, sig
         maxBytes: options.maxBytes,
         caFile: options.caFile,
         bearerFile: options.bearerFile,
+        egress: options.egress,
         signal,
       })
       const isUnchanged = known !== undefined && document.json === undefined

@@ -8,6 +8,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { Egress } from '../egress/egress.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import { type Lease, leases } from '../lib/leases.ts'
@@ -31,6 +32,7 @@ export interface FetchDefinition {
   readonly caFile?: string | undefined
   readonly bearerFile?: string | undefined
   readonly cacheFile?: string | undefined
+  readonly egress?: Egress | undefined
 }
 
 /** Where a provider's keys come from; as in `providers.*.keys`, with units resolved. */

@@ -203,7 +203,8 @@ class RemoteKeySet implements LiveKeySet {
 
   async #fetch(): Promise<{ readonly result: FetchResult; readonly delayMs: number }> {
     const { scheduler, source, timeoutMs } = this.#options
-    const timeout = new FetchFailure('timeout', `no complete answer within ${timeoutMs} ms`)
+    const way = source.proxy === undefined ? '' : ` through the proxy ${source.proxy}; see that it takes CONNECT`
+    const timeout = new FetchFailure('timeout', `no complete answer within ${timeoutMs} ms${way}`)
     this.#deadline = deadline(scheduler, timeoutMs, timeout)
     try {
       const answer = await this.#deadline.run(signal => source.fetch(this.#known, signal))

@@ -34,6 +34,13 @@ export function readRegularFile(path: string): Buffer {
   return readJudged(path, {}, kindProblem)
 }
 
+/** Continues a sentence about a file: why it could not be read, without its path. */
+export function unreadableText(error: unknown): string {
+  if (error instanceof UntrustedFile) return error.message
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return `cannot be read: ${typeof code === 'string' ? code : 'unknown error'}`
+}
+
 function readJudged(path: string, { links, mostBytes = Number.POSITIVE_INFINITY }: TrustedFileOptions, judge: Judge) {
   const isFollowed = links !== 'refused'
   // To open a device may have an effect, so it is looked at before.

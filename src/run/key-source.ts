@@ -3,40 +3,49 @@
  * `check-providers.ts` refuses more.
  */
 import { KEY_SOURCES } from '../config/schema/provider-schema.ts'
-import type { KeysConfig } from '../config/schema/schema.ts'
+import type { EgressConfig, KeysConfig } from '../config/schema/schema.ts'
 import type { FetchDefinition, KeySourceDefinition } from '../keys/registry.ts'
 
 type SourceName = (typeof KEY_SOURCES)[number]
 
 /** What each source that can be named means; a name without an entry does not compile. */
 const DEFINITIONS: {
-  readonly [S in SourceName]: (named: NonNullable<KeysConfig[S]>, keys: KeysConfig) => KeySourceDefinition
+  readonly [S in SourceName]: (
+    named: NonNullable<KeysConfig[S]>,
+    keys: KeysConfig,
+    egress: EgressConfig | undefined,
+  ) => KeySourceDefinition
 } = {
   jwks: document => ({ type: 'jwks', document }),
   jwksFile: path => ({ type: 'jwksFile', path }),
   secretFile: path => ({ type: 'secretFile', path }),
-  jwksUri: (url, keys) => ({ type: 'jwksUri', url, ...fetchDefinition(keys) }),
+  jwksUri: (url, keys, egress) => ({ type: 'jwksUri', url, ...fetchDefinition(keys, egress) }),
 }
 
-export function keySourceDefinition(keys: KeysConfig): KeySourceDefinition {
+/** @param egress the proxy for what is fetched */
+export function keySourceDefinition(keys: KeysConfig, egress: EgressConfig | undefined): KeySourceDefinition {
   for (const source of KEY_SOURCES) {
-    const definition = namedDefinition(source, keys)
+    const definition = namedDefinition(source, keys, egress)
     if (definition !== undefined) return definition
   }
   return {
     type: 'discovery',
     hosts: keys.hosts ?? [],
     allowInsecureHttp: keys.allowInsecureHttp,
-    ...fetchDefinition(keys),
+    ...fetchDefinition(keys, egress),
   }
 }
 
-function namedDefinition<S extends SourceName>(source: S, keys: KeysConfig): KeySourceDefinition | undefined {
+function namedDefinition<S extends SourceName>(
+  source: S,
+  keys: KeysConfig,
+  egress: EgressConfig | undefined,
+): KeySourceDefinition | undefined {
   const named: KeysConfig[S] = keys[source]
-  return named === undefined ? undefined : DEFINITIONS[source](named, keys)
+  return named === undefined ? undefined : DEFINITIONS[source](named, keys, egress)
 }
 
-function fetchDefinition(keys: KeysConfig): FetchDefinition {
+function fetchDefinition(keys: KeysConfig, egress: EgressConfig | undefined): FetchDefinition {
   return {
     refreshMs: keys.refresh,
     maxStaleMs: keys.maxStale,
@@ -46,5 +55,6 @@ function fetchDefinition(keys: KeysConfig): FetchDefinition {
     caFile: keys.caFile,
     bearerFile: keys.bearerFile,
     cacheFile: keys.cacheFile,
+    egress,
   }
 }

@@ -43,7 +43,7 @@ export function prepare(config: Config, services: Services): Prepared {
   }
   try {
     const providers = Object.entries(config.providers).map(([id, provider]) => {
-      const leased = leaseProvider(id, provider, services)
+      const leased = leaseProvider(id, provider, { ...services, egress: config.egress })
       releases.push(leased.release)
       return [id, leased] as const
     })

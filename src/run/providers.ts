@@ -7,7 +7,7 @@
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
-import type { ProviderConfig } from '../config/schema/schema.ts'
+import type { EgressConfig, ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
 import { keySourceDefinition } from './key-source.ts'
 import type { Services } from './services.ts'
@@ -21,7 +21,10 @@ export interface LeasedProvider {
 }
 
 /** What providers of any type are made with. */
-type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'>
+type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'> & {
+  /** The proxy for what providers fetch; a caller without one says so. */
+  readonly egress: EgressConfig | undefined
+}
 
 const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderServices]> = { jwt: jwtProvider }
 
@@ -37,10 +40,10 @@ export function leaseProvider(id: string, config: ProviderConfig, services: Prov
 function jwtProvider(
   config: ProviderConfigs['jwt'],
   id: string,
-  { clock, keySets, verifiers }: ProviderServices,
+  { clock, keySets, verifiers, egress }: ProviderServices,
 ): LeasedProvider {
   const { type, issuer, keys } = config
-  const keySetLease = keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys) })
+  const keySetLease = keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys, egress) })
   try {
     const verifierLease = verifiers.acquire({
       type,

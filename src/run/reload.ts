@@ -131,8 +131,9 @@ export function reloader(options: ReloaderOptions): Reloader {
  * Leaves out tokens for key servers: they are read with every fetch and change every hour, which is no new
  * configuration.
  */
-function withoutFreshReads(contents: FileContents, { providers }: Config): FileContents {
-  const fresh = new Set(Object.values(providers).flatMap(provider => providerTraits(provider).filesReadAnew))
+function withoutFreshReads(contents: FileContents, { egress, providers }: Config): FileContents {
+  const ofProviders = Object.values(providers).flatMap(provider => providerTraits(provider).filesReadAnew)
+  const fresh = new Set([...ofProviders, egress?.credentialsFile])
   return new Map([...contents].filter(([path]) => !fresh.has(path)))
 }
 

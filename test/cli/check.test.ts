@@ -9,6 +9,7 @@ import { checkCommand } from '../../src/cli/check.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { sallyport } from '../support/gateway/running.ts'
+import { startForwardProxy } from '../support/services/forward-proxy.ts'
 import { startHttp2Service } from '../support/services/http2-service.ts'
 import { startTestIssuer } from '../support/services/issuer.ts'
 import { folder, HEAD, textOf } from '../tools/support.ts'
@@ -160,6 +161,23 @@ describe('sallyport check --online', () => {
     expect(code).toBe(1)
     expect(stdout).toMatch(/^failed provider main: .*: nothing listens there \(ECONNREFUSED\)$/m)
     expect(stdout).toMatch(/^failed upstream app: does not take connections: nothing listens there \(ECONNREFUSED\)$/m)
+  })
+
+  test('goes through the proxy, and names it when keys are out of reach', async () => {
+    const issuer = await startTestIssuer()
+    const target = 'keys.proxied.test:80'
+    const proxy = await startForwardProxy({ hosts: { [target]: Number(new URL(issuer.issuer).port) } })
+    const keys = 'keys: { jwksUri: "http://keys.proxied.test/jwks", allowInsecureHttp: true }'
+    const text = textOf('{ id: all, path: /** }').replace('https://auth.example.com/,', `${issuer.issuer}, ${keys},`)
+    const egress = `egress: { proxy: "${proxy.url}" }\n`
+    files.write('proxied.yaml', text.replace('/jwks"', `${new URL(issuer.jwksUri).pathname}"`) + egress)
+    expect((await check('proxied.yaml', '--online')).stdout).toMatch(/^ok {5}provider main: keys test-RS256/m)
+    expect(proxy.asked.map(each => each.target)).toEqual([target])
+    files.write('unproxied.yaml', text.replace('keys.proxied', 'other.proxied') + egress)
+    const { code, stdout } = await check('unproxied.yaml', '--online')
+    expect(code).toBe(1)
+    expect(stdout).toContain(`the proxy ${proxy.url} cannot reach other.proxied.test:80 (502)`)
+    await issuer.close()
   })
 
   async function checkedUpstream(url: string, rest = '') {

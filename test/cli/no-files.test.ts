@@ -18,6 +18,7 @@ providers:
     issuer: https://auth.example.com/
     audiences: [a]
     keys: { caFile: /pod/ca.pem, bearerFile: /pod/token, cacheFile: /pod/cache }
+egress: { proxy: https://127.0.0.1:3128, caFile: /pod/ca.pem, credentialsFile: /pod/credentials }
 upstreams:
   app: { url: https://127.0.0.1:3000, tls: { caFile: /pod/ca.pem, certFile: /pod/c.pem, keyFile: /pod/k.pem } }
 routes:

@@ -135,6 +135,8 @@ const FILES: Readonly<Record<string, string>> = {
   'keys-token': 'a-token',
   'keys.json': JSON.stringify({ keys: [ecJwk('k1')] }),
   secret: 'x'.repeat(64),
+  'proxy-ca.pem': authority.cert,
+  'proxy-credentials': 'user:password',
 }
 
 /** Names each of them. */
@@ -147,6 +149,7 @@ providers:
     keys: { jwksUri: 'https://127.0.0.1:9/keys', caFile: keys-ca.pem, bearerFile: keys-token }
   file: { type: jwt, issuer: https://file.example, audiences: [a], keys: { jwksFile: keys.json } }
   secret: { type: jwt, issuer: https://secret.example, audiences: [a], keys: { secretFile: secret } }
+egress: { proxy: 'https://127.0.0.1:9', caFile: proxy-ca.pem, credentialsFile: proxy-credentials }
 upstreams:
   app:
     url: https://127.0.0.1:9

@@ -16,6 +16,7 @@ beforeEach(() => {
     clock: time,
     keySets: keySetRegistry({ clock: time, scheduler: time, random: () => 0, observer: recorder() }),
     verifiers: verifierRegistry(time),
+    egress: undefined,
   }
 })
 

@@ -7,6 +7,7 @@
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { credentialsProblem } from '../../egress/credentials.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
@@ -24,7 +25,7 @@ export type ReadFile = (path: string) => Buffer
  *
  * @param read takes absolute paths, and the draft has no others; undefined reads no file, and judges the rest
  */
-export function fileFindings({ listen, providers, upstreams }: Draft, read?: ReadFile): readonly Finding[] {
+export function fileFindings({ listen, egress, providers, upstreams }: Draft, read?: ReadFile): readonly Finding[] {
   const check: Check = (path, file, judge) => {
     const message = file === undefined || read === undefined ? undefined : judgedFile(file, read, judge)
     return message === undefined ? [] : [{ path, message }]
@@ -37,6 +38,8 @@ export function fileFindings({ listen, providers, upstreams }: Draft, read?: Rea
   ]
   return [
     ...tlsOf(['listen', 'tls'], listen?.tls),
+    ...check(['egress', 'caFile'], egress?.caFile, certificateProblem),
+    ...check(['egress', 'credentialsFile'], egress?.credentialsFile, credentialsProblem),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]

@@ -8,7 +8,7 @@
 import { issuerTemplate, MOST_PLACEHOLDERS } from '../../issuer-template.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { isLoopback } from '../../lib/loopback.ts'
-import { httpUrl } from '../schema/address.ts'
+import { hasUserInfo, httpUrl } from '../schema/address.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { KEY_SOURCES } from '../schema/provider-schema.ts'
@@ -26,6 +26,7 @@ export function providerFindings({ providers }: Draft): readonly Finding[] {
 /** Judges a provider of each type by itself. */
 const FINDINGS: ByProviderType<readonly Finding[], [path: Path]> = {
   jwt: (provider, path) => [
+    ...userInfoFindings(provider, path),
     ...issuerFindings(provider, path),
     ...aliasFindings(provider, path),
     ...sourceFindings(provider, path),
@@ -170,6 +171,20 @@ function algorithmFindings({ algorithms, keys }: ProviderConfigs['jwt'], path: P
       : 'needs a public key, and `keys.secretFile` holds a shared secret; list HS256, HS384 or HS512'
     return [{ path: [...path, 'algorithms', index], message }]
   })
+}
+
+/** Refuses credentials in what names an issuer without being fetched; {@link urlFindings} does where it is fetched. */
+function userInfoFindings(
+  { issuer, issuerAliases = [], keys }: ProviderConfigs['jwt'],
+  path: Path,
+): readonly Finding[] {
+  const isFetched = sources(keys).length === 0 && issuerTemplate(issuer) === undefined
+  const named: ReadonlyArray<readonly [string, Path]> = [
+    ...(isFetched ? [] : [[issuer, [...path, 'issuer']] as const]),
+    ...issuerAliases.map((alias, index) => [alias, [...path, 'issuerAliases', index]] as const),
+  ]
+  const message = 'carries credentials; leave out the part before `@`'
+  return named.flatMap(([text, at]) => (hasUserInfo(text) ? [{ path: at, message }] : []))
 }
 
 /** Refuses settings of a fetch where nothing is fetched: they are a slip, and some look safer than they are. */

@@ -18,6 +18,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...identityFindings(draft),
     ...limitFindings(draft),
     ...upstreamFindings(draft),
+    ...egressFindings(draft),
     ...providerFindings(draft),
     ...routeFindings(draft),
   ]
@@ -62,6 +63,12 @@ function limitFindings({ limits }: Draft): readonly Finding[] {
   if (limits === undefined || limits.tokenBytes < limits.headerBytes) return []
   const message = 'must be less than `limits.headerBytes`: a token arrives in a header'
   return [{ path: ['limits', 'tokenBytes'], message }]
+}
+
+function egressFindings({ egress }: Draft): readonly Finding[] {
+  if (egress?.caFile === undefined || egress.proxy.startsWith('https:')) return []
+  const message = 'has no effect with an `http:` proxy, which has no certificate; leave it out, or write `https:`'
+  return [{ path: ['egress', 'caFile'], message, at: 'key' }]
 }
 
 function upstreamFindings({ upstreams }: Draft): readonly Finding[] {

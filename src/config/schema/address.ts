@@ -49,6 +49,18 @@ export function upstreamUrl(text: string): UpstreamUrl {
   return { origin: url.origin, ...(isHttp2 && { isHttp2 }) }
 }
 
+/** Reads `http://host:port` or `https://host:port` of a proxy; nothing may follow the port. @returns its origin */
+export function proxyUrl(text: string): string {
+  if (hasUserInfo(text))
+    throw new SyntaxError(
+      'carries credentials; leave out the part before `@`, and name a file with `user:password` by `credentialsFile`',
+    )
+  const url = httpUrl(text, lacksScheme(text) ? `\`http://${text}\`` : '`http://host:port` or `https://host:port`')
+  if (url.pathname !== '/' || url.search !== '' || /[?#]/.test(text))
+    throw new SyntaxError('must end after the port: a proxy is asked for hosts, and has no path of its own')
+  return url.origin
+}
+
 /** Says how to write what was meant; a remedy must not lead to the next problem. */
 function upstreamUrlForm(text: string): string {
   const [host = ''] = text.split('/', 1)
@@ -66,10 +78,15 @@ export function httpUrl(text: string, form = lacksScheme(text) ? `\`https://${te
   // `URL.parse` would silently trim blanks, drop line breaks and turn backslashes round.
   const url = /[\s\\]/.test(text) || !/^https?:\/\//i.test(text) ? null : URL.parse(text)
   if (url === null) throw new SyntaxError(`is no URL; write ${form}`)
-  if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*@/.test(text))
+  if (url.username !== '' || url.password !== '' || hasUserInfo(text))
     throw new SyntaxError('carries credentials; leave out the part before `@`')
   if (text.includes('#')) throw new SyntaxError('has a fragment; leave out `#` and what follows')
   return url
+}
+
+/** Is true of every URL with something before an `@` in front of its host (RFC 3986 §3.2.1), even nothing. */
+export function hasUserInfo(text: string): boolean {
+  return /^[^/]*\/\/[^/?#]*@/.test(text)
 }
 
 /** Is true of `127.0.0.1:3000`, `app:3000`, `auth.example.com` and `auth.example.com/realms/shop`. */

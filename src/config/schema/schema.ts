@@ -8,10 +8,11 @@
  */
 import * as z from 'zod'
 import { trustedProxies } from '../../downstream/client-address.ts'
+import { noProxyProblem } from '../../egress/no-proxy.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
 import { parsePattern } from '../../route/pattern.ts'
-import { listenAddress, upstreamUrl } from './address.ts'
+import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
 import { claimReference, duration, filePath, flag, id, judgedText, list, readText, size, text } from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { markedAddress } from './local-paths.ts'
@@ -36,6 +37,7 @@ export type AdminConfig = NonNullable<Config['admin']>
 export type ProviderConfig = Config['providers'][string]
 export type KeysConfig = Extract<ProviderConfig, { readonly type: 'jwt' }>['keys']
 export type UpstreamConfig = Config['upstreams'][string]
+export type EgressConfig = NonNullable<Config['egress']>
 export type IdentityConfig = Config['identity']
 export type LimitsConfig = Config['limits']
 export type PathsConfig = Config['paths']
@@ -192,6 +194,23 @@ const limitsSchema = z
   })
   .describe('What a stranger may send.')
 
+const egressSchema = z
+  .strictObject({
+    proxy: readText(proxyUrl).describe('`http://host:port` or `https://host:port`. The proxy must take CONNECT.'),
+    noProxy: list(judgedText(noProxyProblem))
+      .default([])
+      .describe(
+        'Hosts, ends of hosts (`.svc`), IP addresses and CIDR ranges that are reached without it. Default: none.',
+      ),
+    caFile: filePath()
+      .optional()
+      .describe('PEM certificates to trust for an `https:` proxy, in place of the system’s.'),
+    credentialsFile: filePath()
+      .optional()
+      .describe('File with `user:password` for the proxy; read anew for each connection.'),
+  })
+  .describe('The proxy for what the gateway itself fetches, such as key sets. Left out: it fetches directly.')
+
 export const configSchema = z.strictObject({
   listen: listenSchema,
   admin: adminSchema.optional(),
@@ -203,6 +222,7 @@ export const configSchema = z.strictObject({
   credentials: credentialsSchema
     .optional()
     .describe('Where a token may come from; exactly one of these may be filled. Default: `authorization`.'),
+  egress: egressSchema.optional(),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   paths: z

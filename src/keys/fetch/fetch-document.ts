@@ -5,16 +5,20 @@
  * RFC 9111 §5.2 (Cache-Control is handed on, not judged here).
  * One connection per document, closed afterwards: a fetch every few minutes gains nothing from a kept one, and the CA
  * file is read afresh each time. `node:https` because its `signal` also ends a connection that is still being made;
- * undici lets such a socket linger. No proxy, no cookies, no retry: the caller has a schedule.
+ * undici lets such a socket linger. It goes through a proxy only where it is given one, whatever the environment says.
+ * No cookies, no retry: the caller has a schedule.
  */
-
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import { type Egress, EgressFailure } from '../../egress/egress.ts'
+import { viaProxy } from '../../egress/no-proxy.ts'
+import { tunnelTo } from '../../egress/tunnel.ts'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
-import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
-import { readTrustedFile, UntrustedFile } from '../../lib/trusted-file.ts'
+import { codeOf } from '../../lib/failure-text.ts'
+import { readTrustedFile, unreadableText } from '../../lib/trusted-file.ts'
 import { FetchFailure } from './fetch-failure.ts'
 
 interface DocumentRequest {
@@ -27,6 +31,8 @@ interface DocumentRequest {
   readonly caFile: string | undefined
   /** Holds the bearer token to send; read for each request because such tokens rotate. */
   readonly bearerFile: string | undefined
+  /** The proxy to go through, unless the URL is one of its exceptions. */
+  readonly egress: Egress | undefined
   /** Ends the fetch at any stage. Its reason is what is thrown. */
   readonly signal: AbortSignal
 }
@@ -48,9 +54,13 @@ export async function fetchDocument(request: DocumentRequest): Promise<FetchedDo
   if (bearer !== undefined && !/^[\x21-\x7e]+$/.test(bearer)) {
     throw new FetchFailure('local_file', 'bearerFile does not hold a token')
   }
+  const proxied = request.egress !== undefined && viaProxy(new URL(url), request.egress.noProxy)
+  const egress = proxied ? request.egress : undefined
+  let tunnel: Socket | undefined
   try {
     signal.throwIfAborted()
-    const response = await get(url, { ca, signal, headers: requestHeaders(request.etag, bearer) })
+    tunnel = egress && (await tunnelTo(new URL(url), egress, { ca, signal }))
+    const response = await get(url, { ca, signal, headers: requestHeaders(request.etag, bearer) }, tunnel)
     try {
       checkStatus(response, request)
       const { headers } = response
@@ -63,7 +73,9 @@ export async function fetchDocument(request: DocumentRequest): Promise<FetchedDo
     }
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    throw error instanceof FetchFailure ? error : connectionFailure(error, url)
+    throw error instanceof FetchFailure ? error : connectionFailure(error, url, egress)
+  } finally {
+    tunnel?.destroy()
   }
 }
 
@@ -73,8 +85,7 @@ function readLocalFile(path: string | undefined, option: string): string | undef
   try {
     return readTrustedFile(path).toString('utf8')
   } catch (error) {
-    if (error instanceof UntrustedFile) throw new FetchFailure('local_file', `${option} ${error.message}`)
-    throw new FetchFailure('local_file', `${option} cannot be read: ${fileFailureText(error)}`)
+    throw new FetchFailure('local_file', `${option} ${unreadableText(error)}`)
   }
 }
 
@@ -94,10 +105,14 @@ const MOST_HEADER_BYTES = 16 * 1024
 function get(
   url: string,
   options: { ca: string | undefined; signal: AbortSignal; headers: http.OutgoingHttpHeaders },
+  tunnel: Socket | undefined,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const { get: send } = url.startsWith('https:') ? https : http
-  send(url, { ...options, agent: false, maxHeaderSize: MOST_HEADER_BYTES }, resolve).on('error', reject)
+  const [{ get: send }, defaultPort] = url.startsWith('https:') ? [https, 443] : [http, 80]
+  // Without an agent, a request takes the socket that it is given, closes it afterwards, and knows no port of its own,
+  // which `Host` would then name.
+  const way = tunnel === undefined ? { agent: false } : { createConnection: () => tunnel, defaultPort }
+  send(url, { ...options, ...way, maxHeaderSize: MOST_HEADER_BYTES }, resolve).on('error', reject)
   return promise
 }
 
@@ -163,6 +178,11 @@ function place(url: string): string {
   return `${origin}${pathname}`
 }
 
-function connectionFailure(error: unknown, url: string): FetchFailure {
-  return new FetchFailure('connect_error', `${place(url)} could not be fetched: ${connectionFailureText(error)}`)
+function connectionFailure(error: unknown, url: string, egress: Egress | undefined): FetchFailure {
+  if (error instanceof EgressFailure)
+    return error.fault === 'file'
+      ? new FetchFailure('local_file', error.message)
+      : new FetchFailure('connect_error', `${place(url)} could not be fetched: ${error.message}`)
+  const way = egress === undefined ? '' : ` through the proxy ${egress.proxy}`
+  return new FetchFailure('connect_error', `${place(url)} could not be fetched${way}: ${connectionFailureText(error)}`)
 }

@@ -13,7 +13,7 @@ export const FETCH_FAILURES = [
   'http_status',
   'too_large',
   'invalid',
-  /** `caFile` or `bearerFile` could not be read. */
+  /** `caFile`, `bearerFile`, or a file of the proxy could not be read. */
   'local_file',
 ] as const
 

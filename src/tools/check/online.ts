@@ -37,7 +37,9 @@ interface OnlineFindings {
 }
 
 /** What the issuer itself is asked, for each type of provider. */
-const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string]> = { jwt: issuerWarnings }
+const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, egress: Config['egress']]> = {
+  jwt: issuerWarnings,
+}
 
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */
 export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
@@ -45,7 +47,9 @@ export async function onlineFindings(config: Config, services: Services): Promis
     providerResults(config, services),
     Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
     Promise.all(
-      Object.entries(config.providers).map(([id, provider]) => byProviderType(ISSUER_WARNINGS, provider, id)),
+      Object.entries(config.providers).map(([id, provider]) =>
+        byProviderType(ISSUER_WARNINGS, provider, id, config.egress),
+      ),
     ),
   ])
   return { results: [...providers, ...upstreams], warnings: warnings.flat() }
@@ -91,8 +95,12 @@ function textOf(file: string | undefined): string | undefined {
 }
 
 /** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
-async function issuerWarnings({ issuer, keys }: ProviderConfigs['jwt'], id: string): Promise<readonly Warning[]> {
-  const source = keySourceDefinition(keys)
+async function issuerWarnings(
+  { issuer, keys }: ProviderConfigs['jwt'],
+  id: string,
+  egress: Config['egress'],
+): Promise<readonly Warning[]> {
+  const source = keySourceDefinition(keys, egress)
   if (!('maxBytes' in source) || URL.parse(issuer) === null || issuerTemplate(issuer) !== undefined) return []
   // The places are asked one after the other, within the time that one fetch may take.
   const signal = AbortSignal.timeout(source.timeoutMs)
@@ -113,6 +121,7 @@ async function issuerNamedAt(
     readonly maxBytes: number
     readonly caFile?: string | undefined
     readonly bearerFile?: string | undefined
+    readonly egress?: Config['egress']
   },
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -123,6 +132,7 @@ async function issuerNamedAt(
       maxBytes: fetch.maxBytes,
       caFile: fetch.caFile,
       bearerFile: fetch.bearerFile,
+      egress: fetch.egress,
       signal,
     })
     const issuer = (json?.value as { readonly issuer?: unknown } | null | undefined)?.issuer

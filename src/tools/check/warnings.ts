@@ -30,6 +30,7 @@ export const WARNING_CODES = [
   'placeholder',
   'cache-unwritable',
   'tenants-any',
+  'proxy-in-clear',
   'issuer-slash',
 ] as const
 
@@ -57,6 +58,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...placeholders(config),
     ...anyTenants(config),
     ...trustedSpellings(config, policy),
+    ...proxyInClear(config),
   ]
 }
 
@@ -157,6 +159,14 @@ function anyTenants({ providers, routes }: Config): readonly Warning[] {
         : `lets everybody pass route \`${asking.id}\` in spite of its roles: anybody can own a tenant, and gives out its roles; list the tenants that are meant`
     return [{ code: 'tenants-any' as const, path, message }]
   })
+}
+
+function proxyInClear({ egress }: Config): readonly Warning[] {
+  if (egress?.credentialsFile === undefined) return []
+  const url = new URL(egress.proxy)
+  if (url.protocol === 'https:' || isLoopback(url)) return []
+  const message = 'is sent to the proxy unencrypted, so that everybody on the way can read it; use an `https:` proxy'
+  return [{ code: 'proxy-in-clear', path: ['egress', 'credentialsFile'], message }]
 }
 
 function forwardedTokens({ identity, upstreams }: Config): readonly Warning[] {

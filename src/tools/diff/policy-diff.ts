@@ -22,7 +22,7 @@ import {
   routeStreamDifferences,
   STREAMS,
 } from './route-strictness.ts'
-import { ADMIN, IDENTITY, LIMITS, LISTEN, PATHS, UPSTREAM } from './settings-strictness.ts'
+import { ADMIN, EGRESS, IDENTITY, LIMITS, LISTEN, PATHS, UPSTREAM } from './settings-strictness.ts'
 import {
   allOf,
   type Comparisons,
@@ -98,6 +98,10 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
     inBoth(old.config.upstreams, next.config.upstreams).flatMap(([id, before, after]) =>
       changesByDirection(`upstream ${id}`, undefined, differencesOf(UPSTREAM, before, after, { before, after })),
     ),
+  egress({ config: before }, { config: after }) {
+    const found = differencesOf(EGRESS, before.egress ?? {}, after.egress ?? {}, { before, after })
+    return changesByDirection('egress', undefined, found)
+  },
   streams: settings('streams', STREAMS, config => config.streams),
   tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),
   workers: noMatter('Every process judges alike.'),

@@ -6,9 +6,12 @@
  */
 
 import { DEFAULT_SOCKET_MODE } from '../../config/schema/address.ts'
+import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type {
   Address,
   AdminConfig,
+  Config,
+  EgressConfig,
   IdentityConfig,
   LimitsConfig,
   ListenConfig,
@@ -28,6 +31,7 @@ import {
   limit,
   limitMs,
   noMatter,
+  otherwise,
   type Pair,
   ranked,
 } from './strictness.ts'
@@ -61,6 +65,19 @@ export const ADMIN: Comparisons<Partial<AdminConfig>> = {
   appProbes: (name, before = [], after = []) => anyOf(name, before.map(probeText), after.map(probeText)),
 }
 
+/**
+ * A tunnel leads to a server that proves its name inside it, so that another proxy, or none, lets nobody else in. A
+ * fetch over `http:` proves nothing: there a proxy can put in keys of its own, whose tokens then get in.
+ */
+export const EGRESS: Comparisons<Partial<EgressConfig>, Config> = {
+  proxy: proxyDifferences,
+  noProxy: (name, before = [], after = [], { after: config }) =>
+    (isFetchedInClear(config) ? another : otherwise)(name, before, after),
+  caFile: (name, before, after, { after: config }) =>
+    (isFetchedInClear(config) ? another : otherwise)(name, before, after),
+  credentialsFile: otherwise,
+}
+
 export const UPSTREAM: Comparisons<UpstreamConfig> = {
   url: noMatter('It is compared at the routes that lead there.'),
   timeouts: noMatter('They bound the answer of the service to a request that got in.'),
@@ -87,6 +104,25 @@ export const LIMITS: Comparisons<LimitsConfig> = {
 
 export const PATHS: Comparisons<PathsConfig> = {
   ignoreCase: ranked({ true: 0, false: 1 }),
+}
+
+function proxyDifferences(
+  name: string,
+  before: string | undefined,
+  after: string | undefined,
+  { after: config }: Pair<Config>,
+): readonly Difference[] {
+  if (before === after) return []
+  const text = `${name}: ${before ?? 'none'} → ${after ?? 'none'}`
+  if (!isFetchedInClear(config)) return [{ direction: 'changed', text }]
+  return [{ direction: 'changed', text, witness: `tokens of whoever controls the way by ${after ?? 'no proxy'}` }]
+}
+
+/** Says for each type of provider whether what it fetches may come over `http:` from other machines. */
+const MAY_FETCH_IN_CLEAR: ByProviderType<boolean> = { jwt: ({ keys }) => keys.allowInsecureHttp }
+
+function isFetchedInClear({ providers }: Config): boolean {
+  return Object.values(providers).some(provider => byProviderType(MAY_FETCH_IN_CLEAR, provider))
 }
 
 type IdentityHeaders = IdentityConfig['headers']

@@ -50,7 +50,7 @@ export function leasedProviders(config: Config, services: Services): ReadonlyMap
   return new Map(
     Object.entries(config.providers).map(([id, provider]) => [
       id,
-      leaseProvider(id, withoutFilesOfItsGateway(provider), services),
+      leaseProvider(id, withoutFilesOfItsGateway(provider), { ...services, egress: config.egress }),
     ]),
   )
 }

@@ -169,6 +169,22 @@ describe('certificates and keys', () => {
     ])
   })
 
+  test.each([
+    ['empty.pem', 'is empty; write `user:password` into it, or leave the key out'],
+    ['no-pair', 'does not hold `user:password` on one line; write it so, in UTF-8'],
+    [
+      'missing',
+      'cannot be read (ENOENT); check the path, which starts at the folder of this file, and the permissions',
+    ],
+  ])('those of the proxy are looked at: %s', (credentials, problem) => {
+    file('no-pair', 'password\n')
+    const egress = `egress: { proxy: https://proxy.corp, caFile: empty.pem, credentialsFile: ${credentials} }\n`
+    expect(problemsOf(SMALL + egress)).toEqual([
+      expect.stringContaining('egress.caFile: holds no PEM certificate'),
+      `egress.credentialsFile: ${problem}`,
+    ])
+  })
+
   test('a cache file need not be there yet', () => {
     expect(jwtOf(load(withKeys('cacheFile: cache/main.json'))).keys.cacheFile).toBe(join(folder, 'cache/main.json'))
   })

@@ -157,6 +157,75 @@ describe('addresses', () => {
   })
 })
 
+/** Holds each place of the file where a URL can stand, and what is said of credentials in it besides. */
+const URL_PLACES: Readonly<Record<string, readonly [text: (url: string) => string, more?: string]>> = {
+  'egress.proxy': [
+    url => `${SMALL}egress: { proxy: "${url}" }\n`,
+    ', and name a file with `user:password` by `credentialsFile`',
+  ],
+  'upstreams.app': [url => SMALL.replace('http://127.0.0.1:3000', `"${url}"`)],
+  'upstreams.app.url': [url => SMALL.replace('http://127.0.0.1:3000', `{ url: "${url}" }`)],
+  'providers.main.keys.jwksUri': [url => withProvider(`keys: { jwksUri: "${url}" }`)],
+  'providers.main.issuer': [
+    url => SMALL.replace('https://auth.example.com/', `"${url}"`),
+    ', because its metadata is discovered there; or give `keys.jwksUri`, `jwksFile`, `jwks` or `secretFile`',
+  ],
+  'providers.main.issuer with another key source': [
+    url => SMALL.replace('https://auth.example.com/', `"${url}", keys: { jwksUri: https://keys.example.com }`),
+  ],
+  'providers.main.issuer with tenants': [
+    url =>
+      SMALL.replace(
+        'https://auth.example.com/',
+        `"${url}/{tid}", tenants: { tid: [a] }, keys: { jwksUri: https://keys.example.com }`,
+      ),
+  ],
+  'providers.main.issuerAliases[0]': [url => withProvider(`issuerAliases: ["${url}"]`)],
+}
+
+describe.each(Object.entries(URL_PLACES))('credentials in the URL %s', (place, [textOf, more = '']) => {
+  test.each(['https://user:password@host.example', 'https://user@host.example', 'https://@host.example'])(
+    'are refused: %s',
+    url => {
+      const [path] = place.split(' ')
+      expect(problemsOf(textOf(url))).toEqual([
+        expect.stringMatching(/^\d+:\d+ [^ ]+: carries credentials; leave out the part before `@`/),
+      ])
+      expect(problemsOf(textOf(url))[0]).toContain(` ${path}: `)
+      expect(problemsOf(textOf(url))[0]?.endsWith(`the part before \`@\`${more}`)).toBe(true)
+    },
+  )
+})
+
+describe('egress', () => {
+  test.each([
+    ['{}', 'egress.proxy: is missing'],
+    ['proxy.corp:3128', 'egress: must be a block of keys'],
+    ['{ proxy: proxy.corp:3128 }', 'egress.proxy: is no URL; write `http://proxy.corp:3128`'],
+    ['{ proxy: "socks5://proxy.corp" }', 'egress.proxy: is no URL; write `http://host:port` or `https://host:port`'],
+    ['{ proxy: "http://proxy.corp:3128/a" }', 'egress.proxy: must end after the port'],
+    ['{ proxy: "http://proxy.corp:3128?" }', 'egress.proxy: must end after the port'],
+    ['{ proxy: "http://p", noProxy: [] }', 'egress.noProxy: must not be empty'],
+    ['{ proxy: "http://p", noProxy: [.svc, "*"] }', 'egress.noProxy[1]: must not have `*` in it'],
+    ['{ proxy: "http://p", caFile: x }', 'egress.caFile: has no effect with an `http:` proxy'],
+  ])('%s is a problem', (block, problem) => {
+    expect(problemsOf(`${SMALL}egress: ${block}\n`).join()).toContain(problem)
+  })
+
+  test('is the origin of a proxy, and what goes past it', () => {
+    const text = `${SMALL}egress: { proxy: "HTTP://Proxy.Corp:3128/", noProxy: [.svc, 10.0.0.0/8, keys.corp, "::1"] }\n`
+    expect(load(text).egress).toEqual({
+      proxy: 'http://proxy.corp:3128',
+      noProxy: ['.svc', '10.0.0.0/8', 'keys.corp', '::1'],
+    })
+    expect(load(`${SMALL}egress: { proxy: https://proxy.corp }\n`).egress).toEqual({
+      proxy: 'https://proxy.corp',
+      noProxy: [],
+    })
+    expect(load(SMALL).egress).toBeUndefined()
+  })
+})
+
 describe('a provider', () => {
   test.each([
     [

@@ -17,6 +17,7 @@ type Step = string | number
 const AROUND = {
   listen: { address: '127.0.0.1:1', tls: { certFile: '/cert', keyFile: '/key' } },
   admin: { listen: '127.0.0.1:2' },
+  egress: { proxy: 'https://127.0.0.1:3128' },
   providers: { jwt: { type: 'jwt', issuer: 'https://auth.example.com/', audiences: ['a'], keys: {} } },
   upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },
   routes: [{ id: 'all', path: '/**' }],

@@ -265,6 +265,16 @@ describe('a spelling that the service may tell apart', () => {
   })
 })
 
+test.each([
+  ['http://proxy.corp:3128', ['proxy-in-clear egress.credentialsFile']],
+  ['https://proxy.corp', []],
+  ['http://127.0.0.1:3128', []],
+])('credentials for the proxy %s are pointed out where everybody can read them', (proxy, expected) => {
+  const egress = { proxy, noProxy: [], credentialsFile: '/etc/proxy' }
+  expect(found({ ...configOf('{ id: a, path: /** }'), egress })).toEqual(expected)
+  expect(found({ ...configOf('{ id: a, path: /** }'), egress: { proxy, noProxy: [] } })).toEqual([])
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))

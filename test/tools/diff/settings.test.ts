@@ -304,3 +304,33 @@ test('case that paths ignore lets more through', () => {
   expect(changes(BASE, ignoring)).toEqual(['loosened paths: ignoreCase: false → true'])
   expect(changes(ignoring, BASE)).toEqual(['tightened paths: ignoreCase: true → false'])
 })
+
+describe('another proxy', () => {
+  const through = (egress: Config['egress'], keys: Partial<KeysConfig> = {}): Config => ({ ...withKeys(keys), egress })
+  const one = { proxy: 'http://one.corp:3128', noProxy: ['.svc'] }
+  const other = { proxy: 'https://two.corp', noProxy: [], caFile: '/ca.pem', credentialsFile: '/credentials' }
+  const all = 'noProxy is another; caFile is another; credentialsFile is another'
+
+  test('is a change that lets nobody in, since servers prove their names', () => {
+    expect(changes(through(one), through(one))).toEqual([])
+    expect(changes(through(undefined), through(one))).toEqual([
+      'changed egress: proxy: none → http://one.corp:3128; noProxy is another',
+    ])
+    expect(changes(through(one), through(undefined))).toEqual([
+      'changed egress: proxy: http://one.corp:3128 → none; noProxy is another',
+    ])
+    expect(changes(through(one), through(other))).toEqual([
+      `changed egress: proxy: http://one.corp:3128 → https://two.corp; ${all}`,
+    ])
+    expect(policyDiff(compared(through(one)), compared(through(other)))[0]?.witness).toBeUndefined()
+  })
+
+  test('is one that can let others in where keys may come over http:', () => {
+    const clear = { allowInsecureHttp: true }
+    const [change] = policyDiff(compared(through(one, clear)), compared(through(other, clear)))
+    expect(change).toMatchObject({ kind: 'changed', subject: 'egress' })
+    expect(change?.witness).toBe('tokens of whoever controls the way by https://two.corp')
+    const [past] = policyDiff(compared(through(one, clear)), compared(through({ ...one, noProxy: ['a'] }, clear)))
+    expect(past?.witness).toContain('what fits noProxy')
+  })
+})
