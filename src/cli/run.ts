@@ -74,11 +74,11 @@ function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?:
 }
 
 /** Makes the process that leads the workers. Its code is loaded here, so that a single process does without it. */
-async function leader(file: string, config: Config, { version, atExit }: CommandIo) {
+async function leader(file: string, config: Config, { env, version, atExit }: CommandIo) {
   const { primary } = await import('../run/workers/primary.ts')
   const destination = sharedLogDestination()
   const log = createLog(config.log.level, destination)
-  const leading = primary({ file, config, clock: systemClock, scheduler: systemScheduler, log, version })
+  const leading = primary({ file, config, env, clock: systemClock, scheduler: systemScheduler, log, version })
   atExit(() => {
     leading.kill()
     destination.flushSync()

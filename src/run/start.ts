@@ -23,6 +23,7 @@ import type { Policy } from '../policy.ts'
 import { policyStore } from '../policy-store.ts'
 import { exposition, familiesOf } from '../telemetry/exposition.ts'
 import type { Log } from '../telemetry/log.ts'
+import { tellIgnoredProxy } from './ignored-proxy.ts'
 import { closeNow } from './listening.ts'
 import { listenAs } from './named-listening.ts'
 import { type Operations, operations } from './operations.ts'
@@ -98,6 +99,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const { config, contents } = options.loaded ?? load(file, env, options.readFile)
   if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
   const log = options.log(config.log.level)
+  // Of several workers, the primary tells it for all.
+  if (workerOf === undefined) tellIgnoredProxy(config, env, log)
   const services = gatewayServices({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
   for (const [id, provider] of Object.entries(config.providers))
     services.metrics.initProvider(id, providerTraits(provider).verifiesBy)

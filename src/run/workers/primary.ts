@@ -17,6 +17,7 @@ import type { Scheduler } from '../../lib/scheduler.ts'
 import { exposition, familiesOf, packed } from '../../telemetry/exposition.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
+import { tellIgnoredProxy } from '../ignored-proxy.ts'
 import { closeNow } from '../listening.ts'
 import { freeListenPath, listenAs } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
@@ -30,6 +31,7 @@ export interface PrimaryOptions {
   /** Name of the configuration file, for the log. The workers find the file as this process did. */
   readonly file: string
   readonly config: Config
+  readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly log: Log
@@ -61,7 +63,7 @@ const LONGEST_PAUSE_MS = 10_000
 /** A worker that has lived for so long does not end for the reason for which the one before it did. */
 const LONG_LIFE_MS = 60_000
 
-export function primary({ file, config, clock, scheduler, log, version }: PrimaryOptions): Primary {
+export function primary({ file, config, env, clock, scheduler, log, version }: PrimaryOptions): Primary {
   const settings = startSettings(config)
   const members = new Set<Member>()
   const lastStatus = new WeakMap<Member, Status>()
@@ -157,6 +159,7 @@ export function primary({ file, config, clock, scheduler, log, version }: Primar
   const operatorApp = config.admin === undefined ? undefined : admin(operator)
 
   async function begin(): Promise<void> {
+    tellIgnoredProxy(config, env, log)
     const adminUrl =
       config.admin && operatorApp && (await listenAs('admin.listen', operatorApp, config.admin.listen, 'http'))
     if ('socketPath' in config.listen.address) {
