@@ -15,6 +15,7 @@ const FORMS = 'a host (`keys.example.com`), the end of hosts (`.svc`), an IP add
 export function noProxyProblem(entry: string): string | undefined {
   if (isNetwork(entry)) return undefined
   if (entry.includes('://')) return `must not be a URL; write ${FORMS}`
+  if (/^\.?\*$/.test(entry)) return 'would take every host; leave `egress` out to use no proxy'
   if (entry.includes('*'))
     return `must not have \`*\` in it; for every host below \`example.com\` write \`.example.com\``
   const inside = /^\[([^\]]*)\]$/.exec(entry)?.[1]

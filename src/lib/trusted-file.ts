@@ -9,6 +9,7 @@
  * there, and that is refused as theirs. Where there are no users (Windows), only the kind of the file counts.
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
+import { fileFailureText } from './failure-text.ts'
 
 /** A file is not what may be read. The message continues a sentence about it: `can be written by others (…)`. */
 export class UntrustedFile extends Error {
@@ -37,8 +38,7 @@ export function readRegularFile(path: string): Buffer {
 /** Continues a sentence about a file: why it could not be read, without its path. */
 export function unreadableText(error: unknown): string {
   if (error instanceof UntrustedFile) return error.message
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return `cannot be read: ${typeof code === 'string' ? code : 'unknown error'}`
+  return `cannot be read: ${fileFailureText(error)}`
 }
 
 function readJudged(path: string, { links, mostBytes = Number.POSITIVE_INFINITY }: TrustedFileOptions, judge: Judge) {

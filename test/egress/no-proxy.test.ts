@@ -48,7 +48,7 @@ describe('an exception', () => {
   })
 
   test.each([
-    ['*', 'must not have `*` in it; for every host below `example.com` write `.example.com`'],
+    ['*', 'would take every host; leave `egress` out to use no proxy'],
     ['*.svc', 'must not have `*` in it; for every host below `example.com` write `.example.com`'],
     ['https://keys.corp', 'must not be a URL; write a host'],
     ['keys.corp:443', 'must be without a port; write `keys.corp`, which takes every port'],

@@ -71,11 +71,14 @@ function maskedLines(text: string): readonly string[] {
     // A line that is indented deeper than the key of a secret continues the secret.
     if (column > secretColumn) return dots(line)
     if (column !== -1) secretColumn = SECRET_LINE.exec(line)?.[1]?.length ?? Number.POSITIVE_INFINITY
-    return line
-      .replaceAll(SECRET_VALUE, (_, key: string, secret: string) => key + dots(secret))
-      .replaceAll(PRIVATE_JWK_VALUE, (_, key: string, value: string) => key + dots(value))
-      .replaceAll(/(?<=:\/\/)[^\s/@]+(?=@)/g, dots)
-      .replaceAll(/[A-Za-z0-9+=_-]{32,}(?:[./][A-Za-z0-9+/=_-]+)*/g, run => (/\d/.test(run) ? dots(run) : run))
+    return (
+      line
+        .replaceAll(SECRET_VALUE, (_, key: string, secret: string) => key + dots(secret))
+        .replaceAll(PRIVATE_JWK_VALUE, (_, key: string, value: string) => key + dots(value))
+        // Up to the last `@`: whoever writes a password into a URL may have written it without encoding it.
+        .replaceAll(/(?<=:\/\/)\S+(?=@)/g, dots)
+        .replaceAll(/[A-Za-z0-9+=_-]{32,}(?:[./][A-Za-z0-9+/=_-]+)*/g, run => (/\d/.test(run) ? dots(run) : run))
+    )
   })
 }
 

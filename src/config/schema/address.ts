@@ -55,7 +55,10 @@ export function proxyUrl(text: string): string {
     throw new SyntaxError(
       'carries credentials; leave out the part before `@`, and name a file with `user:password` by `credentialsFile`',
     )
-  const url = httpUrl(text, lacksScheme(text) ? `\`http://${text}\`` : '`http://host:port` or `https://host:port`')
+  const form = '`http://host:port` or `https://host:port`'
+  if (/^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(text))
+    throw new SyntaxError(`is a proxy of a kind that cannot be used; write ${form} of one that takes CONNECT`)
+  const url = httpUrl(text, lacksScheme(text) ? `\`http://${text}\`` : form)
   if (url.pathname !== '/' || url.search !== '' || /[?#]/.test(text))
     throw new SyntaxError('must end after the port: a proxy is asked for hosts, and has no path of its own')
   return url.origin

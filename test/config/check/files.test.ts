@@ -174,7 +174,7 @@ describe('certificates and keys', () => {
     ['no-pair', 'does not hold `user:password` on one line; write it so, in UTF-8'],
     [
       'missing',
-      'cannot be read (ENOENT); check the path, which starts at the folder of this file, and the permissions',
+      'cannot be read: there is no such file or folder (ENOENT); check the path, which starts at the folder of this file, and the permissions',
     ],
   ])('those of the proxy are looked at: %s', (credentials, problem) => {
     file('no-pair', 'password\n')

@@ -202,11 +202,14 @@ describe('egress', () => {
     ['{}', 'egress.proxy: is missing'],
     ['proxy.corp:3128', 'egress: must be a block of keys'],
     ['{ proxy: proxy.corp:3128 }', 'egress.proxy: is no URL; write `http://proxy.corp:3128`'],
-    ['{ proxy: "socks5://proxy.corp" }', 'egress.proxy: is no URL; write `http://host:port` or `https://host:port`'],
+    [
+      '{ proxy: "socks5://proxy.corp" }',
+      'egress.proxy: is a proxy of a kind that cannot be used; write `http://host:port` or `https://host:port` of one that takes CONNECT',
+    ],
     ['{ proxy: "http://proxy.corp:3128/a" }', 'egress.proxy: must end after the port'],
     ['{ proxy: "http://proxy.corp:3128?" }', 'egress.proxy: must end after the port'],
     ['{ proxy: "http://p", noProxy: [] }', 'egress.noProxy: must not be empty'],
-    ['{ proxy: "http://p", noProxy: [.svc, "*"] }', 'egress.noProxy[1]: must not have `*` in it'],
+    ['{ proxy: "http://p", noProxy: [.svc, "*"] }', 'egress.noProxy[1]: would take every host'],
     ['{ proxy: "http://p", caFile: x }', 'egress.caFile: has no effect with an `http:` proxy'],
   ])('%s is a problem', (block, problem) => {
     expect(problemsOf(`${SMALL}egress: ${block}\n`).join()).toContain(problem)

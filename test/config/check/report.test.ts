@@ -81,6 +81,7 @@ describe('what looks like a secret is masked in the quoted lines', () => {
     ['a value on the next line', 'token:\n  marked'],
     ['a value in a list', 'x:\n  - secret: marked\n    y: 1'],
     ['credentials of a URL', 'x: https://user:marked@example.com/'],
+    ['credentials with a sign of their own', 'x: https://user:marked@marked/marked@example.com/'],
     ['a private member of a key', `x: { kty: RSA, d: marked${'A'.repeat(20)} }`],
     ['a private member in JSON', `x: {"kty":"oct", "k": "marked${'A'.repeat(20)}"}`],
     ['a token', `x: ${JWT.replaceAll('a1a1', 'marked1')}`],
