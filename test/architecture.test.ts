@@ -59,7 +59,7 @@ const ROOMS = tableOf(`
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal telemetry
   decide            → authenticate downstream errors lib policy types
-  forward           → downstream errors exchange lib policy refusal types
+  forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy types
   telemetry         → errors exchange keys lib node policy route types

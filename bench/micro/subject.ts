@@ -113,7 +113,17 @@ export function exchangeOf(policy: Policy, rawHeaders: readonly string[]): Excha
 
 function upstream() {
   return upstreamPool(
-    { id: 'app', origin: 'http://127.0.0.1:9', connectTimeoutMs: 1000, headersTimeoutMs: 1000, idleTimeoutMs: 1000 },
+    {
+      id: 'app',
+      origin: 'http://127.0.0.1:9',
+      connectTimeoutMs: 1000,
+      headersTimeoutMs: 1000,
+      idleTimeoutMs: 1000,
+      maxConnections: 1024,
+      keepAliveMs: 4000,
+      maxHeadBytes: 64 * 1024,
+      connectRetryMs: 0,
+    },
     systemScheduler,
   )
 }

@@ -6,10 +6,9 @@
  * of the request, neither headers nor query, and nothing of its answer comes back but the status. A redirect is not
  * followed: a probe names the path that answers.
  */
-import type { Dispatcher } from 'undici'
 import { DENIALS } from '../errors.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { Upstream } from '../upstream/connections.ts'
+import type { Upstream, UpstreamCall } from '../upstream/connections.ts'
 
 export interface AppProbe {
   /** The path under which the service answers. */
@@ -55,12 +54,12 @@ export function appProbes(probes: readonly AppProbe[], { scheduler, upstream }: 
 /** @returns undefined when there was no answer */
 function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promise<number | undefined> {
   return new Promise(resolve => {
-    let controller: Dispatcher.DispatchController | undefined
+    let call: UpstreamCall | undefined
     let bodyBytes = 0
     // One limit covers all of it: a connection that does not come about, interim responses without end, a slow head.
     const cancelTimeout = scheduler.after(PROBE_TIMEOUT_MS, () => {
       resolve(undefined)
-      controller?.abort(new Error('the probe took too long'))
+      call?.abort(new Error('the probe took too long'))
     })
     const settle = (status: number | undefined): void => {
       cancelTimeout()
@@ -76,19 +75,20 @@ function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promi
         upgrade: null,
       },
       {
-        onRequestStart(started) {
-          controller = started
+        onStart(started) {
+          call = started
         },
-        onResponseStart(_controller, statusCode) {
+        onHead(statusCode) {
           if (statusCode >= 200) settle(statusCode)
         },
-        onResponseData(reading, chunk) {
+        onData(chunk) {
           bodyBytes += chunk.length
-          if (bodyBytes > MAX_BODY_BYTES) reading.abort(new Error('the answer to the probe is too long'))
+          if (bodyBytes > MAX_BODY_BYTES) call?.abort(new Error('the answer to the probe is too long'))
         },
         // The status has been told by then.
-        onResponseEnd: () => {},
-        onResponseError: () => settle(undefined),
+        onEnd: () => {},
+        onUpgrade: (_rawHeaders, socket) => void socket.destroy(),
+        onError: () => settle(undefined),
       },
     )
   })

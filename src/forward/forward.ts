@@ -2,18 +2,18 @@
  * Sends an authorised request upstream and its answer back, streaming both ways with back-pressure.
  *
  * RFC 9110 §7.6 (forwarding), RFC 9112 §9 (connections). Bodies are not buffered, except that the first chunk of an
- * answer is held for a moment, and nothing is sent twice. Interim (1xx) responses of the upstream end here. Its
- * trailers end here, too, unless the client speaks HTTP/2.
+ * answer is held for a moment. Nothing is sent twice but a GET, HEAD or OPTIONS without a body whose connection turned
+ * out to be gone (`upstream/http1-call.ts`). Interim (1xx) responses of the upstream end here. Its trailers end here,
+ * too, unless the client speaks HTTP/2.
  */
-import type { IncomingHttpHeaders } from 'node:http'
-import type { Duplex } from 'node:stream'
-import type { Dispatcher } from 'undici'
+import type { Socket } from 'node:net'
 import { ClientGone } from '../downstream/receive.ts'
 import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange, Forwarding } from '../exchange.ts'
 import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
 import type { StreamEnd } from '../types.ts'
+import type { UpstreamCall, UpstreamHandler } from '../upstream/connections.ts'
 import { RequestBody } from './request-body.ts'
 import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
@@ -39,7 +39,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
   route.upstream.dispatch(
     {
       path: findings.path + findings.query,
-      method: facts.method as Dispatcher.HttpMethod,
+      method: facts.method,
       headers: route.requestHeaders({
         rawHeaders: facts.rawHeaders,
         host: findings.host,
@@ -68,18 +68,15 @@ function requestBody(exchange: Exchange): RequestBody {
   })
 }
 
-/** Each interim response restarts the wait for the final one, so a flood of them would hold a request for ever. */
-const MAX_INTERIM_RESPONSES = 32
 const NO_BYTES = Buffer.alloc(0)
 const NO_TRAILERS = {}
 
-/** undici's side of the exchange: writes the upstream's answer straight to the client. */
-class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
+/** The service's side of the exchange: writes its answer straight to the client. */
+class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   readonly exchange: Exchange
   readonly #deps: ForwardDeps
-  #controller: Dispatcher.DispatchController | undefined
+  #call: UpstreamCall | undefined
   #cancelled: Error | undefined
-  #interimResponses = 0
   /** The first chunk of the body, as long as it may be the only one. */
   #held: Buffer | undefined
   #isFlushed = false
@@ -95,67 +92,56 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
     exchange.forwarding = this
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#cancelled !== undefined) controller.abort(this.#cancelled)
+  onStart(call: UpstreamCall): void {
+    this.#call = call
+    if (this.#cancelled !== undefined) call.abort(this.#cancelled)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
-    if (statusCode < 200) {
-      this.#interimResponses++
-      if (this.#interimResponses > MAX_INTERIM_RESPONSES)
-        throw new Denial('upstream_unreachable', { evidence: { reason: 'too many interim responses' } })
-      return
-    }
+  onHead(statusCode: number, rawHeaders: readonly string[]): void {
+    if (statusCode < 200) return
     const { request, response, requestId, findings } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
-    const received = rawLines(controller)
-    const headers = responseHeaders({ statusCode, rawHeaders: received, requestId })
+    const headers = responseHeaders({ statusCode, rawHeaders, requestId })
     if (findings.hasQueryToken) keepPrivate(headers)
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!request.complete) headers.push('connection', 'close')
     response.sendHead(statusCode, headers)
     // A small answer has arrived in full by the end of this turn, and then leaves in one write, together with its head.
-    this.#waitsForEnd = response.takesTrailers && isTrailersOnly(received)
+    this.#waitsForEnd = response.takesTrailers && isTrailersOnly(rawHeaders)
     if (!this.#waitsForEnd) queueMicrotask(() => this.#flush())
   }
 
-  onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
-    _statusCode: number,
-    headers: IncomingHttpHeaders,
-    socket: Duplex,
-  ): void {
+  onUpgrade(rawHeaders: readonly string[], socket: Socket): void {
     const earlyBytes = this.exchange.response.takeEarlyBytes()
-    openTunnel(this.exchange, { rawHeaders: rawLines(controller), headers, socket, earlyBytes }, this.#deps)
+    openTunnel(this.exchange, { rawHeaders, socket, earlyBytes }, this.#deps)
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.#waitsForEnd) {
       this.#waitsForEnd = false
       queueMicrotask(() => this.#flush())
     }
     if (this.#isFlushed || this.#held !== undefined) {
       this.#flush()
-      this.#write(controller, chunk)
+      this.#write(chunk)
       return
     }
     this.#held = chunk
     if (chunk.length > MAX_HELD_BYTES) this.#flush()
   }
 
-  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  onEnd(rawTrailers: readonly string[]): void {
     const { request, response } = this.exchange
     this.exchange.upstreamEndedMs = this.#deps.monotonicMs()
     request.dropRest()
     const rest = this.#isFlushed ? NO_BYTES : (this.#held ?? NO_BYTES)
-    response.endWithTrailers(rest, response.takesTrailers ? trailerFields(trailers) : NO_TRAILERS)
+    response.endWithTrailers(rest, response.takesTrailers ? trailerFields(rawTrailers) : NO_TRAILERS)
     this.#isFlushed = true
     this.#detach()
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onError(error: Error): void {
     const exchange = this.exchange
     exchange.upstreamEndedMs = this.#deps.monotonicMs()
     this.#detach()
@@ -171,7 +157,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
 
   /** Makes {@link cancel} do nothing from now on, because the upstream's part of the request is over. */
   #detach(): void {
-    this.#controller = undefined
+    this.#call = undefined
     this.exchange.forwarding = undefined
     this.#deps.streams.uploaded(this)
   }
@@ -181,17 +167,18 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
     if (this.#isFlushed) return
     this.#isFlushed = true
     // A write of bytes sends the head as it is; `flushHeaders` would write it as UTF-8 and change every obs-text octet.
-    if (this.#controller !== undefined) this.#write(this.#controller, this.#held ?? NO_BYTES)
+    if (this.#call !== undefined) this.#write(this.#held ?? NO_BYTES)
     this.#held = undefined
     this.#deps.streams.uploaded(this)
     this.#deps.streams.opened(this.exchange, end => this.#breakOff(END_CODES[end]))
   }
 
-  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #write(chunk: Buffer): void {
     const { response } = this.exchange
     if (response.write(chunk)) return
-    controller.pause()
-    response.once('drain', () => controller.resume())
+    const call = this.#call
+    call?.pause()
+    response.once('drain', () => call?.resume())
   }
 
   #breakOff(code: DenialCode): void {
@@ -208,7 +195,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler, Forwarding, Upload {
   /** A request that still waits for a connection is cancelled as soon as it gets one. */
   cancel(reason: Error): void {
     this.#cancelled = reason
-    this.#controller?.abort(reason)
+    this.#call?.abort(reason)
   }
 }
 
@@ -221,20 +208,15 @@ const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
 }
 
 /** Is true for a gRPC response without a body: the head must also be the end, so it has to wait for the end. */
-function isTrailersOnly(rawHeaders: ReadonlyArray<Buffer | string>): boolean {
+function isTrailersOnly(rawHeaders: readonly string[]): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as Buffer | string
-    if (name.length === GRPC_STATUS.length && name.toString().toLowerCase() === GRPC_STATUS) return true
+    const name = rawHeaders[i] as string
+    if (name.length === GRPC_STATUS.length && name.toLowerCase() === GRPC_STATUS) return true
   }
   return false
 }
 
 const GRPC_STATUS = 'grpc-status'
-
-/** Returns the lines of the head. Before there is a head, undici has an object here in place of the flat list. */
-function rawLines({ rawHeaders }: Dispatcher.DispatchController): ReadonlyArray<Buffer | string> {
-  return Array.isArray(rawHeaders) ? rawHeaders : []
-}
 
 /** To send a larger chunk as text, together with the head, costs more than a second write. */
 const MAX_HELD_BYTES = 16 * 1024

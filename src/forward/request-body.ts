@@ -1,8 +1,9 @@
 /**
  * Passes the body of a request upstream, with back-pressure; it limits the size of the body and the client's silences.
  *
- * It stands between the socket and undici, so that a failing upstream destroys this stream and not the client's socket,
- * which still has to carry the refusal. It buffers nothing, because the socket's own stream does that already.
+ * It stands between the client's socket and whoever sends to the service, so that a failing upstream destroys this
+ * stream and not the socket, which still has to carry the refusal. It buffers nothing, because the socket's own stream
+ * does that already.
  */
 import { type Readable, Stream } from 'node:stream'
 import { ClientGone } from '../downstream/receive.ts'
@@ -21,7 +22,7 @@ interface RequestBodyOptions {
 /** Emits `data`, then `end` or `error`, and last `close`. It emits nothing before the first `resume`. */
 export class RequestBody extends Stream {
   /**
-   * It is let go when the body is destroyed, since undici keeps the body longer than that (see `upstream/timed.ts`).
+   * It is let go when the body is destroyed, since whoever sends it may keep the body longer than that.
    */
   #upload: { readonly source: Readable; readonly options: RequestBodyOptions } | undefined
   #started = false

@@ -14,8 +14,8 @@ import { isHopByHop, namedInConnection } from './hop-by-hop.ts'
 
 interface UpstreamHead {
   readonly statusCode: number
-  /** undici's `controller.rawHeaders`: flat names and values. */
-  readonly rawHeaders: ReadonlyArray<Buffer | string>
+  /** Flat names and values, one character per octet. */
+  readonly rawHeaders: readonly string[]
   /** It replaces the one that the upstream may have sent. */
   readonly requestId: string
 }
@@ -24,19 +24,18 @@ type Handling = 'pass' | 'drop' | 'length' | 'coding' | 'invalid'
 
 const handlingOf = boundedMemo<Handling>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
-/** Matches what Node's and undici's own checks refuse (RFC 9110 §5.5); obs-text may pass. */
+/** Matches what Node's own check refuses (RFC 9110 §5.5); obs-text may pass. */
 const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/
 
 /** @throws {Denial} `upstream_unreachable`: a head that cannot be passed on without guessing where its body ends */
 export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamHead): string[] {
-  const received = rawHeaders.map(latin1)
-  const named = namedInConnection(received)
+  const named = namedInConnection(rawHeaders)
   const lines: string[] = []
   let length: string | undefined
   let hasCoding = false
-  for (let i = 0; i < received.length; i += 2) {
-    const name = received[i] as string
-    const value = received[i + 1] as string
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    const value = rawHeaders[i + 1] as string
     if (invalidInValue.test(value)) throw fault('a header value has control characters', name)
     switch (handlingOf(name)) {
       case 'pass':
@@ -100,11 +99,6 @@ function judge(name: string): Handling {
   if (lower === 'transfer-encoding') return 'coding'
   const folded = foldedFieldName(name)
   return isHopByHop(folded) || folded === 'content-length' || folded === 'x-request-id' ? 'drop' : 'pass'
-}
-
-/** RFC 9110 §5.5: a header consists of octets and is not UTF-8. As latin1, Node writes back the same octets. */
-function latin1(part: Buffer | string): string {
-  return typeof part === 'string' ? part : part.toString('latin1')
 }
 
 function fault(reason: string, name: string): Denial {

@@ -3,7 +3,7 @@
  *
  * RFC 9110 §6.5.1 (limitations on use): fields that frame or route a message, or end at this hop, cannot be trailers.
  */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { foldedFieldName, isToken } from '../lib/field-name.ts'
 import { isHopByHop } from './hop-by-hop.ts'
@@ -18,10 +18,19 @@ const mayPass = boundedMemo<boolean>(
   { maxEntries: 1000, maxKeyLength: 64 },
 )
 
-/** @returns lower-cased names; what must not pass is left out */
-export function trailerFields(received: IncomingHttpHeaders): OutgoingHttpHeaders {
-  const fields: OutgoingHttpHeaders = {}
-  for (const [name, value] of Object.entries(received))
-    if (value !== undefined && mayPass(name)) fields[name.toLowerCase()] = value
+/**
+ * @param received flat names and values
+ * @returns lower-cased names; what must not pass is left out, and a repeated field is a list (RFC 9110 §5.3)
+ */
+export function trailerFields(received: readonly string[]): OutgoingHttpHeaders {
+  const fields: Record<string, string> = Object.create(null)
+  for (let i = 0; i < received.length; i += 2) {
+    const name = received[i] as string
+    const value = received[i + 1] as string
+    if (!mayPass(name)) continue
+    const key = name.toLowerCase()
+    const before = fields[key]
+    fields[key] = before === undefined ? value : `${before}, ${value}`
+  }
   return fields
 }

@@ -6,7 +6,6 @@
  * frames are looked at, so that the gateway can put a Close of its own between two frames. Silence is normal: a tunnel
  * is closed for it only after `streams.idleTimeout`, and a Ping or a Pong ends a silence.
  */
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { PeerStalled } from '../downstream/stalled-peers.ts'
@@ -28,10 +27,10 @@ export interface TunnelDeps {
 
 /** The upstream's answer to a handshake, with status 101. */
 interface Agreement {
-  readonly rawHeaders: ReadonlyArray<Buffer | string>
-  readonly headers: IncomingHttpHeaders
-  /** As undici lets go of it, it has no listeners, and what has arrived already is still to be read. */
-  readonly socket: Duplex
+  /** Flat names and values. */
+  readonly rawHeaders: readonly string[]
+  /** It has no listeners, and what has arrived already is still to be read. */
+  readonly socket: Socket
   /** What the client has sent already. */
   readonly earlyBytes: Buffer
 }
@@ -52,22 +51,23 @@ const KEEP_ALIVE_DELAY_MS = 60_000
 /** @throws {Denial} `upstream_unreachable`: the upstream switched to another protocol, and its connection is closed */
 export function openTunnel(
   exchange: Exchange,
-  { rawHeaders, headers, socket, earlyBytes }: Agreement,
+  { rawHeaders, socket: upstream, earlyBytes }: Agreement,
   deps: TunnelDeps,
 ): void {
   const { request, response, requestId, facts, policy } = exchange
-  const upstream = socket as Socket
   const client = request.socket
-  // An error would end the process otherwise, since undici does not listen any more.
+  // An error would end the process otherwise, since nobody else listens any more.
   upstream.on('error', () => {})
-  if (headers.upgrade?.toLowerCase() !== 'websocket') {
+  if (fieldValue(rawHeaders, 'upgrade')?.toLowerCase() !== 'websocket') {
     upstream.destroy()
     throw new Denial('upstream_unreachable', { evidence: { reason: 'switched to another protocol' } })
   }
   const lines = responseHeaders({ statusCode: SWITCHING_PROTOCOLS, rawHeaders, requestId })
   // A client that offered protocols fails when it gets none back, and the service may have been offered none of them.
   const agreed =
-    headers['sec-websocket-protocol'] === undefined ? policy.tokenPlaces?.agreedProtocol(facts.rawHeaders) : undefined
+    fieldValue(rawHeaders, 'sec-websocket-protocol') === undefined
+      ? policy.tokenPlaces?.agreedProtocol(facts.rawHeaders)
+      : undefined
   if (agreed !== undefined) lines.push('Sec-WebSocket-Protocol', agreed)
   response.sendHead(SWITCHING_PROTOCOLS, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
   response.end()
@@ -88,6 +88,12 @@ export function openTunnel(
     })
   }
   deps.streams.opened(exchange, close, () => toClient.passedBytes + toUpstream.passedBytes)
+}
+
+/** Joins the lines of a field (RFC 9110 §5.3); undefined when there is none. */
+function fieldValue(rawHeaders: readonly string[], name: string): string | undefined {
+  const lines = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
+  return lines.length === 0 ? undefined : lines.join(', ')
 }
 
 /** Passes on what one side sends to the other. */

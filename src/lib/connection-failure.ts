@@ -1,7 +1,7 @@
 /**
  * Says in words why a connection failed, for whoever has to do something about it; the code follows, to search for.
  *
- * The codes are those of the system, of OpenSSL by way of Node, and of undici.
+ * The codes are those of the system, of OpenSSL by way of Node, and our own (`upstream/failure.ts`).
  */
 import { type FailureWords, failureText } from './failure-text.ts'
 
@@ -16,7 +16,7 @@ const WORDS: FailureWords = {
   EHOSTUNREACH: 'no way leads to that host',
   ENETUNREACH: 'no way leads to that network',
   ETIMEDOUT: 'there was no answer in time',
-  UND_ERR_CONNECT_TIMEOUT: 'there was no answer in time',
+  CONNECT_TIMEOUT: 'there was no answer in time',
   ENOENT: 'there is no such socket',
   EACCES: 'we may not connect there',
   EPERM: 'we may not connect there',

@@ -1,61 +1,204 @@
 /**
- * Sends requests to a service that speaks HTTP/1.1: over undici's pool, one at a time on a connection, none twice.
+ * Keeps the connections to a service that speaks HTTP/1.1: opens them, lends each to one request at a time, and ends
+ * them before the service does.
  *
- * RFC 9110 §9.3.1 (content of GET), RFC 9112 §9.3 (persistence), §11.2 (smuggling). Attack: a service that does not
- * read the body of a GET takes its bytes for the next request of the connection, and that one nobody has judged.
+ * RFC 9112 §9.3 (persistence), §9.5 (a connection may end at any time). A request never waits for one particular
+ * connection: whichever is free first takes the one that has waited longest.
  */
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
-import { type Dispatcher, Pool } from 'undici'
-import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
+import type { UpstreamConnections, UpstreamHandler, UpstreamRequest } from './connections.ts'
 import type { Connect } from './connector.ts'
+import { UpstreamFailure } from './failure.ts'
+import { Http1Call } from './http1-call.ts'
+import { Http1Connection } from './http1-connection.ts'
+import { turnEnd } from './turn-end.ts'
+import { waitingRoom } from './waiting-room.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 interface Http1UpstreamOptions {
+  readonly id: string
+  /** `http://host:port` or `https://host:port`. */
   readonly origin: string
   readonly connect: Connect
-  readonly serverName?: string | undefined
+  readonly whereabouts: Whereabouts
+  readonly scheduler: Scheduler
+  /** The most connections at a time. */
+  readonly maxConnections: number
+  /** For how long a request waits when so many are in use. */
+  readonly connectTimeoutMs: number
+  /** The longest time that a connection stays without a request. */
+  readonly keepAliveMs: number
+  /** The longest head of an answer. */
+  readonly maxHeadBytes: number
 }
 
-/** A longer head of a response is a fault of the upstream (502). */
-const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
-
-/** These methods say what a body means, so a service reads it. A service may leave the body of any other unread. */
-const READS_BODIES: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
+/** This often the idle connections are looked at. */
+const ROUND_MS = 250
+/** A service that announces when it will end a connection may be that much earlier. */
+const HINT_MARGIN_MS = 1_000
 
 export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnections {
-  const { origin, serverName } = options
-  const connect = (_target: unknown, callback: (...result: [Error, null] | [null, Socket]) => void): void => {
+  const { scheduler, maxConnections, keepAliveMs, whereabouts } = options
+  const { host: authority } = new URL(options.origin)
+  const open = new Set<Http1Connection>()
+  /** The one that was used last is used next, so that those too many end. */
+  let idle: Http1Connection[] = []
+  let connecting = 0
+  let isSweeping = false
+  let isClosed = false
+  /** Is set once no more requests are taken. */
+  let onEmpty: (() => void) | undefined
+
+  const turn = turnEnd<Http1Call, Http1Connection>({ place, recycle })
+  const waiting = waitingRoom<Http1Call>({
+    upstream: options.id,
+    scheduler,
+    maxConnections,
+    maxWaitMs: options.connectTimeoutMs,
+    expected: () => connecting,
+    refuse: (call, error) => call.fail(error),
+  })
+
+  function dispatch(request: UpstreamRequest, handler: UpstreamHandler): void {
+    if (isClosed || onEmpty !== undefined) handler.onError(new UpstreamFailure('UPSTREAM_CLOSED', 'no more requests'))
+    else turn.placeSoon(new Http1Call({ request, handler, onStale: wait }))
+  }
+
+  function place(call: Http1Call): void {
+    const connection = call.needsFresh ? undefined : takeIdle()
+    if (connection === undefined) wait(call)
+    else connection.carry(call)
+  }
+
+  function takeIdle(): Http1Connection | undefined {
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      if (connection.isGone) continue
+      if (whereabouts.isCurrent(connection.remoteAddress)) return connection
+      connection.discard()
+    }
+    return undefined
+  }
+
+  function wait(call: Http1Call): void {
+    if (isClosed) {
+      call.fail(new UpstreamFailure('UPSTREAM_CLOSED', 'no more requests'))
+      return
+    }
+    waiting.enter(call)
+    openMore()
+  }
+
+  function openMore(): void {
+    while (connecting < waiting.size && open.size + connecting < maxConnections) connectOne()
+    // An idle connection gives its place to a request that needs a new one.
+    if (connecting < waiting.size) idle.find(({ isGone }) => !isGone)?.discard()
+  }
+
+  function connectOne(): void {
+    connecting += 1
     options.connect().then(
-      socket => callback(null, socket),
-      (error: Error) => callback(error, null),
+      socket => {
+        connecting -= 1
+        adopt(socket)
+      },
+      (error: Error) => {
+        connecting -= 1
+        waiting.next()?.fail(error)
+        openMore()
+        leaveIfEmpty()
+      },
     )
   }
-  const newPool = () =>
-    new Pool(origin, {
-      pipelining: 1,
-      // Whoever uses these connections watches their time.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
-      connect,
-      allowH2: false,
+
+  function adopt(socket: Socket): void {
+    const connection = new Http1Connection({
+      socket,
+      authority,
+      maxHeadBytes: options.maxHeadBytes,
+      onFree: turn.recycleLater,
+      onGone,
     })
-  const pool = newPool()
-  /** Every request here is the first and the last of its connection; most services never get one. */
-  let singles: Pool | undefined
-  // It is the same for all requests, or undici would close and open connections whenever Host changes.
-  const fixed = { origin, servername: serverName ?? new URL(origin).hostname }
-  return {
-    dispatch({ path, method, headers, body, upgrade }: UpstreamRequest, handler: Dispatcher.DispatchHandler) {
-      const isSingle = body !== null && !READS_BODIES.has(method)
-      if (isSingle) singles ??= newPool()
-      const connections = isSingle && singles !== undefined ? singles : pool
-      // `reset` announces the end of the connection (`Connection: close`) and then ends it, whatever the service does.
-      const end = isSingle ? { reset: true } : undefined
-      // undici knows a stream by its methods; its types know one class only.
-      connections.dispatch({ path, method, headers, body: body as Readable | null, upgrade, ...end, ...fixed }, handler)
-    },
-    drain: async () => void (await Promise.all([pool.close(), singles?.close()])),
-    close: async () => void (await Promise.all([pool.destroy(), singles?.destroy()])),
+    open.add(connection)
+    if (isClosed) connection.discard()
+    else lend(connection, waiting.next())
   }
+
+  /** The turn in which the answer ended is over, and nothing came after it. */
+  function recycle(connection: Http1Connection): void {
+    if (connection.isGone) return
+    if (whereabouts.isCurrent(connection.remoteAddress)) lend(connection, waiting.next(takesUsed))
+    else connection.discard()
+  }
+
+  function lend(connection: Http1Connection, call: Http1Call | undefined): void {
+    if (call !== undefined) connection.carry(call)
+    else if (onEmpty !== undefined || idleLimitMs(connection) <= 0) connection.discard()
+    else {
+      connection.idleMs = 0
+      idle.push(connection)
+      sweepSoon()
+      openMore()
+    }
+  }
+
+  function onGone(connection: Http1Connection): void {
+    open.delete(connection)
+    openMore()
+    leaveIfEmpty()
+  }
+
+  function idleLimitMs({ parser }: Http1Connection): number {
+    const hint = parser.keepAliveSeconds
+    return hint === undefined ? keepAliveMs : Math.min(keepAliveMs, hint * 1000 - HINT_MARGIN_MS)
+  }
+
+  function sweepSoon(): void {
+    if (isSweeping) return
+    isSweeping = true
+    scheduler.after(ROUND_MS, sweep)
+  }
+
+  function sweep(): void {
+    isSweeping = false
+    for (const connection of idle) {
+      connection.idleMs += ROUND_MS
+      if (connection.idleMs >= idleLimitMs(connection)) connection.discard()
+    }
+    idle = idle.filter(({ isGone }) => !isGone)
+    if (idle.length > 0) sweepSoon()
+  }
+
+  function leaveIfEmpty(): void {
+    if (onEmpty !== undefined && open.size === 0 && connecting === 0 && waiting.size === 0) onEmpty()
+  }
+
+  return {
+    dispatch,
+    drain: () =>
+      new Promise(resolve => {
+        onEmpty = resolve
+        for (const connection of idle.splice(0)) connection.discard()
+        leaveIfEmpty()
+      }),
+    async close() {
+      isClosed = true
+      const error = new UpstreamFailure('UPSTREAM_CLOSED', 'the connections were closed')
+      for (const call of waiting.clear()) call.fail(error)
+      const closed = [...open].map(({ socket }) => whenClosed(socket))
+      for (const connection of open) connection.end(error)
+      await Promise.all(closed)
+    },
+  }
+}
+
+function takesUsed(call: Http1Call): boolean {
+  return !call.needsFresh
+}
+
+function whenClosed(socket: Socket): Promise<void> {
+  return new Promise(resolve => {
+    if (socket.closed) resolve()
+    else socket.once('close', () => resolve())
+  })
 }

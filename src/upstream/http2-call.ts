@@ -4,11 +4,17 @@
  * RFC 9113 §8.1 (messages). An answer counts as whole only when a frame said so: END_STREAM. A request that is given up
  * is reset, never ended, or the service would take half a body for a whole one.
  */
-import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
-import { type Dispatcher, errors } from 'undici'
+import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
 import { Denial, HIGHEST_STATUS, LOWEST_STATUS } from '../errors.ts'
 import { onEndStream } from '../node/end-stream.ts'
-import type { UpstreamBody, UpstreamRequest } from './connections.ts'
+import {
+  MAX_INTERIM_ANSWERS,
+  type UpstreamBody,
+  type UpstreamCall,
+  type UpstreamHandler,
+  type UpstreamRequest,
+} from './connections.ts'
+import { UpstreamFailure } from './failure.ts'
 import { requestHead, withoutPseudo } from './http2-head.ts'
 
 interface Http2CallOptions {
@@ -16,7 +22,7 @@ interface Http2CallOptions {
   /** `http://host:port` or `https://host:port`. */
   readonly origin: string
   readonly request: UpstreamRequest
-  readonly handler: Dispatcher.DispatchHandler
+  readonly handler: UpstreamHandler
   /** Is called when a request was given up for want of an answer, or of the rest of it: the other end may be gone. */
   readonly onSilence: () => void
   /** Is called once, whatever became of the request. */
@@ -31,20 +37,19 @@ export function http2Call(options: Http2CallOptions): void {
   new Http2Call(options).start()
 }
 
-class Http2Call implements Dispatcher.DispatchController {
+class Http2Call implements UpstreamCall {
   readonly #options: Http2CallOptions
   /** Resets the stream with CANCEL; an error given to `destroy` would say INTERNAL_ERROR. */
   readonly #cancel = new AbortController()
   #stream: ClientHttp2Stream | undefined
-  #trailers: IncomingHttpHeaders = {}
+  #rawTrailers: readonly string[] = []
   #hasAnswer = false
+  #interimAnswers = 0
   /** END_STREAM has come, while what went before it may still wait to be read. */
   #isWhole = false
   #isOver = false
-  reason: Error | null = null
-  paused = false
-  /** Flat names and values of the answer's head. */
-  rawHeaders: string[] = []
+  #isAborted = false
+  isPaused = false
 
   constructor(options: Http2CallOptions) {
     this.#options = options
@@ -52,7 +57,7 @@ class Http2Call implements Dispatcher.DispatchController {
 
   start(): void {
     const { session, origin, request, handler } = this.#options
-    handler.onRequestStart?.(this, null)
+    handler.onStart(this)
     if (this.#isOver) return
     const body = request.body
     let stream: ClientHttp2Stream
@@ -72,33 +77,28 @@ class Http2Call implements Dispatcher.DispatchController {
     stream.on('response', (_headers, _flags, rawHeaders) => this.#onHead(rawHeaders))
     stream.on('headers', (_headers, _flags, rawHeaders) => this.#onHead(rawHeaders))
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
-    stream.on('trailers', trailers => {
-      this.#trailers = trailers
+    stream.on('trailers', (_trailers, _flags, rawTrailers) => {
+      this.#rawTrailers = rawTrailers
     })
     stream.on('end', () => this.#onEnd())
     stream.on('error', error => this.#onReset(error))
-    stream.on('close', () => this.#onReset(new errors.SocketError('closed before the answer was complete')))
+    stream.on('close', () => this.#onReset(new UpstreamFailure('ANSWER_CUT', 'closed before the answer was complete')))
     if (body !== null) this.#send(body, stream)
-  }
-
-  get aborted(): boolean {
-    return this.reason !== null
   }
 
   abort(reason: Error): void {
     if (this.#isOver) return
     this.#fail(reason)
-    if (this.#stream !== undefined && (!this.#hasAnswer || reason instanceof errors.BodyTimeoutError))
-      this.#options.onSilence()
+    if (this.#stream !== undefined && (!this.#hasAnswer || isBodyTimeout(reason))) this.#options.onSilence()
   }
 
   pause(): void {
-    this.paused = true
+    this.isPaused = true
     this.#stream?.pause()
   }
 
   resume(): void {
-    this.paused = false
+    this.isPaused = false
     this.#stream?.resume()
   }
 
@@ -120,26 +120,31 @@ class Http2Call implements Dispatcher.DispatchController {
       this.#fail(new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } }))
       return
     }
-    this.rawHeaders = withoutPseudo(received)
+    const rawHeaders = withoutPseudo(received)
     this.#hasAnswer = statusCode >= 200
-    this.#tell(() => this.#options.handler.onResponseStart?.(this, statusCode, {}))
+    if (!this.#hasAnswer) this.#interimAnswers += 1
+    if (this.#interimAnswers > MAX_INTERIM_ANSWERS) {
+      this.#fail(new UpstreamFailure('ANSWER_MALFORMED', 'too many interim answers'))
+      return
+    }
+    this.#tell(() => this.#options.handler.onHead(statusCode, rawHeaders))
   }
 
   #onData(chunk: Buffer): void {
     if (this.#isOver) return
-    this.#tell(() => this.#options.handler.onResponseData?.(this, chunk))
+    this.#tell(() => this.#options.handler.onData(chunk))
   }
 
   #onEnd(): void {
     if (this.#isOver || !this.#isWhole || !this.#hasAnswer) return
     const { handler } = this.#options
     this.#isOver = true
-    try {
-      handler.onResponseEnd?.(this, this.#trailers)
-    } catch (error) {
-      handler.onResponseError?.(this, error as Error)
-    }
     this.#letGo()
+    try {
+      handler.onEnd(this.#rawTrailers)
+    } catch (error) {
+      handler.onError(error as Error)
+    }
   }
 
   #onReset(error: Error): void {
@@ -167,18 +172,25 @@ class Http2Call implements Dispatcher.DispatchController {
   #fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.reason = error
-    this.#options.handler.onResponseError?.(this, error)
+    this.#isAborted = true
     this.#letGo()
+    this.#options.handler.onError(error)
   }
 
-  /** The service has nothing more to read, or nothing more to say. */
+  /**
+   * The service has nothing more to read, or nothing more to say. It comes before the handler hears of the end, which
+   * lets the client's body go on, past us.
+   */
   #letGo(): void {
     const body = this.#options.request.body
     const stream = this.#stream
-    if (stream !== undefined && !stream.destroyed && (this.aborted || !stream.writableFinished)) this.#cancel.abort()
+    if (stream !== undefined && !stream.destroyed && (this.#isAborted || !stream.writableFinished)) this.#cancel.abort()
     body?.on('error', () => {})
     body?.destroy()
     this.#options.onEnd()
   }
+}
+
+function isBodyTimeout(error: Error): boolean {
+  return error instanceof UpstreamFailure && error.code === 'BODY_TIMEOUT'
 }

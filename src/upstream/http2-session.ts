@@ -6,9 +6,9 @@
  */
 import { type ClientHttp2Session, connect as connectHttp2, type Settings } from 'node:http2'
 import type { Socket } from 'node:net'
-import { errors } from 'undici'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { Connect } from './connector.ts'
+import { UpstreamFailure } from './failure.ts'
 
 export interface Http2SessionOptions {
   /** `http://host:port` or `https://host:port`. */
@@ -58,7 +58,7 @@ export function openSession(options: Http2SessionOptions): Promise<OpenedSession
       reject(error)
     }
     const cancelTimeout = scheduler.after(connectTimeoutMs, () =>
-      fail(new errors.ConnectTimeoutError('no word of HTTP/2 in time')),
+      fail(new UpstreamFailure('CONNECT_TIMEOUT', 'no word of HTTP/2 in time')),
     )
     connect().then(connected => {
       socket = connected
@@ -77,7 +77,7 @@ export function openSession(options: Http2SessionOptions): Promise<OpenedSession
         session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
         resolve({ session, socket: connected })
       }
-      const onClose = (): void => fail(new errors.SocketError('closed before a word of HTTP/2'))
+      const onClose = (): void => fail(new UpstreamFailure('ANSWER_CUT', 'closed before a word of HTTP/2'))
       session.on('remoteSettings', onSettings).on('close', onClose).on('error', fail)
     }, fail)
   })

@@ -1,17 +1,16 @@
 /**
  * Keeps the connections to a service that speaks HTTP/2: opens them, shares them among requests, and lets go of them.
  *
- * RFC 9113 §5.1.2 (concurrency), §6.8 (GOAWAY), §8.7 (what may be sent again). undici's client would not do: it takes a
- * body which was reset half-way for a whole one, loses whether a head was also the end, and ends a connection with
- * everybody's requests over one head that it cannot send.
+ * RFC 9113 §5.1.2 (concurrency), §6.8 (GOAWAY), §8.7 (what may be sent again).
  */
-import { type Dispatcher, errors } from 'undici'
 import { type Enrolled, Roster } from '../lib/roster.ts'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'
-import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
+import type { UpstreamConnections, UpstreamHandler, UpstreamRequest } from './connections.ts'
+import { UpstreamFailure } from './failure.ts'
 import { http2Call } from './http2-call.ts'
 import { type Http2SessionOptions, MAX_CALLS, type OpenedSession, openSession } from './http2-session.ts'
-import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
+import { waitingRoom } from './waiting-room.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 interface Connection extends Enrolled, OpenedSession {
   calls: number
@@ -22,7 +21,7 @@ interface Connection extends Enrolled, OpenedSession {
 
 interface Waiting {
   readonly request: UpstreamRequest
-  readonly handler: Dispatcher.DispatchHandler
+  readonly handler: UpstreamHandler
   readonly isSecondTry?: true
 }
 
@@ -31,29 +30,48 @@ const IDLE_MS = 50_000
 /** A service that left a request without an answer must show within this that it is there at all. */
 const PROOF_OF_LIFE_MS = 2_000
 
-export function http2Upstream(options: Http2SessionOptions): UpstreamConnections {
+interface Http2UpstreamOptions extends Http2SessionOptions {
+  readonly id: string
+  /** The most connections at a time. */
+  readonly maxConnections: number
+  readonly whereabouts: Whereabouts
+}
+
+export function http2Upstream(options: Http2UpstreamOptions): UpstreamConnections {
+  const { scheduler, maxConnections, whereabouts } = options
   const connections = new Roster<Connection>()
-  const waiting: Waiting[] = []
   let connecting = 0
+  const waiting = waitingRoom<Waiting>({
+    upstream: options.id,
+    scheduler,
+    maxConnections,
+    maxWaitMs: options.connectTimeoutMs,
+    expected: () => connecting * MAX_CALLS,
+    refuse: ({ handler }, error) => fail(handler, error),
+  })
   let isClosed = false
   /** Is set once no more requests are taken. */
   let onEmpty: (() => void) | undefined
 
-  function dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    if (isClosed || onEmpty !== undefined) fail(handler, new errors.ClientClosedError())
+  function dispatch(request: UpstreamRequest, handler: UpstreamHandler): void {
+    if (isClosed || onEmpty !== undefined) fail(handler, new UpstreamFailure('UPSTREAM_CLOSED', 'no more requests'))
     // RFC 8441 would allow it, but hardly a service does.
-    else if (request.upgrade !== null) fail(handler, new errors.NotSupportedError('a WebSocket over HTTP/2'))
+    else if (request.upgrade !== null) fail(handler, new UpstreamFailure('NOT_SUPPORTED', 'a WebSocket over HTTP/2'))
     else place({ request, handler })
   }
 
   function place(call: Waiting): void {
-    const connection = freest(connections)
+    const connection = free()
     if (connection !== undefined) {
       begin(connection, call)
       return
     }
-    waiting.push(call)
-    if (waiting.length > connecting * MAX_CALLS) open()
+    waiting.enter(call)
+    openIfShort()
+  }
+
+  function free(): Connection | undefined {
+    return freest(connections, whereabouts)
   }
 
   function begin(connection: Connection, call: Waiting): void {
@@ -87,11 +105,15 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
   }
 
   function serveWaiting(): void {
-    for (let connection = freest(connections); connection !== undefined; connection = freest(connections)) {
-      const next = waiting.shift()
+    for (let connection = free(); connection !== undefined; connection = free()) {
+      const next = waiting.next()
       if (next === undefined) return
       begin(connection, next)
     }
+  }
+
+  function openIfShort(): void {
+    if (waiting.size > connecting * MAX_CALLS && connections.size + connecting < maxConnections) open()
   }
 
   function open(): void {
@@ -100,13 +122,13 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
       opened => {
         connecting -= 1
         adopt(opened)
-        const before = waiting.length
+        const before = waiting.size
         serveWaiting()
-        if (waiting.length === 0) leaveIfEmpty()
+        if (waiting.size === 0) leaveIfEmpty()
         // A service that turns every connection away at once would otherwise be asked for the next one without end.
-        else if (waiting.length === before)
-          failUnlessConnecting(new errors.SocketError('takes connections, but no requests'))
-        else if (waiting.length > connecting * MAX_CALLS) open()
+        else if (waiting.size === before)
+          failUnlessConnecting(new UpstreamFailure('ANSWER_CUT', 'takes connections, but no requests'))
+        else openIfShort()
       },
       (error: Error) => {
         connecting -= 1
@@ -128,6 +150,7 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
     session.on('close', () => {
       connections.delete(connection)
       connection.cancelIdle()
+      openIfShort()
     })
   }
 
@@ -136,12 +159,12 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
   }
 
   function failWaiting(error: Error): void {
-    for (const { handler } of waiting.splice(0)) fail(handler, error)
+    for (const { handler } of waiting.clear()) fail(handler, error)
     leaveIfEmpty()
   }
 
   function isEmpty(): boolean {
-    return connecting === 0 && waiting.length === 0 && [...connections].every(({ calls }) => calls === 0)
+    return connecting === 0 && waiting.size === 0 && [...connections].every(({ calls }) => calls === 0)
   }
 
   function leaveIfEmpty(): void {
@@ -159,22 +182,27 @@ export function http2Upstream(options: Http2SessionOptions): UpstreamConnections
     },
     async close() {
       isClosed = true
-      failWaiting(new errors.ClientDestroyedError())
+      failWaiting(new UpstreamFailure('UPSTREAM_CLOSED', 'the connections were closed'))
       await allClosed(connections, ({ socket }) => socket.destroy())
     },
   }
 }
 
-function fail(handler: Dispatcher.DispatchHandler, error: Error): void {
-  handler.onResponseError?.(NOTHING_TO_CONTROL, error)
+function fail(handler: UpstreamHandler, error: Error): void {
+  handler.onError(error)
 }
 
 /** @returns of the connections that take one more request, the one with the fewest */
-function freest(connections: Iterable<Connection>): Connection | undefined {
+function freest(connections: Iterable<Connection>, whereabouts: Whereabouts): Connection | undefined {
   let found: Connection | undefined
   for (const connection of connections) {
-    const { session, calls, life } = connection
+    const { session, socket, calls, life } = connection
     if (session.closed || session.destroyed || life === 'doubted') continue
+    if (!whereabouts.isCurrent(socket.remoteAddress)) {
+      // The requests that run on it are served to their end.
+      session.close()
+      continue
+    }
     const allowed = Math.min(MAX_CALLS, session.remoteSettings.maxConcurrentStreams ?? MAX_CALLS)
     if (calls < allowed && (found === undefined || calls < found.calls)) found = connection
   }

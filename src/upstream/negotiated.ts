@@ -5,10 +5,9 @@
  * is believed until a connection contradicts it: a service may have been replaced by another version of itself.
  */
 import type { Socket } from 'node:net'
-import { type Dispatcher, errors } from 'undici'
-import type { UpstreamConnections, UpstreamRequest } from './connections.ts'
+import type { UpstreamConnections, UpstreamHandler, UpstreamRequest } from './connections.ts'
 import { type Connect, isHttp2 } from './connector.ts'
-import { NOTHING_TO_CONTROL } from './nothing-to-control.ts'
+import { UpstreamFailure } from './failure.ts'
 
 interface NegotiatedUpstreamOptions {
   readonly http1: (connect: Connect) => UpstreamConnections
@@ -39,7 +38,7 @@ export function negotiatedUpstream(options: NegotiatedUpstreamOptions): Upstream
     if (isHttp2(socket)) return socket
     chosen = undefined
     socket.destroy()
-    throw new errors.NotSupportedError('HTTP/2, which the service no longer speaks')
+    throw new UpstreamFailure('NOT_SUPPORTED', 'HTTP/2, which the service no longer speaks')
   })
 
   function taken(wantsHttp2: boolean): Socket | undefined {
@@ -68,14 +67,14 @@ export function negotiatedUpstream(options: NegotiatedUpstreamOptions): Upstream
   }
 
   return {
-    dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler) {
+    dispatch(request: UpstreamRequest, handler: UpstreamHandler) {
       if (request.upgrade !== null) http1.dispatch(request, handler)
       else if (chosen !== undefined) chosen.dispatch(request, handler)
       else {
         asking ??= ask()
         asking.then(
           connections => connections.dispatch(request, handler),
-          (error: Error) => handler.onResponseError?.(NOTHING_TO_CONTROL, error),
+          (error: Error) => handler.onError(error),
         )
       }
     },

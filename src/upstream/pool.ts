@@ -10,7 +10,9 @@ import { type Connect, type ConnectorOptions, connector } from './connector.ts'
 import { http1Upstream } from './http1.ts'
 import { http2Upstream } from './http2.ts'
 import { negotiatedUpstream } from './negotiated.ts'
+import { retriedConnect } from './retried-connect.ts'
 import { timedUpstream } from './timed.ts'
+import { whereabouts } from './whereabouts.ts'
 
 export interface UpstreamOptions extends ConnectorOptions {
   /** The label in logs and status. */
@@ -21,6 +23,14 @@ export interface UpstreamOptions extends ConnectorOptions {
   readonly headersTimeoutMs: number
   /** The longest silence inside a response body. */
   readonly idleTimeoutMs: number
+  /** The most connections at a time. */
+  readonly maxConnections: number
+  /** The longest time that a connection of HTTP/1.1 stays without a request. */
+  readonly keepAliveMs: number
+  /** The longest head of an answer over HTTP/1.1. */
+  readonly maxHeadBytes: number
+  /** For how long a connection that was refused is tried again; 0 is not at all. */
+  readonly connectRetryMs: number
 }
 
 /** An upstream as its owner has it. */
@@ -47,14 +57,13 @@ export function shownOrigin({
 }
 
 function connections(options: UpstreamOptions, scheduler: Scheduler): UpstreamConnections {
-  const http1 = (connect: Connect) => http1Upstream({ ...options, connect })
-  const http2 = (connect: Connect) => http2Upstream({ ...options, connect, scheduler })
-  if (options.isHttp2 === true) return http2(connector(options, 'http1'))
-  if (options.origin.startsWith('http:')) return http1(connector(options, 'http1'))
-  return negotiatedUpstream({
-    http1,
-    http2,
-    connectHttp1: connector(options, 'http1'),
-    connectEither: connector(options, 'either'),
-  })
+  const shared = { ...options, scheduler, whereabouts: whereabouts(options, scheduler) }
+  const http1 = (connect: Connect) => http1Upstream({ ...shared, connect })
+  const http2 = (connect: Connect) => http2Upstream({ ...shared, connect })
+  const retry = { retryMs: options.connectRetryMs, scheduler }
+  const connectHttp1 = retriedConnect(connector(options, 'http1', scheduler), retry)
+  if (options.isHttp2 === true) return http2(connectHttp1)
+  if (options.origin.startsWith('http:')) return http1(connectHttp1)
+  const connectEither = retriedConnect(connector(options, 'either', scheduler), retry)
+  return negotiatedUpstream({ http1, http2, connectHttp1, connectEither })
 }

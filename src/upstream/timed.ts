@@ -4,16 +4,21 @@
  * Time runs only while it is the service's turn: not while the client still sends, nor while it takes nothing of the
  * answer; those have limits of their own. All requests are looked at together every quarter of a second, so a timeout
  * comes up to half a second late. Looks are counted, not time: a process that was stopped for a while finds the answers
- * that came meanwhile only after its first look. undici's own timers would leave objects of every request behind for up
- * to a second, all of which the garbage collector's young generation then has to copy.
+ * that came meanwhile only after its first look. A timer for each request would leave objects behind for up to a
+ * second, all of which the garbage collector's young generation then has to copy.
  */
-import type { IncomingHttpHeaders } from 'node:http'
-import type { Duplex } from 'node:stream'
-import { type Dispatcher, errors } from 'undici'
+import type { Socket } from 'node:net'
 import type { Enrolled } from '../lib/roster.ts'
 import { type Rounds, rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { UpstreamBody, UpstreamConnections, UpstreamRequest } from './connections.ts'
+import type {
+  UpstreamBody,
+  UpstreamCall,
+  UpstreamConnections,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './connections.ts'
+import { UpstreamFailure } from './failure.ts'
 
 interface TimedUpstreamOptions {
   readonly scheduler: Scheduler
@@ -38,12 +43,12 @@ export function timedUpstream(untimed: UpstreamConnections, options: TimedUpstre
 }
 
 /** Passes on what the handler is told, and notes that something came. */
-class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
+class TimedRequest implements UpstreamHandler, Enrolled {
   readonly #headersTimeoutMs: number
   readonly #running: Rounds<TimedRequest>
   #body: UpstreamBody | null
-  #handler: Dispatcher.DispatchHandler | undefined
-  #controller: Dispatcher.DispatchController | undefined
+  #handler: UpstreamHandler | undefined
+  #call: UpstreamCall | undefined
   #hasAnswer = false
   #parts = 0
   /** The amount that had passed at the last look, and for how long it has been the same. */
@@ -51,11 +56,7 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
   #silentMs = 0
   slot = -1
 
-  constructor(
-    { headersTimeoutMs, body }: UpstreamRequest,
-    handler: Dispatcher.DispatchHandler,
-    running: Rounds<TimedRequest>,
-  ) {
+  constructor({ headersTimeoutMs, body }: UpstreamRequest, handler: UpstreamHandler, running: Rounds<TimedRequest>) {
     this.#headersTimeoutMs = headersTimeoutMs
     this.#body = body
     this.#handler = handler
@@ -73,64 +74,60 @@ class TimedRequest implements Dispatcher.DispatchHandler, Enrolled {
     this.#silentMs += ROUND_MS
     if (this.#silentMs < (this.#hasAnswer ? idleTimeoutMs : this.#headersTimeoutMs)) return
     this.#running.delete(this)
-    this.#controller?.abort(this.#hasAnswer ? new errors.BodyTimeoutError() : new errors.HeadersTimeoutError())
+    this.#call?.abort(
+      this.#hasAnswer
+        ? new UpstreamFailure('BODY_TIMEOUT', 'silence inside the answer')
+        : new UpstreamFailure('HEADERS_TIMEOUT', 'no answer in time'),
+    )
   }
 
   #isServicesTurn(): boolean {
-    if (this.#hasAnswer) return this.#controller?.paused === false
+    if (this.#hasAnswer) return this.#call?.isPaused === false
     const body = this.#body
     return body === null || body.readableEnded || body.isPaused()
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#controller = controller
+  onStart(call: UpstreamCall): void {
+    this.#call = call
     this.#running.add(this)
-    this.#handler?.onRequestStart?.(controller, context)
+    this.#handler?.onStart(call)
   }
 
-  onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: IncomingHttpHeaders,
-    socket: Duplex,
-  ): void {
+  /** An interim answer buys no time. */
+  onHead(statusCode: number, rawHeaders: readonly string[]): void {
+    if (statusCode >= 200) {
+      this.#parts += 1
+      this.#hasAnswer = true
+    }
+    this.#handler?.onHead(statusCode, rawHeaders)
+  }
+
+  onData(chunk: Buffer): void {
+    this.#parts += 1
+    this.#handler?.onData(chunk)
+  }
+
+  onEnd(rawTrailers: readonly string[]): void {
     this.#running.delete(this)
-    this.#handler?.onRequestUpgrade?.(controller, statusCode, headers, socket)
+    this.#handler?.onEnd(rawTrailers)
     this.#letGo()
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: IncomingHttpHeaders,
-    statusMessage?: string,
-  ): void {
-    this.#parts += 1
-    this.#hasAnswer = statusCode >= 200
-    this.#handler?.onResponseStart?.(controller, statusCode, headers, statusMessage)
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#parts += 1
-    this.#handler?.onResponseData?.(controller, chunk)
-  }
-
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  onUpgrade(rawHeaders: readonly string[], socket: Socket): void {
     this.#running.delete(this)
-    this.#handler?.onResponseEnd?.(controller, trailers)
+    this.#handler?.onUpgrade(rawHeaders, socket)
     this.#letGo()
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     this.#running.delete(this)
-    this.#handler?.onResponseError?.(controller, error)
+    this.#handler?.onError(error)
     this.#letGo()
   }
 
   /**
-   * Drops what belongs to the request: undici ties one that has a body to a function that V8 allocates as old, where it
-   * stays until the next full collection, with all that can be reached from it. It is called after the handler was
-   * told, since what the handler throws at the end of an answer comes back to it as an error.
+   * Drops what belongs to the request, so that nothing that still knows this object keeps it. It is called after the
+   * handler was told, since what the handler throws at the end of an answer comes back to it as an error.
    */
   #letGo(): void {
     this.#handler = undefined

@@ -5,7 +5,6 @@ import { drain } from '../../src/downstream/drain.ts'
 import { Denial } from '../../src/errors.ts'
 import { gateway } from '../../src/gateway.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Endpoint } from '../../src/policy.ts'
 import { policyStore } from '../../src/policy-store.ts'
 import { closeNow, listen } from '../../src/run/listening.ts'
@@ -13,8 +12,8 @@ import { gatewayServices } from '../../src/run/services.ts'
 import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import type { Answer } from '../../src/types.ts'
-import { upstreamPool } from '../../src/upstream/pool.ts'
 import { load } from '../config/support.ts'
+import { testPool } from '../support/gateway/upstream-pool.ts'
 import { policyParts } from '../support/policy-parts.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
@@ -52,8 +51,7 @@ beforeAll(async () => {
     respond: facts => respond(facts),
     metrics: shared.metrics.forRoute('(greeting)', kind),
   }
-  const times = { connectTimeoutMs: 1_000, headersTimeoutMs: 1_000, idleTimeoutMs: 1_000 }
-  const upstreams = new Map([['app', upstreamPool({ id: 'app', origin: upstream.url, ...times }, systemScheduler)]])
+  const upstreams = new Map([['app', testPool(upstream.url)]])
   const parts = policyParts({ upstreams, endpoints: [endpoint], routeMetrics: shared.metrics.forRoute })
   const policy = compilePolicy(config, 'abc', parts)
   const app = await gateway({

@@ -49,7 +49,7 @@ function expectBareProblem(reply: { text: string; headers: object }, code: strin
   const { request_id, ...body } = JSON.parse(reply.text) as Record<string, unknown>
   expect(Object.keys(body).sort()).toEqual(['code', 'status', 'title', 'type'])
   expect(body.code).toBe(code)
-  expect(reply.text).not.toMatch(/ECONN|UND_ERR|127\.0\.0\.1|HPE|socket/i)
+  expect(reply.text).not.toMatch(/ECONN|(?:CONNECT|HEADERS|BODY)_TIMEOUT|ANSWER_|127\.0\.0\.1|HPE|socket/i)
   expect(reply.headers).not.toHaveProperty('www-authenticate')
 }
 
@@ -69,7 +69,7 @@ describe('before the answer has begun', () => {
     const reply = await gateway.request('/mute/a')
     expect(reply.status).toBe(504)
     expectBareProblem(reply, 'upstream_timeout')
-    expect(await gateway.logged({ route: 'mute' })).toMatchObject({ evidence: { reason: 'UND_ERR_CONNECT_TIMEOUT' } })
+    expect(await gateway.logged({ route: 'mute' })).toMatchObject({ evidence: { reason: 'CONNECT_TIMEOUT' } })
   })
 
   test('a reset is 502', async () => {
@@ -110,7 +110,7 @@ describe('before the answer has begun', () => {
     expect(await client.until(/upstream_timeout/)).toMatch(/^HTTP\/1\.1 504 /)
     client.socket.destroy()
     expect(await gateway.logged({ path: '/app/stuck' })).toMatchObject({
-      evidence: { reason: 'UND_ERR_HEADERS_TIMEOUT' },
+      evidence: { reason: 'HEADERS_TIMEOUT' },
     })
   })
 
@@ -130,7 +130,6 @@ describe('before the answer has begun', () => {
     ['a header that is none', 'HTTP/1.1 200 OK\r\nnonsense\r\n\r\n'],
     ['a NUL in a value', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n'],
     ['a bare CR in a value', 'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n'],
-    ['100 Continue unasked', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
     ['a head beyond all bounds', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(200_000)}\r\n\r\n`],
   ])('an answer with %s is 502', async (_name, bytes) => {
     onConnection = answering(Buffer.from(bytes, 'latin1'))
@@ -170,7 +169,7 @@ describe('in the middle of the answer', () => {
       code: 'upstream_timeout',
       status: 200,
       aborted: true,
-      evidence: { reason: 'UND_ERR_BODY_TIMEOUT' },
+      evidence: { reason: 'BODY_TIMEOUT' },
     })
   })
 

@@ -10,7 +10,7 @@ import { responseHeaders } from '../../src/forward/response-headers.ts'
 function passed(statusCode: number, ...rawHeaders: string[]): string[] {
   const lines = responseHeaders({
     statusCode,
-    rawHeaders: rawHeaders.map(part => Buffer.from(part, 'latin1')),
+    rawHeaders,
     requestId: 'r-1',
   })
   expect(lines.slice(-2)).toEqual(['X-Request-Id', 'r-1'])
@@ -125,7 +125,8 @@ describe('over sockets', () => {
         onRequestStart: () => undefined,
         onResponseStart: ({ rawHeaders }, statusCode) => {
           if (!Array.isArray(rawHeaders)) throw new Error('expected lines')
-          response.writeHead(statusCode, responseHeaders({ statusCode, rawHeaders, requestId: 'r-1' }))
+          const lines = rawHeaders.map(part => part.toString('latin1'))
+          response.writeHead(statusCode, responseHeaders({ statusCode, rawHeaders: lines, requestId: 'r-1' }))
         },
         onResponseData: (_, chunk) => void response.write(chunk),
         onResponseEnd: () => void response.end(),

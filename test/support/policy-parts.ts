@@ -2,17 +2,16 @@
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import type { compilePolicy } from '../../src/config/compile.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { upstreamPool } from '../../src/upstream/pool.ts'
+import { testPool } from './gateway/upstream-pool.ts'
 import { manualTime } from './manual-time.ts'
 
 export type PolicyParts = Parameters<typeof compilePolicy>[2]
 
 /** Nobody's tokens are verified, and the upstream `app` does not answer, unless `overrides` say otherwise. */
 export function policyParts(overrides: Partial<PolicyParts> = {}): PolicyParts {
-  const times = { connectTimeoutMs: 1_000, headersTimeoutMs: 1_000, idleTimeoutMs: 1_000 }
   return {
     verifiers: new Map(),
-    upstreams: new Map([['app', upstreamPool({ id: 'app', origin: 'http://127.0.0.1:1', ...times }, manualTime())]]),
+    upstreams: new Map([['app', testPool('http://127.0.0.1:1', {}, manualTime())]]),
     tokenCache: tokenCache({ entries: 10, onResult() {} }),
     layers: [],
     endpoints: [],

@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'
-import { call, startCall } from '../support/gateway/http2-call.ts'
+import { call, startCall } from '../support/gateway/upstream-call.ts'
 import { FRAME, maxConcurrentStreams } from '../support/services/http2-frame-service.ts'
 import { frames, ok, service, to } from '../support/services/http2-upstreams.ts'
 
@@ -75,7 +75,7 @@ describe('a connection', () => {
       greet: connection => connection.send({ type: FRAME.settings, payload: maxConcurrentStreams(0) }),
     })
     const { error } = await call(to(app.url, { connectTimeoutMs: 100 }), '/')
-    expect(error?.code).toBe('UND_ERR_CONNECT_TIMEOUT')
+    expect(error?.code).toBe('CONNECT_TIMEOUT')
     expect(app.connections).toHaveLength(1)
   })
 
@@ -98,19 +98,19 @@ describe('a service that is no service of HTTP/2', () => {
   test('but of HTTP/1.1 fails at once, with a reason', async () => {
     const origin = await listening(createHttp1Server((_request, response) => response.end('x')))
     const { error } = await call(to(origin), '/')
-    expect(error?.code).toMatch(/^ERR_HTTP2|^UND_ERR_SOCKET/)
+    expect(error?.code).toMatch(/^ERR_HTTP2|^ANSWER_CUT/)
   })
 
   test('and says nothing runs into the time to connect', async () => {
     const origin = await listening(createServer())
     const { error } = await call(to(origin, { connectTimeoutMs: 100 }), '/')
-    expect(error?.code).toBe('UND_ERR_CONNECT_TIMEOUT')
+    expect(error?.code).toBe('CONNECT_TIMEOUT')
   })
 
   test('and hangs up fails at once', async () => {
     const origin = await listening(createServer(socket => socket.end()))
     const { error } = await call(to(origin), '/')
-    expect(error?.code).toMatch(/^UND_ERR_SOCKET|^ERR_HTTP2/)
+    expect(error?.code).toMatch(/^ANSWER_CUT|^ERR_HTTP2/)
   })
 
   test('nor there at all fails with all that wait', async () => {

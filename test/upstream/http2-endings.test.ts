@@ -1,7 +1,7 @@
 /** HTTP/2 to a service ends by refusal, by GOAWAY, in silence, and when it is idle, drained or closed. */
 import { PassThrough, Readable } from 'node:stream'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { call, startCall } from '../support/gateway/http2-call.ts'
+import { call, startCall } from '../support/gateway/upstream-call.ts'
 import { FRAME, type FrameConnection } from '../support/services/http2-frame-service.ts'
 import type { Respond } from '../support/services/http2-service.ts'
 import { frames, ok, service, to } from '../support/services/http2-upstreams.ts'
@@ -91,7 +91,7 @@ describe('a connection whose other end is gone without a word', () => {
     while (app.connections[0]?.received.some(({ type }) => type === FRAME.headers) !== true)
       await new Promise(setImmediate)
     app.connections[0].socket.pause()
-    expect((await first.ended).error?.code).toBe('UND_ERR_HEADERS_TIMEOUT')
+    expect((await first.ended).error?.code).toBe('HEADERS_TIMEOUT')
     const { socket } = app.connections[0]
     const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
     while ((await call(upstream, '/', { headersTimeoutMs: 100 })).error !== undefined);
@@ -122,7 +122,7 @@ describe('a connection whose other end is gone without a word', () => {
     const app = await service(() => {})
     const upstream = to(app.url)
     for (let i = 0; i < 30; i++)
-      expect((await call(upstream, '/', { headersTimeoutMs: 100 })).error?.code).toBe('UND_ERR_HEADERS_TIMEOUT')
+      expect((await call(upstream, '/', { headersTimeoutMs: 100 })).error?.code).toBe('HEADERS_TIMEOUT')
     expect(app.sessions).toHaveLength(1)
   })
 })
@@ -159,7 +159,7 @@ describe('an upstream that is drained', () => {
     const held = startCall(upstream, '/held')
     const { stream } = await arrival
     const drained = upstream.drain()
-    expect((await call(upstream, '/late')).error?.code).toBe('UND_ERR_CLOSED')
+    expect((await call(upstream, '/late')).error?.code).toBe('UPSTREAM_CLOSED')
     stream.respond({ ':status': 200 })
     stream.end('finished')
     expect((await held.ended).text).toBe('finished')

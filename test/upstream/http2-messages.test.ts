@@ -226,7 +226,7 @@ describe('an answer', () => {
     expect((await plain.request('/public/flood')).status).toBe(502)
     expect(await plain.logged({ path: '/public/flood' })).toMatchObject({
       code: 'upstream_unreachable',
-      evidence: { reason: 'too many interim responses' },
+      evidence: { reason: 'ANSWER_MALFORMED', detail: 'too many interim answers' },
     })
   })
 

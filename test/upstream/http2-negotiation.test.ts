@@ -195,7 +195,7 @@ describe('a WebSocket', () => {
     }
     expect(service.protocols.filter(protocol => protocol === 'h2')).toHaveLength(1)
     expect(await gateway.logged({ path: '/ws' })).toMatchObject({
-      evidence: { reason: expect.stringMatching(/ALPN|APPLICATION_PROTOCOL|ECONNRESET|UND_ERR/) },
+      evidence: { reason: expect.stringMatching(/ALPN|APPLICATION_PROTOCOL|ECONNRESET|ANSWER_CUT/) },
     })
   })
 
@@ -213,7 +213,7 @@ describe('a WebSocket', () => {
     client.socket.destroy()
     expect(await gateway.logged({ path: '/ws' })).toMatchObject({
       code: 'upstream_unreachable',
-      evidence: { upstream: 'app', reason: 'UND_ERR_NOT_SUPPORTED' },
+      evidence: { upstream: 'app', reason: 'NOT_SUPPORTED' },
     })
     expect(app.calls).toEqual([])
   })

@@ -209,7 +209,7 @@ describe('a service that is slow', () => {
     expect(await (await arrival).ended).toBe(CANCEL)
     expect(await gateway.logged({ path: '/head' })).toMatchObject({
       code: 'upstream_timeout',
-      evidence: { upstream: 'app', reason: 'UND_ERR_HEADERS_TIMEOUT' },
+      evidence: { upstream: 'app', reason: 'HEADERS_TIMEOUT' },
     })
   })
 
@@ -236,7 +236,7 @@ describe('a service that is slow', () => {
       code: 'upstream_timeout',
       status: 200,
       aborted: true,
-      evidence: { reason: 'UND_ERR_BODY_TIMEOUT' },
+      evidence: { reason: 'BODY_TIMEOUT' },
     })
   })
 })

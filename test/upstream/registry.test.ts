@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Upstream } from '../../src/upstream/connections.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../../src/upstream/registry.ts'
+import { testUpstream } from '../support/gateway/upstream-pool.ts'
 import { type ManualTime, manualTime } from '../support/manual-time.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
@@ -27,14 +28,7 @@ afterEach(async () => {
   await service.close()
 })
 
-const options = (change: Record<string, unknown> = {}) => ({
-  id: 'app',
-  origin: service.url,
-  connectTimeoutMs: 1_000,
-  headersTimeoutMs: 60_000,
-  idleTimeoutMs: 60_000,
-  ...change,
-})
+const options = (change: Record<string, unknown> = {}) => testUpstream(service.url, change)
 
 /** @returns the body, or the error's message */
 function get(upstream: Upstream, path: string): Promise<string> {
@@ -43,13 +37,14 @@ function get(upstream: Upstream, path: string): Promise<string> {
     upstream.dispatch(
       { path, method: 'GET', headers: [], body: null, headersTimeoutMs: Number.POSITIVE_INFINITY, upgrade: null },
       {
-        onRequestStart() {},
-        onResponseStart() {},
-        onResponseData: (_controller, chunk) => {
+        onStart() {},
+        onHead() {},
+        onData: chunk => {
           text += chunk.toString()
         },
-        onResponseEnd: () => resolve(text),
-        onResponseError: (_controller, error) => resolve(`failed: ${error.name}`),
+        onEnd: () => resolve(text),
+        onUpgrade: (_rawHeaders, socket) => void socket.destroy(),
+        onError: error => resolve(`failed: ${error.name}`),
       },
     )
   })

@@ -87,7 +87,7 @@ function connectorOf({ url, timeouts, tls }: Config['upstreams'][string]): Conne
   const { origin, socketPath } = url
   const [ca, cert, key] = [textOf(tls?.caFile), textOf(tls?.certFile), textOf(tls?.keyFile)]
   const options = { origin, socketPath, connectTimeoutMs: timeouts.connect, serverName: tls?.serverName, ca, cert, key }
-  return connector(options, 'either')
+  return connector(options, 'either', systemScheduler)
 }
 
 function textOf(file: string | undefined): string | undefined {

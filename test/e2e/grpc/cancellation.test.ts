@@ -109,7 +109,7 @@ describe('a request that breaks off half-way never looks whole to a service', ()
     await service.until(/half of it/)
     breakOff(cancel)
     const { text } = await service.closed
-    expect(text).toMatch(/\r\n\r\na\r\nhalf of it$/)
+    expect(text).toMatch(/\r\n\r\na\r\nhalf of it\r\n$/)
   })
 })
 

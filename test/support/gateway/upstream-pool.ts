@@ -10,10 +10,23 @@ export function testPool(
   change: Partial<UpstreamOptions> = {},
   scheduler = systemScheduler,
 ): ReturnType<typeof upstreamPool> {
-  return upstreamPool(
-    { id: 'app', origin, connectTimeoutMs: 20_000, headersTimeoutMs: 20_000, idleTimeoutMs: 20_000, ...change },
-    scheduler,
-  )
+  return upstreamPool(testUpstream(origin, change), scheduler)
+}
+
+/** The options of an upstream whose limits nothing reaches, unless `change` says so. */
+export function testUpstream(origin: string, change: Partial<UpstreamOptions> = {}): UpstreamOptions {
+  return {
+    id: 'app',
+    origin,
+    connectTimeoutMs: 20_000,
+    headersTimeoutMs: 20_000,
+    idleTimeoutMs: 20_000,
+    maxConnections: 1024,
+    keepAliveMs: 4_000,
+    maxHeadBytes: 64 * 1024,
+    connectRetryMs: 0,
+    ...change,
+  }
 }
 
 /** No client is too slow, and no body too large. */

@@ -1,7 +1,7 @@
 /** Services of HTTP/2, and connections to them without a gateway between. Each ends with the test that starts it. */
 import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
 import { atEnd } from '../at-end.ts'
-import { http2Pool } from '../gateway/http2-call.ts'
+import { http2Pool } from '../gateway/upstream-call.ts'
 import {
   END_STREAM,
   type FrameConnection,

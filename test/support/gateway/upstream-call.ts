@@ -1,7 +1,6 @@
-/** Calls a service of HTTP/2 without a gateway between, and collects what the handler of the request is told. */
+/** Calls a service without a gateway between, and collects what the handler of the request is told. */
 import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
-import type { UpstreamConnections } from '../../../src/upstream/connections.ts'
+import type { UpstreamCall, UpstreamConnections } from '../../../src/upstream/connections.ts'
 import type { UpstreamOptions } from '../../../src/upstream/pool.ts'
 import { testPool, unlimitedBody } from './upstream-pool.ts'
 
@@ -15,11 +14,13 @@ export interface UpstreamReply {
 
 export interface StartedCall {
   readonly ended: Promise<UpstreamReply>
+  /** What has come of the body until now. */
+  text(): string
   abort(): void
 }
 
 export interface CallInit {
-  readonly method?: Dispatcher.HttpMethod
+  readonly method?: string
   readonly headers?: string[]
   readonly body?: Readable
   readonly headersTimeoutMs?: number
@@ -35,24 +36,25 @@ export function startCall(upstream: UpstreamConnections, path: string, init: Cal
   const body = source === undefined ? null : unlimitedBody(source)
   const statuses: number[] = []
   let text = ''
-  let controller: Dispatcher.DispatchController | undefined
+  let running: UpstreamCall | undefined
   const ended = new Promise<UpstreamReply>(resolve => {
     upstream.dispatch(
       { path, method, headers, body, headersTimeoutMs, upgrade: null },
       {
-        onRequestStart(started) {
-          controller = started
+        onStart(started) {
+          running = started
         },
-        onResponseStart: (_controller, status) => void statuses.push(status),
-        onResponseData(_controller, chunk) {
+        onHead: status => void statuses.push(status),
+        onData(chunk) {
           text += chunk.toString('latin1')
         },
-        onResponseEnd: () => resolve({ statuses, text, error: undefined }),
-        onResponseError: (_controller, error) => resolve({ statuses, text, error }),
+        onEnd: () => resolve({ statuses, text, error: undefined }),
+        onUpgrade: (_rawHeaders, socket) => void socket.destroy(),
+        onError: error => resolve({ statuses, text, error }),
       },
     )
   })
-  return { ended, abort: () => controller?.abort(new Error('no longer wanted')) }
+  return { ended, text: () => text, abort: () => running?.abort(new Error('no longer wanted')) }
 }
 
 export function call(upstream: UpstreamConnections, path: string, init?: CallInit): Promise<UpstreamReply> {

@@ -1,0 +1,72 @@
+/**
+ * Writes the head of a request as HTTP/1.1 has it, and judges every part of it first.
+ *
+ * RFC 9112 §3 (request line), §5 (fields), §6 (framing), §9.6 (`Connection: close`). Attack: a line break in a name, a
+ * value, a path or a method would end the line and begin one of the attacker's own (request splitting). Others refuse
+ * such parts before this file sees them; it does not rely on that.
+ */
+import { boundedMemo } from '../lib/bounded-memo.ts'
+import { isToken } from '../lib/field-name.ts'
+import type { UpstreamRequest } from './connections.ts'
+import { UpstreamFailure } from './failure.ts'
+
+/** How the service learns where the body ends. */
+export type Framing =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
+
+interface RequestText {
+  readonly text: string
+  readonly framing: Framing
+}
+
+type Persistence = 'keep-alive' | 'close'
+
+const isName = boundedMemo<boolean>(isToken, { maxEntries: 1000, maxKeyLength: 64 })
+
+const TARGET = /^[\x21-\x7e]+$/
+/** RFC 9110 §5.5; obs-text may pass. */
+const INVALID_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+const NONE: Framing = { kind: 'none' }
+const CHUNKED: Framing = { kind: 'chunked' }
+
+/**
+ * These methods say what a body means (RFC 9110 §8.6), so that one without a body has to say so.
+ */
+const EXPECT_A_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
+
+/**
+ * @param authority is the `Host` of a request that does not name one as its first field
+ * @throws {UpstreamFailure} `REQUEST_UNSENDABLE`
+ */
+export function requestText(request: UpstreamRequest, authority: string, persistence: Persistence): RequestText {
+  const { method, path, headers, body, upgrade } = request
+  if (!isName(method) || !TARGET.test(path)) throw unsendable('a request line that would not be one')
+  let text = `${method} ${path} HTTP/1.1\r\n`
+  if (headers[0]?.toLowerCase() !== 'host') text += `Host: ${authority}\r\n`
+  let length: number | undefined
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    const value = headers[i + 1] as string
+    if (!isName(name) || INVALID_IN_VALUE.test(value)) throw unsendable('a field that would not be one')
+    if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      if (length !== undefined || !/^\d{1,15}$/.test(value)) throw unsendable('a length that is not one number')
+      length = Number(value)
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding')
+      throw unsendable('a coding that is not ours')
+    else if (i > 0 && name.length === 4 && name.toLowerCase() === 'host') throw unsendable('two hosts')
+    text += `${name}: ${value}\r\n`
+  }
+  if (body === null && (length ?? 0) > 0) throw unsendable('a length without a body')
+  text += upgrade !== null ? `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n` : `Connection: ${persistence}\r\n`
+  if (body !== null && length === undefined)
+    return { text: `${text}Transfer-Encoding: chunked\r\n\r\n`, framing: CHUNKED }
+  if (body !== null && length !== undefined) return { text: `${text}\r\n`, framing: { kind: 'length', bytes: length } }
+  if (length === undefined && EXPECT_A_BODY.has(method)) text += 'Content-Length: 0\r\n'
+  return { text: `${text}\r\n`, framing: NONE }
+}
+
+function unsendable(reason: string): UpstreamFailure {
+  return new UpstreamFailure('REQUEST_UNSENDABLE', reason)
+}

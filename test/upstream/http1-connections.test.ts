@@ -1,0 +1,378 @@
+/** What a connection to a service is used for, when again, and what becomes of a request whose connection ends. */
+import { PassThrough, Readable } from 'node:stream'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { UpstreamConnections } from '../../src/upstream/connections.ts'
+import type { UpstreamOptions } from '../../src/upstream/pool.ts'
+import { atEnd } from '../support/at-end.ts'
+import type { RawClient } from '../support/clients/raw-client.ts'
+import { call, startCall } from '../support/gateway/upstream-call.ts'
+import { testPool } from '../support/gateway/upstream-pool.ts'
+import { type ManualTime, manualTime } from '../support/manual-time.ts'
+import { type RawUpstream, startRawUpstream } from '../support/services/raw-upstream.ts'
+
+const EMPTY = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+type Answer = (connection: RawClient, head: string) => void
+
+let service: RawUpstream
+let pool: UpstreamConnections
+let time: ManualTime
+/** The heads of all requests, and on which connection they came, counted from 1. */
+let requests: { readonly head: string; readonly connection: number }[]
+let answer: Answer
+
+beforeEach(async () => {
+  requests = []
+  answer = connection => connection.write(OK)
+  service = await startRawUpstream(connection => {
+    const number = service.connections.length
+    connection.socket.on('data', (text: string) => {
+      if (!/^[A-Z]+ \/\S* HTTP/.test(text)) return
+      requests.push({ head: text, connection: number })
+      answer(connection, text)
+    })
+  })
+  atEnd(() => service.close())
+  time = manualTime()
+  pool = open()
+})
+
+function open(change: Partial<UpstreamOptions> = {}): UpstreamConnections {
+  const opened = testPool(service.url, change, time)
+  atEnd(() => opened.close())
+  return opened
+}
+
+/** Lets what is on its way arrive: two turns of the loop of both sides. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate)
+}
+
+function connectionsUsed(): readonly number[] {
+  return requests.map(({ connection }) => connection)
+}
+
+describe('a connection', () => {
+  test('carries one request after the other', async () => {
+    for (let i = 0; i < 3; i++) expect(await call(pool, '/')).toMatchObject({ statuses: [200], text: 'ok' })
+    expect(connectionsUsed()).toEqual([1, 1, 1])
+    expect(requests[0]?.head).toMatch(/^GET \/ HTTP\/1\.1\r\nHost: app\.example\r\nConnection: keep-alive\r\n\r\n$/)
+  })
+
+  test('carries one request at a time', async () => {
+    answer = () => {}
+    const both = [startCall(pool, '/a'), startCall(pool, '/b')]
+    while (requests.length < 2) await settled()
+    expect(connectionsUsed()).toEqual([1, 2])
+    for (const connection of service.connections) connection.write(OK)
+    for (const { ended } of both) expect((await ended).text).toBe('ok')
+  })
+
+  test.each([
+    ['the service says so', 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok'],
+    ['the service says so among others', 'HTTP/1.1 200 OK\r\nConnection: foo, Close\r\nContent-Length: 2\r\n\r\nok'],
+    ['the service speaks HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['the service will end it at once', 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok'],
+    ['a 204 announces content', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n'],
+    ['a 204 announces chunks', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n'],
+    ['more came than the answer', `${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`],
+    ['a line end more came than the answer', `${OK}\r\n`],
+  ])('is not used again when %s', async (_name, bytes) => {
+    answer = connection => connection.write(bytes)
+    expect((await call(pool, '/')).error).toBeUndefined()
+    await settled()
+    answer = connection => connection.write(EMPTY)
+    expect(await call(pool, '/')).toMatchObject({ statuses: [200], text: '', error: undefined })
+    expect(connectionsUsed()).toEqual([1, 2])
+  })
+
+  test('is not used again when bytes come while it is idle (GHSA-35p6-xmwp-9g52)', async () => {
+    await call(pool, '/')
+    service.connections[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')
+    await service.connections[0]?.closed
+    expect((await call(pool, '/')).text).toBe('ok')
+    expect(connectionsUsed()).toEqual([1, 2])
+  })
+
+  test('whose end came while it was idle costs no request of any method', async () => {
+    await call(pool, '/')
+    service.connections[0]?.socket.end()
+    await service.connections[0]?.closed
+    expect((await call(pool, '/', { method: 'POST' })).text).toBe('ok')
+    expect(connectionsUsed()).toEqual([1, 2])
+  })
+
+  test('is kept where an answer has no content though it announces some (HEAD, 304)', async () => {
+    answer = connection => connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
+    expect(await call(pool, '/', { method: 'HEAD' })).toMatchObject({ statuses: [200], text: '', error: undefined })
+    answer = connection => connection.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n')
+    expect(await call(pool, '/')).toMatchObject({ statuses: [304], text: '', error: undefined })
+    answer = connection => connection.write('HTTP/1.1 204 No Content\r\n\r\n')
+    expect(await call(pool, '/')).toMatchObject({ statuses: [204], error: undefined })
+    expect(connectionsUsed()).toEqual([1, 1, 1])
+  })
+
+  test.each(['Connection: close', 'Transfer-Encoding: chunked', 'Content-Length: 9'])(
+    'is kept whatever a trailer says of it: %s',
+    async trailer => {
+      answer = connection =>
+        connection.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailer}\r\n\r\n`)
+      expect((await call(pool, '/')).text).toBe('ok')
+      expect((await call(pool, '/')).text).toBe('ok')
+      expect(connectionsUsed()).toEqual([1, 1])
+    },
+  )
+
+  test('is ended after its time without a request, and not before', async () => {
+    pool = open({ keepAliveMs: 4_000 })
+    await call(pool, '/')
+    await settled()
+    await time.advance(3_999)
+    expect(await call(pool, '/')).toMatchObject({ text: 'ok' })
+    await settled()
+    await time.advance(4_250)
+    await service.connections[0]?.closed
+    await call(pool, '/')
+    expect(connectionsUsed()).toEqual([1, 1, 2])
+  })
+
+  test('is ended before the service does, where that says when (Keep-Alive: timeout)', async () => {
+    answer = connection =>
+      connection.write('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=3, max=100\r\nContent-Length: 0\r\n\r\n')
+    pool = open({ keepAliveMs: 60_000 })
+    await call(pool, '/')
+    await settled()
+    await time.advance(1_999)
+    await call(pool, '/')
+    await settled()
+    await time.advance(2_250)
+    await service.connections[0]?.closed
+    expect(connectionsUsed()).toEqual([1, 1])
+  })
+
+  test('that takes a body nobody may read is the only one to see it, and its last', async () => {
+    await call(pool, '/')
+    const body = Readable.from([Buffer.from('GET /evil HTTP/1.1\r\n\r\n')])
+    await call(pool, '/', { headers: ['Host', 'a', 'Content-Length', '22'], body })
+    expect(requests[1]?.head).toMatch(/^GET \/ HTTP\/1\.1\r\n[\s\S]*Connection: close\r\n/)
+    await service.connections[1]?.closed
+    await call(pool, '/')
+    expect(connectionsUsed()).toEqual([1, 2, 1])
+  })
+})
+
+describe('a request on a used connection that the service has ended', () => {
+  /** The second request of the first connection meets its end; all others are answered. */
+  function endingAtSecond(end: (connection: RawClient) => void): Answer {
+    return (connection, head) => {
+      if (requests.length === 2) end(connection)
+      else if (!head.startsWith('HEAD')) connection.write(OK)
+      else connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n')
+    }
+  }
+
+  const ENDS = {
+    closed: (connection: RawClient): void => void connection.socket.end(),
+    reset: (connection: RawClient): void => void connection.socket.resetAndDestroy(),
+  }
+
+  test.each(['GET', 'HEAD', 'OPTIONS'])('is sent once more, on a fresh one: %s', async method => {
+    for (const end of Object.values(ENDS)) {
+      requests = []
+      pool = open()
+      answer = endingAtSecond(end)
+      await call(pool, '/')
+      expect(await call(pool, '/', { method })).toMatchObject({ statuses: [200], error: undefined })
+      const [first, second, third] = connectionsUsed()
+      expect([second === first, third === first, requests.length]).toEqual([true, false, 3])
+    }
+  })
+
+  test.each(['POST', 'PUT', 'DELETE', 'PATCH', 'PROPFIND'])('fails otherwise: %s', async method => {
+    answer = endingAtSecond(ENDS.reset)
+    await call(pool, '/')
+    expect((await call(pool, '/', { method })).error).toBeDefined()
+    expect(requests).toHaveLength(2)
+  })
+
+  test('is not sent again with a body', async () => {
+    answer = endingAtSecond(ENDS.reset)
+    await call(pool, '/')
+    const body = Readable.from([Buffer.from('x')])
+    expect((await call(pool, '/', { method: 'POST', body })).error).toBeDefined()
+    expect(requests).toHaveLength(2)
+  })
+
+  test.each([
+    ['a byte of the answer', 'H'],
+    ['an interim answer', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+  ])('is not sent again after %s', async (_name, bytes) => {
+    answer = endingAtSecond(connection => connection.socket.end(bytes))
+    await call(pool, '/')
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_CUT' })
+    expect(requests).toHaveLength(2)
+  })
+
+  test('is sent no third time', async () => {
+    answer = (connection, _head) => {
+      if (requests.length === 1) connection.write(OK)
+      else ENDS.reset(connection)
+    }
+    await call(pool, '/')
+    expect((await call(pool, '/')).error).toBeDefined()
+    expect(requests).toHaveLength(3)
+  })
+
+  test('is not sent again on a connection that was fresh', async () => {
+    answer = ENDS.closed
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_CUT' })
+    expect(requests).toHaveLength(1)
+  })
+
+  test('has the time of one request', async () => {
+    answer = endingAtSecond(ENDS.closed)
+    await call(pool, '/')
+    const slow = (connection: RawClient): void => {
+      if (requests.length === 2) connection.socket.end()
+    }
+    answer = slow
+    const running = startCall(pool, '/', { headersTimeoutMs: 1_000 })
+    while (requests.length < 3) {
+      await time.advance(200)
+      await settled()
+    }
+    await time.advance(1_500)
+    expect((await running.ended).error).toMatchObject({ code: 'HEADERS_TIMEOUT' })
+  })
+})
+
+describe('an answer', () => {
+  test('that comes while the upload runs arrives, whatever becomes of the upload', async () => {
+    for (const end of ['reset', 'closed', 'open'] as const) {
+      answer = connection => {
+        connection.socket.pause()
+        connection.write('HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig')
+        // The kernel resets a connection that is closed with bytes unread.
+        if (end === 'reset') setImmediate(() => connection.socket.destroy())
+        if (end === 'closed') connection.socket.end()
+      }
+      const body = new PassThrough()
+      const running = startCall(pool, '/', { method: 'POST', body })
+      const chunk = Buffer.alloc(256 * 1024)
+      const pump = (): void => {
+        while (!body.destroyed && body.write(chunk));
+      }
+      body.on('drain', pump)
+      pump()
+      expect(await running.ended, end).toMatchObject({ statuses: [413], text: 'big', error: undefined })
+      body.off('drain', pump).destroy()
+    }
+  })
+
+  test('begins before the upload ends, and both go on', async () => {
+    answer = connection => connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n')
+    const body = new PassThrough()
+    const running = startCall(pool, '/', { method: 'POST', body })
+    body.write('first')
+    const connection = await service.next()
+    await connection.until(/5\r\nfirst\r\n/)
+    body.end('last')
+    await connection.until(/4\r\nlast\r\n0\r\n\r\n/)
+    connection.write('0\r\n\r\n')
+    expect(await running.ended).toMatchObject({ statuses: [200], text: 'ok', error: undefined })
+    answer = connection => connection.write(OK)
+    await call(pool, '/')
+    expect(connectionsUsed()).toEqual([1, 1])
+  })
+
+  test('may follow a 100 that nobody asked for', async () => {
+    answer = connection => connection.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}`)
+    expect(await call(pool, '/')).toMatchObject({ statuses: [100, 200], text: 'ok', error: undefined })
+  })
+
+  test('may follow 32 interim answers and no more', async () => {
+    answer = connection => connection.write(`${'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(32)}${OK}`)
+    expect((await call(pool, '/')).error).toBeUndefined()
+    answer = connection => connection.write(`${'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(33)}${OK}`)
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_MALFORMED' })
+  })
+
+  test('has a head within its bounds, together with the interim ones', async () => {
+    pool = open({ maxHeadBytes: 1_000 })
+    const hint = `HTTP/1.1 103 Early Hints\r\nLink: ${'a'.repeat(400)}\r\n\r\n`
+    answer = connection => connection.write(hint + hint + OK)
+    expect((await call(pool, '/')).error).toBeUndefined()
+    answer = connection => connection.write(hint + hint + hint + OK)
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_MALFORMED' })
+    answer = connection => connection.write(`HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(1_000)}\r\n\r\n`)
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_MALFORMED' })
+  })
+
+  test('without a length ends with its connection, and only in good order', async () => {
+    answer = connection => connection.socket.end('HTTP/1.1 200 OK\r\n\r\nall of it')
+    expect(await call(pool, '/')).toMatchObject({ text: 'all of it', error: undefined })
+    answer = connection => connection.write('HTTP/1.1 200 OK\r\n\r\npart')
+    const running = startCall(pool, '/')
+    const connection = await service.next()
+    await connection.until(/GET/)
+    while (running.text() === '') await settled()
+    connection.socket.resetAndDestroy()
+    expect(await running.ended).toMatchObject({ text: 'part', error: { code: 'ECONNRESET' } })
+  })
+
+  test.each([
+    ['with a length', 'Content-Length: 10\r\n\r\npart'],
+    ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n'],
+    ['in chunks, within one', 'Transfer-Encoding: chunked\r\n\r\n9\r\npart'],
+    ['in chunks, within the trailers', 'Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n0\r\nX-A: b\r\n'],
+  ])('that the connection cuts is no whole one: %s', async (_name, rest) => {
+    answer = connection => connection.socket.end(`HTTP/1.1 200 OK\r\n${rest}`)
+    expect(await call(pool, '/')).toMatchObject({ text: 'part', error: { code: 'ANSWER_CUT' } })
+  })
+
+  test('to another protocol that nobody asked for is none', async () => {
+    answer = connection =>
+      connection.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_MALFORMED' })
+  })
+})
+
+describe('what would not be one request', () => {
+  test.each([
+    ['a value with a line break', { headers: ['Host', 'a', 'X-A', 'b\r\nX-Evil: c'] }],
+    ['a value with a line feed', { headers: ['Host', 'a', 'X-A', 'b\nX-Evil: c'] }],
+    ['a value with a NUL', { headers: ['Host', 'a', 'X-A', 'b\0c'] }],
+    ['a value past octets', { headers: ['Host', 'a', 'X-A', '\u0100\u010d\u010a'] }],
+    ['a name with a line break', { headers: ['Host', 'a', 'X-A: b\r\nX-Evil', 'c'] }],
+    ['a name with a colon', { headers: ['Host', 'a', 'X-A: b', 'c'] }],
+    ['an empty name', { headers: ['Host', 'a', '', 'c'] }],
+    ['a method with a blank', { method: 'GET /evil HTTP/1.1\r\nX:' }],
+    ['two hosts', { headers: ['Host', 'a', 'HOST', 'b'] }],
+    ['two lengths', { method: 'POST', headers: ['Host', 'a', 'Content-Length', '0', 'content-length', '0'] }],
+    ['a length without a body', { method: 'POST', headers: ['Host', 'a', 'Content-Length', '5'] }],
+    ['a length that is no number', { method: 'POST', headers: ['Host', 'a', 'Content-Length', '+0'] }],
+    ['a coding', { method: 'POST', headers: ['Host', 'a', 'Transfer-Encoding', 'chunked'] }],
+  ])('is never sent: %s', async (_name, init) => {
+    expect((await call(pool, '/', init)).error).toMatchObject({ code: 'REQUEST_UNSENDABLE' })
+    expect(requests).toHaveLength(0)
+  })
+
+  test.each(['/a b', '/a\r\nX: b', '/\u0120', ''])('is never sent: the path %j', async path => {
+    expect((await call(pool, path)).error).toMatchObject({ code: 'REQUEST_UNSENDABLE' })
+    expect(requests).toHaveLength(0)
+  })
+
+  test.each([
+    ['longer', '123456'],
+    ['shorter', '1234'],
+  ])('is broken off: a body %s than announced', async (_name, text) => {
+    const body = Readable.from([Buffer.from(text)])
+    const headers = ['Host', 'a', 'Content-Length', '5']
+    answer = () => {}
+    expect((await call(pool, '/', { method: 'POST', headers, body })).error).toMatchObject({
+      code: 'REQUEST_UNSENDABLE',
+    })
+    await service.connections[0]?.closed
+  })
+})
