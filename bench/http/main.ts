@@ -34,7 +34,7 @@ if (options === undefined) {
   await bench(options)
 }
 
-async function bench({ only, targets, against, effort }: NonNullable<typeof options>): Promise<void> {
+async function bench({ only, targets, against, connections, effort }: NonNullable<typeof options>): Promise<void> {
   const unknown = only.filter(name => !every.some(scenario => scenario.name === name))
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}`)
   const chosen = only.length === 0 ? SCENARIOS : every.filter(({ name }) => only.includes(name))
@@ -45,7 +45,7 @@ async function bench({ only, targets, against, effort }: NonNullable<typeof opti
   try {
     for (const scenario of chosen) {
       const progress = (text: string): void => console.error(`[${scenario.name}] ${text}`)
-      const results = await scenario.run({ site, targets, against, effort, progress })
+      const results = await scenario.run({ site, targets, against, connections, effort, progress })
       publish(scenario.name, results, { effort, machine: await machine() })
     }
   } finally {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { CONNECTIONS } from './load.ts'
 import type { Target } from './peers/ours.ts'
 import type { Effort } from './scenario.ts'
 
@@ -11,6 +12,8 @@ export interface BenchOptions {
   readonly targets: readonly [Target, ...Target[]]
   /** The names of the peers to measure against; undefined stands for all. */
   readonly against: readonly string[] | undefined
+  /** How many connections the load of `warm` and `cold` has. */
+  readonly connections: number
   readonly effort: Effort
 }
 
@@ -23,6 +26,7 @@ export const USAGE = `Usage: npm run bench -- [OPTIONS]
   --target FILE       what is measured; default src/main.ts. LABEL=FILE names it, and several are compared in one run
   --against A,B       peers of warm and cold: raw, composition, haproxy, nginx, envoy, express; default all
   --node-arg FLAG     flag for the Node that runs the target, e.g. --node-arg=--max-semi-space-size=32; repeatable
+  --connections N     connections of warm and cold; default 32
   --rounds N          rounds of each scenario
   --seconds N         seconds of each measurement
 
@@ -38,6 +42,7 @@ export function benchOptions(args: readonly string[]): BenchOptions | undefined 
       target: { type: 'string', multiple: true, default: [SOURCE] },
       against: { type: 'string' },
       'node-arg': { type: 'string', multiple: true, default: [] },
+      connections: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -51,6 +56,7 @@ export function benchOptions(args: readonly string[]): BenchOptions | undefined 
     only: values.only?.split(',') ?? [],
     targets: [first, ...others],
     against: values.against?.split(','),
+    connections: count(values.connections) ?? CONNECTIONS,
     effort: {
       isQuick,
       rounds: count(values.rounds) ?? (isQuick ? 3 : 9),

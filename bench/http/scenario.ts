@@ -17,6 +17,8 @@ export interface Bench {
   readonly targets: readonly [Target, ...Target[]]
   /** The names of the peers to measure against; undefined stands for all. */
   readonly against: readonly string[] | undefined
+  /** How many connections the load of `warm` and `cold` has. */
+  readonly connections: number
   readonly effort: Effort
   progress(text: string): void
 }

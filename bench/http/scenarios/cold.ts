@@ -24,7 +24,7 @@ export const cold: Scenario = {
     for (const algorithm of ALGORITHMS) {
       const key = keyOf(bench, algorithm)
       bench.progress(`minting ${DISTINCT_TOKENS} ${algorithm} tokens`)
-      const load = { tokensFile: await tokensFile(key, DISTINCT_TOKENS) }
+      const load = { tokensFile: await tokensFile(key, DISTINCT_TOKENS), connections: bench.connections }
       const isAble = (peer: Peer): boolean => peer.algorithms === undefined || peer.algorithms.has(algorithm)
       const contenders: readonly Contender[] = [
         ...bench.targets.map(target => ({ peer: ours({ target }), isNeeded: true, load })),

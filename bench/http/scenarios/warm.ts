@@ -15,7 +15,8 @@ export const warm: Scenario = {
   name: 'warm',
   async run(bench) {
     const key = keyOf(bench, 'RS256')
-    const load = { tokensFile: await tokensFile(key, DISTINCT_TOKENS) }
+    const { connections } = bench
+    const load = { tokensFile: await tokensFile(key, DISTINCT_TOKENS), connections }
     const [main] = bench.targets
     const needed: readonly Peer[] = [
       ...bench.targets.map(target => ours({ target })),
@@ -29,7 +30,7 @@ export const warm: Scenario = {
     const { samples, absent } = await compare(bench, contenders, key)
     return [
       {
-        title: `Warm tokens: RS256, ${DISTINCT_TOKENS} distinct, 32 connections, 70-byte answer`,
+        title: `Warm tokens: RS256, ${DISTINCT_TOKENS} distinct, ${connections} connections, 70-byte answer`,
         table: costTable(samples, { bases: [haproxy.name, composition.name, rawForwarder.name, main.label] }),
         notes: absent.map(each => `Not measured: ${each}`),
         samples: Object.fromEntries(samples),
