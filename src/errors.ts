@@ -243,7 +243,8 @@ export const DENIALS = {
     status: 503,
     title: 'The gateway is overloaded',
     stage: 'receive',
-    beforeRoute: 'only',
+    // All connections to the service of a route may be in use, too.
+    beforeRoute: 'too',
     // Overload is over in moments, or another instance is free.
     retryAfterSeconds: 1,
   },

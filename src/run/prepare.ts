@@ -6,14 +6,14 @@
  * configuration that is given up again leaves no trace.
  */
 import { createHash } from 'node:crypto'
-import { compilePolicy } from '../config/compile.ts'
+import { compilePolicy, equalShare } from '../config/compile.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
-import { fittedLimits } from './descriptors.ts'
+import { fitted } from './descriptors.ts'
 import { leaseProvider } from './providers.ts'
 import { requestChecks } from './request-checks.ts'
 import { serverOptions } from './server-options.ts'
@@ -34,9 +34,9 @@ export interface Prepared {
 
 /** @throws {Error} a file that was good when it was checked cannot be used any more; nothing stays leased */
 export function prepare(config: Config, services: Services): Prepared {
-  const fitted = { ...config, limits: fittedLimits(config.limits, config.workers, services.descriptors) }
-  if (fitted.limits !== config.limits) tellLowered(config, fitted, services)
-  const server = serverOptions(fitted)
+  const lowered = fitted(config, services.descriptors)
+  if (lowered !== config) tellLowered(config, lowered, services)
+  const server = serverOptions(lowered)
   const releases: Array<() => void> = []
   const release = (): void => {
     for (const each of releases.splice(0)) each()
@@ -47,8 +47,8 @@ export function prepare(config: Config, services: Services): Prepared {
       releases.push(leased.release)
       return [id, leased] as const
     })
-    const upstreams = Object.entries(config.upstreams).map(([id, upstream]) => {
-      const lease = services.upstreams.acquire(upstreamOptions(id, upstream))
+    const upstreams = Object.entries(lowered.upstreams).map(([id, upstream]) => {
+      const lease = services.upstreams.acquire(upstreamOptions(id, upstream, config.workers))
       releases.push(lease.release)
       return [id, lease.value] as const
     })
@@ -64,7 +64,7 @@ export function prepare(config: Config, services: Services): Prepared {
     return {
       config,
       hash,
-      policy: compilePolicy(fitted, hash, parts),
+      policy: compilePolicy(lowered, hash, parts),
       server,
       upstreams: parts.upstreams,
       async providersTried() {
@@ -78,31 +78,37 @@ export function prepare(config: Config, services: Services): Prepared {
   }
 }
 
-function tellLowered(config: Config, { limits }: Config, { log, descriptors }: Services): void {
-  const { connections, requests } = config.limits
+function tellLowered(config: Config, lowered: Config, { log, descriptors }: Services): void {
   log.warn(
     {
       descriptors,
-      connections: limits.connections,
-      requests: limits.requests,
-      wanted_connections: connections,
-      wanted_requests: requests,
+      connections: lowered.limits.connections,
+      requests: lowered.limits.requests,
+      upstream_connections: connectionsOf(lowered),
+      wanted_connections: config.limits.connections,
+      wanted_requests: config.limits.requests,
+      wanted_upstream_connections: connectionsOf(config),
     },
     'limits are lowered to fit the file descriptors of this process (RLIMIT_NOFILE)',
   )
 }
 
-function upstreamOptions(id: string, { url, timeouts, tls }: UpstreamConfig): UpstreamOptions {
+function connectionsOf({ upstreams }: Config): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(upstreams).map(([id, { connections }]) => [id, connections]))
+}
+
+function upstreamOptions(id: string, upstream: UpstreamConfig, workers: number): UpstreamOptions {
+  const { url, timeouts, tls } = upstream
   return {
     id,
     ...url,
     connectTimeoutMs: timeouts.connect,
     headersTimeoutMs: timeouts.headers,
     idleTimeoutMs: timeouts.idle,
-    maxConnections: 1024,
-    keepAliveMs: 4_000,
-    maxHeadBytes: 64 * 1024,
-    connectRetryMs: 0,
+    maxConnections: equalShare(upstream.connections, workers),
+    keepAliveMs: upstream.keepAlive,
+    maxHeadBytes: upstream.headerBytes,
+    connectRetryMs: upstream.connectRetry ?? 0,
     ca: textOf(tls?.caFile),
     cert: textOf(tls?.certFile),
     key: textOf(tls?.keyFile),

@@ -18,6 +18,8 @@ export interface Http2SessionOptions {
   /** The longest time for the connection and the service's first word on it together. */
   readonly connectTimeoutMs: number
   readonly scheduler: Scheduler
+  /** The longest head of an answer, as SETTINGS_MAX_HEADER_LIST_SIZE counts it; a longer one costs its request. */
+  readonly maxHeadBytes: number
 }
 
 export interface OpenedSession {
@@ -42,12 +44,12 @@ const SESSION = {
   peerMaxConcurrentStreams: MAX_CALLS,
   // Node gives up the connection over a longer head, and counts a little more than we do.
   maxSendHeaderBlockLength: 2 * MAX_HEAD_BYTES,
-  settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
 }
 
 /** Rejects with an {@link Error} that has a `code`. */
 export function openSession(options: Http2SessionOptions): Promise<OpenedSession> {
-  const { origin, connect, connectTimeoutMs, scheduler } = options
+  const { origin, connect, connectTimeoutMs, scheduler, maxHeadBytes } = options
+  const settings = { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: maxHeadBytes }
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined
     let hasFailed = false
@@ -66,7 +68,7 @@ export function openSession(options: Http2SessionOptions): Promise<OpenedSession
         connected.destroy()
         return
       }
-      const session = connectHttp2(origin, { ...SESSION, createConnection: () => connected })
+      const session = connectHttp2(origin, { ...SESSION, settings, createConnection: () => connected })
       // A service that takes no requests at first may take some later.
       const onSettings = ({ maxConcurrentStreams }: Settings): void => {
         if (maxConcurrentStreams === 0) return

@@ -27,7 +27,7 @@ export interface UpstreamOptions extends ConnectorOptions {
   readonly maxConnections: number
   /** The longest time that a connection of HTTP/1.1 stays without a request. */
   readonly keepAliveMs: number
-  /** The longest head of an answer over HTTP/1.1. */
+  /** The longest head of an answer. */
   readonly maxHeadBytes: number
   /** For how long a connection that was refused is tried again; 0 is not at all. */
   readonly connectRetryMs: number

@@ -2,37 +2,51 @@
 import { connect, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import { descriptorLimit, fittedLimits } from '../../src/run/descriptors.ts'
+import { descriptorLimit, fitted } from '../../src/run/descriptors.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { http2Client, requestHead } from '../support/clients/http2-client.ts'
 import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway/gateway-process.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 describe('limits', () => {
-  const DEFAULTS = { connections: 10_000, requests: 4096 }
+  const DEFAULTS = configOf(10_000, 4096, 1024)
 
   test('that fit stay as they are, and so do those of a system that does not tell', () => {
-    expect(fittedLimits(DEFAULTS, 1, 14_096 + 128)).toBe(DEFAULTS)
-    expect(fittedLimits(DEFAULTS, 1, undefined)).toBe(DEFAULTS)
-    expect(fittedLimits(DEFAULTS, 4, 4096)).toBe(DEFAULTS)
+    expect(fitted(DEFAULTS, 11_024 + 128)).toBe(DEFAULTS)
+    expect(fitted(DEFAULTS, undefined)).toBe(DEFAULTS)
+    const ofWorkers = { ...DEFAULTS, workers: 4 }
+    expect(fitted(ofWorkers, 11_024 / 4 + 128)).toBe(ofWorkers)
   })
 
-  test('that do not fit are lowered: requests need no more than half', () => {
-    expect(fittedLimits(DEFAULTS, 1, 1024)).toEqual({ connections: 448, requests: 448 })
-    expect(fittedLimits(DEFAULTS, 1, 10_128)).toEqual({ connections: 5904, requests: 4096 })
-    expect(fittedLimits({ connections: 100, requests: 4096 }, 1, 1128)).toEqual({ connections: 100, requests: 900 })
+  test('that do not fit are lowered: the connections to services need no more than half', () => {
+    expect(fitted(DEFAULTS, 1024)).toEqual(configOf(448, 448, 448))
+    expect(fitted(DEFAULTS, 10_128)).toEqual(configOf(8976, 4096, 1024))
+    expect(fitted(configOf(100, 4096, 1024), 1128)).toEqual(configOf(100, 900, 900))
+  })
+
+  test('count no more connections to a service than requests, but those to every service', () => {
+    const small = configOf(100, 10, 1024, 1024)
+    expect(fitted(small, 120 + 128)).toBe(small)
+    expect(fitted(small, 119 + 128)).toEqual(configOf(99, 10, 1024, 1024))
+    expect(fitted(configOf(10_000, 4096, 300, 100), 328)).toEqual(configOf(100, 100, 74, 25))
   })
 
   test('are never higher than what was asked for, nor than what there is, nor nothing', () => {
     const any = fc.integer({ min: 1, max: 1_000_000 })
+    const upstreams = fc.array(any, { minLength: 1, maxLength: 9 })
     fc.assert(
-      fc.property(any, any, fc.integer({ min: 1, max: 64 }), any, (connections, requests, workers, descriptors) => {
-        const fitted = fittedLimits({ connections, requests }, workers, descriptors)
-        expect(fitted.connections).toBeLessThanOrEqual(connections)
-        expect(fitted.requests).toBeLessThanOrEqual(requests)
-        expect(Math.min(fitted.connections, fitted.requests)).toBeGreaterThan(0)
-        const room = Math.max(2, descriptors - 128) * workers
-        expect(fitted.connections + fitted.requests).toBeLessThanOrEqual(room)
+      fc.property(any, any, upstreams, fc.integer({ min: 1, max: 64 }), any, (...given) => {
+        const [connections, requests, services, workers, descriptors] = given
+        const asked = { ...configOf(connections, requests, ...services), workers }
+        const found = fitted(asked, descriptors)
+        expect(found.limits.connections).toBeLessThanOrEqual(connections)
+        expect(found.limits.requests).toBeLessThanOrEqual(requests)
+        const granted = Object.values(found.upstreams).map(upstream => upstream.connections)
+        for (const [index, most] of granted.entries()) expect(most).toBeLessThanOrEqual(services[index] ?? 0)
+        expect(Math.min(found.limits.connections, found.limits.requests, ...granted)).toBeGreaterThan(0)
+        const room = Math.max(2 * services.length, descriptors - 128) * workers
+        const taken = granted.map(most => Math.min(most, found.limits.requests)).reduce((sum, most) => sum + most)
+        expect(found.limits.connections + taken).toBeLessThanOrEqual(room)
       }),
     )
   })
@@ -66,7 +80,9 @@ describe.runIf(process.platform === 'linux')('a process with few descriptors', (
       },
       { descriptors: DESCRIPTORS },
     )
-    await gateway.logged({ descriptors: DESCRIPTORS, wanted_connections: 10_000, wanted_requests: 4096, requests: 36 })
+    const told = await gateway.logged({ descriptors: DESCRIPTORS })
+    expect(told).toMatchObject({ wanted_connections: 10_000, wanted_requests: 4096, requests: 36 })
+    expect(told).toMatchObject({ wanted_upstream_connections: { app: 1024 }, upstream_connections: { app: 36 } })
 
     const client = http2Client(gateway.url, authority.cert)
     const calls = Array.from({ length: 100 }, () => client.open(requestHead('GET', '/held'), 'none'))
@@ -84,3 +100,8 @@ describe.runIf(process.platform === 'linux')('a process with few descriptors', (
     client.destroy()
   })
 })
+
+function configOf(connections: number, requests: number, ...services: readonly number[]) {
+  const upstreams = Object.fromEntries(services.map((most, index) => [`app${index}`, { connections: most }]))
+  return { limits: { connections, requests }, upstreams, workers: 1 }
+}

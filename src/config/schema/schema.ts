@@ -130,15 +130,32 @@ const upstreamTlsSchema = z
 const UPSTREAM_URL = '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
 const upstreamAddress = markedAddress(readText(upstreamUrl))
 
+/** What a service has that is given by its URL alone. */
+const upstreamSettings = z.strictObject({
+  timeouts: timeoutsSchema.prefault({}).describe('How long to wait for the upstream.'),
+  connections: count({ min: 1, max: 1_000_000 })
+    .default(1024)
+    .describe('Most connections to it at a time; further requests wait for one, for `timeouts.connect`. Default 1024.'),
+  keepAlive: duration({ min: '0s' })
+    .prefault('4s')
+    .describe('Longest time that a connection of HTTP/1.1 stays idle. `0s`: none is used again. Default `4s`.'),
+  connectRetry: duration({ max: '5m' })
+    .optional()
+    .describe('How long a connection that is refused is tried again, while the service restarts. Default: not at all.'),
+  headerBytes: size({ min: '1KiB', max: '1MiB' })
+    .prefault('64KiB')
+    .describe('Largest head of an answer; a larger one is 502. Default `64KiB`.'),
+})
+
 const upstreamBlock = z.strictObject({
   url: upstreamAddress.describe(UPSTREAM_URL),
-  timeouts: timeoutsSchema.prefault({}).describe('How long to wait for the upstream.'),
+  ...upstreamSettings.shape,
   tls: upstreamTlsSchema.optional(),
 })
 
 export const upstreamSchema = z
   .union([
-    upstreamAddress.transform((url): z.output<typeof upstreamBlock> => ({ url, timeouts: timeoutsSchema.parse({}) })),
+    upstreamAddress.transform((url): z.output<typeof upstreamBlock> => ({ url, ...upstreamSettings.parse({}) })),
     upstreamBlock,
   ])
   .describe(`The service behind the gateway: ${UPSTREAM_URL}, or a block.`)

@@ -65,13 +65,13 @@ function providerResults(config: Config, services: Services): Promise<readonly O
 }
 
 async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {
-  const { url, timeouts } = upstream
+  const { url, timeouts, headerBytes } = upstream
   const socket = await connectorOf(upstream)().catch((error: unknown) => connectionFailureText(error))
   if (typeof socket === 'string')
     return { kind: 'upstream', id, outcome: 'failed', detail: `does not take connections: ${socket}` }
   try {
     if (url.isHttp2 !== true) return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections' }
-    const options = { connectTimeoutMs: timeouts.connect, scheduler: systemScheduler }
+    const options = { connectTimeoutMs: timeouts.connect, scheduler: systemScheduler, maxHeadBytes: headerBytes }
     await openSession({ origin: url.origin, connect: async () => socket, ...options })
     return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections, and speaks HTTP/2' }
   } catch {

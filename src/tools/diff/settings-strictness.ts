@@ -81,6 +81,11 @@ export const EGRESS: Comparisons<Partial<EgressConfig>, Config> = {
 export const UPSTREAM: Comparisons<UpstreamConfig> = {
   url: noMatter('It is compared at the routes that lead there.'),
   timeouts: noMatter('They bound the answer of the service to a request that got in.'),
+  // As with `limits.requests`, a larger number lets more requests reach the service at a time.
+  connections: limit,
+  keepAlive: noMatter('It says which connection carries a request, not whether one gets in.'),
+  connectRetry: noMatter('It says how long a request that got in waits for its service.'),
+  headerBytes: noMatter('It bounds the answer of the service to a request that got in.'),
   tls: another,
 }
 

@@ -128,6 +128,21 @@ describe('addresses', () => {
     ])
   })
 
+  test.each([
+    ['connections: 0', 'connections: must be at least 1'],
+    ['connections: 1000001', 'connections: must be at most 1000000'],
+    ['keepAlive: off', 'keepAlive: must be a duration with a unit, like `250ms`, `30s`, `5m`, `24h`'],
+    ['keepAlive: 597h', 'keepAlive: must be at most `596h`'],
+    ['connectRetry: 0s', 'connectRetry: must be at least `1ms`'],
+    ['connectRetry: 301s', 'connectRetry: must be at most `5m`'],
+    ['headerBytes: 1000B', 'headerBytes: must be at least `1KiB`'],
+    ['headerBytes: 2MiB', 'headerBytes: must be at most `1MiB`'],
+  ])('%s is no setting of an upstream', (setting, message) => {
+    const text = SMALL.replace('http://127.0.0.1:3000', `{ url: http://127.0.0.1:3000, ${setting} }`)
+    expect(problemsOf(text)).toEqual([expect.stringMatching(/^5:\d+ upstreams\.app\./)])
+    expect(problemsOf(text)[0]?.replace(/^\S+ upstreams\.app\./, '')).toBe(message)
+  })
+
   test.each(['10.0.0.0/33', 'example.com', '10.0.0', '::/129', '10.0.0.0/8/8', '1.2.3.4/', ''])(
     '%j is nobody to trust',
     network => {

@@ -31,9 +31,12 @@ describe('the example of the contract', () => {
       scopeClaim: 'scope',
       rolesClaim: '/realm_access/roles',
     })
-    expect(config.upstreams.app).toMatchObject({
+    expect(config.upstreams.app).toEqual({
       url: { origin: 'http://127.0.0.1:3000' },
       timeouts: { connect: 2_000, headers: 30_000, idle: 60_000 },
+      connections: 1024,
+      keepAlive: 4_000,
+      headerBytes: 65_536,
     })
     expect(config.identity).toMatchObject({
       headers: {

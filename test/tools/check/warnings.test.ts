@@ -171,7 +171,7 @@ test('a token handed on is pointed out unless the service is on this machine', (
   const to = (url: { origin: string; socketPath?: string }): Config => ({
     ...config,
     identity: { ...config.identity, forwardToken: true },
-    upstreams: { app: { url, timeouts: { connect: 1, headers: 1, idle: 1 } } },
+    upstreams: Object.fromEntries(Object.entries(config.upstreams).map(([id, app]) => [id, { ...app, url }])),
   })
   expect(found(to({ origin: 'http://app.internal:3000' }))).toEqual(['token-forwarded identity.forwardToken'])
   expect(found(to({ origin: 'http://127.0.0.1:3000' }))).toEqual([])

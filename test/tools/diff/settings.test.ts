@@ -204,6 +204,13 @@ test('a service that has to show another certificate is a change', () => {
   ])
 })
 
+test('more connections to a service let more requests through at a time', () => {
+  expect(changes(BASE, withUpstream({ connections: 2048 }))).toEqual([
+    'loosened upstream app: connections: 1024 → 2048',
+  ])
+  expect(changes(BASE, withUpstream({ connections: 1 }))).toEqual(['tightened upstream app: connections: 1024 → 1'])
+})
+
 test('a limit that is tightened hides none that is loosened', () => {
   expect(changes(BASE, withLimits({ bodyBytes: 1, connections: 20_000, headersTimeout: 20_000 }))).toEqual([
     'loosened limits: headersTimeout in ms: 10000 → 20000; connections: 10000 → 20000',
@@ -241,7 +248,12 @@ describe('how long a stream may outlive its token', () => {
 
 test('what decides nothing about who gets in is no change', () => {
   const next: Config = {
-    ...withUpstream({ timeouts: { connect: 1, headers: 1, idle: 1 } }),
+    ...withUpstream({
+      timeouts: { connect: 1, headers: 1, idle: 1 },
+      keepAlive: 0,
+      connectRetry: 1,
+      headerBytes: 1024,
+    }),
     listen: { ...BASE.listen, address: at('127.0.0.1', 1) },
     routes: BASE.routes.map(route => ({ ...route, timeout: 1 })),
     streams: { ...BASE.streams, idleTimeout: 1000 },
