@@ -94,7 +94,6 @@ const PACKAGES = tableOf(`
   oidc-provider       → demo
   pino                → node telemetry
   prom-client         → node run run/workers telemetry
-  undici              → admin forward upstream
   yaml                → cli config/read tools/openapi
   zod                 → config/check config/schema tools/cases
 `)

@@ -12,7 +12,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { lazyBuiltins, oneUndici } from './leaner.ts'
+import { lazyBuiltins, noUndici } from './leaner.ts'
 import { ownLicence } from './own-licence.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -38,7 +38,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   lineLimit: 120,
-  plugins: [lazyBuiltins, oneUndici(ROOT)],
+  plugins: [lazyBuiltins, noUndici],
   metafile: true,
   logLevel: 'warning',
 })
