@@ -117,7 +117,7 @@ async function endsAfter(ms: number, running: Running, code: string): Promise<vo
   expect(await running.code).toBe(code)
 }
 
-/** This is as much as undici, or HTTP/2, can have buffered on the way, and more. */
+/** This is as much as sockets, or HTTP/2, can have buffered on the way, and more. */
 const TOO_MUCH_BYTES = 16 * 1024 * 1024
 
 describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
