@@ -127,7 +127,7 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   /** The turn in which the answer ended is over, and nothing came after it. */
   function recycle(connection: Http1Connection): void {
     if (connection.isGone) return
-    if (whereabouts.isCurrent(connection.remoteAddress)) lend(connection, waiting.next(takesUsed))
+    if (keepAliveMs > 0 && whereabouts.isCurrent(connection.remoteAddress)) lend(connection, waiting.next(takesUsed))
     else connection.discard()
   }
 

@@ -1,5 +1,6 @@
 /** What the configuration says of a service's connections and answers holds on the way of a request. */
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { testAuthority } from '../support/certificates.ts'
 import { type Http2Client, http2Client } from '../support/clients/http2-client.ts'
@@ -106,16 +107,17 @@ describe('one connection to a service', () => {
   })
 })
 
-test('keepAlive: 0s gives each request a connection of its own', async () => {
-  const service = await startTestUpstream()
-  const upstreams = { app: { url: service.url, keepAlive: '0s' } }
+test('keepAlive: 0s gives each request a connection of its own, and one that waits for it, too', async () => {
+  const sockets = new Set<Socket>()
+  const service = await startTestUpstream((request, response) => {
+    sockets.add(request.socket)
+    response.end()
+  })
+  const upstreams = { app: { url: service.url, keepAlive: '0s', connections: 1, timeouts: { connect: '1h' } } }
   const gateway = await startTestGateway({ upstreams, routes: ROUTES })
-  const arrivals = []
-  for (let i = 0; i < 3; i++) {
-    arrivals.push(service.arrival())
-    await (await fetch(gateway.url)).text()
-  }
-  expect(new Set(await Promise.all(arrivals)).size).toBe(3)
+  const answers = await Promise.all(Array.from({ length: 4 }, () => fetch(gateway.url)))
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+  expect(sockets.size).toBe(4)
   await gateway.close()
   await service.close()
 })
