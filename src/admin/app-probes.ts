@@ -73,6 +73,7 @@ function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promi
         body: null,
         headersTimeoutMs: PROBE_TIMEOUT_MS,
         upgrade: null,
+        isProbe: true,
       },
       {
         onStart(started) {

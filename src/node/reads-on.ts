@@ -15,21 +15,34 @@ interface ReadingSide {
   readonly _readableState: { errored: Error | null }
 }
 
-/**
- * @param onFailedWrite is told instead; it must end the socket when nothing more is to be read
- * @returns makes the socket one like any other again
- */
-export function readsOn(socket: Socket, onFailedWrite: (error: Error) => void): () => void {
-  const { destroy } = socket
-  socket.destroy = (error?: Error): Socket => {
-    if (error === undefined || !('syscall' in error) || error.syscall !== 'write' || socket.readableEnded)
-      return destroy.call(socket, error)
-      // Node has marked the reading side as failed, too, and would never ask the system for more.
-    ;(socket as Socket & ReadingSide)._readableState.errored = null
-    onFailedWrite(error)
-    return socket
+/** An object and no function, since V8 allocates a function that is assigned to a property as old. */
+interface Reader {
+  /** Is told of a failed write; it must end the socket when nothing more is to be read. */
+  onFailedWrite(error: Error): void
+}
+
+const readers = new WeakMap<Socket, Reader>()
+
+/** Lets go of it by {@link readsNoMore}. */
+export function readsOn(socket: Socket, reader: Reader): void {
+  readers.set(socket, reader)
+  socket.destroy = destroyUnlessReading
+}
+
+/** Makes the socket one like any other again. */
+export function readsNoMore(socket: Socket): void {
+  if (readers.delete(socket)) Reflect.deleteProperty(socket, 'destroy')
+}
+
+function destroyUnlessReading(this: Socket & ReadingSide, error?: Error): Socket {
+  const reader = readers.get(this)
+  const isFailedWrite = error !== undefined && 'syscall' in error && error.syscall === 'write'
+  if (reader === undefined || !isFailedWrite || this.readableEnded) {
+    readsNoMore(this)
+    return this.destroy(error)
   }
-  return () => {
-    socket.destroy = destroy
-  }
+  // Node has marked the reading side as failed, too, and would never ask the system for more.
+  this._readableState.errored = null
+  reader.onFailedWrite(error)
+  return this
 }

@@ -27,6 +27,8 @@ export interface UpstreamRequest {
   /** The longest time from the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
   readonly upgrade: 'websocket' | null
+  /** It does not wait while all connections are in use, or a busy service would pass for a dead one. */
+  readonly isProbe?: true
 }
 
 /** A request under way, for whoever has sent it. */

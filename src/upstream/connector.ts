@@ -30,7 +30,6 @@ type Speech = 'http1' | 'either'
 
 /**
  * Rejects with an {@link Error} that has a `code` when the other end is not there, not in time or not who it should be.
- * Nobody listens for the socket's errors yet.
  */
 export type Connect = () => Promise<Socket>
 
@@ -53,6 +52,8 @@ export function connector(options: ConnectorOptions, speech: Speech, scheduler: 
       // A close without an error would leave everybody waiting.
       const onClose = (): void => onError(new UpstreamFailure('ANSWER_CUT', 'closed before it was connected'))
       socket
+        // Until somebody else listens, an error would end the process.
+        .on('error', () => {})
         .once('error', onError)
         .once('close', onClose)
         .once(readyEvent, () => {

@@ -5,7 +5,7 @@
  * (idempotent methods).
  */
 import type { Socket } from 'node:net'
-import { readsOn } from '../node/reads-on.ts'
+import { readsNoMore, readsOn } from '../node/reads-on.ts'
 import type { AnswerParser, AnswerReader } from './answer-parser.ts'
 import type { UpstreamCall, UpstreamHandler, UpstreamRequest } from './connections.ts'
 import { Http1Upload } from './http1-upload.ts'
@@ -80,30 +80,26 @@ export class Http1Call implements UpstreamCall, AnswerReader {
   }
 
   start(connection: Carrier): void {
-    if (!this.#isStarted) {
-      this.#isStarted = true
-      this.#handler.onStart(this)
-      if (this.isOver) return
-    }
-    this.#connection = connection
     const { request } = this
     const { body } = request
     const { socket } = connection
     try {
+      if (!this.#isStarted) {
+        this.#isStarted = true
+        this.#handler.onStart(this)
+        if (this.isOver) return
+      }
+      this.#connection = connection
       const { text, framing } = requestText(request, connection.authority, this.isLast ? 'close' : 'keep-alive')
       connection.parser.expect(request, this)
       if (body === null) {
         socket.write(text, 'latin1')
         return
       }
-      const upload = new Http1Upload({ socket, body, framing, onError: error => this.fail(error) })
-      this.#upload = upload
+      this.#upload = new Http1Upload({ socket, body, framing, sender: this })
       socket.write(text, 'latin1')
-      readsOn(socket, error => {
-        this.#writeError = error
-        upload.stop()
-      })
-      upload.start()
+      readsOn(socket, this)
+      this.#upload.start()
     } catch (error) {
       this.fail(error as Error)
     }
@@ -111,6 +107,12 @@ export class Http1Call implements UpstreamCall, AnswerReader {
 
   onDrain(): void {
     this.#upload?.onDrain()
+  }
+
+  /** The service takes no more, but may have answered. */
+  onFailedWrite(error: Error): void {
+    this.#writeError = error
+    this.#upload?.stop()
   }
 
   pause(): void {
@@ -145,9 +147,9 @@ export class Http1Call implements UpstreamCall, AnswerReader {
   fail(error: Error): void {
     if (this.isOver) return
     this.isOver = true
+    this.#stopUpload()
     this.#connection?.discard()
     this.#connection = undefined
-    this.#stopUpload()
     this.#handler.onError(error)
   }
 
@@ -168,10 +170,10 @@ export class Http1Call implements UpstreamCall, AnswerReader {
     this.isOver = true
     const connection = this.#connection
     const isSent = this.#upload === undefined || this.#upload.isWhole
+    this.#stopUpload()
+    this.#connection = undefined
     if (isSent && !this.isLast) connection?.release()
     else connection?.discard()
-    this.#connection = undefined
-    this.#stopUpload()
     try {
       this.#handler.onEnd(rawTrailers)
     } catch (error) {
@@ -196,8 +198,10 @@ export class Http1Call implements UpstreamCall, AnswerReader {
   /** Comes before the handler hears of the end: it lets the client's body go on, past us. */
   #stopUpload(): void {
     const { body } = this.request
-    if (this.#upload !== undefined) this.#upload.stop()
-    else if (body !== null) {
+    if (this.#upload !== undefined) {
+      this.#upload.stop()
+      if (this.#connection !== undefined) readsNoMore(this.#connection.socket)
+    } else if (body !== null) {
       body.on('error', () => {})
       body.destroy()
     }

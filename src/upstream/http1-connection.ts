@@ -18,6 +18,8 @@ interface ConnectionOptions {
   readonly onFree: (connection: Http1Connection) => void
   /** It is closed, or belongs to somebody else. Called once. */
   readonly onGone: (connection: Http1Connection) => void
+  /** Its socket belongs to somebody else from now on. */
+  readonly onDetached: (socket: Socket) => void
 }
 
 export class Http1Connection {
@@ -100,6 +102,7 @@ export class Http1Connection {
       .off('drain', this.#onDrain)
       .pause()
     if (rest.length > 0) socket.unshift(rest)
+    this.#options.onDetached(socket)
     this.#leave()
     return socket
   }

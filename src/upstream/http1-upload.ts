@@ -12,8 +12,8 @@ interface UploadOptions {
   readonly socket: Socket
   readonly body: UpstreamBody
   readonly framing: Framing
-  /** The body cannot be sent to its end, and the reason is not the service's. */
-  readonly onError: (error: Error) => void
+  /** Is told when the body cannot be sent to its end, for a reason that is not the service's. */
+  readonly sender: { fail(error: Error): void }
 }
 
 export class Http1Upload {
@@ -30,11 +30,11 @@ export class Http1Upload {
   }
 
   start(): void {
-    const { body, onError } = this.#options
+    const { body, sender } = this.#options
     body.on('data', (chunk: Buffer) => this.#send(chunk))
     body.on('end', () => this.#finish())
     body.on('error', (error: Error) => {
-      if (this.#state === 'running') onError(error)
+      if (this.#state === 'running') sender.fail(error)
     })
     body.resume()
   }
@@ -64,10 +64,10 @@ export class Http1Upload {
 
   #send(chunk: Buffer): void {
     if (this.#state !== 'running' || chunk.length === 0) return
-    const { socket, body, framing, onError } = this.#options
+    const { socket, body, framing, sender } = this.#options
     this.#sentBytes += chunk.length
     if (framing.kind === 'length' && this.#sentBytes > framing.bytes) {
-      onError(new UpstreamFailure('REQUEST_UNSENDABLE', 'a body longer than announced'))
+      sender.fail(new UpstreamFailure('REQUEST_UNSENDABLE', 'a body longer than announced'))
       return
     }
     if (!(framing.kind === 'length' ? socket.write(chunk) : writeChunk(socket, chunk))) body.pause()
@@ -76,9 +76,9 @@ export class Http1Upload {
 
   #finish(): void {
     if (this.#state !== 'running') return
-    const { socket, framing, onError } = this.#options
+    const { socket, framing, sender } = this.#options
     if (framing.kind === 'length' && this.#sentBytes < framing.bytes) {
-      onError(new UpstreamFailure('REQUEST_UNSENDABLE', 'a body shorter than announced'))
+      sender.fail(new UpstreamFailure('REQUEST_UNSENDABLE', 'a body shorter than announced'))
       return
     }
     this.#state = 'whole'

@@ -35,6 +35,8 @@ interface Http1UpstreamOptions {
 
 /** This often the idle connections are looked at. */
 const ROUND_MS = 250
+/** So many connections more than others get are for probes. */
+const PROBES = 2
 /** A service that announces when it will end a connection may be that much earlier. */
 const HINT_MARGIN_MS = 1_000
 
@@ -44,6 +46,8 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   const open = new Set<Http1Connection>()
   /** The one that was used last is used next, so that those too many end. */
   let idle: Http1Connection[] = []
+  /** The connections that carry something else than HTTP by now. */
+  let switched = 0
   let connecting = 0
   let isSweeping = false
   let isClosed = false
@@ -85,14 +89,19 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
       call.fail(new UpstreamFailure('UPSTREAM_CLOSED', 'no more requests'))
       return
     }
-    waiting.enter(call)
+    if (call.request.isProbe === true) waiting.enterFirst(call)
+    else waiting.enter(call)
     openMore()
   }
 
   function openMore(): void {
-    while (connecting < waiting.size && open.size + connecting < maxConnections) connectOne()
+    while (connecting < waiting.size && open.size + switched + connecting < mostConnections()) connectOne()
     // An idle connection gives its place to a request that needs a new one.
     if (connecting < waiting.size) idle.find(({ isGone }) => !isGone)?.discard()
+  }
+
+  function mostConnections(): number {
+    return waiting.first()?.request.isProbe === true ? maxConnections + PROBES : maxConnections
   }
 
   function connectOne(): void {
@@ -100,15 +109,20 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
     options.connect().then(
       socket => {
         connecting -= 1
-        adopt(socket)
+        if (socket.destroyed) failNext(new UpstreamFailure('ANSWER_CUT', 'closed as soon as it was connected'))
+        else adopt(socket)
       },
       (error: Error) => {
         connecting -= 1
-        waiting.next()?.fail(error)
-        openMore()
-        leaveIfEmpty()
+        failNext(error)
       },
     )
+  }
+
+  function failNext(error: Error): void {
+    waiting.next()?.fail(error)
+    openMore()
+    leaveIfEmpty()
   }
 
   function adopt(socket: Socket): void {
@@ -118,6 +132,7 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
       maxHeadBytes: options.maxHeadBytes,
       onFree: turn.recycleLater,
       onGone,
+      onDetached,
     })
     open.add(connection)
     if (isClosed) connection.discard()
@@ -127,7 +142,9 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   /** The turn in which the answer ended is over, and nothing came after it. */
   function recycle(connection: Http1Connection): void {
     if (connection.isGone) return
-    if (keepAliveMs > 0 && whereabouts.isCurrent(connection.remoteAddress)) lend(connection, waiting.next(takesUsed))
+    const isWanted =
+      open.size + switched <= maxConnections && keepAliveMs > 0 && whereabouts.isCurrent(connection.remoteAddress)
+    if (isWanted) lend(connection, waiting.next(takesUsed))
     else connection.discard()
   }
 
@@ -140,6 +157,14 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
       sweepSoon()
       openMore()
     }
+  }
+
+  function onDetached(socket: Socket): void {
+    switched += 1
+    socket.once('close', () => {
+      switched -= 1
+      openMore()
+    })
   }
 
   function onGone(connection: Http1Connection): void {

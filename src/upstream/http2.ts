@@ -66,7 +66,8 @@ export function http2Upstream(options: Http2UpstreamOptions): UpstreamConnection
       begin(connection, call)
       return
     }
-    waiting.enter(call)
+    if (call.request.isProbe === true) waiting.enterFirst(call)
+    else waiting.enter(call)
     openIfShort()
   }
 

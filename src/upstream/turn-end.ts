@@ -26,8 +26,8 @@ interface TurnEnd<C, X> {
   recycleLater(connection: X): void
 }
 
-/** So many requests of a turn are worth a wait for the others. */
-const MANY = 2
+/** Where turns bring so many requests, it pays to wait for the others: measured with 1, 8, 32 and 256 clients. */
+const MANY = 4
 
 export function turnEnd<C extends Placed, X>({ place, recycle }: TurnEndOptions<C, X>): TurnEnd<C, X> {
   let placed = 0

@@ -19,6 +19,10 @@ interface WaitingRoomOptions<T> {
 interface WaitingRoom<T> {
   readonly size: number
   enter(waiting: T): void
+  /** Is served before all others. */
+  enterFirst(waiting: T): void
+  /** Stays where it is. */
+  first(): T | undefined
   /** Takes the first, or the first that will do. */
   next(willDo?: (waiting: T) => boolean): T | undefined
   /** Takes all. */
@@ -64,6 +68,11 @@ export function waitingRoom<T>(options: WaitingRoomOptions<T>): WaitingRoom<T> {
       // Whoever opens connections does so after this, and may change what is expected.
       queueMicrotask(watch)
     },
+    enterFirst(who) {
+      waiting.unshift({ who, waitedMs: 0 })
+      queueMicrotask(watch)
+    },
+    first: () => waiting[0]?.who,
     next(willDo) {
       const at = willDo === undefined ? 0 : waiting.findIndex(({ who }) => willDo(who))
       return at === -1 ? undefined : waiting.splice(at, 1)[0]?.who

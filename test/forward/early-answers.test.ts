@@ -1,4 +1,4 @@
-/** An answer that comes before the upload is over reaches the client, whatever becomes of the upload (RFC 9112 §9.5). */
+/** An answer that comes before the upload is over reaches the client, whatever becomes of the rest (RFC 9112 §9.5). */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RawClient } from '../support/clients/raw-client.ts'
 import { get, PROTOCOLS, request, type Stack } from '../support/raw.ts'

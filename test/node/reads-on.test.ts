@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readsOn } from '../../src/node/reads-on.ts'
+import { readsNoMore, readsOn } from '../../src/node/reads-on.ts'
 
 let server: Server
 beforeAll(async () => {
@@ -52,16 +52,27 @@ describe('what came before a write failed', () => {
 
   test('is still read', async () => {
     const socket = connected()
-    const failed = new Promise<Error>(resolve => readsOn(socket, resolve))
+    const failed = new Promise<Error>(resolve => readsOn(socket, { onFailedWrite: resolve }))
     expect(await readAfterFailedWrite(socket, failed)).toBe('the answer')
     expect(await failed).toMatchObject({ syscall: 'write' })
   })
 })
 
+test('a socket that is given back is one of Node again', async () => {
+  const socket = connected()
+  await once(socket, 'connect')
+  const { destroy } = socket
+  readsOn(socket, { onFailedWrite() {} })
+  expect(socket.destroy).not.toBe(destroy)
+  readsNoMore(socket)
+  expect(socket.destroy).toBe(destroy)
+  socket.destroy()
+})
+
 test.each([undefined, new Error('enough')])('a socket that is destroyed with %s is destroyed', async error => {
   const socket = connected()
   await once(socket, 'connect')
-  readsOn(socket, () => {})
+  readsOn(socket, { onFailedWrite() {} })
   socket.destroy(error)
   expect(socket.destroyed).toBe(true)
 })

@@ -1,4 +1,5 @@
 /** What a connection to a service is used for, when again, and what becomes of a request whose connection ends. */
+import type { Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { UpstreamConnections } from '../../src/upstream/connections.ts'
@@ -151,6 +152,14 @@ describe('a connection', () => {
     expect(connectionsUsed()).toEqual([1, 1])
   })
 
+  test('is as it was after an upload', async () => {
+    for (let i = 0; i < 3; i++) {
+      await call(pool, '/', { method: 'POST', body: Readable.from([Buffer.from('x')]) })
+      await settled()
+    }
+    expect(connectionsUsed()).toEqual([1, 1, 1])
+  })
+
   test('that takes a body nobody may read is the only one to see it, and its last', async () => {
     await call(pool, '/')
     const body = Readable.from([Buffer.from('GET /evil HTTP/1.1\r\n\r\n')])
@@ -158,6 +167,90 @@ describe('a connection', () => {
     expect(requests[1]?.head).toMatch(/^GET \/ HTTP\/1\.1\r\n[\s\S]*Connection: close\r\n/)
     await service.connections[1]?.closed
     await call(pool, '/')
+    expect(connectionsUsed()).toEqual([1, 2, 1])
+  })
+})
+
+describe('when all connections are in use', () => {
+  beforeEach(() => {
+    pool = open({ maxConnections: 1 })
+    answer = (connection, head) => {
+      if (!head.startsWith('GET /held')) connection.write(OK)
+    }
+  })
+
+  test('requests wait for their turn, in the order in which they came', async () => {
+    const held = startCall(pool, '/held')
+    while (requests.length < 1) await settled()
+    const waiting = ['/a', '/b', '/c'].map(path => startCall(pool, path))
+    await settled()
+    expect(requests).toHaveLength(1)
+    service.connections[0]?.write(OK)
+    for (const { ended } of [held, ...waiting]) expect((await ended).text).toBe('ok')
+    expect(requests.map(({ head }) => head.split(' ')[1])).toEqual(['/held', '/a', '/b', '/c'])
+    expect(connectionsUsed()).toEqual([1, 1, 1, 1])
+  })
+
+  test('one that needs a connection of its own gets the place of one that is idle', async () => {
+    await call(pool, '/')
+    await settled()
+    await call(pool, '/', { method: 'DELETE', body: Readable.from([Buffer.from('x')]) })
+    expect(connectionsUsed()).toEqual([1, 2])
+  })
+
+  test('who waits for too long is turned away, and the others are served', async () => {
+    pool = open({ maxConnections: 1, connectTimeoutMs: 1_000 })
+    const held = startCall(pool, '/held')
+    while (requests.length < 1) await settled()
+    const early = startCall(pool, '/early')
+    await settled()
+    await time.advance(600)
+    const late = startCall(pool, '/late')
+    await settled()
+    await time.advance(600)
+    expect((await early.ended).error).toMatchObject({
+      code: 'overloaded',
+      evidence: { upstream: 'app', connections: 1, waited_ms: 1_000 },
+    })
+    service.connections[0]?.write(OK)
+    expect((await held.ended).text).toBe('ok')
+    expect((await late.ended).text).toBe('ok')
+  })
+
+  test('a tunnel holds its place until it ends', async () => {
+    answer = (connection, head) => {
+      const isHandshake = /^upgrade: websocket$/im.test(head)
+      connection.write(isHandshake ? 'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n' : OK)
+    }
+    const tunnel = await new Promise<Socket>((resolve, reject) =>
+      pool.dispatch(
+        { path: '/', method: 'GET', headers: ['Host', 'a'], body: null, headersTimeoutMs: 1_000, upgrade: 'websocket' },
+        {
+          onStart() {},
+          onHead() {},
+          onData() {},
+          onEnd() {},
+          onUpgrade: (_rawHeaders, socket) => resolve(socket),
+          onError: reject,
+        },
+      ),
+    )
+    const waiting = startCall(pool, '/a')
+    await settled()
+    expect(requests).toHaveLength(1)
+    tunnel.destroy()
+    expect((await waiting.ended).text).toBe('ok')
+  })
+
+  test('a probe does not wait, and its connection is not one more for others', async () => {
+    const held = startCall(pool, '/held')
+    while (requests.length < 1) await settled()
+    expect(await call(pool, '/healthz', { isProbe: true })).toMatchObject({ text: 'ok', error: undefined })
+    const waiting = startCall(pool, '/a')
+    await settled()
+    expect(requests).toHaveLength(2)
+    service.connections[0]?.write(OK)
+    expect([(await held.ended).text, (await waiting.ended).text]).toEqual(['ok', 'ok'])
     expect(connectionsUsed()).toEqual([1, 2, 1])
   })
 })

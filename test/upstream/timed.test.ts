@@ -231,7 +231,7 @@ describe.each(['http:', 'h2c:'] as const)('over %s', protocol => {
     ;(await held).end('whole')
     expect(await running.code).toBeUndefined()
     await time.advance(LATE_MS)
-    // The idle connection is closed later; undici does that by itself for those of HTTP/1.1.
+    // The idle connection is closed later. Over HTTP/1.1 it is idle only once this turn of the loop is over.
     expect(time.pendingMs()).toEqual(protocol === 'h2c:' ? [CONNECTION_IDLE_MS - LATE_MS] : [])
   })
 })

@@ -24,6 +24,7 @@ export interface CallInit {
   readonly headers?: string[]
   readonly body?: Readable
   readonly headersTimeoutMs?: number
+  readonly isProbe?: true
 }
 
 /** @param url `h2c:` or `http:`; no timeout is short enough to end anything unless `change` says so */
@@ -32,14 +33,14 @@ export function http2Pool(url: string, change: Partial<UpstreamOptions> = {}): U
 }
 
 export function startCall(upstream: UpstreamConnections, path: string, init: CallInit = {}): StartedCall {
-  const { method = 'GET', headers = ['Host', 'app.example'], body: source, headersTimeoutMs = 20_000 } = init
+  const { method = 'GET', headers = ['Host', 'app.example'], body: source, headersTimeoutMs = 20_000, isProbe } = init
   const body = source === undefined ? null : unlimitedBody(source)
   const statuses: number[] = []
   let text = ''
   let running: UpstreamCall | undefined
   const ended = new Promise<UpstreamReply>(resolve => {
     upstream.dispatch(
-      { path, method, headers, body, headersTimeoutMs, upgrade: null },
+      { path, method, headers, body, headersTimeoutMs, upgrade: null, ...(isProbe && { isProbe }) },
       {
         onStart(started) {
           running = started
