@@ -145,7 +145,7 @@ export class AnswerParser {
     const text = bytes.toString('latin1', from, end)
     const next = end + (isChunkLine || text === '' ? 2 : 4) - (held === undefined ? 0 : held.length - at)
     if (isChunkLine) this.#onChunkLine(text)
-    else if (this.#state === 'trailers') this.#finish(fieldsOf(text, 0, NO_MEANING))
+    else if (this.#state === 'trailers') this.#onTrailers(text)
     else {
       this.#headBytes += end - from
       this.#onHead(text, chunk, next)
@@ -187,6 +187,15 @@ export class AnswerParser {
       this.#rest = length
     }
     this.#reader.onHead(statusCode, rawHeaders)
+  }
+
+  #onTrailers(text: string): void {
+    const rawTrailers = fieldsOf(text, 0, (meaning, value) => {
+      // RFC 9110 §6.5.1. Parsers that judge such a field as one of the head refuse the answer, or what comes after it.
+      if (meaning === 'length' || meaning === 'coding') throw malformed('a trailer that frames')
+      if (meaning === 'connection' && saysClose(value)) this.#isLast = true
+    })
+    this.#finish(rawTrailers)
   }
 
   #onChunkLine(line: string): void {
@@ -263,8 +272,6 @@ const meaningOf = boundedMemo<Meaning>(
   { maxEntries: 1000, maxKeyLength: 64 },
 )
 
-const NO_MEANING = (): void => {}
-
 /** @param notice is told of the fields that mean something here */
 function fieldsOf(text: string, start: number, notice: (meaning: Meaning, value: string) => void): readonly string[] {
   const fields: string[] = []
@@ -318,11 +325,16 @@ function headOf(text: string): Head {
     } else if (meaning === 'keep-alive') {
       const [, seconds] = /(?:^|[,;\s])timeout\s*=\s*"?(\d{1,9})/i.exec(value) ?? []
       if (seconds !== undefined) keepAliveSeconds = Number(seconds)
-    } else if (!/^keep-alive$/i.test(value) && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(value)) isLast = true
+    } else if (saysClose(value)) isLast = true
   })
   if (isChunked && (length !== undefined || version !== '1.1'))
     throw malformed('Transfer-Encoding where it cannot be, or beside Content-Length')
   return { statusCode: Number(status), rawHeaders, length, isChunked, isLast, keepAliveSeconds }
+}
+
+/** RFC 9112 §9.6. @param value of `Connection` */
+function saysClose(value: string): boolean {
+  return !/^keep-alive$/i.test(value) && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(value)
 }
 
 function malformed(reason: string): UpstreamFailure {
