@@ -166,6 +166,8 @@ export class AnswerParser {
     if (statusCode < 200) {
       this.#interimAnswers += 1
       if (this.#interimAnswers > MAX_INTERIM_ANSWERS) throw malformed('too many interim answers')
+      // Others take nothing that comes behind it for an answer.
+      if (head.isLast) throw malformed('an interim answer that is the last one')
       this.#reader.onInterim(statusCode, rawHeaders)
       return
     }
