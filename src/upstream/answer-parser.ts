@@ -41,6 +41,8 @@ interface Head {
   readonly isChunked: boolean
   /** Nothing but this answer comes on the connection. */
   readonly isLast: boolean
+  /** It names another protocol, and says that this connection goes on with it. */
+  readonly isSwitch: boolean
   readonly keepAliveSeconds: number | undefined
 }
 
@@ -159,6 +161,7 @@ export class AnswerParser {
     const asked = this.#asked
     if (statusCode === SWITCHING_PROTOCOLS) {
       if (asked?.upgrade == null) throw malformed('a switch of protocols that nobody asked for')
+      if (!head.isSwitch) throw malformed('a switch of protocols that does not say so')
       this.#state = 'over'
       this.#reader.onSwitch(rawHeaders, Buffer.from(chunk.subarray(next)))
       return
@@ -253,6 +256,8 @@ const CHUNK_LINE = /^([0-9A-Fa-f]{1,12})(?:;[!#$%&'*+\-.^_`|~\w]+(?:=[!#$%&'*+\-
 const STATUS_LINE = /^HTTP\/(1\.[01]|2\.0) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 /** RFC 9110 §5.5; obs-text may pass. */
 const INVALID_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+/** RFC 9110 §7.8: in `Connection`. */
+const SAYS_UPGRADE = /(?:^|,)[\t ]*upgrade[\t ]*(?:,|$)/i
 
 /** @returns where the lines end, or -1; no trailers at all are an empty line */
 function endOfFields(bytes: Buffer, from: number, searchFrom: number, state: State): number {
@@ -260,13 +265,14 @@ function endOfFields(bytes: Buffer, from: number, searchFrom: number, state: Sta
   return bytes.indexOf('\r\n\r\n', searchFrom, 'latin1')
 }
 
-type Meaning = 'length' | 'coding' | 'connection' | 'keep-alive' | 'other' | 'invalid'
+type Meaning = 'length' | 'coding' | 'connection' | 'keep-alive' | 'upgrade' | 'other' | 'invalid'
 
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['content-length', 'length'],
   ['transfer-encoding', 'coding'],
   ['connection', 'connection'],
   ['keep-alive', 'keep-alive'],
+  ['upgrade', 'upgrade'],
 ])
 
 const meaningOf = boundedMemo<Meaning>(
@@ -315,6 +321,8 @@ function headOf(text: string): Head {
   let length: number | undefined
   let isChunked = false
   let isLast = version !== '1.1'
+  let namesProtocol = false
+  let isUpgrade = false
   let keepAliveSeconds: number | undefined
   const rawHeaders = fieldsOf(text, lineEnd + 2, (meaning, value) => {
     if (meaning === 'length') {
@@ -327,11 +335,14 @@ function headOf(text: string): Head {
     } else if (meaning === 'keep-alive') {
       const [, seconds] = /(?:^|[,;\s])timeout\s*=\s*"?(\d{1,9})/i.exec(value) ?? []
       if (seconds !== undefined) keepAliveSeconds = Number(seconds)
-    } else if (saysClose(value)) isLast = true
+    } else if (meaning === 'upgrade') namesProtocol = true
+    else if (saysClose(value)) isLast = true
+    else if (SAYS_UPGRADE.test(value)) isUpgrade = true
   })
   if (isChunked && (length !== undefined || version !== '1.1'))
     throw malformed('Transfer-Encoding where it cannot be, or beside Content-Length')
-  return { statusCode: Number(status), rawHeaders, length, isChunked, isLast, keepAliveSeconds }
+  const isSwitch = namesProtocol && isUpgrade
+  return { statusCode: Number(status), rawHeaders, length, isChunked, isLast, isSwitch, keepAliveSeconds }
 }
 
 /** RFC 9112 §9.6. @param value of `Connection` */
