@@ -271,6 +271,8 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['content-length', 'length'],
   ['transfer-encoding', 'coding'],
   ['connection', 'connection'],
+  // No RFC has it, but some take it for `Connection`, and whoever sends it means that.
+  ['proxy-connection', 'connection'],
   ['keep-alive', 'keep-alive'],
   ['upgrade', 'upgrade'],
 ])
