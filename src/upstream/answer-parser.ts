@@ -296,6 +296,9 @@ function fieldsOf(text: string, start: number, notice: (meaning: Meaning, value:
     const value = trimmed(text, colon + 1, end)
     if (INVALID_IN_VALUE.test(value)) throw malformed('a control character in a field')
     fields.push(name, value)
+    // A tab around `chunked` is allowed, but llhttp takes it for a part of another coding's name.
+    if ((meaning === 'length' || meaning === 'coding') && text.slice(colon, end).includes('\t'))
+      throw malformed('a tab in a field that frames')
     if (meaning !== 'other') notice(meaning, value)
     at = end + 2
   }
