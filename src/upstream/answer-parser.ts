@@ -174,10 +174,12 @@ export class AnswerParser {
       this.#reader.onInterim(statusCode, rawHeaders)
       return
     }
-    const hasNoBody = asked?.method === 'HEAD' || statusCode === 204 || statusCode === 304
+    const isBodiless = statusCode === 204 || statusCode === 304
+    const hasNoBody = isBodiless || asked?.method === 'HEAD'
     this.#keepAliveSeconds = head.keepAliveSeconds
-    // A 204 that announces content may well send it, and it would be read as the next answer.
-    this.#isLast = head.isLast || (statusCode === 204 && (head.isChunked || (length ?? 0) > 0))
+    // What such an answer announces it may well send, and that would be read as the next answer. A 304 may announce what
+    // another answer would hold (RFC 9110 §8.6), but nobody can tell whether it means that.
+    this.#isLast = head.isLast || (isBodiless && (head.isChunked || (length ?? 0) > 0))
     if (hasNoBody || (length === 0 && !head.isChunked)) {
       this.#reader.onHead(statusCode, rawHeaders)
       this.#finish([])
