@@ -1,0 +1,7 @@
+/** Is what a test asks a service for, as `AnswerParser` has to know it. */
+import type { Asked } from '../../../src/upstream/answer-parser.ts'
+
+export const GET: Asked = { method: 'GET', upgrade: null }
+export const HEAD: Asked = { method: 'HEAD', upgrade: null }
+export const POST: Asked = { method: 'POST', upgrade: null }
+export const UPGRADE: Asked = { method: 'GET', upgrade: 'websocket' }
