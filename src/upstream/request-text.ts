@@ -25,11 +25,14 @@ type Persistence = 'keep-alive' | 'close'
 
 const isName = boundedMemo<boolean>(isToken, { maxEntries: 1000, maxKeyLength: 64 })
 
-const TARGET = /^[\x21-\x7e]+$/
+/** RFC 9112 §3.2.1, the only form that a service is asked in. CONNECT has another one (§3.2.3). */
+const TARGET = /^\/[\x21-\x7e]*$/
 /** RFC 9110 §5.5; obs-text may pass. */
 const INVALID_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 const NONE: Framing = { kind: 'none' }
 const CHUNKED: Framing = { kind: 'chunked' }
+
+const CONNECTION_FIELDS: ReadonlySet<string> = new Set(['connection', 'upgrade', 'proxy-connection'])
 
 /**
  * These methods say what a body means (RFC 9110 §8.6), so that one without a body has to say so.
@@ -42,7 +45,8 @@ const EXPECT_A_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUE
  */
 export function requestText(request: UpstreamRequest, authority: string, persistence: Persistence): RequestText {
   const { method, path, headers, body, upgrade } = request
-  if (!isName(method) || !TARGET.test(path)) throw unsendable('a request line that would not be one')
+  if (!isName(method) || method === 'CONNECT' || !TARGET.test(path))
+    throw unsendable('a request line that would not be one')
   let text = `${method} ${path} HTTP/1.1\r\n`
   if (headers[0]?.toLowerCase() !== 'host') text += `Host: ${authority}\r\n`
   let length: number | undefined
@@ -55,9 +59,12 @@ export function requestText(request: UpstreamRequest, authority: string, persist
       length = Number(value)
     } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding')
       throw unsendable('a coding that is not ours')
+    else if (isConnectionField(name)) throw unsendable('a field of the connection, which is ours')
     else if (i > 0 && name.length === 4 && name.toLowerCase() === 'host') throw unsendable('two hosts')
     text += `${name}: ${value}\r\n`
   }
+  // Node's server, for one, takes the bytes of such a body for the first ones of the other protocol.
+  if (body !== null && upgrade !== null) throw unsendable('a body before another protocol')
   if (body === null && (length ?? 0) > 0) throw unsendable('a length without a body')
   text += upgrade !== null ? `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n` : `Connection: ${persistence}\r\n`
   if (body !== null && length === undefined)
@@ -65,6 +72,12 @@ export function requestText(request: UpstreamRequest, authority: string, persist
   if (body !== null && length !== undefined) return { text: `${text}\r\n`, framing: { kind: 'length', bytes: length } }
   if (length === undefined && EXPECT_A_BODY.has(method)) text += 'Content-Length: 0\r\n'
   return { text: `${text}\r\n`, framing: NONE }
+}
+
+/** RFC 9110 §7.6.1, §7.8: beside ours, they would say something else about this connection. */
+function isConnectionField(name: string): boolean {
+  if (name.length !== 10 && name.length !== 7 && name.length !== 16) return false
+  return CONNECTION_FIELDS.has(name.toLowerCase())
 }
 
 function unsendable(reason: string): UpstreamFailure {
