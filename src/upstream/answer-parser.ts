@@ -177,8 +177,8 @@ export class AnswerParser {
     const isBodiless = statusCode === 204 || statusCode === 304
     const hasNoBody = isBodiless || asked?.method === 'HEAD'
     this.#keepAliveSeconds = head.keepAliveSeconds
-    // What such an answer announces it may well send, and that would be read as the next answer. A 304 may announce what
-    // another answer would hold (RFC 9110 §8.6), but nobody can tell whether it means that.
+    // What such an answer announces it may well send, and that would be read as the next answer. A 304 may announce
+    // what another answer would hold (RFC 9110 §8.6), but nobody can tell whether it means that.
     this.#isLast = head.isLast || (isBodiless && (head.isChunked || (length ?? 0) > 0))
     if (hasNoBody || (length === 0 && !head.isChunked)) {
       this.#reader.onHead(statusCode, rawHeaders)

@@ -14,8 +14,18 @@ import { compileIdentity, DEFAULT_IDENTITY_HEADERS } from '../../src/identity/he
 import { foldedFieldName } from '../../src/lib/field-name.ts'
 import { compileMatcher } from '../../src/route/match.ts'
 import { naiveRoute, STEPS, serverOf } from '../route/lax-servers.ts'
+import {
+  assertNodeAgrees,
+  assertPiecesAgree,
+  assertUndiciAgrees,
+  newTally,
+} from '../support/clients/answer-agreement.ts'
+import { assertOneRequest, newWrittenTally, requestInput } from '../support/clients/request-text-agreement.ts'
+import { startUndiciJudge } from '../support/clients/undici-judge.ts'
 import { factsOf } from '../support/facts.ts'
 import { get, startRawStack } from '../support/raw.ts'
+import { cuts, exchange } from '../support/services/answer-input.ts'
+import { GET } from '../support/services/asked.ts'
 import { headers, pathText, rawRequest, routeTexts, tokenText } from './input.ts'
 
 export interface FuzzTarget {
@@ -26,7 +36,8 @@ export interface FuzzTarget {
 interface FuzzRun {
   /** An `IProperty` or `IAsyncProperty` of whatever the target generates. */
   readonly property: unknown
-  readonly stop?: () => Promise<void>
+  /** @returns what was seen, in words */
+  readonly stop?: () => Promise<string | undefined>
 }
 
 export const fuzzTargets: readonly FuzzTarget[] = [
@@ -35,6 +46,9 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   { name: 'token', start: async () => ({ property: tokenProperty() }) },
   { name: 'config', start: async () => ({ property: configProperty() }) },
   { name: 'request', start: requestRun },
+  { name: 'answer', start: async () => answerRun() },
+  { name: 'undici', start: undiciRun },
+  { name: 'request-text', start: async () => requestTextRun() },
 ]
 
 /** Gives the value, or undefined for a refusal. Any other error is a finding. */
@@ -236,6 +250,46 @@ async function requestRun(): Promise<FuzzRun> {
     stop: async () => {
       await stack.control()
       await stack.close()
+      return undefined
     },
   }
+}
+
+/** Answers of services: what we read, Node's own parser reads the same, however the bytes are cut into pieces. */
+function answerRun(): FuzzRun {
+  const tally = newTally()
+  const property = fc.property(exchange, cuts, ({ requests, text }, offsets) => {
+    const bytes = Buffer.from(text, 'latin1')
+    const answers = assertNodeAgrees(bytes, requests, tally)
+    assertPiecesAgree(bytes, requests, answers, offsets)
+  })
+  return { property, stop: async () => seenOf(tally) }
+}
+
+/** The same with undici's client as the judge, over a socket. */
+async function undiciRun(): Promise<FuzzRun> {
+  const tally = newTally()
+  const judge = await startUndiciJudge()
+  const property = fc.asyncProperty(exchange, ({ requests, text }) =>
+    assertUndiciAgrees(judge, Buffer.from(text, 'latin1'), requests[0] ?? GET, tally),
+  )
+  return {
+    property,
+    stop: async () => {
+      await judge.close()
+      return seenOf(tally)
+    },
+  }
+}
+
+function requestTextRun(): FuzzRun {
+  const tally = newWrittenTally()
+  const property = fc.property(requestInput, input => assertOneRequest(input, tally))
+  return { property, stop: async () => seenOf(tally) }
+}
+
+function seenOf(tally: object): string {
+  return Object.entries(tally)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ')
 }

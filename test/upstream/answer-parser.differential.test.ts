@@ -6,11 +6,11 @@
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { assertNodeAgrees, assertUndiciAgrees, newTally, type Tally } from '../support/answers/agreement.ts'
-import { exchange } from '../support/answers/answer-input.ts'
-import { GET } from '../support/answers/asked.ts'
-import { BROKEN_ANSWERS } from '../support/answers/broken-answers.ts'
-import { startUndiciJudge, type UndiciJudge } from '../support/answers/undici-client.ts'
+import { assertNodeAgrees, assertUndiciAgrees, newTally, type Tally } from '../support/clients/answer-agreement.ts'
+import { startUndiciJudge, type UndiciJudge } from '../support/clients/undici-judge.ts'
+import { exchange } from '../support/services/answer-input.ts'
+import { GET } from '../support/services/asked.ts'
+import { BROKEN_ANSWERS } from '../support/services/broken-answers.ts'
 
 const FOR_NODE = 100_000
 const FOR_UNDICI = 5000

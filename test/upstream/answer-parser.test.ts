@@ -1,11 +1,12 @@
 /** Plain cases of `AnswerParser`, rule by rule; `answer-parser.differential.test.ts` holds it against other parsers. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { AnswerParser, type Asked } from '../../src/upstream/answer-parser.ts'
-import { cuts, exchange } from '../support/answers/answer-input.ts'
-import { GET, HEAD, POST, UPGRADE } from '../support/answers/asked.ts'
-import { BROKEN_ANSWERS } from '../support/answers/broken-answers.ts'
-import { type AnswerRead, readByUs } from '../support/answers/our-reading.ts'
+import { AnswerParser } from '../../src/upstream/answer-parser.ts'
+import { assertPiecesAgree } from '../support/clients/answer-agreement.ts'
+import { type AnswerRead, readByUs } from '../support/clients/our-reading.ts'
+import { cuts, exchange } from '../support/services/answer-input.ts'
+import { type Asked, GET, HEAD, POST, UPGRADE } from '../support/services/asked.ts'
+import { BROKEN_ANSWERS } from '../support/services/broken-answers.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\n'
 
@@ -189,16 +190,8 @@ test('how the bytes are cut into pieces changes nothing', () => {
   fc.assert(
     fc.property(exchange, cuts, ({ requests, text }, offsets) => {
       const bytes = Buffer.from(text, 'latin1')
-      const oneByOne = readByUs(bytes, requests)
-      const ends = oneByOne.filter(({ ending }) => ending === 'whole').map(({ end }) => end)
-      const inPieces = readByUs(bytes, requests, [...offsets, ...ends])
-      expect(inPieces.map(pieceless)).toEqual(oneByOne.map(pieceless))
+      assertPiecesAgree(bytes, requests, readByUs(bytes, requests), offsets)
     }),
     { numRuns: 5000 },
   )
 })
-
-/** Where a piece is too much, and what is refused late in one piece, depend on the pieces; what was read does not. */
-function pieceless({ end, body, ending, ...rest }: AnswerRead) {
-  return ending === 'whole' || ending === 'closed' ? { ...rest, ending, end, body } : { ...rest, ending }
-}

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { UpstreamBody, UpstreamRequest } from '../../src/upstream/connections.ts'
 import { requestText } from '../../src/upstream/request-text.ts'
-import { assertOneRequest, newWrittenTally, requestInput } from '../support/request-text-agreement.ts'
+import { assertOneRequest, newWrittenTally, requestInput } from '../support/clients/request-text-agreement.ts'
 
 const BODY = {} as UpstreamBody
 const UNSENDABLE = expect.objectContaining({ code: 'REQUEST_UNSENDABLE' })

@@ -1,6 +1,7 @@
 /** Reads the bytes of a connection with `AnswerParser` and writes down everything that it tells. */
-import { AnswerParser, type Asked } from '../../../src/upstream/answer-parser.ts'
+import { AnswerParser } from '../../../src/upstream/answer-parser.ts'
 import { UpstreamFailure } from '../../../src/upstream/failure.ts'
+import type { Asked } from '../services/asked.ts'
 
 export interface HeadRead {
   readonly statusCode: number

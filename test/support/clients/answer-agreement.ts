@@ -7,10 +7,10 @@
  * then.
  */
 import assert from 'node:assert/strict'
-import type { Asked } from '../../../src/upstream/answer-parser.ts'
+import type { Asked } from '../services/asked.ts'
 import { type MessageRead, type NodeParser, nodeAnswerParser } from './node-parser.ts'
 import { type AnswerRead, readByUs } from './our-reading.ts'
-import type { UndiciJudge } from './undici-client.ts'
+import type { UndiciJudge } from './undici-judge.ts'
 
 /** How much was seen, so that a test can tell that it has compared something. */
 export interface Tally {
@@ -92,6 +92,30 @@ export async function assertUndiciAgrees(judge: UndiciJudge, bytes: Buffer, aske
   if (isReusable && keepAliveSeconds === undefined && asked.upgrade === null && asked.method !== 'HEAD')
     assert.equal(reading.isReused, true, 'the judge closes the connection')
   count(tally, answer)
+}
+
+/**
+ * Holds what was read one byte at a time against what is read in pieces.
+ *
+ * @param offsets where the pieces end, besides the ends of answers
+ * @throws {assert.AssertionError} a disagreement
+ */
+export function assertPiecesAgree(
+  bytes: Buffer,
+  requests: readonly Asked[],
+  answers: readonly AnswerRead[],
+  offsets: readonly number[],
+): void {
+  const ends = answers.filter(({ ending }) => ending === 'whole').map(({ end }) => end)
+  const inPieces = readByUs(bytes, requests, [...offsets, ...ends])
+  assert.deepEqual(inPieces.map(withoutPosition), answers.map(withoutPosition))
+}
+
+/** Where an answer is refused depends on the pieces, and with it where it ends; what is told before does not. */
+function withoutPosition({ end, body, ending, ...rest }: AnswerRead) {
+  if (ending === 'whole' || ending === 'closed') return { ...rest, ending, end, body }
+  // Bytes behind a switch are handed on with the head only if they came with it.
+  return ending === 'switched' ? { ...rest, ending } : { ...rest, ending, body }
 }
 
 function assertAnswer(judge: NodeParser, bytes: Buffer, answer: AnswerRead, from: number, seen: number): void {

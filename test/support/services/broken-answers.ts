@@ -4,8 +4,7 @@
  * Each is bytes of a service that tries to be read in two ways. `AnswerParser` takes none of them; where it tells a head
  * before it finds out, that is said.
  */
-import type { Asked } from '../../../src/upstream/answer-parser.ts'
-import { GET, HEAD, POST, UPGRADE } from './asked.ts'
+import { type Asked, GET, HEAD, POST, UPGRADE } from './asked.ts'
 
 export interface BrokenAnswer {
   readonly name: string

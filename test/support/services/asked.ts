@@ -1,5 +1,7 @@
 /** Is what a test asks a service for, as `AnswerParser` has to know it. */
-import type { Asked } from '../../../src/upstream/answer-parser.ts'
+import type { AnswerParser } from '../../../src/upstream/answer-parser.ts'
+
+export type Asked = Parameters<AnswerParser['expect']>[0]
 
 export const GET: Asked = { method: 'GET', upgrade: null }
 export const HEAD: Asked = { method: 'HEAD', upgrade: null }

@@ -7,7 +7,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Client, type Dispatcher } from 'undici'
-import type { Asked } from '../../../src/upstream/answer-parser.ts'
+import type { Asked } from '../services/asked.ts'
 import type { HeadRead } from './our-reading.ts'
 
 export interface UndiciReading {

@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict'
 import { METHODS } from 'node:http'
 import fc from 'fast-check'
-import type { UpstreamBody, UpstreamRequest } from '../../src/upstream/connections.ts'
-import { UpstreamFailure } from '../../src/upstream/failure.ts'
-import { type Framing, requestText } from '../../src/upstream/request-text.ts'
-import { type MessageRead, nodeRequestParser } from './answers/node-parser.ts'
+import type { UpstreamBody, UpstreamRequest } from '../../../src/upstream/connections.ts'
+import { UpstreamFailure } from '../../../src/upstream/failure.ts'
+import { type Framing, requestText } from '../../../src/upstream/request-text.ts'
+import { type MessageRead, nodeRequestParser } from './node-parser.ts'
 
 /** How much of it was written, so that a test can tell that it has compared something. */
 export interface WrittenTally {

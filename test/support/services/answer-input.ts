@@ -5,8 +5,7 @@
  * octet.
  */
 import fc from 'fast-check'
-import type { Asked } from '../../../src/upstream/answer-parser.ts'
-import { GET, HEAD, POST, UPGRADE } from './asked.ts'
+import { type Asked, GET, HEAD, POST, UPGRADE } from './asked.ts'
 
 /** What comes over one connection, and what was asked for on it. */
 export interface Exchange {
