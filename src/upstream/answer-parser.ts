@@ -342,7 +342,7 @@ function headOf(text: string): Head {
     } else if (meaning === 'keep-alive') {
       const [, seconds] = /(?:^|[,;\s])timeout\s*=\s*"?(\d{1,9})/i.exec(value) ?? []
       if (seconds !== undefined) keepAliveSeconds = Number(seconds)
-    } else if (meaning === 'upgrade') namesProtocol = true
+    } else if (meaning === 'upgrade') namesProtocol ||= value !== ''
     else if (saysClose(value)) isLast = true
     else if (SAYS_UPGRADE.test(value)) isUpgrade = true
   })

@@ -198,6 +198,7 @@ const outOfPlace: Readonly<Record<string, readonly [asked: Asked, text: string]>
   'a 101 that nobody asked for': [GET, 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'],
   'a 101 that does not name a protocol': [UPGRADE, 'HTTP/1.1 101 S\r\nConnection: upgrade\r\n\r\n'],
   'a 101 without Connection: upgrade': [UPGRADE, 'HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\n'],
+  'a 101 with an empty Upgrade': [UPGRADE, 'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade:\r\n\r\n'],
   'a 101 with neither': [UPGRADE, 'HTTP/1.1 101 S\r\n\r\n'],
   'an interim answer with Connection: close': [GET, `HTTP/1.1 103 H\r\nConnection: close\r\n\r\n${EVIL}`],
   'an interim answer of HTTP/1.0': [GET, `HTTP/1.0 100 Continue\r\n\r\n${EVIL}`],
