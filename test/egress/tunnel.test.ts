@@ -174,7 +174,10 @@ describe('what is fetched', () => {
 
   test.each(['caFile', 'credentialsFile'])('is not asked for where %s cannot be read', async key => {
     const { result, message } = await failureOf(fetchThrough('https://127.0.0.1:9', { egress: { [key]: '/nowhere' } }))
-    expect([result, message]).toEqual(['local_file', `egress.${key} cannot be read: there is no such file or folder (ENOENT)`])
+    expect([result, message]).toEqual([
+      'local_file',
+      `egress.${key} cannot be read: there is no such file or folder (ENOENT)`,
+    ])
   })
 })
 

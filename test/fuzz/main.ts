@@ -1,10 +1,10 @@
 /**
  * Throws generated input at everything that reads what a stranger sends, and at the configuration: `npm run fuzz`.
  *
- * It runs for `--seconds`, which the targets share, or for `--cases` of each. Each target prints its seed and its speed;
- * a failure prints the command that replays it, and the exit code is 1. SIGINT ends the run with what it has found until
- * then. What is asserted is never "no error" alone: a refusal must be one that the code names, and what is accepted must
- * be safe. The targets are in `test/fuzz/targets.ts`.
+ * It runs for `--seconds`, which the targets share, or for `--cases` of each. Each target prints its seed and its
+ * speed; a failure prints the command that replays it, and the exit code is 1. SIGINT ends the run with what it has
+ * found until then. What is asserted is never "no error" alone: a refusal must be one that the code names, and what is
+ * accepted must be safe. The targets are in `test/fuzz/targets.ts`.
  */
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'

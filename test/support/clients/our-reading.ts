@@ -17,8 +17,8 @@ export interface AnswerRead {
   body: string
   rawTrailers: readonly string[]
   /**
-   * `whole` by its own framing, `closed` with the connection, `switched` to another protocol, or not over: `refused` and
-   * `cut` (the connection ended before).
+   * `whole` by its own framing, `closed` with the connection, `switched` to another protocol, or not over: `refused`
+   * and `cut` (the connection ended before).
    */
   ending: 'whole' | 'closed' | 'switched' | 'refused' | 'cut'
   /** The offset of the first byte that does not belong to it; where it is refused, of the byte that was too much. */

@@ -1,8 +1,8 @@
 /**
  * Lists broken answers that advisories and articles about request smuggling and response splitting are full of.
  *
- * Each is bytes of a service that tries to be read in two ways. `AnswerParser` takes none of them; where it tells a head
- * before it finds out, that is said.
+ * Each is bytes of a service that tries to be read in two ways. `AnswerParser` takes none of them; where it tells a
+ * head before it finds out, that is said.
  */
 import { type Asked, GET, HEAD, POST, UPGRADE } from './asked.ts'
 
@@ -21,7 +21,6 @@ const EVIL = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'
 const statusLines: Readonly<Record<string, string>> = {
   'a status line without a version': '200 OK\r\n\r\n',
   'HTTP/0.9: a body alone': '<html>hello</html>\r\n\r\n',
-  'HTTP/2.0': 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
   'HTTP/1.2': 'HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n',
   'HTTP/1.10': 'HTTP/1.10 200 OK\r\nContent-Length: 0\r\n\r\n',
   'HTTP/01.1': 'HTTP/01.1 200 OK\r\nContent-Length: 0\r\n\r\n',
