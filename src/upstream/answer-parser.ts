@@ -12,6 +12,7 @@ import { boundedMemo } from '../lib/bounded-memo.ts'
 import { isToken } from '../lib/field-name.ts'
 import { MAX_INTERIM_ANSWERS } from './connections.ts'
 import { UpstreamFailure } from './failure.ts'
+import { GrowingBuffer } from './growing-buffer.ts'
 
 /** The parser tells its user in this order: interim heads, one head, parts of the body, the end. */
 export interface AnswerReader {
@@ -55,7 +56,7 @@ export class AnswerParser {
   #state: State = 'idle'
   #asked: Asked | undefined
   /** The bytes of a head, a chunk's line or trailers that are not whole yet. */
-  #held: Buffer | undefined
+  #held: GrowingBuffer | undefined
   #rest = 0
   #interimAnswers = 0
   #headBytes = 0
@@ -130,22 +131,23 @@ export class AnswerParser {
   #readLines(chunk: Buffer, at: number): number {
     const isChunkLine = this.#state === 'chunk-size'
     const held = this.#held
-    const bytes = held === undefined ? chunk : Buffer.concat([held, at === 0 ? chunk : chunk.subarray(at)])
+    const heldBytes = held?.length ?? 0
+    const bytes = held === undefined ? chunk : held.append(at === 0 ? chunk : chunk.subarray(at))
     const from = held === undefined ? at : 0
     // What was held has been searched, but for an end that was only half there.
-    const searchFrom = held === undefined ? at : Math.max(0, held.length - 3)
+    const searchFrom = held === undefined ? at : Math.max(0, heldBytes - 3)
     const end = isChunkLine
       ? bytes.indexOf(CRLF, searchFrom, 'latin1')
       : endOfFields(bytes, from, searchFrom, this.#state)
     const longest = isChunkLine ? MAX_CHUNK_LINE_BYTES : this.#maxHeadBytes - this.#headBytes
     if ((end === -1 ? bytes.length : end) - from > longest) throw malformed('a head that is too long')
     if (end === -1) {
-      this.#held = held === undefined ? Buffer.from(bytes.subarray(from)) : bytes
+      this.#held ??= new GrowingBuffer(bytes.subarray(from))
       return chunk.length
     }
     this.#held = undefined
     const text = bytes.toString('latin1', from, end)
-    const next = end + (isChunkLine || text === '' ? 2 : 4) - (held === undefined ? 0 : held.length - at)
+    const next = end + (isChunkLine || text === '' ? 2 : 4) - (held === undefined ? 0 : heldBytes - at)
     if (isChunkLine) this.#onChunkLine(text)
     else if (this.#state === 'trailers') this.#onTrailers(text)
     else {
