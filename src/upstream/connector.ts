@@ -6,7 +6,7 @@
  * accept. RFC 7301 (ALPN), RFC 6066 §3 (an address is no server name), RFC 8446 §2.2 (resumption).
  */
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { UpstreamFailure } from './failure.ts'
 
@@ -41,6 +41,7 @@ export function connector(options: ConnectorOptions, speech: Speech, scheduler: 
   const open = options.origin.startsWith('https:') ? tlsOpener(options, speech) : tcpOpener(options)
   return () =>
     new Promise((resolve, reject) => {
+      // What it throws, about a certificate that cannot be read, rejects.
       const { socket, readyEvent } = open()
       const cancelTimeout = scheduler.after(connectTimeoutMs, () =>
         socket.destroy(new UpstreamFailure('CONNECT_TIMEOUT', 'no connection in time')),
@@ -84,18 +85,17 @@ function tlsOpener(options: ConnectorOptions, speech: Speech): () => Opening {
   const host = hostOf(options.origin).host
   const settings = {
     ...target,
-    // Only a socket of TCP takes this from its options; see below.
     servername: serverName ?? (isIP(host) === 0 ? host : ''),
     ALPNProtocols: speech === 'either' ? ['h2', 'http/1.1'] : ['http/1.1'],
     rejectUnauthorized: true,
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
   }
+  /** To read the certificates costs more than the handshake, so it is done once, with the first connection. */
+  let secureContext: SecureContext | undefined
   /** The service's latest ticket saves the next connection half of the handshake. */
   let session: Buffer | undefined
   return () => {
-    const socket: TLSSocket = connectTls({ ...settings, ...(session !== undefined && { session }) })
+    secureContext ??= createSecureContext({ ca, cert, key })
+    const socket = connectTls({ ...settings, secureContext, ...(session !== undefined && { session }) })
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
     socket.on('session', latest => {
       session = latest
