@@ -201,8 +201,9 @@ export class AnswerParser {
   #onTrailers(text: string): void {
     const rawTrailers = fieldsOf(text, 0, (meaning, value) => {
       // RFC 9110 §6.5.1. Parsers that judge such a field as one of the head refuse the answer, or what comes after it.
-      if (meaning === 'length' || meaning === 'coding') throw malformed('a trailer that frames')
-      if (meaning === 'connection' && saysClose(value)) this.#isLast = true
+      if (meaning === 'length' || (meaning === 'coding' && value.toLowerCase() !== 'chunked'))
+        throw malformed('a trailer that frames')
+      if (meaning === 'coding' || (meaning === 'connection' && saysClose(value))) this.#isLast = true
     })
     this.#finish(rawTrailers)
   }

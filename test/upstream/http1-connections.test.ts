@@ -78,6 +78,10 @@ describe('a connection', () => {
     ['a 204 announces content', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n'],
     ['a 304 announces content', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n'],
     ['a trailer says so', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n'],
+    [
+      'a trailer says how it is coded',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n',
+    ],
     ['a 204 announces chunks', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['more came than the answer', `${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`],
     ['a line end more came than the answer', `${OK}\r\n`],
@@ -116,15 +120,12 @@ describe('a connection', () => {
     expect(connectionsUsed()).toEqual([1, 1, 1])
   })
 
-  test.each(['Transfer-Encoding: chunked', 'Content-Length: 9'])(
-    'is ended by a trailer that frames: %s',
-    async trailer => {
-      answer = connection =>
-        connection.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailer}\r\n\r\n`)
-      expect(await call(pool, '/')).toMatchObject({ text: 'ok', error: { code: 'ANSWER_MALFORMED' } })
-      await service.connections[0]?.closed
-    },
-  )
+  test('is ended by a trailer that announces a length', async () => {
+    answer = connection =>
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Length: 9\r\n\r\n')
+    expect(await call(pool, '/')).toMatchObject({ text: 'ok', error: { code: 'ANSWER_MALFORMED' } })
+    await service.connections[0]?.closed
+  })
 
   test('is ended after its time without a request, and not before', async () => {
     pool = open({ keepAliveMs: 4_000 })

@@ -184,7 +184,7 @@ const chunkedBodies: Readonly<Record<string, string>> = {
   'a trailer with a bare CR': '0\r\nX-A: b\rX-B: c\r\n\r\n',
   'a trailer with NUL': '0\r\nX-A: b\0c\r\n\r\n',
   'Content-Length as a trailer': '0\r\nContent-Length: 5\r\n\r\n',
-  'Transfer-Encoding as a trailer': '0\r\nTransfer-Encoding: chunked\r\n\r\n',
+  'another coding as a trailer': '0\r\nTransfer-Encoding: gzip, chunked\r\n\r\n',
   'an answer in place of the trailers': `0\r\n${EVIL}`,
   'trailers that never end': `0\r\n${'X-A: b\r\n'.repeat(9000)}\r\n`,
 }
