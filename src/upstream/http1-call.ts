@@ -83,6 +83,8 @@ export class Http1Call implements UpstreamCall, AnswerReader {
     const { request } = this
     const { body } = request
     const { socket } = connection
+    // Whoever waits to be sent once more may have been given up meanwhile.
+    if (this.isOver) return
     try {
       if (!this.#isStarted) {
         this.#isStarted = true

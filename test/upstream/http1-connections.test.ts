@@ -325,6 +325,28 @@ describe('a request on a used connection that the service has ended', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test('is not sent again when it was given up while it waited for a connection', async () => {
+    pool = open({ maxConnections: 2 })
+    await call(pool, '/')
+    await settled()
+    answer = () => {}
+    const stale = startCall(pool, '/stale')
+    while (requests.length < 2) await settled()
+    const held = [startCall(pool, '/held'), startCall(pool, '/held')]
+    while (requests.length < 3) await settled()
+    // The second of those that are held waits already, and gets the place.
+    service.connections[0]?.socket.resetAndDestroy()
+    while (requests.length < 4) await settled()
+    stale.abort()
+    expect((await stale.ended).error).toMatchObject({ message: 'no longer wanted' })
+    answer = connection => connection.write(OK)
+    for (const connection of service.connections.slice(1)) connection.write(OK)
+    for (const { ended } of held) expect((await ended).text).toBe('ok')
+    for (let i = 0; i < 5; i++) await settled()
+    await call(pool, '/last')
+    expect(requests.map(({ head }) => head.split(' ')[1])).toEqual(['/', '/stale', '/held', '/held', '/last'])
+  })
+
   test('has the time of one request', async () => {
     answer = endingAtSecond(ENDS.closed)
     await call(pool, '/')
