@@ -68,12 +68,15 @@ export class Http1Connection {
 
   /** The answer is over; the connection is free unless its service or its parser says otherwise. */
   release(): void {
+    const { socket } = this
     this.#call = undefined
-    if (!this.parser.isReusable || this.socket.destroyed) {
+    // The next request would wait behind the rest of this one, which the service may never read; or, where a write has
+    // failed, for ever.
+    if (!this.parser.isReusable || !socket.writable || socket.writableLength > 0) {
       this.discard()
       return
     }
-    if (this.socket.isPaused()) this.socket.resume()
+    if (socket.isPaused()) socket.resume()
     this.#options.onFree(this)
   }
 

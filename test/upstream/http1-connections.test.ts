@@ -162,6 +162,21 @@ describe('a connection', () => {
     expect(connectionsUsed()).toEqual([1, 1, 1])
   })
 
+  test('is not used again while a part of an upload is still to be sent', async () => {
+    answer = connection => {
+      connection.socket.pause()
+      connection.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig')
+    }
+    const bytes = Buffer.alloc(32 * 1024 * 1024)
+    const headers = ['Host', 'a', 'Content-Length', String(bytes.length)]
+    const upload = call(pool, '/', { method: 'POST', headers, body: Readable.from([bytes]) })
+    expect(await upload).toMatchObject({ statuses: [413], text: 'big', error: undefined })
+    await settled()
+    answer = connection => connection.write(OK)
+    expect((await call(pool, '/')).text).toBe('ok')
+    expect(connectionsUsed()).toEqual([1, 2])
+  })
+
   test('that takes a body nobody may read is the only one to see it, and its last', async () => {
     await call(pool, '/')
     const body = Readable.from([Buffer.from('GET /evil HTTP/1.1\r\n\r\n')])
