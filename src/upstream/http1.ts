@@ -101,7 +101,8 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   }
 
   function mostConnections(): number {
-    return waiting.first()?.request.isProbe === true ? maxConnections + PROBES : maxConnections
+    // Probes wait before all others: it is one of them for whom the next connection would be.
+    return waiting.at(connecting)?.request.isProbe === true ? maxConnections + PROBES : maxConnections
   }
 
   function connectOne(): void {

@@ -21,8 +21,8 @@ interface WaitingRoom<T> {
   enter(waiting: T): void
   /** Is served before all others. */
   enterFirst(waiting: T): void
-  /** Stays where it is. */
-  first(): T | undefined
+  /** Returns who has so many others before it, and leaves it where it is. */
+  at(index: number): T | undefined
   /** Takes the first, or the first that will do. */
   next(willDo?: (waiting: T) => boolean): T | undefined
   /** Takes all. */
@@ -72,7 +72,7 @@ export function waitingRoom<T>(options: WaitingRoomOptions<T>): WaitingRoom<T> {
       waiting.unshift({ who, waitedMs: 0 })
       queueMicrotask(watch)
     },
-    first: () => waiting[0]?.who,
+    at: index => waiting[index]?.who,
     next(willDo) {
       const at = willDo === undefined ? 0 : waiting.findIndex(({ who }) => willDo(who))
       return at === -1 ? undefined : waiting.splice(at, 1)[0]?.who

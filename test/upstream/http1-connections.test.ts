@@ -270,6 +270,18 @@ describe('when all connections are in use', () => {
     expect([(await held.ended).text, (await waiting.ended).text]).toEqual(['ok', 'ok'])
     expect(connectionsUsed()).toEqual([1, 2, 1])
   })
+
+  test('a probe opens no connection for those that wait already', async () => {
+    const held = startCall(pool, '/held')
+    while (requests.length < 1) await settled()
+    const waiting = startCall(pool, '/a')
+    await settled()
+    expect((await call(pool, '/healthz', { isProbe: true })).text).toBe('ok')
+    for (let i = 0; i < 5; i++) await settled()
+    expect(service.connections).toHaveLength(2)
+    service.connections[0]?.write(OK)
+    expect([(await held.ended).text, (await waiting.ended).text]).toEqual(['ok', 'ok'])
+  })
 })
 
 describe('a request on a used connection that the service has ended', () => {
