@@ -145,7 +145,9 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
     if (connection.isGone) return
     const isWanted =
       open.size + switched <= maxConnections && keepAliveMs > 0 && whereabouts.isCurrent(connection.remoteAddress)
-    if (isWanted) lend(connection, waiting.next(takesUsed))
+    // It gives its place to a request that needs a new connection, has waited longest and would wait for ever.
+    const isInTheWay = connecting === 0 && waiting.at(0)?.needsFresh === true
+    if (isWanted && !isInTheWay) lend(connection, waiting.next(takesUsed))
     else connection.discard()
   }
 

@@ -215,6 +215,19 @@ describe('when all connections are in use', () => {
     expect(connectionsUsed()).toEqual([1, 2])
   })
 
+  test('one that needs a connection of its own waits for its turn and no longer', async () => {
+    const held = startCall(pool, '/held')
+    while (requests.length < 1) await settled()
+    const body = Readable.from([Buffer.from('x')])
+    const own = startCall(pool, '/own', { method: 'DELETE', body })
+    await settled()
+    const later = ['/a', '/b'].map(path => startCall(pool, path))
+    await settled()
+    service.connections[0]?.write(OK)
+    for (const { ended } of [held, own, ...later]) expect((await ended).text).toBe('ok')
+    expect(requests.map(({ head }) => head.split(' ')[1])).toEqual(['/held', '/own', '/a', '/b'])
+  })
+
   test('who waits for too long is turned away, and the others are served', async () => {
     pool = open({ maxConnections: 1, connectTimeoutMs: 1_000 })
     const held = startCall(pool, '/held')
