@@ -61,7 +61,10 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
     maxConnections,
     maxWaitMs: options.connectTimeoutMs,
     expected: () => connecting,
-    refuse: (call, error) => call.fail(error),
+    refuse(call, error) {
+      call.fail(error)
+      leaveIfEmpty()
+    },
   })
 
   function dispatch(request: UpstreamRequest, handler: UpstreamHandler): void {
@@ -215,6 +218,7 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
       for (const call of waiting.clear()) call.fail(error)
       const closed = [...open].map(({ socket }) => whenClosed(socket))
       for (const connection of open) connection.end(error)
+      leaveIfEmpty()
       await Promise.all(closed)
     },
   }

@@ -14,6 +14,8 @@ import { type RawUpstream, startRawUpstream } from '../support/services/raw-upst
 const EMPTY = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
+const SWITCH = 'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+
 type Answer = (connection: RawClient, head: string) => void
 
 let service: RawUpstream
@@ -48,6 +50,22 @@ function open(change: Partial<UpstreamOptions> = {}): UpstreamConnections {
 /** Lets what is on its way arrive: two turns of the loop of both sides. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate)
+}
+
+function openTunnel(): Promise<Socket> {
+  return new Promise((resolve, reject) =>
+    pool.dispatch(
+      { path: '/', method: 'GET', headers: ['Host', 'a'], body: null, headersTimeoutMs: 1_000, upgrade: 'websocket' },
+      {
+        onStart() {},
+        onHead() {},
+        onData() {},
+        onEnd() {},
+        onUpgrade: (_rawHeaders, socket) => resolve(socket),
+        onError: reject,
+      },
+    ),
+  )
 }
 
 function connectionsUsed(): readonly number[] {
@@ -250,21 +268,9 @@ describe('when all connections are in use', () => {
   test('a tunnel holds its place until it ends', async () => {
     answer = (connection, head) => {
       const isHandshake = /^upgrade: websocket$/im.test(head)
-      connection.write(isHandshake ? 'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n' : OK)
+      connection.write(isHandshake ? SWITCH : OK)
     }
-    const tunnel = await new Promise<Socket>((resolve, reject) =>
-      pool.dispatch(
-        { path: '/', method: 'GET', headers: ['Host', 'a'], body: null, headersTimeoutMs: 1_000, upgrade: 'websocket' },
-        {
-          onStart() {},
-          onHead() {},
-          onData() {},
-          onEnd() {},
-          onUpgrade: (_rawHeaders, socket) => resolve(socket),
-          onError: reject,
-        },
-      ),
-    )
+    const tunnel = await openTunnel()
     const waiting = startCall(pool, '/a')
     await settled()
     expect(requests).toHaveLength(1)
@@ -401,6 +407,25 @@ describe('a request on a used connection that the service has ended', () => {
     }
     await time.advance(1_500)
     expect((await running.ended).error).toMatchObject({ code: 'HEADERS_TIMEOUT' })
+  })
+})
+
+describe('draining', () => {
+  test('ends when the last request was turned away, whatever the tunnels do', async () => {
+    answer = connection => connection.write(SWITCH)
+    for (const end of ['time', 'close'] as const) {
+      pool = open({ maxConnections: 1, connectTimeoutMs: 1_000 })
+      const tunnel = await openTunnel()
+      const waiting = startCall(pool, '/a')
+      await settled()
+      const drained = pool.drain()
+      if (end === 'time') await time.advance(1_250)
+      else await pool.close()
+      expect((await waiting.ended).error).toBeDefined()
+      await drained
+      expect(tunnel.destroyed).toBe(false)
+      tunnel.destroy()
+    }
   })
 })
 
