@@ -90,6 +90,7 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   function wait(call: Http1Call): void {
     if (isClosed) {
       call.fail(new UpstreamFailure('UPSTREAM_CLOSED', 'no more requests'))
+      leaveIfEmpty()
       return
     }
     if (call.request.isProbe === true) waiting.enterFirst(call)
@@ -201,7 +202,11 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
   }
 
   function leaveIfEmpty(): void {
-    if (onEmpty !== undefined && open.size === 0 && connecting === 0 && waiting.size === 0) onEmpty()
+    if (onEmpty === undefined) return
+    // A request that is sent once more enters the waiting room only after its connection is gone.
+    queueMicrotask(() => {
+      if (open.size + connecting + waiting.size + turn.size === 0) onEmpty?.()
+    })
   }
 
   return {

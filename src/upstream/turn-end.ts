@@ -21,6 +21,8 @@ interface TurnEndOptions<C, X> {
 }
 
 interface TurnEnd<C, X> {
+  /** So many requests are sent at the end of the turn. */
+  readonly size: number
   /** Sends now, or at the end of the turn. */
   placeSoon(call: C): void
   recycleLater(connection: X): void
@@ -56,6 +58,9 @@ export function turnEnd<C extends Placed, X>({ place, recycle }: TurnEndOptions<
   }
 
   return {
+    get size() {
+      return calls.length
+    },
     placeSoon(call) {
       placed += 1
       expectEnd()

@@ -411,6 +411,24 @@ describe('a request on a used connection that the service has ended', () => {
 })
 
 describe('draining', () => {
+  test.each(['at the end of the turn', 'once more'])('waits for a request that is sent %s', async when => {
+    const ended: string[] = []
+    await call(pool, '/')
+    await settled()
+    answer = connection => {
+      if (requests.length === 3) connection.write(OK)
+    }
+    const running = startCall(pool, '/', { method: when === 'once more' ? 'GET' : 'POST' })
+    if (when === 'once more') while (requests.length < 2) await settled()
+    else answer = connection => connection.write(OK)
+    const drained = pool.drain().then(() => ended.push('drain'))
+    if (when === 'once more') service.connections[0]?.socket.resetAndDestroy()
+    expect((await running.ended).text).toBe('ok')
+    ended.push('request')
+    await drained
+    expect(ended).toEqual(['request', 'drain'])
+  })
+
   test('ends when the last request was turned away, whatever the tunnels do', async () => {
     answer = connection => connection.write(SWITCH)
     for (const end of ['time', 'close'] as const) {
