@@ -53,12 +53,14 @@ export function negotiatedUpstream(options: NegotiatedUpstreamOptions): Upstream
       const socket = await options.connectEither()
       socket.on('error', () => {})
       first = socket
-      // Whoever asked may have got another connection, or may be gone.
-      setImmediate(() => {
-        if (first !== socket) return
-        first = undefined
-        socket.destroy()
-      })
+      // Whoever asked may have got another connection, or may be gone; or is sent at the end of the turn.
+      setImmediate(() =>
+        setImmediate(() => {
+          if (first !== socket) return
+          first = undefined
+          socket.destroy()
+        }),
+      )
       chosen = isHttp2(socket) ? http2 : http1
       return chosen
     } finally {

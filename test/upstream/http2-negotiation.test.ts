@@ -86,6 +86,13 @@ describe('the version', () => {
     expect(service.protocols).toEqual([false])
   })
 
+  test.each(['GET', 'POST'])('is asked for on the connection that the first request then takes: %s', async method => {
+    const service = await listen(onlyHttp1())
+    const gateway = await gatewayTo(service.port)
+    expect((await gateway.request('/a', { method })).text).toBe('1.1')
+    expect(service.protocols).toEqual(['http/1.1'])
+  })
+
   test('is asked for once by requests that come together', async () => {
     const service = await listen(both())
     const gateway = await gatewayTo(service.port)
