@@ -177,8 +177,10 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     const { response } = this.exchange
     if (response.write(chunk)) return
     const call = this.#call
-    call?.pause()
-    response.once('drain', () => call?.resume())
+    // Parts that came together are handed on in spite of the pause, and one listener will do for all of them.
+    if (call === undefined || call.isPaused) return
+    call.pause()
+    response.once('drain', () => call.resume())
   }
 
   #breakOff(code: DenialCode): void {
