@@ -122,11 +122,11 @@ export class Http1Connection {
   }
 
   readonly #onFin = (): void => {
-    const call = this.#call
     try {
       this.parser.end()
     } catch (error) {
-      call?.onLost(error as Error)
+      // Its place has to be free before its request asks for another.
+      this.#onLost(error as Error)
     }
     if (!this.isGone) this.discard()
   }

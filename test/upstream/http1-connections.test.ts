@@ -371,6 +371,25 @@ describe('a request on a used connection that the service has ended', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test('takes the place of its own connection and of no other', async () => {
+    pool = open({ maxConnections: 2 })
+    answer = () => {}
+    const both = [startCall(pool, '/a'), startCall(pool, '/b')]
+    while (requests.length < 2) await settled()
+    for (const connection of service.connections) connection.write(OK)
+    for (const { ended } of both) await ended
+    await settled()
+    answer = connection => (requests.length === 3 ? connection.socket.end() : connection.write(OK))
+    expect((await call(pool, '/')).text).toBe('ok')
+    await settled()
+    answer = () => {}
+    const last = [startCall(pool, '/a'), startCall(pool, '/b')]
+    while (requests.length < 6) await settled()
+    const [closed] = connectionsUsed().slice(2)
+    expect(connectionsUsed().slice(4).toSorted()).toEqual([3 - Number(closed), 3])
+    for (const { abort } of last) abort()
+  })
+
   test('is not sent again when it was given up while it waited for a connection', async () => {
     pool = open({ maxConnections: 2 })
     await call(pool, '/')
