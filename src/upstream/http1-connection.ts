@@ -63,7 +63,9 @@ export class Http1Connection {
     this.idleMs = 0
     call.start(this)
     // Whoever was told of the start may have given the request up, before anything was sent.
-    if (call.isOver && this.#call === call) this.release()
+    if (!call.isOver || this.#call !== call) return
+    this.#calls -= 1
+    this.release()
   }
 
   /** The answer is over; the connection is free unless its service or its parser says otherwise. */

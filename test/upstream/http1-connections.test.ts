@@ -371,6 +371,27 @@ describe('a request on a used connection that the service has ended', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test('is not sent again on one that only a request had that was given up before it was sent', async () => {
+    answer = ENDS.closed
+    await new Promise<Error>(resolve =>
+      pool.dispatch(
+        { path: '/', method: 'GET', headers: ['Host', 'a'], body: null, headersTimeoutMs: 1_000, upgrade: null },
+        {
+          onStart: started => started.abort(new Error('no longer wanted')),
+          onHead() {},
+          onData() {},
+          onEnd() {},
+          onUpgrade() {},
+          onError: resolve,
+        },
+      ),
+    )
+    await settled()
+    expect((await call(pool, '/')).error).toMatchObject({ code: 'ANSWER_CUT' })
+    expect(requests).toHaveLength(1)
+    expect(service.connections).toHaveLength(1)
+  })
+
   test('takes the place of its own connection and of no other', async () => {
     pool = open({ maxConnections: 2 })
     answer = () => {}
