@@ -68,6 +68,11 @@ export class Http1Call implements UpstreamCall, AnswerReader {
     return upgrade !== null || (body !== null && !READS_BODIES.has(method))
   }
 
+  /** The service cannot have anything to say to it yet. */
+  get isHeld(): boolean {
+    return this.#upload?.isHeld === true
+  }
+
   /** No connection that was used before will do. */
   get needsFresh(): boolean {
     return this.#isSecondTry || this.isLast
@@ -136,9 +141,11 @@ export class Http1Call implements UpstreamCall, AnswerReader {
     if (this.isOver) return
     const connection = this.#connection
     const isStale = connection?.isReused === true && !connection.hasBytes
-    if (isStale && this.isRepeatable && !this.#isSecondTry) {
+    if (isStale && (this.isRepeatable || this.isHeld) && !this.#isSecondTry) {
       this.#isSecondTry = true
       this.#connection = undefined
+      this.#upload?.leave()
+      this.#upload = undefined
       this.#onStale(this)
       return
     }

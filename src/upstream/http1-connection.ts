@@ -114,6 +114,11 @@ export class Http1Connection {
 
   readonly #onBytes = (bytes: Buffer): void => {
     const call = this.#call
+    // Attack: what comes before the request has left would pass for its answer.
+    if (call?.isHeld === true) {
+      this.#onLost(new UpstreamFailure('ANSWER_MALFORMED', 'bytes before the request'))
+      return
+    }
     this.hasBytes = true
     try {
       this.parser.read(bytes)

@@ -19,7 +19,7 @@ interface UploadOptions {
 export class Http1Upload {
   readonly #options: UploadOptions
   #sentBytes = 0
-  #state: 'running' | 'whole' | 'stopped' = 'running'
+  #state: 'running' | 'whole' | 'stopped' | 'left' = 'running'
   #isHeld = true
 
   /** What is written on the socket from now on leaves together with the first bytes of the body, if those come soon. */
@@ -34,9 +34,14 @@ export class Http1Upload {
     body.on('data', (chunk: Buffer) => this.#send(chunk))
     body.on('end', () => this.#finish())
     body.on('error', (error: Error) => {
-      if (this.#state === 'running') sender.fail(error)
+      if (this.#state === 'running' || this.#state === 'left') sender.fail(error)
     })
     body.resume()
+  }
+
+  /** Nothing has left yet, not even the head. */
+  get isHeld(): boolean {
+    return this.#isHeld
   }
 
   get isWhole(): boolean {
@@ -54,6 +59,12 @@ export class Http1Upload {
     const { body } = this.#options
     body.pause()
     body.destroy()
+  }
+
+  /** Leaves the body, of which nothing was taken, to another upload. */
+  leave(): void {
+    this.#state = 'left'
+    this.#options.body.pause()
   }
 
   letLeave(): void {

@@ -120,6 +120,24 @@ describe('a connection', () => {
     expect(connectionsUsed()).toEqual([1, 2])
   })
 
+  test.each([
+    ['bytes came', (connection: RawClient) => connection.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')],
+    ['it ended', (connection: RawClient) => void connection.socket.end()],
+  ])('gives an upload to another when %s before anything of it was sent', async (_name, act) => {
+    await call(pool, '/')
+    await settled()
+    const body = new PassThrough()
+    // The turn in which the request is placed is followed by the one in which this arrives.
+    await new Promise(resolve => setTimeout(resolve, 1))
+    const running = startCall(pool, '/', { method: 'POST', body })
+    const used = service.connections[0]
+    setImmediate(() => used !== undefined && act(used))
+    await used?.closed
+    body.end('x')
+    expect(await running.ended).toMatchObject({ statuses: [200], text: 'ok', error: undefined })
+    expect(connectionsUsed()).toEqual([1, 2])
+  })
+
   test('whose end came while it was idle costs no request of any method', async () => {
     await call(pool, '/')
     service.connections[0]?.socket.end()
