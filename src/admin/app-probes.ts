@@ -76,6 +76,9 @@ function statusOf(upstream: Upstream, path: string, scheduler: Scheduler): Promi
         isProbe: true,
       },
       {
+        onQueued(queued) {
+          call = queued
+        },
         onStart(started) {
           call = started
         },

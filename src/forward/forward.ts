@@ -92,6 +92,10 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     exchange.forwarding = this
   }
 
+  onQueued(call: UpstreamCall): void {
+    this.onStart(call)
+  }
+
   onStart(call: UpstreamCall): void {
     this.#call = call
     if (this.#cancelled !== undefined) call.abort(this.#cancelled)
@@ -194,7 +198,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     else this.cancel(new Denial('token_expired', { evidence: { reason: 'during the upload' } }))
   }
 
-  /** A request that still waits for a connection is cancelled as soon as it gets one. */
+  /** A request that still waits to be told of its call is cancelled as soon as it is. */
   cancel(reason: Error): void {
     this.#cancelled = reason
     this.#call?.abort(reason)

@@ -42,12 +42,15 @@ export interface UpstreamCall {
 }
 
 /**
- * Is told what becomes of a request. After `onStart` come any number of interim heads, one head, parts of the body and
- * the end; or `onUpgrade`. An error may come in place of any of them, also of `onStart`, and then nothing more comes.
- * What a handler throws gives the request up, and comes back to it as the error; so does what it throws at the end.
+ * Is told what becomes of a request. After `onQueued`, if it has to wait, and `onStart` come any number of interim
+ * heads, one head, parts of the body and the end; or `onUpgrade`. An error may come in place of any of them, also of
+ * `onStart`, and then nothing more comes. What a handler throws gives the request up, and comes back to it as the
+ * error; so does what it throws at the end.
  */
 export interface UpstreamHandler {
-  /** The request is about to be sent. It is called again, with another call, if it has to be sent once more. */
+  /** The request has no connection yet. It may be given up from now on. */
+  onQueued?(call: UpstreamCall): void
+  /** The request is about to be sent. Over HTTP/2 it is called again, with another call, if it is sent once more. */
   onStart(call: UpstreamCall): void
   /**
    * @param statusCode below 200 for an interim answer

@@ -39,24 +39,29 @@ interface CallOptions {
   readonly handler: UpstreamHandler
   /** Is asked when a connection that was used before failed without a byte; the request is to be sent again. */
   readonly onStale: (call: Http1Call) => void
+  /** Is told when it is over while it waits for a connection. */
+  readonly onGivenUp: (call: Http1Call) => void
 }
 
 export class Http1Call implements UpstreamCall, AnswerReader {
   readonly request: UpstreamRequest
   readonly #handler: UpstreamHandler
   readonly #onStale: (call: Http1Call) => void
+  readonly #onGivenUp: (call: Http1Call) => void
   #connection: Carrier | undefined
   #upload: Http1Upload | undefined
   #writeError: Error | undefined
+  #isQueued = false
   #isStarted = false
   #isSecondTry = false
   isOver = false
   isPaused = false
 
-  constructor({ request, handler, onStale }: CallOptions) {
+  constructor({ request, handler, onStale, onGivenUp }: CallOptions) {
     this.request = request
     this.#handler = handler
     this.#onStale = onStale
+    this.#onGivenUp = onGivenUp
   }
 
   /**
@@ -84,7 +89,14 @@ export class Http1Call implements UpstreamCall, AnswerReader {
     return body === null && upgrade === null && SAFE.has(method)
   }
 
+  /** Has to wait for a connection. */
+  queue(): void {
+    this.#isQueued = true
+    this.#handler.onQueued?.(this)
+  }
+
   start(connection: Carrier): void {
+    this.#isQueued = false
     const { request } = this
     const { body } = request
     const { socket } = connection
@@ -159,6 +171,7 @@ export class Http1Call implements UpstreamCall, AnswerReader {
     this.#stopUpload()
     this.#connection?.discard()
     this.#connection = undefined
+    if (this.#isQueued) this.#onGivenUp(this)
     this.#handler.onError(error)
   }
 

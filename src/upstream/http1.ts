@@ -69,7 +69,7 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
 
   function dispatch(request: UpstreamRequest, handler: UpstreamHandler): void {
     if (isClosed || onEmpty !== undefined) handler.onError(new UpstreamFailure('UPSTREAM_CLOSED', 'no more requests'))
-    else turn.placeSoon(new Http1Call({ request, handler, onStale: wait }))
+    else turn.placeSoon(new Http1Call({ request, handler, onStale: wait, onGivenUp }))
   }
 
   function place(call: Http1Call): void {
@@ -95,7 +95,13 @@ export function http1Upstream(options: Http1UpstreamOptions): UpstreamConnection
     }
     if (call.request.isProbe === true) waiting.enterFirst(call)
     else waiting.enter(call)
+    call.queue()
     openMore()
+  }
+
+  function onGivenUp(call: Http1Call): void {
+    waiting.leave(call)
+    leaveIfEmpty()
   }
 
   function openMore(): void {

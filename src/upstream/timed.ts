@@ -87,6 +87,10 @@ class TimedRequest implements UpstreamHandler, Enrolled {
     return body === null || body.readableEnded || body.isPaused()
   }
 
+  onQueued(call: UpstreamCall): void {
+    this.#handler?.onQueued?.(call)
+  }
+
   onStart(call: UpstreamCall): void {
     this.#call = call
     this.#running.add(this)

@@ -25,6 +25,8 @@ interface WaitingRoom<T> {
   at(index: number): T | undefined
   /** Takes the first, or the first that will do. */
   next(willDo?: (waiting: T) => boolean): T | undefined
+  /** Goes without having been served. */
+  leave(waiting: T): void
   /** Takes all. */
   clear(): readonly T[]
 }
@@ -76,6 +78,10 @@ export function waitingRoom<T>(options: WaitingRoomOptions<T>): WaitingRoom<T> {
     next(willDo) {
       const at = willDo === undefined ? 0 : waiting.findIndex(({ who }) => willDo(who))
       return at === -1 ? undefined : waiting.splice(at, 1)[0]?.who
+    },
+    leave(who) {
+      const at = waiting.findIndex(each => each.who === who)
+      if (at !== -1) waiting.splice(at, 1)
     },
     clear: () => waiting.splice(0).map(({ who }) => who),
   }

@@ -283,6 +283,19 @@ describe('when all connections are in use', () => {
     expect((await late.ended).text).toBe('ok')
   })
 
+  test('who gives up makes room for the next', async () => {
+    const held = startCall(pool, '/held')
+    while (requests.length < 1) await settled()
+    const impatient = startCall(pool, '/impatient')
+    const patient = startCall(pool, '/patient')
+    await settled()
+    impatient.abort()
+    expect((await impatient.ended).error?.message).toBe('no longer wanted')
+    service.connections[0]?.write(OK)
+    for (const { ended } of [held, patient]) expect((await ended).text).toBe('ok')
+    expect(requests.map(({ head }) => head.split(' ')[1])).toEqual(['/held', '/patient'])
+  })
+
   test('a tunnel holds its place until it ends', async () => {
     answer = (connection, head) => {
       const isHandshake = /^upgrade: websocket$/im.test(head)

@@ -42,6 +42,9 @@ export function startCall(upstream: UpstreamConnections, path: string, init: Cal
     upstream.dispatch(
       { path, method, headers, body, headersTimeoutMs, upgrade: null, ...(isProbe && { isProbe }) },
       {
+        onQueued(queued) {
+          running = queued
+        },
         onStart(started) {
           running = started
         },
