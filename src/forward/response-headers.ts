@@ -9,6 +9,7 @@
  */
 import { Denial, SWITCHING_PROTOCOLS } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { isFieldValue } from '../lib/field-lines.ts'
 import { foldedFieldName, isToken } from '../lib/field-name.ts'
 import { isHopByHop, namedInConnection } from './hop-by-hop.ts'
 
@@ -24,9 +25,6 @@ type Handling = 'pass' | 'drop' | 'length' | 'coding' | 'invalid'
 
 const handlingOf = boundedMemo<Handling>(judge, { maxEntries: 1000, maxKeyLength: 64 })
 
-/** Matches what Node's own check refuses (RFC 9110 §5.5); obs-text may pass. */
-const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/
-
 /** @throws {Denial} `upstream_unreachable`: a head that cannot be passed on without guessing where its body ends */
 export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamHead): string[] {
   const named = namedInConnection(rawHeaders)
@@ -36,7 +34,7 @@ export function responseHeaders({ statusCode, rawHeaders, requestId }: UpstreamH
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
-    if (invalidInValue.test(value)) throw fault('a header value has control characters', name)
+    if (!isFieldValue(value)) throw fault('a header value has control characters', name)
     switch (handlingOf(name)) {
       case 'pass':
         if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)

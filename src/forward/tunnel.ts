@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream'
 import { PeerStalled } from '../downstream/stalled-peers.ts'
 import { Denial, SWITCHING_PROTOCOLS } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { StreamEnd } from '../types.ts'
 import { responseHeaders } from './response-headers.ts'
@@ -58,14 +59,14 @@ export function openTunnel(
   const client = request.socket
   // An error would end the process otherwise, since nobody else listens any more.
   upstream.on('error', () => {})
-  if (fieldValue(rawHeaders, 'upgrade')?.toLowerCase() !== 'websocket') {
+  if (fieldValues(rawHeaders, 'upgrade').join(', ').toLowerCase() !== 'websocket') {
     upstream.destroy()
     throw new Denial('upstream_unreachable', { evidence: { reason: 'switched to another protocol' } })
   }
   const lines = responseHeaders({ statusCode: SWITCHING_PROTOCOLS, rawHeaders, requestId })
   // A client that offered protocols fails when it gets none back, and the service may have been offered none of them.
   const agreed =
-    fieldValue(rawHeaders, 'sec-websocket-protocol') === undefined
+    fieldValues(rawHeaders, 'sec-websocket-protocol').length === 0
       ? policy.tokenPlaces?.agreedProtocol(facts.rawHeaders)
       : undefined
   if (agreed !== undefined) lines.push('Sec-WebSocket-Protocol', agreed)
@@ -88,12 +89,6 @@ export function openTunnel(
     })
   }
   deps.streams.opened(exchange, close, () => toClient.passedBytes + toUpstream.passedBytes)
-}
-
-/** Joins the lines of a field (RFC 9110 §5.3); undefined when there is none. */
-function fieldValue(rawHeaders: readonly string[], name: string): string | undefined {
-  const lines = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
-  return lines.length === 0 ? undefined : lines.join(', ')
 }
 
 /** Passes on what one side sends to the other. */

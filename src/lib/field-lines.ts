@@ -27,3 +27,11 @@ export function hasOuterBlanks(value: string): boolean {
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09
 }
+
+/** Matches what no value of a field may have (RFC 9110 §5.5). Octets past ASCII (obs-text) may stand in one. */
+const notInValue = /[^\t\x20-\x7e\x80-\xff]/
+
+/** @param text one character per octet */
+export function isFieldValue(text: string): boolean {
+  return !notInValue.test(text)
+}

@@ -9,6 +9,7 @@
  * response queue poisoning).
  */
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { isFieldValue } from '../lib/field-lines.ts'
 import { isToken } from '../lib/field-name.ts'
 import { MAX_INTERIM_ANSWERS } from './connections.ts'
 import { UpstreamFailure } from './failure.ts'
@@ -259,8 +260,6 @@ const MAX_LENGTH_DIGITS = 15
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,12})(?:;[!#$%&'*+\-.^_`|~\w]+(?:=[!#$%&'*+\-.^_`|~\w]+)?)*$/
 /** A version that is not 1.1 is read as 1.0: services say 2.0 where they mean nothing by it. */
 const STATUS_LINE = /^HTTP\/(1\.[01]|2\.0) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-/** RFC 9110 §5.5; obs-text may pass. */
-const INVALID_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 /** RFC 9110 §7.8: in `Connection`. */
 const SAYS_UPGRADE = /(?:^|,)[\t ]*upgrade[\t ]*(?:,|$)/i
 
@@ -299,7 +298,7 @@ function fieldsOf(text: string, start: number, notice: (meaning: Meaning, value:
     const meaning = meaningOf(name)
     if (meaning === 'invalid') throw malformed('a field whose name is no token')
     const value = trimmed(text, colon + 1, end)
-    if (INVALID_IN_VALUE.test(value)) throw malformed('a control character in a field')
+    if (!isFieldValue(value)) throw malformed('a control character in a field')
     fields.push(name, value)
     // A tab around `chunked` is allowed, but llhttp takes it for a part of another coding's name.
     if ((meaning === 'length' || meaning === 'coding') && text.slice(colon, end).includes('\t'))

@@ -9,12 +9,10 @@ import { readsNoMore, readsOn } from '../node/reads-on.ts'
 import type { AnswerParser, AnswerReader } from './answer-parser.ts'
 import type { UpstreamCall, UpstreamHandler, UpstreamRequest } from './connections.ts'
 import { Http1Upload } from './http1-upload.ts'
-import { requestText } from './request-text.ts'
+import { READS_BODIES, requestText } from './request-text.ts'
 
 /** RFC 9110 §9.2.1: these ask for nothing that could happen twice. */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-/** These methods say what a body means, so a service reads it. A service may leave the body of any other unread. */
-const READS_BODIES: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
 
 /** The connection, as a request on it sees it. */
 interface Carrier {

@@ -6,6 +6,7 @@
  * such parts before this file sees them; it does not rely on that.
  */
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { isFieldValue } from '../lib/field-lines.ts'
 import { isToken } from '../lib/field-name.ts'
 import type { UpstreamRequest } from './connections.ts'
 import { UpstreamFailure } from './failure.ts'
@@ -27,17 +28,16 @@ const isName = boundedMemo<boolean>(isToken, { maxEntries: 1000, maxKeyLength: 6
 
 /** RFC 9112 §3.2.1, the only form that a service is asked in. CONNECT has another one (§3.2.3). */
 const TARGET = /^\/[\x21-\x7e]*$/
-/** RFC 9110 §5.5; obs-text may pass. */
-const INVALID_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 const NONE: Framing = { kind: 'none' }
 const CHUNKED: Framing = { kind: 'chunked' }
 
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set(['connection', 'upgrade', 'proxy-connection'])
 
 /**
- * These methods say what a body means (RFC 9110 §8.6), so that one without a body has to say so.
+ * These methods say what a body means (RFC 9110 §9.3), so a service reads it, and one without a body has to say so. A
+ * service may leave the body of any other unread.
  */
-const EXPECT_A_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
+export const READS_BODIES: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
 
 /**
  * @param authority is the `Host` of a request that does not name one as its first field
@@ -53,7 +53,7 @@ export function requestText(request: UpstreamRequest, authority: string, persist
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1] as string
-    if (!isName(name) || INVALID_IN_VALUE.test(value)) throw unsendable('a field that would not be one')
+    if (!isName(name) || !isFieldValue(value)) throw unsendable('a field that would not be one')
     if (name.length === 14 && name.toLowerCase() === 'content-length') {
       if (length !== undefined || !/^\d{1,15}$/.test(value)) throw unsendable('a length that is not one number')
       length = Number(value)
@@ -70,7 +70,7 @@ export function requestText(request: UpstreamRequest, authority: string, persist
   if (body !== null && length === undefined)
     return { text: `${text}Transfer-Encoding: chunked\r\n\r\n`, framing: CHUNKED }
   if (body !== null && length !== undefined) return { text: `${text}\r\n`, framing: { kind: 'length', bytes: length } }
-  if (length === undefined && EXPECT_A_BODY.has(method)) text += 'Content-Length: 0\r\n'
+  if (length === undefined && READS_BODIES.has(method)) text += 'Content-Length: 0\r\n'
   return { text: `${text}\r\n`, framing: NONE }
 }
 
