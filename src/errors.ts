@@ -16,7 +16,19 @@
  */
 export const STAGES = {
   before: ['anywhere', 'receive', 'head', 'route', 'credential'],
-  ofToken: ['form', 'issuer', 'algorithm', 'key', 'signature', 'type', 'claims', 'audience', 'lifetime', 'time'],
+  ofToken: [
+    'form',
+    'issuer',
+    'algorithm',
+    'key',
+    'signature',
+    'type',
+    'claims',
+    'audience',
+    'lifetime',
+    'time',
+    'revocation',
+  ],
   after: ['identity', 'requirements', 'forward'],
 } as const
 export type TokenStage = (typeof STAGES.ofToken)[number]
@@ -173,6 +185,16 @@ export const DENIALS = {
     reportable: true,
     remedy: 'Have the issuer make shorter tokens, or raise `maxLifetime`.',
   },
+  token_revoked: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token was revoked',
+    stage: 'revocation',
+    reportable: true,
+    remedy:
+      'Log in again: a new token is not meant, unless its `jti` or all of its issuer is revoked. ' +
+      '`sallyport revocations check @token` names the entry.',
+  },
   proof_required: {
     status: 401,
     error: 'invalid_token',
@@ -238,6 +260,14 @@ export const DENIALS = {
     reportable: true,
     retryAfterSeconds: 5,
     remedy: 'See that the key server answers: `sallyport check --online` says what is wrong with it.',
+  },
+  revocation_unavailable: {
+    status: 503,
+    title: 'Authentication is temporarily unavailable',
+    stage: 'revocation',
+    reportable: true,
+    retryAfterSeconds: 5,
+    remedy: 'See that the store answers: `sallyport check --online` says what is wrong with it.',
   },
   overloaded: {
     status: 503,

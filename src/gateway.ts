@@ -37,6 +37,7 @@ import type { Decision } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
 import { refuse as answerRefusal } from './refusal/refuse.ts'
+import type { Revocations } from './revocation/revocations.ts'
 import { accessRecord } from './telemetry/access.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -62,6 +63,7 @@ interface GatewayOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly metrics: Metrics
+  readonly revocations: Pick<Revocations, 'onChange'>
   readonly log: Log
 }
 
@@ -69,11 +71,12 @@ interface GatewayOptions {
 const OPAQUE_URL = '/'
 
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
-  const { policies, drain, overload, clock, metrics, log } = options
+  const { policies, drain, overload, clock, metrics, revocations, log } = options
   const record = accessRecord(metrics, log, clock)
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
-  const open = streams(options)
+  const open = streams({ ...options, isRevoked: principal => policies.current.isRevoked?.(principal) === true })
+  revocations.onChange(open.revocationsChanged)
   const places = requestLimit()
   const { begin, expectContinue } = receiver({
     policies,

@@ -117,6 +117,8 @@ export interface Policy {
   readonly limits: RequestLimits
   /** Which requests the access log shows. */
   readonly accessLog: 'all' | 'denied' | 'off'
+  /** Whether the token of a principal is revoked by now; undefined where the configuration asks for no revocation. */
+  readonly isRevoked: ((principal: Principal) => boolean) | undefined
 }
 
 /** What was found out about a request. For a request that was refused, it is what was known by then. */

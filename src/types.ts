@@ -99,6 +99,18 @@ export interface Principal {
   readonly expiresAtSeconds: number
   /** Milliseconds since the epoch up to which the token is accepted: `exp` and the provider's clock tolerance. */
   readonly validUntilMs: number
+  /** What is remembered about its revocation. */
+  readonly standing: Standing
+}
+
+/** What was found out about the revocation of a token. Only `authenticate/revoked.ts` writes it. */
+export interface Standing {
+  /** The fingerprints of all that the token can be revoked by: three numbers each. */
+  fingerprints: ReadonlyArray<readonly [number, number, number]>
+  /** Who has read them, since another reader may read other claims; undefined: nobody yet. */
+  reader: object | undefined
+  /** The generation of the revocations in which the token was found clear. */
+  clearAt: number
 }
 
 /**
@@ -135,7 +147,10 @@ export interface TraceContext {
 }
 
 /** Why the gateway closed a stream that both ends would have gone on with. */
-export type StreamEnd = 'expired' | 'stalled' | 'idle' | 'shutdown'
+export type StreamEnd = 'expired' | 'revoked' | 'stalled' | 'idle' | 'shutdown'
+
+/** What became of a request while revocations may be missing: `exempt` is a token that lives for a short time. */
+export type StaleDecision = 'allowed' | 'exempt' | 'refused'
 
 /** A tunnel, or an answer that did not leave in one piece, while it goes on. */
 export interface OpenStream extends Enrolled {
@@ -171,6 +186,8 @@ export interface RouteMetrics {
   reportDenial(code: DenialCode): void
   /** Counts a stream that the gateway closed. */
   streamClosed(reason: StreamEnd): void
+  /** Counts a decision that was made while revocations may be missing. */
+  decidedStale(decision: StaleDecision): void
 }
 
 /** A key that may verify signatures. The same JWK keeps the same object across refreshes of its set. */

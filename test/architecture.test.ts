@@ -47,26 +47,27 @@ const ROOMS = tableOf(`
   tools/text        → claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib run telemetry
-  run               → admin authenticate authenticate/jwt config config/check config/read config/schema downstream
-                      errors gateway keys lib node policy policy-store telemetry types upstream
-  admin             → errors lib policy types upstream
+  run               → admin authenticate authenticate/jwt claim-reader config config/check config/read config/schema
+                      downstream errors gateway issuer-template keys lib node policy policy-store revocation telemetry
+                      types upstream
+  admin             → errors lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
                       upstream
-  config/read       → config/check config/schema errors lib
+  config/read       → config/check config/schema errors lib revocation
   config/check      → config/schema egress errors issuer-template keys lib route
   config/schema     → authorize claim-reader downstream egress forward identity issuer-template lib route types
 
-  gateway           → decide downstream errors exchange forward lib policy policy-store refusal telemetry
+  gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
   decide            → authenticate downstream errors lib policy types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy types
-  telemetry         → errors exchange keys lib node policy route types
+  telemetry         → errors exchange keys lib node policy revocation route types
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity lib route types upstream
-  authenticate      → authenticate/jwt errors issuer-template lib types
+  authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
   authorize         → claim-reader errors lib types
   identity          → claim-reader errors lib types
@@ -74,6 +75,7 @@ const ROOMS = tableOf(`
   keys              → egress errors issuer-template keys/fetch lib types
   keys/fetch        → egress lib
   egress            → lib
+  revocation        → lib
   upstream          → errors lib node
 
   claim-reader      → types
@@ -95,7 +97,7 @@ const PACKAGES = tableOf(`
   pino                → node telemetry
   prom-client         → node run run/workers telemetry
   yaml                → cli config/read tools/openapi
-  zod                 → config/check config/schema tools/cases
+  zod                 → config/check config/read config/schema revocation tools/cases
 `)
 
 /** Arrows that point up, and so close a circle. None may be added. */

@@ -1,5 +1,6 @@
 /** The picture of a running gateway for `readyz` and `-/status`: names, ages and counts; no secret, no key material. */
 import type { Policy } from '../policy.ts'
+import type { RevocationStatus } from '../revocation/revocations.ts'
 import type { KeySetStatus } from '../types.ts'
 
 export interface Status {
@@ -28,6 +29,18 @@ export interface Status {
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
   }>
+  /** Undefined when the configuration asks for no revocation. */
+  readonly revocation:
+    | {
+        readonly state: RevocationStatus['state']
+        /** In force, by what they revoke by. */
+        readonly entries: RevocationStatus['entries']
+        /** These three are undefined without a store. */
+        readonly last_success: string | undefined
+        readonly age_seconds: number | undefined
+        readonly last_error: string | undefined
+      }
+    | undefined
   /** Each process, where several share the listener. All of the above then comes from one that is not ready, if any. */
   readonly workers?: readonly WorkerStatus[]
 }
@@ -41,11 +54,15 @@ interface WorkerStatus {
 interface StatusSource {
   readonly version: string
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
+  readonly revocation: RevocationStatus | undefined
+  /** Whether a request may be refused because revocations may be missing. */
+  readonly isRefusingStale: boolean
   readonly isDraining: boolean
   readonly nowMs: number
 }
 
-export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): Status {
+export function statusOf(source: StatusSource): Status {
+  const { version, policy, revocation, isRefusingStale, isDraining, nowMs } = source
   const providers = policy.providers.map(({ id, issuer, health }) => {
     const found = health()
     const { usable, lastError } = found
@@ -57,13 +74,12 @@ export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): 
       usable,
       keys: keySet?.keys,
       skipped: keySet?.skipped,
-      last_success: lastSuccessSeconds === undefined ? undefined : new Date(lastSuccessSeconds * 1000).toISOString(),
-      age_seconds: lastSuccessSeconds === undefined ? undefined : Math.round(nowMs / 1000 - lastSuccessSeconds),
+      ...ageOf(lastSuccessSeconds, nowMs),
       last_error: lastError,
     }
   })
   const unusable = providers.filter(({ usable }) => !usable).map(unusableText)
-  const reasons = [...(isDraining ? ['draining'] : []), ...unusable]
+  const reasons = [...(isDraining ? ['draining'] : []), ...unusable, ...staleTexts(revocation, isRefusingStale)]
   return {
     ready: reasons.length === 0,
     reasons,
@@ -78,7 +94,26 @@ export function statusOf({ version, policy, isDraining, nowMs }: StatusSource): 
       upstream: upstream.id,
     })),
     providers,
+    revocation: revocation && {
+      state: revocation.state,
+      entries: revocation.entries,
+      ...ageOf(revocation.lastSuccessSeconds, nowMs),
+      last_error: revocation.lastError,
+    },
   }
+}
+
+function ageOf(seconds: number | undefined, nowMs: number) {
+  return {
+    last_success: seconds === undefined ? undefined : new Date(seconds * 1000).toISOString(),
+    age_seconds: seconds === undefined ? undefined : Math.round(nowMs / 1000 - seconds),
+  }
+}
+
+function staleTexts(revocation: RevocationStatus | undefined, isRefusingStale: boolean): readonly string[] {
+  if (revocation === undefined || revocation.state === 'fresh' || !isRefusingStale) return []
+  const { state, lastError } = revocation
+  return [`revocations: ${state}${lastError === undefined ? '' : `: ${lastError}`}`]
 }
 
 function unusableText({ id, keys, last_error: lastError }: Status['providers'][number]): string {

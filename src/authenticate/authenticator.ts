@@ -1,7 +1,8 @@
 /**
  * Composes what judges the credentials of a request: the providers, the token cache, and the layers around it.
  *
- * No other file puts providers and layers together, so a command cannot call a token valid that a layer refuses.
+ * No other file puts providers and layers together, so a command cannot call a token valid that a layer refuses. Routes
+ * with the same providers share all but their layers.
  */
 import type { Authenticator, AuthenticatorLayer } from '../types.ts'
 import { issuerAuthenticator } from './by-issuer.ts'
@@ -14,11 +15,13 @@ interface AuthenticatorParts {
   readonly verifiers: readonly TokenVerifier[]
   /** Undefined verifies every token on every use. */
   readonly tokenCache: TokenCache | undefined
-  /** The innermost comes first; what is off is undefined. */
-  readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
 }
 
+/** @param layers the innermost comes first; what is off is undefined */
+export type LayeredAuthenticator = (layers: ReadonlyArray<AuthenticatorLayer | undefined>) => Authenticator
+
 /** @throws {RangeError} two verifiers have the same issuer */
-export function layeredAuthenticator({ verifiers, tokenCache, layers }: AuthenticatorParts): Authenticator {
-  return withLayers(issuerAuthenticator(verifiers, tokenCache), ...layers)
+export function layeredAuthenticator({ verifiers, tokenCache }: AuthenticatorParts): LayeredAuthenticator {
+  const inner = issuerAuthenticator(verifiers, tokenCache)
+  return layers => withLayers(inner, ...layers)
 }

@@ -21,6 +21,7 @@ const IS_ASKED = {
   credentials: true,
   passAuthorization: true,
   upstream: true,
+  revocation: true,
 } satisfies Record<keyof RouteConfig, boolean>
 
 export function askedOf(route: RouteConfig): string {

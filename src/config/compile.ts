@@ -5,8 +5,9 @@
  * file also asks which parts the configuration has, so what is off leaves no trace in the policy.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { layeredAuthenticator } from '../authenticate/authenticator.ts'
+import { type LayeredAuthenticator, layeredAuthenticator } from '../authenticate/authenticator.ts'
 import { credentialReader, tokenPlaces } from '../authenticate/credential-places.ts'
+import type { RouteLayers } from '../authenticate/layers.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
@@ -22,14 +23,7 @@ import {
 import type { Endpoint, Policy, RequestHeaders, Route } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
-import type {
-  Authenticator,
-  AuthenticatorLayer,
-  Authorizer,
-  CredentialSource,
-  RouteMetrics,
-  TokenPlaces,
-} from '../types.ts'
+import type { Authorizer, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { requirementsOf } from './requirements.ts'
@@ -43,8 +37,10 @@ interface PolicyParts {
   /** The upstreams by their ids. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly tokenCache: TokenCache
-  /** Checks of every request that brings a token, around the token cache; the innermost comes first. */
-  readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
+  /** Gives the checks of every request to a route that brings a token, around the token cache. */
+  readonly layers: RouteLayers
+  /** Whether the token of a principal is revoked by now; undefined where nobody can know. */
+  readonly isRevoked: Policy['isRevoked']
   /** What the gateway answers itself on the traffic listener. */
   readonly endpoints: readonly Endpoint[]
   /** Gives the series of a route. */
@@ -81,6 +77,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
       requests: equalShare(config.limits.requests, config.workers),
     },
     accessLog: config.log.access,
+    isRevoked: parts.isRevoked,
   })
 }
 
@@ -130,15 +127,24 @@ function compileRoute(
   route: RouteConfig,
   config: Config,
   judges: Judges & { readonly headers: HeaderWriters },
-  { upstreams, routeMetrics, mode }: PolicyParts,
+  { upstreams, routeMetrics, mode, layers }: PolicyParts,
 ): Route {
   const { id, path, methods, pathAllow, access, require, providers, audiences, timeout, ...others } = route
-  const { upstream: upstreamId, mode: written, streams: own, credentials, passAuthorization, ...unread } = others
+  const {
+    upstream: upstreamId,
+    mode: written,
+    streams: own,
+    credentials,
+    passAuthorization,
+    revocation,
+    ...unread
+  } = others
   // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
   unread satisfies Readonly<Record<string, never>>
   const upstream = named(upstreams, upstreamId ?? onlyKey(upstreams))
   const effective = mode ?? written
   const { streams, limits } = config
+  const metrics = routeMetrics(id, route)
   const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
   return Object.freeze({
     kind: 'route' as const,
@@ -149,7 +155,7 @@ function compileRoute(
     asks: askedOf(route),
     access,
     mode: effective,
-    authenticate: judges.authenticator({ providers }),
+    authenticate: judges.authenticator({ providers })(layers({ revocation, metrics })),
     readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
       ? undefined
       : credentialReader(sources, limits.tokenBytes),
@@ -160,20 +166,20 @@ function compileRoute(
     headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
     streamGraceMs: streamGraceMs({ mode: effective, streams: own }, streams),
     tunnelIdleTimeoutMs: own?.idleTimeout ?? streams.idleTimeout,
-    metrics: routeMetrics(id, route),
+    metrics,
   })
 }
 
 /** What judges callers. Routes that ask for the same share it, so that a thousand of them fit the processor's cache. */
 interface Judges {
-  authenticator(asked: Pick<RouteConfig, 'providers'>): Authenticator
+  authenticator(asked: Pick<RouteConfig, 'providers'>): LayeredAuthenticator
   authorizer(asked: Pick<RouteConfig, 'audiences' | 'require'>): Authorizer
 }
 
-function sharedJudges({ verifiers, tokenCache, layers }: PolicyParts): Judges {
+function sharedJudges({ verifiers, tokenCache }: PolicyParts): Judges {
   const every = [...verifiers.keys()]
   const authenticator = remembered((ids: readonly string[]) =>
-    layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache, layers }),
+    layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache }),
   )
   const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
     all(...requirementsOf(asked).map(({ authorize }) => authorize)),

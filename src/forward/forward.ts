@@ -193,9 +193,10 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   }
 
   /** The service sees a request that was cut. */
-  expire(): void {
-    if (this.exchange.response.headersSent) this.#breakOff('token_expired')
-    else this.cancel(new Denial('token_expired', { evidence: { reason: 'during the upload' } }))
+  end(end: 'expired' | 'revoked'): void {
+    const code = END_CODES[end]
+    if (this.exchange.response.headersSent) this.#breakOff(code)
+    else this.cancel(new Denial(code, { evidence: { reason: 'during the upload' } }))
   }
 
   /** A request that still waits to be told of its call is cancelled as soon as it is. */
@@ -208,6 +209,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
 /** Maps the reason why the gateway ends a stream to the code that its client is told, where it can be told. */
 const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
   expired: 'token_expired',
+  revoked: 'token_revoked',
   idle: 'request_timeout',
   stalled: 'request_timeout',
   shutdown: 'draining',

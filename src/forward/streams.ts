@@ -1,6 +1,6 @@
 /**
- * Ends uploads, long answers and tunnels when the token that let them in has expired, and tunnels on which nothing
- * passes.
+ * Ends uploads, long answers and tunnels when the token that let them in has expired or was revoked, and tunnels on
+ * which nothing passes.
  *
  * A token is checked when its request arrives. Without this file a stream that was opened a second before `exp` would
  * be served for ever, and a service that is stuck would hold the connections of all its clients.
@@ -15,11 +15,13 @@ import type { Clock } from '../lib/clock.ts'
 import type { Enrolled } from '../lib/roster.ts'
 import { rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { OpenStream, StreamEnd } from '../types.ts'
+import type { OpenStream, Principal, StreamEnd } from '../types.ts'
 
 interface StreamsOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
+  /** Whether the token of a principal is revoked by now. */
+  readonly isRevoked: (principal: Principal) => boolean
 }
 
 /**
@@ -29,7 +31,11 @@ interface StreamsOptions {
 export interface Upload extends Enrolled {
   readonly exchange: Exchange
   /** Ends both sides. */
-  expire(): void
+  end(end: 'expired' | 'revoked'): void
+}
+
+interface ExchangeStream extends OpenStream {
+  readonly exchange: Exchange
 }
 
 export interface Streams {
@@ -45,12 +51,16 @@ export interface Streams {
   /** Call at the end of every exchange. */
   ended(exchange: Exchange): void
   closeAll(end: StreamEnd): void
+  /** Call when something was revoked. Those whose tokens are hit end within a tenth of a second. */
+  revocationsChanged(): void
 }
 
 const ROUND_MS = 1_000
+/** Many revocations in a short time cause one look at the streams. */
+const REVOKED_LOOK_MS = 50
 
-export function streams({ clock, scheduler }: StreamsOptions): Streams {
-  const open = rounds<OpenStream>({
+export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Streams {
+  const open = rounds<ExchangeStream>({
     scheduler,
     intervalMs: () => ROUND_MS,
     visit: stream => {
@@ -66,26 +76,38 @@ export function streams({ clock, scheduler }: StreamsOptions): Streams {
       const { exchange } = upload
       if (exchange.request.complete) uploads.delete(upload)
       else if (expiresAtMs(exchange) <= clock.nowMs()) {
-        uploads.delete(upload)
-        exchange.streamEnd = 'expired'
-        upload.expire()
+        endUpload(upload, 'expired')
       }
     },
   })
+  let isLookDue = false
 
-  function end(stream: OpenStream, reason: StreamEnd): void {
+  function endUpload(upload: Upload, reason: 'expired' | 'revoked'): void {
+    uploads.delete(upload)
+    upload.exchange.streamEnd = reason
+    upload.end(reason)
+  }
+
+  function endRevoked(): void {
+    isLookDue = false
+    for (const stream of open) if (isHit(stream.exchange, isRevoked)) end(stream, 'revoked')
+    for (const upload of uploads) if (isHit(upload.exchange, isRevoked)) endUpload(upload, 'revoked')
+  }
+
+  function end(stream: ExchangeStream, reason: StreamEnd): void {
     open.delete(stream)
     stream.close(reason)
   }
 
   return {
     uploading(upload) {
-      if (expiresAtMs(upload.exchange) !== Number.POSITIVE_INFINITY) uploads.add(upload)
+      if (upload.exchange.findings.principal !== undefined) uploads.add(upload)
     },
     uploaded: upload => uploads.delete(upload),
     opened(exchange, close, passedBytes) {
-      exchange.stream = {
+      const stream: ExchangeStream = {
         slot: -1,
+        exchange,
         expiresAtMs: expiresAtMs(exchange),
         passedBytes,
         idleTimeoutMs: exchange.findings.route?.tunnelIdleTimeoutMs ?? Number.POSITIVE_INFINITY,
@@ -96,15 +118,27 @@ export function streams({ clock, scheduler }: StreamsOptions): Streams {
           close(reason)
         },
       }
-      open.add(exchange.stream)
+      exchange.stream = stream
+      open.add(stream)
     },
     ended({ stream }) {
-      if (stream !== undefined) open.delete(stream)
+      // Only this file makes streams.
+      if (stream !== undefined) open.delete(stream as ExchangeStream)
     },
     closeAll(reason) {
       for (const stream of open) end(stream, reason)
     },
+    revocationsChanged() {
+      if (isLookDue) return
+      isLookDue = true
+      scheduler.after(REVOKED_LOOK_MS, endRevoked)
+    },
   }
+}
+
+/** A report-only route refuses nobody for a token. */
+function isHit({ findings: { principal, route } }: Exchange, isRevoked: (principal: Principal) => boolean): boolean {
+  return principal !== undefined && route?.mode === 'enforce' && isRevoked(principal)
 }
 
 function expiresAtMs({ findings }: Exchange): number {

@@ -39,6 +39,7 @@ interface Agreement {
 /** RFC 6455 §7.4.1: after 1008 a client has to change something (its token, or that it reads), after 1001 nothing. */
 const CLOSE_STATUS: Readonly<Record<StreamEnd, CloseStatus>> = {
   expired: { code: 1008, reason: 'the access token expired' },
+  revoked: { code: 1008, reason: 'the access token was revoked' },
   idle: { code: 1001, reason: 'nothing was sent for too long' },
   stalled: { code: 1008, reason: 'nothing is read' },
   shutdown: { code: 1001, reason: 'the gateway is shutting down' },

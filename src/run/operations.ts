@@ -33,17 +33,34 @@ interface OperationsOptions {
 }
 
 export function operations({ version, config, policies, reloads, drain, services }: OperationsOptions): Operations {
-  const { metrics, tokenCache, clock, scheduler } = services
+  const { metrics, tokenCache, revocations, clock, scheduler } = services
   return {
-    status: () => statusOf({ version, policy: policies.current, isDraining: drain.isDraining, nowMs: clock.nowMs() }),
+    status: () =>
+      statusOf({
+        version,
+        policy: policies.current,
+        revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
+        isRefusingStale: isRefusingStale(reloads.inForce.config),
+        isDraining: drain.isDraining,
+        nowMs: clock.nowMs(),
+      }),
     metrics() {
       metrics.tokenCacheEntries.set(tokenCache.size)
+      if (reloads.inForce.config.revocation !== undefined) metrics.showRevocations(revocations.status())
       for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry
     },
     appProbes: appProbes(probesOf(config), { scheduler, upstream: id => probedUpstream(id, reloads.inForce) }),
     drain: () => drain.begin('admin'),
   }
+}
+
+/** Whether some route refuses requests while revocations may be missing. */
+function isRefusingStale({ revocation, routes }: Config): boolean {
+  if (revocation === undefined) return false
+  return routes.some(
+    ({ access, revocation: own }) => access !== 'public' && (own?.whenStale ?? revocation.whenStale) !== 'allow',
+  )
 }
 
 /** Probes with their upstreams: one that names none means the only one. */

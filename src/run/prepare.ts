@@ -11,11 +11,13 @@ import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
+import type { RevocationSettings } from '../revocation/revocations.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
 import { fitted } from './descriptors.ts'
 import { leaseProvider } from './providers.ts'
 import { requestChecks } from './request-checks.ts'
+import { revocationSettings } from './revocation-settings.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
 
@@ -24,6 +26,8 @@ export interface Prepared {
   readonly hash: string
   readonly policy: Policy
   readonly server: ServerOptions
+  /** What is revoked by its file, and how revocations are kept; undefined: none are. */
+  readonly revocation: RevocationSettings | undefined
   /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
@@ -52,12 +56,13 @@ export function prepare(config: Config, services: Services): Prepared {
       releases.push(lease.release)
       return [id, lease.value] as const
     })
+    const revocation = revocationSettings(config)
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
     const parts = {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
-      ...requestChecks(),
+      ...requestChecks(config, services),
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }
@@ -66,6 +71,7 @@ export function prepare(config: Config, services: Services): Prepared {
       hash,
       policy: compilePolicy(lowered, hash, parts),
       server,
+      revocation,
       upstreams: parts.upstreams,
       async providersTried() {
         await Promise.all(providers.map(([, { ready }]) => ready()))

@@ -60,7 +60,7 @@ const LONGEST_WARM_UP_MS = 1_000
 
 export function reloader(options: ReloaderOptions): Reloader {
   const { file, env, readFile, policies, servers, services } = options
-  const { log, metrics, tokenCache } = services
+  const { log, metrics, tokenCache, revocations } = services
   const started = startSettings(options.first.config)
   let inForce = options.first
   let contents = withoutFreshReads(options.firstContents, inForce.config)
@@ -97,6 +97,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     for (const [id, provider] of Object.entries(config.providers))
       metrics.initProvider(id, providerTraits(provider).verifiesBy)
     policies.swap(policy)
+    revocations.configure(next.revocation)
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)
     if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)

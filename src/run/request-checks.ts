@@ -2,20 +2,54 @@
  * Makes what a policy checks and answers besides routes: layers around the token cache, and endpoints of our own.
  *
  * The gateway and every command that tries a policy call this one function, so no command can pass what the gateway
- * would refuse. The configuration asks for neither today.
+ * would refuse.
  */
+import type { RouteLayers } from '../authenticate/layers.ts'
+import { revocationLayer, standings } from '../authenticate/revoked.ts'
+import { claimReader } from '../claim-reader.ts'
+import { providerTraits } from '../config/schema/provider-traits.ts'
+import type { Config } from '../config/schema/schema.ts'
+import { issuersOf } from '../config/schema/tenants.ts'
 import type { TokenStage } from '../errors.ts'
-import type { Endpoint } from '../policy.ts'
-import type { AuthenticatorLayer } from '../types.ts'
+import { issuerTemplate } from '../issuer-template.ts'
+import type { Endpoint, Policy } from '../policy.ts'
+import type { Services } from './services.ts'
 
 interface RequestChecks {
-  /** The innermost comes first; what is off is undefined. */
-  readonly layers: ReadonlyArray<AuthenticatorLayer | undefined>
+  readonly layers: RouteLayers
   /** What the layers check of a token, for `token verify` to show. */
   readonly tokenChecks: readonly TokenStage[]
+  readonly isRevoked: Policy['isRevoked']
   readonly endpoints: readonly Endpoint[]
 }
 
-export function requestChecks(): RequestChecks {
-  return { layers: [], tokenChecks: [], endpoints: [] }
+export function requestChecks(config: Config, services: Pick<Services, 'revocations' | 'metrics'>): RequestChecks {
+  const { revocation } = config
+  if (revocation === undefined) return { layers: () => [], tokenChecks: [], isRevoked: undefined, endpoints: [] }
+  const standing = standings({
+    revocations: services.revocations,
+    issuersOf: id => spellingsOf(config, id),
+    session: claimReader(revocation.claims.session),
+    onBlind: services.metrics.revocationBlind,
+  })
+  return {
+    layers: ({ revocation: own, metrics }) => [
+      revocationLayer({
+        standings: standing,
+        whenStale: own?.whenStale ?? revocation.whenStale ?? 'refuse',
+        shortLivedSeconds: revocation.shortLived === undefined ? undefined : revocation.shortLived / 1000,
+        onStale: metrics.decidedStale,
+      }),
+    ],
+    tokenChecks: ['revocation'],
+    isRevoked: principal => !standing.isClear(principal) && standing.hit(principal) !== undefined,
+    endpoints: [],
+  }
+}
+
+/** An entry may name any spelling of an issuer, whichever of them the token has. */
+function spellingsOf({ providers }: Config, id: string): readonly string[] | undefined {
+  const provider = providers[id]
+  const taken = provider === undefined ? undefined : providerTraits(provider).takesJwts
+  return taken === undefined || issuerTemplate(taken.issuer) !== undefined ? undefined : issuersOf(taken)
 }

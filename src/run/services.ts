@@ -8,9 +8,12 @@ import { FETCH_RESULTS } from '../keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Scheduler, systemScheduler } from '../lib/scheduler.ts'
+import { type Revocations, revocations } from '../revocation/revocations.ts'
+import { type ChangeWriter, type RevocationChange, type Revoker, revoker } from '../revocation/revoker.ts'
 import { keyEvents } from '../telemetry/key-events.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { revocationEvents } from '../telemetry/revocation-events.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { descriptorLimit } from './descriptors.ts'
 
@@ -23,10 +26,20 @@ export interface Services {
   readonly upstreams: UpstreamRegistry
   readonly verifiers: VerifierRegistry
   readonly tokenCache: TokenCache
+  readonly revocations: Revocations
+  readonly revoker: Revoker
+  /** Who else hears of what is revoked here: set once the process knows. */
+  readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode: 'report' | undefined
   /** How many file descriptors this process may have; undefined where that is not known. */
   readonly descriptors: number | undefined
+}
+
+interface RevocationPeers {
+  tellSiblings: (change: RevocationChange) => void
+  /** Undefined where the configuration in force has no store. */
+  writer: ChangeWriter | undefined
 }
 
 interface ServicesOptions {
@@ -52,6 +65,8 @@ export function gatewayServices({
     cacheResults: TOKEN_CACHE_RESULTS,
     fetchResults: FETCH_RESULTS,
   })
+  const revoked = revocations({ clock, scheduler: systemScheduler, ...revocationEvents(metrics, log) })
+  const peers: RevocationPeers = { tellSiblings: () => {}, writer: undefined }
   return {
     mode,
     descriptors: descriptorLimit(),
@@ -67,6 +82,13 @@ export function gatewayServices({
     }),
     upstreams: upstreamRegistry(systemScheduler),
     verifiers: verifierRegistry(systemScheduler),
+    revocations: revoked,
+    revocationPeers: peers,
+    revoker: revoker({
+      revocations: revoked,
+      tellSiblings: change => peers.tellSiblings(change),
+      writer: () => peers.writer,
+    }),
     tokenCache: tokenCache({
       entries: tokenCacheEntries,
       onResult: metrics.tokenLookedUp,

@@ -106,6 +106,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     services.metrics.initProvider(id, providerTraits(provider).verifiesBy)
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
+  services.revocations.configure(first.revocation)
   services.metrics.policyInForce(first.hash)
 
   const draining = drain({
@@ -137,6 +138,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     watching.close()
     reloads.close()
     overload.close()
+    services.revocations.close()
     await Promise.all(apps.map(closeNow))
     await Promise.all([services.keySets.close(), services.upstreams.close()])
   }

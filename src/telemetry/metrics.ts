@@ -9,7 +9,15 @@
 import { type Aggregator, Gauge, Registry } from 'prom-client'
 import { DENIAL_CODES } from '../errors.ts'
 import type { Labels } from '../node/registered-metric.ts'
-import type { ProviderHealth, RouteMetrics, StreamEnd } from '../types.ts'
+import { REVOCATION_KINDS, type RevocationKind } from '../revocation/entry.ts'
+import {
+  REVOCATION_RESULTS,
+  REVOCATION_SOURCES,
+  type RevocationResult,
+  type RevocationSource,
+  type RevocationStatus,
+} from '../revocation/revocations.ts'
+import type { ProviderHealth, RouteMetrics, StaleDecision, StreamEnd } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
@@ -33,11 +41,18 @@ const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status_class: statusClass }))
 const STREAM_ENDS = Object.keys({
   expired: true,
+  revoked: true,
   stalled: true,
   idle: true,
   shutdown: true,
 } satisfies Record<StreamEnd, true>)
 const STREAM_SERIES = STREAM_ENDS.map(reason => ({ reason }))
+const STALE_DECISIONS = Object.keys({
+  allowed: true,
+  exempt: true,
+  refused: true,
+} satisfies Record<StaleDecision, true>)
+const STALE_SERIES = STALE_DECISIONS.map(decision => ({ decision }))
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
 type Owner = 'route' | 'provider'
@@ -86,6 +101,15 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     return counter.of('', values.keys())
   }
 
+  const overallPairs = (name: string, help: string, cells: ReadonlyArray<Readonly<Record<string, string>>>): Tally =>
+    tallyCounter({
+      name: `sallyport_${name}`,
+      help,
+      labelNames: Object.keys(cells[0] ?? {}),
+      cells,
+      registry,
+    }).of('', cells.keys())
+
   const requests = tally(
     'requests_total',
     'Requests by decision: ok or the refusal code.',
@@ -110,6 +134,12 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     'Streams and tunnels that the gateway ended.',
     ['route', 'reason'],
     STREAM_SERIES,
+  )
+  const staleDecisions = tally(
+    'revocation_stale_decisions_total',
+    'Decisions made while revocations may have been missing.',
+    ['route', 'decision'],
+    STALE_SERIES,
   )
   const duration = histogram(
     'request_duration_seconds',
@@ -148,6 +178,26 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     'provider',
   ])
   const jwksUnknownKid = tally('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'], [{}])
+  const revocationEvents = overallPairs(
+    'revocation_events_total',
+    'Revocations that arrived, by source and by what became of them.',
+    REVOCATION_SOURCES.flatMap(source => REVOCATION_RESULTS.map(result => ({ source, result }))),
+  )
+  const blindTokens = tally(
+    'revocation_blind_tokens_total',
+    'Tokens without a claim, so that they cannot be revoked by it.',
+    ['provider', 'claim'],
+    REVOCATION_KINDS.map(claim => ({ claim })),
+  )
+  // Of several processes the one that knows least is shown.
+  const revocationEntries = gauge('revocation_entries', 'Revocations in force.', 'min', ['kind'])
+  const revocationFresh = gauge('revocation_fresh', '1 when no revocation is missing.', 'min')
+  const revocationLastSuccess = gauge(
+    'revocation_last_success_timestamp_seconds',
+    'When the store last showed that no revocation is missing.',
+    'min',
+    ['source'],
+  )
   const reloads = overall('config_reloads_total', 'Attempts to put a configuration in force.', 'result', RELOAD_RESULTS)
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
   const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
@@ -167,6 +217,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     const responseTally = responses.of(route, STATUS_CLASSES.keys())
     const reportTally = reports.of(route, listed.reports)
     const streamTally = streamsClosed.of(route, STREAM_ENDS.keys())
+    const staleTally = staleDecisions.of(route, [])
     const [durations, overheads, upstreams] = [duration.of(route), overhead.of(route), upstream.of(route)]
     return {
       observe({ method, code, status, durationSeconds, overheadSeconds, upstreamSeconds }) {
@@ -179,6 +230,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       },
       reportDenial: code => reportTally.add(reportSeries(code)),
       streamClosed: reason => streamTally.add(STREAM_ENDS.indexOf(reason)),
+      decidedStale: decision => staleTally.add(STALE_DECISIONS.indexOf(decision)),
     }
   }
 
@@ -222,6 +274,23 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       providers.get(provider)?.keys?.unknownKeys.add(0)
     },
 
+    /** Something was told about revocations. */
+    revocationTold(source: RevocationSource, result: RevocationResult): void {
+      revocationEvents.add(
+        REVOCATION_SOURCES.indexOf(source) * REVOCATION_RESULTS.length + REVOCATION_RESULTS.indexOf(result),
+      )
+    },
+    /** A token lacks a claim that it could be revoked by. */
+    revocationBlind(provider: string, claim: RevocationKind): void {
+      blindTokens.of(provider, []).add(REVOCATION_KINDS.indexOf(claim))
+    },
+    /** Shows what is known of revocations now. */
+    showRevocations({ entries, state, lastSuccessSeconds }: RevocationStatus): void {
+      for (const kind of REVOCATION_KINDS) revocationEntries.set({ kind }, entries[kind])
+      revocationFresh.set(state === 'fresh' ? 1 : 0)
+      if (lastSuccessSeconds !== undefined) revocationLastSuccess.set({ source: 'store' }, lastSuccessSeconds)
+    },
+
     /** Notes which configuration is in force. */
     policyInForce(hash: string): void {
       configInfo.reset()
@@ -255,13 +324,15 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
     /** Drops the series of a route that no policy has any more. */
     forgetRoute(route: string): void {
-      for (const each of [requests, responses, reports, streamsClosed, duration, overhead, upstream]) each.forget(route)
+      for (const each of [requests, responses, reports, streamsClosed, staleDecisions, duration, overhead, upstream])
+        each.forget(route)
     },
 
     /** Drops the series of a provider that no policy has any more. */
     forgetProvider(provider: string): void {
       providers.delete(provider)
-      for (const each of [tokenCache, jwksFetches, jwksFetchDuration, jwksUnknownKid]) each.forget(provider)
+      for (const each of [tokenCache, jwksFetches, jwksFetchDuration, jwksUnknownKid, blindTokens])
+        each.forget(provider)
       for (const each of [jwksKeys, jwksLastSuccess]) each.remove({ provider })
     },
   }

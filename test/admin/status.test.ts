@@ -8,6 +8,8 @@ function shown(health: ProviderHealth) {
   const status = statusOf({
     version: '1',
     policy: { hash: 'abc', routes: [], providers },
+    revocation: undefined,
+    isRefusingStale: false,
     isDraining: false,
     nowMs: 1_800_000_000_000,
   })

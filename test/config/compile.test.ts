@@ -35,7 +35,7 @@ test('a provider says how its verifier is doing', () => {
 test('layers lie around the token cache of every route that looks at tokens', async () => {
   const seen: RequestFacts[] = []
   const policy = compiled({
-    layers: [
+    layers: () => [
       inner => (credential, facts) => {
         seen.push(facts)
         return inner(credential, facts)

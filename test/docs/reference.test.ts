@@ -42,9 +42,10 @@ describe('the steps of README.md', () => {
     audience: ['11'],
     lifetime: ['11'],
     time: ['11'],
-    identity: ['12'],
-    requirements: ['13'],
-    forward: ['14'],
+    revocation: ['12'],
+    identity: ['13'],
+    requirements: ['14'],
+    forward: ['15'],
     anywhere: ['any'],
   }
 

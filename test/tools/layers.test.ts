@@ -16,7 +16,7 @@ import { folder, textOf } from './support.ts'
 const planted = vi.hoisted(() => ({ isStrict: true }))
 vi.mock(import('../../src/run/request-checks.ts'), () => ({
   requestChecks: (): ReturnType<typeof requestChecks> => ({
-    layers: [
+    layers: () => [
       inner => async (credential, facts) => {
         const principal = await inner(credential, facts)
         if (planted.isStrict) throw new Denial('claim_forbidden', { evidence: { layer: 'planted' } })
@@ -24,6 +24,7 @@ vi.mock(import('../../src/run/request-checks.ts'), () => ({
       },
     ],
     tokenChecks: [],
+    isRevoked: undefined,
     endpoints: [],
   }),
 }))

@@ -35,6 +35,7 @@ export function principalReader(options: PrincipalOptions): PrincipalReader {
       audiences,
       expiresAtSeconds,
       validUntilMs: (expiresAtSeconds + clockToleranceSeconds) * 1000,
+      standing: { fingerprints: [], reader: undefined, clearAt: 0 },
     })
 }
 

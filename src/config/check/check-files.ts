@@ -15,6 +15,7 @@ import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
+import { secretsProblem } from './check-secrets.ts'
 import type { Finding, Path } from './findings.ts'
 
 /** Returns the content of a file. @throws {Error} it cannot be read; the `code` says why */
@@ -24,8 +25,13 @@ export type ReadFile = (path: string) => Buffer
  * Judges every file that is named, and the keys that stand in the configuration itself.
  *
  * @param read takes absolute paths, and the draft has no others; undefined reads no file, and judges the rest
+ * @param revokedProblem judges the text of a file of revocations, which is YAML
  */
-export function fileFindings({ listen, egress, providers, upstreams }: Draft, read?: ReadFile): readonly Finding[] {
+export function fileFindings(
+  { listen, egress, store, revocation, providers, upstreams }: Draft,
+  read: ReadFile | undefined,
+  revokedProblem: (text: string) => string | undefined,
+): readonly Finding[] {
   const check: Check = (path, file, judge) => {
     const message = file === undefined || read === undefined ? undefined : judgedFile(file, read, judge)
     return message === undefined ? [] : [{ path, message }]
@@ -40,6 +46,13 @@ export function fileFindings({ listen, egress, providers, upstreams }: Draft, re
     ...tlsOf(['listen', 'tls'], listen?.tls),
     ...check(['egress', 'caFile'], egress?.caFile, certificateProblem),
     ...check(['egress', 'credentialsFile'], egress?.credentialsFile, credentialsProblem),
+    ...tlsOf(['store', 'tls'], store?.tls),
+    ...check(['store', 'passwordFile'], store?.passwordFile, emptyProblem),
+    ...check(['revocation', 'file'], revocation?.file, content => revokedProblem(content.toString())),
+    ...check(['revocation', 'api', 'tokenFile'], revocation?.api?.tokenFile, secretsProblem),
+    ...(revocation?.signals ?? []).flatMap(({ tokenFile }, index) =>
+      check(['revocation', 'signals', index, 'tokenFile'], tokenFile, secretsProblem),
+    ),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]

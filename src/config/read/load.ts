@@ -20,6 +20,7 @@ import { type Config, configSchema } from '../schema/schema.ts'
 import { nearest } from '../schema/suggest.ts'
 import type { Environment } from './environment.ts'
 import { readAnyFile } from './own-file.ts'
+import { revokedFileProblem } from './revoked-file.ts'
 import { readSource, type Source } from './source.ts'
 import { pathKey } from './yaml-values.ts'
 
@@ -60,7 +61,7 @@ export function loadConfig(options: LoadOptions): Config {
   const further = [
     ...(parsed.success ? [] : findings(parsed.error)),
     ...crossCheck(draft),
-    ...fileFindings(draft, namedFiles === 'read' ? readFile : undefined),
+    ...fileFindings(draft, namedFiles === 'read' ? readFile : undefined, revokedFileProblem),
   ]
   const wrong = wrongSections(further)
   const telling = further.filter(

@@ -6,6 +6,7 @@
  */
 import * as z from 'zod'
 import { claimReader } from '../../claim-reader.ts'
+import { parsePattern } from '../../route/pattern.ts'
 import { markedFile } from './local-paths.ts'
 import { DURATION_PATTERN, durationMs, SIZE_PATTERN, sizeBytes } from './units.ts'
 
@@ -95,6 +96,20 @@ export function scopeToken() {
 /** Reads the path of a file; a relative one starts at the folder of the configuration file. */
 export function filePath() {
   return markedFile(z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' }))
+}
+
+/** Reads one path of a listener. Patterns are refused, and paths that can be read in two ways. */
+export function plainPath() {
+  return judgedText(path => {
+    try {
+      const { segments, extent } = parsePattern(path)
+      if (extent === 'exact' && segments.every(({ kind }) => kind === 'literal')) return undefined
+      return 'must be one path, without `:name` and `/**`'
+    } catch (error) {
+      if (error instanceof SyntaxError) return error.message
+      throw error
+    }
+  })
 }
 
 /** Reads `true` or `false`. In YAML 1.2, `yes` and `on` are text and `1` is a number. */

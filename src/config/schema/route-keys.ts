@@ -32,6 +32,7 @@ const ROUTE_KEYS = {
   upstream: { asks: 'nobody', because: 'It says where a request goes that got in.' },
   passAuthorization: { asks: 'nobody', because: 'It says what the service gets of a request that got in.' },
   timeout: { asks: 'nobody', because: 'It bounds the answer to a request that got in.' },
+  revocation: { asks: 'nobody', because: 'It says what becomes of requests while nobody can say who is revoked.' },
   streams: { asks: 'nobody', because: 'It bounds a stream that got in.' },
 } as const satisfies Readonly<Record<keyof RouteConfig, AsksCaller | AsksNobody>>
 

@@ -11,6 +11,7 @@ import { FORWARDED, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { credentialHeaderProblem } from './header-names.ts'
+import { revocationOfRoute } from './revocation-schema.ts'
 import { didYouMean } from './suggest.ts'
 
 const scalar = z.union([
@@ -165,6 +166,7 @@ export const routeSchema = z.strictObject({
     })
     .optional()
     .describe('When a stream of this route is ended before its time.'),
+  revocation: revocationOfRoute,
   pathAllow: z
     .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment', 'encodedUnreserved']))
     .default([])

@@ -11,13 +11,26 @@ import { trustedProxies } from '../../downstream/client-address.ts'
 import { noProxyProblem } from '../../egress/no-proxy.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
-import { parsePattern } from '../../route/pattern.ts'
 import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
-import { claimReference, duration, filePath, flag, id, judgedText, list, readText, size, text } from './fields.ts'
+import {
+  claimReference,
+  duration,
+  filePath,
+  flag,
+  id,
+  judgedText,
+  list,
+  plainPath,
+  readText,
+  size,
+  text,
+} from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
+import { revocationSchema } from './revocation-schema.ts'
 import { credentialsSchema, routeSchema, streamsShape } from './route-schema.ts'
+import { storeSchema } from './store-schema.ts'
 
 export type { ClaimRequirement } from '../../authorize/claims.ts'
 export type { Address } from './address.ts'
@@ -43,6 +56,8 @@ export type LimitsConfig = Config['limits']
 export type PathsConfig = Config['paths']
 export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
+export type StoreConfig = NonNullable<Config['store']>
+export type RevocationConfig = NonNullable<Config['revocation']>
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
 const address = markedAddress(readText(listenAddress))
@@ -79,7 +94,7 @@ const listenSchema = z
   ])
   .describe(`Where requests arrive: ${ADDRESS}, or a block.`)
 
-const probePath = judgedText(probePathProblem)
+const probePath = plainPath()
 
 const appProbeBlock = z.strictObject({
   path: probePath.describe('Path of the service, without a query.'),
@@ -240,6 +255,8 @@ export const configSchema = z.strictObject({
     .optional()
     .describe('Where a token may come from; exactly one of these may be filled. Default: `authorization`.'),
   egress: egressSchema.optional(),
+  store: storeSchema.optional(),
+  revocation: revocationSchema.optional(),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   paths: z
@@ -302,18 +319,6 @@ function networkProblem(network: string): string | undefined {
     return undefined
   } catch (error) {
     if (error instanceof SyntaxError) return 'is neither an IP address, a CIDR range like `10.0.0.0/8`, nor `unix:`'
-    throw error
-  }
-}
-
-/** Refuses patterns, and paths that can be read in two ways: a probe asks for one path. */
-function probePathProblem(path: string): string | undefined {
-  try {
-    const { segments, extent } = parsePattern(path)
-    if (extent === 'exact' && segments.every(({ kind }) => kind === 'literal')) return undefined
-    return 'must be one path, without `:name` and `/**`'
-  } catch (error) {
-    if (error instanceof SyntaxError) return error.message
     throw error
   }
 }

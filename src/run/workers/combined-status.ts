@@ -30,7 +30,7 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
     ...answers.flatMap(({ status }) => status.reasons),
   ])
   return {
-    ...(shown?.status ?? { version, config_hash: '', routes: [], providers: [] }),
+    ...(shown?.status ?? { version, config_hash: '', routes: [], providers: [], revocation: undefined }),
     ready: reasons.size === 0,
     reasons: [...reasons],
     workers: answers.map(({ pid, status, isCurrent }) => ({

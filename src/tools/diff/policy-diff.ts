@@ -15,6 +15,7 @@ import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
 import { providerDifferences } from './provider-strictness.ts'
+import { revocationDifferences, STORE } from './revocation-strictness.ts'
 import {
   callerDifferences,
   type RouteInConfig,
@@ -102,6 +103,9 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
     const found = differencesOf(EGRESS, before.egress ?? {}, after.egress ?? {}, { before, after })
     return changesByDirection('egress', undefined, found)
   },
+  revocation: (old, next) =>
+    changesByDirection('revocation', undefined, revocationDifferences(old.config.revocation, next.config.revocation)),
+  store: settings('store', STORE, config => config.store ?? {}),
   streams: settings('streams', STREAMS, config => config.streams),
   tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),
   workers: noMatter('Every process judges alike.'),

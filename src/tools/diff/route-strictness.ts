@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
+import { WHEN_STALE } from './revocation-strictness.ts'
 import {
   allOf,
   anyOf,
@@ -78,6 +79,12 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
   passAuthorization: ranked({ true: 0, false: 1 }),
   pathAllow: anyOf,
   upstream: (name, _before, _after, around) => upstreamDifferences(name, around),
+  // Where both routes leave it to the section `revocation`, a difference is reported once, under that section.
+  revocation: ofCallers((name, before, after, around) =>
+    before?.whenStale === undefined && after?.whenStale === undefined
+      ? []
+      : WHEN_STALE(`${name}.whenStale`, whenStaleOf(around.before), whenStaleOf(around.after), around),
+  ),
   id: noMatter('It names the route in logs and metrics.'),
   path: noMatter('Which requests a route takes is found by routing them.'),
   methods: noMatter('Which requests a route takes is found by routing them.'),
@@ -149,6 +156,10 @@ function upstreamDifferences(name: string, { before, after }: Pair<RouteInConfig
 /** Returns the upstream that the route names, else the only one of the configuration. */
 function upstreamId({ route, config }: RouteInConfig): string {
   return route.upstream ?? Object.keys(config.upstreams)[0] ?? ''
+}
+
+function whenStaleOf({ route, config: { revocation } }: RouteInConfig): 'refuse' | 'allow' | 'off' {
+  return revocation === undefined ? 'off' : (route.revocation?.whenStale ?? revocation.whenStale ?? 'refuse')
 }
 
 function streamsOf({ route: { streams }, config: { streams: general } }: RouteInConfig): StreamsConfig {

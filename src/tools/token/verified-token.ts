@@ -43,7 +43,7 @@ export async function verifiedToken(
   const leased = [...leasedProviders({ ...config, providers: Object.fromEntries(providers) }, shared).values()]
   await Promise.all(leased.map(({ ready }) => ready()))
   const verifiers = leased.map(({ verifier }) => verifier)
-  const { layers, tokenChecks } = requestChecks()
+  const { layers, tokenChecks } = requestChecks(config, shared)
   /** What is checked of the tokens of a provider; of a token whose provider is not known, what any of them checks. */
   const checksOf = (id: string | undefined): ReadonlySet<Stage> =>
     new Set([
@@ -51,7 +51,8 @@ export async function verifiedToken(
       ...tokenChecks,
     ])
   try {
-    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, layers })
+    const ofNoRoute = layers({ revocation: undefined, metrics: { decidedStale: () => {} } })
+    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined })(ofNoRoute)
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, config.limits.tokenBytes)
     if (credential === undefined) throw new Denial('token_missing')

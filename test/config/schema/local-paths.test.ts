@@ -18,6 +18,8 @@ const AROUND = {
   listen: { address: '127.0.0.1:1', tls: { certFile: '/cert', keyFile: '/key' } },
   admin: { listen: '127.0.0.1:2' },
   egress: { proxy: 'https://127.0.0.1:3128' },
+  store: { url: 'rediss://127.0.0.1', tls: { certFile: '/cert', keyFile: '/key' } },
+  revocation: { signals: [{ provider: 'jwt', audience: 'a', path: '/events', tokenFile: '/token' }] },
   providers: { jwt: { type: 'jwt', issuer: 'https://auth.example.com/', audiences: ['a'], keys: {} } },
   upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },
   routes: [{ id: 'all', path: '/**' }],
@@ -25,6 +27,7 @@ const AROUND = {
 
 /** Files that a check must not read. */
 const UNREAD: Readonly<Record<string, string>> = {
+  'revocation.cacheFile': 'The gateway writes it, and it is not there before the first start.',
   'providers.jwt.keys.cacheFile': 'The gateway writes it, and it is not there before the first start.',
 }
 

@@ -12,6 +12,7 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     config_hash: `${pid}`,
     routes: [],
     providers: [],
+    revocation: undefined,
   }
   return { pid, status, isCurrent }
 }
