@@ -42,11 +42,11 @@ const LATEST_SECONDS = 253_402_300_799
 const LONGEST_VALUE = 1024
 const LONGEST_REASON = 200
 
-const SECONDS = 'must be whole seconds since the epoch, like `1767225600`'
-const seconds = z.int({ error: SECONDS }).min(0, { error: SECONDS }).max(LATEST_SECONDS, { error: SECONDS })
+const secondsOrElse = (error: string) => z.int({ error }).min(0, { error }).max(LATEST_SECONDS, { error })
+const seconds = secondsOrElse('must be whole seconds since the epoch, like `1767225600`')
 
 const TIME = 'must be whole seconds since the epoch, or a time like `2026-01-01T00:00:00Z`'
-const time = z.union([z.int().min(0).max(LATEST_SECONDS), z.iso.datetime({ offset: true })], { error: TIME })
+const time = z.union([secondsOrElse(TIME), z.iso.datetime({ offset: true, error: TIME })], { error: TIME })
 
 const name = z
   .string()

@@ -26,6 +26,8 @@ export type Addition = 'applied' | 'duplicate' | 'expired' | 'full'
 
 export interface RevocationTable {
   readonly size: number
+  /** What the entries and the places between them take. */
+  readonly allocatedBytes: number
   /** How many entries there are of each kind, those that have expired and are not forgotten yet included. */
   counts(): Readonly<Record<RevocationKind, number>>
   /** @param maxEntries from here on; entries that are there stay */
@@ -79,6 +81,9 @@ export function revocationTable(maxEntries: number): RevocationTable {
   return {
     get size() {
       return sizeNow()
+    },
+    get allocatedBytes() {
+      return parts.reduce((sum, { words }) => sum + words.byteLength, 0)
     },
     counts: () =>
       Object.fromEntries(REVOCATION_KINDS.map((kind, index) => [kind, counts[index] ?? 0])) as Record<

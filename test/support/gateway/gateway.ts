@@ -42,6 +42,8 @@ export interface TestGateway {
   admin(path: string, init?: RequestInit): Promise<Reply>
   /** Sends bytes as they are and gives all that comes back until the other side closes or `until` is found. */
   raw(bytes: string | Buffer, until?: RegExp): Promise<string>
+  /** Writes a file beside the configuration. */
+  write(name: string, text: string): void
   close(): Promise<void>
 }
 
@@ -117,6 +119,7 @@ export async function startTestGateway(
     request: (path, init) => send(running.url + path, init, agent),
     admin: (path, init) => send((running.adminUrl ?? '') + path, init, agent),
     raw: (bytes, until) => exchangeBytes(Number(port), bytes, until),
+    write: (name, text) => writeFileSync(join(folder, name), text),
     async close() {
       await agent.destroy()
       await running.close()
