@@ -45,6 +45,8 @@ export interface RevocationSettings {
   readonly entries: number
   /** How old the last proof of freshness may be; undefined: no source is remote, so that nothing gets stale. */
   readonly maxStaleMs: number | undefined
+  /** Says which remote source it is: the proofs of one say nothing about another. */
+  readonly remote?: string | undefined
   /** The content of the file. */
   readonly fileEntries: readonly RevocationEntry[]
 }
@@ -212,7 +214,7 @@ export function revocations({ clock, scheduler, onEvent, onState }: RevocationsO
     },
     configure(next) {
       cancelTick()
-      const isNew = settings === undefined
+      const before = settings
       settings = next
       if (next === undefined) {
         told = revocationTable(0)
@@ -223,7 +225,10 @@ export function revocations({ clock, scheduler, onEvent, onState }: RevocationsO
         changed()
         return
       }
-      if (isNew) configuredMs = clock.monotonicMs()
+      if (before === undefined || before.remote !== next.remote) {
+        configuredMs = clock.monotonicMs()
+        if (before !== undefined) provedMs = undefined
+      }
       told.resize(next.entries)
       ofFile = tableOf(next.fileEntries, nowSeconds())
       state = stateNow()

@@ -9,7 +9,7 @@ import type { RevocationSettings } from '../revocation/revocations.ts'
  * @throws {Error} the file was good when it was checked, and cannot be used any more
  */
 export function revocationSettings(
-  { revocation }: Config,
+  { revocation, store: address }: Config,
   readFile: (path: string) => Buffer = readTrustedFile,
 ): RevocationSettings | undefined {
   if (revocation === undefined) return undefined
@@ -17,6 +17,7 @@ export function revocationSettings(
   return {
     entries,
     maxStaleMs: store === undefined ? undefined : maxStale,
+    remote: store === undefined ? undefined : JSON.stringify([address, store]),
     fileEntries: file === undefined ? [] : readRevokedFile(readFile(file).toString()).entries,
   }
 }

@@ -183,6 +183,18 @@ describe('with a remote source', () => {
     expect(known.inForce(ALICE, 0)).toBeDefined()
   })
 
+  test('another remote source has to prove itself, and nothing that was known is forgotten', async () => {
+    known.proved()
+    known.apply(entry(), 'store')
+    known.configure(settings({ maxStaleMs: MAX_STALE_MS, remote: 'another' }))
+    expect(known.state).toBe('starting')
+    expect(known.inForce(ALICE, 0)).toBeDefined()
+    await time.advance(3000)
+    expect(known.state).toBe('stale')
+    known.proved()
+    expect(known.state).toBe('fresh')
+  })
+
   test('without the block all is forgotten', () => {
     known.apply(entry(), 'store')
     known.configure(undefined)
