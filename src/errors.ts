@@ -316,8 +316,19 @@ export const HIGHEST_STATUS = 599
 /** The status of every gRPC response, since `grpc-status` says whether the call went well. */
 export const GRPC_HTTP_STATUS = 200
 
-/** Statuses of the admin listener, which refuses nobody for a token. */
-export const ADMIN_STATUS = { ok: 200, notReady: 503, notFound: 404, methodNotAllowed: 405 } as const
+/** Statuses of the admin listener, which refuses nobody for an access token. */
+export const ADMIN_STATUS = {
+  ok: 200,
+  /** It is done here, and will be everywhere. */
+  accepted: 202,
+  malformed: 400,
+  secretWrong: 401,
+  notFound: 404,
+  methodNotAllowed: 405,
+  tooLarge: 413,
+  typeUnsupported: 415,
+  notReady: 503,
+} as const
 
 interface DenialOptions {
   /** What was seen, for the operator's log only. Never a token, a secret or key material. */

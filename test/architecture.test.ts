@@ -46,7 +46,7 @@ const ROOMS = tableOf(`
                       issuer-template lib policy route run telemetry types upstream
   tools/text        → claim-reader config config/schema types
 
-  run/workers       → admin config/schema downstream errors lib run telemetry
+  run/workers       → admin config/schema downstream errors lib revocation run telemetry
   run               → admin authenticate authenticate/jwt claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node policy policy-store revocation telemetry
                       types upstream

@@ -1,7 +1,8 @@
 /**
  * Serves the operator, on a listener apart from the traffic: probes, metrics and status.
  *
- * It shows no secret, and it changes one thing: `POST /-/drain` takes the gateway out of service for good. A
+ * It shows no secret, and it changes two things: `POST /-/drain` takes the gateway out of service for good, and
+ * `/-/revocations`, which asks for a secret of its own, takes tokens back (`revocations.ts`). A
  * request with a foreign Origin, or with a Host that is a name other than localhost and those that the operator has
  * named, comes from a browser that was tricked (DNS rebinding) and is refused. Every browser sends a Host, so a probe
  * without one (HTTP/1.0) is answered.
@@ -11,6 +12,13 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
 import { hostMatcher } from '../lib/host-names.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
+import {
+  type AnswerRevocations,
+  answerRevocations,
+  REVOCATIONS_METHODS,
+  REVOCATIONS_PATH,
+  serveRevocations,
+} from './revocations.ts'
 import type { Status } from './status.ts'
 
 export interface AdminOptions {
@@ -23,6 +31,7 @@ export interface AdminOptions {
   readonly hosts: readonly string[]
   /** Takes the gateway out of service, while the process goes on. */
   readonly drain: () => void
+  readonly revocations: AnswerRevocations
 }
 
 /** So many that an operator finds one, and so few that they cannot use up the descriptors of the process. */
@@ -32,6 +41,7 @@ const PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics', '/-
 /** These tell a load balancer no more than whether to send requests. */
 const PROBE_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const DRAIN_PATH = '/-/drain'
+const REVOKING: ReadonlySet<string> = new Set(REVOCATIONS_METHODS)
 
 export function admin(options: AdminOptions): FastifyInstance {
   const app = Fastify({
@@ -44,9 +54,12 @@ export function admin(options: AdminOptions): FastifyInstance {
 
   app.server.maxConnections = MOST_CONNECTIONS
   const isNamed = hostMatcher(options.hosts)
+  const revocations = { answer: options.revocations, status: options.status }
 
   // Every refusal comes from here, before the framework looks at a body or its type.
-  app.addHook('onRequest', async ({ method, url, headers: { host, origin } }, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
+    const { method, url, headers } = request
+    const { host, origin } = headers
     const path = pathOf(url)
     const isOwn = host === undefined ? PROBE_PATHS.has(path) : isOwnHost(host) || isNamed(host.replace(/:\d{1,5}$/, ''))
     if (!isOwn || !isOwnOrigin(origin, host)) return answer(reply, DENIALS.host_invalid.status)
@@ -54,6 +67,8 @@ export function admin(options: AdminOptions): FastifyInstance {
       if (method === 'POST') return undefined
       return answer(reply.header('allow', 'POST'), ADMIN_STATUS.methodNotAllowed)
     }
+    if (path === REVOCATIONS_PATH)
+      return REVOKING.has(method) ? undefined : answerRevocations(request, reply, revocations)
     if (!PATHS.has(path) && !options.appProbes.has(path)) return answer(reply, ADMIN_STATUS.notFound)
     if (method !== 'GET' && method !== 'HEAD')
       return answer(reply.header('allow', 'GET, HEAD'), ADMIN_STATUS.methodNotAllowed)
@@ -75,6 +90,7 @@ export function admin(options: AdminOptions): FastifyInstance {
     payload.resume()
     done(null)
   })
+  serveRevocations(app, revocations)
   app.post(DRAIN_PATH, (_request, reply) => {
     options.drain()
     return reply.send({ draining: true })

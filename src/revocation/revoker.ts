@@ -31,21 +31,28 @@ export interface Revoker {
 
 /** Writes changes to the store that others read. */
 export interface ChangeWriter {
-  /** @returns the id in the stream; undefined when it was queued, because the store is down @throws {Error} the queue is full */
+  /**
+   * @returns the id in the stream; undefined when it was queued, because the store is down
+   * @throws {Error} the queue is full
+   */
   write(change: RevocationChange): Promise<string | undefined>
 }
 
 interface RevokerOptions {
   readonly revocations: Revocations
   /** Tells the other processes of this gateway. */
-  readonly tellSiblings: (change: RevocationChange) => void
+  readonly tellSiblings: (change: RevocationChange, source: RevocationSource) => void
   /** Asked each time, since a reload may bring another; undefined where there is no store. */
   readonly writer: () => ChangeWriter | undefined
 }
 
 export function revoker({ revocations, tellSiblings, writer }: RevokerOptions): Revoker {
-  const tell = async (change: RevocationChange, result: Revoked['result']): Promise<Revoked> => {
-    tellSiblings(change)
+  const tell = async (
+    change: RevocationChange,
+    source: RevocationSource,
+    result: Revoked['result'],
+  ): Promise<Revoked> => {
+    tellSiblings(change, source)
     const store = writer()
     if (store === undefined) return { result, scope: 'process', id: undefined, isQueued: false }
     const id = await store.write(change)
@@ -55,11 +62,11 @@ export function revoker({ revocations, tellSiblings, writer }: RevokerOptions): 
     async revoke(entry, source) {
       const result = revocations.apply(entry, source)
       // A duplicate is told all the same: whoever repeats it may have reason to, such as a store that was emptied.
-      if (result === 'applied' || result === 'duplicate') return tell({ do: 'revoke', entry }, result)
+      if (result === 'applied' || result === 'duplicate') return tell({ do: 'revoke', entry }, source, result)
       return { result, scope: 'process', id: undefined, isQueued: false }
     },
     async undo(subject, source) {
-      return tell({ do: 'undo', subject }, revocations.undo(subject, source))
+      return tell({ do: 'undo', subject }, source, revocations.undo(subject, source))
     },
   }
 }

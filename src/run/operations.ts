@@ -4,6 +4,7 @@
  */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
+import type { AnswerRevocations } from '../admin/revocations.ts'
 import { type Status, statusOf } from '../admin/status.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { Drain } from '../downstream/drain.ts'
@@ -11,6 +12,7 @@ import type { PolicyStore } from '../policy-store.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { Prepared } from './prepare.ts'
 import type { Reloader } from './reload.ts'
+import { revocationsApi } from './revocations-api.ts'
 import type { Services } from './services.ts'
 
 export interface Operations {
@@ -20,6 +22,8 @@ export interface Operations {
   readonly appProbes: AppProbes
   /** Takes the gateway out of service; the process goes on. */
   drain(): void
+  /** Answers `/-/revocations`. */
+  readonly revocations: AnswerRevocations
 }
 
 interface OperationsOptions {
@@ -52,6 +56,7 @@ export function operations({ version, config, policies, reloads, drain, services
     },
     appProbes: appProbes(probesOf(config), { scheduler, upstream: id => probedUpstream(id, reloads.inForce) }),
     drain: () => drain.begin('admin'),
+    revocations: revocationsApi(services, () => reloads.inForce),
   }
 }
 

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { compilePolicy, equalShare } from '../config/compile.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
+import { secretsIn } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
 import type { RevocationSettings } from '../revocation/revocations.ts'
@@ -28,6 +29,8 @@ export interface Prepared {
   readonly server: ServerOptions
   /** What is revoked by its file, and how revocations are kept; undefined: none are. */
   readonly revocation: RevocationSettings | undefined
+  /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
+  readonly revokerSecrets: readonly Buffer[] | undefined
   /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
@@ -57,6 +60,8 @@ export function prepare(config: Config, services: Services): Prepared {
       return [id, lease.value] as const
     })
     const revocation = revocationSettings(config)
+    const tokenFile = config.revocation?.api?.tokenFile
+    const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
     const parts = {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
@@ -72,6 +77,7 @@ export function prepare(config: Config, services: Services): Prepared {
       policy: compilePolicy(lowered, hash, parts),
       server,
       revocation,
+      revokerSecrets,
       upstreams: parts.upstreams,
       async providersTried() {
         await Promise.all(providers.map(([, { ready }]) => ready()))

@@ -8,7 +8,7 @@ import { FETCH_RESULTS } from '../keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Scheduler, systemScheduler } from '../lib/scheduler.ts'
-import { type Revocations, revocations } from '../revocation/revocations.ts'
+import { type RevocationSource, type Revocations, revocations } from '../revocation/revocations.ts'
 import { type ChangeWriter, type RevocationChange, type Revoker, revoker } from '../revocation/revoker.ts'
 import { keyEvents } from '../telemetry/key-events.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -37,7 +37,7 @@ export interface Services {
 }
 
 interface RevocationPeers {
-  tellSiblings: (change: RevocationChange) => void
+  tellSiblings: (change: RevocationChange, source: RevocationSource) => void
   /** Undefined where the configuration in force has no store. */
   writer: ChangeWriter | undefined
 }
@@ -86,7 +86,7 @@ export function gatewayServices({
     revocationPeers: peers,
     revoker: revoker({
       revocations: revoked,
-      tellSiblings: change => peers.tellSiblings(change),
+      tellSiblings: (change, source) => peers.tellSiblings(change, source),
       writer: () => peers.writer,
     }),
     tokenCache: tokenCache({

@@ -29,6 +29,7 @@ import { listenAs } from './named-listening.ts'
 import { type Operations, operations } from './operations.ts'
 import { prepare } from './prepare.ts'
 import { type Reloader, reloader } from './reload.ts'
+import type { RevocationPeers } from './revocation-peers.ts'
 import { gatewayServices, type Services } from './services.ts'
 import { rejectWhatNeedsRestart, type StartSettings } from './start-settings.ts'
 import { fileWatch } from './watch.ts'
@@ -57,6 +58,8 @@ export interface StartOptions {
   readonly workerOf?: StartSettings | undefined
   /** The process that hands a worker its connections. */
   readonly acceptor?: Acceptor | undefined
+  /** The other workers, which hear of what is revoked here, and tell what was revoked there. */
+  readonly peers?: RevocationPeers | undefined
 }
 
 interface Loaded {
@@ -143,6 +146,10 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     await Promise.all([services.keySets.close(), services.upstreams.close()])
   }
   try {
+    if (options.peers !== undefined) {
+      services.revocationPeers.tellSiblings = options.peers.tell
+      await options.peers.join(services.revocations)
+    }
     const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })
@@ -188,7 +195,10 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
   return watching
 }
 
-function adminOf({ status, metrics, appProbes, drain }: Operations, hosts: readonly string[]): FastifyInstance {
+function adminOf(
+  { status, metrics, appProbes, drain, revocations }: Operations,
+  hosts: readonly string[],
+): FastifyInstance {
   return admin({
     status,
     metricsText: () => exposition(familiesOf(metrics())),
@@ -196,5 +206,6 @@ function adminOf({ status, metrics, appProbes, drain }: Operations, hosts: reado
     appProbes,
     hosts,
     drain,
+    revocations,
   })
 }

@@ -1,5 +1,6 @@
 /** Joins the statuses of several processes to one for `readyz` and `-/status`. It is ready when each of them is. */
 import type { Status } from '../../admin/status.ts'
+import type { RevocationState } from '../../revocation/revocations.ts'
 
 interface WorkerAnswer {
   readonly pid: number
@@ -33,6 +34,7 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
     ...(shown?.status ?? { version, config_hash: '', routes: [], providers: [], revocation: undefined }),
     ready: reasons.size === 0,
     reasons: [...reasons],
+    revocation: leastFresh(answers),
     workers: answers.map(({ pid, status, isCurrent }) => ({
       pid,
       ready: status.ready && isCurrent,
@@ -40,3 +42,13 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
     })),
   }
 }
+
+/** Of what the workers know of revocations, returns that which is least up to date. */
+function leastFresh(answers: readonly WorkerAnswer[]): Status['revocation'] {
+  const known = answers.flatMap(({ status: { revocation } }) => (revocation === undefined ? [] : [revocation]))
+  return known.toSorted(
+    (one, other) => FRESHNESS[one.state] - FRESHNESS[other.state] || (other.age_seconds ?? 0) - (one.age_seconds ?? 0),
+  )[0]
+}
+
+const FRESHNESS: Readonly<Record<RevocationState, number>> = { stale: 0, starting: 1, fresh: 2 }

@@ -12,6 +12,7 @@ import {
   type News,
   type Order,
   type Question,
+  type ToldRevocation,
   type ToPrimary,
   type ToWorker,
   WORKER_VARIABLE,
@@ -44,7 +45,7 @@ export interface Member {
   ): Promise<Answers[Ask] | undefined>
   /** Gives an order. Before the worker listens, only `stop` has an effect. */
   order(order: Order['order']): void
-  inform(news: News['news']): void
+  inform(news: News): void
   /** Ends the process at once. */
   kill(): void
 }
@@ -53,6 +54,10 @@ interface MemberOptions {
   readonly settings: StartSettings
   readonly scheduler: Scheduler
   readonly onLastMetrics: (member: Member, metrics: readonly PackedFamily[]) => void
+  /** The worker asks for what is revoked. */
+  readonly onJoin: (member: Member) => void
+  /** The worker was told of a revocation. */
+  readonly onRevoked: (member: Member, told: ToldRevocation) => void
 }
 
 /** Starts the command line of this process once more, as a worker. One that cannot be started has ended at once. */
@@ -82,7 +87,7 @@ function neverStarted(text: string): Member {
   }
 }
 
-function started(worker: Worker, { scheduler, onLastMetrics }: MemberOptions): Member {
+function started(worker: Worker, { scheduler, onLastMetrics, onJoin, onRevoked }: MemberOptions): Member {
   const begun = Promise.withResolvers<Listening | undefined>()
   const closed = Promise.withResolvers<void>()
   const waiting = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
@@ -118,6 +123,8 @@ function started(worker: Worker, { scheduler, onLastMetrics }: MemberOptions): M
     // The connections that this turn of the loop accepts are handed over before the worker is told.
     else if (message.tell === 'look') setImmediate(() => say({ news: 'looked' }))
     else if (message.tell === 'closed') closed.resolve()
+    else if (message.tell === 'join') onJoin(self)
+    else if (message.tell === 'revoked') onRevoked(self, message)
     else if (message.tell === 'metrics') parts.get(message.id)?.push(...message.metrics)
     else if (message.tell === 'lastMetrics') onLastMetrics(self, parts.get(LAST_METRICS) ?? [])
     else waiting.get(message.id)?.(message.answer)
@@ -145,7 +152,7 @@ function started(worker: Worker, { scheduler, onLastMetrics }: MemberOptions): M
       return (Array.isArray(answer) ? [...(told ?? []), ...answer] : answer) as Answers[Ask] | undefined
     },
     order: order => say({ order }),
-    inform: news => say({ news }),
+    inform: say,
     kill: () => void worker.process.kill('SIGKILL'),
   }
   return self

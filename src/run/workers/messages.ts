@@ -1,5 +1,8 @@
 /** What the primary and its workers say to each other, as JSON over the channel that Node opens between them. */
+import type { RevocationsAnswer, RevocationsRequest } from '../../admin/revocations.ts'
 import type { Status } from '../../admin/status.ts'
+import type { RevocationSource } from '../../revocation/revocations.ts'
+import type { RevocationChange } from '../../revocation/revoker.ts'
 import type { PackedFamily } from '../../telemetry/exposition.ts'
 
 /** Set in the environment of a worker: the settings that its primary was started with, as JSON. */
@@ -14,6 +17,15 @@ export interface Answers {
   readonly metrics: readonly PackedFamily[]
   /** The status that the service behind the gateway gave. */
   readonly probe: number
+  readonly revocations: RevocationsAnswer
+  /** It is in force. */
+  readonly heard: true
+}
+
+/** A revocation, or the end of one, that one worker was told by somebody else than the store. */
+export interface ToldRevocation {
+  readonly change: RevocationChange
+  readonly source: RevocationSource
 }
 
 export type Question =
@@ -21,15 +33,23 @@ export type Question =
   | { readonly ask: 'metrics' }
   /** Asks the service for its health; `path` is what the admin listener was asked for. */
   | { readonly ask: 'probe'; readonly path: string }
+  /** A request for `/-/revocations`, which one worker answers for all. */
+  | { readonly ask: 'revocations'; readonly request: RevocationsRequest }
+  /** Puts in force what another worker was told. */
+  | ({ readonly ask: 'heard' } & ToldRevocation)
 
 export type Order = { readonly order: 'reload' } | { readonly order: 'drain' } | { readonly order: 'stop' }
 
-/** What the primary tells a worker about the listener, whose connections the primary accepts. */
+/** What the primary tells a worker about the listener, whose connections the primary accepts, and about the others. */
 export type News =
   /** The primary has looked for connections once more. */
   | { readonly news: 'looked' }
   /** Every worker has stopped listening, so the primary accepts no more connections. */
   | { readonly news: 'stopped' }
+  /** A part of what is revoked: the entries of a table, in base64. */
+  | { readonly news: 'revoked'; readonly packed: string }
+  /** All that is revoked has been told. Of all workers, one keeps the cache file of revocations. */
+  | { readonly news: 'joined'; readonly keepsCache: boolean }
 
 /** What the primary sends. */
 export type ToWorker = Order | News | (Question & { readonly id: number })
@@ -56,6 +76,9 @@ export type ToPrimary =
   /** A part of the metrics, which are too many for one message; the answer brings the rest. */
   | { readonly tell: 'metrics'; readonly id: number; readonly metrics: readonly PackedFamily[] }
   | { readonly tell: 'look' }
+  /** The worker is about to listen, and asks for what is revoked. From here on it hears of every change. */
+  | { readonly tell: 'join' }
+  | ({ readonly tell: 'revoked' } & ToldRevocation)
   /** The worker has stopped listening. */
   | { readonly tell: 'closed' }
   /** The worker is about to end, and has told its metrics under the number {@link LAST_METRICS}. */

@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import { type AdminOptions, admin } from '../../admin/admin.ts'
 import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
+import { NOBODY_ANSWERS } from '../../admin/revocations.ts'
 import type { Status } from '../../admin/status.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { ConfigError, DENIALS } from '../../errors.ts'
@@ -25,6 +26,7 @@ import { setSocketMode } from '../unix-socket.ts'
 import { combinedStatus } from './combined-status.ts'
 import { type Ending, type Member, member } from './member.ts'
 import type { Listening, Order } from './messages.ts'
+import { NOT_HEARD, sharedRevocations } from './shared-revocations.ts'
 import { totals } from './totals.ts'
 
 export interface PrimaryOptions {
@@ -58,6 +60,8 @@ export interface Primary {
 const LONGEST_ANSWER_MS = 1_000
 /** This is longer than a worker waits for the service. */
 const LONGEST_PROBE_MS = 11_000
+/** This is longer than a worker waits for the store. */
+const LONGEST_CHANGE_MS = 35_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
 /** A worker that has lived for so long does not end for the reason for which the one before it did. */
@@ -69,6 +73,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
   const lastStatus = new WeakMap<Member, Status>()
   const sums = totals<Member>()
   const own = new Registry()
+  const shared = sharedRevocations(clock)
   const stopping = new AbortController()
   const posts: Array<Promise<void>> = []
   let isDraining = false
@@ -76,27 +81,35 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
 
   const listening = (): readonly Member[] => [...members].filter(({ isListening }) => isListening)
 
-  function startWorker(): Member {
-    const started = member({ settings, scheduler, onLastMetrics: sums.heard })
+  /** @param role the first one keeps the cache file of revocations, and so does whoever takes its place */
+  function startWorker(role: number): Member {
+    const started = member({
+      settings,
+      scheduler,
+      onLastMetrics: sums.heard,
+      onJoin: joining => void shared.join(joining, role === 0),
+      onRevoked: shared.told,
+    })
     members.add(started)
     void started.begun.then(begun => begun && isDraining && started.order('drain'))
     return started
   }
 
   /** Replaces a worker that ends, again and again, until the gateway stops. */
-  async function keep(first: Member): Promise<void> {
+  async function keep(first: Member, role: number): Promise<void> {
     let present = first
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       const keptMs = clock.monotonicMs()
       const ending = await present.ended
       members.delete(present)
+      shared.gone(present)
       void sums.gone(present)
       if (stopping.signal.aborted) return
       if (clock.monotonicMs() - keptMs > LONG_LIFE_MS) pauseMs = FIRST_PAUSE_MS
       log.error({ worker: present.pid, ...told(ending), pause_ms: pauseMs }, 'a worker ended, another takes its place')
       await pause(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
       if (stopping.signal.aborted) return
-      present = startWorker()
+      present = startWorker(role)
       void present.begun.then(tellOf(present))
     }
   }
@@ -155,6 +168,12 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       isDraining = true
       orderAll('drain')
     },
+    async revocations(request) {
+      // One worker answers, so that one tells the store.
+      const answer = await listening()[0]?.ask({ ask: 'revocations', request }, LONGEST_CHANGE_MS)
+      if (answer === undefined) return NOBODY_ANSWERS
+      return (await shared.isHeard()) ? answer : NOT_HEARD
+    },
   }
   const operatorApp = config.admin === undefined ? undefined : admin(operator)
 
@@ -167,7 +186,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       // This process opens the socket when a worker asks for it, and again when all of them have ended.
       setSocketMode(config.listen.mode)
     }
-    const first = Array.from({ length: config.workers }, startWorker)
+    const first = Array.from({ length: config.workers }, (_, role) => startWorker(role))
     const [begun] = await Promise.all(first.map(startOf))
     posts.push(...first.map(keep))
     const { url, hash, routes } = begun ?? {}
@@ -191,7 +210,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       orderAll('stop')
       const going = [...members]
       void Promise.all(going.map(({ closed }) => closed)).then(() => {
-        for (const each of going) each.inform('stopped')
+        for (const each of going) each.inform({ news: 'stopped' })
       })
       await Promise.all(posts)
       if (operatorApp !== undefined) await closeNow(operatorApp)

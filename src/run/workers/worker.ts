@@ -12,6 +12,7 @@ import { familiesOf, type PackedFamily, packed } from '../../telemetry/expositio
 import { type RunningGateway, type StartOptions, start } from '../start.ts'
 import { type Answers, type Failure, LAST_METRICS, type Question, type ToPrimary, type ToWorker } from './messages.ts'
 import { primaryAcceptor } from './primary-acceptor.ts'
+import { primaryPeers } from './primary-peers.ts'
 
 /** Resolves when the process may end. When it cannot start, it tells the primary why. */
 export async function runWorker(options: StartOptions): Promise<void> {
@@ -29,8 +30,12 @@ export async function runWorker(options: StartOptions): Promise<void> {
   }
 
   const acceptor = primaryAcceptor(worker, systemScheduler)
+  const peers = primaryPeers(worker, systemScheduler)
   worker.on('message', async (message: ToWorker) => {
-    if ('ask' in message) {
+    // A worker hears of revocations before it is running.
+    if ('ask' in message && message.ask === 'heard')
+      await tell({ tell: 'answer', id: message.id, answer: peers.hear(message) })
+    else if ('ask' in message) {
       const answer = running && (await answerTo(message, running, tellMetrics).catch(() => undefined))
       await tell({ tell: 'answer', id: message.id, answer })
     } else if ('news' in message) return
@@ -46,7 +51,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
 
   try {
     const { pid } = worker.process
-    running = await start({ ...options, acceptor, log: level => options.log(level).child({ worker: pid }) })
+    running = await start({ ...options, acceptor, peers, log: level => options.log(level).child({ worker: pid }) })
   } catch (error) {
     await tell({ tell: 'failed', ...failureOf(error) })
     return
@@ -65,6 +70,7 @@ async function answerTo(
   tellMetrics: (id: number, metrics: AsyncIterable<readonly PackedFamily[]>) => Promise<void>,
 ): Promise<Answers[keyof Answers]> {
   if (question.ask === 'status') return running.operations.status()
+  if (question.ask === 'revocations') return running.operations.revocations(question.request)
   if (question.ask === 'probe') return running.operations.appProbes.status(question.path)
   await tellMetrics(question.id, metricsOf(running))
   return []

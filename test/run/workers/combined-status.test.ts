@@ -53,3 +53,17 @@ test('there is a picture before any of them has said a word', () => {
     workers: [],
   })
 })
+
+test('of what they know of revocations, the least up to date is shown', () => {
+  const knowing = (pid: number, state: 'starting' | 'fresh' | 'stale', age_seconds: number | undefined) => {
+    const entries = { jti: 0, sub: 0, sid: 0, client: 0, all: 0 }
+    const revocation = { state, entries, last_success: undefined, age_seconds, last_error: undefined }
+    const { status, ...rest } = answer(pid)
+    return { ...rest, status: { ...status, revocation } }
+  }
+  const shown = (...answers: readonly WorkerAnswer[]) => combinedStatus({ ...SOURCE, answers }).revocation
+  expect(shown(knowing(7, 'fresh', 1), knowing(8, 'stale', 90))).toMatchObject({ state: 'stale' })
+  expect(shown(knowing(7, 'starting', undefined), knowing(8, 'fresh', 9))).toMatchObject({ state: 'starting' })
+  expect(shown(knowing(7, 'fresh', 1), knowing(8, 'fresh', 9))).toMatchObject({ age_seconds: 9 })
+  expect(shown(answer(7), answer(8))).toBeUndefined()
+})

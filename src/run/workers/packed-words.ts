@@ -1,0 +1,10 @@
+/** Writes the entries of a table of revocations as text and reads it, for messages between processes of one machine. */
+
+export function packedWords(words: Uint32Array): string {
+  return Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64')
+}
+
+export function unpackedWords(text: string): Uint32Array {
+  const bytes = Uint8Array.from(Buffer.from(text, 'base64'))
+  return new Uint32Array(bytes.buffer, 0, Math.floor(bytes.length / Uint32Array.BYTES_PER_ELEMENT))
+}
