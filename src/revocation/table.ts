@@ -126,7 +126,11 @@ export function revocationTable(maxEntries: number): RevocationTable {
     addPacked(words, nowSeconds) {
       let left = 0
       for (let at = 0; at + WORDS_PER_ENTRY <= words.length; at += WORDS_PER_ENTRY) {
-        const [first = 0, second = 0, third = 0, before = 0, until = 0] = words.subarray(at, at + WORDS_PER_ENTRY)
+        const first = words[at] as number
+        const second = words[at + 1] as number
+        const third = words[at + 2] as number
+        const before = words[at + 3] as number
+        const until = words[at + 4] as number
         if (first !== 0 && put(first, second, third, before, until, nowSeconds) === 'full') left += 1
       }
       return left

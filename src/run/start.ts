@@ -29,6 +29,7 @@ import { listenAs } from './named-listening.ts'
 import { type Operations, operations } from './operations.ts'
 import { prepare } from './prepare.ts'
 import { type Reloader, reloader } from './reload.ts'
+import { revocationCache } from './revocation-cache.ts'
 import type { RevocationPeers } from './revocation-peers.ts'
 import { gatewayServices, type Services } from './services.ts'
 import { rejectWhatNeedsRestart, type StartSettings } from './start-settings.ts'
@@ -136,6 +137,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     random: options.random ?? Math.random,
   })
 
+  const cache = revocationCache(services, () => reloads.inForce)
   const apps: FastifyInstance[] = []
   const close = async (): Promise<void> => {
     watching.close()
@@ -143,13 +145,13 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     overload.close()
     services.revocations.close()
     await Promise.all(apps.map(closeNow))
-    await Promise.all([services.keySets.close(), services.upstreams.close()])
+    await Promise.all([services.keySets.close(), services.upstreams.close(), cache.close()])
   }
   try {
-    if (options.peers !== undefined) {
-      services.revocationPeers.tellSiblings = options.peers.tell
-      await options.peers.join(services.revocations)
-    }
+    await cache.load()
+    if (options.peers !== undefined) services.revocationPeers.tellSiblings = options.peers.tell
+    const { keepsCache } = (await options.peers?.join(services.revocations)) ?? { keepsCache: true }
+    if (keepsCache) cache.keep()
     const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })

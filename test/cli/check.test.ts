@@ -114,6 +114,18 @@ describe('sallyport check', () => {
     expect((await check('cache.yaml', '--strict')).code).toBe(0)
   })
 
+  test('so is a cache of revocations', async () => {
+    const withCache = (cacheFile: string) =>
+      `${textOf('{ id: all, path: /** }')}revocation: { cacheFile: ${cacheFile} }\n`
+    files.write('revocation.yaml', withCache('absent/revocations'))
+    expect((await check('revocation.yaml')).stdout).toMatch(
+      /revocation\.cacheFile: .*does not exist.*no revocations would be kept.* \[cache-unwritable\]/,
+    )
+    expect((await check('revocation.yaml', '--no-files')).stdout).not.toContain('cache-unwritable')
+    files.write('revocation.yaml', withCache('revocations'))
+    expect((await check('revocation.yaml')).stdout).not.toContain('cache-unwritable')
+  })
+
   test('explains wrong usage', async () => {
     for (const args of [['--josn'], ['a', 'b'], ['--format', 'gitlab'], ['--ignore', 'nothing']]) {
       const { code, stderr } = await check(...args)

@@ -47,7 +47,7 @@ export type News =
   /** Every worker has stopped listening, so the primary accepts no more connections. */
   | { readonly news: 'stopped' }
   /** A part of what is revoked: the entries of a table, in base64. */
-  | { readonly news: 'revoked'; readonly packed: string }
+  | { readonly news: 'revoked' | 'undone'; readonly packed: string }
   /** All that is revoked has been told. Of all workers, one keeps the cache file of revocations. */
   | { readonly news: 'joined'; readonly keepsCache: boolean }
 

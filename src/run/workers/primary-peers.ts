@@ -11,7 +11,7 @@ import type { Revocations } from '../../revocation/revocations.ts'
 import { heard } from '../../revocation/revoker.ts'
 import type { JoinedPeers, RevocationPeers } from '../revocation-peers.ts'
 import type { ToldRevocation, ToPrimary, ToWorker } from './messages.ts'
-import { unpackedWords } from './packed-words.ts'
+import { fingerprintsIn, unpackedWords } from './packed-words.ts'
 
 interface PrimaryPeers extends RevocationPeers {
   /** Puts in force what another worker was told. @returns what the primary is to be answered; undefined: it is not */
@@ -39,6 +39,8 @@ export function primaryPeers(worker: Worker, scheduler: Scheduler): PrimaryPeers
       const listen = (message: ToWorker): void => {
         if (!('news' in message)) return
         if (message.news === 'revoked') joining.applyPacked(unpackedWords(message.packed), 'cache')
+        else if (message.news === 'undone')
+          for (const print of fingerprintsIn(message.packed)) joining.undoFingerprint(print, 'cache')
         else if (message.news === 'joined') joined.resolve(message)
       }
       worker.on('message', listen).once('disconnect', giveUp)

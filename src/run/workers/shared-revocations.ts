@@ -26,6 +26,9 @@ interface SharedRevocations {
 /** A worker that takes longer to answer may let pass what is revoked, so whoever asked is told. */
 const LONGEST_ANSWER_MS = 2_000
 
+/** So long a cache file may be behind, even one that cannot be written for a while. */
+const UNDONE_SECONDS = 24 * 3600
+
 /** The answer when a change is not in force in every worker. */
 export const NOT_HEARD: RevocationsAnswer = {
   status: ADMIN_STATUS.notReady,
@@ -36,6 +39,8 @@ export const NOT_HEARD: RevocationsAnswer = {
 export function sharedRevocations(clock: Clock): SharedRevocations {
   // Every worker bounds how many entries it takes, and here are only those that one of them took.
   const table = revocationTable(Number.POSITIVE_INFINITY)
+  // A cache file may still have them, which is written a while after the change.
+  const undone = revocationTable(Number.POSITIVE_INFINITY)
   const joined = new Set<Member>()
   const pending = new Set<Promise<boolean>>()
 
@@ -51,18 +56,30 @@ export function sharedRevocations(clock: Clock): SharedRevocations {
   return {
     async join(member, keepsCache) {
       joined.add(member)
-      for (const part of table.packed()) {
-        if (part.length === 0) continue
-        member.inform({ news: 'revoked', packed: packedWords(part) })
-        await nextTurn()
+      for (const [news, { packed }] of [
+        ['undone', undone],
+        ['revoked', table],
+      ] as const) {
+        for (const part of packed()) {
+          if (part.length === 0) continue
+          member.inform({ news, packed: packedWords(part) })
+          await nextTurn()
+        }
       }
       member.inform({ news: 'joined', keepsCache })
     },
     told(by, { change, source }) {
       const now = Math.floor(clock.nowMs() / 1000)
+      const print = fingerprint(change.do === 'undo' ? change.subject : change.entry)
       table.sweep(now)
-      if (change.do === 'undo') table.remove(fingerprint(change.subject))
-      else table.add({ ...change.entry, fingerprint: fingerprint(change.entry) }, now)
+      undone.sweep(now)
+      if (change.do === 'undo') {
+        table.remove(print)
+        undone.add({ fingerprint: print, before: undefined, until: now + UNDONE_SECONDS }, now)
+      } else {
+        undone.remove(print)
+        table.add({ fingerprint: print, before: change.entry.before, until: change.entry.until }, now)
+      }
       for (const each of joined) if (each !== by) pass(each, { change, source })
     },
     gone: member => void joined.delete(member),

@@ -1,6 +1,7 @@
 /**
- * Finds key caches (`keys.cacheFile`) that cannot be written: a gateway that restarts while its provider is away would
- * have no keys.
+ * Finds caches that cannot be written: a gateway that restarts while its provider is away would have no keys
+ * (`keys.cacheFile`), and one that restarts while its store is away would let pass what was revoked
+ * (`revocation.cacheFile`).
  *
  * The gateway writes beside the file and renames, so the folder has to be writable. Nothing is written to find out.
  */
@@ -12,14 +13,24 @@ import type { Config } from '../../config/schema/schema.ts'
 import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import type { Warning } from './warnings.ts'
 
-export function unwritableCaches({ providers }: Config): readonly Warning[] {
-  return Object.entries(providers).flatMap(([id, provider]) => {
+export function unwritableCaches({ providers, revocation }: Config): readonly Warning[] {
+  const ofProviders = Object.entries(providers).flatMap(([id, provider]) => {
     const { cacheFile } = providerTraits(provider)
-    const problem = cacheFile === undefined ? undefined : cacheProblem(cacheFile.path)
-    if (cacheFile === undefined || problem === undefined) return []
-    const message = `${problem}, so no keys would be kept for a restart; with \`--no-files\`, it is not looked at`
-    return [{ code: 'cache-unwritable' as const, path: ['providers', id, ...cacheFile.at], message }]
+    return cacheFile === undefined ? [] : warningsOf(cacheFile.path, ['providers', id, ...cacheFile.at], 'keys')
   })
+  const { cacheFile } = revocation ?? {}
+  return [
+    ...ofProviders,
+    ...(cacheFile === undefined ? [] : warningsOf(cacheFile, ['revocation', 'cacheFile'], 'revocations')),
+  ]
+}
+
+/** @param kept what the cache keeps */
+function warningsOf(file: string, path: Warning['path'], kept: string): readonly Warning[] {
+  const problem = cacheProblem(file)
+  if (problem === undefined) return []
+  const message = `${problem}, so no ${kept} would be kept for a restart; with \`--no-files\`, it is not looked at`
+  return [{ code: 'cache-unwritable' as const, path, message }]
 }
 
 function cacheProblem(file: string): string | undefined {
