@@ -48,8 +48,8 @@ const ROOMS = tableOf(`
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
   run               → admin authenticate authenticate/jwt claim-reader config config/check config/read config/schema
-                      downstream errors gateway issuer-template keys lib node policy policy-store revocation telemetry
-                      types upstream
+                      downstream errors gateway issuer-template keys lib node policy policy-store revocation store
+                      telemetry types upstream
   admin             → errors lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
@@ -75,7 +75,8 @@ const ROOMS = tableOf(`
   keys              → egress errors issuer-template keys/fetch lib types
   keys/fetch        → egress lib
   egress            → lib
-  revocation        → lib
+  revocation        → lib store
+  store             → lib
   upstream          → errors lib node
 
   claim-reader      → types
@@ -89,6 +90,7 @@ const ROOMS = tableOf(`
 /** Each package and who may import it: rooms, or single files of a room. */
 const PACKAGES = tableOf(`
   @fastify/http-proxy → gateway
+  @redis/client       → store
   esbuild             → build
   fastify             → admin gateway run/listening.ts run/start.ts
   jose                → authenticate/jwt demo tools/engine tools/token
@@ -97,6 +99,7 @@ const PACKAGES = tableOf(`
   pino                → node telemetry
   prom-client         → node run run/workers telemetry
   yaml                → cli config/read tools/openapi
+  @redis/client       → store
   zod                 → config/check config/read config/schema revocation tools/cases
 `)
 

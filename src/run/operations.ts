@@ -50,7 +50,7 @@ export function operations({ version, config, policies, reloads, drain, services
       }),
     metrics() {
       metrics.tokenCacheEntries.set(tokenCache.size)
-      if (reloads.inForce.config.revocation !== undefined) metrics.showRevocations(revocations.status())
+      metrics.showRevocations(reloads.inForce.config.revocation === undefined ? undefined : revocations.status())
       for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry
     },

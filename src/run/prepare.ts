@@ -13,12 +13,14 @@ import { secretsIn } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
 import type { RevocationSettings } from '../revocation/revocations.ts'
+import type { ChangeWriter } from '../revocation/revoker.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
 import { fitted } from './descriptors.ts'
 import { leaseProvider } from './providers.ts'
 import { requestChecks } from './request-checks.ts'
 import { revocationSettings } from './revocation-settings.ts'
+import { streamDefinition } from './revocation-store.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
 
@@ -29,6 +31,8 @@ export interface Prepared {
   readonly server: ServerOptions
   /** What is revoked by its file, and how revocations are kept; undefined: none are. */
   readonly revocation: RevocationSettings | undefined
+  /** Tells the store what is revoked here; undefined without one. */
+  readonly writer: ChangeWriter | undefined
   /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
   readonly revokerSecrets: readonly Buffer[] | undefined
   /** Every upstream, by its id. */
@@ -60,6 +64,8 @@ export function prepare(config: Config, services: Services): Prepared {
       return [id, lease.value] as const
     })
     const revocation = revocationSettings(config)
+    const stream = leasedStream(config, services)
+    if (stream !== undefined) releases.push(stream.release)
     const tokenFile = config.revocation?.api?.tokenFile
     const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
@@ -77,6 +83,7 @@ export function prepare(config: Config, services: Services): Prepared {
       policy: compilePolicy(lowered, hash, parts),
       server,
       revocation,
+      writer: stream?.value.writer,
       revokerSecrets,
       upstreams: parts.upstreams,
       async providersTried() {
@@ -88,6 +95,11 @@ export function prepare(config: Config, services: Services): Prepared {
     release()
     throw error
   }
+}
+
+function leasedStream(config: Config, { revocationStreams }: Services) {
+  const definition = streamDefinition(config)
+  return definition === undefined ? undefined : revocationStreams.acquire(definition)
 }
 
 function tellLowered(config: Config, lowered: Config, { log, descriptors }: Services): void {

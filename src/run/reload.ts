@@ -60,7 +60,7 @@ const LONGEST_WARM_UP_MS = 1_000
 
 export function reloader(options: ReloaderOptions): Reloader {
   const { file, env, readFile, policies, servers, services } = options
-  const { log, metrics, tokenCache, revocations } = services
+  const { log, metrics, tokenCache, revocations, revocationPeers } = services
   const started = startSettings(options.first.config)
   let inForce = options.first
   let contents = withoutFreshReads(options.firstContents, inForce.config)
@@ -98,6 +98,7 @@ export function reloader(options: ReloaderOptions): Reloader {
       metrics.initProvider(id, providerTraits(provider).verifiesBy)
     policies.swap(policy)
     revocations.configure(next.revocation)
+    revocationPeers.writer = next.writer
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)
     if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)

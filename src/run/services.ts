@@ -16,6 +16,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { revocationEvents } from '../telemetry/revocation-events.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { descriptorLimit } from './descriptors.ts'
+import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
 
 export interface Services {
   readonly clock: Clock
@@ -28,6 +29,7 @@ export interface Services {
   readonly tokenCache: TokenCache
   readonly revocations: Revocations
   readonly revoker: Revoker
+  readonly revocationStreams: RevocationStreams
   /** Who else hears of what is revoked here: set once the process knows. */
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
@@ -84,6 +86,7 @@ export function gatewayServices({
     verifiers: verifierRegistry(systemScheduler),
     revocations: revoked,
     revocationPeers: peers,
+    revocationStreams: revocationStreams({ clock, scheduler: systemScheduler, log, metrics, revocations: revoked }),
     revoker: revoker({
       revocations: revoked,
       tellSiblings: (change, source) => peers.tellSiblings(change, source),

@@ -111,6 +111,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)
+  services.revocationPeers.writer = first.writer
   services.metrics.policyInForce(first.hash)
 
   const draining = drain({
@@ -145,7 +146,12 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     overload.close()
     services.revocations.close()
     await Promise.all(apps.map(closeNow))
-    await Promise.all([services.keySets.close(), services.upstreams.close(), cache.close()])
+    await Promise.all([
+      services.keySets.close(),
+      services.upstreams.close(),
+      services.revocationStreams.close(),
+      cache.close(),
+    ])
   }
   try {
     await cache.load()

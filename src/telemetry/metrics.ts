@@ -38,6 +38,9 @@ const NO_ROUTE = '(none)'
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
+/** Commands whose time is shown. A blocking read is none of them: it waits on purpose. */
+const STORE_COMMANDS: ReadonlySet<string> = new Set(['XADD', 'XINFO', 'XRANGE', 'WAIT'])
+const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status_class: statusClass }))
 const STREAM_ENDS = Object.keys({
   expired: true,
@@ -198,6 +201,31 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     'min',
     ['source'],
   )
+  const revocationLag = tallyHistogram({
+    name: 'sallyport_revocation_lag_seconds',
+    help: 'From the moment when a revocation was written to the store until it was in force here.',
+    bounds: LAG_BUCKETS,
+    owner: 'source',
+    registry,
+  }).of('store')
+  const historyLost = tallyCounter({
+    name: 'sallyport_revocation_history_lost_total',
+    help: 'Times when the store had lost revocations.',
+    labelNames: [],
+    cells: [{}],
+    registry,
+  }).of('', [0])
+  // Without revocations and without a store there is nothing to be alarmed about.
+  revocationFresh.remove()
+  const storeUp = gauge('store_up', '1 when the store can be read.', 'min')
+  storeUp.remove()
+  const storeDurations = tallyHistogram({
+    name: 'sallyport_store_command_duration_seconds',
+    help: 'Duration of commands to the store.',
+    bounds: LAG_BUCKETS,
+    owner: 'command',
+    registry,
+  })
   const reloads = overall('config_reloads_total', 'Attempts to put a configuration in force.', 'result', RELOAD_RESULTS)
   const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
   const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
@@ -284,11 +312,34 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     revocationBlind(provider: string, claim: RevocationKind): void {
       blindTokens.of(provider, []).add(REVOCATION_KINDS.indexOf(claim))
     },
-    /** Shows what is known of revocations now. */
-    showRevocations({ entries, state, lastSuccessSeconds }: RevocationStatus): void {
+    /** Shows what is known of revocations now; undefined: the configuration asks for none. */
+    showRevocations(status: RevocationStatus | undefined): void {
+      if (status === undefined) {
+        for (const each of [revocationEntries, revocationFresh, revocationLastSuccess]) each.reset()
+        revocationFresh.remove()
+        return
+      }
+      const { entries, state, lastSuccessSeconds } = status
       for (const kind of REVOCATION_KINDS) revocationEntries.set({ kind }, entries[kind])
       revocationFresh.set(state === 'fresh' ? 1 : 0)
       if (lastSuccessSeconds !== undefined) revocationLastSuccess.set({ source: 'store' }, lastSuccessSeconds)
+    },
+
+    /** Whether the store can be read; undefined: there is none. */
+    storeUp(isUp: boolean | undefined): void {
+      if (isUp === undefined) storeUp.remove()
+      else storeUp.set(isUp ? 1 : 0)
+    },
+    /** The store has answered a command. */
+    storeAnswered(command: string, seconds: number): void {
+      if (STORE_COMMANDS.has(command)) storeDurations.of(command).observe(seconds)
+    },
+    /** A revocation came from the store. */
+    revocationArrived(seconds: number): void {
+      revocationLag.observe(seconds)
+    },
+    revocationHistoryLost(): void {
+      historyLost.add(0)
     },
 
     /** Notes which configuration is in force. */

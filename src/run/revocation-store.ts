@@ -1,0 +1,144 @@
+/**
+ * Connects the revocations of this process with the stream in the store: a reader, and a writer where somebody may
+ * revoke here.
+ *
+ * A policy leases the pair, so that a reload which changes neither the store nor the stream keeps both. Beginning them
+ * waits for nothing: a store that is down is told in one log line, and shows in the state of the revocations.
+ */
+import type { Config, StoreConfig } from '../config/schema/schema.ts'
+import { type Lease, leases } from '../lib/leases.ts'
+import type { RevocationChange } from '../revocation/revoker.ts'
+import { changeIn } from '../revocation/stream-fields.ts'
+import { idMs } from '../revocation/stream-id.ts'
+import { streamPages } from '../revocation/stream-pages.ts'
+import { streamReader } from '../revocation/stream-reader.ts'
+import { appendCommand, type StreamWriter, streamWriter } from '../revocation/stream-writer.ts'
+import { type StoreDefinition, store } from '../store/store.ts'
+import type { Services } from './services.ts'
+
+interface StreamDefinition {
+  readonly store: StoreDefinition
+  readonly stream: string
+  readonly keepSeconds: number
+}
+
+export interface RevocationStream {
+  readonly writer: StreamWriter
+  close(): void
+}
+
+export interface RevocationStreams {
+  acquire(definition: StreamDefinition): Lease<RevocationStream>
+  close(): Promise<void>
+}
+
+/** @returns undefined where the configuration reads no stream */
+export function streamDefinition({ revocation, store: block }: Config): StreamDefinition | undefined {
+  if (revocation?.store === undefined || block === undefined) return undefined
+  return { store: storeDefinition(block), stream: revocation.store.stream, keepSeconds: revocation.keep / 1000 }
+}
+
+export function storeDefinition(block: StoreConfig): StoreDefinition {
+  const { url, topology, nodes = [], username, passwordFile, tls, prefix, timeout } = block
+  return {
+    topology,
+    url: { host: url.host, port: url.port },
+    nodes,
+    isTls: url.isTls,
+    database: url.database,
+    username,
+    passwordFile,
+    tls,
+    prefix,
+    timeoutMs: timeout,
+  }
+}
+
+type StreamServices = Pick<Services, 'clock' | 'scheduler' | 'log' | 'metrics' | 'revocations'>
+
+export function revocationStreams(services: StreamServices): RevocationStreams {
+  return leases({
+    identityOf: (definition: StreamDefinition) => JSON.stringify(definition),
+    make: definition => begun(definition, services),
+    end: async stream => stream.close(),
+    // A reader that nobody asks for would tell what another configuration has not asked for.
+    lingerMs: 0,
+    scheduler: services.scheduler,
+  })
+}
+
+function begun(
+  { store: definition, stream, keepSeconds }: StreamDefinition,
+  services: StreamServices,
+): RevocationStream {
+  const { clock, scheduler, log, metrics, revocations } = services
+  const shared = store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand: metrics.storeAnswered })
+  const common = { store: shared, stream, keepSeconds, clock, scheduler }
+  const members = { store: `${definition.url.host}:${definition.url.port}`, stream: shared.key(stream) }
+  const reader = streamReader({
+    ...common,
+    revocations,
+    random: Math.random,
+    observer: {
+      connected() {
+        metrics.storeUp(true)
+        log.info(members, 'the stream of revocations is read')
+      },
+      lost(reason) {
+        metrics.storeUp(false)
+        log.warn({ ...members, reason: `the store ${reason}` }, 'the stream of revocations cannot be read')
+      },
+      historyLost(reason) {
+        metrics.revocationHistoryLost()
+        log.error(
+          { ...members, reason },
+          'the store has lost revocations; what was known here stays in force, and other gateways may not know it',
+        )
+      },
+      arrived: metrics.revocationArrived,
+    },
+  })
+  const writer = streamWriter(common)
+  return {
+    writer,
+    close() {
+      reader.close()
+      writer.close()
+      metrics.storeUp(undefined)
+    },
+  }
+}
+
+/** The stream for a command, which reads and writes it once. */
+export interface OpenedStream {
+  /** @returns the id of the entry @throws {StoreError} */
+  write(change: RevocationChange): Promise<string>
+  /** @returns how many replicas have what was written here @throws {StoreError} */
+  wait(replicas: number, timeoutMs: number): Promise<number>
+  /** Everything that is in the stream, the oldest first; what cannot be read has no change. @throws {StoreError} */
+  all(): AsyncGenerator<{ readonly id: string; readonly change: RevocationChange | undefined }>
+  close(): void
+}
+
+/** @returns undefined where the configuration has no stream @throws {StoreError} there is no connection */
+export async function openRevocationStream(
+  config: Config,
+  { clock, scheduler }: Pick<Services, 'clock' | 'scheduler'>,
+): Promise<OpenedStream | undefined> {
+  const definition = streamDefinition(config)
+  if (definition === undefined) return undefined
+  const { stream, keepSeconds } = definition
+  const shared = store(definition.store, { scheduler, monotonicMs: clock.monotonicMs, onCommand() {} })
+  const connection = await shared.connect()
+  const key = shared.key(stream)
+  return {
+    write: async change => String(await connection.send(appendCommand(key, change, keepSeconds, clock.nowMs()))),
+    wait: async (replicas, timeoutMs) =>
+      Number(await connection.send(['WAIT', String(replicas), String(timeoutMs)], timeoutMs)),
+    async *all() {
+      for await (const page of streamPages(connection, key))
+        for (const { id, fields } of page) yield { id, change: changeIn(fields, idMs(id), keepSeconds) }
+    },
+    close: () => connection.close(),
+  }
+}

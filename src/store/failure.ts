@@ -1,0 +1,46 @@
+/** Says in our words why the store cannot be used. Nothing that the server or the library says is repeated as it is. */
+import { connectionFailureText } from '../lib/connection-failure.ts'
+import { codeOf } from '../lib/failure-text.ts'
+
+/** The store cannot be used, or refuses a command. The message continues "the store …". */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  /** The first word of the server's refusal, such as `NOPERM`; undefined when it said nothing. */
+  readonly code: string | undefined
+
+  constructor(message: string, code?: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** What a server refuses with, and what that means (https://redis.io/docs/latest/develop/reference/protocol-spec). */
+const REFUSALS: Readonly<Record<string, string>> = {
+  WRONGPASS: 'refuses `username` and `passwordFile`',
+  NOAUTH: 'wants a password; set `passwordFile`',
+  NOPERM: 'does not allow this user a command or a key that is needed; see the access control list in the documents',
+  LOADING: 'is loading its data',
+  READONLY: 'is a replica, which takes no writes',
+  MASTERDOWN: 'is a replica without its master',
+  CLUSTERDOWN: 'is a cluster that does not work',
+  MOVED: 'has moved our keys to another server',
+  ASK: 'is moving our keys to another server',
+  OOM: 'has no memory left',
+  MISCONF: 'takes no writes, because it cannot save them',
+  NOREPLICAS: 'has too few replicas to take writes',
+  WRONGTYPE: 'has something else under the name of our stream',
+  BUSY: 'is busy with a script',
+  ERR: 'does not understand a command; it has to be Redis from 6.2 or Valkey from 7.2',
+}
+
+export function storeError(error: unknown, command?: string): StoreError {
+  if (error instanceof StoreError) return error
+  const message = error instanceof Error ? error.message : ''
+  const word = /^([A-Z]{2,16})\b/.exec(message)?.[1]
+  const refusal = word === undefined ? undefined : REFUSALS[word]
+  if (word !== undefined && refusal !== undefined)
+    return new StoreError(command === undefined ? refusal : `${refusal} (${command})`, word)
+  if (codeOf(error) === undefined && !(error instanceof AggregateError))
+    return new StoreError('has closed the connection')
+  return new StoreError(`cannot be reached: ${connectionFailureText(error)}`)
+}
