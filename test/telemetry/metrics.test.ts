@@ -25,10 +25,19 @@ const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_jwks_last_success_timestamp_seconds', ['provider']],
   ['sallyport_jwks_keys', ['provider']],
   ['sallyport_jwks_unknown_kid_total', ['provider']],
+  ['sallyport_revocation_events_total', ['source', 'result']],
+  ['sallyport_revocation_fresh', []],
   ['sallyport_config_reloads_total', ['result']],
   ['sallyport_config_last_reload_successful', []],
   ['sallyport_config_info', ['hash']],
   ['sallyport_build_info', ['version', 'node']],
+]
+
+/** The further metrics of a gateway that keeps revocations, with their labels, once their first event has come. */
+const OF_REVOCATION: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_revocation_entries', ['kind']],
+  ['sallyport_revocation_blind_tokens_total', ['provider', 'claim']],
+  ['sallyport_revocation_stale_decisions_total', ['route', 'decision']],
 ]
 
 const SLOW_MS = 300
@@ -99,6 +108,8 @@ describe('before the first request', () => {
       'token_cache_total{provider="main",result="hit"}',
       'jwks_fetches_total{provider="main",result="timeout"}',
       'jwks_unknown_kid_total{provider="main"}',
+      'streams_closed_total{route="private",reason="revoked"}',
+      'revocation_events_total{source="store",result="applied"}',
       'config_reloads_total{result="failure"}',
       'requests_in_flight',
     ]
@@ -243,6 +254,43 @@ describe('requests_in_flight', () => {
     expect((await dead.metrics()).get('sallyport_requests_in_flight')).toBe(0)
     await dead.close()
     expect(await inFlight()).toBe(0)
+  })
+})
+
+describe('revocation', () => {
+  test('that is not asked for alarms nobody', async () => {
+    const metrics = await stack.metrics()
+    expect(metrics.get('sallyport_revocation_fresh')).toBe(1)
+    const names = [...metrics.keys()].map(series => series.replace(/\{.*/, ''))
+    expect(OF_REVOCATION.filter(([name]) => names.includes(name))).toEqual([])
+  })
+
+  test('shows what is in force, which claims tokens lack, and what was decided while some may be missing', async () => {
+    const revoking = await startTestStack(
+      {
+        store: { url: 'redis://127.0.0.1:1' },
+        revocation: { whenStale: 'refuse', keep: '24h', file: 'revoked.yaml', store: {} },
+      },
+      { upstream, files: { 'revoked.yaml': '[{ issuer: a, sub: alice, before: 1 }, { issuer: a, jti: one }]' } },
+    )
+    const headers = bearer(await revoking.issuer.mint({ jti: 'two', sub: 'alice' }))
+    expect((await revoking.request('/private/a', { headers })).status).toBe(503)
+    await revoking.logged({ code: 'revocation_unavailable' })
+    const metrics = await revoking.metrics()
+    await revoking.close()
+    const ofRevocation = [...metrics].filter(([series]) => series.startsWith('sallyport_revocation_'))
+    expect(Object.fromEntries(ofRevocation.filter(([, value]) => value !== 0))).toEqual({
+      'sallyport_revocation_entries{kind="jti"}': 1,
+      'sallyport_revocation_entries{kind="sub"}': 1,
+      'sallyport_revocation_blind_tokens_total{provider="main",claim="sid"}': 1,
+      'sallyport_revocation_blind_tokens_total{provider="main",claim="client"}': 1,
+      'sallyport_revocation_stale_decisions_total{route="private",decision="refused"}': 1,
+    })
+    expect(metrics.get('sallyport_revocation_fresh')).toBe(0)
+    for (const [name, labels] of OF_REVOCATION) {
+      const [series = ''] = ofRevocation.map(([each]) => each).filter(each => each.startsWith(`${name}{`))
+      expect([...series.matchAll(/(\w+)="/g)].map(([, label]) => label)).toEqual(labels)
+    }
   })
 })
 
