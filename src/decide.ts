@@ -13,7 +13,7 @@ import { checkHead } from './downstream/head.ts'
 import { Denial } from './errors.ts'
 import { andThen, type MaybePromise } from './lib/maybe-promise.ts'
 import type { Decision, Findings, Policy, Route, Undecided } from './policy.ts'
-import type { Answer, Principal, RequestFacts } from './types.ts'
+import type { Answer, Principal, RequestFacts, WantedBody } from './types.ts'
 
 /**
  * @param findings filled on the way; what is returned is the same object
@@ -29,7 +29,9 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   if (target.kind === 'endpoint') {
     findings.endpoint = target
     checkBodyLength(findings, policy)
-    return andThen(target.respond(facts), answer => responded(findings, answer))
+    return andThen(target.respond(facts), answer =>
+      'mostBytes' in answer ? bodyWanted(findings, answer) : responded(findings, answer),
+    )
   }
   findings.route = target
   checkBodyLength(findings, policy)
@@ -109,8 +111,19 @@ function responded(findings: Undecided, answer: Answer): Decision {
   return findings as Undecided & { readonly kind: 'respond'; readonly answer: Answer }
 }
 
-function checkBodyLength({ bodyBytes }: Findings, { limits }: Policy): void {
-  if (bodyBytes !== undefined && bodyBytes > limits.bodyBytes) {
-    throw new Denial('body_too_large', { evidence: { limit_bytes: limits.bodyBytes } })
+function bodyWanted(findings: Undecided, wanted: WantedBody): Decision {
+  checkLength(findings, wanted.mostBytes)
+  findings.kind = 'read'
+  findings.answer = wanted
+  return findings as Undecided & { readonly kind: 'read'; readonly answer: WantedBody }
+}
+
+function checkBodyLength(findings: Findings, { limits }: Policy): void {
+  checkLength(findings, limits.bodyBytes)
+}
+
+function checkLength({ bodyBytes }: Findings, mostBytes: number): void {
+  if (bodyBytes !== undefined && bodyBytes > mostBytes) {
+    throw new Denial('body_too_large', { evidence: { limit_bytes: mostBytes } })
   }
 }

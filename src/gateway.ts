@@ -1,5 +1,5 @@
 /**
- * The request path on one screen: receive → decide → forward, respond or refuse.
+ * The request path on one screen: receive → decide → forward, respond, read or refuse.
  *
  * Fastify sees one route and the same URL for every request (`rewriteUrl`), so nothing that a client can spell reaches
  * its router, its body parsers or the URL handling of the proxy plugin. Only the matcher of the compiled policy
@@ -21,13 +21,14 @@ import { decide } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
 import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
-import { receiver } from './downstream/receive.ts'
+import { ClientGone, receiver } from './downstream/receive.ts'
 import { requestLimit } from './downstream/request-limit.ts'
 import { respond } from './downstream/respond.ts'
 import { connectionEvent, gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './downstream/server.ts'
 import { stalledPeers } from './downstream/stalled-peers.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
+import { wholeBody } from './forward/client-body.ts'
 import { forward } from './forward/forward.ts'
 import { streams } from './forward/streams.ts'
 import type { Clock } from './lib/clock.ts'
@@ -41,6 +42,7 @@ import type { Revocations } from './revocation/revocations.ts'
 import { accessRecord } from './telemetry/access.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import type { WantedBody } from './types.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -189,7 +191,22 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
 
   function act(exchange: Exchange, decision: Decision): void {
     if (decision.kind === 'forward') forward(exchange, decision.route, forwardDeps)
-    else respond(exchange, decision.answer)
+    else if (decision.kind === 'respond') respond(exchange, decision.answer)
+    else read(exchange, decision.answer)
+  }
+
+  /** Answers with what the endpoint makes of the body. A client that has gone by then is told nothing. */
+  function read(exchange: Exchange, { mostBytes, answer }: WantedBody): void {
+    wholeBody(exchange, mostBytes)
+      .then(answer)
+      .then(
+        made => {
+          if (!exchange.hasEnded) respond(exchange, made)
+        },
+        (error: unknown) => {
+          if (!exchange.hasEnded && !(error instanceof ClientGone)) refuse(exchange, error)
+        },
+      )
   }
 
   function serverOf(fastify: RequestListener): Server {

@@ -5,7 +5,6 @@
  */
 import type { Denial } from './errors.ts'
 import type { Identity } from './identity/header-lines.ts'
-import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Matcher } from './route/match.ts'
 import type { PathAllowance } from './route/target.ts'
 import type {
@@ -16,10 +15,11 @@ import type {
   Peer,
   Principal,
   ProviderHealth,
-  RequestFacts,
+  Responder,
   RouteMetrics,
   TokenPlaces,
   TraceContext,
+  WantedBody,
 } from './types.ts'
 import type { Upstream } from './upstream/connections.ts'
 
@@ -66,8 +66,7 @@ export interface Endpoint {
   readonly path: string
   /** Undefined takes every method. GET stands for HEAD, too. */
   readonly methods: ReadonlySet<string> | undefined
-  /** @throws {Denial} the request is refused */
-  respond(facts: RequestFacts): MaybePromise<Answer>
+  readonly respond: Responder
   readonly metrics: RouteMetrics
 }
 
@@ -146,6 +145,8 @@ export interface Findings {
 export type Decision =
   | (Findings & { readonly kind: 'forward'; readonly route: Route })
   | (Findings & { readonly kind: 'respond'; readonly answer: Answer })
+  /** The body has to be read, and is what the answer depends on. */
+  | (Findings & { readonly kind: 'read'; readonly answer: WantedBody })
 
 const NO_LINES: readonly string[] = Object.freeze([])
 
@@ -162,7 +163,8 @@ export class Undecided implements Findings {
   principal: Principal | undefined
   identityLines: readonly string[] = NO_LINES
   reported: Denial | undefined
-  answer: Answer | undefined
+  /** It is one field for both, because every request pays for each field. */
+  answer: Answer | WantedBody | undefined
 
   /** Lets go of what is copied from the head or made for the service. */
   forgetHead(): void {

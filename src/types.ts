@@ -139,6 +139,22 @@ export interface Answer {
   readonly body: string
 }
 
+/** What an endpoint of our own needs before it can answer: all of the request's body. */
+export interface WantedBody {
+  /** A longer one is refused. The configuration may allow less. */
+  readonly mostBytes: number
+  /** Called once, when all of the body is there. */
+  answer(body: Buffer): MaybePromise<Answer>
+}
+
+/**
+ * Answers a request to an endpoint of our own, or asks for its body first. Only {@link WantedBody.answer} changes
+ * anything: commands ask a responder, too, and have no body to give.
+ *
+ * @throws {Denial} the request is refused
+ */
+export type Responder = (facts: RequestFacts) => MaybePromise<Answer | WantedBody>
+
 /** The headers that tell services which requests belong to one trace (W3C Trace Context §3.2, §3.3). */
 export interface TraceContext {
   readonly traceparent: string

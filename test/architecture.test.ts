@@ -59,6 +59,7 @@ const ROOMS = tableOf(`
   config/schema     → authorize claim-reader downstream egress forward identity issuer-template lib route types
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
+                      types
   decide            → authenticate downstream errors lib policy types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
@@ -66,7 +67,7 @@ const ROOMS = tableOf(`
   telemetry         → errors exchange keys lib node policy revocation route types
   exchange          → errors policy types
   policy-store      → policy
-  policy            → errors identity lib route types upstream
+  policy            → errors identity route types upstream
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
   authorize         → claim-reader errors lib types

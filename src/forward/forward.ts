@@ -14,7 +14,7 @@ import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
 import type { StreamEnd } from '../types.ts'
 import type { UpstreamCall, UpstreamHandler } from '../upstream/connections.ts'
-import { RequestBody } from './request-body.ts'
+import { clientBody } from './client-body.ts'
 import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
 import { traceContext } from './trace-context.ts'
@@ -33,7 +33,7 @@ interface ForwardDeps extends TunnelDeps {
 export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): void {
   const { facts, findings } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
-  const body = findings.bodyBytes === 0 ? null : requestBody(exchange)
+  const body = findings.bodyBytes === 0 ? null : clientBody(exchange, exchange.policy.limits.bodyBytes)
   const relay = new ResponseRelay(exchange, deps)
   if (body !== null) deps.streams.uploading(relay)
   route.upstream.dispatch(
@@ -54,18 +54,6 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
     },
     relay,
   )
-}
-
-function requestBody(exchange: Exchange): RequestBody {
-  const { request, response, policy } = exchange
-  return new RequestBody(request.body, {
-    maxBytes: policy.limits.bodyBytes,
-    idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
-    isAnswered: () => response.headersSent,
-    onFirstRead: () => {
-      if (exchange.expectsContinue && !response.headersSent) response.writeContinue()
-    },
-  })
 }
 
 const NO_BYTES = Buffer.alloc(0)

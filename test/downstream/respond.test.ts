@@ -1,5 +1,6 @@
 /** Endpoints of the gateway's own on the traffic listener: answered here, judged like every path, never forwarded. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { compilePolicy } from '../../src/config/compile.ts'
 import { drain } from '../../src/downstream/drain.ts'
 import { Denial } from '../../src/errors.ts'
@@ -13,6 +14,7 @@ import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import type { Answer } from '../../src/types.ts'
 import { load } from '../config/support.ts'
+import { exchangeBytes } from '../support/gateway/gateway.ts'
 import { testPool } from '../support/gateway/upstream-pool.ts'
 import { policyParts } from '../support/policy-parts.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
@@ -33,7 +35,7 @@ beforeAll(async () => {
     JSON.stringify({
       listen: '127.0.0.1:0',
       upstreams: { app: upstream.url },
-      limits: { bodyBytes: '1KiB' },
+      limits: { bodyBytes: '1KiB', bodyIdleTimeout: '1s' },
       routes: [
         { id: 'all', path: '/**', access: 'public' },
         { id: 'named', path: '/own/:name', access: 'public' },
@@ -126,4 +128,63 @@ test('the limits of a body hold, and a body that nobody reads ends the connectio
   const reply = await fetch(`${url}/own/greeting`, { method: 'POST', body: 'x'.repeat(100) })
   expect([reply.status, await reply.text()]).toEqual([200, ANSWER.body])
   expect((await fetch(`${url}/own/greeting`, { method: 'POST', body: 'x'.repeat(2_000) })).status).toBe(413)
+})
+
+describe('an endpoint that asks for the body', () => {
+  const answered = vi.fn((body: Buffer): Answer => ({ ...ANSWER, body: `${body.length} bytes` }))
+
+  beforeEach(() => {
+    answered.mockClear()
+    respond = () => ({ mostBytes: 500, answer: answered })
+  })
+
+  test('gets all of it, whether it comes with its length, in chunks, or empty', async () => {
+    const post = async (body: RequestInit['body']) =>
+      await (
+        await fetch(`${url}/own/greeting`, { method: 'POST', body: body ?? null, duplex: 'half' } as RequestInit)
+      ).text()
+    expect(await post('x'.repeat(500))).toBe('500 bytes')
+    expect(await post(new Blob(['ab', 'cd']).stream())).toBe('4 bytes')
+    expect(await post(null)).toBe('0 bytes')
+  })
+
+  test('a longer one is refused before the endpoint sees it, announced or not', async () => {
+    const tooLong = 'x'.repeat(501)
+    expect((await fetch(`${url}/own/greeting`, { method: 'POST', body: tooLong })).status).toBe(413)
+    const streamed = { method: 'POST', body: new Blob([tooLong]).stream(), duplex: 'half' } as RequestInit
+    expect((await fetch(`${url}/own/greeting`, streamed)).status).toBe(413)
+    expect(answered).not.toHaveBeenCalled()
+  })
+
+  test('a client that waits for 100 Continue is told to go on, and one whose body is too long is not', async () => {
+    const { port } = new URL(url)
+    const head = (length: number) =>
+      `POST /own/greeting HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: ${length}\r\n\r\n`
+    expect(await exchangeBytes(Number(port), `${head(2)}ab`)).toMatch(/^HTTP\/1\.1 100 .*?\r\n\r\nHTTP\/1\.1 200 /s)
+    expect(await exchangeBytes(Number(port), head(501))).toMatch(/^HTTP\/1\.1 413 /)
+  })
+
+  test('a client that leaves before the end of its body is answered by nobody', async () => {
+    const { port } = new URL(url)
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write('POST /own/greeting HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab')
+    await expect.poll(async () => await metricsText()).toMatch(/requests_in_flight 1/)
+    socket.resetAndDestroy()
+    await expect.poll(() => lines).toContainEqual(expect.objectContaining({ route: '(greeting)', aborted: true }))
+    expect(answered).not.toHaveBeenCalled()
+  })
+
+  test('a client that falls silent is told so', async () => {
+    const { port } = new URL(url)
+    const head = 'POST /own/greeting HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nab'
+    expect(await exchangeBytes(Number(port), head)).toMatch(/^HTTP\/1\.1 408 /)
+    expect(answered).not.toHaveBeenCalled()
+  })
+
+  test('a bug in what it makes of the body is an internal error', async () => {
+    answered.mockImplementationOnce(() => {
+      throw new Error('a bug')
+    })
+    expect((await fetch(`${url}/own/greeting`, { method: 'POST', body: 'x' })).status).toBe(500)
+  })
 })

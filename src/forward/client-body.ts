@@ -1,0 +1,37 @@
+/**
+ * Takes the body of an exchange: piece by piece to be passed on, or all of it for what the gateway answers itself.
+ *
+ * The limits are those of every body: its size, the client's silences, and `100 Continue` only when it is wanted.
+ */
+import type { Exchange } from '../exchange.ts'
+import { RequestBody } from './request-body.ts'
+
+/** @param maxBytes a longer body fails with `body_too_large` */
+export function clientBody(exchange: Exchange, maxBytes: number): RequestBody {
+  const { request, response, policy } = exchange
+  return new RequestBody(request.body, {
+    maxBytes,
+    idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
+    isAnswered: () => response.headersSent,
+    onFirstRead: () => {
+      if (exchange.expectsContinue && !response.headersSent) response.writeContinue()
+    },
+  })
+}
+
+/**
+ * It rejects with a `Denial`, or with `ClientGone` when the client leaves before the end of its request.
+ *
+ * @param mostBytes the bound, unless the configuration's is lower
+ */
+export function wholeBody(exchange: Exchange, mostBytes: number): Promise<Buffer> {
+  if (exchange.findings.bodyBytes === 0) return Promise.resolve(Buffer.alloc(0))
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const body = clientBody(exchange, Math.min(mostBytes, exchange.policy.limits.bodyBytes))
+    body.on('data', (chunk: Buffer) => chunks.push(chunk))
+    body.on('end', () => resolve(Buffer.concat(chunks)))
+    body.on('error', reject)
+    body.resume()
+  })
+}
