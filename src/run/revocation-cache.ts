@@ -28,10 +28,10 @@ const SOON_MS = 100
 const LEAST_PAUSE_MS = 3_000
 /** and for so many times what the write took, so that a large file does not keep the disk busy. */
 const PAUSE_FACTOR = 20
-/** A file that says nothing new is written again when its proof is older by this, for restarts that come unannounced. */
+/** A file that says nothing new is written again when its proof is older by this: a crash announces nothing. */
 const PROOF_AGE_MS = 30_000
 /** So many entries are put in force before others have their turn. */
-const ENTRIES_PER_TURN = 16 * 1024
+const ENTRIES_PER_TURN = 8 * 1024
 
 /** What a file has that was written by this process. */
 interface Written {

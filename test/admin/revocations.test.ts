@@ -306,6 +306,8 @@ describe('what is no entry', () => {
       asked('POST', { issuer, sub: 'a' }, { 'content-type': 'application/json; charset=utf-8' }),
     )
     expect(fine.status).toBe(200)
+    const untyped = `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${SECRET}\r\nContent-Length: 2\r\n`
+    expect(await exchangeBytes(port, `${untyped}Connection: close\r\n\r\n{}`)).toMatch(/^HTTP\/1\.1 415 /)
     const large = { issuer, sub: 'a', reason: 'x'.repeat(64 * 1024) }
     expect((await stack.api('POST', large)).status).toBe(413)
     expect(

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
+import { readCacheFile, writeCacheFile } from '../../src/revocation/cache-file.ts'
 import { atEnd } from '../support/at-end.ts'
 import { bearer, testProvider } from '../support/gateway/gateway.ts'
 import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway/gateway-process.ts'
@@ -151,4 +152,35 @@ test('a folder that is not there is told of once', async () => {
   expect(await first.logged({ file, level: 'warn' })).toMatchObject({
     reason: 'it cannot be written: there is no such file or folder (ENOENT)',
   })
+})
+
+test('while the store is down, it is as fresh as the last proof, and what is known is refused either way', async () => {
+  const { folder, cacheFile, run, revoke, call, end } = await start()
+  const first = await run()
+  expect([await call(first, 'alice'), await call(first, 'bob')]).toEqual([200, 200])
+  await revoke(first, 'alice')
+  await end(first)
+  const kept = readCacheFile(cacheFile, { nowMs: Date.now(), keepMs: 60_000 })
+  if (kept === undefined || 'refused' in kept) throw new Error('nothing was kept')
+  const outage = {
+    store: { url: 'redis://127.0.0.1:1' },
+    revocation: {
+      api: { tokenFile: join(folder, 'secret') },
+      cacheFile,
+      store: {},
+      whenStale: 'refuse',
+      maxStale: '1m',
+    },
+  }
+  for (const [ageMs, state, status] of [
+    [5_000, 'fresh', 200],
+    [90_000, 'stale', 503],
+  ] as const) {
+    await writeCacheFile(cacheFile, { writtenMs: Date.now(), provedMs: Date.now() - ageMs }, [kept.words])
+    const gateway = await run(outage)
+    expect([await call(gateway, 'alice'), await call(gateway, 'bob')]).toEqual([401, status])
+    const shown = JSON.parse((await gateway.admin('/-/status')).text) as Record<string, unknown>
+    expect(shown.revocation).toMatchObject({ state, entries: { sub: 1 }, last_success: expect.any(String) })
+    await gateway.stop()
+  }
 })
