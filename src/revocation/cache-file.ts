@@ -2,7 +2,7 @@
  * Keeps on disk what is revoked, so that a restart while the store is away still refuses it.
  *
  * The file has one line with the version of its form, the order of its bytes, when it was written, and when the store
- * last proved that nothing is missing. Then come the entries as they are in memory (fingerprints and times, no names),
+ * last proved that nothing is missing, and which store that was. Then come the entries as they are in memory (fingerprints and times, no names),
  * and a SHA-256 of all that. It is written beside the old one and renamed, so that a crash leaves the old one or the
  * new one. A file that somebody else could have written is not read, and neither is a link: this process makes none.
  */
@@ -14,13 +14,15 @@ import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { WORDS_PER_ENTRY } from './table.ts'
 
 /** Times are milliseconds since the epoch. */
-interface CacheTimes {
+interface CacheHead {
   readonly writtenMs: number
   /** The last proof that nothing is missing; undefined where there was none, or no store. */
   readonly provedMs: number | undefined
+  /** The store that has proved it, in any words; only a digest of them is written. */
+  readonly remote: string | undefined
 }
 
-interface CachedRevocations extends CacheTimes {
+interface CachedRevocations extends Pick<CacheHead, 'writtenMs' | 'provedMs'> {
   /** Five numbers an entry, as `table.ts` packs them. */
   readonly words: Uint32Array
 }
@@ -34,6 +36,8 @@ interface ReadOptions {
   readonly nowMs: number
   /** Files that were written longer ago are not used: an entry in them may have been undone since. */
   readonly keepMs: number
+  /** The proofs of another store do not count. */
+  readonly remote: string | undefined
 }
 
 const NAME = 'sallyport-revocations'
@@ -57,9 +61,10 @@ export function readCacheFile(path: string, options: ReadOptions): CachedRevocat
   }
 }
 
-function parsed(content: Buffer, { nowMs, keepMs }: ReadOptions): CachedRevocations | CacheRefusal {
+function parsed(content: Buffer, { nowMs, keepMs, remote }: ReadOptions): CachedRevocations | CacheRefusal {
   const end = content.subarray(0, LONGEST_HEAD).indexOf('\n')
-  const [name, version, order, written, proved] = content.subarray(0, Math.max(end, 0)).toString('latin1').split(' ')
+  const head = content.subarray(0, Math.max(end, 0)).toString('latin1')
+  const [name, version, order, written, proved, by] = head.split(' ')
   if (name !== NAME)
     return { refused: `is no cache of revocations; name another file as \`revocation.cacheFile\`, else ${REPLACED}` }
   if (version !== VERSION || order !== endianness())
@@ -68,7 +73,8 @@ function parsed(content: Buffer, { nowMs, keepMs }: ReadOptions): CachedRevocati
   const digest = createHash('sha256').update(content.subarray(0, -DIGEST_BYTES)).digest()
   if (body.length % BYTES_PER_ENTRY !== 0 || !digest.equals(content.subarray(-DIGEST_BYTES)))
     return { refused: `is damaged; ${REPLACED}` }
-  const times = { writtenMs: Number(written), provedMs: proved === '-' ? undefined : Number(proved) }
+  const isProved = proved !== '-' && by === remoteText(remote)
+  const times = { writtenMs: Number(written), provedMs: isProved ? Number(proved) : undefined }
   if (nowMs - times.writtenMs > keepMs) return { refused: `is older than \`revocation.keep\`; ${REPLACED}` }
   // The numbers in the file need not stand where numbers may stand in memory.
   const words = new Uint32Array(body.length / Uint32Array.BYTES_PER_ELEMENT)
@@ -77,7 +83,7 @@ function parsed(content: Buffer, { nowMs, keepMs }: ReadOptions): CachedRevocati
 }
 
 /** @throws {Error} it cannot be written; the old file is as it was */
-export async function writeCacheFile(path: string, times: CacheTimes, parts: Iterable<Uint32Array>): Promise<void> {
+export async function writeCacheFile(path: string, head: CacheHead, parts: Iterable<Uint32Array>): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`
   try {
     const file = await open(temporary, 'wx', 0o600)
@@ -87,8 +93,9 @@ export async function writeCacheFile(path: string, times: CacheTimes, parts: Ite
         hash.update(bytes)
         await file.writeFile(bytes)
       }
-      const head = [NAME, VERSION, endianness(), times.writtenMs, times.provedMs ?? '-'].join(' ')
-      await write(Buffer.from(`${head}\n`))
+      const { writtenMs, provedMs = '-', remote } = head
+      const line = [NAME, VERSION, endianness(), writtenMs, provedMs, remoteText(remote)].join(' ')
+      await write(Buffer.from(`${line}\n`))
       for (const piece of pieces(parts)) await write(piece)
       await file.writeFile(hash.digest())
       await file.sync()
@@ -100,6 +107,10 @@ export async function writeCacheFile(path: string, times: CacheTimes, parts: Ite
     await rm(temporary, { force: true })
     throw error
   }
+}
+
+function remoteText(remote: string | undefined): string {
+  return remote === undefined ? '-' : createHash('sha256').update(remote).digest('hex').slice(0, 16)
 }
 
 /** Joins parts that are small. */

@@ -227,7 +227,10 @@ export function revocations({ clock, scheduler, onEvent, onState }: RevocationsO
       }
       if (before === undefined || before.remote !== next.remote) {
         configuredMs = clock.monotonicMs()
-        if (before !== undefined) provedMs = undefined
+        if (before !== undefined) {
+          provedMs = undefined
+          provedWallMs = undefined
+        }
       }
       told.resize(next.entries)
       ofFile = tableOf(next.fileEntries, nowSeconds())

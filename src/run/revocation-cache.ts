@@ -70,8 +70,12 @@ export function revocationCache(services: CacheServices, inForce: () => Prepared
     const { path, provedMs } = next
     const startedMs = clock.monotonicMs()
     try {
-      const times = { writtenMs: Math.round(clock.nowMs()), provedMs: provedMs === 0 ? undefined : provedMs }
-      await writeCacheFile(path, times, revocations.packed())
+      const head = {
+        writtenMs: Math.round(clock.nowMs()),
+        provedMs: provedMs === 0 ? undefined : provedMs,
+        remote: inForce().revocation?.remote,
+      }
+      await writeCacheFile(path, head, revocations.packed())
       written = next
       isBroken = false
     } catch (error) {
@@ -112,7 +116,7 @@ export function revocationCache(services: CacheServices, inForce: () => Prepared
       const { cacheFile: path, keep: keepMs } = section() ?? {}
       if (path === undefined || keepMs === undefined) return
       const nowMs = clock.nowMs()
-      const found = readCacheFile(path, { nowMs, keepMs })
+      const found = readCacheFile(path, { nowMs, keepMs, remote: inForce().revocation?.remote })
       if (found === undefined) return
       if ('refused' in found) {
         log.warn({ file: path, reason: `it ${found.refused}` }, 'the cache of revocations is not used')

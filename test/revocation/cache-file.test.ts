@@ -21,7 +21,7 @@ import { atEnd } from '../support/at-end.ts'
 
 const NOW_MS = Date.now()
 const KEEP_MS = 3_600_000
-const READ = { nowMs: NOW_MS, keepMs: KEEP_MS }
+const READ = { nowMs: NOW_MS, keepMs: KEEP_MS, remote: 'store' }
 const ISSUER = 'https://auth.example.com/'
 
 function folder(): string {
@@ -48,10 +48,11 @@ function filled(count: number): Revocations {
 }
 
 const TIMES = { writtenMs: NOW_MS - 1000, provedMs: NOW_MS - 2000 }
+const HEAD = { ...TIMES, remote: 'store' }
 
 async function written(count = 3): Promise<string> {
   const path = join(folder(), 'revocations')
-  await writeCacheFile(path, TIMES, filled(count).packed())
+  await writeCacheFile(path, HEAD, filled(count).packed())
   return path
 }
 
@@ -70,8 +71,17 @@ describe('what was written is read', () => {
 
   test('a proof that there never was, too', async () => {
     const path = join(folder(), 'revocations')
-    await writeCacheFile(path, { ...TIMES, provedMs: undefined }, [])
+    await writeCacheFile(path, { ...HEAD, provedMs: undefined }, [])
     expect(readCacheFile(path, READ)).toMatchObject({ provedMs: undefined })
+  })
+
+  test('but a proof of another store counts for nothing', async () => {
+    const path = await written()
+    for (const remote of ['other', undefined])
+      expect(readCacheFile(path, { ...READ, remote })).toMatchObject({
+        writtenMs: TIMES.writtenMs,
+        provedMs: undefined,
+      })
   })
 
   test('and it has no names, is for its owner alone, and leaves nothing beside it', async () => {
@@ -148,9 +158,9 @@ test('a write that fails leaves the old file as it is, and nothing beside it', a
     yield new Uint32Array(5)
     throw new Error('no more')
   })()
-  await expect(writeCacheFile(path, TIMES, failing)).rejects.toThrow('no more')
+  await expect(writeCacheFile(path, HEAD, failing)).rejects.toThrow('no more')
   expect(readFileSync(path)).toEqual(before)
   expect(readdirSync(join(path, '..'))).toEqual(['revocations'])
-  await expect(writeCacheFile(join(folder(), 'gone', 'x'), TIMES, [])).rejects.toMatchObject({ code: 'ENOENT' })
+  await expect(writeCacheFile(join(folder(), 'gone', 'x'), HEAD, [])).rejects.toMatchObject({ code: 'ENOENT' })
   expect(existsSync(path)).toBe(true)
 })

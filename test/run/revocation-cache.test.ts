@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
+import { loadConfigFile } from '../../src/config/read/load.ts'
 import { readCacheFile, writeCacheFile } from '../../src/revocation/cache-file.ts'
+import { revocationSettings } from '../../src/run/revocation-settings.ts'
 import { atEnd } from '../support/at-end.ts'
 import { bearer, testProvider } from '../support/gateway/gateway.ts'
-import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway/gateway-process.ts'
+import { configText, type GatewayOnFile, startGatewayOnFile } from '../support/gateway/gateway-process.ts'
 import { startTestIssuer } from '../support/services/issuer.ts'
 import { startTestUpstream } from '../support/services/upstream.ts'
 import { until } from './workers/support.ts'
@@ -155,12 +157,12 @@ test('a folder that is not there is told of once', async () => {
 })
 
 test('while the store is down, it is as fresh as the last proof, and what is known is refused either way', async () => {
-  const { folder, cacheFile, run, revoke, call, end } = await start()
+  const { folder, cacheFile, config, run, revoke, call, end } = await start()
   const first = await run()
   expect([await call(first, 'alice'), await call(first, 'bob')]).toEqual([200, 200])
   await revoke(first, 'alice')
   await end(first)
-  const kept = readCacheFile(cacheFile, { nowMs: Date.now(), keepMs: 60_000 })
+  const kept = readCacheFile(cacheFile, { nowMs: Date.now(), keepMs: 60_000, remote: undefined })
   if (kept === undefined || 'refused' in kept) throw new Error('nothing was kept')
   const outage = {
     store: { url: 'redis://127.0.0.1:1' },
@@ -172,11 +174,15 @@ test('while the store is down, it is as fresh as the last proof, and what is kno
       maxStale: '1m',
     },
   }
+  writeFileSync(join(folder, 'outage.yaml'), configText(config(outage)))
+  const remote = revocationSettings(loadConfigFile(join(folder, 'outage.yaml'), {}))?.remote
+  expect(remote).toBeDefined()
   for (const [ageMs, state, status] of [
     [5_000, 'fresh', 200],
     [90_000, 'stale', 503],
   ] as const) {
-    await writeCacheFile(cacheFile, { writtenMs: Date.now(), provedMs: Date.now() - ageMs }, [kept.words])
+    const head = { writtenMs: Date.now(), provedMs: Date.now() - ageMs, remote }
+    await writeCacheFile(cacheFile, head, [kept.words])
     const gateway = await run(outage)
     expect([await call(gateway, 'alice'), await call(gateway, 'bob')]).toEqual([401, status])
     const shown = JSON.parse((await gateway.admin('/-/status')).text) as Record<string, unknown>
