@@ -41,7 +41,7 @@ function idFindings(routes: readonly Indexed[]): readonly Finding[] {
 }
 
 function shapeFindings(routes: readonly Indexed[]): readonly Finding[] {
-  return [...Map.groupBy(routes, ({ route }) => shape(route, laxSegment)).values()].flatMap(alike =>
+  return [...Map.groupBy(routes, ({ route }) => shapeOf(route.path, laxSegment)).values()].flatMap(alike =>
     alike.flatMap(({ index, route }, position) => {
       const messages = alike.slice(0, position).map(other => shapeProblem(other.route, route))
       const message = messages.find(each => each !== undefined)
@@ -52,7 +52,7 @@ function shapeFindings(routes: readonly Indexed[]): readonly Finding[] {
 
 function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefined {
   // A service that ignores case, or decodes more than we do, would serve the path of one under the policy of the other.
-  if (shape(other, exactly) !== shape(route, exactly))
+  if (shapeOf(other.path, exactly) !== shapeOf(route.path, exactly))
     return `is read like the path of route \`${other.id}\` by services that ignore case; spell both alike`
   const shared = [...methodsOf(route)].filter(method => methodsOf(other).has(method))
   if (shared.length === 0) return undefined
@@ -61,7 +61,7 @@ function shapeProblem(other: RouteConfig, route: RouteConfig): string | undefine
 }
 
 /** Returns the path without the names of its parameters. Routes with the same shape match the same requests. */
-function shape({ path }: RouteConfig, spell: (literal: string) => string): string {
+export function shapeOf(path: string, spell: (literal: string) => string): string {
   const { segments, extent } = parsePattern(path)
   return JSON.stringify([
     extent,
@@ -154,7 +154,7 @@ export function upstreamProblem(upstreamIds: readonly string[], upstream: string
   return `is missing; ${remedy}`
 }
 
-function unknownText(kind: 'provider' | 'upstream', id: string, ids: readonly string[]): string {
+export function unknownText(kind: 'provider' | 'upstream', id: string, ids: readonly string[]): string {
   if (ids.length === 0) return `names no ${kind}; add it to \`${kind}s\``
   return `names no ${kind}; there ${ids.length === 1 ? 'is' : 'are'} ${ids.join(', ')}.${didYouMean(id, ids)}`
 }

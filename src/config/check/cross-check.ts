@@ -8,6 +8,7 @@ import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { Listener } from '../schema/schema.ts'
 import { providerFindings } from './check-providers.ts'
+import { revocationFindings } from './check-revocation.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
 import type { Finding } from './findings.ts'
 
@@ -21,6 +22,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...egressFindings(draft),
     ...providerFindings(draft),
     ...routeFindings(draft),
+    ...revocationFindings(draft),
   ]
 }
 

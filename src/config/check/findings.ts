@@ -19,8 +19,8 @@ export interface Finding {
   readonly wrong?: 'type'
   /** It is set when the type is wrong and that of a text, or of a list, would be right. */
   readonly wanted?: 'text' | 'list'
-  /** The finding means nothing while this section is wrong: it may only look empty. */
-  readonly about?: 'providers' | 'upstreams'
+  /** The finding means nothing while this section is wrong: it may only look empty, or as if it were not there. */
+  readonly about?: 'providers' | 'upstreams' | 'admin' | 'store' | 'revocation'
   /** It is set when the offset in the text is known more exactly than from the path. */
   readonly offset?: number
 }

@@ -14,7 +14,7 @@ import { fileFindings, type ReadFile } from '../check/check-files.ts'
 import { crossCheck } from '../check/cross-check.ts'
 import { type Finding, findings, type Path, problemText } from '../check/findings.ts'
 import { problemReport } from '../check/report.ts'
-import { draftOf } from '../schema/draft.ts'
+import { type Draft, draftOf } from '../schema/draft.ts'
 import { localPaths, withAbsolutePaths } from '../schema/local-paths.ts'
 import { type Config, configSchema } from '../schema/schema.ts'
 import { nearest } from '../schema/suggest.ts'
@@ -63,7 +63,7 @@ export function loadConfig(options: LoadOptions): Config {
     ...crossCheck(draft),
     ...fileFindings(draft, namedFiles === 'read' ? readFile : undefined, revokedFileProblem),
   ]
-  const wrong = wrongSections(further)
+  const wrong = new Set([...wrongSections(further), ...sectionsLeftOut(draft, value)])
   const telling = further.filter(
     finding => !isFollowUp(finding, unread) && !(finding.about !== undefined && wrong.has(finding.about)),
   )
@@ -162,6 +162,13 @@ function wrongSections(found: readonly Finding[]): ReadonlySet<string> {
           : section,
     ),
   )
+}
+
+/** Lists sections that are there but left out of the draft, because something in them is wrong. */
+function sectionsLeftOut(draft: Draft, value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const written = new Set(Object.keys(value))
+  return Object.entries(draft).flatMap(([name, section]) => (section === undefined && written.has(name) ? [name] : []))
 }
 
 /** No report shows more problems, and each remedy copies what is around it. */
