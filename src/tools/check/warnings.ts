@@ -13,6 +13,7 @@ import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
+import { blindToRevocations, revokedHereOnly } from './doubtful-revocation.ts'
 import { placeholders } from './placeholders.ts'
 import { similarScopes } from './similar-scopes.ts'
 import { trustedSpellings } from './trusted-spellings.ts'
@@ -31,6 +32,8 @@ export const WARNING_CODES = [
   'cache-unwritable',
   'tenants-any',
   'proxy-in-clear',
+  'revocation-blind',
+  'revocation-local-only',
   'issuer-slash',
 ] as const
 
@@ -59,6 +62,8 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...anyTenants(config),
     ...trustedSpellings(config, policy),
     ...proxyInClear(config),
+    ...blindToRevocations(config),
+    ...revokedHereOnly(config),
   ]
 }
 

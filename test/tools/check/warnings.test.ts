@@ -275,6 +275,66 @@ test.each([
   expect(found({ ...configOf('{ id: a, path: /** }'), egress: { proxy, noProxy: [] } })).toEqual([])
 })
 
+describe('revocation', () => {
+  const withRevocation = (revocation: string, provider = '') =>
+    loadConfig({
+      text: `${textOf('{ id: a, path: /** }').replace(' }\nupstreams', `, maxLifetime: 1h${provider} }\nupstreams`)}
+admin: { listen: 127.0.0.1:9090 }
+revocation: ${revocation}
+`,
+      file: '/etc/sallyport.yaml',
+      env: {},
+      namedFiles: 'unread',
+    })
+  const logout = (covers: string) => `{ provider: main, clientId: shop, path: /out, covers: ${covers} }`
+  const api = '{ api: { tokenFile: secret } }'
+  const stored = (config: Config): Config => ({
+    ...config,
+    revocation: config.revocation && { ...config.revocation, store: { stream: 'revocations' } },
+  })
+
+  test.each([
+    [api, '', '`jti`, `sub`'],
+    [api, ', requiredClaims: [sub]', '`jti`'],
+    [`{ backchannelLogout: [${logout('session')}] }`, '', '`sub`, `sid`'],
+    [`{ claims: { session: session_id }, backchannelLogout: [${logout('session')}] }`, '', '`sub`, `session_id`'],
+    [`{ backchannelLogout: [${logout('subject')}] }`, '', '`sub`'],
+    ['{ signals: [{ provider: main, audience: us, path: /in, tokenFile: secret }] }', '', '`sub`'],
+  ])('%s of a provider %s misses tokens without a claim', (revocation, provider, claims) => {
+    const config = withRevocation(revocation, provider)
+    const given = warnings(config, standIn(config, silentServices()).policy)
+    expect(given.filter(({ code }) => code === 'revocation-blind')).toEqual([
+      {
+        code: 'revocation-blind',
+        path: ['providers', 'main', 'requiredClaims'],
+        message: expect.stringContaining(`without ${claims}, and`),
+      },
+    ])
+  })
+
+  test.each([
+    ['{ file: revoked.yaml }', ''],
+    [api, ', tokenType: at+jwt'],
+    [api, ', requiredClaims: [jti, /sub]'],
+    [`{ backchannelLogout: [${logout('session')}] }`, ', requiredClaims: [sub, sid]'],
+  ])('%s of a provider %s misses none', (revocation, provider) => {
+    expect(found(withRevocation(revocation, provider)).filter(each => each.startsWith('revocation-blind'))).toEqual([])
+  })
+
+  test('that only this instance hears of is pointed out at each source', () => {
+    const config = withRevocation(
+      `{ api: { tokenFile: secret }, backchannelLogout: [${logout('subject')}] }`,
+      ', tokenType: at+jwt',
+    )
+    expect(found(config)).toEqual([
+      'revocation-local-only revocation.api',
+      'revocation-local-only revocation.backchannelLogout',
+    ])
+    expect(found(stored(config))).toEqual([])
+    expect(found(withRevocation(api))).toContain('revocation-blind providers.main.requiredClaims')
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))

@@ -1,0 +1,57 @@
+/**
+ * Finds what revocation cannot reach: tokens that need not have the claim by which they would be revoked, and other
+ * instances that hear of nothing.
+ *
+ * Entries of a file are left out of the first: whoever writes one has the token or its claims before them.
+ */
+import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
+import type { Config, RevocationConfig } from '../../config/schema/schema.ts'
+import type { Warning } from './warnings.ts'
+
+export function blindToRevocations({ providers, revocation }: Config): readonly Warning[] {
+  if (revocation === undefined) return []
+  return Object.entries(providers).flatMap(([id, provider]): readonly Warning[] => {
+    const carried = byProviderType(CARRIED, provider)
+    const missing = claimsAskedFor(revocation, id).filter(claim => !carried.has(claim))
+    if (missing.length === 0) return []
+    const names = missing.map(claim => `\`${claim}\``).join(', ')
+    const message = `lets tokens in without ${names}, and by what a token lacks nobody can revoke it; add ${missing.length === 1 ? 'it' : 'them'} here if the issuer sends ${missing.length === 1 ? 'it' : 'them'}`
+    return [{ code: 'revocation-blind', path: ['providers', id, 'requiredClaims'], message }]
+  })
+}
+
+/** The claims that every token of a provider has, or it is refused. */
+const CARRIED: ByProviderType<ReadonlySet<string>> = {
+  // RFC 9068 §2.2 requires these two in every access token.
+  jwt: ({ tokenType, requiredClaims }) =>
+    new Set([...(tokenType === 'at+jwt' ? ['jti', 'sub'] : []), ...requiredClaims.map(asName)]),
+}
+
+/** `/sub` is another way to write `sub`. */
+function asName(reference: string): string {
+  return /^\/[^/~]+$/.test(reference) ? reference.slice(1) : reference
+}
+
+/** Lists by which claims the tokens of a provider may be revoked, as far as the sources of this configuration go. */
+function claimsAskedFor(revocation: RevocationConfig, id: string): readonly string[] {
+  const { store, api, backchannelLogout = [], signals = [], claims } = revocation
+  const logouts = backchannelLogout.filter(({ provider }) => provider === id)
+  const isAnything = store !== undefined || api !== undefined
+  return [
+    ...(isAnything ? ['jti'] : []),
+    ...(isAnything || logouts.length > 0 || signals.some(({ provider }) => provider === id) ? ['sub'] : []),
+    ...(logouts.some(({ covers }) => covers === 'session') ? [asName(claims.session)] : []),
+  ]
+}
+
+/** Only one instance gets a logout token or a call of the API; without a store the others let the token in. */
+export function revokedHereOnly({ revocation }: Config): readonly Warning[] {
+  if (revocation === undefined || revocation.store !== undefined) return []
+  const message =
+    'is heard by the one instance that is called, and the others still let the token in; add `store` if there are several'
+  return (['api', 'backchannelLogout', 'signals'] as const).flatMap(source =>
+    revocation[source] === undefined
+      ? []
+      : [{ code: 'revocation-local-only' as const, path: ['revocation', source], message }],
+  )
+}
