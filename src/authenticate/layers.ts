@@ -5,7 +5,7 @@
 import type { Authenticator, AuthenticatorLayer, RouteMetrics } from '../types.ts'
 
 /** What layers may know of a route. */
-export interface LayeredRoute {
+interface LayeredRoute {
   readonly revocation: { readonly whenStale?: 'refuse' | 'allow' | undefined } | undefined
   readonly metrics: Pick<RouteMetrics, 'decidedStale'>
 }

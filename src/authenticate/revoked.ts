@@ -22,7 +22,7 @@ interface StandingOptions {
 }
 
 /** Says how tokens stand, by one reading of their claims. */
-export interface Standings {
+interface Standings {
   /** Whether the token was clear, nothing has changed since, and nothing is missing. Most requests ask no more. */
   isClear(principal: Principal): boolean
   /** The entry that revokes the token, looked up anew. */

@@ -14,7 +14,7 @@ import { type Fingerprint, fingerprint, kindOf } from './fingerprint.ts'
 import { type Addition, type KeptEntry, type RevocationTable, revocationTable } from './table.ts'
 
 /** Who told of a revocation; the label of its metric. */
-export const REVOCATION_SOURCES = ['file', 'api', 'store', 'logout', 'signals', 'cache'] as const
+export const REVOCATION_SOURCES = ['api', 'store', 'logout', 'signals', 'cache'] as const
 export type RevocationSource = (typeof REVOCATION_SOURCES)[number]
 
 /** What became of what was told. */
@@ -28,8 +28,7 @@ export type RevocationResult = (typeof REVOCATION_RESULTS)[number]
  *
  * What is known refuses in each of them.
  */
-export const REVOCATION_STATES = ['starting', 'fresh', 'stale'] as const
-export type RevocationState = (typeof REVOCATION_STATES)[number]
+export type RevocationState = 'starting' | 'fresh' | 'stale'
 
 /** The entry that revokes a token. */
 export interface RevocationHit {

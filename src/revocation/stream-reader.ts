@@ -32,7 +32,7 @@ interface StreamReaderOptions {
   readonly observer: StreamObserver
 }
 
-export interface StreamObserver {
+interface StreamObserver {
   connected(): void
   /** @param reason continues "the store …" */
   lost(reason: string): void
@@ -41,7 +41,7 @@ export interface StreamObserver {
   arrived(lagSeconds: number): void
 }
 
-export interface StreamReader {
+interface StreamReader {
   /** From here on it tells nothing any more. */
   close(): void
 }

@@ -23,7 +23,8 @@ interface StreamWriterOptions {
 export interface StreamWriter extends ChangeWriter {
   /** How many changes wait for the store. */
   readonly waiting: number
-  close(): void
+  /** What waits is tried once more. */
+  close(): Promise<void>
 }
 
 const MOST_WAITING = 1_000
@@ -115,8 +116,9 @@ export function streamWriter({ store, stream, keepSeconds, clock, scheduler }: S
       last = written.catch(() => {})
       return written
     },
-    close() {
+    async close() {
       isClosed = true
+      await last.then(flush).catch(() => {})
       void connection?.then(opened => opened.close()).catch(() => {})
     },
   }

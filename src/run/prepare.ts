@@ -13,14 +13,13 @@ import { secretsIn } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
 import type { RevocationSettings } from '../revocation/revocations.ts'
-import type { ChangeWriter } from '../revocation/revoker.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
 import { fitted } from './descriptors.ts'
 import { leaseProvider } from './providers.ts'
 import { requestChecks } from './request-checks.ts'
 import { revocationSettings } from './revocation-settings.ts'
-import { streamDefinition } from './revocation-store.ts'
+import { type RevocationStream, streamDefinition } from './revocation-store.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
 
@@ -31,8 +30,8 @@ export interface Prepared {
   readonly server: ServerOptions
   /** What is revoked by its file, and how revocations are kept; undefined: none are. */
   readonly revocation: RevocationSettings | undefined
-  /** Tells the store what is revoked here; undefined without one. */
-  readonly writer: ChangeWriter | undefined
+  /** The stream of revocations in the store, which is not read yet; undefined without one. */
+  readonly stream: RevocationStream | undefined
   /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
   readonly revokerSecrets: readonly Buffer[] | undefined
   /** Every upstream, by its id. */
@@ -83,7 +82,7 @@ export function prepare(config: Config, services: Services): Prepared {
       policy: compilePolicy(lowered, hash, parts),
       server,
       revocation,
-      writer: stream?.value.writer,
+      stream: stream?.value,
       revokerSecrets,
       upstreams: parts.upstreams,
       async providersTried() {

@@ -98,7 +98,8 @@ export function reloader(options: ReloaderOptions): Reloader {
       metrics.initProvider(id, providerTraits(provider).verifiesBy)
     policies.swap(policy)
     revocations.configure(next.revocation)
-    revocationPeers.writer = next.writer
+    revocationPeers.writer = next.stream?.writer
+    next.stream?.begin()
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)
     if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)

@@ -6,7 +6,10 @@
  * waits for nothing: a store that is down is told in one log line, and shows in the state of the revocations.
  */
 import type { Config, StoreConfig } from '../config/schema/schema.ts'
+import type { Clock } from '../lib/clock.ts'
 import { type Lease, leases } from '../lib/leases.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
+import type { Revocations } from '../revocation/revocations.ts'
 import type { RevocationChange } from '../revocation/revoker.ts'
 import { changeIn } from '../revocation/stream-fields.ts'
 import { idMs } from '../revocation/stream-id.ts'
@@ -14,7 +17,8 @@ import { streamPages } from '../revocation/stream-pages.ts'
 import { streamReader } from '../revocation/stream-reader.ts'
 import { appendCommand, type StreamWriter, streamWriter } from '../revocation/stream-writer.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
-import type { Services } from './services.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
 interface StreamDefinition {
   readonly store: StoreDefinition
@@ -24,7 +28,12 @@ interface StreamDefinition {
 
 export interface RevocationStream {
   readonly writer: StreamWriter
-  close(): void
+  /**
+   * Reads the stream from its beginning, and follows it; only the first call counts. What a cache file holds has to be
+   * in force before: the stream says what of it was undone since.
+   */
+  begin(): void
+  close(): Promise<void>
 }
 
 export interface RevocationStreams {
@@ -38,7 +47,7 @@ export function streamDefinition({ revocation, store: block }: Config): StreamDe
   return { store: storeDefinition(block), stream: revocation.store.stream, keepSeconds: revocation.keep / 1000 }
 }
 
-export function storeDefinition(block: StoreConfig): StoreDefinition {
+function storeDefinition(block: StoreConfig): StoreDefinition {
   const { url, topology, nodes = [], username, passwordFile, tls, prefix, timeout } = block
   return {
     topology,
@@ -54,20 +63,26 @@ export function storeDefinition(block: StoreConfig): StoreDefinition {
   }
 }
 
-type StreamServices = Pick<Services, 'clock' | 'scheduler' | 'log' | 'metrics' | 'revocations'>
+interface StreamServices {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly revocations: Revocations
+}
 
 export function revocationStreams(services: StreamServices): RevocationStreams {
   return leases({
     identityOf: (definition: StreamDefinition) => JSON.stringify(definition),
-    make: definition => begun(definition, services),
-    end: async stream => stream.close(),
+    make: definition => revocationStream(definition, services),
+    end: stream => stream.close(),
     // A reader that nobody asks for would tell what another configuration has not asked for.
     lingerMs: 0,
     scheduler: services.scheduler,
   })
 }
 
-function begun(
+function revocationStream(
   { store: definition, stream, keepSeconds }: StreamDefinition,
   services: StreamServices,
 ): RevocationStream {
@@ -75,36 +90,43 @@ function begun(
   const shared = store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand: metrics.storeAnswered })
   const common = { store: shared, stream, keepSeconds, clock, scheduler }
   const members = { store: `${definition.url.host}:${definition.url.port}`, stream: shared.key(stream) }
-  const reader = streamReader({
-    ...common,
-    revocations,
-    random: Math.random,
-    observer: {
-      connected() {
-        metrics.storeUp(true)
-        log.info(members, 'the stream of revocations is read')
+  const read = () =>
+    streamReader({
+      ...common,
+      revocations,
+      random: Math.random,
+      observer: {
+        connected() {
+          metrics.storeUp(true)
+          log.info(members, 'the stream of revocations is read')
+        },
+        lost(reason) {
+          metrics.storeUp(false)
+          log.warn({ ...members, reason: `the store ${reason}` }, 'the stream of revocations cannot be read')
+        },
+        historyLost(reason) {
+          metrics.revocationHistoryLost()
+          log.error(
+            { ...members, reason },
+            'the store has lost revocations; what was known here stays in force, and other gateways may not know it',
+          )
+        },
+        arrived: metrics.revocationArrived,
       },
-      lost(reason) {
-        metrics.storeUp(false)
-        log.warn({ ...members, reason: `the store ${reason}` }, 'the stream of revocations cannot be read')
-      },
-      historyLost(reason) {
-        metrics.revocationHistoryLost()
-        log.error(
-          { ...members, reason },
-          'the store has lost revocations; what was known here stays in force, and other gateways may not know it',
-        )
-      },
-      arrived: metrics.revocationArrived,
-    },
-  })
+    })
   const writer = streamWriter(common)
+  let reader: ReturnType<typeof read> | undefined
+  let isClosed = false
   return {
     writer,
-    close() {
-      reader.close()
-      writer.close()
+    begin() {
+      if (!isClosed) reader ??= read()
+    },
+    async close() {
+      isClosed = true
+      reader?.close()
       metrics.storeUp(undefined)
+      await writer.close()
     },
   }
 }
@@ -123,7 +145,7 @@ export interface OpenedStream {
 /** @returns undefined where the configuration has no stream @throws {StoreError} there is no connection */
 export async function openRevocationStream(
   config: Config,
-  { clock, scheduler }: Pick<Services, 'clock' | 'scheduler'>,
+  { clock, scheduler }: Pick<StreamServices, 'clock' | 'scheduler'>,
 ): Promise<OpenedStream | undefined> {
   const definition = streamDefinition(config)
   if (definition === undefined) return undefined

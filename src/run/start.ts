@@ -111,7 +111,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)
-  services.revocationPeers.writer = first.writer
+  services.revocationPeers.writer = first.stream?.writer
   services.metrics.policyInForce(first.hash)
 
   const draining = drain({
@@ -158,6 +158,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     if (options.peers !== undefined) services.revocationPeers.tellSiblings = options.peers.tell
     const { keepsCache } = (await options.peers?.join(services.revocations)) ?? { keepsCache: true }
     if (keepsCache) cache.keep()
+    first.stream?.begin()
     const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })

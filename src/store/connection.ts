@@ -36,7 +36,10 @@ export interface ConnectionOptions {
 export type Reply = string | number | null | readonly Reply[]
 
 export interface StoreConnection {
-  /** @param waitMs how long the server may wait on purpose, besides the time that a command may take @throws {StoreError} */
+  /**
+   * @param waitMs how long the server may wait on purpose, besides the time that a command may take
+   * @throws {StoreError}
+   */
   send(args: readonly string[], waitMs?: number): Promise<Reply>
   /** Resolves when the connection has ended, for whatever reason. */
   readonly ended: Promise<void>

@@ -39,7 +39,7 @@ const NO_ROUTE = '(none)'
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
 /** Commands whose time is shown. A blocking read is none of them: it waits on purpose. */
-const STORE_COMMANDS: ReadonlySet<string> = new Set(['XADD', 'XINFO', 'XRANGE', 'WAIT'])
+const STORE_COMMANDS: ReadonlySet<string> = new Set(['XADD', 'XINFO', 'XRANGE'])
 const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status_class: statusClass }))
 const STREAM_ENDS = Object.keys({
@@ -215,8 +215,8 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     cells: [{}],
     registry,
   }).of('', [0])
-  // Without revocations and without a store there is nothing to be alarmed about.
-  revocationFresh.remove()
+  // Without revocations, none is missing.
+  revocationFresh.set(1)
   const storeUp = gauge('store_up', '1 when the store can be read.', 'min')
   storeUp.remove()
   const storeDurations = tallyHistogram({
@@ -315,8 +315,8 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     /** Shows what is known of revocations now; undefined: the configuration asks for none. */
     showRevocations(status: RevocationStatus | undefined): void {
       if (status === undefined) {
-        for (const each of [revocationEntries, revocationFresh, revocationLastSuccess]) each.reset()
-        revocationFresh.remove()
+        for (const each of [revocationEntries, revocationLastSuccess]) each.reset()
+        revocationFresh.set(1)
         return
       }
       const { entries, state, lastSuccessSeconds } = status

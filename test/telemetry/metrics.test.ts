@@ -4,7 +4,7 @@ import { DENIAL_CODES } from '../../src/errors.ts'
 import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
-import { bearer, startTestGateway, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
+import { bearer, startTestGateway, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 /** The name and labels of every metric of the contract whose feature exists. */
@@ -27,6 +27,8 @@ const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_jwks_unknown_kid_total', ['provider']],
   ['sallyport_revocation_events_total', ['source', 'result']],
   ['sallyport_revocation_fresh', []],
+  ['sallyport_revocation_lag_seconds_count', ['source']],
+  ['sallyport_revocation_history_lost_total', []],
   ['sallyport_config_reloads_total', ['result']],
   ['sallyport_config_last_reload_successful', []],
   ['sallyport_config_info', ['hash']],
@@ -270,10 +272,11 @@ describe('revocation', () => {
       {
         store: { url: 'redis://127.0.0.1:1' },
         revocation: { whenStale: 'refuse', keep: '24h', file: 'revoked.yaml', store: {} },
+        providers: { main: { ...testProvider(stack.issuer), maxLifetime: '24h' } },
       },
       { upstream, files: { 'revoked.yaml': '[{ issuer: a, sub: alice, before: 1 }, { issuer: a, jti: one }]' } },
     )
-    const headers = bearer(await revoking.issuer.mint({ jti: 'two', sub: 'alice' }))
+    const headers = bearer(await stack.issuer.mint({ jti: 'two', sub: 'alice' }))
     expect((await revoking.request('/private/a', { headers })).status).toBe(503)
     await revoking.logged({ code: 'revocation_unavailable' })
     const metrics = await revoking.metrics()

@@ -16,7 +16,7 @@ interface PlacedProblem {
   readonly message: string
 }
 
-export interface RevokedFile {
+interface RevokedFile {
   readonly entries: readonly RevocationEntry[]
   readonly problems: readonly PlacedProblem[]
 }

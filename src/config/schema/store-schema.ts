@@ -8,7 +8,7 @@ import { isLoopback } from '../../lib/loopback.ts'
 import { duration, filePath, flag, list, readText, text } from './fields.ts'
 
 /** Where a server of the store is. */
-export interface StoreAddress {
+interface StoreAddress {
   readonly host: string
   readonly port: number
 }

@@ -87,7 +87,7 @@ export async function startStoreServer(options: StoreServerOptions = {}): Promis
   }
 }
 
-/** From now on a server's replicas hear nothing of it, and it takes no new ones. Resolves when they have been cut off. */
+/** From now on a server's replicas hear nothing of it, and it takes no new ones. Resolves when they are cut off. */
 export async function cutReplicas(master: StoreServer): Promise<void> {
   await master.command('ACL', 'SETUSER', 'default', '-psync', '-sync')
   await master.command('CLIENT', 'KILL', 'TYPE', 'replica')
