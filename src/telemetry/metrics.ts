@@ -215,8 +215,8 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     cells: [{}],
     registry,
   }).of('', [0])
-  // Without revocations, none is missing.
-  revocationFresh.set(1)
+  // Without revocations, nobody has to be alarmed that some are missing.
+  revocationFresh.remove()
   const storeUp = gauge('store_up', '1 when the store can be read.', 'min')
   storeUp.remove()
   const storeDurations = tallyHistogram({
@@ -316,7 +316,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     showRevocations(status: RevocationStatus | undefined): void {
       if (status === undefined) {
         for (const each of [revocationEntries, revocationLastSuccess]) each.reset()
-        revocationFresh.set(1)
+        revocationFresh.remove()
         return
       }
       const { entries, state, lastSuccessSeconds } = status
