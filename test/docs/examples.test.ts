@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { loadConfig } from '../../src/config/read/load.ts'
+import { readRevokedFile } from '../../src/config/read/revoked-file.ts'
 import { ConfigError, Denial } from '../../src/errors.ts'
 import { headerValue, joinedHeaderValue } from '../../src/identity/value-encoding.ts'
 import { challenge } from '../../src/refusal/challenge.ts'
@@ -21,20 +22,33 @@ function blocks(info: string): readonly string[] {
   return blocksOf(info).map(({ text }) => text)
 }
 
-function load(text: string, file = 'readme.yaml') {
-  return loadConfig({ text, file, env: {} })
+function load(text: string, file = 'readme.yaml', readFile?: (path: string) => Buffer) {
+  return loadConfig({ text, file, env: {}, ...(readFile && { readFile }) })
 }
 
 describe('configurations', () => {
   const authority = testAuthority()
   afterAll(() => authority.remove())
 
+  const REVOKED = 'revoked.yaml'
+
+  /** Files that Kubernetes mounts: a certificate where one is asked for, a secret elsewhere. */
+  function mounted(path: string): Buffer {
+    if (path.endsWith(REVOKED)) return readFileSync(new URL(REVOKED, CONFIG))
+    return Buffer.from(path.endsWith('.crt') ? authority.cert : 'a-secret-of-at-least-thirty-two-bytes')
+  }
+
   test.each(blocksOf('yaml'))('whole one %# loads, in $document', ({ text }) => {
     expect(load(text).routes.length).toBeGreaterThan(0)
   })
 
   test.each(blocksOf('yaml fragment'))('fragment %# loads in its place, in $document', ({ text }) => {
-    expect(load(stringify({ ...parse(SMALL), ...parse(text) })).routes.length).toBeGreaterThan(0)
+    const { routes } = load(stringify({ ...parse(SMALL), ...parse(text) }), undefined, mounted)
+    expect(routes.length).toBeGreaterThan(0)
+  })
+
+  test.each(blocksOf('yaml entries'))('entries %# are a file of revocations, in $document', ({ text }) => {
+    expect(readRevokedFile(text)).toMatchObject({ problems: [] })
   })
 
   test('the walk shows config/example.yaml', () => {
@@ -42,11 +56,11 @@ describe('configurations', () => {
     expect(parse(shown)).toEqual(parse(readFileSync(new URL('example.yaml', CONFIG), 'utf8')))
   })
 
-  test.each(readdirSync(CONFIG).filter(name => name.endsWith('.yaml')))('config/%s loads', name => {
+  const whole = readdirSync(CONFIG).filter(name => name.endsWith('.yaml') && name !== REVOKED)
+
+  test.each(whole)('config/%s loads', name => {
     const text = readFileSync(new URL(name, CONFIG), 'utf8')
-    // Files that Kubernetes mounts: a certificate where one is asked for, a token elsewhere.
-    const readFile = (path: string) => Buffer.from(path.endsWith('.crt') ? authority.cert : 'a-token')
-    expect(loadConfig({ text, file: name, env: {}, readFile }).routes.length).toBeGreaterThan(0)
+    expect(load(text, name, mounted).routes.length).toBeGreaterThan(0)
   })
 })
 

@@ -268,7 +268,8 @@ describe('revocation', () => {
 
   test('shows what is in force, which claims tokens lack, and what was decided while some may be missing', async () => {
     const revoking = await startTestStack(
-      {
+      issuer => ({
+        providers: { main: { ...testProvider(issuer), maxLifetime: '24h' } },
         store: { url: 'redis://127.0.0.1:1' },
         revocation: { whenStale: 'refuse', keep: '24h', file: 'revoked.yaml', store: {} },
         providers: { main: { ...testProvider(stack.issuer), maxLifetime: '24h' } },
