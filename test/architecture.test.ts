@@ -26,15 +26,15 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers
-  cli               → config/read config/schema demo errors issuer-template lib policy route run run/workers telemetry tools/cases
+  cli               → config/check config/read config/schema demo errors issuer-template lib policy revocation route run run/workers telemetry tools/cases
                       tools/check tools/diff tools/engine tools/explain tools/init tools/openapi tools/text tools/token
                       types
   build             →
   demo              → lib
 
-  tools/cases       → config config/check config/read config/schema errors lib run tools/engine tools/explain tools/text
+  tools/cases       → config config/check config/read config/schema errors lib revocation run tools/engine tools/explain tools/text
                       types
-  tools/token       → authenticate authenticate/jwt config/schema errors lib run tools/engine tools/explain tools/text
+  tools/token       → authenticate authenticate/jwt config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
@@ -42,8 +42,8 @@ const ROOMS = tableOf(`
   tools/diff        → config/schema identity issuer-template lib policy tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
-  tools/engine      → authenticate authenticate/jwt config config/schema decide downstream errors forward
-                      issuer-template lib policy route run telemetry types upstream
+  tools/engine      → authenticate authenticate/jwt claim-reader config config/read config/schema decide downstream
+                      errors forward issuer-template lib policy revocation route run telemetry types upstream
   tools/text        → claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry

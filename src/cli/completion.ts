@@ -12,7 +12,17 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   run: ['--config=', '--report-only'],
   dev: ['--port=', '--admin-port=', '--issuer-port=', '--service-port='],
   check: ['--config=', '--online', '--no-files', '--strict', '--ignore=', '--json', '--format='],
-  explain: ['--token=', '--claims=', '--provider=', '--header=', '--peer=', '--config=', '--no-files', '--json'],
+  explain: [
+    '--token=',
+    '--claims=',
+    '--provider=',
+    '--header=',
+    '--peer=',
+    '--revoked=',
+    '--config=',
+    '--no-files',
+    '--json',
+  ],
   test: ['--config=', '--min-coverage=', '--no-files', '--json', '--junit=', '--watch'],
   token: [
     ...[

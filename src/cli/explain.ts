@@ -4,6 +4,7 @@ import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
+import { putInForce } from '../tools/engine/known-revocations.ts'
 import { presented } from '../tools/engine/presented.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
@@ -15,13 +16,13 @@ import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
-import { claimsObject, TOKEN_HELP, tokenText } from './inputs.ts'
+import { claimsObject, revokedEntries, TOKEN_HELP, tokenText } from './inputs.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
   help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE]
-                         [--no-files] [--json]
+                         [--revoked FILE] [--no-files] [--json]
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
 each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
@@ -32,6 +33,7 @@ each check with what it wanted and saw, the headers that are removed and added, 
                       What a token needs and they leave out (iss, aud, iat, exp) is filled in and listed
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
   -H, --header LINE   a header of the request; may be repeated
+  --revoked FILE      entries, as in \`revocation.file\`, that are in force besides what the configuration names
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
   -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --no-files          do not read the files that the configuration names: secrets, certificates, tokens, key sets
@@ -54,6 +56,7 @@ Examples:
         provider: { type: 'string' },
         header: { type: 'string', short: 'H', multiple: true },
         peer: { type: 'string' },
+        revoked: { type: 'string' },
         json: { type: 'boolean' },
         ...NO_FILES,
       },
@@ -68,6 +71,10 @@ Examples:
     const config = loadConfigForTool(configFile(values.config, io.env), io.env, namedFiles(values))
     const provider = checkedProvider(config, values.provider)
     const services = toolServices({ ...io, clock: systemClock })
+    if (values.revoked !== undefined && config.revocation === undefined)
+      throw new UsageError('--revoked has no effect: the configuration has no section `revocation`')
+    const further = values.revoked === undefined ? [] : revokedEntries(values.revoked)
+    putInForce(services.revocations, config, { namedFiles: namedFiles(values), further })
     const plain = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
     const request =
       values.token === undefined
@@ -78,6 +85,7 @@ Examples:
         ? await explainedAsSent(config, request, services)
         : await explainedWithClaims(config, request, claimsObject(values.claims), provider, services)
     await services.keySets.close()
+    services.revocations.close()
     io.stdout(
       values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
     )

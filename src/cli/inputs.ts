@@ -1,8 +1,12 @@
 /** Reads the tokens and claims of a command line, which are given as they are, in a file, or on standard input. */
 
 import { readFileSync } from 'node:fs'
+import { problemReport } from '../config/check/report.ts'
+import { readRevokedFile } from '../config/read/revoked-file.ts'
 import { readSource } from '../config/read/source.ts'
+import { ConfigError } from '../errors.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
+import type { RevocationEntry } from '../revocation/entry.ts'
 import type { Claims } from '../types.ts'
 import { UsageError } from './command.ts'
 
@@ -25,6 +29,15 @@ export function claimsObject(given: string): Claims {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new UsageError('the claims must be an object of members, as in {"sub": "alice"}')
   return value as Claims
+}
+
+/** Reads a file of revocations. @throws {UsageError} it cannot be read @throws {ConfigError} with all of its problems */
+export function revokedEntries(file: string): readonly RevocationEntry[] {
+  const text = fileText(file, file)
+  const { entries, problems } = readRevokedFile(text)
+  if (problems.length === 0) return entries
+  const placed = problems.map(problem => ({ ...problem, path: [] }))
+  throw new ConfigError(placed, problemReport(file, text, placed))
 }
 
 function fileText(file: string | number, name: string): string {

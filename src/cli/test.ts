@@ -51,7 +51,8 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
       claims: { sub: alice, scope: orders:read }   # left out: no token. iss, aud, iat, exp are filled in
       expect: allow                                # or a refusal code: scope_missing
       headers: { X-Auth-Subject: alice }           # what the upstream must get; null: must not get
-    # also: requestHeaders: { Name: value }, provider: ID, route: ID, reported: CODE (of a report-only route)
+    # also: requestHeaders: { Name: value }, provider: ID, route: ID, reported: CODE (of a report-only route),
+    #       revoked: [{ sub: alice }] (jti, sub, sid, client or all), revocation: stale (so that whenStale decides)
 
 Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement
 refuses a caller who lacks nothing else: what is covered cannot be taken out of the policy without failing a test.
@@ -136,10 +137,11 @@ async function testReport(
   for (const [file, group] of byConfig) {
     const config = loadConfigForTool(file, io.env, unread)
     for (const each of group)
-      results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, services) })
+      results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, services, unread) })
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
     coverages.push({ configFile: file, coverage: coverage(config, ofConfig) })
   }
+  services.revocations.close()
   return { files: results, coverages }
 }
 

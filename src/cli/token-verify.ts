@@ -34,6 +34,7 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const services = toolServices({ ...io, clock: systemClock })
   const verified = await verifiedToken(token, config, provider, services)
   await services.keySets.close()
+  services.revocations.close()
   io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
   return verified.verdict === 'valid' ? 0 : 1
 }
@@ -56,7 +57,7 @@ function refuseTwins(issuers: ReadonlyArray<readonly [issuer: string, id: string
   }
 }
 
-function text({ checks, reason, remedy, caller }: VerifiedToken, paint: Paint): string {
+function text({ checks, reason, remedy, revokedBy = [], caller }: VerifiedToken, paint: Paint): string {
   const marks = {
     ok: paint('green', 'ok'),
     fails: paint('red', 'fails'),
@@ -65,7 +66,11 @@ function text({ checks, reason, remedy, caller }: VerifiedToken, paint: Paint): 
   const lines = columns(checks.map(({ check, result }) => [`  ${check}`, marks[result]]))
   const outcome =
     caller === undefined
-      ? [`${paint('red', 'refused')}: ${reason}`, ...(remedy === undefined ? [] : [remedy])]
+      ? [
+          `${paint('red', 'refused')}: ${reason}`,
+          ...revokedBy.map(entry => `revoked by: ${entry}`),
+          ...(remedy === undefined ? [] : [remedy]),
+        ]
       : [
           `${paint('green', 'valid')}: a token of the provider ${caller.provider}`,
           ...columns([

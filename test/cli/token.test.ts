@@ -73,11 +73,12 @@ describe('token verify', () => {
     const text = textOf('{ id: all, path: /** }')
     config = files.write(
       'verify.yaml',
-      text.replace(
+      `${text.replace(
         /main: .*/,
         `main: { type: jwt, issuer: "${issuer.issuer}", audiences: [${AUDIENCE}], maxLifetime: 2h, keys: { jwksUri: "${issuer.jwksUri}" } }`,
-      ),
+      )}revocation: { file: revoked.yaml }\n`,
     )
+    files.write('revoked.yaml', `- { issuer: "${issuer.issuer}", jti: stolen }\n`)
   })
   afterAll(() => issuer.close())
 
@@ -110,6 +111,7 @@ describe('token verify', () => {
     ['audience', 'audience_mismatch', () => issuer.mint({ aud: 'elsewhere' })],
     ['lifetime', 'token_lifetime_exceeded', () => issuer.mint({ exp: Math.floor(Date.now() / 1000) + 9000 })],
     ['time', 'token_expired', () => issuer.mint({ iat: 1, exp: 2 })],
+    ['revocation', 'token_revoked', () => issuer.mint({ jti: 'stolen' })],
   ]
 
   test('every check of a token is one that a token fails here', () => {

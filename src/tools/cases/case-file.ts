@@ -15,6 +15,7 @@ import { list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
+import { entryOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { trialRequest } from '../engine/trial.ts'
 
@@ -44,6 +45,17 @@ function expectationProblem(value: string): string | undefined {
   return 'can never come of a case, which has no connection and no service; expect what the policy decides'
 }
 
+/** Stands in an entry for the issuer that it leaves out. No issuer is called so: it would be no URL and no name. */
+const OF_THE_CASE = '(the issuer of the token)'
+
+/** An entry of a case is like one of a file, and need not name the issuer. */
+const revokedEntry = z
+  .preprocess(value => {
+    const isBlock = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isBlock && !Object.hasOwn(value, 'issuer') ? { ...value, issuer: OF_THE_CASE } : value
+  }, entryOfPeople)
+  .transform(({ issuer, ...entry }): CaseEntry => ({ ...entry, issuer: issuer === OF_THE_CASE ? undefined : issuer }))
+
 const caseSchema = z
   .strictObject({
     name: text().describe('What must hold, in words.'),
@@ -51,6 +63,13 @@ const caseSchema = z
     requestHeaders: z.record(text(), z.string()).default({}).describe('Headers of the request.'),
     claims: claims.optional().describe('Claims of a valid token; left out: no token.'),
     provider: text().optional().describe('Provider whose token it is.'),
+    revoked: list(revokedEntry)
+      .default([])
+      .describe('What is revoked: `{ sub: alice }`. Without `issuer` that of the token, without `before` up to now.'),
+    revocation: z
+      .literal('stale')
+      .optional()
+      .describe('`stale`: revocations may be missing, so that `whenStale` decides.'),
     expect: expectation.describe('`allow`, or the refusal code.'),
     reported: code.optional().describe('What a report-only route must report.'),
     route: text().optional().describe('Id of the route that must take the request.'),
@@ -79,11 +98,17 @@ const caseFileSchema = z.strictObject({
   tests: list(caseSchema),
 })
 
+/** An entry whose issuer is that of the token where it names none. */
+type CaseEntry = Omit<WrittenEntry, 'issuer'> & { readonly issuer: string | undefined }
+
 export interface TestCase {
   readonly name: string
   readonly request: RequestFacts
   readonly claims: Claims | undefined
   readonly provider: string | undefined
+  /** They are in force besides what the configuration's own file says. */
+  readonly revoked: readonly CaseEntry[]
+  readonly revocation: 'stale' | undefined
   readonly expect: string
   readonly reported: string | undefined
   readonly route: string | undefined
@@ -114,6 +139,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       ...rest,
       claims: rest.claims,
       provider: rest.provider,
+      revocation: rest.revocation,
       reported: rest.reported,
       route: rest.route,
       request: requestOf(request, requestHeaders),

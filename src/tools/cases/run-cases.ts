@@ -3,10 +3,14 @@
  *
  * Claims are signed by a stand-in key (`stand-in.ts`) and go through everything a real token goes through.
  */
+
+import type { NamedFiles } from '../../config/read/load.ts'
 import { type Requirement, requirementsOf } from '../../config/requirements.ts'
 import type { Config } from '../../config/schema/schema.ts'
+import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
 import type { Principal } from '../../types.ts'
+import { putInForce } from '../engine/known-revocations.ts'
 import { presented } from '../engine/presented.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { trial } from '../engine/trial.ts'
@@ -43,20 +47,33 @@ export async function runCases(
   config: Config,
   cases: readonly TestCase[],
   services: Services,
+  namedFiles: NamedFiles,
 ): Promise<readonly CaseResult[]> {
-  const trusted = standIn(config, services)
+  const deps: CaseDeps = { config, services, namedFiles, trusted: standIn(config, services) }
   const results: CaseResult[] = []
-  for (const test of cases) results.push(await runCase(config, test, trusted))
+  for (const test of cases) results.push(await runCase(test, deps))
   return results
 }
 
-async function runCase(config: Config, test: TestCase, { policy, token }: StandIn): Promise<CaseResult> {
+interface CaseDeps {
+  readonly config: Config
+  readonly services: Services
+  readonly namedFiles: NamedFiles
+  readonly trusted: StandIn
+}
+
+async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
+  const { config, services, namedFiles } = deps
+  const { policy, token } = deps.trusted
   const { request, claims } = test
   const path = request.target.split('?', 1)[0] ?? ''
   const expectedRoute = policy.matcher.match(request.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
   const signed = claims && (await token(claims, routeConfig, test.provider))
   const facts = signed === undefined ? request : presented(request, signed.token, sourcesOf(routeConfig, config))
+  const issuer = signed && { ...signed.filledIn, ...claims }.iss
+  const further = entriesOf(test, typeof issuer === 'string' ? issuer : undefined, config, services)
+  putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
   const { findings, denial, upstreamHeaders } = await trial(policy, facts)
   const { principal, reported, route } = findings
   const refusal = denial ?? reported
@@ -72,7 +89,7 @@ async function runCase(config: Config, test: TestCase, { policy, token }: StandI
     test,
     decision: outcome.decision,
     reason: refusal && shown(denialText(refusal)),
-    mismatches: shown(mismatches(test, outcome)),
+    mismatches: shown([...withoutEffect(test, config), ...mismatches(test, outcome)]),
     route: route?.id,
     caller:
       principal !== undefined
@@ -83,6 +100,33 @@ async function runCase(config: Config, test: TestCase, { policy, token }: StandI
     unmet: unmet.map(requirementName),
     missing: principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal)),
   }
+}
+
+/** @param issuer of the token; undefined where none is sent, and nobody is there to be revoked */
+function entriesOf(
+  { revoked }: TestCase,
+  issuer: string | undefined,
+  { revocation }: Config,
+  { clock }: Services,
+): readonly RevocationEntry[] {
+  const nowSeconds = Math.floor(clock.nowMs() / 1000)
+  return revoked.flatMap(entry => {
+    const of = entry.issuer ?? issuer
+    return of === undefined ? [] : [withTimes({ ...entry, issuer: of }, nowSeconds, (revocation?.keep ?? 0) / 1000)]
+  })
+}
+
+/** A case must not pass because the configuration has no use for what it says. */
+function withoutEffect({ revoked, revocation: state }: TestCase, { revocation }: Config): readonly Mismatch[] {
+  const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing' })
+  return [
+    ...(revoked.length > 0 && revocation === undefined
+      ? [needs('revoked', 'the section `revocation` in the configuration')]
+      : []),
+    ...(state === 'stale' && revocation?.store === undefined
+      ? [needs('revocation', '`revocation.store` in the configuration, which alone can be stale')]
+      : []),
+  ]
 }
 
 function missingValues(requirement: Requirement, principal: Principal): readonly string[] {

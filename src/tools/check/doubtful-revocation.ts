@@ -4,13 +4,19 @@
  *
  * Entries of a file are left out of the first: whoever writes one has the token or its claims before them.
  */
+import type { Path } from '../../config/check/findings.ts'
 import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type { Config, RevocationConfig } from '../../config/schema/schema.ts'
-import type { Warning } from './warnings.ts'
 
-export function blindToRevocations({ providers, revocation }: Config): readonly Warning[] {
+interface DoubtfulRevocation {
+  readonly code: 'revocation-blind' | 'revocation-local-only'
+  readonly path: Path
+  readonly message: string
+}
+
+export function blindToRevocations({ providers, revocation }: Config): readonly DoubtfulRevocation[] {
   if (revocation === undefined) return []
-  return Object.entries(providers).flatMap(([id, provider]): readonly Warning[] => {
+  return Object.entries(providers).flatMap(([id, provider]): readonly DoubtfulRevocation[] => {
     const carried = byProviderType(CARRIED, provider)
     const missing = claimsAskedFor(revocation, id).filter(claim => !carried.has(claim))
     if (missing.length === 0) return []
@@ -45,7 +51,7 @@ function claimsAskedFor(revocation: RevocationConfig, id: string): readonly stri
 }
 
 /** Only one instance gets a logout token or a call of the API; without a store the others let the token in. */
-export function revokedHereOnly({ revocation }: Config): readonly Warning[] {
+export function revokedHereOnly({ revocation }: Config): readonly DoubtfulRevocation[] {
   if (revocation === undefined || revocation.store !== undefined) return []
   const message =
     'is heard by the one instance that is called, and the others still let the token in; add `store` if there are several'

@@ -154,7 +154,10 @@ const CHECKS: Readonly<
 > = {
   // The check of the token says whether one was found in the places of the route.
   credentials: () => [],
-  providers: ({ trial, config }, route, routeConfig) => [tokenCheck(trial, route, routeConfig, config)],
+  providers: ({ trial, config }, route, routeConfig) => [
+    tokenCheck(trial, route, routeConfig, config),
+    ...revocationChecks(trial, config),
+  ],
   audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences })),
   require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require })),
 }
@@ -189,7 +192,23 @@ function tokenCheck(
   if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
   const refusal = denial ?? reported
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
+  if (refusal.spec.stage === 'revocation')
+    return { check: 'token', result: 'ok', wanted, saw: `valid, of ${refusal.provider}` }
   return { check: 'token', result: 'fails', wanted, saw: denialText(refusal) }
+}
+
+/** A token is verified before anybody asks whether it was taken back. */
+function revocationChecks(
+  { findings: { principal, reported }, denial }: Trial,
+  { revocation }: Config,
+): readonly ExplainedCheck[] {
+  if (revocation === undefined) return []
+  const check = 'revocation'
+  const wanted = 'a token that is not revoked'
+  if (principal !== undefined) return [{ check, result: 'ok', wanted, saw: 'no entry that revokes it' }]
+  const refusal = denial ?? reported
+  if (refusal?.spec.stage === 'revocation') return [{ check, result: 'fails', wanted, saw: denialText(refusal) }]
+  return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
 }
 
 function requirementCheck(

@@ -5,15 +5,20 @@
  */
 import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
+import { readAnyFile } from '../../config/read/own-file.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
 import { requestChecks } from '../../run/request-checks.ts'
+import { revocationSettings } from '../../run/revocation-settings.ts'
 import type { Services } from '../../run/services.ts'
-import type { Principal } from '../../types.ts'
+import type { Claims, Principal } from '../../types.ts'
+import { putInForce } from '../engine/known-revocations.ts'
+import { entryText, revokingEntries } from '../engine/revoking-entries.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { trialRequest } from '../engine/trial.ts'
 import { denialText } from '../explain/explanation.ts'
 import { shown } from '../text/shown.ts'
+import { decodedToken } from './decoded-token.ts'
 
 export interface VerifiedToken {
   readonly verdict: 'valid' | DenialCode
@@ -22,6 +27,8 @@ export interface VerifiedToken {
   /** Why not, and what to do; undefined for a valid token. */
   readonly reason: string | undefined
   readonly remedy: string | undefined
+  /** The entries that revoke the token, where it is refused for them. */
+  readonly revokedBy: readonly string[] | undefined
   /** Undefined for a refused token. */
   readonly caller: VerifiedCaller | undefined
 }
@@ -43,6 +50,7 @@ export async function verifiedToken(
   const leased = [...leasedProviders({ ...config, providers: Object.fromEntries(providers) }, shared).values()]
   await Promise.all(leased.map(({ ready }) => ready()))
   const verifiers = leased.map(({ verifier }) => verifier)
+  putInForce(shared.revocations, config, { namedFiles: 'read' })
   const { layers, tokenChecks } = requestChecks(config, shared)
   /** What is checked of the tokens of a provider; of a token whose provider is not known, what any of them checks. */
   const checksOf = (id: string | undefined): ReadonlySet<Stage> =>
@@ -60,7 +68,8 @@ export async function verifiedToken(
     return accepted(principal, checksOf(principal.provider))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
-    return refused(error, checksOf(error.provider))
+    const revokedBy = error.code === 'token_revoked' ? entriesAgainst(token, config, shared) : undefined
+    return refused(error, checksOf(error.provider), revokedBy)
   }
 }
 
@@ -70,11 +79,21 @@ function accepted({ provider, scopes, roles, claims }: Principal, made: Readonly
     checks: STAGES.ofToken.filter(stage => made.has(stage)).map(check => ({ check, result: 'ok' })),
     reason: undefined,
     remedy: undefined,
+    revokedBy: undefined,
     caller: shown({ provider, scopes: [...scopes], roles: [...roles], claims }),
   }
 }
 
-function refused(denial: Denial, made: ReadonlySet<Stage>): VerifiedToken {
+/** The token was verified, and then refused for what a file says. */
+function entriesAgainst(token: string, config: Config, { clock }: Services): readonly string[] {
+  const { claims } = decodedToken(token, clock.nowMs())
+  const entries = revocationSettings(config, readAnyFile)?.fileEntries ?? []
+  return revokingEntries(claims as Claims, config, entries, Math.floor(clock.nowMs() / 1000)).map(
+    entry => `${entryText(entry)} (${config.revocation?.file})`,
+  )
+}
+
+function refused(denial: Denial, made: ReadonlySet<Stage>, revokedBy: VerifiedToken['revokedBy']): VerifiedToken {
   const failing = failingCheck(denial)
   const checks = [...STAGES.ofToken, ...STAGES.after].filter(stage => made.has(stage) || stage === failing)
   return {
@@ -85,6 +104,7 @@ function refused(denial: Denial, made: ReadonlySet<Stage>): VerifiedToken {
     })),
     reason: shown(denialText(denial)),
     remedy: denial.spec.remedy,
+    revokedBy: shown(revokedBy),
     caller: undefined,
   }
 }
