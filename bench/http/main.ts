@@ -15,6 +15,7 @@ import { cold } from './scenarios/cold.ts'
 import { latency } from './scenarios/latency.ts'
 import { memory } from './scenarios/memory.ts'
 import { profile } from './scenarios/profile.ts'
+import { revocation } from './scenarios/revocation.ts'
 import { routes } from './scenarios/routes.ts'
 import { soak } from './scenarios/soak.ts'
 import { startup } from './scenarios/startup.ts'
@@ -22,7 +23,7 @@ import { warm } from './scenarios/warm.ts'
 import { openSite } from './site.ts'
 import { ensureTools, versions } from './tools.ts'
 
-const SCENARIOS: readonly Scenario[] = [warm, cold, routes, bodies, latency, memory, startup]
+const SCENARIOS: readonly Scenario[] = [warm, cold, routes, revocation, bodies, latency, memory, startup]
 /** These run only when they are asked for. */
 const EXTRA: readonly Scenario[] = [profile, soak]
 

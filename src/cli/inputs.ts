@@ -31,7 +31,12 @@ export function claimsObject(given: string): Claims {
   return value as Claims
 }
 
-/** Reads a file of revocations. @throws {UsageError} it cannot be read @throws {ConfigError} with all of its problems */
+/**
+ * Reads a file of revocations.
+ *
+ * @throws {UsageError} it cannot be read
+ * @throws {ConfigError} with all of its problems
+ */
 export function revokedEntries(file: string): readonly RevocationEntry[] {
   const text = fileText(file, file)
   const { entries, problems } = readRevokedFile(text)

@@ -272,11 +272,10 @@ describe('revocation', () => {
         providers: { main: { ...testProvider(issuer), maxLifetime: '24h' } },
         store: { url: 'redis://127.0.0.1:1' },
         revocation: { whenStale: 'refuse', keep: '24h', file: 'revoked.yaml', store: {} },
-        providers: { main: { ...testProvider(stack.issuer), maxLifetime: '24h' } },
-      },
+      }),
       { upstream, files: { 'revoked.yaml': '[{ issuer: a, sub: alice, before: 1 }, { issuer: a, jti: one }]' } },
     )
-    const headers = bearer(await stack.issuer.mint({ jti: 'two', sub: 'alice' }))
+    const headers = bearer(await revoking.issuer.mint({ jti: 'two', sub: 'alice' }))
     expect((await revoking.request('/private/a', { headers })).status).toBe(503)
     await revoking.logged({ code: 'revocation_unavailable' })
     const metrics = await revoking.metrics()

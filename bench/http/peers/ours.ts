@@ -1,6 +1,9 @@
 /** Runs the gateway itself, from source or from a bundle, with everything on that a user runs in production. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeCacheFile } from '../../../src/revocation/cache-file.ts'
+import { fingerprint } from '../../../src/revocation/fingerprint.ts'
+import { revocationTable } from '../../../src/revocation/table.ts'
 import { freePort, type StartedChild, start } from '../processes.ts'
 import { AUDIENCE, ISSUER, SCOPE } from '../tokens.ts'
 import { type Peer, type RunningPeer, type Site, scratch, whenListening } from './peer.ts'
@@ -18,6 +21,8 @@ export interface OursOptions {
   /** One route is the production configuration; more are added before it, each with a scope of its own. */
   readonly routes?: number
   readonly providers?: number
+  /** How many tokens of others are revoked; left out, the gateway does not look at revocations. */
+  readonly revoked?: number
   readonly name?: string
   /** Flags for Node besides the target's. */
   readonly nodeArgs?: readonly string[]
@@ -46,6 +51,7 @@ export function ours(options: OursOptions): OursPeer {
     const [port, adminPort, folder] = [await freePort(), await freePort(), scratch('ours')]
     const file = join(folder, 'sallyport.yaml')
     // The file may hold JSON, since JSON is YAML.
+    if (options.revoked !== undefined) await writeRevoked(options.revoked, folder)
     writeFileSync(file, JSON.stringify(configuration(options, site, port, adminPort)))
     return {
       port,
@@ -72,13 +78,34 @@ export function ours(options: OursOptions): OursPeer {
   }
 }
 
+const SECRET = 'secret'
+const CACHE = 'revocations'
+
+/** Writes what a gateway would have kept that knows so many revocations. */
+async function writeRevoked(count: number, folder: string): Promise<void> {
+  const table = revocationTable(count)
+  const nowMs = Date.now()
+  const until = Math.floor(nowMs / 1000) + 86_400
+  for (let index = 0; index < count; index += 1) {
+    const print = fingerprint({ issuer: ISSUER, kind: 'sub', value: `revoked-${index}` })
+    table.add({ fingerprint: print, before: until, until }, 0)
+  }
+  await writeCacheFile(
+    join(folder, CACHE),
+    { writtenMs: nowMs, provedMs: undefined, remote: undefined },
+    table.packed(),
+  )
+  writeFileSync(join(folder, SECRET), 'x'.repeat(32), { mode: 0o600 })
+}
+
 function configuration(options: OursOptions, site: Site, port: number, adminPort: number): object {
-  const { access = 'off', routes = 1, providers = 1 } = options
+  const { access = 'off', routes = 1, providers = 1, revoked } = options
   const provider = (issuer: string): object => ({
     type: 'jwt',
     issuer,
     audiences: [AUDIENCE],
     algorithms: ['RS256', 'ES256', 'EdDSA'],
+    ...(revoked === undefined ? {} : { maxLifetime: '24h' }),
     keys: { jwksUri: site.jwksUri },
   })
   const require = { scopes: [SCOPE] }
@@ -91,6 +118,9 @@ function configuration(options: OursOptions, site: Site, port: number, adminPort
     ]),
     upstreams: { app: site.upstreamUrl },
     limits: { bodyBytes: '200MiB' },
+    ...(revoked === undefined
+      ? {}
+      : { revocation: { api: { tokenFile: SECRET }, cacheFile: CACHE, entries: revoked } }),
     log: { level: 'info', access },
     routes: [
       { id: 'health', path: '/healthz', methods: ['GET'], access: 'public' },
