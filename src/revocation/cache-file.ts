@@ -3,8 +3,9 @@
  *
  * The file has one line with the version of its form, the order of its bytes, when it was written, when the store last
  * proved that nothing is missing, and which store that was. Then come the entries as they are in memory (fingerprints
- * and times, no names), and a SHA-256 of all that. It is written beside the old one and renamed, so that a crash leaves the old one or the
- * new one. A file that somebody else could have written is not read, and neither is a link: this process makes none.
+ * and times, no names), and a SHA-256 of all that. It is written beside the old one and renamed, so that a crash leaves
+ * the old one or the new one. A file that somebody else could have written is not read, and neither is a link: this
+ * process makes none.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'

@@ -116,7 +116,8 @@ describe('sallyport check', () => {
 
   test('so is a cache of revocations', async () => {
     const withCache = (cacheFile: string) =>
-      `${textOf('{ id: all, path: /** }')}revocation: { cacheFile: ${cacheFile} }\n`
+      `${textOf('{ id: all, path: /** }').replace('audiences:', 'maxLifetime: 1h, audiences:')}admin: { listen: 127.0.0.1:9 }\nrevocation: { api: { tokenFile: secret }, cacheFile: ${cacheFile} }\n`
+    files.write('secret', 'x'.repeat(32))
     files.write('revocation.yaml', withCache('absent/revocations'))
     expect((await check('revocation.yaml')).stdout).toMatch(
       /revocation\.cacheFile: .*does not exist.*no revocations would be kept.* \[cache-unwritable\]/,

@@ -1,4 +1,4 @@
-/** Tests that no command calls a token good that a layer of the gateway refuses: here the one that knows who is revoked. */
+/** Tests that no command calls a token good that a layer of the gateway refuses: the one that knows who is revoked. */
 import { expect, test } from 'vitest'
 import type { Command } from '../../src/cli/command.ts'
 import { explainCommand } from '../../src/cli/explain.ts'
