@@ -21,7 +21,7 @@ import { changeIn } from './stream-fields.ts'
 import { compareIds, FIRST_ID, idMs } from './stream-id.ts'
 import { entriesIn, infoIn, NO_STREAM, PAGE, type StreamEntry, type StreamInfo, streamPages } from './stream-pages.ts'
 
-interface StreamReaderOptions {
+export interface StreamReaderOptions {
   readonly store: Store
   readonly stream: string
   readonly keepSeconds: number
@@ -53,6 +53,9 @@ const PAUSE_MS = 50
 const LOOK_MS = 10_000
 const FIRST_RETRY_MS = 200
 const LONGEST_RETRY_MS = 5_000
+/** Reading all again is costly, and little is likely to have expired since. */
+const FULL_RETRY_MS = 30_000
+const FULL = 'FULL'
 /** The stream is cut at `keep` and this much, so an entry that is younger has to be there. */
 const KEPT_LONGER_MS = 3_600_000
 
@@ -64,7 +67,9 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
   let isDown = false
   /** The last entry that was read; undefined before the first reading. */
   let cursor: string | undefined
+  /** What the server said when all that it had was read, and how many entries were read since. */
   let seen = NO_STREAM
+  let readSince = 0
   let wake: () => void = () => {}
 
   const pause = (delayMs: number): Promise<void> =>
@@ -109,10 +114,13 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
       if (change?.do === 'undo') undone.set(printOf(change), id)
     })
     let left = 0
-    cursor = await pages(server, entry => {
+    const last = await pages(server, entry => {
+      if (compareIds(entry.id, seen.lastId) > 0) readSince += 1
       if (!apply(entry, undone)) left += 1
     })
-    if (left > 0) throw new StoreError(`holds ${left} entries more than \`revocation.entries\` has room for`, 'FULL')
+    // Without a cursor all is read again, for what was left out.
+    if (left > 0) throw new StoreError(`holds ${left} entries more than \`revocation.entries\` has room for`, FULL)
+    cursor = last
   }
 
   /** Looks whether the stream is the one that was read; reads all of it again if it is not, or was not read yet. */
@@ -123,14 +131,18 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
       observer.historyLost(reason)
       cursor = undefined
     }
+    if (cursor === undefined || cursor === now.lastId) {
+      seen = now
+      readSince = 0
+    }
     if (cursor === undefined) await readAll(server)
-    seen = now
   }
 
   const lossIn = async (server: StoreConnection, now: StreamInfo, last: string): Promise<string | undefined> => {
     if (!now.exists) return last !== FIRST_ID || seen.exists ? 'the stream is gone' : undefined
     if (compareIds(now.lastId, last) < 0) return 'the stream ends before what was read'
-    if (now.added !== undefined && seen.added !== undefined && now.added < seen.added)
+    // A stream that was deleted and written to again at once looks the same but for this.
+    if (now.added !== undefined && seen.added !== undefined && now.added < seen.added + readSince)
       return 'the stream was begun anew'
     if (last === FIRST_ID || idMs(last) < clock.nowMs() - keepSeconds * 1000 - KEPT_LONGER_MS) return undefined
     const [found] = entriesIn(await server.send(['XRANGE', key, last, last]))
@@ -141,18 +153,19 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
     let lookedMs = clock.monotonicMs()
     await look(server)
     if (isClosed) return
-    revocations.proved()
-    isDown = false
-    observer.connected()
+    // The first read does not wait, so that a user who may not read is told before anything is called fine.
+    let blockMs = 0
     while (!isClosed) {
       if (clock.monotonicMs() - lookedMs >= LOOK_MS) {
         lookedMs = clock.monotonicMs()
         await look(server)
       }
-      const args = ['XREAD', 'BLOCK', String(BLOCK_MS), 'COUNT', PAGE, 'STREAMS', key, cursor ?? FIRST_ID]
-      const found = deliveredIn(await server.send(args, BLOCK_MS))
+      const block = blockMs === 0 ? [] : ['BLOCK', String(blockMs)]
+      const args = ['XREAD', ...block, 'COUNT', PAGE, 'STREAMS', key, cursor ?? FIRST_ID]
+      const found = deliveredIn(await server.send(args, blockMs))
       if (isClosed) return
       let left = 0
+      readSince += found.length
       for (const entry of found) {
         if (!apply(entry)) left += 1
         observer.arrived(Math.max(0, (clock.nowMs() - idMs(entry.id)) / 1000))
@@ -160,9 +173,14 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
       cursor = found.at(-1)?.id ?? cursor
       if (left > 0) {
         cursor = undefined
-        throw new StoreError(`holds more entries than \`revocation.entries\` has room for`, 'FULL')
+        throw new StoreError(`holds more entries than \`revocation.entries\` has room for`, FULL)
       }
       revocations.proved()
+      if (blockMs === 0) {
+        isDown = false
+        observer.connected()
+      }
+      blockMs = BLOCK_MS
       if (found.length > 0) await pause(PAUSE_MS)
     }
   }
@@ -176,12 +194,10 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
         await follow(connection)
       } catch (error) {
         if (isClosed) break
-        const { message } = storeError(error)
-        if (isDown) retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)
-        else {
-          observer.lost(message)
-          retryMs = FIRST_RETRY_MS
-        }
+        const { message, code } = storeError(error)
+        retryMs = isDown ? Math.min(retryMs * 2, LONGEST_RETRY_MS) : FIRST_RETRY_MS
+        if (code === FULL) retryMs = FULL_RETRY_MS
+        if (!isDown) observer.lost(message)
         isDown = true
         revocations.failed(`the store ${message}`)
       }
@@ -209,7 +225,7 @@ function printOf(change: RevocationChange): string {
 
 /** A stream that is not there yet is an empty one. */
 function noStream(error: unknown): null {
-  if (error instanceof StoreError && error.code === 'ERR') return null
+  if (error instanceof StoreError && error.code === 'NOKEY') return null
   throw error
 }
 

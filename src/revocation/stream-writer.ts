@@ -18,6 +18,16 @@ interface StreamWriterOptions {
   readonly keepSeconds: number
   readonly clock: Clock
   readonly scheduler: Scheduler
+  readonly observer: WriterObserver
+}
+
+interface WriterObserver {
+  /** From here on changes wait. @param reason continues "the store …" */
+  failed(reason: string): void
+  /** @param written how many had waited */
+  caughtUp(written: number): void
+  /** So many waited when the writer was closed. */
+  dropped(waiting: number): void
 }
 
 export interface StreamWriter extends ChangeWriter {
@@ -42,26 +52,36 @@ export function appendCommand(
   return ['XADD', key, 'MINID', '~', String(oldest), '*', ...streamFields(change)]
 }
 
-export function streamWriter({ store, stream, keepSeconds, clock, scheduler }: StreamWriterOptions): StreamWriter {
+export function streamWriter({
+  store,
+  stream,
+  keepSeconds,
+  clock,
+  scheduler,
+  observer,
+}: StreamWriterOptions): StreamWriter {
   const key = store.key(stream)
   const queue: RevocationChange[] = []
   let connection: Promise<StoreConnection> | undefined
   let isRetryDue = false
+  /** How many of those that have waited are written. */
+  let written = 0
   let isClosed = false
   /** One command after the other, so that changes keep their order. */
   let last: Promise<unknown> = Promise.resolve()
 
+  const forget = (over: Promise<StoreConnection> | undefined): void => {
+    if (connection === over) connection = undefined
+  }
+
   const connected = (): Promise<StoreConnection> => {
     connection ??= store.connect().then(opened => {
-      void opened.ended.then(() => {
-        connection = undefined
-      })
+      void opened.ended.then(() => forget(opening))
       return opened
     })
-    connection.catch(() => {
-      connection = undefined
-    })
-    return connection
+    const opening = connection
+    opening.catch(() => forget(opening))
+    return opening
   }
 
   /** @throws {StoreError} it was not written, as far as anybody knows */
@@ -81,7 +101,10 @@ export function streamWriter({ store, stream, keepSeconds, clock, scheduler }: S
     for (let [first] = queue; first !== undefined; [first] = queue) {
       await append(first)
       queue.shift()
+      written += 1
     }
+    observer.caughtUp(written)
+    written = 0
   }
 
   const retry = (): void => {
@@ -97,8 +120,9 @@ export function streamWriter({ store, stream, keepSeconds, clock, scheduler }: S
     if (queue.length === 0) {
       try {
         return await append(change)
-      } catch {
+      } catch (error) {
         // It waits, as those behind it do.
+        observer.failed(storeError(error).message)
       }
     }
     if (queue.length >= MOST_WAITING) throw new StoreError('is down, and as many changes wait for it as may')
@@ -118,7 +142,8 @@ export function streamWriter({ store, stream, keepSeconds, clock, scheduler }: S
     },
     async close() {
       isClosed = true
-      await last.then(flush).catch(() => {})
+      if (queue.length > 0) await last.then(flush).catch(() => {})
+      if (queue.length > 0) observer.dropped(queue.length)
       void connection?.then(opened => opened.close()).catch(() => {})
     },
   }

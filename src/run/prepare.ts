@@ -30,7 +30,7 @@ export interface Prepared {
   readonly server: ServerOptions
   /** What is revoked by its file, and how revocations are kept; undefined: none are. */
   readonly revocation: RevocationSettings | undefined
-  /** The stream of revocations in the store, which is not read yet; undefined without one. */
+  /** The stream in the store that revocations are read from and written to; undefined without one. */
   readonly stream: RevocationStream | undefined
   /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
   readonly revokerSecrets: readonly Buffer[] | undefined

@@ -60,7 +60,7 @@ const LONGEST_WARM_UP_MS = 1_000
 
 export function reloader(options: ReloaderOptions): Reloader {
   const { file, env, readFile, policies, servers, services } = options
-  const { log, metrics, tokenCache, revocations, revocationPeers } = services
+  const { log, metrics, tokenCache, revocations, revocationPeers, revocationStreams } = services
   const started = startSettings(options.first.config)
   let inForce = options.first
   let contents = withoutFreshReads(options.firstContents, inForce.config)
@@ -99,7 +99,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     policies.swap(policy)
     revocations.configure(next.revocation)
     revocationPeers.writer = next.stream?.writer
-    next.stream?.begin()
+    revocationStreams.follow(next.stream)
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)
     if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)

@@ -2,8 +2,10 @@
  * Connects the revocations of this process with the stream in the store: a reader, and a writer where somebody may
  * revoke here.
  *
- * A policy leases the pair, so that a reload which changes neither the store nor the stream keeps both. Beginning them
- * waits for nothing: a store that is down is told in one log line, and shows in the state of the revocations.
+ * A policy leases the pair, so that a reload which changes neither the store nor the stream keeps both. Nothing is read
+ * before the configuration is in force, and nothing once it is replaced: a configuration that is given up must tell
+ * nothing, and another store proves nothing. Beginning waits for nothing: a store that is down is told in one log line,
+ * and shows in the state of the revocations.
  */
 import type { Config, StoreConfig } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -14,7 +16,7 @@ import type { RevocationChange } from '../revocation/revoker.ts'
 import { changeIn } from '../revocation/stream-fields.ts'
 import { idMs } from '../revocation/stream-id.ts'
 import { streamPages } from '../revocation/stream-pages.ts'
-import { streamReader } from '../revocation/stream-reader.ts'
+import { type StreamReader, type StreamReaderOptions, streamReader } from '../revocation/stream-reader.ts'
 import { appendCommand, type StreamWriter, streamWriter } from '../revocation/stream-writer.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -28,16 +30,17 @@ interface StreamDefinition {
 
 export interface RevocationStream {
   readonly writer: StreamWriter
-  /**
-   * Reads the stream from its beginning, and follows it; only the first call counts. What a cache file holds has to be
-   * in force before: the stream says what of it was undone since.
-   */
-  begin(): void
+  /** Begins to read. */
+  follow(): void
+  /** From here on nothing is told any more; what is still to be written may be. */
+  leave(): void
   close(): Promise<void>
 }
 
 export interface RevocationStreams {
   acquire(definition: StreamDefinition): Lease<RevocationStream>
+  /** Reads this stream from now on, and no other one; undefined: none. */
+  follow(stream: RevocationStream | undefined): void
   close(): Promise<void>
 }
 
@@ -63,6 +66,8 @@ function storeDefinition(block: StoreConfig): StoreDefinition {
   }
 }
 
+const LINGER_MS = 60_000
+
 interface StreamServices {
   readonly clock: Clock
   readonly scheduler: Scheduler
@@ -72,14 +77,26 @@ interface StreamServices {
 }
 
 export function revocationStreams(services: StreamServices): RevocationStreams {
-  return leases({
+  let followed: RevocationStream | undefined
+  const leased = leases({
     identityOf: (definition: StreamDefinition) => JSON.stringify(definition),
     make: definition => revocationStream(definition, services),
-    end: stream => stream.close(),
-    // A reader that nobody asks for would tell what another configuration has not asked for.
-    lingerMs: 0,
+    end: (stream: RevocationStream) => stream.close(),
+    // Until then, what waits for a store that was replaced may still be written.
+    lingerMs: LINGER_MS,
     scheduler: services.scheduler,
   })
+  return {
+    acquire: leased.acquire,
+    follow(stream) {
+      if (stream === followed) return
+      followed?.leave()
+      followed = stream
+      if (stream === undefined) services.metrics.storeUp(undefined)
+      else stream.follow()
+    },
+    close: leased.close,
+  }
 }
 
 function revocationStream(
@@ -90,43 +107,57 @@ function revocationStream(
   const shared = store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand: metrics.storeAnswered })
   const common = { store: shared, stream, keepSeconds, clock, scheduler }
   const members = { store: `${definition.url.host}:${definition.url.port}`, stream: shared.key(stream) }
-  const read = () =>
-    streamReader({
-      ...common,
-      revocations,
-      random: Math.random,
-      observer: {
-        connected() {
-          metrics.storeUp(true)
-          log.info(members, 'the stream of revocations is read')
-        },
-        lost(reason) {
-          metrics.storeUp(false)
-          log.warn({ ...members, reason: `the store ${reason}` }, 'the stream of revocations cannot be read')
-        },
-        historyLost(reason) {
-          metrics.revocationHistoryLost()
-          log.error(
-            { ...members, reason },
-            'the store has lost revocations; what was known here stays in force, and other gateways may not know it',
-          )
-        },
-        arrived: metrics.revocationArrived,
+  let reader: StreamReader | undefined
+  const options: StreamReaderOptions = {
+    ...common,
+    revocations,
+    random: Math.random,
+    observer: {
+      connected() {
+        metrics.storeUp(true)
+        log.info(members, 'the stream of revocations is read')
       },
-    })
-  const writer = streamWriter(common)
-  let reader: ReturnType<typeof read> | undefined
-  let isClosed = false
+      lost(reason) {
+        metrics.storeUp(false)
+        log.warn({ ...members, reason: `the store ${reason}` }, 'the stream of revocations cannot be read')
+      },
+      historyLost(reason) {
+        metrics.revocationHistoryLost()
+        log.error(
+          { ...members, reason },
+          'the store has lost revocations; what was known here stays in force, and other gateways may not know it',
+        )
+      },
+      arrived: metrics.revocationArrived,
+    },
+  }
+  const writer = streamWriter({
+    ...common,
+    observer: {
+      failed(reason) {
+        log.warn({ ...members, reason: `the store ${reason}` }, 'revocations wait for the store')
+      },
+      caughtUp(written) {
+        log.info({ ...members, written }, 'revocations that waited for the store are written')
+      },
+      dropped(waiting) {
+        log.error({ ...members, waiting }, 'revocations were never written to the store')
+      },
+    },
+  })
+  const leave = (): void => {
+    reader?.close()
+    reader = undefined
+  }
   return {
     writer,
-    begin() {
-      if (!isClosed) reader ??= read()
+    follow() {
+      reader = streamReader(options)
     },
-    async close() {
-      isClosed = true
-      reader?.close()
-      metrics.storeUp(undefined)
-      await writer.close()
+    leave,
+    close() {
+      leave()
+      return writer.close()
     },
   }
 }

@@ -158,7 +158,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     if (options.peers !== undefined) services.revocationPeers.tellSiblings = options.peers.tell
     const { keepsCache } = (await options.peers?.join(services.revocations)) ?? { keepsCache: true }
     if (keepsCache) cache.keep()
-    first.stream?.begin()
+    // The stream says what of a cache file was undone since, so it is read after that.
+    services.revocationStreams.follow(first.stream)
     const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })

@@ -59,11 +59,12 @@ export async function openConnection(
   options: ConnectionOptions,
   deps: ConnectionDeps,
 ): Promise<StoreConnection> {
+  const own = clientOptions(options)
   const { createClient } = await import('@redis/client')
   const ended = Promise.withResolvers<void>()
   let failure: unknown
   const client = createClient({
-    ...clientOptions(options),
+    ...own,
     socket: {
       host,
       port,
@@ -77,20 +78,26 @@ export async function openConnection(
     failure ??= error
     close()
   })
-  client.on('end', () => ended.resolve())
+  client.on('end', () => close())
   let isClosed = false
   function close(): void {
     if (isClosed) return
     isClosed = true
-    if (client.isOpen) client.destroy()
+    // They hear of it from us: the library would tell them that the client was destroyed.
+    for (const reject of waiting) reject(gone())
+    client.destroy()
     ended.resolve()
   }
 
+  const gone = (): Error => (failure instanceof Error ? failure : new StoreError('has closed the connection'))
+  /** Those who wait for an answer. Whatever hung on `ended` for each of them would stay as long as the connection. */
+  const waiting = new Set<(error: Error) => void>()
   const within = async <T>(limitMs: number, task: Promise<T>, command?: string): Promise<T> => {
-    const late = Promise.withResolvers<never>()
-    const cancel = deps.scheduler.after(limitMs, () => late.reject(new StoreError('does not answer in time')))
+    const cut = Promise.withResolvers<never>()
+    const cancel = deps.scheduler.after(limitMs, () => cut.reject(new StoreError('does not answer in time')))
+    waiting.add(cut.reject)
     try {
-      return await Promise.race([task, late.promise, ended.promise.then(() => Promise.reject(gone()))])
+      return await Promise.race([task, cut.promise])
     } catch (error) {
       const told = storeError(failure ?? error, command)
       // A refusal leaves the connection as it is. After anything else, nobody knows what the next answer belongs to.
@@ -98,9 +105,9 @@ export async function openConnection(
       throw told
     } finally {
       cancel()
+      waiting.delete(cut.reject)
     }
   }
-  const gone = (): Error => (failure instanceof Error ? failure : new StoreError('has closed the connection'))
 
   try {
     await within(options.timeoutMs * 2, client.connect())

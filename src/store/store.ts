@@ -14,7 +14,7 @@ import {
   type ServerAddress,
   type StoreConnection,
 } from './connection.ts'
-import { StoreError } from './failure.ts'
+import { StoreError, storeError } from './failure.ts'
 
 /** Where a store is and how to speak with it: the section `store`, in the words of this room. */
 export interface StoreDefinition extends ConnectionOptions {
@@ -37,44 +37,59 @@ export function store(definition: StoreDefinition, deps: ConnectionDeps): Store 
   const open = (address: ServerAddress, options: ConnectionOptions = definition): Promise<StoreConnection> =>
     openConnection(address, options, deps)
 
+  /** Sentinels often have no password, and refuse one then. So each gets ours only when it asks for one. */
+  const masterNamedBy = async (node: ServerAddress): Promise<ServerAddress> => {
+    const ask = async (options: ConnectionOptions): Promise<ServerAddress> => {
+      const sentinel = await open(node, { ...options, database: 0 })
+      try {
+        return masterIn(await sentinel.send(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', definition.url.host]))
+      } finally {
+        sentinel.close()
+      }
+    }
+    const anonymous = { ...definition, username: undefined, passwordFile: undefined }
+    return ask(anonymous).catch((error: unknown) => {
+      if (error instanceof StoreError && (error.code === 'NOAUTH' || isForbidden(error))) return ask(definition)
+      throw error
+    })
+  }
+
+  /** A server that does not hold our keys says who does. This takes no further right, unlike asking for all slots. */
+  const openOwner = async (node: ServerAddress): Promise<StoreConnection> => {
+    let address: ServerAddress = { host: node.host, port: node.port }
+    for (let moves = 0; moves < MOST_MOVES; moves += 1) {
+      const connection = await open(address)
+      try {
+        await connection.send(['XINFO', 'STREAM', key('')])
+        return connection
+      } catch (error) {
+        const { code, movedTo } = storeError(error)
+        if (code === 'NOKEY' || code === 'NOPERM' || code === 'WRONGTYPE') return connection
+        if (movedTo === undefined) return dropped(connection, error)
+        connection.close()
+        address = addressIn(movedTo, address)
+      }
+    }
+    throw new StoreError('is a cluster whose servers send us from one to the other', 'CLUSTERDOWN')
+  }
+
   const FIND: Readonly<Record<StoreDefinition['topology'], () => Promise<StoreConnection>>> = {
     single: () => open(definition.url),
     async sentinel() {
-      // Sentinels have no databases. Where they have users, those are the same as at the servers.
-      const master = await firstAnswer(definition.nodes, async node => {
-        const sentinel = await open(node, { ...definition, database: 0 })
-        try {
-          return masterIn(await sentinel.send(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', definition.url.host]))
-        } finally {
-          sentinel.close()
-        }
-      })
-      const connection = await open(master)
-      try {
-        // A sentinel may not have noticed yet that the master is one no more.
-        const role = await connection.send(['ROLE'])
-        if (Array.isArray(role) && role[0] === 'master') return connection
-        throw new StoreError('is a replica, and the sentinels know no other master', 'READONLY')
-      } catch (error) {
-        connection.close()
-        throw error
-      }
+      const connection = await open(await firstAnswer(definition.nodes, masterNamedBy))
+      // A sentinel may not have noticed yet that the master is one no more. Who may not ask learns it by writing.
+      const role = await connection
+        .send(['ROLE'])
+        .catch(error => (isForbidden(error) ? ['master'] : dropped(connection, error)))
+      if (Array.isArray(role) && role[0] === 'master') return connection
+      return dropped(connection, new StoreError('is a replica, and the sentinels know no other master', 'READONLY'))
     },
-    async cluster() {
-      const owner = await firstAnswer([definition.url, ...definition.nodes], async node => {
-        const connection = await open(node)
-        try {
-          const slot = await connection.send(['CLUSTER', 'KEYSLOT', key('')])
-          return ownerIn(await connection.send(['CLUSTER', 'SLOTS']), Number(slot), node)
-        } finally {
-          connection.close()
-        }
-      })
-      return open(owner)
-    },
+    cluster: () => firstAnswer([definition.url, ...definition.nodes], openOwner),
   }
   return { key, connect: FIND[definition.topology] }
 }
+
+const MOST_MOVES = 4
 
 /** Asks one after the other. @throws {StoreError} what the last of them failed with */
 async function firstAnswer<T>(nodes: readonly ServerAddress[], ask: (node: ServerAddress) => Promise<T>): Promise<T> {
@@ -95,15 +110,18 @@ function masterIn(reply: Reply): ServerAddress {
   return { host: String(host), port: Number(port) }
 }
 
-/** Each row is `[first slot, last slot, [host, port, …] of the master, …]`. */
-function ownerIn(reply: Reply, slot: number, asked: ServerAddress): ServerAddress {
-  const rows = Array.isArray(reply) ? reply : []
-  for (const row of rows) {
-    if (!Array.isArray(row)) continue
-    const [first, last, master] = row
-    if (Number(first) > slot || slot > Number(last) || !Array.isArray(master)) continue
-    // An empty host stands for that of the server that was asked.
-    return { host: String(master[0] || asked.host), port: Number(master[1]) }
-  }
-  throw new StoreError('is a cluster in which nobody holds our keys', 'CLUSTERDOWN')
+/** Reads `10.0.0.1:6379`, `::1:6379` or `[::1]:6379`. An empty host stands for that of the server that was asked. */
+function addressIn(text: string, asked: ServerAddress): ServerAddress {
+  const at = text.lastIndexOf(':')
+  const host = text.slice(0, at).replace(/^\[|\]$/g, '')
+  return { host: host === '' || host === '?' ? asked.host : host, port: Number(text.slice(at + 1)) }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'NOPERM'
+}
+
+function dropped(connection: StoreConnection, error: unknown): never {
+  connection.close()
+  throw error
 }
