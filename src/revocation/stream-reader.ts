@@ -41,7 +41,7 @@ interface StreamObserver {
   arrived(lagSeconds: number): void
 }
 
-interface StreamReader {
+export interface StreamReader {
   /** From here on it tells nothing any more. */
   close(): void
 }

@@ -21,7 +21,7 @@ export class StoreError extends Error {
 const REFUSALS: Readonly<Record<string, string>> = {
   WRONGPASS: 'refuses `username` and `passwordFile`',
   NOAUTH: 'wants a password; set `passwordFile`',
-  NOPERM: 'does not allow this user a command or a key that is needed; see the access control list in the documents',
+  NOPERM: 'does not allow this user a command or a key that is needed',
   LOADING: 'is loading its data',
   READONLY: 'is a replica, which takes no writes',
   MASTERDOWN: 'is a replica without its master',
@@ -58,7 +58,7 @@ export function storeError(error: unknown, command?: string): StoreError {
   const refusal = word === undefined ? undefined : REFUSALS[word]
   if (word !== undefined && refusal !== undefined)
     return new StoreError(
-      command === undefined ? refusal : `${refusal} (${command})`,
+      `${refusal} (${command === undefined ? word : `${word} to ${command}`})`,
       word,
       word === 'MOVED' ? message.split(' ')[2] : undefined,
     )

@@ -225,14 +225,14 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('the stream', () => {
     const { told } = read()
     await vi.waitFor(() => expect(told).not.toEqual([]), SOON)
     await new Promise(resolve => setTimeout(resolve, 1_000))
-    expect(told).toEqual([expect.stringMatching(/^lost: does not allow this user a command .*\(XREAD\)$/)])
+    expect(told).toEqual([expect.stringMatching(/^lost: does not allow this user a command .*\(NOPERM to XREAD\)$/)])
   })
 
   test('that the writer may not write to is told once, with the reason', async () => {
     await server.command('ACL', 'SETUSER', 'default', '-xadd')
     const { writer, told } = write()
     expect(await writer.write(revoke('alice'))).toBeUndefined()
-    expect(told).toEqual([expect.stringMatching(/^failed: does not allow this user a command .*\(XADD\)$/)])
+    expect(told).toEqual([expect.stringMatching(/^failed: does not allow this user a command .*\(NOPERM to XADD\)$/)])
     await server.command('ACL', 'SETUSER', 'default', '+xadd')
     await vi.waitFor(() => expect(told.at(-1)).toBe('caught up: 1'), SOON)
   })

@@ -26,7 +26,7 @@ async function start() {
   writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })
   const cacheFile = join(folder, 'revocations')
   const config = (more: Readonly<Record<string, unknown>> = {}) => ({
-    providers: { main: testProvider(issuer) },
+    providers: { main: { ...testProvider(issuer), maxLifetime: '24h' } },
     upstreams: { app: upstream.url },
     routes: [{ id: 'all', path: '/**' }],
     revocation: { api: { tokenFile: join(folder, 'secret') }, cacheFile },

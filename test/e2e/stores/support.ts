@@ -112,8 +112,8 @@ interface Commanding {
 }
 
 /**
- * Writes an entry as a program of somebody else would: `{ s: 'alice' }` revokes a subject. It is about tokens of the next
- * hour, too, so that it does not matter when a test mints one.
+ * Writes an entry as a program of somebody else would: `{ s: 'alice' }` revokes a subject. It is about tokens of the
+ * next hour, too, so that it does not matter when a test mints one.
  */
 export async function tell(
   store: Commanding,

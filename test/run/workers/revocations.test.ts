@@ -27,7 +27,7 @@ async function start(revocation: Readonly<Record<string, unknown>> = {}): Promis
   writeFileSync(secretFile, SECRET, { mode: 0o600 })
   atEnd(() => rmSync(secretFile))
   const workers = await startWorkers({
-    providers: { main: testProvider(issuer) },
+    providers: { main: { ...testProvider(issuer), maxLifetime: '24h' } },
     routes: [{ id: 'all', path: '/**' }],
     revocation: { api: { tokenFile: secretFile }, ...revocation },
   })
@@ -100,7 +100,7 @@ test('a changed file of secrets counts in whichever worker answers, and without 
   expect(await api('POST', { issuer: issuer.issuer, sub: 'alice' })).toMatchObject([401, { error: expect.any(String) }])
   gateway.write('sallyport.yaml', {
     workers: WORKERS,
-    providers: { main: testProvider(issuer) },
+    providers: { main: { ...testProvider(issuer), maxLifetime: '24h' } },
     upstreams: { app: upstream.url },
     routes: [{ id: 'all', path: '/**' }],
   })
