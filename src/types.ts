@@ -139,6 +139,25 @@ export interface Answer {
   readonly body: string
 }
 
+/** What a provider has signed about what happened: a logout token, or a security event token (RFC 8417). */
+export interface SignedEvent {
+  /** `typ` in lower case, without `application/`. */
+  readonly type: string | undefined
+  /** `iss`, in the spelling that the provider has chosen. */
+  readonly issuer: string
+  /** Nobody has judged them but for `iss`. */
+  readonly claims: Claims
+}
+
+/** Verifies the signed events of one provider. */
+export interface EventVerifier {
+  readonly clockToleranceSeconds: number
+  /** Whether this is a spelling of the provider's one issuer; never for a template of issuers. */
+  isIssuer(issuer: string): boolean
+  /** It rejects with a `Denial`: the event is not the provider's, or what it takes to judge it is not there (503). */
+  verify(token: string): Promise<SignedEvent>
+}
+
 /** What an endpoint of our own needs before it can answer: all of the request's body. */
 export interface WantedBody {
   /** A longer one is refused. The configuration may allow less. */

@@ -49,7 +49,7 @@ const ROOMS = tableOf(`
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
   run               → admin authenticate authenticate/jwt claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node policy policy-store revocation store
-                      telemetry upstream
+                      telemetry types upstream
   admin             → errors lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
@@ -76,7 +76,7 @@ const ROOMS = tableOf(`
   keys              → egress errors issuer-template keys/fetch lib types
   keys/fetch        → egress lib
   egress            → lib
-  revocation        → lib store
+  revocation        → errors lib store types
   store             → lib
   upstream          → errors lib node
 

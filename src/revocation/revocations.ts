@@ -18,7 +18,7 @@ export const REVOCATION_SOURCES = ['api', 'store', 'logout', 'signals', 'cache']
 export type RevocationSource = (typeof REVOCATION_SOURCES)[number]
 
 /** What became of what was told. */
-export const REVOCATION_RESULTS = ['applied', 'duplicate', 'expired', 'full', 'undone', 'invalid'] as const
+export const REVOCATION_RESULTS = ['applied', 'duplicate', 'expired', 'full', 'undone', 'ignored', 'invalid'] as const
 export type RevocationResult = (typeof REVOCATION_RESULTS)[number]
 
 /**
@@ -74,6 +74,8 @@ export interface Revocations {
   undoFingerprint(print: Fingerprint, source: RevocationSource): 'undone' | 'duplicate'
   /** Counts what could not be read. */
   invalid(source: RevocationSource): void
+  /** Counts what was told and changes nothing: it is known already, or about nothing that is judged here. */
+  acknowledged(source: RevocationSource, result: 'duplicate' | 'ignored'): void
   /** Whether tokens of the subject are revoked that were issued now or in the second `iat`. */
   inForce(subject: RevocationSubject, iat?: number): RevocationHit | undefined
   /** Everything that was told, for a cache file. */
@@ -196,6 +198,7 @@ export function revocations({ clock, scheduler, onEvent, onState }: RevocationsO
     undo: (subject, source) => undoFingerprint(fingerprint(subject), source),
     undoFingerprint,
     invalid: source => onEvent(source, 'invalid'),
+    acknowledged: onEvent,
     inForce: (subject, iat = nowSeconds()) => find([fingerprint(subject)], iat),
     packed: () => told.packed(),
     proved(atMs) {

@@ -18,6 +18,7 @@ import type { UpstreamOptions } from '../upstream/pool.ts'
 import { fitted } from './descriptors.ts'
 import { leaseProvider } from './providers.ts'
 import { requestChecks } from './request-checks.ts'
+import { revocationResponders } from './revocation-responders.ts'
 import { revocationSettings } from './revocation-settings.ts'
 import { type RevocationStream, streamDefinition } from './revocation-store.ts'
 import { serverOptions } from './server-options.ts'
@@ -67,12 +68,17 @@ export function prepare(config: Config, services: Services): Prepared {
     if (stream !== undefined) releases.push(stream.release)
     const tokenFile = config.revocation?.api?.tokenFile
     const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
+    const events = new Map(providers.map(([id, leased]) => [id, leased.events]))
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
     const parts = {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
-      ...requestChecks(config, services),
+      ...requestChecks(
+        config,
+        services,
+        revocationResponders(services, id => events.get(id)),
+      ),
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }

@@ -4,16 +4,20 @@
  * A new type of provider needs an entry in {@link FACTORIES}, or nothing compiles. A provider leases what it shares
  * with the configuration before it, so it is cheap to make when little has changed, and its release leaves no trace.
  */
+import { eventVerifier } from '../authenticate/jwt/event-verifier.ts'
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import type { EgressConfig, ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
+import type { EventVerifier } from '../types.ts'
 import { keySourceDefinition } from './key-source.ts'
 import type { Services } from './services.ts'
 
 export interface LeasedProvider {
   readonly verifier: TokenVerifier
+  /** Undefined for a provider that signs nothing. */
+  readonly events: EventVerifier | undefined
   /** Resolves when the provider has what it takes to judge tokens, or has tried to get it. */
   ready(): Promise<void>
   /** Only the first call counts. */
@@ -53,6 +57,7 @@ function jwtProvider(
     })
     return {
       verifier: verifierLease.value,
+      events: eventVerifier({ ...jwtRules(id, config), keySet: keySetLease.value }),
       ready: keySetLease.ready,
       release() {
         verifierLease.release()

@@ -8,11 +8,12 @@ import type { RouteLayers } from '../authenticate/layers.ts'
 import { revocationLayer, standings } from '../authenticate/revoked.ts'
 import { claimReader } from '../claim-reader.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
-import type { Config } from '../config/schema/schema.ts'
+import type { Config, RevocationConfig } from '../config/schema/schema.ts'
 import { issuersOf } from '../config/schema/tenants.ts'
 import type { TokenStage } from '../errors.ts'
 import { issuerTemplate } from '../issuer-template.ts'
 import type { Endpoint, Policy } from '../policy.ts'
+import type { RespondersOf, RevocationResponders } from './revocation-responders.ts'
 import type { Services } from './services.ts'
 
 interface RequestChecks {
@@ -23,7 +24,12 @@ interface RequestChecks {
   readonly endpoints: readonly Endpoint[]
 }
 
-export function requestChecks(config: Config, services: Pick<Services, 'revocations' | 'metrics'>): RequestChecks {
+/** @param respondersOf makes what answers at the endpoints; a command leaves it out, since it answers nothing */
+export function requestChecks(
+  config: Config,
+  services: Pick<Services, 'revocations' | 'metrics'>,
+  respondersOf: RespondersOf = unanswered,
+): RequestChecks {
   const { revocation } = config
   if (revocation === undefined) return { layers: () => [], tokenChecks: [], isRevoked: undefined, endpoints: [] }
   const standing = standings({
@@ -43,8 +49,25 @@ export function requestChecks(config: Config, services: Pick<Services, 'revocati
     ],
     tokenChecks: ['revocation'],
     isRevoked: principal => !standing.isClear(principal) && standing.hit(principal) !== undefined,
-    endpoints: [],
+    endpoints: endpointsOf(respondersOf(revocation), services),
   }
+}
+
+function endpointsOf(responders: RevocationResponders, { metrics }: Pick<Services, 'metrics'>): readonly Endpoint[] {
+  if (responders.length === 0) return []
+  const id = '(revocation)'
+  const shared = metrics.forRoute(id, { methods: ['POST'], access: 'public', mode: 'enforce' })
+  // Every method is theirs, because another one than POST is 405, and must not reach a service.
+  return responders.map(({ path, respond }) =>
+    Object.freeze({ kind: 'endpoint' as const, id, path, methods: undefined, respond, metrics: shared }),
+  )
+}
+
+function unanswered({ backchannelLogout = [], signals = [] }: RevocationConfig): RevocationResponders {
+  const answer = (): never => {
+    throw new Error('a command answers nothing')
+  }
+  return [...backchannelLogout, ...signals].map(({ path }) => ({ path, respond: () => ({ mostBytes: 0, answer }) }))
 }
 
 /** An entry may name any spelling of an issuer, whichever of them the token has. */

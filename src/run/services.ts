@@ -8,12 +8,13 @@ import { FETCH_RESULTS } from '../keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Scheduler, systemScheduler } from '../lib/scheduler.ts'
+import { type EventMemory, eventMemory, type OnEventRefused } from '../revocation/event-answers.ts'
 import { type RevocationSource, type Revocations, revocations } from '../revocation/revocations.ts'
 import { type ChangeWriter, type RevocationChange, type Revoker, revoker } from '../revocation/revoker.ts'
 import { keyEvents } from '../telemetry/key-events.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
-import { revocationEvents } from '../telemetry/revocation-events.ts'
+import { eventRefusals, revocationEvents } from '../telemetry/revocation-events.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { descriptorLimit } from './descriptors.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
@@ -30,6 +31,9 @@ export interface Services {
   readonly revocations: Revocations
   readonly revoker: Revoker
   readonly revocationStreams: RevocationStreams
+  /** What the endpoints for logout tokens and security events remember. */
+  readonly eventMemory: EventMemory
+  readonly onEventRefused: OnEventRefused
   /** Who else hears of what is revoked here: set once the process knows. */
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
@@ -87,6 +91,8 @@ export function gatewayServices({
     revocations: revoked,
     revocationPeers: peers,
     revocationStreams: revocationStreams({ clock, scheduler: systemScheduler, log, metrics, revocations: revoked }),
+    eventMemory: eventMemory(clock),
+    onEventRefused: eventRefusals(log, clock),
     revoker: revoker({
       revocations: revoked,
       tellSiblings: (change, source) => peers.tellSiblings(change, source),

@@ -9,6 +9,7 @@ import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
 import { redactPath } from '../lib/redact-path.ts'
+import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
 import { closedLog, type Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -134,21 +135,3 @@ function writeLine(
 }
 
 const SHED_INTERVAL_MS = 1_000
-
-/** @returns how many were left out since the last one that was not; undefined when this one is left out, too */
-type Thinned = (nowMs: number) => number | undefined
-
-function thinned(intervalMs: number): Thinned {
-  let lastMs = Number.NEGATIVE_INFINITY
-  let leftOut = 0
-  return nowMs => {
-    if (nowMs - lastMs < intervalMs) {
-      leftOut++
-      return undefined
-    }
-    const count = leftOut
-    lastMs = nowMs
-    leftOut = 0
-    return count
-  }
-}

@@ -13,6 +13,7 @@ import {
   startTestGateway,
   startTestStack,
   type TestStack,
+  testProvider,
 } from '../support/gateway/gateway.ts'
 
 const PATH = '/-/revocations'
@@ -33,7 +34,11 @@ async function startStack(
   const secretFile = join(folder, 'secrets')
   writeFileSync(secretFile, `${SECRET}\n`, { mode: 0o600 })
   const stack = await startTestStack(
-    { ...config, revocation: { api: { tokenFile: secretFile }, ...revocation } },
+    issuer => ({
+      providers: { main: { ...testProvider(issuer), maxLifetime: '24h' } },
+      ...config,
+      revocation: { api: { tokenFile: secretFile }, ...revocation },
+    }),
     parts,
   )
   return {
@@ -325,11 +330,14 @@ test('other methods are 405', async () => {
 })
 
 test('the path is unknown where no secrets are named, whatever is asked', async () => {
-  const plain = await startTestGateway({
-    upstreams: { app: 'http://127.0.0.1:1' },
-    routes: [{ id: 'all', path: '/**', access: 'public' }],
-    revocation: {},
-  })
+  const plain = await startTestGateway(
+    {
+      upstreams: { app: 'http://127.0.0.1:1' },
+      routes: [{ id: 'all', path: '/**', access: 'public' }],
+      revocation: { file: 'revoked.yaml' },
+    },
+    { files: { 'revoked.yaml': '' } },
+  )
   atEnd(plain.close)
   for (const method of ['GET', 'POST', 'DELETE', 'PUT']) {
     const reply = await plain.admin(PATH, asked(method, method === 'POST' ? { issuer: 'i', sub: 'a' } : undefined))

@@ -57,6 +57,8 @@ export function checkClaims(
   nowSeconds: number,
 ): CheckedClaims {
   checkType(typ, rules.tokenType)
+  // What says that something happened (RFC 8417 §2.2, Back-Channel Logout 1.0 §2.4) is signed by the same keys.
+  if (Object.hasOwn(claims, 'events')) throw refused('token_type_invalid', 'events', 'an event, and no access token')
   const exp = numericDate(claims, 'exp')
   const nbf = numericDate(claims, 'nbf')
   const iat = numericDate(claims, 'iat')

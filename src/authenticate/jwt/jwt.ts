@@ -6,20 +6,17 @@
  * fetch keys, nor remember verdicts (`token-cache.ts`).
  */
 import { Denial, type TokenStage } from '../../errors.ts'
-import { issuerTemplate, type Tenants, tenantJudge } from '../../issuer-template.ts'
+import type { Tenants } from '../../issuer-template.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import type { KeyParameter } from '../../lib/key-parameters.ts'
-import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
+import { andThen } from '../../lib/maybe-promise.ts'
 import type { Claims, KeySet, VerificationKey } from '../../types.ts'
 import { attributed, evidenceText } from '../evidence.ts'
-import type { PresentedToken, TakenJwts, TokenVerifier, Verdict } from '../verifier.ts'
+import type { PresentedToken, TokenVerifier, Verdict } from '../verifier.ts'
 import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
-import { refuseKeyParameters } from './compact-jws.ts'
-import type { SignatureRefusal } from './jose-signature.ts'
 import type { Jwt } from './parse-jwt.ts'
 import { principalReader } from './principal.ts'
-import { isFitting, signatureRefusal } from './signature.ts'
+import { signatureJudge } from './signature-judge.ts'
 import { withSubjectText } from './subject-text.ts'
 
 /**
@@ -74,9 +71,6 @@ const CHECKS: readonly TokenStage[] = [
   'time',
 ]
 
-/** Bounds the work that one token without `kid` can cause. */
-const MAX_CANDIDATES = 3
-
 /**
  * Makes a verifier whose verdicts rest on the key that verified the signature. It waits only for keys and slow
  * signatures.
@@ -84,16 +78,7 @@ const MAX_CANDIDATES = 3
  * @throws {SyntaxError} `scopeClaim` or `rolesClaim` is an invalid JSON Pointer
  */
 export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<VerificationKey> {
-  const {
-    provider,
-    keySet,
-    ignoredHeaders = [],
-    clockToleranceSeconds,
-    maxLifetimeSeconds,
-    tokenType,
-    requiredClaims,
-  } = options
-  const algorithms = new Set(options.algorithms ?? ASYMMETRIC_ALGORITHMS)
+  const { provider, keySet, clockToleranceSeconds, maxLifetimeSeconds, tokenType, requiredClaims } = options
   const rules: ClaimRules = {
     audiences: new Set(options.audiences),
     audienceClaim: options.audienceClaim ?? 'aud',
@@ -102,20 +87,10 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     tokenType,
     requiredClaims,
   }
-  const takesJwts = takenJwts(options)
-  const spellings = Object.freeze([...takesJwts.issuers])
+  const { takesJwts, keyOf } = signatureJudge(options)
   const claimsOf = options.numericSubject === true ? withSubjectText : ({ claims }: Jwt): Claims => claims
   const readPrincipal = principalReader(options)
   const nowSeconds = (): number => options.clock.nowMs() / 1000
-
-  const judge = (jwt: Jwt): MaybePromise<Verdict<VerificationKey>> => {
-    const { alg, kid } = jwt.header
-    const issuers = issuersOf(jwt.claims, takesJwts, spellings)
-    refuseKeyParameters(jwt.header, ignoredHeaders)
-    if (!algorithms.has(alg)) throw new Denial('algorithm_not_allowed')
-    const key = andThen(keySet.select({ alg, kid, issuers }), candidates => verifyingKey(jwt, candidates))
-    return andThen(key, found => verdict(jwt, found))
-  }
 
   const verdict = (jwt: Jwt, key: VerificationKey): Verdict<VerificationKey> => {
     const now = nowSeconds()
@@ -140,7 +115,7 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
         throw attributed(error, provider, tokenEvidence(jwt))
       }
       try {
-        const judged = judge(jwt)
+        const judged = andThen(keyOf(jwt), key => verdict(jwt, key))
         return judged instanceof Promise ? judged.catch(refuse) : judged
       } catch (error) {
         return refuse(error)
@@ -159,50 +134,6 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
       return { usable: status.usable, lastError: status.lastError, kind: 'keys' as const, keySet: status }
     },
   })
-}
-
-function takenJwts({ issuer, issuerAliases = [], tenants = {}, ignoredHeaders = [] }: JwtRules): TakenJwts {
-  const template = issuerTemplate(issuer)
-  return Object.freeze({
-    issuers: new Set(template === undefined ? [issuer, ...issuerAliases] : []),
-    template: template && {
-      judge: tenantJudge(template, tenants),
-      isAlike: (iss: string) => template.valuesIn(iss) !== undefined,
-    },
-    ignoredHeaders,
-  })
-}
-
-/**
- * @param spellings those of the one issuer that the provider has, if it has no template
- * @returns every spelling of the token's issuer
- * @throws {Denial} `issuer_unknown`
- */
-function issuersOf(claims: Claims, { issuers, template }: TakenJwts, spellings: readonly string[]): readonly string[] {
-  const { iss } = claims
-  if (typeof iss !== 'string') throw new Denial('issuer_unknown')
-  if (issuers.has(iss)) return spellings
-  const reason = template?.judge(claims)
-  if (template === undefined || reason !== undefined) throw new Denial('issuer_unknown', { evidence: { reason } })
-  return [iss]
-}
-
-/** Finds the first of the candidates that verifies the signature. */
-function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): MaybePromise<VerificationKey> {
-  const fitting = candidates.slice(0, MAX_CANDIDATES).filter(key => isFitting(key, jwt.header.alg))
-  return firstVerifying(jwt, fitting, { code: 'key_unknown', reason: 'no key fits the algorithm' })
-}
-
-/** @param refusal what is thrown when no key is left to try */
-function firstVerifying(
-  jwt: Jwt,
-  [key, ...others]: readonly VerificationKey[],
-  refusal: SignatureRefusal,
-): MaybePromise<VerificationKey> {
-  if (key === undefined) throw new Denial(refusal.code, { evidence: { reason: refusal.reason } })
-  return andThen(signatureRefusal(jwt, key), refused =>
-    refused === undefined ? key : firstVerifying(jwt, others, refused),
-  )
 }
 
 function tokenEvidence({ header: { alg, kid }, claims }: Jwt): Readonly<Record<string, unknown>> {
