@@ -44,6 +44,14 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'decode, verify or mint a token',
     load: async () => (await import('./cli/token.ts')).tokenCommand,
   },
+  revoke: {
+    summary: 'take tokens back before they expire',
+    load: async () => (await import('./cli/revoke.ts')).revokeCommand,
+  },
+  revocations: {
+    summary: 'list what is revoked, or say what revokes a token',
+    load: async () => (await import('./cli/revocations.ts')).revocationsCommand,
+  },
   import: {
     summary: 'make a configuration from an OpenAPI document',
     load: async () => (await import('./cli/import.ts')).importCommand,
@@ -141,7 +149,7 @@ async function dispatch(name: string | undefined, args: readonly string[]): Prom
 }
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`)
   return `Sallyport ${version}: an authenticating reverse proxy.
 
 Usage: sallyport COMMAND [OPTIONS]

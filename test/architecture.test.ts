@@ -26,9 +26,9 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers
-  cli               → config/check config/read config/schema demo errors issuer-template lib policy revocation route run run/workers telemetry tools/cases
-                      tools/check tools/diff tools/engine tools/explain tools/init tools/openapi tools/text tools/token
-                      types
+  cli               → config/check config/read config/schema demo errors issuer-template lib policy revocation route
+                      run run/workers telemetry tools/cases tools/check tools/diff tools/engine tools/explain
+                      tools/init tools/openapi tools/revocation tools/text tools/token types
   build             →
   demo              → lib
 
@@ -36,6 +36,7 @@ const ROOMS = tableOf(`
                       types
   tools/token       → authenticate authenticate/jwt config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
+  tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
                       route tools/diff tools/engine tools/init tools/text types upstream

@@ -37,6 +37,24 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
       '--typ=',
     ],
   ],
+  revoke: [
+    ...[
+      '--sub=',
+      '--sid=',
+      '--client=',
+      '--jti=',
+      '--all',
+      '--issuer=',
+      '--before=',
+      '--until=',
+      '--reason=',
+      '--wait=',
+      '--undo',
+      '--config=',
+      '--json',
+    ],
+  ],
+  revocations: ['--config=', '--json'],
   diff: ['--fail-on=', '--no-files', '--json'],
   schema: [],
   init: ['--preset=', '--issuer=', '--audience=', '--upstream=', '--force'],
@@ -52,6 +70,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--fail-on': CHANGE_KINDS,
   import: ['openapi'],
   token: ['decode', 'verify', 'mint'],
+  revocations: ['list', 'check'],
   completion: ['bash', 'zsh', 'fish'],
 }
 
