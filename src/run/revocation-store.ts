@@ -18,6 +18,7 @@ import { idMs } from '../revocation/stream-id.ts'
 import { streamPages } from '../revocation/stream-pages.ts'
 import { type StreamReader, type StreamReaderOptions, streamReader } from '../revocation/stream-reader.ts'
 import { appendCommand, type StreamWriter, streamWriter } from '../revocation/stream-writer.ts'
+import { storeError } from '../store/failure.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -195,3 +196,44 @@ export async function openRevocationStream(
     close: () => connection.close(),
   }
 }
+
+/**
+ * Tries what the configuration uses of its stream, and writes nothing.
+ *
+ * @returns what is wrong, in words that continue "the store …"; undefined when all is well
+ */
+export async function probeRevocationStream(
+  config: Config,
+  use: 'read' | 'readAndWrite',
+  { clock, scheduler }: Pick<StreamServices, 'clock' | 'scheduler'>,
+): Promise<string | undefined> {
+  const definition = streamDefinition(config)
+  if (definition === undefined) return undefined
+  const shared = store(definition.store, { scheduler, monotonicMs: clock.monotonicMs, onCommand() {} })
+  const key = shared.key(definition.stream)
+  const refused: string[] = []
+  try {
+    const connection = await shared.connect()
+    try {
+      for (const args of [...READS(key), ...(use === 'read' ? [] : WRITES(key))]) {
+        const error = await connection.send(args).then(() => undefined, storeError)
+        if (error?.code === 'NOPERM') refused.push(`+${args[0]?.toLowerCase()}`)
+        else if (error !== undefined && error.code !== 'NOKEY' && error.code !== 'ERR') return error.message
+      }
+    } finally {
+      connection.close()
+    }
+  } catch (error) {
+    return storeError(error).message
+  }
+  if (refused.length === 0) return undefined
+  return `does not allow this user all that is needed; add to its access control list \`${refused.join(' ')} ~${key}\``
+}
+
+const READS = (key: string) => [
+  ['XINFO', 'STREAM', key],
+  ['XRANGE', key, '-', '+', 'COUNT', '1'],
+  ['XREAD', 'COUNT', '1', 'STREAMS', key, '$'],
+]
+/** No stream takes an entry with this id, so nothing is written. */
+const WRITES = (key: string) => [['XADD', key, 'NOMKSTREAM', '0-0', 'v', '1']]

@@ -1,6 +1,6 @@
 /**
  * Asks the network whether what a configuration relies on is there: whether keys can be fetched, whether upstreams take
- * connections, and what the issuer calls itself.
+ * connections, whether the store allows what is needed, and what the issuer calls itself.
  *
  * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). A connection to an upstream
  * is opened as the gateway opens it, and closed again; no request is sent. Over `h2c:` the service has to say a word of
@@ -21,10 +21,11 @@ import { type Connect, connector } from '../../upstream/connector.ts'
 import { openSession } from '../../upstream/http2-session.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { healthResult } from './health-result.ts'
+import { storeResults } from './online-store.ts'
 import type { Warning } from './warnings.ts'
 
 export interface OnlineResult {
-  readonly kind: 'provider' | 'upstream'
+  readonly kind: 'provider' | 'upstream' | 'store'
   readonly id: string
   /** It says what was found or, after a failure, what went wrong. */
   readonly detail: string
@@ -43,16 +44,17 @@ const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, 
 
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */
 export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
-  const [providers, upstreams, warnings] = await Promise.all([
+  const [providers, upstreams, stores, warnings] = await Promise.all([
     providerResults(config, services),
     Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
+    storeResults(config),
     Promise.all(
       Object.entries(config.providers).map(([id, provider]) =>
         byProviderType(ISSUER_WARNINGS, provider, id, config.egress),
       ),
     ),
   ])
-  return { results: [...providers, ...upstreams], warnings: warnings.flat() }
+  return { results: [...providers, ...upstreams, ...stores], warnings: warnings.flat() }
 }
 
 function providerResults(config: Config, services: Services): Promise<readonly OnlineResult[]> {

@@ -3,9 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { checkCommand } from '../../../src/cli/check.ts'
 import { type TestAuthority, testAuthority } from '../../support/certificates.ts'
+import { runCommand } from '../../support/gateway/command.ts'
 import { type StoreServer, startStoreServer } from '../../support/services/store-server.ts'
-import { SOON, startFleet, tell, WITHOUT_STORES } from './support.ts'
+import { SOON, STREAM, startFleet, tell, WITHOUT_STORES } from './support.ts'
 
 describe.skipIf(WITHOUT_STORES)('TLS', () => {
   let authority: TestAuthority
@@ -86,6 +89,32 @@ describe.skipIf(WITHOUT_STORES)('a user of the store', () => {
     writeFileSync(file, `${text}\n`, { mode: 0o600 })
     return file
   }
+
+  test.for([
+    ['reader', 'reader-secret', '', 0, 'allows reading the stream of revocations'],
+    ['blind', 'blind-secret', '', 1, '`+xinfo +xrange +xread ~{sallyport}:revocations`'],
+    ['reader', 'reader-secret', 'api: { tokenFile: secret }', 1, '`+xadd ~{sallyport}:revocations`'],
+    ['reader', 'wrong', '', 1, 'refuses `username` and `passwordFile` (WRONGPASS'],
+  ] as const)('%s is told by check --online what is missing', async ([username, password, more, code, expected]) => {
+    const file = join(folder, 'online.yaml')
+    writeFileSync(join(folder, 'secret'), 'x'.repeat(32))
+    writeFileSync(
+      file,
+      stringify({
+        listen: '127.0.0.1:0',
+        admin: { listen: '127.0.0.1:0' },
+        upstreams: { app: store.url.replace('redis:', 'http:') },
+        store: { url: store.url, username, passwordFile: passwordFile(password) },
+        revocation: { whenStale: 'refuse', store: {}, ...parse(more) },
+        routes: [{ id: 'all', path: '/**', access: 'public' }],
+      }),
+    )
+    const found = await runCommand(checkCommand, [file, '--online'])
+    expect(found.stdout + found.stderr).toContain(expected)
+    expect(found.code).toBe(code)
+    const entries = await store.command('EXISTS', STREAM)
+    expect(entries).toBe(0)
+  })
 
   test('who may only read is enough to hear', async () => {
     const fleet = await startFleet({

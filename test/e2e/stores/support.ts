@@ -117,7 +117,7 @@ interface Commanding {
  */
 export async function tell(
   store: Commanding,
-  { issuer }: TestIssuer,
+  { issuer }: Pick<TestIssuer, 'issuer'>,
   fields: Readonly<Record<string, string>>,
   stream = STREAM,
 ): Promise<void> {
