@@ -15,7 +15,7 @@ import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
 import { providerDifferences } from './provider-strictness.ts'
-import { revocationDifferences, STORE } from './revocation-strictness.ts'
+import { revocationDifferences, storeDifferences } from './revocation-strictness.ts'
 import {
   callerDifferences,
   type RouteInConfig,
@@ -105,7 +105,7 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   },
   revocation: (old, next) =>
     changesByDirection('revocation', undefined, revocationDifferences(old.config.revocation, next.config.revocation)),
-  store: settings('store', STORE, config => config.store ?? {}),
+  store: (old, next) => changesByDirection('store', undefined, storeDifferences(old.config.store, next.config.store)),
   streams: settings('streams', STREAMS, config => config.streams),
   tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),
   workers: noMatter('Every process judges alike.'),

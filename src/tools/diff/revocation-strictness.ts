@@ -52,19 +52,33 @@ const REVOCATION: Comparisons<RevocationConfig> = {
     limit(name, after, before).map(difference => ({ ...difference, text: `${name}: ${before} → ${after}` })),
   claims: another,
   cacheFile: otherwise,
-  file: otherwise,
-  store: otherwise,
+  file: ofSource,
+  store: ofSource,
   api: noMatter('It says who may revoke, and lets nobody in.'),
   backchannelLogout: (name, before = [], after = []) => allOf(name, before.map(endpointText), after.map(endpointText)),
   signals: (name, before = [], after = []) => allOf(name, before.map(endpointText), after.map(endpointText)),
+}
+
+/** A source that comes or goes is told apart. */
+function ofSource(name: string, before: unknown, after: unknown): readonly Difference[] {
+  return before === undefined || after === undefined ? [] : otherwise(name, before, after)
 }
 
 function endpointText({ provider, path }: { readonly provider: string; readonly path: string }): string {
   return `${path} of ${provider}`
 }
 
+/** A store that comes or goes is told as a source of revocations. */
+export function storeDifferences(
+  before: StoreConfig | undefined,
+  after: StoreConfig | undefined,
+): readonly Difference[] {
+  if (before === undefined || after === undefined) return []
+  return differencesOf(STORE, before, after, { before, after })
+}
+
 /** Whoever controls the store can undo revocations. */
-export const STORE: Comparisons<Partial<StoreConfig>> = {
+const STORE: Comparisons<StoreConfig> = {
   url: another,
   topology: another,
   nodes: (name, before = [], after = []) => anyOf(name, before.map(nodeText), after.map(nodeText)),
@@ -73,8 +87,7 @@ export const STORE: Comparisons<Partial<StoreConfig>> = {
   tls: another,
   prefix: another,
   timeout: noMatter('It bounds how long a command takes, and no request waits for one.'),
-  allowInsecureRedis: (name, before = false, after = false, around) =>
-    ranked({ true: 0, false: 1 })(name, before, after, around),
+  allowInsecureRedis: ranked({ true: 0, false: 1 }),
 }
 
 function nodeText({ host, port }: { readonly host: string; readonly port: number }): string {
