@@ -23,30 +23,36 @@ beforeAll(async () => {
   keyless = createServer((_request, response) => response.writeHead(500).end()).listen(0, '127.0.0.1')
   await once(keyless, 'listening')
   const keylessUrl = `http://127.0.0.1:${(keyless.address() as AddressInfo).port}`
-  stack = await startTestStack((issuer, upstream) => ({
-    listen: '127.0.0.1:0',
-    log: { level: 'trace' },
-    limits: { bodyBytes: '1KiB', bodyIdleTimeout: '250ms', headers: 40 },
-    identity: { headers: { 'X-Auth-Note': 'note' }, maxBytes: '256B' },
-    providers: {
-      main: { ...testProvider(issuer), algorithms: ['RS256', 'ES256'], maxLifetime: '2h' },
-      strict: { ...testProvider(stranger), tokenType: 'at+jwt' },
-      keyless: { type: 'jwt', issuer: keylessUrl, audiences: ['a'], keys: { jwksUri: `${keylessUrl}/jwks` } },
-    },
-    upstreams: {
-      app: upstream.url,
-      silent: { url: silent.url, timeouts: { headers: '250ms' } },
-      broken: broken.url,
-    },
-    routes: [
-      { id: 'private', path: '/private/**', upstream: 'app', require: { scopes: ['a:read', 'a:write'] } },
-      { id: 'plain', path: '/plain/**', upstream: 'app' },
-      { id: 'editors', path: '/editors/**', upstream: 'app', require: { roles: ['editor'] } },
-      { id: 'public', path: '/public/**', upstream: 'app', access: 'public' },
-      { id: 'silent', path: '/silent/**', upstream: 'silent', access: 'public' },
-      { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
-    ],
-  }))
+  stack = await startTestStack(
+    (issuer, upstream) => ({
+      listen: '127.0.0.1:0',
+      log: { level: 'trace' },
+      limits: { bodyBytes: '1KiB', bodyIdleTimeout: '250ms', headers: 40 },
+      identity: { headers: { 'X-Auth-Note': 'note' }, maxBytes: '256B' },
+      revocation: { file: 'revoked.yaml' },
+      providers: {
+        main: { ...testProvider(issuer), algorithms: ['RS256', 'ES256'], maxLifetime: '2h' },
+        strict: { ...testProvider(stranger), tokenType: 'at+jwt' },
+        keyless: { type: 'jwt', issuer: keylessUrl, audiences: ['a'], keys: { jwksUri: `${keylessUrl}/jwks` } },
+      },
+      upstreams: {
+        app: upstream.url,
+        silent: { url: silent.url, timeouts: { headers: '250ms' } },
+        broken: broken.url,
+      },
+      routes: [
+        { id: 'private', path: '/private/**', upstream: 'app', require: { scopes: ['a:read', 'a:write'] } },
+        { id: 'plain', path: '/plain/**', upstream: 'app' },
+        { id: 'editors', path: '/editors/**', upstream: 'app', require: { roles: ['editor'] } },
+        { id: 'public', path: '/public/**', upstream: 'app', access: 'public' },
+        { id: 'silent', path: '/silent/**', upstream: 'silent', access: 'public' },
+        { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
+      ],
+    }),
+    { files: { 'revoked.yaml': '' } },
+  )
+  stack.write('revoked.yaml', `- { issuer: "${stack.issuer.issuer}", jti: gone }`)
+  await stack.running.reload()
   // From here on the keys are known to be missing, so a request does not wait for the first attempt to get them.
   await stack.logged({ provider: 'keyless', to: 'unavailable' })
   keylessIssuer = keylessUrl
@@ -181,6 +187,12 @@ const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
     const token = await stack.issuer.mint({ note, iss: keylessIssuer })
     return { bytes: get('/plain/a', token), route: 'plain', provider: 'keyless' }
   },
+  token_revoked: async note => ({
+    bytes: get('/plain/a', await stack.issuer.mint({ note, jti: 'gone' })),
+    route: 'plain',
+    provider: 'main',
+    evidence: { revoked_by: 'jti', source: 'file' },
+  }),
   upstream_unreachable: async note => ({ bytes: get('/broken/a', note), route: 'broken' }),
   upstream_timeout: async note => ({ bytes: get('/silent/a', note), route: 'silent' }),
 }
@@ -258,8 +270,9 @@ describe.each(EXERCISED)('%s', code => {
 })
 
 test('every code of the table is exercised here, but for those that take a gateway of their own', () => {
-  // No request brings about a bug. The other two are in downstream/overload.test.ts and downstream/drain.test.ts.
-  const elsewhere: readonly DenialCode[] = ['internal', 'overloaded', 'draining']
+  // No request brings about a bug. The others are in downstream/overload.test.ts, downstream/drain.test.ts and
+  // e2e/stores/outages.test.ts.
+  const elsewhere: readonly DenialCode[] = ['internal', 'overloaded', 'draining', 'revocation_unavailable']
   expect([...EXERCISED, ...elsewhere].sort()).toEqual([...DENIAL_CODES].sort())
 })
 
