@@ -222,6 +222,10 @@ describe('typ, compatible', () => {
   ])('%j is no access token', async typ => {
     expect(await code({}, {}, { typ })).toBe('token_type_invalid')
   })
+
+  test.each([{ events: {} }, { events: null }, { events: [] }])('nor is a token with %j', async claims => {
+    expect(await code(claims)).toBe('token_type_invalid')
+  })
 })
 
 describe('the order of the checks', () => {
