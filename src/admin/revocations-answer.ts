@@ -23,6 +23,10 @@ import { REVOCATIONS_METHODS, type RevocationsAnswer, type RevocationsRequest } 
 interface RevocationsRules {
   readonly secrets: readonly Buffer[]
   readonly keepSeconds: number
+  /** Every spelling of an issuer, itself included: an entry may name any of them. */
+  readonly spellingsOf: (issuer: string) => readonly string[]
+  /** Says what is wrong with an issuer whose tokens nobody takes; undefined for one of a provider. */
+  readonly issuerProblem: (issuer: string) => string | undefined
 }
 
 interface AnswerDeps {
@@ -32,7 +36,7 @@ interface AnswerDeps {
   readonly revocations: Pick<Revocations, 'inForce'>
   readonly nowSeconds: () => number
   /** Called once for each change that was accepted. */
-  readonly onChange: (entry: WrittenEntry, done: Revoked) => void
+  readonly onChange: (verb: 'revoke' | 'undo', entry: WrittenEntry, done: Revoked) => void
 }
 
 /** An answer that ends the request early. */
@@ -53,9 +57,9 @@ export function revocationsAnswer(deps: AnswerDeps): (request: RevocationsReques
   return async request => {
     try {
       const rules = admitted(request, deps.rules())
-      if (!CHANGING.has(request.method)) return shown(request.query, deps)
+      if (!CHANGING.has(request.method)) return shown(request.query, rules, deps)
       const written = entryIn(request)
-      return request.method === 'POST' ? await revoke(written, rules, deps) : await undo(written, deps)
+      return request.method === 'POST' ? await revoke(written, rules, deps) : await undo(written, rules, deps)
     } catch (error) {
       if (error instanceof Refused) return error.answer
       throw error
@@ -136,19 +140,24 @@ function problemText({ code, input, path }: RawIssue): string | undefined {
   return input === undefined ? 'is missing' : 'must be text'
 }
 
-async function revoke(written: WrittenEntry, { keepSeconds }: RevocationsRules, deps: AnswerDeps) {
+async function revoke(written: WrittenEntry, { keepSeconds, issuerProblem }: RevocationsRules, deps: AnswerDeps) {
+  const problem = issuerProblem(written.issuer)
+  // A slash too much would revoke nobody, and look as if it had.
+  if (problem !== undefined) throw malformed([{ member: 'issuer', message: problem }])
   const entry = withTimes(written, deps.nowSeconds(), keepSeconds)
   const done = await told(deps.revoker.revoke(entry, 'api'))
   if (done.result === 'full')
     throw unavailable('there is no place for another entry; raise `revocation.entries`, or undo what is not needed')
-  deps.onChange(written, done)
+  deps.onChange('revoke', written, done)
   return changed(done, { entry: shownEntry(entry) })
 }
 
-async function undo(written: WrittenEntry, deps: AnswerDeps): Promise<RevocationsAnswer> {
-  const done = await told(deps.revoker.undo(written, 'api'))
-  deps.onChange(written, done)
-  const stays = standing(written, deps)?.source === 'file'
+async function undo(written: WrittenEntry, rules: RevocationsRules, deps: AnswerDeps): Promise<RevocationsAnswer> {
+  const found: Revoked[] = []
+  for (const each of spelled(written, rules)) found.push(await told(deps.revoker.undo(each, 'api')))
+  const done = found.find(({ result }) => result === 'undone') ?? (found[0] as Revoked)
+  deps.onChange('undo', written, done)
+  const stays = standing(written, rules, deps)?.source === 'file'
   return changed(done, stays ? { inForceByFile: true, remedy: 'take the entry out of `revocation.file`, too' } : {})
 }
 
@@ -176,7 +185,7 @@ function shownEntry({ issuer, kind, value, before, until, reason }: RevocationEn
  *
  * @throws {Refused} the query is about nobody
  */
-function shown(query: string | undefined, deps: AnswerDeps): RevocationsAnswer {
+function shown(query: string | undefined, rules: RevocationsRules, deps: AnswerDeps): RevocationsAnswer {
   if (query === undefined || query === '') return { status: ADMIN_STATUS.ok, body: { show: 'status' } }
   const members = [...new URLSearchParams(query)]
   const repeated = members.find(([name], index) => members.some(([other], later) => later > index && other === name))
@@ -188,15 +197,24 @@ function shown(query: string | undefined, deps: AnswerDeps): RevocationsAnswer {
   if (others.length > 0)
     throw malformed(others.map(member => ({ member, message: 'cannot be asked by; leave it out' })))
   const entry = entryOf({ ...subject, ...(subject.all === 'true' ? { all: true } : {}) })
-  const hit = standing(entry, deps, iat === undefined ? undefined : Number(iat))
+  const hit = standing(entry, rules, deps, iat === undefined ? undefined : Number(iat))
   return { status: ADMIN_STATUS.ok, body: { inForce: hit !== undefined, before: hit?.before, source: hit?.source } }
 }
 
 const ASKED_BY: ReadonlySet<string> = new Set(['issuer', 'jti', 'sub', 'sid', 'client', 'all'])
 
 /** A token of the first second is revoked by any entry. */
-function standing(subject: RevocationSubject, { revocations }: AnswerDeps, iat = 0) {
-  return revocations.inForce(subject, iat)
+function standing(subject: RevocationSubject, rules: RevocationsRules, { revocations }: AnswerDeps, iat = 0) {
+  for (const each of spelled(subject, rules)) {
+    const hit = revocations.inForce(each, iat)
+    if (hit !== undefined) return hit
+  }
+  return undefined
+}
+
+/** The same subject under every spelling of its issuer, of which the given one is the first. */
+function spelled<T extends RevocationSubject>(subject: T, { spellingsOf }: RevocationsRules): readonly T[] {
+  return [...new Set([subject.issuer, ...spellingsOf(subject.issuer)])].map(issuer => ({ ...subject, issuer }))
 }
 
 function refusal(status: number, error: string): Refused {

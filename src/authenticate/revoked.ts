@@ -36,7 +36,8 @@ export function standings({ revocations, issuersOf, session, onBlind }: Standing
   const read = (principal: Principal): Standing => {
     const { claims, provider } = principal
     const { iss } = claims
-    const issuers = issuersOf(provider) ?? (typeof iss === 'string' ? [iss] : [])
+    // A stream may outlive the spelling of its issuer: a reload can take that away.
+    const issuers = new Set([...(issuersOf(provider) ?? []), ...(typeof iss === 'string' ? [iss] : [])])
     const values = [
       ['jti', claims.jti],
       ['sub', claims.sub],
@@ -46,7 +47,7 @@ export function standings({ revocations, issuersOf, session, onBlind }: Standing
     for (const [kind, value] of values) if (!isName(value)) onBlind(provider, kind)
     const named = values.flatMap(([kind, value]) => (isName(value) ? [{ kind, value }] : []))
     const { standing } = principal
-    standing.fingerprints = issuers.flatMap(issuer =>
+    standing.fingerprints = [...issuers].flatMap(issuer =>
       [...named, { kind: 'all', value: '' } as const].map(each => fingerprint({ issuer, ...each })),
     )
     standing.reader = reader

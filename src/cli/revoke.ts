@@ -12,6 +12,7 @@ import {
   entryOfPeople,
   REVOCATION_KINDS,
   type RevocationEntry,
+  type RevocationSubject,
   subjectText,
   type WrittenEntry,
   withTimes,
@@ -19,7 +20,7 @@ import {
 import { takesIssuer } from '../tools/engine/made-up-claims.ts'
 import { entryText } from '../tools/engine/revoking-entries.ts'
 import { AdminCallError, callAdmin, callable } from '../tools/revocation/admin-call.ts'
-import { writtenEntry } from '../tools/revocation/sourced-entries.ts'
+import { entriesOfFile, writtenEntry } from '../tools/revocation/sourced-entries.ts'
 import { shown } from '../tools/text/shown.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, type ExitCode, RuntimeError, UsageError } from './command.ts'
@@ -126,8 +127,13 @@ async function byStore({ verb, entry, replicas }: Order, config: Config): Promis
     if (stream === undefined) throw new UsageError(NOWHERE)
     const id = await stream.write(verb === 'undo' ? { do: 'undo', subject: entry } : { do: 'revoke', entry })
     const confirmed = replicas === undefined ? undefined : await stream.wait(replicas, WAIT_MS)
-    return { by: 'store', result: 'written', scope: 'fleet', id, replicas: confirmed, isInFile: false }
+    const isInFile = verb === 'undo' && entriesOfFile(config).some(each => isSame(each, entry))
+    return { by: 'store', result: 'written', scope: 'fleet', id, replicas: confirmed, isInFile }
   })
+}
+
+function isSame(one: RevocationSubject, other: RevocationSubject): boolean {
+  return one.kind === other.kind && one.value === other.value && one.issuer === other.issuer
 }
 
 const NOWHERE =
@@ -241,7 +247,11 @@ function textOf(order: Order, done: Done): string {
   const { verb, entry, replicas: wanted } = order
   const { by, result, scope, id, replicas, isInFile } = done
   const lines = [
-    shown(verb === 'undo' ? `no longer revoked: ${subjectText(entry)}` : `revoked: ${entryText(entry)}`),
+    shown(
+      verb === 'undo'
+        ? `${isInFile ? 'undone' : 'no longer revoked'}: ${subjectText(entry)}`
+        : `revoked: ${entryText(entry)}`,
+    ),
     by === 'store' ? `written to the store as ${id}` : `the gateway here says: ${shown(result)}`,
     scope === 'fleet' ? 'every gateway that reads the store has it within a second' : 'no other gateway hears of it',
     ...(isInFile ? ['it stands in `revocation.file`, too, and stays revoked; take it out there'] : []),

@@ -10,6 +10,7 @@
  * An upload is watched until it is over or its answer begins, which is then watched instead.
  * The idle timeout of other answers belongs to the connection to the upstream.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Enrolled } from '../lib/roster.ts'
@@ -58,6 +59,7 @@ export interface Streams {
 const ROUND_MS = 1_000
 /** Many revocations in a short time cause one look at the streams. */
 const REVOKED_LOOK_MS = 50
+const SLICE = 500
 
 export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Streams {
   const open = rounds<ExchangeStream>({
@@ -88,10 +90,24 @@ export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Stream
     upload.end(reason)
   }
 
-  function endRevoked(): void {
+  function lookSoon(): void {
+    if (isLookDue) return
+    isLookDue = true
+    scheduler.after(REVOKED_LOOK_MS, () => void endRevoked())
+  }
+
+  /** After a reload each look may take a hundred times longer than usual, so that it is taken in slices. */
+  async function endRevoked(): Promise<void> {
     isLookDue = false
-    for (const stream of open) if (isHit(stream.exchange, isRevoked)) end(stream, 'revoked')
-    for (const upload of uploads) if (isHit(upload.exchange, isRevoked)) endUpload(upload, 'revoked')
+    let looked = 0
+    for (const stream of open) {
+      if (stream.slot !== -1 && isHit(stream.exchange, isRevoked)) end(stream, 'revoked')
+      if (++looked % SLICE === 0) await nextTurn()
+    }
+    for (const upload of uploads) {
+      if (upload.slot !== -1 && isHit(upload.exchange, isRevoked)) endUpload(upload, 'revoked')
+      if (++looked % SLICE === 0) await nextTurn()
+    }
   }
 
   function end(stream: ExchangeStream, reason: StreamEnd): void {
@@ -120,6 +136,8 @@ export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Stream
       }
       exchange.stream = stream
       open.add(stream)
+      // Attack: the token is revoked while the service is still asked, when there is no stream yet that could be ended.
+      if (isHit(exchange, isRevoked)) lookSoon()
     },
     ended({ stream }) {
       // Only this file makes streams.
@@ -128,11 +146,7 @@ export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Stream
     closeAll(reason) {
       for (const stream of open) end(stream, reason)
     },
-    revocationsChanged() {
-      if (isLookDue) return
-      isLookDue = true
-      scheduler.after(REVOKED_LOOK_MS, endRevoked)
-    },
+    revocationsChanged: lookSoon,
   }
 }
 

@@ -38,7 +38,7 @@ export interface EventEndpointOptions {
   readonly onRefused: OnEventRefused
 }
 
-/** Several thousand logouts a minute are more than one gateway sees. */
+/** Of more, the oldest is forgotten: when it is used again, it revokes what it revoked before, and nothing else. */
 const MOST_IDS = 100_000
 /** The schema of providers allows no larger tolerance for clocks. */
 const LONGEST_TOLERANCE_SECONDS = 600
@@ -47,9 +47,8 @@ const SIGNAL_IDS_KEPT_MS = 24 * 3_600_000
 export function eventMemory(clock: Clock): EventMemory {
   const logoutKeptMs = (LONGEST_LIFE_SECONDS + 2 * LONGEST_TOLERANCE_SECONDS) * 1000
   return {
-    logoutIds: usedIds({ clock, mostIds: MOST_IDS, keptMs: logoutKeptMs, whenFull: 'refuse' }),
-    // A repetition that is no longer known revokes once more what it revoked before.
-    signalIds: usedIds({ clock, mostIds: MOST_IDS, keptMs: SIGNAL_IDS_KEPT_MS, whenFull: 'forgetOldest' }),
+    logoutIds: usedIds({ clock, mostIds: MOST_IDS, keptMs: logoutKeptMs }),
+    signalIds: usedIds({ clock, mostIds: MOST_IDS, keptMs: SIGNAL_IDS_KEPT_MS }),
     verifying: 0,
   }
 }

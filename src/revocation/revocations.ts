@@ -67,10 +67,18 @@ export interface Revocations {
   find(fingerprints: readonly Fingerprint[], iat: number | undefined): RevocationHit | undefined
   /** In force when it returns. */
   apply(entry: RevocationEntry, source: RevocationSource): Addition
-  /** Takes back what was told about a subject, whatever its `before`; the file is not touched. */
-  undo(subject: RevocationSubject, source: RevocationSource): 'undone' | 'duplicate'
-  /** Like {@link Revocations.apply}, for what another process of this gateway has applied, or a cache file holds. */
-  applyPacked(words: Uint32Array, source: RevocationSource): void
+  /**
+   * Takes back what was told about a subject, whatever its `before`; the file is not touched.
+   *
+   * @param saidSeconds when that was said, if that may be long ago: an entry with a later `before` is newer, and stays
+   */
+  undo(subject: RevocationSubject, source: RevocationSource, saidSeconds?: number): 'undone' | 'duplicate'
+  /**
+   * Like {@link Revocations.apply}, for what another process of this gateway has applied, or a cache file holds.
+   *
+   * @returns how many had no place
+   */
+  applyPacked(words: Uint32Array, source: RevocationSource): number
   undoFingerprint(print: Fingerprint, source: RevocationSource): 'undone' | 'duplicate'
   /** Counts what could not be read. */
   invalid(source: RevocationSource): void
@@ -169,8 +177,13 @@ export function revocations({ clock, scheduler, onEvent, onState }: RevocationsO
     return undefined
   }
 
-  const undoFingerprint = (print: Fingerprint, source: RevocationSource): 'undone' | 'duplicate' => {
-    const result = told.remove(print) ? 'undone' : 'duplicate'
+  const undoFingerprint = (
+    print: Fingerprint,
+    source: RevocationSource,
+    saidSeconds = Number.POSITIVE_INFINITY,
+  ): 'undone' | 'duplicate' => {
+    const isNewer = (told.find(print, nowSeconds())?.before ?? 0) > saidSeconds
+    const result = !isNewer && told.remove(print) ? 'undone' : 'duplicate'
     onEvent(source, result)
     if (result === 'undone') changed()
     return result
@@ -194,8 +207,9 @@ export function revocations({ clock, scheduler, onEvent, onState }: RevocationsO
       const left = told.addPacked(words, nowSeconds())
       onEvent(source, left > 0 ? 'full' : 'applied')
       changed()
+      return left
     },
-    undo: (subject, source) => undoFingerprint(fingerprint(subject), source),
+    undo: (subject, source, saidSeconds) => undoFingerprint(fingerprint(subject), source, saidSeconds),
     undoFingerprint,
     invalid: source => onEvent(source, 'invalid'),
     acknowledged: onEvent,

@@ -88,7 +88,8 @@ export function streamReader(options: StreamReaderOptions): StreamReader {
       return true
     }
     if (change.do === 'undo') {
-      revocations.undo(change.subject, 'store')
+      // What is read again may be old, and what was revoked here since may not be in the stream yet.
+      revocations.undo(change.subject, 'store', undone === undefined ? undefined : idMs(id) / 1000)
       return true
     }
     const undoneBy = undone?.get(printOf(change))

@@ -62,6 +62,8 @@ export function revocationTable(maxEntries: number): RevocationTable {
   const parts = Array.from({ length: PARTS }, () => new Part(counts))
   let most = maxEntries
   let nextSwept = 0
+  /** The second in which all parts were last swept, because there was no place. */
+  let sweptAll = -1
 
   const sizeNow = (): number => counts.reduce((sum, count) => sum + count, 0)
 
@@ -72,6 +74,10 @@ export function revocationTable(maxEntries: number): RevocationTable {
     const part = partOf(third)
     const at = part.indexOf(first, second, third)
     if (at !== -1) return part.merge(at, before, until, now) ? 'applied' : 'duplicate'
+    if (sizeNow() >= most && sweptAll !== now) {
+      sweptAll = now
+      for (const each of parts) each.sweep(now)
+    }
     if (sizeNow() >= most) return 'full'
     part.makeRoom(now)
     part.insert(first, second, third, before, until)

@@ -1,22 +1,19 @@
-/** Remembers for a while which ids were used, so that nobody can use one twice. There is a bound to how many. */
+/** Remembers for a while which ids were used. There is a bound to how many: of more, the oldest are forgotten. */
 import type { Clock } from '../lib/clock.ts'
 
 interface UsedIdsOptions {
   readonly clock: Clock
   readonly mostIds: number
   readonly keptMs: number
-  /** What gives way when there is no place: the new id, or the oldest one. */
-  readonly whenFull: 'refuse' | 'forgetOldest'
 }
 
 export interface UsedIds {
   has(id: string): boolean
-  /** @returns false when there is no place for it */
-  add(id: string): boolean
+  add(id: string): void
   delete(id: string): void
 }
 
-export function usedIds({ clock, mostIds, keptMs, whenFull }: UsedIdsOptions): UsedIds {
+export function usedIds({ clock, mostIds, keptMs }: UsedIdsOptions): UsedIds {
   /** When each may be forgotten. All are kept for the same time, so the oldest stands first. */
   const ids = new Map<string, number>()
 
@@ -35,10 +32,8 @@ export function usedIds({ clock, mostIds, keptMs, whenFull }: UsedIdsOptions): U
     },
     add(id) {
       forgetOld()
-      if (ids.size >= mostIds && whenFull === 'refuse') return false
       if (ids.size >= mostIds) for (const oldest of ids.keys()) if (ids.delete(oldest)) break
       ids.set(id, clock.monotonicMs() + keptMs)
-      return true
     },
     delete: id => void ids.delete(id),
   }

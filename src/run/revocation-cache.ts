@@ -124,12 +124,15 @@ export function revocationCache(services: CacheServices, inForce: () => Prepared
       }
       const { words, provedMs } = found
       const step = ENTRIES_PER_TURN * WORDS_PER_ENTRY
+      let left = 0
       for (let at = 0; at < words.length; at += step) {
-        revocations.applyPacked(words.subarray(at, at + step), 'cache')
+        left += revocations.applyPacked(words.subarray(at, at + step), 'cache')
         await nextTurn()
       }
+      if (left > 0)
+        log.error({ file: path, left }, 'the cache has more revocations than `revocation.entries` has room for')
       // A proof from the future says nothing of its age.
-      if (provedMs !== undefined && provedMs <= nowMs) revocations.proved(provedMs)
+      if (left === 0 && provedMs !== undefined && provedMs <= nowMs) revocations.proved(provedMs)
       log.info({ file: path, entries: words.length / WORDS_PER_ENTRY }, 'revocations were read from their cache')
       const { generation } = revocations
       written = { path, generation, provedMs: provedMs ?? 0 }

@@ -43,6 +43,7 @@ const LATE = 'Connection timeout'
 
 /** What has the code `ERR` and is no command that the server does not know, by how it begins. */
 const ERRORS: ReadonlyArray<readonly [begins: string, code: string, message: string]> = [
+  ['ERR Protocol error: unauthenticated', 'NOAUTH', 'wants a password; set `passwordFile` (NOAUTH)'],
   ['ERR no such key', 'NOKEY', 'has no such key'],
   ['ERR AUTH ', 'WRONGPASS', 'has no password for its default user; leave `passwordFile` out, or set `username`'],
   ['ERR invalid password', 'WRONGPASS', 'refuses `username` and `passwordFile`'],

@@ -15,7 +15,12 @@ function answerer(write: ChangeWriter['write']) {
   known.configure({ entries: 1000, maxStaleMs: undefined, fileEntries: [] })
   const changes: unknown[] = []
   const answer = revocationsAnswer({
-    rules: () => ({ secrets: [Buffer.from(SECRET)], keepSeconds: 60 }),
+    rules: () => ({
+      secrets: [Buffer.from(SECRET)],
+      keepSeconds: 60,
+      spellingsOf: () => [],
+      issuerProblem: () => undefined,
+    }),
     revoker: revoker({ revocations: known, tellSiblings() {}, writer: () => ({ write }) }),
     revocations: known,
     nowSeconds: () => Math.floor(systemClock.nowMs() / 1000),

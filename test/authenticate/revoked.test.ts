@@ -135,6 +135,12 @@ test('an entry may name any spelling of the issuer', async () => {
   expect(await refusalCode(() => authenticate(token(by)))).toBe('token_revoked')
 })
 
+test('the spelling that the token has counts, also when the provider has it no more', async () => {
+  const { authenticate } = layered({ issuersOf: () => ['https://other.example.com/'] })
+  revoke({})
+  expect(await refusalCode(() => authenticate(token(by)))).toBe('token_revoked')
+})
+
 test('what is undone passes again', async () => {
   const { authenticate } = layered()
   revoke({})

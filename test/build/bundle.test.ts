@@ -84,6 +84,31 @@ routes: [{ id: all, path: /**, access: public }]
   await upstream.close()
 })
 
+test('has the client of the store, and says why there is no connection', async () => {
+  writeFileSync(
+    join(folder, 'store.yaml'),
+    `listen: 127.0.0.1:0
+upstreams: { app: "http://127.0.0.1:1" }
+providers:
+  main: { type: jwt, issuer: "https://auth.example.com/", audiences: [a], maxLifetime: 1h, keys: { jwksUri: "https://127.0.0.1:1/" } }
+store: { url: "redis://127.0.0.1:1" }
+revocation: { whenStale: refuse, store: {} }
+routes: [{ id: all, path: /** }]
+`,
+  )
+  const args = [bundle, 'run', '-c', 'store.yaml']
+  const gateway = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  const closed = once(gateway, 'close')
+  let log = ''
+  for await (const chunk of gateway.stdout) {
+    log += chunk
+    if (log.includes('the stream of revocations cannot be read')) break
+  }
+  expect(log).toContain('the store cannot be reached: nothing listens there (ECONNREFUSED)')
+  gateway.kill('SIGKILL')
+  await closed
+})
+
 test('passes on the licences of what it contains', () => {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>

@@ -100,6 +100,18 @@ test('an event stream is cut, and its client can tell that it did not end', asyn
   expect(await closed('http')).toBe(1)
 })
 
+test('an answer that begins after the revocation, to a request that was let in before it, is cut', async () => {
+  const client = rawClient(Number(new URL(gateway.url).port))
+  const token = await issuer.mint({ sub: 'alice' })
+  client.write(`REPORT /slow HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  await expect.poll(() => arrivals.has('/slow')).toBe(true)
+  await revoke('alice')
+  const { response } = arrivals.get('/slow') ?? {}
+  response?.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1\n\n')
+  await client.closed
+  expect(await gateway.logged({ path: '/slow', closed: 'revoked' })).toMatchObject({ status: 200 })
+})
+
 test('an upload is refused while it is under way', async () => {
   const client = rawClient(Number(new URL(gateway.url).port))
   const token = await issuer.mint({ sub: 'alice' })

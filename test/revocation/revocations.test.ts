@@ -81,6 +81,19 @@ describe('an entry', () => {
     expect(events).toEqual(['api applied', 'api undone', 'api duplicate', 'api applied'])
   })
 
+  test('stays when what undoes it was said before', () => {
+    known.apply(entry({ before: 1000 }), 'cache')
+    expect(known.undo(ALICE, 'store', 999)).toBe('duplicate')
+    expect(known.inForce(ALICE, 1000)).toBeDefined()
+    expect(known.undo(ALICE, 'store', 1001)).toBe('undone')
+  })
+
+  test('finds a place at once where others are over', async () => {
+    for (let index = 0; index < 1000; index++) known.apply(entry({ value: `user-${index}`, until: now() }), 'api')
+    await time.advance(1000)
+    expect(known.apply(entry(), 'api')).toBe('applied')
+  })
+
   test('that is new gives another generation, and one that says nothing new does not', () => {
     const before = known.generation
     known.apply(entry(), 'api')

@@ -1,0 +1,77 @@
+/** What `check --online` finds at a store: whether it can be reached, and whether its users may do what is needed. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { loadConfigFile } from '../../../src/config/read/load.ts'
+import { storeResults } from '../../../src/tools/check/online-store.ts'
+import { type StoreServer, startStoreServer } from '../../support/services/store-server.ts'
+
+const KEY = '{sallyport}:revocations'
+
+describe.skipIf(process.env.WITHOUT_STORES === '1')('a store', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-check-store-'))
+  let server: StoreServer
+  beforeAll(async () => {
+    const common = 'on >secret resetchannels -@all ~{sallyport}:*'
+    server = await startStoreServer({
+      password: 'default-secret',
+      users: [
+        `reader ${common} +xread +xrange +xinfo`,
+        `writer ${common} +xread +xrange +xinfo +xadd`,
+        'stranger on >secret resetchannels -@all ~other:* +xread +xrange +xinfo',
+      ],
+    })
+    writeFileSync(join(folder, 'password'), 'secret\n', { mode: 0o600 })
+    writeFileSync(join(folder, 'wrong'), 'wrong\n', { mode: 0o600 })
+    writeFileSync(join(folder, 'revoker'), 'x'.repeat(40), { mode: 0o600 })
+  })
+  afterAll(async () => {
+    await server.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  function checked(user: string, { url = server.url, password = 'password', api = false } = {}) {
+    const file = join(folder, 'sallyport.yaml')
+    writeFileSync(
+      file,
+      `listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+upstreams: { app: "http://127.0.0.1:1" }
+providers: { main: { type: jwt, issuer: "https://auth.example.com/", audiences: [a], maxLifetime: 1h } }
+store: { url: "${url}", username: ${user}, passwordFile: ${password} }
+revocation: { whenStale: refuse, store: {}${api ? ', api: { tokenFile: revoker }' : ''} }
+routes: [{ id: all, path: /** }]
+`,
+    )
+    return storeResults(loadConfigFile(file, {}))
+  }
+
+  test('that allows what is needed is fine, and asking changes nothing', async () => {
+    const fine = { kind: 'store', id: server.address, outcome: 'ok' }
+    expect(await checked('reader')).toEqual([{ ...fine, detail: 'allows reading the stream of revocations' }])
+    const written = [{ ...fine, detail: 'allows reading and writing the stream of revocations' }]
+    expect(await checked('writer', { api: true })).toEqual(written)
+    expect(await server.command('EXISTS', KEY)).toBe(0)
+    await server.command('XADD', KEY, '*', 'v', '1')
+    expect(await checked('writer', { api: true })).toEqual(written)
+    expect(await server.command('XLEN', KEY)).toBe(1)
+  })
+
+  test.each<readonly [string, Parameters<typeof checked>[1], string]>([
+    ['reader', { api: true }, '+xadd'],
+    ['stranger', {}, '+xinfo +xrange +xread'],
+  ])('whose user %s may not do all that the file uses is told what to allow', async (user, options, rights) => {
+    const detail = expect.stringContaining(`add to its access control list \`${rights} ~${KEY}\``)
+    expect(await checked(user, options)).toMatchObject([{ outcome: 'failed', detail }])
+  })
+
+  test.each<readonly [string, Parameters<typeof checked>[1], RegExp]>([
+    ['refuses the password', { password: 'wrong' }, /^refuses `username` and `passwordFile`/],
+    ['is not there', { url: 'redis://127.0.0.1:1' }, /^cannot be reached: nothing listens there \(ECONNREFUSED\)$/],
+  ])('that %s fails, in our words', async (_what, options, detail) => {
+    const result = await checked('reader', options)
+    expect(result).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(detail) }])
+    expect(JSON.stringify(result)).not.toMatch(/secret|wrong"/)
+  })
+})
