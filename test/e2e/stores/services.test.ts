@@ -5,10 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { atEnd } from '../../support/at-end.ts'
 import { testAuthority } from '../../support/certificates.ts'
 import { respClient } from '../../support/clients/resp-client.ts'
-import { startStoreCluster } from '../../support/services/store-cluster.ts'
 import { STORE_KINDS } from '../../support/services/store-programs.ts'
-import { startSentinels } from '../../support/services/store-sentinel.ts'
-import { cutReplicas, eventually, startStoreServer } from '../../support/services/store-server.ts'
+import { startStoreServer } from '../../support/services/store-server.ts'
 
 describe.skipIf(process.env.WITHOUT_STORES === '1').for(STORE_KINDS)('%s', kind => {
   test('is what it is called, is empty after a restart on its port, and keeps what it is told to keep', async () => {
@@ -46,27 +44,6 @@ describe.skipIf(process.env.WITHOUT_STORES === '1').for(STORE_KINDS)('%s', kind 
     expect(await as('AUTH', 'secret').command('GET', 'b:1')).toBe(null)
     expect(await as('AUTH', 'reader', 'reader').command('GET', 'a:1')).toBe(null)
     await expect(as('AUTH', 'reader', 'reader').command('GET', 'b:1')).rejects.toThrow('NOPERM')
-  })
-
-  test('has a replica, which can fall behind, and which sentinels promote', async () => {
-    const { master, replica, promoted, stop, sentinels } = await startSentinels({ kind, sentinels: 3 })
-    atEnd(stop)
-    expect(sentinels).toHaveLength(3)
-    await master.command('SET', 'early', '1')
-    await master.command('WAIT', 1, 0)
-    await cutReplicas(master)
-    await master.command('SET', 'late', '1')
-    await master.kill()
-    await promoted(replica)
-    expect(await replica.command('MGET', 'early', 'late')).toEqual(['1', null])
-  })
-
-  test('makes a cluster', async () => {
-    const cluster = await startStoreCluster({ kind })
-    atEnd(cluster.stop)
-    for (const key of ['a', 'b', 'c', '{sallyport}:revocations'])
-      expect(await cluster.command('SET', key, key)).toBe('OK')
-    await eventually(async () => (await cluster.command('GET', 'a')) === 'a')
   })
 })
 

@@ -18,9 +18,17 @@ export interface StoreCluster {
 
 const SLOTS = 16_384
 
-export async function startStoreCluster({ kind = 'redis' }: { readonly kind?: StoreKind } = {}): Promise<StoreCluster> {
+interface ClusterOptions {
+  readonly kind?: StoreKind
+  /** As for one server. */
+  readonly users?: readonly string[]
+}
+
+export async function startStoreCluster({ kind = 'redis', users = [] }: ClusterOptions = {}): Promise<StoreCluster> {
   const servers = await Promise.all(
-    [0, 1, 2].map(() => startStoreServer({ kind, config: ['cluster-enabled yes', 'cluster-node-timeout 2000'] })),
+    [0, 1, 2].map(() =>
+      startStoreServer({ kind, users, config: ['cluster-enabled yes', 'cluster-node-timeout 2000'] }),
+    ),
   )
   const [first, ...others] = servers
   if (first === undefined) throw new Error('a cluster has a first server')

@@ -25,6 +25,10 @@ interface SentinelOptions {
   readonly sentinels?: 1 | 2 | 3
   /** How many must agree. Default: the majority. */
   readonly quorum?: number
+  /** Password of the master and the replica. Default: they ask for none. */
+  readonly password?: string
+  /** Password of the sentinels. Default: they ask for none. */
+  readonly sentinelPassword?: string
 }
 
 const NAME = 'revocations'
@@ -33,9 +37,12 @@ export async function startSentinels({
   kind = 'redis',
   sentinels: count = 1,
   quorum,
+  password,
+  sentinelPassword,
 }: SentinelOptions = {}): Promise<SentinelSetUp> {
-  const master = await startStoreServer({ kind })
-  const replica = await startStoreServer({ kind, replicaOf: master })
+  const common = password === undefined ? { kind } : { kind, password, config: [`masterauth ${password}`] }
+  const master = await startStoreServer(common)
+  const replica = await startStoreServer({ ...common, replicaOf: master })
   const sentinels = await Promise.all(
     Array.from({ length: count }, () =>
       startStoreProcess(
@@ -45,8 +52,12 @@ export async function startSentinels({
           `sentinel monitor ${NAME} 127.0.0.1 ${master.port} ${quorum ?? Math.floor(count / 2) + 1}`,
           `sentinel down-after-milliseconds ${NAME} 500`,
           `sentinel failover-timeout ${NAME} 3000`,
+          ...(password === undefined ? [] : [`sentinel auth-pass ${NAME} ${password}`]),
+          ...(sentinelPassword === undefined
+            ? []
+            : [`requirepass ${sentinelPassword}`, `sentinel sentinel-pass ${sentinelPassword}`]),
         ],
-        { args: ['--sentinel'], admin: [] },
+        { args: ['--sentinel'], admin: sentinelPassword === undefined ? [] : [sentinelPassword] },
       ),
     ),
   )

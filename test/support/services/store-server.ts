@@ -26,7 +26,7 @@ export interface StoreServerOptions {
     /** Asks clients for certificates of the authority in this file. Default: it asks for none. */
     readonly clientCaFile?: string
   }
-  /** Copies this server, whose clients need no password. */
+  /** Copies this server. Where that has a password, `masterauth` has to be among the lines of `config`. */
   readonly replicaOf?: StoreServer
   /** `appendonly`: a restart has what was written. Default `none`: it is empty. */
   readonly persistence?: 'none' | 'appendonly'
