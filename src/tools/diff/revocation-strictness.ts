@@ -1,7 +1,8 @@
 /**
  * Compares the sections `revocation` and `store`: which of two configurations hears of fewer revocations.
  *
- * A new key needs a row here.
+ * A new key needs a row here. What stands in files is not compared: an entry that leaves `revocation.file` lets its
+ * tokens in again, and shows here as nothing.
  */
 import type { RevocationConfig, StoreConfig } from '../../config/schema/schema.ts'
 import {
@@ -12,17 +13,25 @@ import {
   type Comparisons,
   type Difference,
   differencesOf,
-  limit,
   limitMs,
   noMatter,
   otherwise,
   ranked,
 } from './strictness.ts'
 
-/** What becomes of requests while revocations may be missing; `off`: revocations are not looked at. */
-export const WHEN_STALE: Compare<'off' | 'allow' | 'refuse'> = ranked({ off: 0, allow: 1, refuse: 2 })
+/** What becomes of requests while revocations may be missing. */
+export const WHEN_STALE: Compare<'allow' | 'refuse'> = ranked({ allow: 0, refuse: 1 })
 
-const SOURCES = ['file', 'store', 'api', 'backchannelLogout', 'signals'] as const
+/** Without a store nothing ever seems to be missing, so that no request is refused for it. */
+export function whenStaleIn(
+  revocation: RevocationConfig | undefined,
+  ofRoute: 'allow' | 'refuse' | undefined,
+): 'allow' | 'refuse' {
+  return revocation?.store === undefined ? 'allow' : (ofRoute ?? revocation.whenStale ?? 'refuse')
+}
+
+/** Endpoints are left out, since each of them is compared by itself. */
+const SOURCES = ['file', 'store', 'api'] as const
 
 /** Without the section no token is taken back. */
 export function revocationDifferences(
@@ -42,33 +51,59 @@ function sourcesOf(revocation: RevocationConfig): readonly string[] {
   return SOURCES.filter(source => revocation[source] !== undefined)
 }
 
-const REVOCATION: Comparisons<RevocationConfig> = {
-  whenStale: (name, before = 'refuse', after = 'refuse', around) => WHEN_STALE(name, before, after, around),
+const REVOCATION: Comparisons<RevocationConfig, RevocationConfig> = {
+  whenStale: (name, _before, _after, around) =>
+    WHEN_STALE(name, whenStaleIn(around.before, undefined), whenStaleIn(around.after, undefined), around),
   maxStale: limitMs,
   shortLived: (name, before = 0, after = 0) => limitMs(name, before, after),
-  keep: (name, before, after) =>
-    limitMs(name, after, before).map(difference => ({ ...difference, text: `${name} in ms: ${before} → ${after}` })),
-  entries: (name, before, after) =>
-    limit(name, after, before).map(difference => ({ ...difference, text: `${name}: ${before} → ${after}` })),
-  claims: another,
-  cacheFile: otherwise,
-  file: ofSource,
-  store: ofSource,
+  keep: (name, before, after) => atLeast(`${name} in ms`, before, after),
+  entries: atLeast,
+  claims: (name, before, after) =>
+    before.session === after.session
+      ? []
+      : [
+          {
+            direction: 'changed',
+            text: `${name}.session: ${before.session} → ${after.session}`,
+            witness: `tokens of a revoked session that name it in ${before.session} alone`,
+          },
+        ],
+  cacheFile(name, before, after) {
+    if (before !== undefined && after !== undefined) return otherwise(name, before, after)
+    if (after !== undefined) return [{ direction: 'tightened', text: `${name}: knows after a restart what it knew` }]
+    return before === undefined ? [] : [{ direction: 'loosened', text: `${name}: forgets with a restart what it knew` }]
+  },
+  file: inBoth(otherwise),
+  store: inBoth(another),
   api: noMatter('It says who may revoke, and lets nobody in.'),
-  backchannelLogout: (name, before = [], after = []) => allOf(name, before.map(endpointText), after.map(endpointText)),
-  signals: (name, before = [], after = []) => allOf(name, before.map(endpointText), after.map(endpointText)),
+  backchannelLogout: (name, before = [], after = []) => allOf(name, before.map(logoutText), after.map(logoutText)),
+  signals: (name, before = [], after = []) => allOf(name, before.map(signalsText), after.map(signalsText)),
 }
 
-/** A source that comes or goes is told apart. */
-function ofSource(name: string, before: unknown, after: unknown): readonly Difference[] {
-  return before === undefined || after === undefined ? [] : otherwise(name, before, after)
+/** Compares lower bounds: what is kept for a shorter time, or has less room, revokes less. */
+function atLeast(name: string, before: number, after: number): readonly Difference[] {
+  if (before === after) return []
+  return [{ direction: after < before ? 'loosened' : 'tightened', text: `${name}: ${before} → ${after}` }]
 }
 
-function endpointText({ provider, path }: { readonly provider: string; readonly path: string }): string {
-  return `${path} of ${provider}`
+/** Compares a source that both have. Where only one has it, the list of sources tells of that. */
+function inBoth<Value>(compare: (name: string, before: Value, after: Value) => readonly Difference[]) {
+  return (name: string, before: Value | undefined, after: Value | undefined): readonly Difference[] =>
+    before === undefined || after === undefined ? [] : compare(name, before, after)
 }
 
-/** A store that comes or goes is told as a source of revocations. */
+type LogoutEndpoint = NonNullable<RevocationConfig['backchannelLogout']>[number]
+type SignalsEndpoint = NonNullable<RevocationConfig['signals']>[number]
+
+function logoutText({ provider, path, clientId, covers }: LogoutEndpoint): string {
+  return `${path} of ${provider} for ${clientId} (${covers})`
+}
+
+function signalsText({ provider, path, audience }: SignalsEndpoint): string {
+  return `${path} of ${provider} for ${audience}`
+}
+
+/** Compares two stores. Where there is only one, the sources of `revocation` tell of that. */
 export function storeDifferences(
   before: StoreConfig | undefined,
   after: StoreConfig | undefined,
@@ -79,7 +114,22 @@ export function storeDifferences(
 
 /** Whoever controls the store can undo revocations. */
 const STORE: Comparisons<StoreConfig> = {
-  url: another,
+  url(name, before, after) {
+    const [from, to] = [nodeText(before), nodeText(after)]
+    const isSame = from === to && before.database === after.database
+    return [
+      ...(isSame
+        ? []
+        : [
+            {
+              direction: 'changed' as const,
+              text: `${name}: ${from}/${before.database} → ${to}/${after.database}`,
+              witness: `tokens that are revoked in the store at ${from}/${before.database} alone`,
+            },
+          ]),
+      ...ranked<boolean>({ true: 1, false: 0 })(`${name}, TLS`, before.isTls, after.isTls, { before, after }),
+    ]
+  },
   topology: another,
   nodes: (name, before = [], after = []) => anyOf(name, before.map(nodeText), after.map(nodeText)),
   username: otherwise,

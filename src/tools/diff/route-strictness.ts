@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
-import { WHEN_STALE } from './revocation-strictness.ts'
+import { WHEN_STALE, whenStaleIn } from './revocation-strictness.ts'
 import {
   allOf,
   anyOf,
@@ -158,8 +158,8 @@ function upstreamId({ route, config }: RouteInConfig): string {
   return route.upstream ?? Object.keys(config.upstreams)[0] ?? ''
 }
 
-function whenStaleOf({ route, config: { revocation } }: RouteInConfig): 'refuse' | 'allow' | 'off' {
-  return revocation === undefined ? 'off' : (route.revocation?.whenStale ?? revocation.whenStale ?? 'refuse')
+function whenStaleOf({ route, config: { revocation } }: RouteInConfig): 'refuse' | 'allow' {
+  return whenStaleIn(revocation, route.revocation?.whenStale)
 }
 
 function streamsOf({ route: { streams }, config: { streams: general } }: RouteInConfig): StreamsConfig {
