@@ -24,7 +24,7 @@ function answerer(write: ChangeWriter['write']) {
     revoker: revoker({ revocations: known, tellSiblings() {}, writer: () => ({ write }) }),
     revocations: known,
     nowSeconds: () => Math.floor(systemClock.nowMs() / 1000),
-    onChange: (entry, done) => changes.push([entry.value, done.scope]),
+    onChange: (_verb, entry, done) => changes.push([entry.value, done.scope]),
   })
   const ask = (method: string): Promise<RevocationsAnswer> =>
     answer({

@@ -174,11 +174,35 @@ describe('a revocation', () => {
   test('without a place is refused with 503', async () => {
     const own = await startStack({ entries: 1000 })
     atEnd(own.close)
-    for (let made = 0; made < 1000; made++) await own.api('POST', { issuer, jti: `${made}` })
-    const refused = await own.api('POST', { issuer, jti: 'one more' })
+    const by = own.issuer.issuer
+    for (let made = 0; made < 1000; made++) await own.api('POST', { issuer: by, jti: `${made}` })
+    const refused = await own.api('POST', { issuer: by, jti: 'one more' })
     expect(refused.status).toBe(503)
     expect(refused.headers['retry-after']).toBe('5')
     expect(refused.text).toContain('`revocation.entries`')
+  })
+})
+
+describe('an issuer', () => {
+  test('of no provider is refused, since it would revoke nobody', async () => {
+    const { status, text } = await stack.api('POST', { issuer: `${issuer}/`, sub: 'alice' })
+    expect(status).toBe(400)
+    expect(text).toContain(`is that of no provider; there are ${issuer}`)
+  })
+
+  test('may be named by any of its spellings, to revoke, to ask and to undo', async () => {
+    const alias = 'https://alias.example.com/'
+    const own = await startStack()
+    atEnd(own.close)
+    const config = { ...testProvider(own.issuer), maxLifetime: '24h', issuerAliases: [alias] }
+    const aliased = await startStack({}, { providers: { main: config } })
+    atEnd(aliased.close)
+    await aliased.api('POST', { issuer: alias, sub: 'zed' })
+    const query = `?issuer=${encodeURIComponent(own.issuer.issuer)}&sub=zed`
+    expect((await aliased.api('GET', undefined, query)).json()).toMatchObject({ inForce: true })
+    const undone = await aliased.api('DELETE', { issuer: own.issuer.issuer, sub: 'zed' })
+    expect(undone.json()).toMatchObject({ result: 'undone' })
+    expect((await aliased.api('GET', undefined, query)).json()).toMatchObject({ inForce: false })
   })
 })
 
