@@ -39,13 +39,15 @@ const MARKS: Readonly<Record<CheckResult, (paint: Paint) => string>> = {
   skipped: paint => paint('dim', 'skipped'),
 }
 
-function verdict({ decision, reported, forwardedTo }: Explanation, paint: Paint): string {
+function verdict({ decision, reported, forwardedTo, answeredBy }: Explanation, paint: Paint): string {
   if (decision !== 'allow') return paint('red', decision)
+  if (answeredBy !== undefined) return `${paint('green', 'answered by the gateway itself')}, and never forwarded`
   const passes = `${paint('green', 'allow')}, forwarded to ${forwardedTo}`
   return reported === undefined ? passes : `${passes}; ${paint('yellow', `would be ${reported}`)} if the route enforced`
 }
 
-function routeLine({ route, others }: Explanation): string {
+function routeLine({ route, others, answeredBy }: Explanation): string {
+  if (answeredBy !== undefined) return `${answeredBy.id}  ${answeredBy.path}  an endpoint of the gateway`
   if (route === undefined) return others.length === 0 ? 'none: no path fits' : 'none'
   const { id, path, methods, access, mode } = route
   return [id, methods?.join(' ') ?? 'all methods', path, access, ...(mode === 'report' ? ['report only'] : [])].join(

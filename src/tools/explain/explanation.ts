@@ -61,6 +61,8 @@ export interface Explanation {
   readonly filledIn: Claims
   readonly headers: { readonly removed: readonly HeaderLine[]; readonly added: readonly HeaderLine[] } | undefined
   readonly forwardedTo: string | undefined
+  /** The endpoint of the gateway's own that answers; its id is that of its metrics. */
+  readonly answeredBy: Omit<Candidate, 'why'> | undefined
   readonly response:
     | { readonly status: number; readonly headers: readonly HeaderLine[]; readonly body: string }
     | undefined
@@ -77,13 +79,13 @@ interface ExplanationDeps {
 export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   const { config, policy, request, trial, filledIn } = deps
   const { findings, denial } = trial
-  const { route } = findings
+  const { route, endpoint } = findings
   const routeConfig = config.routes.find(({ id }) => id === route?.id)
   const path = findings.path || (request.target.split('?', 1)[0] ?? '')
   return shown({
     request: { method: request.method, target: shownTarget(request.target, policy) },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
-    others: othersOf(policy, path, route, request.method),
+    others: othersOf(policy, path, route ?? endpoint, request.method),
     params: route === undefined ? {} : Object.fromEntries(policy.matcher.params(route, findings.path)),
     checks: [
       requestCheck(trial),
@@ -94,6 +96,7 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     filledIn,
     headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders, policy),
     forwardedTo: denial === undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
+    answeredBy: endpoint && shapeOf(endpoint),
     response: denial && responseOf(denial, request, route),
   })
 }
@@ -103,18 +106,23 @@ function shapeOf({ id, path, methods }: Route | Endpoint): Omit<Candidate, 'why'
 }
 
 /** Lists those that fit the path as it is, and then those that fit it without an oddity. */
-function othersOf({ matcher }: Policy, path: string, route: Route | undefined, method: string): readonly Candidate[] {
+function othersOf(
+  { matcher }: Policy,
+  path: string,
+  route: Route | Endpoint | undefined,
+  method: string,
+): readonly Candidate[] {
   const lacking = new Map(matcher.lacking(path).map(({ route, lacks }) => [route, lacks]))
   const fitting = new Set([...matcher.candidates(path), ...lacking.keys()])
   return [...fitting]
-    .filter(({ id }) => id !== route?.id)
+    .filter(other => other !== route)
     .map(other => ({ ...shapeOf(other), why: whyNot(other, lacking.get(other), route, method) }))
 }
 
 function whyNot(
   other: Route | Endpoint,
   lacks: readonly PathAllowance[] | undefined,
-  route: Route | undefined,
+  route: Route | Endpoint | undefined,
   method: string,
 ): string {
   if (!takesMethod(other.methods, method)) return `does not take ${method}`
