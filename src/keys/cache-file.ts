@@ -7,8 +7,7 @@
  * else could have written is not read at all, and neither is a link: this process never makes one.
  */
 
-import { randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { writeAtomically } from '../lib/atomic-file.ts'
 import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
@@ -88,7 +87,8 @@ export function cacheFile(options: CacheFileOptions): CacheFile {
       observer.cacheFile({ provider, outcome: 'loaded', reason: undefined })
       return found
     },
-    save: set => begin(() => writeAtomically(path, JSON.stringify({ version: VERSION, issuer, ...set }))),
+    save: set =>
+      begin(() => writeAtomically(path, file => file.writeFile(JSON.stringify({ version: VERSION, issuer, ...set })))),
     settled: () => last,
   }
 }
@@ -136,21 +136,4 @@ function refusal({ issuer, url, fetchedAtMs }: CacheContent, nowMs: number, opti
   if (!options.accepts(url)) return 'it comes from another URL'
   if (nowMs - fetchedAtMs > options.maxStaleMs) return 'it is older than maxStale'
   return fetchedAtMs - nowMs > MOST_FUTURE_MS ? 'it is from the future' : undefined
-}
-
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`
-  try {
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
 }

@@ -7,9 +7,9 @@
  * the old one or the new one. A file that somebody else could have written is not read, and neither is a link: this
  * process makes none.
  */
-import { createHash, randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
 import { endianness } from 'node:os'
+import { writeAtomically } from '../lib/atomic-file.ts'
 import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { WORDS_PER_ENTRY } from './table.ts'
@@ -84,30 +84,19 @@ function parsed(content: Buffer, { nowMs, keepMs, remote }: ReadOptions): Cached
 }
 
 /** @throws {Error} it cannot be written; the old file is as it was */
-export async function writeCacheFile(path: string, head: CacheHead, parts: Iterable<Uint32Array>): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`
-  try {
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      const hash = createHash('sha256')
-      const write = async (bytes: Buffer): Promise<void> => {
-        hash.update(bytes)
-        await file.writeFile(bytes)
-      }
-      const { writtenMs, provedMs = '-', remote } = head
-      const line = [NAME, VERSION, endianness(), writtenMs, provedMs, remoteText(remote)].join(' ')
-      await write(Buffer.from(`${line}\n`))
-      for (const piece of pieces(parts)) await write(piece)
-      await file.writeFile(hash.digest())
-      await file.sync()
-    } finally {
-      await file.close()
+export function writeCacheFile(path: string, head: CacheHead, parts: Iterable<Uint32Array>): Promise<void> {
+  return writeAtomically(path, async file => {
+    const hash = createHash('sha256')
+    const write = async (bytes: Buffer): Promise<void> => {
+      hash.update(bytes)
+      await file.writeFile(bytes)
     }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
+    const { writtenMs, provedMs = '-', remote } = head
+    const line = [NAME, VERSION, endianness(), writtenMs, provedMs, remoteText(remote)].join(' ')
+    await write(Buffer.from(`${line}\n`))
+    for (const piece of pieces(parts)) await write(piece)
+    await file.writeFile(hash.digest())
+  })
 }
 
 function remoteText(remote: string | undefined): string {
