@@ -22,6 +22,7 @@ import type { Answer, Principal, RequestFacts, WantedBody } from './types.ts'
 export function decide(facts: RequestFacts, policy: Policy, findings: Undecided): MaybePromise<Decision> {
   const { host, bodyBytes } = checkHead(facts, policy.limits)
   findings.host = host
+  policy.checkClientCertificate?.(facts)
   findings.bodyBytes = bodyBytes
   const { route: target, path, query } = policy.matcher.resolve(facts.method, facts.target, host)
   findings.path = path
@@ -52,16 +53,16 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
 /** @returns undefined for an anonymous caller of an `optional` route */
 function authenticate(
   facts: RequestFacts,
-  { limits }: Policy,
+  { credentialRules }: Policy,
   findings: Undecided,
   route: Route,
   query: string,
 ): MaybePromise<Principal | undefined> {
   const { readCredential } = route
   const credential =
-    readCredential === undefined ? extractCredential(facts.rawHeaders, limits.tokenBytes) : readCredential(facts, query)
+    readCredential === undefined ? extractCredential(facts.rawHeaders, credentialRules) : readCredential(facts, query)
   if (credential?.place === 'query') findings.hasQueryToken = true
-  if (credential !== undefined) return route.authenticate(credential, facts)
+  if (credential !== undefined) return route.authenticate(credential, facts, findings)
   if (route.access === 'optional') return undefined
   throw new Denial('token_missing')
 }

@@ -6,7 +6,8 @@
  * refusal stands in its row, and code that treats refusals in different ways derives that from the row. Codes are
  * stable: they are the metric label, the log field `code` and the body's `code`.
  *
- * RFC 6750 §3.1 (error codes of the challenge), RFC 9457 (problem details), RFC 9110 §15 (statuses).
+ * RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3 (error codes of the challenges), RFC 9457 (problem details),
+ * RFC 9110 §15 (statuses).
  */
 
 /**
@@ -28,6 +29,7 @@ export const STAGES = {
     'lifetime',
     'time',
     'revocation',
+    'proof',
   ],
   after: ['identity', 'requirements', 'forward'],
 } as const
@@ -37,8 +39,14 @@ export type Stage = (typeof STAGES)[keyof typeof STAGES][number]
 export interface DenialSpec {
   /** HTTP status of the response. */
   readonly status: number
-  /** `error` of the Bearer challenge; absent where no credential was rejected (RFC 6750 §3.1). */
-  readonly error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+  /** `error` of the challenge; absent where no credential was rejected (RFC 6750 §3.1, RFC 9449 §7.1, RFC 9470 §3). */
+  readonly error?:
+    | 'invalid_request'
+    | 'invalid_token'
+    | 'insufficient_scope'
+    | 'invalid_dpop_proof'
+    | 'use_dpop_nonce'
+    | 'insufficient_user_authentication'
   /** Fixed, client-visible text. Evidence goes to the log, never here. */
   readonly title: string
   readonly stage: Stage
@@ -198,10 +206,59 @@ export const DENIALS = {
   proof_required: {
     status: 401,
     error: 'invalid_token',
-    title: 'The access token is bound to a key and needs a proof',
-    stage: 'claims',
+    title: 'The access token needs a proof of possession',
+    stage: 'proof',
     reportable: true,
-    remedy: 'Ask the issuer for a bearer token: this one is bound to a key (`cnf`) and its proof is not checked here.',
+    remedy:
+      'Send the proof: a `DPoP` header with scheme `DPoP` for `cnf.jkt`, the certificate for `cnf.x5t#S256`. Without ' +
+      '`dpop` or `clientCertificate` in the configuration, ask the issuer for a bearer token. A route with ' +
+      '`require.proof` takes no token that is not bound.',
+  },
+  proof_invalid: {
+    status: 401,
+    error: 'invalid_dpop_proof',
+    title: 'The DPoP proof is not valid',
+    stage: 'proof',
+    reportable: true,
+    remedy: 'The reason says what is wrong. If it is `htu`, add the URL that clients use to `dpop.baseUrls`.',
+  },
+  proof_nonce_required: {
+    status: 401,
+    error: 'use_dpop_nonce',
+    title: 'The DPoP proof needs a nonce of this server',
+    stage: 'proof',
+    reportable: true,
+    remedy: 'Send the request again, with the value of `DPoP-Nonce` as `nonce` in the proof.',
+  },
+  proof_mismatch: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is bound to another key',
+    stage: 'proof',
+    reportable: true,
+    remedy: 'Sign the proof with the key, or show the certificate, that the token was issued for.',
+  },
+  proof_replayed: {
+    status: 401,
+    error: 'invalid_dpop_proof',
+    title: 'The DPoP proof was used before',
+    stage: 'proof',
+    reportable: true,
+    remedy: 'Make a new proof, with a `jti` of its own, for each request, also when it is sent again.',
+  },
+  step_up_required: {
+    status: 401,
+    error: 'insufficient_user_authentication',
+    title: 'A stronger or more recent authentication is required',
+    stage: 'requirements',
+    reportable: true,
+  },
+  token_too_old: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token was issued too long ago',
+    stage: 'requirements',
+    reportable: true,
   },
   scope_missing: {
     status: 403,
@@ -269,12 +326,22 @@ export const DENIALS = {
     retryAfterSeconds: 5,
     remedy: 'See that the store answers: `sallyport check --online` says what is wrong with it.',
   },
+  replay_store_unavailable: {
+    status: 503,
+    title: 'Authentication is temporarily unavailable',
+    stage: 'proof',
+    reportable: true,
+    retryAfterSeconds: 5,
+    remedy: 'See that the store answers: `sallyport check --online` says what is wrong with it.',
+  },
   overloaded: {
     status: 503,
     title: 'The gateway is overloaded',
     stage: 'receive',
     // All connections to the service of a route may be in use, too.
     beforeRoute: 'too',
+    // That no further proof can be remembered is noted.
+    reportable: true,
     // Overload is over in moments, or another instance is free.
     retryAfterSeconds: 1,
   },

@@ -13,6 +13,9 @@ import type { Denial } from './errors.ts'
 import { type Policy, Undecided } from './policy.ts'
 import type { OpenStream, RequestFacts, StreamEnd } from './types.ts'
 
+/** The head of an answer of our own, by name; a list is sent as several lines. */
+export type HeaderRecord = Readonly<Record<string, string | number | readonly string[]>>
+
 export interface ClientRequest {
   /** The connection, which over HTTP/2 other requests share. */
   readonly socket: Socket
@@ -48,12 +51,12 @@ export interface ClientResponse {
   once(event: 'close' | 'drain', listener: () => void): unknown
   writeContinue(): void
   /** Settles the head, which leaves with what follows it. @param headers flat names and values, or a record */
-  sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void
+  sendHead(status: number, headers: readonly string[] | HeaderRecord): void
   /** @returns false when the client has enough for now */
   write(chunk: Buffer): boolean
   end(text?: string): unknown
   /** Sends all of a refusal; a client that takes no body now gets its head alone. @param headers names in lower case */
-  refuse(status: number, headers: Readonly<Record<string, string | number>>, body: string): void
+  refuse(status: number, headers: HeaderRecord, body: string): void
   /** @param trailers names in lower case; dropped where the response takes no trailers */
   endWithTrailers(chunk: Buffer, trailers: OutgoingHttpHeaders): void
   /** Ends the response in a way that tells the client that the rest is missing. */

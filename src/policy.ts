@@ -12,9 +12,12 @@ import type {
   Authenticator,
   Authorizer,
   CredentialReader,
+  CredentialRules,
   Peer,
   Principal,
   ProviderHealth,
+  RequestFacts,
+  RequestNotes,
   Responder,
   RouteMetrics,
   TokenPlaces,
@@ -41,8 +44,7 @@ export interface Route {
   /** Takes the credential from where the route allows it to be; undefined for `Authorization` alone. */
   readonly readCredential: CredentialReader | undefined
   readonly authorize: Authorizer
-  /** For the challenge (RFC 6750 §3): the scopes the route asks for, space-separated. */
-  readonly challengeScope: string | undefined
+  readonly challenge: RouteChallenge
   /** What the upstream gets of a request's headers. */
   readonly requestHeaders: RequestHeaders
   readonly upstream: Upstream
@@ -53,6 +55,20 @@ export interface Route {
   /** How long a tunnel may be silent. */
   readonly tunnelIdleTimeoutMs: number
   readonly metrics: RouteMetrics
+}
+
+/** What a refused caller is told about what the route asks for. */
+export interface RouteChallenge {
+  /** RFC 6750 §3: the scopes the route asks for, space-separated. */
+  readonly scope: string | undefined
+  /** RFC 9470 §3: what `acr` may be, space-separated. */
+  readonly acrValues: string | undefined
+  /** RFC 9470 §3: how long ago the caller may have logged in. */
+  readonly maxAgeSeconds: number | undefined
+  /** RFC 9449 §5.1: algorithms of DPoP proofs, space-separated; undefined where no proof is judged. */
+  readonly proofAlgorithms: string | undefined
+  /** Whether a token without a DPoP proof can ever get in. */
+  readonly takesBearer: boolean
 }
 
 /**
@@ -79,7 +95,6 @@ interface Provider {
 
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */
 interface RequestLimits {
-  readonly tokenBytes: number
   readonly maxHeaders: number
   readonly maxHeadBytes: number
   readonly bodyBytes: number
@@ -111,8 +126,16 @@ export interface Policy {
   readonly providers: readonly Provider[]
   readonly matcher: Matcher<Route | Endpoint>
   readonly identity: Identity
+  readonly credentialRules: CredentialRules
   /** Undefined when `Authorization` is the only place of a token. */
   readonly tokenPlaces: TokenPlaces | undefined
+  /**
+   * Refuses a request in which a proxy that is believed names no certificate that can be told; undefined where
+   * certificates come in no header.
+   *
+   * Throws a {@link Denial} with `request_malformed`.
+   */
+  readonly checkClientCertificate: ((facts: RequestFacts) => void) | undefined
   readonly limits: RequestLimits
   /** Which requests the access log shows. */
   readonly accessLog: 'all' | 'denied' | 'off'
@@ -137,6 +160,8 @@ export interface Findings {
   readonly principal: Principal | undefined
   /** Flat names and values that tell the upstream who is calling. */
   readonly identityLines: readonly string[]
+  /** Flat names and values that the answer carries besides, whatever it is. */
+  readonly responseLines: readonly string[]
   /** Why the request would have been refused, if its route were not report-only. */
   readonly reported: Denial | undefined
 }
@@ -151,7 +176,7 @@ export type Decision =
 const NO_LINES: readonly string[] = Object.freeze([])
 
 /** Findings while the decision is being made; only `decide` writes them. */
-export class Undecided implements Findings {
+export class Undecided implements Findings, RequestNotes {
   kind: 'undecided' | Decision['kind'] = 'undecided'
   host = ''
   bodyBytes: number | undefined = 0
@@ -162,6 +187,7 @@ export class Undecided implements Findings {
   hasQueryToken = false
   principal: Principal | undefined
   identityLines: readonly string[] = NO_LINES
+  responseLines: readonly string[] = NO_LINES
   reported: Denial | undefined
   /** It is one field for both, because every request pays for each field. */
   answer: Answer | WantedBody | undefined

@@ -23,6 +23,8 @@ export interface Peer {
   /** The socket's `remoteAddress`; undefined on a Unix socket. */
   readonly address: string | undefined
   readonly protocol: 'http' | 'https'
+  /** SHA-256 of the certificate that it has shown, in base64url (RFC 8705 §3.1); undefined without one. */
+  readonly certificateThumbprint?: string | undefined
 }
 
 /** What a decision may know of a request: everything that a policy judges, but no socket. */
@@ -41,14 +43,27 @@ export interface RequestFacts {
   readonly headBytes: number
 }
 
+/** How a token is presented: alone (RFC 6750 §2.1), or with a proof that its caller holds a key (RFC 9449 §7.1). */
+export type AuthScheme = 'Bearer' | 'DPoP'
+
 /**
- * What arrived in `Authorization: Bearer` (RFC 6750 §2.1). Only its length has been checked. The authenticator refuses
- * what is not token68 as `request_malformed`, but need not look at a token that it knows.
+ * What arrived in `Authorization` (RFC 6750 §2.1, RFC 9449 §7.1). Only its length has been checked. The authenticator
+ * refuses what is not token68 as `request_malformed`, but need not look at a token that it knows.
  */
 export interface Credential {
   readonly token: string
+  /** What comes from another place than `Authorization` counts as `Bearer`. */
+  readonly scheme: AuthScheme
   /** Where else it arrived; undefined for `Authorization`. From other places the token is checked to be token68. */
   readonly place?: 'header' | 'websocketProtocol' | 'query'
+}
+
+/** What is read as a credential. */
+export interface CredentialRules {
+  /** `limits.tokenBytes` */
+  readonly tokenBytes: number
+  /** Whether somebody judges proofs; if nobody does, their scheme is not supported. */
+  readonly takesProofs: boolean
 }
 
 /** Requests to which browsers cannot add a header. */
@@ -99,8 +114,21 @@ export interface Principal {
   readonly expiresAtSeconds: number
   /** Milliseconds since the epoch up to which the token is accepted: `exp` and the provider's clock tolerance. */
   readonly validUntilMs: number
+  /** What the token is bound to; undefined for a bearer token, which anybody may use who has it. */
+  readonly confirmation: Confirmation | undefined
   /** What is remembered about its revocation. */
   readonly standing: Standing
+}
+
+/**
+ * The keys that a token is bound to (`cnf`, RFC 7800 §3.1). Whoever presents it has to prove that he holds all of them.
+ * Neither member is there when the token is bound in a way that the gateway does not know.
+ */
+export interface Confirmation {
+  /** SHA-256 thumbprint of the key that signs DPoP proofs, in base64url (RFC 9449 §6.1, RFC 7638). */
+  readonly jkt: string | undefined
+  /** SHA-256 of a client certificate in DER, in base64url (`x5t#S256`, RFC 8705 §3.1). */
+  readonly certificateThumbprint: string | undefined
 }
 
 /** What was found out about the revocation of a token. Only `authenticate/revoked.ts` writes it. */
@@ -113,12 +141,27 @@ export interface Standing {
   clearAt: number
 }
 
+/** What has been noted about a request by the time when its credential is judged; the judge may add to it. */
+export interface RequestNotes {
+  /** The path as it was judged. */
+  readonly path: string
+  /**
+   * What the answer carries besides, whatever it will be: flat names and values, which replace those that the service
+   * sends under the same names.
+   */
+  responseLines: readonly string[]
+}
+
 /**
  * Verifies a credential. It returns a promise only when something has to be waited for, so the hot path has none.
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
-export type Authenticator = (credential: Credential, facts: RequestFacts) => MaybePromise<Principal>
+export type Authenticator = (
+  credential: Credential,
+  facts: RequestFacts,
+  notes: RequestNotes,
+) => MaybePromise<Principal>
 
 /** Wraps an authenticator with one further check of each request. */
 export type AuthenticatorLayer = (inner: Authenticator) => Authenticator
@@ -186,6 +229,21 @@ export type StreamEnd = 'expired' | 'revoked' | 'stalled' | 'idle' | 'shutdown'
 
 /** What became of a request while revocations may be missing: `exempt` is a token that lives for a short time. */
 export type StaleDecision = 'allowed' | 'exempt' | 'refused'
+
+/** How a token is bound. */
+export type ProofKind = 'dpop' | 'certificate'
+
+/** What became of a proof of possession; `valid_local` is one that only this process knows to be new. */
+export type ProofResult =
+  | 'valid'
+  | 'valid_local'
+  | 'required'
+  | 'invalid'
+  | 'nonce_required'
+  | 'mismatch'
+  | 'replayed'
+  | 'overloaded'
+  | 'unavailable'
 
 /** A tunnel, or an answer that did not leave in one piece, while it goes on. */
 export interface OpenStream extends Enrolled {

@@ -45,10 +45,10 @@ const ROOMS = tableOf(`
   tools/init        →
   tools/engine      → authenticate authenticate/jwt claim-reader config config/read config/schema decide downstream
                       errors forward issuer-template lib policy revocation route run telemetry types upstream
-  tools/text        → claim-reader config config/schema types
+  tools/text        → authorize claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
-  run               → admin authenticate authenticate/jwt claim-reader config config/check config/read config/schema
+  run               → admin authenticate authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node policy policy-store revocation store
                       telemetry types upstream
   admin             → errors lib policy revocation types upstream
@@ -57,7 +57,7 @@ const ROOMS = tableOf(`
                       upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → config/schema egress errors issuer-template keys lib route
-  config/schema     → authorize claim-reader downstream egress forward identity issuer-template lib route types
+  config/schema     → authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib route types
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       types
@@ -69,6 +69,7 @@ const ROOMS = tableOf(`
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity route types upstream
+  authenticate/proof → authenticate authenticate/jwt errors keys lib types
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
   authorize         → claim-reader errors lib types

@@ -49,6 +49,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
       tokenCache: shared.tokenCache,
       layers: () => [],
       isRevoked: undefined,
+      checkClientCertificate: undefined,
       endpoints: [],
       routeMetrics: shared.metrics.forRoute,
       mode: undefined,

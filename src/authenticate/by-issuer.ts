@@ -29,7 +29,7 @@ import type { PresentedToken, TakenTenants, TokenVerifier } from './verifier.ts'
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
-type TokenAuthenticator = (credential: Credential) => MaybePromise<Principal>
+type TokenAuthenticator = (credential: Pick<Credential, 'token'>) => MaybePromise<Principal>
 
 /**
  * @param verifiers those that the route accepts, at most one per issuer

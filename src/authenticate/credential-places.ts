@@ -9,7 +9,15 @@ import { Denial } from '../errors.ts'
 import { fieldValues } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import { isToken68 } from '../lib/token68.ts'
-import type { Credential, CredentialReader, CredentialSource, QueryUse, RequestFacts, TokenPlaces } from '../types.ts'
+import type {
+  Credential,
+  CredentialReader,
+  CredentialRules,
+  CredentialSource,
+  QueryUse,
+  RequestFacts,
+  TokenPlaces,
+} from '../types.ts'
 import { extractCredential, tokenTooLarge } from './extract.ts'
 
 /** The values of one source; more than one of all sources together is refused. */
@@ -25,17 +33,17 @@ const PROTOCOLS_FIELD = 'sec-websocket-protocol'
  *
  * @returns a reader that throws `request_malformed` where two of them are filled, even when they agree
  */
-export function credentialReader(sources: readonly CredentialSource[], maxTokenBytes: number): CredentialReader {
+export function credentialReader(sources: readonly CredentialSource[], rules: CredentialRules): CredentialReader {
   const readers = sources.map(source => readerOf(source))
   return (facts, query) => {
     const found = readers.flatMap(read => read(facts, query))
     if (found.length === 0) return undefined
     if (found.length > 1) throw malformed('more than one credential')
     const [credential] = found
-    if (credential === undefined) return extractCredential(facts.rawHeaders, maxTokenBytes)
+    if (credential === undefined) return extractCredential(facts.rawHeaders, rules)
     const { token } = credential
     if (!isToken68(token)) throw malformed('the token is not token68')
-    if (token.length > maxTokenBytes) throw tokenTooLarge(token, maxTokenBytes)
+    if (token.length > rules.tokenBytes) throw tokenTooLarge(token, rules.tokenBytes)
     return credential
   }
 }
@@ -45,19 +53,20 @@ function readerOf(source: CredentialSource): Source {
     return ({ rawHeaders }) => fieldValues(rawHeaders, 'authorization').map(() => undefined)
   if ('header' in source) {
     const name = source.header.toLowerCase()
-    return ({ rawHeaders }) => fieldValues(rawHeaders, name).map(token => ({ token, place: 'header' }))
+    return ({ rawHeaders }) =>
+      fieldValues(rawHeaders, name).map(token => ({ token, scheme: 'Bearer', place: 'header' }))
   }
   if ('websocketProtocol' in source) {
     const name = source.websocketProtocol.toLowerCase()
     return ({ rawHeaders }) =>
-      takenApart(rawHeaders, [name]).tokens.map(token => ({ token, place: 'websocketProtocol' }))
+      takenApart(rawHeaders, [name]).tokens.map(token => ({ token, scheme: 'Bearer', place: 'websocketProtocol' }))
   }
   const { query: name, only } = source
   return (facts, query) => {
     if (only !== undefined && !only.some(each => CIRCUMSTANCES[each](facts))) return []
     return parametersOf(query)
       .filter(parameter => parameter.name === name)
-      .map(({ value }) => ({ token: value, place: 'query' }))
+      .map(({ value }) => ({ token: value, scheme: 'Bearer', place: 'query' }))
   }
 }
 

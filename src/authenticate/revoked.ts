@@ -102,7 +102,7 @@ export function revocationLayer(options: RevocationLayerOptions): AuthenticatorL
     throw new Denial('revocation_unavailable', { provider, evidence: { state, reason: lastError } })
   }
 
-  return inner => (credential, facts) => andThen(inner(credential, facts), judge)
+  return inner => (credential, facts, notes) => andThen(inner(credential, facts, notes), judge)
 }
 
 function revoked({ kind, before, source }: RevocationHit, principal: Principal): Denial {

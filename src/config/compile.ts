@@ -12,7 +12,7 @@ import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
 import { trustedProxies } from '../downstream/client-address.ts'
-import { requestHeaders } from '../forward/request-headers.ts'
+import { type AuthorizationHandling, requestHeaders } from '../forward/request-headers.ts'
 import {
   compileIdentity,
   DEFAULT_IDENTITY_HEADERS,
@@ -20,10 +20,10 @@ import {
   type IdentityHeader,
   identityHeader,
 } from '../identity/header-lines.ts'
-import type { Endpoint, Policy, RequestHeaders, Route } from '../policy.ts'
+import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
-import type { Authorizer, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
+import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { requirementsOf } from './requirements.ts'
@@ -41,6 +41,8 @@ interface PolicyParts {
   readonly layers: RouteLayers
   /** Whether the token of a principal is revoked by now; undefined where nobody can know. */
   readonly isRevoked: Policy['isRevoked']
+  /** Judges the header in which a proxy names the client's certificate; undefined where none does. */
+  readonly checkClientCertificate: Policy['checkClientCertificate']
   /** What the gateway answers itself on the traffic listener. */
   readonly endpoints: readonly Endpoint[]
   /** Gives the series of a route. */
@@ -67,9 +69,10 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
       letterCase: config.paths.ignoreCase ? 'ignored' : 'heeded',
     }),
     identity,
+    credentialRules: credentialRules(config),
     tokenPlaces: places,
+    checkClientCertificate: parts.checkClientCertificate,
     limits: {
-      tokenBytes: config.limits.tokenBytes,
       maxHeaders: config.limits.headers,
       maxHeadBytes: config.limits.headerBytes,
       bodyBytes: config.limits.bodyBytes,
@@ -97,14 +100,14 @@ function credentialSources({ credentials = [], routes }: Config): readonly Crede
 }
 
 /** Makes the headers for an upstream; routes that treat `Authorization` alike share one, and so what it remembers. */
-type HeaderWriters = (authorization: 'pass' | 'drop') => RequestHeaders
+type HeaderWriters = (authorization: AuthorizationHandling) => RequestHeaders
 
 function headerWriters(config: Config, identity: Identity, places: TokenPlaces | undefined): HeaderWriters {
   const trusts = trustedProxies(config.listen.trustedProxies)
   return remembered(authorization =>
     requestHeaders({
       isManaged: places === undefined ? identity.isManaged : name => identity.isManaged(name) || places.isHeader(name),
-      forwardToken: authorization === 'pass',
+      authorization,
       trusts,
       withoutProtocols: places?.hasProtocols === true ? places.withoutProtocols : undefined,
     }),
@@ -116,9 +119,11 @@ function handlingOfAuthorization(
   { access, passAuthorization }: Pick<RouteConfig, 'access' | 'passAuthorization'>,
   { identity }: Config,
   sources: readonly CredentialSource[],
-): 'pass' | 'drop' {
-  if (passAuthorization) return 'pass'
-  return identity.forwardToken && (access === 'public' || sources.includes('authorization')) ? 'pass' : 'drop'
+): AuthorizationHandling {
+  if (passAuthorization) return 'unjudged'
+  const { forwardToken } = identity
+  if (forwardToken === false || (access !== 'public' && !sources.includes('authorization'))) return 'drop'
+  return forwardToken === true ? 'pass' : 'asBearer'
 }
 
 const ONLY_AUTHORIZATION: readonly CredentialSource[] = ['authorization']
@@ -143,7 +148,7 @@ function compileRoute(
   unread satisfies Readonly<Record<string, never>>
   const upstream = named(upstreams, upstreamId ?? onlyKey(upstreams))
   const effective = mode ?? written
-  const { streams, limits } = config
+  const { streams } = config
   const metrics = routeMetrics(id, route)
   const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
   return Object.freeze({
@@ -158,9 +163,9 @@ function compileRoute(
     authenticate: judges.authenticator({ providers })(layers({ revocation, metrics })),
     readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
       ? undefined
-      : credentialReader(sources, limits.tokenBytes),
+      : credentialReader(sources, credentialRules(config)),
     authorize: judges.authorizer({ audiences, require }),
-    challengeScope: challengeScope(require),
+    challenge: challengeOf(require, config),
     requestHeaders: judges.headers(handlingOfAuthorization({ access, passAuthorization }, config, sources)),
     upstream,
     headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
@@ -206,6 +211,20 @@ function streamGraceMs({ mode, streams }: Pick<RouteConfig, 'mode' | 'streams'>,
   const onExpiry = streams?.onExpiry ?? general.onExpiry
   if (onExpiry === 'keep' || mode === 'report') return Number.POSITIVE_INFINITY
   return streams?.grace ?? general.grace
+}
+
+function credentialRules({ limits, dpop }: Config): CredentialRules {
+  return { tokenBytes: limits.tokenBytes, takesProofs: dpop !== undefined }
+}
+
+function challengeOf(require: RequireConfig | undefined, { dpop }: Config): RouteChallenge {
+  return Object.freeze({
+    scope: challengeScope(require),
+    acrValues: undefined,
+    maxAgeSeconds: undefined,
+    proofAlgorithms: dpop?.algorithms.join(' '),
+    takesBearer: require?.proof !== 'dpop',
+  })
 }
 
 /** RFC 6750 §3: the scopes needed to get in. Of several alternatives the first is a way in. */

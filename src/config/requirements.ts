@@ -7,6 +7,7 @@
  */
 import { requireAudience } from '../authorize/audience.ts'
 import { type ClaimRequirement, requireClaim } from '../authorize/claims.ts'
+import { type RequiredProof, requireProof } from '../authorize/proof.ts'
 import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
 import type { Authorizer } from '../types.ts'
@@ -17,6 +18,7 @@ export type Requirement = (
       readonly kind: 'audiences' | 'scopes' | 'anyScope' | 'roles' | 'anyRole'
       readonly wanted: readonly string[]
     }
+  | { readonly kind: 'proof'; readonly wanted: RequiredProof }
   | {
       readonly kind: 'claim'
       /** The claim's name, or a JSON Pointer. */
@@ -33,6 +35,7 @@ type Written = { readonly [K in keyof Wanted]?: Wanted[K] | undefined }
 
 /** What each key of `require` asks for, in the order in which it is judged. A key without an entry does not compile. */
 const LINES: { readonly [K in keyof Wanted]: (wanted: Wanted[K]) => readonly Requirement[] } = {
+  proof: wanted => [{ kind: 'proof', wanted, authorize: requireProof(wanted) }],
   scopes: wanted => [{ kind: 'scopes', wanted, authorize: requireScopes(wanted) }],
   anyScope: wanted => [{ kind: 'anyScope', wanted, authorize: requireAnyScope(wanted) }],
   roles: wanted => [{ kind: 'roles', wanted, authorize: requireRoles(wanted) }],

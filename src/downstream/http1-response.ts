@@ -1,7 +1,7 @@
 /** The response over HTTP/1.1 (RFC 9112): Node's own class, and what else the gateway asks of a client's response. */
-import { ServerResponse } from 'node:http'
+import { type OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ClientResponse } from '../exchange.ts'
+import type { ClientResponse, HeaderRecord } from '../exchange.ts'
 import type { Http1Request } from './http1-request.ts'
 
 const NO_BYTES = Buffer.alloc(0)
@@ -22,11 +22,11 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
     return false
   }
 
-  sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void {
-    this.writeHead(status, headers as string[] | Record<string, string | number>)
+  sendHead(status: number, headers: readonly string[] | HeaderRecord): void {
+    this.writeHead(status, headers as string[] | OutgoingHttpHeaders)
   }
 
-  refuse(status: number, headers: Readonly<Record<string, string | number>>, body: string): void {
+  refuse(status: number, headers: HeaderRecord, body: string): void {
     this.sendHead(status, headers)
     this.end(body)
   }

@@ -7,7 +7,7 @@
  */
 import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
 import { HIGHEST_STATUS, RESET_CONTENT } from '../errors.ts'
-import type { ClientResponse } from '../exchange.ts'
+import type { ClientResponse, HeaderRecord } from '../exchange.ts'
 
 /** No response has these fields over HTTP/2, where it shares its connection with others. */
 const OF_A_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
@@ -63,9 +63,9 @@ export class Http2Response implements ClientResponse {
     if (this.#isOpen && !this.stream.headersSent) this.stream.additionalHeaders({ ':status': 100 })
   }
 
-  sendHead(status: number, headers: readonly string[] | Readonly<Record<string, string | number>>): void {
+  sendHead(status: number, headers: readonly string[] | HeaderRecord): void {
     this.statusCode = status
-    const lines = isFlat(headers) ? headers : Object.entries(headers).flatMap(([name, value]) => [name, String(value)])
+    const lines = isFlat(headers) ? headers : Object.entries(headers).flatMap(linesOf)
     this.#head = [':status', String(status)]
     for (let i = 0; i < lines.length; i += 2) {
       const name = (lines[i] as string).toLowerCase()
@@ -89,7 +89,7 @@ export class Http2Response implements ClientResponse {
     return this
   }
 
-  refuse(status: number, headers: Readonly<Record<string, string | number>>, body: string): void {
+  refuse(status: number, headers: HeaderRecord, body: string): void {
     if (this.#takesNow(body.length)) {
       this.sendHead(status, headers)
       this.end(body)
@@ -159,6 +159,10 @@ export class Http2Response implements ClientResponse {
   }
 }
 
-function isFlat(headers: readonly string[] | Readonly<Record<string, string | number>>): headers is readonly string[] {
+function linesOf([name, value]: readonly [string, HeaderRecord[string]]): readonly string[] {
+  return [value].flat().flatMap(each => [name, String(each)])
+}
+
+function isFlat(headers: readonly string[] | HeaderRecord): headers is readonly string[] {
   return Array.isArray(headers)
 }

@@ -12,10 +12,11 @@ import { isHopByHop } from './hop-by-hop.ts'
  * - `drop`: it ends here, and the gateway may write its own
  * - `frame`: it tells the length of the message and passes as it came
  * - `token`: it holds the caller's credential
+ * - `proof`: it proves that the caller may use that, and passes only with a credential that nobody has judged here
  * - `mounted`: it tells where a proxy in front of us has mounted the service, and passes from trusted peers only
  * - `chain`: it tells what proxies in front of us said about the client, and is kept from trusted peers only
  */
-export type Handling = 'drop' | 'frame' | 'token' | 'mounted' | 'chain'
+export type Handling = 'drop' | 'frame' | 'token' | 'proof' | 'mounted' | 'chain'
 
 const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   // The gateway writes these anew, from what it has checked.
@@ -25,6 +26,7 @@ const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   ['tracestate', 'drop'],
   ['content-length', 'frame'],
   ['authorization', 'token'],
+  ['dpop', 'proof'],
   ['x-forwarded-prefix', 'mounted'],
   ['x-forwarded-port', 'mounted'],
   ['x-forwarded-for', 'chain'],

@@ -17,21 +17,30 @@ import { type Handling, handlingOf } from './own-names.ts'
 interface RequestHeaderRules {
   /** Is true for names that must never arrive from outside, in whatever spelling. */
   readonly isManaged: (name: string) => boolean
-  /** Whether the caller's `Authorization` is passed on. */
-  readonly forwardToken: boolean
+  readonly authorization: AuthorizationHandling
   readonly trusts: TrustedProxies
   /** Undefined when tokens come in no subprotocol. */
   readonly withoutProtocols?: ((value: string) => string) | undefined
 }
 
+/**
+ * What becomes of the caller's `Authorization`:
+ * - `drop`: it ends here
+ * - `pass`: it passes as it came, without the proof that belongs to it
+ * - `asBearer`: it passes with scheme Bearer, whatever scheme it came with
+ * - `unjudged`: it passes with its proof, as nobody has looked at either
+ */
+export type AuthorizationHandling = 'drop' | 'pass' | 'asBearer' | 'unjudged'
+
 type LineHandling = Handling | 'pass' | 'protocols'
 
 export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
-  const { isManaged, forwardToken, trusts, withoutProtocols } = rules
+  const { isManaged, authorization, trusts, withoutProtocols } = rules
   const handlingOfLine = boundedMemo<LineHandling>(
     name => {
       const own = handlingOf(name)
-      if (own === 'token' && !forwardToken) return 'drop'
+      if (own === 'token' && authorization === 'drop') return 'drop'
+      if (own === 'proof') return authorization === 'unjudged' ? 'frame' : 'drop'
       if (own === 'mounted' && isManaged(name)) return 'drop'
       if (withoutProtocols !== undefined && foldedFieldName(name) === 'sec-websocket-protocol')
         return name.toLowerCase() === 'sec-websocket-protocol' ? 'protocols' : 'drop'
@@ -52,8 +61,10 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
         case 'pass':
           if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)
           break
-        case 'frame':
         case 'token':
+          lines.push(name, authorization === 'asBearer' ? asBearer(value) : value)
+          break
+        case 'frame':
           lines.push(name, value)
           break
         case 'protocols':
@@ -65,6 +76,7 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
         case 'chain':
           if (chain !== undefined) addToChain(chain, name.toLowerCase(), value)
           break
+        case 'proof':
         case 'drop':
           break
       }
@@ -77,6 +89,11 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
     lines.push(...identityLines)
     return lines
   }
+}
+
+/** For services that know Bearer alone: the proof was judged here, and is not passed on. */
+function asBearer(value: string): string {
+  return value.replace(/^dpop(?= )/i, 'Bearer')
 }
 
 /** RFC 9110 §5.3: several lines of one field are one list. */

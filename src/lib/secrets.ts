@@ -1,4 +1,4 @@
-/** Compares a secret that somebody sends with those of a file, in a time that says nothing about either. */
+/** Reads secrets from files, and compares what somebody sends with them, in a time that says nothing about either. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 export const LEAST_SECRET_BYTES = 32
@@ -10,6 +10,12 @@ export function secretsIn(content: Buffer): readonly Buffer[] {
     .split('\n')
     .map(line => Buffer.from(line.trim(), 'latin1'))
     .filter(({ length }) => length > 0)
+}
+
+/** Returns a secret without one line break at its end, which editors and `echo` add. */
+export function withoutLineBreak(content: Buffer): Buffer {
+  const lineBreak = /\r?\n$/.exec(content.subarray(-2).toString('latin1'))?.[0] ?? ''
+  return content.subarray(0, content.length - lineBreak.length)
 }
 
 /** Is true when one of the secrets is what was sent. Digests are compared, so that no length shows either. */

@@ -19,7 +19,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
     breakOff(exchange, denial.code)
     return
   }
-  const { status, headers, body } = refusalResponse(denial, facts, findings.route, requestId)
+  const { status, headers, body } = refusalResponse(denial, facts, findings, requestId)
   response.refuse(status, mustClose(exchange, denial) ? { ...headers, connection: 'close' } : headers, body)
   request.dropAll()
   exchange.forgetHead(shortened(facts.target))

@@ -6,34 +6,45 @@
  * the sender decides that.
  */
 import { type Denial, GRPC_HTTP_STATUS } from '../errors.ts'
-import type { Route } from '../policy.ts'
+import type { HeaderRecord } from '../exchange.ts'
+import type { Findings, Route } from '../policy.ts'
 import type { RequestFacts } from '../types.ts'
-import { challenge, problem } from './challenge.ts'
+import { challenges, problem, usedScheme } from './challenge.ts'
 import { grpcContentType, grpcStatus } from './grpc.ts'
 
 const REALM = 'sallyport'
 
+/** What a refusal shows of what was found out about the request. */
+interface RefusalFindings extends Pick<Findings, 'responseLines'> {
+  /** Undefined when the request was refused before one was chosen. */
+  readonly route: Pick<Route, 'challenge'> | undefined
+}
+
 interface RefusalResponse {
   readonly status: number
   /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | number>>
+  readonly headers: HeaderRecord
   readonly body: string
 }
 
 /**
  * @param facts undefined for bytes that never became a request
- * @param route undefined when the request was refused before one was chosen
+ * @param findings undefined when nothing was found out about the request
  */
 export function refusalResponse(
   denial: Denial,
   facts: Pick<RequestFacts, 'rawHeaders'> | undefined,
-  route: Pick<Route, 'challengeScope'> | undefined,
+  findings: RefusalFindings | undefined,
   requestId: string,
 ): RefusalResponse {
   const { code, retryAfterSeconds, spec } = denial
   const grpc = facts && grpcContentType(facts.rawHeaders)
   const body = grpc === undefined ? problem(code, requestId) : ''
-  const wwwAuthenticate = challenge(code, { realm: REALM, scope: route?.challengeScope })
+  const wwwAuthenticate = challenges(code, {
+    realm: REALM,
+    route: findings?.route?.challenge,
+    used: facts && usedScheme(facts.rawHeaders),
+  })
   return {
     status: grpc === undefined ? spec.status : GRPC_HTTP_STATUS,
     headers: {
@@ -42,9 +53,19 @@ export function refusalResponse(
         : { 'content-type': grpc, ...grpcStatus(code) }),
       'cache-control': 'no-store',
       'x-request-id': requestId,
-      ...(wwwAuthenticate !== undefined && { 'www-authenticate': wwwAuthenticate }),
+      ...(wwwAuthenticate.length > 0 && { 'www-authenticate': oneOrMore(wwwAuthenticate) }),
       ...(retryAfterSeconds !== undefined && { 'retry-after': retryAfterSeconds }),
+      ...besides(findings?.responseLines ?? []),
     },
     body,
   }
+}
+
+function oneOrMore(values: readonly string[]): string | readonly string[] {
+  return values.length === 1 ? (values[0] as string) : values
+}
+
+function besides(lines: readonly string[]): HeaderRecord {
+  const names = lines.filter((_, index) => index % 2 === 0)
+  return Object.fromEntries(names.map((name, index) => [name.toLowerCase(), lines[index * 2 + 1] as string]))
 }

@@ -37,7 +37,7 @@ interface OperationsOptions {
 }
 
 export function operations({ version, config, policies, reloads, drain, services }: OperationsOptions): Operations {
-  const { metrics, tokenCache, revocations, clock, scheduler } = services
+  const { metrics, tokenCache, replays, revocations, clock, scheduler } = services
   return {
     status: () =>
       statusOf({
@@ -50,6 +50,7 @@ export function operations({ version, config, policies, reloads, drain, services
       }),
     metrics() {
       metrics.tokenCacheEntries.set(tokenCache.size)
+      metrics.proofReplayEntries.set(replays.size)
       metrics.showRevocations(reloads.inForce.config.revocation === undefined ? undefined : revocations.status())
       for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry

@@ -60,7 +60,7 @@ const LONGEST_WARM_UP_MS = 1_000
 
 export function reloader(options: ReloaderOptions): Reloader {
   const { file, env, readFile, policies, servers, services } = options
-  const { log, metrics, tokenCache, revocations, revocationPeers, revocationStreams } = services
+  const { log, metrics, tokenCache, replays, revocations, revocationPeers, revocationStreams } = services
   const started = startSettings(options.first.config)
   let inForce = options.first
   let contents = withoutFreshReads(options.firstContents, inForce.config)
@@ -102,6 +102,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     revocationStreams.follow(next.stream)
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)
+    if (config.dpop !== undefined) replays.resize(config.dpop.replay.entries)
     if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)
     before = inForce.config
     const replaced = inForce

@@ -13,6 +13,7 @@ import { issuersOf } from '../config/schema/tenants.ts'
 import type { TokenStage } from '../errors.ts'
 import { issuerTemplate } from '../issuer-template.ts'
 import type { Endpoint, Policy } from '../policy.ts'
+import { proofLayer } from './proof-checks.ts'
 import type { RespondersOf, RevocationResponders } from './revocation-responders.ts'
 import type { Services } from './services.ts'
 
@@ -21,17 +22,20 @@ interface RequestChecks {
   /** What the layers check of a token, for `token verify` to show. */
   readonly tokenChecks: readonly TokenStage[]
   readonly isRevoked: Policy['isRevoked']
+  readonly checkClientCertificate: Policy['checkClientCertificate']
   readonly endpoints: readonly Endpoint[]
 }
 
 /** @param respondersOf makes what answers at the endpoints; a command leaves it out, since it answers nothing */
 export function requestChecks(
   config: Config,
-  services: Pick<Services, 'revocations' | 'metrics'>,
+  services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays'>,
   respondersOf: RespondersOf = unanswered,
 ): RequestChecks {
   const { revocation } = config
-  if (revocation === undefined) return { layers: () => [], tokenChecks: [], isRevoked: undefined, endpoints: [] }
+  const bound = proofLayer(config, services)
+  const proofs = { tokenChecks: ['proof'], checkClientCertificate: undefined } as const
+  if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: [] }
   const standing = standings({
     revocations: services.revocations,
     issuersOf: id => spellingsOf(config, id),
@@ -39,6 +43,7 @@ export function requestChecks(
     onBlind: services.metrics.revocationBlind,
   })
   return {
+    ...proofs,
     layers: ({ revocation: own, metrics }) => [
       revocationLayer({
         standings: standing,
@@ -46,8 +51,9 @@ export function requestChecks(
         shortLivedSeconds: revocation.shortLived === undefined ? undefined : revocation.shortLived / 1000,
         onStale: metrics.decidedStale,
       }),
+      bound,
     ],
-    tokenChecks: ['revocation'],
+    tokenChecks: ['revocation', ...proofs.tokenChecks],
     isRevoked: principal => !standing.isClear(principal) && standing.hit(principal) !== undefined,
     endpoints: endpointsOf(respondersOf(revocation), services),
   }

@@ -2,6 +2,7 @@
  * Makes, once at the start, what outlives a policy: clock, log, metrics, key sets, upstream pools and the memory of
  * verified tokens.
  */
+import { type ReplayMemory, replayMemory } from '../authenticate/proof/replay-memory.ts'
 import { type VerifierRegistry, verifierRegistry } from '../authenticate/registry.ts'
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
 import { FETCH_RESULTS } from '../keys/key-set-events.ts'
@@ -34,6 +35,8 @@ export interface Services {
   /** What the endpoints for logout tokens and security events remember. */
   readonly eventMemory: EventMemory
   readonly onEventRefused: OnEventRefused
+  /** What this process remembers of DPoP proofs that were used. */
+  readonly replays: ReplayMemory
   /** Who else hears of what is revoked here: set once the process knows. */
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
@@ -41,6 +44,9 @@ export interface Services {
   /** How many file descriptors this process may have; undefined where that is not known. */
   readonly descriptors: number | undefined
 }
+
+/** It is changed by the first configuration, and takes no memory before the first proof. */
+const FIRST_REPLAY_ENTRIES = 1000
 
 interface RevocationPeers {
   tellSiblings: (change: RevocationChange, source: RevocationSource) => void
@@ -92,6 +98,7 @@ export function gatewayServices({
     revocationPeers: peers,
     revocationStreams: revocationStreams({ clock, scheduler: systemScheduler, log, metrics, revocations: revoked }),
     eventMemory: eventMemory(clock),
+    replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),
     revoker: revoker({
       revocations: revoked,

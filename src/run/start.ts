@@ -111,6 +111,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)
+  if (config.dpop !== undefined) services.replays.resize(config.dpop.replay.entries)
   services.revocationPeers.writer = first.stream?.writer
   services.metrics.policyInForce(first.hash)
 

@@ -17,7 +17,7 @@ import {
   type RevocationSource,
   type RevocationStatus,
 } from '../revocation/revocations.ts'
-import type { ProviderHealth, RouteMetrics, StaleDecision, StreamEnd } from '../types.ts'
+import type { ProofKind, ProofResult, ProviderHealth, RouteMetrics, StaleDecision, StreamEnd } from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
@@ -56,6 +56,19 @@ const STALE_DECISIONS = Object.keys({
   refused: true,
 } satisfies Record<StaleDecision, true>)
 const STALE_SERIES = STALE_DECISIONS.map(decision => ({ decision }))
+const PROOF_KINDS = Object.keys({ dpop: true, certificate: true } satisfies Record<ProofKind, true>)
+const PROOF_RESULTS = Object.keys({
+  valid: true,
+  valid_local: true,
+  required: true,
+  invalid: true,
+  nonce_required: true,
+  mismatch: true,
+  replayed: true,
+  overloaded: true,
+  unavailable: true,
+} satisfies Record<ProofResult, true>)
+const PROOF_SERIES = PROOF_KINDS.flatMap(kind => PROOF_RESULTS.map(result => ({ kind, result })))
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
 type Owner = 'route' | 'provider'
@@ -192,6 +205,13 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     ['provider', 'claim'],
     REVOCATION_KINDS.map(claim => ({ claim })),
   )
+  // They are made with the first proof, since most gateways judge none.
+  const proofs = tally(
+    'proofs_total',
+    'Proofs of possession that were judged.',
+    ['provider', 'kind', 'result'],
+    PROOF_SERIES,
+  )
   // Of several processes the one that knows least is shown.
   const revocationEntries = gauge('revocation_entries', 'Revocations in force.', 'min', ['kind'])
   const revocationFresh = gauge('revocation_fresh', '1 when no revocation is missing.', 'min')
@@ -290,6 +310,11 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     tokenLookedUp(provider: string, result: string): void {
       providers.get(provider)?.cache.add(cacheResults.indexOf(result))
     },
+    /** A proof of possession was judged, or is missing. */
+    proofJudged(provider: string, kind: ProofKind, result: ProofResult): void {
+      proofs.of(provider, []).add(PROOF_SERIES.findIndex(each => each.kind === kind && each.result === result))
+    },
+    proofReplayEntries: gauge('proof_replay_entries', 'Proofs that are remembered, so that none is used twice.', 'sum'),
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.', 'sum'),
     /** An attempt to fetch the keys of a provider is over. */
     keysFetched(provider: string, result: string, durationSeconds: number): void {
@@ -382,7 +407,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     /** Drops the series of a provider that no policy has any more. */
     forgetProvider(provider: string): void {
       providers.delete(provider)
-      for (const each of [tokenCache, jwksFetches, jwksFetchDuration, jwksUnknownKid, blindTokens])
+      for (const each of [tokenCache, jwksFetches, jwksFetchDuration, jwksUnknownKid, blindTokens, proofs])
         each.forget(provider)
       for (const each of [jwksKeys, jwksLastSuccess]) each.remove({ provider })
     },

@@ -16,6 +16,7 @@ const PRINCIPAL: Principal = {
   audiences: [],
   expiresAtSeconds: 2_000_000_000,
   validUntilMs: 2_000_000_005_000,
+  confirmation: undefined,
   standing: { fingerprints: [], reader: undefined, clearAt: 0 },
 }
 

@@ -6,7 +6,7 @@ import { Denial } from '../../src/errors.ts'
 const MAX_TOKEN_BYTES = 64
 
 function extract(...rawHeaders: string[]) {
-  return extractCredential(rawHeaders, MAX_TOKEN_BYTES)
+  return extractCredential(rawHeaders, { tokenBytes: MAX_TOKEN_BYTES, takesProofs: false })
 }
 
 /** The token of one Authorization line, or its refusal. */
@@ -31,11 +31,11 @@ function refusal(...rawHeaders: string[]): string {
 
 describe('RFC 6750 §2.1', () => {
   test.each(['Bearer abc', 'bearer abc', 'BEARER abc', 'bEaReR   abc'])('%j carries the token abc', value => {
-    expect(extract('Host', 'a', 'authorization', value)).toEqual({ token: 'abc' })
+    expect(extract('Host', 'a', 'authorization', value)).toEqual({ token: 'abc', scheme: 'Bearer' })
   })
 
   test('a token may hold every character of token68', () => {
-    expect(extract('Authorization', 'Bearer aZ09-._~+/==')).toEqual({ token: 'aZ09-._~+/==' })
+    expect(extract('Authorization', 'Bearer aZ09-._~+/==')).toEqual({ token: 'aZ09-._~+/==', scheme: 'Bearer' })
   })
 
   test('no Authorization line is no credential', () => {
@@ -65,7 +65,7 @@ describe('RFC 6750 §2.1', () => {
     ['Bearer \tabc ', '\tabc '],
     ['Bearer é', 'é'],
   ])('of %j the authenticator judges %j, whole', (value, token) => {
-    expect(extract('Authorization', value)).toEqual({ token })
+    expect(extract('Authorization', value)).toEqual({ token, scheme: 'Bearer' })
   })
 
   test('two Authorization lines are refused, even equal ones, even if one is empty', () => {

@@ -4,7 +4,7 @@ import { jwtVerifier } from '../../src/authenticate/jwt/jwt.ts'
 import { withLayers } from '../../src/authenticate/layers.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import { Denial } from '../../src/errors.ts'
-import type { Authenticator, AuthenticatorLayer, RequestFacts } from '../../src/types.ts'
+import type { Authenticator, AuthenticatorLayer, RequestFacts, RequestNotes } from '../../src/types.ts'
 import { refusalCode, type Signer, signer, TestKeySet, token, verifierOptions } from './support.ts'
 
 let by: Signer
@@ -22,13 +22,15 @@ const facts = (target: string): RequestFacts => ({
   headBytes: 0,
 })
 
+const NOTES: RequestNotes = { path: '/', responseLines: [] }
+
 /** Notes what it sees before it asks what it is wrapped around. */
 const noting =
   (name: string, seen: string[]): AuthenticatorLayer =>
   inner =>
-  (credential, request) => {
+  (credential, request, notes) => {
     seen.push(`${name} ${request.target}`)
-    return inner(credential, request)
+    return inner(credential, request, notes)
   }
 
 function base(results: string[] = []): Authenticator {
@@ -45,7 +47,7 @@ test('a feature that is off leaves the authenticator as it is', () => {
 test('the last layer is the outermost', async () => {
   const seen: string[] = []
   const authenticate = withLayers(base(), noting('inner', seen), undefined, noting('outer', seen))
-  await authenticate({ token: token(by) }, facts('/a'))
+  await authenticate({ token: token(by), scheme: 'Bearer' }, facts('/a'), NOTES)
   expect(seen).toEqual(['outer /a', 'inner /a'])
 })
 
@@ -53,22 +55,24 @@ test('a layer sees every request, also those of a remembered token, and answers 
   const [seen, results]: [string[], string[]] = [[], []]
   const authenticate = withLayers(base(results), noting('layer', seen))
   const text = token(by)
-  const first = authenticate({ token: text }, facts('/a'))
+  const first = authenticate({ token: text, scheme: 'Bearer' }, facts('/a'), NOTES)
   expect(first).not.toBeInstanceOf(Promise)
-  expect(authenticate({ token: text }, facts('/b'))).toBe(first)
+  expect(authenticate({ token: text, scheme: 'Bearer' }, facts('/b'), NOTES)).toBe(first)
   expect(seen).toEqual(['layer /a', 'layer /b'])
   expect(results).toEqual(['miss', 'hit'])
 })
 
 test('what a layer refuses is refused although the token is remembered', async () => {
   let isRevoked = false
-  const revocation: AuthenticatorLayer = inner => (credential, request) => {
+  const revocation: AuthenticatorLayer = inner => (credential, request, notes) => {
     if (isRevoked) throw new Denial('proof_required')
-    return inner(credential, request)
+    return inner(credential, request, notes)
   }
   const authenticate = withLayers(base(), revocation)
   const text = token(by)
-  await authenticate({ token: text }, facts('/'))
+  await authenticate({ token: text, scheme: 'Bearer' }, facts('/'), NOTES)
   isRevoked = true
-  expect(await refusalCode(() => authenticate({ token: text }, facts('/')))).toBe('proof_required')
+  expect(await refusalCode(() => authenticate({ token: text, scheme: 'Bearer' }, facts('/'), NOTES))).toBe(
+    'proof_required',
+  )
 })

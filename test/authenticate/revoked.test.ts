@@ -83,7 +83,11 @@ function layerAround(base: Authenticator, { whenStale = 'refuse', shortLivedSeco
   })
   const onStale = (decision: StaleDecision): void => void stale.push(decision)
   const layer = revocationLayer({ standings: standing, whenStale, shortLivedSeconds, onStale })
-  return { standing, authenticate: (text: string) => layer(base)({ token: text }, FACTS) }
+  return {
+    standing,
+    authenticate: (text: string) =>
+      layer(base)({ token: text, scheme: 'Bearer' }, FACTS, { path: '/', responseLines: [] }),
+  }
 }
 
 test.each([

@@ -23,6 +23,7 @@ function principal(granted: {
     audiences,
     expiresAtSeconds: 2_000_000_000,
     validUntilMs: 2_000_000_005_000,
+    confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
   }
 }

@@ -36,17 +36,18 @@ test('layers lie around the token cache of every route that looks at tokens', as
   const seen: RequestFacts[] = []
   const policy = compiled({
     layers: () => [
-      inner => (credential, facts) => {
+      inner => (credential, facts, notes) => {
         seen.push(facts)
-        return inner(credential, facts)
+        return inner(credential, facts, notes)
       },
       undefined,
     ],
   })
   const { authenticate } = onlyRoute(policy)
-  const credential = { token: token(by) }
-  const principal = await authenticate(credential, FACTS)
-  expect(authenticate(credential, { ...FACTS, target: '/again' })).toBe(principal)
+  const credential = { token: token(by), scheme: 'Bearer' } as const
+  const notes = { path: '/', responseLines: [] }
+  const principal = await authenticate(credential, FACTS, notes)
+  expect(authenticate(credential, { ...FACTS, target: '/again' }, notes)).toBe(principal)
   expect(seen.map(({ target }) => target)).toEqual(['/', '/again'])
 })
 

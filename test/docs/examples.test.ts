@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/config/read/load.ts'
 import { readRevokedFile } from '../../src/config/read/revoked-file.ts'
 import { ConfigError, Denial } from '../../src/errors.ts'
 import { headerValue, joinedHeaderValue } from '../../src/identity/value-encoding.ts'
-import { challenge } from '../../src/refusal/challenge.ts'
+import { challenges } from '../../src/refusal/challenge.ts'
 import { compileMatcher } from '../../src/route/match.ts'
 import { SMALL } from '../config/support.ts'
 import { testAuthority } from '../support/certificates.ts'
@@ -128,7 +128,7 @@ routes: [{ id: all, path: /** }]
 test('the refusal of the walk is what a client gets', () => {
   const [shown = ''] = blocks('http')
   expect(shown).toContain(
-    `www-authenticate: ${challenge('scope_missing', { realm: 'sallyport', scope: 'orders:write' })}`,
+    `www-authenticate: ${challenges('scope_missing', { realm: 'sallyport', used: 'Bearer', route: { scope: 'orders:write', acrValues: undefined, maxAgeSeconds: undefined, proofAlgorithms: undefined, takesBearer: true } })[0]}`,
   )
 })
 

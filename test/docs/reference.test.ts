@@ -43,9 +43,10 @@ describe('the steps of README.md', () => {
     lifetime: ['11'],
     time: ['11'],
     revocation: ['12'],
-    identity: ['13'],
-    requirements: ['14'],
-    forward: ['15'],
+    proof: ['13'],
+    identity: ['14'],
+    requirements: ['15'],
+    forward: ['16'],
     anywhere: ['any'],
   }
 

@@ -91,7 +91,7 @@ function headersProperty() {
     reserved: ['X-Auth-*', 'X-Team'],
     maxBytes: 8192,
   })
-  const outgoing = requestHeaders({ isManaged: identity.isManaged, forwardToken: false, trusts: () => false })
+  const outgoing = requestHeaders({ isManaged: identity.isManaged, authorization: 'drop', trusts: () => false })
   const identityLines = ['X-Auth-Subject', 'alice']
   return fc.property(headers, fc.integer({ min: 200, max: 599 }), (lines, statusCode) => {
     for (const name of lines.filter((_, i) => i % 2 === 0)) {
@@ -143,7 +143,9 @@ function foldedNames(lines: readonly string[]): readonly string[] {
 
 function tokenProperty() {
   return fc.property(fc.constantFrom('Bearer ', 'bearer  ', 'Basic ', 'Bearer\t', ''), tokenText, (scheme, text) => {
-    const credential = unlessRefused(Denial, () => extractCredential(['Authorization', scheme + text], 8192))
+    const credential = unlessRefused(Denial, () =>
+      extractCredential(['Authorization', scheme + text], { tokenBytes: 8192, takesProofs: true }),
+    )
     if (credential === undefined) return
     assert.equal(credential.token, text.replace(/^ +/, ''))
     const jwt = unlessRefused(Denial, () => parseJwt(credential.token))

@@ -17,6 +17,7 @@ function principal(claims: Claims, parts: Partial<Principal> = {}): Principal {
     audiences: [],
     expiresAtSeconds: 2_000_000_000,
     validUntilMs: 2_000_000_005_000,
+    confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
     ...parts,
   }

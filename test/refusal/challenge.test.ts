@@ -1,8 +1,27 @@
 import { describe, expect, test } from 'vitest'
-import { DENIAL_CODES, DENIALS, type DenialSpec } from '../../src/errors.ts'
-import { challenge, problem } from '../../src/refusal/challenge.ts'
+import { DENIAL_CODES, DENIALS, type DenialCode, type DenialSpec } from '../../src/errors.ts'
+import type { RouteChallenge } from '../../src/policy.ts'
+import { challenges, problem } from '../../src/refusal/challenge.ts'
+import type { AuthScheme } from '../../src/types.ts'
 
 const realm = 'sallyport'
+
+const ROUTE: RouteChallenge = {
+  scope: undefined,
+  acrValues: undefined,
+  maxAgeSeconds: undefined,
+  proofAlgorithms: undefined,
+  takesBearer: true,
+}
+
+interface Asked extends Partial<RouteChallenge> {
+  readonly realm: string
+  readonly used?: AuthScheme
+}
+
+function challenge(code: DenialCode, { realm: name, used, ...route }: Asked): string | undefined {
+  return challenges(code, { realm: name, used, route: { ...ROUTE, ...route } })[0]
+}
 
 describe('RFC 6750 §3.1', () => {
   test('a request without credentials is challenged without an error code', () => {

@@ -15,6 +15,7 @@ export function policyParts(overrides: Partial<PolicyParts> = {}): PolicyParts {
     tokenCache: tokenCache({ entries: 10, onResult() {} }),
     layers: () => [],
     isRevoked: undefined,
+    checkClientCertificate: undefined,
     endpoints: [],
     routeMetrics: createMetrics({ version: '1', node: '26', cacheResults: [], fetchResults: [] }).forRoute,
     mode: undefined,

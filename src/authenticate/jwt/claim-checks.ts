@@ -2,14 +2,15 @@
  * Judges the claims of a token whose signature holds.
  *
  * RFC 7519 §4.1 (registered claims), §5.1 and RFC 7515 §4.1.9 (`typ`), RFC 8725 §3.8–§3.12, RFC 9068 §2.2 and §4
- * (`at+jwt`), RFC 7800 §3.1 (`cnf`). `iss` chose the provider and is not looked at again. Scopes and roles are read in
+ * (`at+jwt`). `iss` chose the provider and is not looked at again. Scopes and roles are read in
  * `principal.ts` and judged by the route. What depends on the time alone is `checkTime`, which a remembered verdict
  * repeats on every use.
  */
 import { type ClaimReader, claimReader } from '../../claim-reader.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
 import { boundedMemo } from '../../lib/bounded-memo.ts'
-import type { Claims } from '../../types.ts'
+import type { Claims, Confirmation } from '../../types.ts'
+import { confirmationOf } from '../confirmation.ts'
 import { evidenceText } from '../evidence.ts'
 
 /** Which `typ` a token may have. `compatible`: none, `JWT` or `at+jwt`. `at+jwt`: RFC 9068 to the letter. */
@@ -34,6 +35,7 @@ export interface CheckedClaims {
   readonly audiences: readonly string[]
   readonly expiresAtSeconds: number
   readonly notBeforeSeconds: number | undefined
+  readonly confirmation: Confirmation | undefined
 }
 
 /** RFC 9068 §2.2 requires these. */
@@ -47,8 +49,7 @@ const MAX_NUMERIC_DATE_SECONDS = 253_402_300_799
 /**
  * Checks everything about the claims but whether it is too early or too late.
  *
- * @throws {Denial} `token_type_invalid`, `claim_invalid`, `proof_required`, `audience_mismatch` or
- *   `token_lifetime_exceeded`
+ * @throws {Denial} `token_type_invalid`, `claim_invalid`, `audience_mismatch` or `token_lifetime_exceeded`
  */
 export function checkClaims(
   typ: string | undefined,
@@ -72,11 +73,10 @@ export function checkClaims(
   // This is not `token_not_yet_valid`, which tells the client to wait, and only `nbf` says until when. A time of issue
   // in the future is a false statement or a wrong clock.
   if (iat !== undefined && iat > nowSeconds + rules.clockToleranceSeconds) throw invalid('iat', 'in the future')
-  // A bound token without its proof is a stolen token until shown otherwise, so its mere presence is enough to refuse.
-  if (Object.hasOwn(claims, 'cnf')) throw refused('proof_required', 'cnf', 'bound to a key')
+  const confirmation = confirmationOf(claims)
   checkAudience(audiences, rules)
   checkLifetime(exp, iat, rules.maxLifetimeSeconds)
-  return { audiences, expiresAtSeconds: exp, notBeforeSeconds: nbf }
+  return { audiences, expiresAtSeconds: exp, notBeforeSeconds: nbf, confirmation }
 }
 
 /** @throws {Denial} `token_expired`, `token_not_yet_valid` */

@@ -45,15 +45,21 @@ const REFUSED_PARAMETERS = ['crit', 'b64', 'zip'] as const
  * @throws {Denial} `token_malformed`, `algorithm_not_allowed`
  */
 export function parseCompactJws(token: string, ignored: readonly KeyParameter[] = []): CompactJws {
+  const [header, payload, signature] = jwsParts(token)
+  const signatureBytes = decodedPart('signature', signature)
+  const read = joseHeader(header)
+  refuseKeyParameters(read, ignored)
+  return { token, header: read, payload: decodedPart('payload', payload), signature: signatureBytes }
+}
+
+/** @throws {Denial} `token_malformed` */
+export function jwsParts(token: string): readonly [header: string, payload: string, signature: string] {
   const parts = token.split('.', 4)
   const [header, payload, signature] = parts
   // Five parts are a JWE (RFC 7516 §3.1); we hold no decryption key.
   if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
     throw malformed('not three parts')
-  const signatureBytes = decoded('signature', signature)
-  const read = joseHeader(header)
-  refuseKeyParameters(read, ignored)
-  return { token, header: read, payload: decoded('payload', payload), signature: signatureBytes }
+  return [header, payload, signature]
 }
 
 /** @throws {Denial} `algorithm_not_allowed`: the token carries a key, or says where one is, and that is not ignored */
@@ -69,8 +75,11 @@ function parameterRefused(alg: string, refusedParameter: string | undefined): De
 /**
  * Node's decoder skips blanks, padding, foreign characters and stray bits, so that many strings decode to the same
  * bytes. Only the one spelling that encoding the bytes yields is taken: no two strings are the same token.
+ *
+ * @param part the name that the evidence has for it
+ * @throws {Denial} `token_malformed`
  */
-function decoded(part: string, text: string): Buffer {
+export function decodedPart(part: string, text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.toString('base64url') !== text) throw malformed(`${part} is not canonical base64url`)
   return bytes
@@ -80,7 +89,7 @@ function decoded(part: string, text: string): Buffer {
 const joseHeader = boundedMemo(parseHeader, { maxEntries: 64, maxKeyLength: 512 })
 
 function parseHeader(text: string): JwsHeader {
-  const header = jsonObject('header', decoded('header', text))
+  const header = jsonObject('header', decodedPart('header', text))
   const { alg, kid, typ } = header
   if (typeof alg !== 'string') throw malformed('alg is no string')
   if (kid !== undefined && typeof kid !== 'string') throw malformed('kid is no string')

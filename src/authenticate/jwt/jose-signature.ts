@@ -6,12 +6,19 @@
 import { compactVerify, errors } from 'jose'
 import type { DenialCode } from '../../errors.ts'
 import type { VerificationKey } from '../../types.ts'
-import type { CompactJws } from './compact-jws.ts'
 
 /** Says why a signature is refused: `code` is that of the refusal, and `reason` is what the log has from the judge. */
 export interface SignatureRefusal {
   readonly code: DenialCode
   readonly reason: string
+}
+
+/** A compact JWS, as far as its signature is concerned. */
+export interface SignedText {
+  /** All of it, as it arrived. */
+  readonly token: string
+  readonly header: { readonly alg: string }
+  readonly signature: Buffer
 }
 
 /** Each code of `jose` has its refusal here: one that an upgrade of `jose` adds fails to compile. */
@@ -35,7 +42,7 @@ const REASONS: Readonly<Record<errors.JOSEErrorCode, DenialCode>> = {
 
 /** Never rejects. The bytes are a stranger's, so any failure on them is a refusal, even a `TypeError`. */
 export async function joseRefusal(
-  { token, header: { alg } }: CompactJws,
+  { token, header: { alg } }: SignedText,
   key: VerificationKey,
 ): Promise<SignatureRefusal | undefined> {
   try {

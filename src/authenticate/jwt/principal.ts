@@ -26,7 +26,7 @@ export function principalReader(options: PrincipalOptions): PrincipalReader {
   const { provider, clockToleranceSeconds, scopeClaim, rolesClaim } = options
   const readScope: ClaimReader = scopeClaim === undefined ? scopeOrScp : claimReader(scopeClaim)
   const readRoles = claimReader(rolesClaim)
-  return (claims, { audiences, expiresAtSeconds }) =>
+  return (claims, { audiences, expiresAtSeconds, confirmation }) =>
     Object.freeze({
       provider,
       claims,
@@ -35,6 +35,7 @@ export function principalReader(options: PrincipalOptions): PrincipalReader {
       audiences,
       expiresAtSeconds,
       validUntilMs: (expiresAtSeconds + clockToleranceSeconds) * 1000,
+      confirmation,
       standing: { fingerprints: [], reader: undefined, clearAt: 0 },
     })
 }

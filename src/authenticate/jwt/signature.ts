@@ -11,8 +11,7 @@
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { VerificationKey } from '../../types.ts'
-import type { CompactJws } from './compact-jws.ts'
-import { joseRefusal, type SignatureRefusal } from './jose-signature.ts'
+import { joseRefusal, type SignatureRefusal, type SignedText } from './jose-signature.ts'
 import { nativeVerifier } from './native-signature.ts'
 
 /**
@@ -27,7 +26,7 @@ export function isFitting(key: VerificationKey, alg: string): boolean {
 const NOT_VERIFIED: SignatureRefusal = { code: 'signature_invalid', reason: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' }
 
 /** Says why the signature does not hold; undefined when it holds. It never throws, and answers at once where it can. */
-export function signatureRefusal(jws: CompactJws, key: VerificationKey): MaybePromise<SignatureRefusal | undefined> {
+export function signatureRefusal(jws: SignedText, key: VerificationKey): MaybePromise<SignatureRefusal | undefined> {
   const holds = nativeVerifier(jws.header.alg, key.key)
   if (holds === undefined) return joseRefusal(jws, key)
   const signingInput = Buffer.from(jws.token.slice(0, jws.token.lastIndexOf('.')), 'latin1')

@@ -11,6 +11,7 @@ import { credentialsProblem } from '../../egress/credentials.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
+import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
@@ -28,7 +29,7 @@ export type ReadFile = (path: string) => Buffer
  * @param revokedProblem judges the text of a file of revocations, which is YAML
  */
 export function fileFindings(
-  { listen, egress, store, revocation, providers, upstreams }: Draft,
+  { listen, egress, store, revocation, dpop, providers, upstreams }: Draft,
   read: ReadFile | undefined,
   revokedProblem: (text: string) => string | undefined,
 ): readonly Finding[] {
@@ -53,6 +54,7 @@ export function fileFindings(
     ...(revocation?.signals ?? []).flatMap(({ tokenFile }, index) =>
       check(['revocation', 'signals', index, 'tokenFile'], tokenFile, secretsProblem),
     ),
+    ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, nonceSecretProblem),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]
@@ -130,6 +132,11 @@ function jwksProblem(text: string): string | undefined {
 
 function emptyProblem(content: Buffer): string | undefined {
   return content.toString().trim() === '' ? 'is empty; write a token into it, or leave the key out' : undefined
+}
+
+function nonceSecretProblem(content: Buffer): string | undefined {
+  if (withoutLineBreak(content).length >= LEAST_SECRET_BYTES) return undefined
+  return `holds fewer than ${LEAST_SECRET_BYTES} bytes; write a longer secret into it, such as the output of \`openssl rand -hex 32\``
 }
 
 function jwksFileProblem(content: Buffer): string | undefined {

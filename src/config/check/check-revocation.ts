@@ -29,9 +29,10 @@ export function revocationFindings(draft: Draft): readonly Finding[] {
   ]
 }
 
-function unusedStoreFindings({ store, revocation }: Draft): readonly Finding[] {
-  if (store === undefined || revocation?.store !== undefined) return []
-  const message = 'has no effect: nothing uses it; write `revocation.store: {}`, or leave it out'
+function unusedStoreFindings({ store, revocation, dpop }: Draft): readonly Finding[] {
+  if (store === undefined || revocation?.store !== undefined || dpop?.replay.store === true) return []
+  const message =
+    'has no effect: nothing uses it; write `revocation.store: {}` or `dpop.replay.store: true`, or leave it out'
   return [{ path: ['store'], message, at: 'key', about: 'revocation' }]
 }
 

@@ -7,6 +7,7 @@ import { foldedFieldName } from '../../lib/field-name.ts'
 import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { Listener } from '../schema/schema.ts'
+import { proofFindings } from './check-proof.ts'
 import { providerFindings } from './check-providers.ts'
 import { revocationFindings } from './check-revocation.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
@@ -23,6 +24,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...providerFindings(draft),
     ...routeFindings(draft),
     ...revocationFindings(draft),
+    ...proofFindings(draft),
   ]
 }
 

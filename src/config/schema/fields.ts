@@ -117,6 +117,22 @@ export function flag() {
   return z.boolean({ error: 'must be `true` or `false`' })
 }
 
+/**
+ * Reads `true`, `false` or one word. It is no union: for another text, the environment's `true` among them, that would
+ * take the word for what was meant.
+ */
+export function flagOr<const Word extends string>(word: Word) {
+  return z
+    .unknown()
+    .transform((input, context): boolean | Word => {
+      if (typeof input === 'boolean' || input === word) return input as boolean | Word
+      const message = `must be \`true\`, \`false\` or \`${word}\``
+      context.issues.push({ code: 'invalid_type', expected: 'boolean', input, message })
+      return z.NEVER
+    })
+    .meta({ anyOf: [{ type: 'boolean' }, { const: word }] })
+}
+
 function quantity(pattern: RegExp, read: (text: string) => number | undefined, range: Range, expected: string) {
   const { min = '0', max } = range
   const atLeast = read(min) ?? 0

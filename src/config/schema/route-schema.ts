@@ -56,12 +56,22 @@ const requireSchema = z
       .describe(
         'Claim name or JSON Pointer → what it must be: a scalar (equal, or contained in a list claim), a list (any of), `{ all: [...] }`, `{ exists: true }`.',
       ),
+    proof: z
+      .enum(['dpop', 'certificate', 'any'])
+      .optional()
+      .describe(
+        'The token is bound to a key of a DPoP proof (`dpop`), to a client `certificate`, or to `any` of these.',
+      ),
   })
-  .refine(block => Object.values(block).some(line => line !== undefined && Object.keys(line).length > 0), {
+  .refine(block => Object.values(block).some(asksForSomething), {
     error: 'asks for nothing; list scopes, roles or claims, or leave `require` out to accept every valid token',
     when: ({ issues }) => issues.length === 0,
   })
   .describe('What the token must carry. Every line must hold.')
+
+function asksForSomething(line: unknown): boolean {
+  return typeof line === 'string' || (typeof line === 'object' && line !== null && Object.keys(line).length > 0)
+}
 
 /** The section `streams` and the `streams` of a route have these keys. */
 export const streamsShape = {

@@ -12,11 +12,13 @@ import { noProxyProblem } from '../../egress/no-proxy.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
 import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
+import { dpopSchema } from './dpop-schema.ts'
 import {
   claimReference,
   duration,
   filePath,
   flag,
+  flagOr,
   id,
   judgedText,
   list,
@@ -57,6 +59,7 @@ export type PathsConfig = Config['paths']
 export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
 export type StoreConfig = NonNullable<Config['store']>
+export type DpopConfig = NonNullable<Config['dpop']>
 export type RevocationConfig = NonNullable<Config['revocation']>
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
@@ -199,7 +202,9 @@ const identitySchema = z
       .array(judgedText(reservedPatternProblem))
       .default([])
       .describe('Further names stripped from every incoming request; `*` at the end stands for the rest.'),
-    forwardToken: flag().default(false).describe('`true` passes `Authorization` on. Default `false`.'),
+    forwardToken: flagOr('asBearer')
+      .default(false)
+      .describe('`true` passes `Authorization` on as it came, `asBearer` with scheme Bearer. Default `false`.'),
     maxBytes: size({ min: '256B', max: '64KiB' })
       .prefault('8KiB')
       .describe('Most the identity headers may take together; more is refused. Default `8KiB`.'),
@@ -257,6 +262,7 @@ export const configSchema = z.strictObject({
   egress: egressSchema.optional(),
   store: storeSchema.optional(),
   revocation: revocationSchema.optional(),
+  dpop: dpopSchema.optional(),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   paths: z

@@ -105,6 +105,7 @@ function requirementItems(requirement: Requirement, item: MakeItem): readonly Co
     case 'anyScope':
     case 'anyRole':
     case 'audiences':
+    case 'proof':
     case 'claim':
       return [item(`refused without ${name}`, result => isNoticed(result) && isOnly(result.unmet, name))]
   }

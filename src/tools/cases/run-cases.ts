@@ -138,6 +138,7 @@ function missingValues(requirement: Requirement, principal: Principal): readonly
     case 'anyScope':
     case 'anyRole':
     case 'audiences':
+    case 'proof':
     case 'claim':
       return []
   }

@@ -93,10 +93,10 @@ function witness({ config }: RouteInConfig, provider: string, facts: readonly Fa
   const paths = { audience: ['aud'], scope: claimPath(scopeClaim), role: claimPath(rolesClaim) }
   const claims = new Map<string, { readonly path: readonly string[]; readonly values: JsonValue[] }>()
   for (const fact of facts) {
-    const path = fact.kind === 'claim' ? fact.path : paths[fact.kind]
+    const path = pathOf(fact, paths)
     const key = JSON.stringify(path)
     const values = claims.get(key)?.values ?? []
-    if (fact.value !== undefined) values.push(fact.value)
+    if (fact.kind !== 'binding' && fact.value !== undefined) values.push(fact.value)
     claims.set(key, { path, values })
   }
   const written = {}
@@ -105,6 +105,22 @@ function witness({ config }: RouteInConfig, provider: string, facts: readonly Fa
     put(written, path, others.length === 0 ? only : values)
   }
   return { provider, claims: written }
+}
+
+const BINDING_MEMBERS = { dpop: 'jkt', certificate: 'x5t#S256' }
+
+function pathOf(
+  fact: Fact,
+  paths: Readonly<Record<'audience' | 'scope' | 'role', readonly string[]>>,
+): readonly string[] {
+  switch (fact.kind) {
+    case 'claim':
+      return fact.path
+    case 'binding':
+      return ['cnf', BINDING_MEMBERS[fact.value]]
+    default:
+      return paths[fact.kind]
+  }
 }
 
 interface Members {

@@ -11,6 +11,8 @@ import type { ClaimRequirement, RequireConfig } from '../../config/schema/schema
 /** Says one thing that may be true of a token. */
 export type Fact =
   | { readonly kind: 'audience' | 'scope' | 'role'; readonly value: string }
+  /** What the token is bound to. */
+  | { readonly kind: 'binding'; readonly value: 'dpop' | 'certificate' }
   /** The claim is this value, or a list that holds it; with `undefined`, the claim is there, whatever its value. */
   | { readonly kind: 'claim'; readonly path: readonly string[]; readonly value: string | number | boolean | undefined }
 
@@ -33,6 +35,10 @@ const DEMANDS: { readonly [Key in keyof RequireConfig]-?: (require: RequireConfi
   anyScope: ({ anyScope }) => anyOf('scope', anyScope),
   roles: ({ roles }) => allOf('role', roles),
   anyRole: ({ anyRole }) => anyOf('role', anyRole),
+  proof: ({ proof }) =>
+    proof === undefined
+      ? []
+      : [(proof === 'any' ? (['dpop', 'certificate'] as const) : [proof]).map(value => ({ kind: 'binding', value }))],
   claims: ({ claims = {} }) =>
     Object.entries(claims).flatMap(([claim, wanted]) => claimDemands(claimPath(claim), wanted)),
 }

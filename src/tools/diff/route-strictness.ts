@@ -96,6 +96,7 @@ const REQUIRE: Comparisons<RequireConfig> = {
   anyScope: asked(anyOf, joined(' or ')),
   roles: asked(allOf, joined(' and ')),
   anyRole: asked(anyOf, joined(' or ')),
+  proof: asked(ranked({ any: 0, dpop: 1, certificate: 1 }), proof => proof),
   claims: (name, before = {}, after = {}, around) =>
     [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(claim =>
       askedOfClaim(`${name}.${claim}`, before[claim], after[claim], around),

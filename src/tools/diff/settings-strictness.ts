@@ -92,7 +92,7 @@ export const UPSTREAM: Comparisons<UpstreamConfig> = {
 export const IDENTITY: Comparisons<IdentityConfig> = {
   headers: identityDifferences,
   reserved: (_name, _before, _after, around) => strippedDifferences(around as Pair<IdentityConfig>),
-  forwardToken: ranked({ true: 0, false: 1 }),
+  forwardToken: ranked({ asBearer: 0, true: 1, false: 2 }),
   maxBytes: limit,
 }
 

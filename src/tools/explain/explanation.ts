@@ -12,7 +12,7 @@ import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
-import type { Endpoint, Policy, Route } from '../../policy.ts'
+import type { Endpoint, Findings, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
 import { takesMethod } from '../../route/methods.ts'
 import type { PathAllowance } from '../../route/target.ts'
@@ -97,7 +97,7 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders, policy),
     forwardedTo: denial === undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
     answeredBy: endpoint && shapeOf(endpoint),
-    response: denial && responseOf(denial, request, route),
+    response: denial && responseOf(denial, request, findings),
   })
 }
 
@@ -296,11 +296,13 @@ export function linesOf(flat: readonly string[]): readonly HeaderLine[] {
   return flat.flatMap((name, index) => (index % 2 === 0 ? [{ name, value: flat[index + 1] ?? '' }] : []))
 }
 
-function responseOf(denial: Denial, request: RequestFacts, route: Route | undefined): Explanation['response'] {
-  const { status, headers, body } = refusalResponse(denial, request, route, '(made for each request)')
-  const lines = Object.entries(headers).map(([name, value]) => ({
-    name,
-    value: name === 'content-length' ? '(depends on the request id)' : String(value),
-  }))
+function responseOf(denial: Denial, request: RequestFacts, findings: Findings): Explanation['response'] {
+  const { status, headers, body } = refusalResponse(denial, request, findings, '(made for each request)')
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    [value].flat().map(each => ({
+      name,
+      value: name === 'content-length' ? '(depends on the request id)' : String(each),
+    })),
+  )
   return { status, headers: lines, body }
 }

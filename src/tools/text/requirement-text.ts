@@ -1,4 +1,6 @@
 /** Says in words what a requirement wants, and what of it a caller brought. */
+
+import { seenProof } from '../../authorize/proof.ts'
 import { claimReader } from '../../claim-reader.ts'
 import type { Requirement } from '../../config/requirements.ts'
 import type { ClaimRequirement } from '../../config/schema/schema.ts'
@@ -18,6 +20,8 @@ export function wantedText(requirement: Requirement): string {
     case 'anyRole':
     case 'audiences':
       return requirement.wanted.join(' or ')
+    case 'proof':
+      return PROOF_TEXTS[requirement.wanted]
     case 'claim':
       return wantedOfClaim(requirement.wanted)
   }
@@ -33,11 +37,19 @@ export function sawText(requirement: Requirement, principal: Principal): string 
       return listed(principal.roles)
     case 'audiences':
       return listed(principal.audiences)
+    case 'proof':
+      return seenProof(principal)
     case 'claim': {
       const value = claimReader(requirement.claim)(principal.claims)
       return value === undefined ? 'nothing' : JSON.stringify(value)
     }
   }
+}
+
+const PROOF_TEXTS = {
+  dpop: 'a token that is bound to the key of a DPoP proof',
+  certificate: 'a token that is bound to a client certificate',
+  any: 'a token that is bound to a key',
 }
 
 /** Says what a requirement wants of its claim. */

@@ -62,9 +62,9 @@ export async function verifiedToken(
     const ofNoRoute = layers({ revocation: undefined, metrics: { decidedStale: () => {} } })
     const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined })(ofNoRoute)
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
-    const credential = extractCredential(facts.rawHeaders, config.limits.tokenBytes)
+    const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
-    const principal = await authenticate(credential, facts)
+    const principal = await authenticate(credential, facts, { path: '/', responseLines: [] })
     return accepted(principal, checksOf(principal.provider))
   } catch (error) {
     if (!(error instanceof Denial)) throw error

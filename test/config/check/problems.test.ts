@@ -39,7 +39,7 @@ describe('a slip', () => {
     ],
     ['limits:', '8:1 limits: has no value; give one, or leave the key out'],
     ['limits: 5', '8:9 limits: must be a block of keys, not a number'],
-    ['identity: { forwardToken: yes }', '8:27 identity.forwardToken: must be `true` or `false`'],
+    ['identity: { forwardToken: yes }', '8:27 identity.forwardToken: must be `true`, `false` or `asBearer`'],
     ['identity: { reserved: X-Auth-* }', '8:23 identity.reserved: must be a list, not text; put it in `[ ]`'],
     [
       'admin: { listen: 127.0.0.1:8080 }',

@@ -122,7 +122,9 @@ test.each<readonly [string, Parts, readonly string[]]>([
   [
     'a store that nobody uses',
     { store: STORE },
-    ['store: has no effect: nothing uses it; write `revocation.store: {}`, or leave it out'],
+    [
+      'store: has no effect: nothing uses it; write `revocation.store: {}` or `dpop.replay.store: true`, or leave it out',
+    ],
   ],
   [
     'a cache of what is in a file',

@@ -19,6 +19,7 @@ const AROUND = {
   admin: { listen: '127.0.0.1:2' },
   egress: { proxy: 'https://127.0.0.1:3128' },
   store: { url: 'rediss://127.0.0.1', tls: { certFile: '/cert', keyFile: '/key' } },
+  dpop: { baseUrls: ['https://api.example.com'] },
   revocation: { signals: [{ provider: 'jwt', audience: 'a', path: '/events', tokenFile: '/token' }] },
   providers: { jwt: { type: 'jwt', issuer: 'https://auth.example.com/', audiences: ['a'], keys: {} } },
   upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },

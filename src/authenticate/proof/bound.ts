@@ -1,0 +1,137 @@
+/**
+ * Lets a token that is bound to a key pass only with the proof that its caller holds that key.
+ *
+ * RFC 9449 §7.1 and §7.2 (DPoP), RFC 8705 §3 (certificates), RFC 7800 §3.1. A token can be bound to both, and then needs
+ * both. This layer stands around the token cache, since a proof belongs to one request. It is there although nothing is
+ * configured: a bound token without its proof is a stolen token until shown otherwise.
+ */
+import { timingSafeEqual } from 'node:crypto'
+import { Denial } from '../../errors.ts'
+import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
+import type {
+  AuthenticatorLayer,
+  Confirmation,
+  Credential,
+  Principal,
+  ProofKind,
+  ProofResult,
+  RequestFacts,
+  RequestNotes,
+} from '../../types.ts'
+import type { DpopJudge } from './dpop.ts'
+import { mismatch } from './refusals.ts'
+
+interface BoundOptions {
+  /** Undefined where no DPoP proof is judged. */
+  readonly dpop: DpopJudge | undefined
+  /**
+   * Gives the thumbprint of the client's certificate in base64url, undefined without one; undefined where nobody asks
+   * for certificates.
+   */
+  readonly certificateOf: ((facts: RequestFacts) => string | undefined) | undefined
+  /** Called once for each binding of a token that was judged. */
+  readonly onResult: (provider: string, kind: ProofKind, result: ProofResult) => void
+}
+
+/** The layer throws `proof_required`, `proof_mismatch`, and what judges a proof throws. */
+export function boundTokenLayer(options: BoundOptions): AuthenticatorLayer {
+  const { dpop, certificateOf, onResult } = options
+
+  const judge = (
+    principal: Principal,
+    credential: Credential,
+    facts: RequestFacts,
+    notes: RequestNotes,
+  ): MaybePromise<Principal> => {
+    const { confirmation, provider } = principal
+    if (confirmation === undefined && credential.scheme === 'Bearer') return principal
+    checkScheme(confirmation, credential, provider)
+    if (confirmation?.certificateThumbprint !== undefined) {
+      const thumbprint = confirmation.certificateThumbprint
+      counted(provider, 'certificate', () => checkCertificate(thumbprint, certificateOf, facts))
+    }
+    if (confirmation?.jkt === undefined) return principal
+    const { jkt } = confirmation
+    const { token, scheme } = credential
+    const judged = counted(provider, 'dpop', () => {
+      if (dpop === undefined) throw required('DPoP proofs are not judged here: `dpop` is not configured')
+      if (scheme !== 'DPoP') throw required('the token is bound to a key, and came without scheme DPoP')
+      return dpop({ token, principal, jkt }, facts, notes)
+    })
+    return judged instanceof Promise ? judged.then(() => principal) : principal
+  }
+
+  /** Counts what comes of a proof, and says whose token it was about. */
+  const counted = <T extends ProofResult | Promise<ProofResult>>(
+    provider: string,
+    kind: ProofKind,
+    prove: () => T,
+  ): T => {
+    const refused = (error: unknown): never => {
+      if (!(error instanceof Denial)) throw error
+      const result = RESULTS[error.code]
+      if (result !== undefined) onResult(provider, kind, result)
+      throw ofProvider(error, provider)
+    }
+    try {
+      const result = prove()
+      if (result instanceof Promise) {
+        return result.then(found => {
+          onResult(provider, kind, found)
+          return found
+        }, refused) as T
+      }
+      onResult(provider, kind, result)
+      return result
+    } catch (error) {
+      return refused(error)
+    }
+  }
+
+  return inner => (credential, facts, notes) =>
+    andThen(inner(credential, facts, notes), principal => judge(principal, credential, facts, notes))
+}
+
+/** A proof beside a token that is bound to no key would prove nothing about it (RFC 9449 §7.1). */
+function checkScheme(confirmation: Confirmation | undefined, { scheme }: Credential, provider: string): void {
+  if (scheme === 'DPoP' && confirmation?.jkt === undefined)
+    throw new Denial('proof_mismatch', { provider, evidence: { wanted: 'a token with cnf.jkt', seen: 'none' } })
+  if (confirmation !== undefined && confirmation.jkt === undefined && confirmation.certificateThumbprint === undefined)
+    throw new Denial('proof_required', {
+      provider,
+      evidence: { claim: 'cnf', reason: 'bound in a way that is not known here' },
+    })
+}
+
+function checkCertificate(wanted: string, certificateOf: BoundOptions['certificateOf'], facts: RequestFacts): 'valid' {
+  if (certificateOf === undefined)
+    throw required('certificates are not asked for here: `listen.tls.clientCertificate` or `clientCertificate`')
+  const seen = certificateOf(facts)
+  if (seen === undefined) throw required('the client has shown no certificate')
+  if (!isEqual(seen, wanted)) throw mismatch(wanted, seen)
+  return 'valid'
+}
+
+/** How long a thumbprint is, is no secret. */
+function isEqual(one: string, other: string): boolean {
+  const [a, b] = [Buffer.from(one), Buffer.from(other)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+function required(reason: string): Denial {
+  return new Denial('proof_required', { evidence: { reason } })
+}
+
+const RESULTS: { readonly [code in Denial['code']]?: ProofResult } = {
+  proof_required: 'required',
+  proof_invalid: 'invalid',
+  proof_nonce_required: 'nonce_required',
+  proof_mismatch: 'mismatch',
+  proof_replayed: 'replayed',
+  overloaded: 'overloaded',
+  replay_store_unavailable: 'unavailable',
+}
+
+function ofProvider({ code, evidence, cause }: Denial, provider: string): Denial {
+  return new Denial(code, { provider, cause, ...(evidence !== undefined && { evidence }) })
+}

@@ -1,0 +1,189 @@
+/**
+ * Judges the DPoP proof of a request whose token is verified: cheap checks first, then the signature, and the memory of
+ * proofs last, so that only a valid proof takes a place in it.
+ *
+ * RFC 9449 §4.3 (the checks), §7.1 (`ath`), §9 (nonces), §11.1 (replay). A proof is new with each request, so its
+ * verdict is not remembered. What is remembered is its key, with the token that is bound to it.
+ */
+import { hash } from 'node:crypto'
+import { Denial } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
+import { redactPath } from '../../lib/redact-path.ts'
+import type { Claims, JsonValue, Principal, RequestFacts, RequestNotes } from '../../types.ts'
+import { evidenceText } from '../evidence.ts'
+import { decodedPart, jsonObject, jwsParts } from '../jwt/compact-jws.ts'
+import { signatureRefusal } from '../jwt/signature.ts'
+import type { Nonces } from './nonce.ts'
+import { proofIn } from './proof-header.ts'
+import { type ProofKey, proofKey } from './proof-key.ts'
+import { invalidProof, mismatch } from './refusals.ts'
+import type { UsedProof } from './replay-memory.ts'
+import type { TargetUris } from './target-uri.ts'
+
+/**
+ * What the memory of proofs says of one:
+ * - `new`: it was not used before, and is remembered from now on; `local`: as far as this process knows
+ * - `replayed`: it was used before
+ * - `forgotten`: it may have been used; the clock has gone back since
+ * - `full`: no further proof can be remembered
+ * - `unavailable`: the shared memory cannot be asked
+ */
+type ReplayAnswer = 'new' | 'local' | 'replayed' | 'forgotten' | 'full' | 'unavailable'
+
+/** Remembers the proofs that were used. */
+export type ReplayGuard = (proof: UsedProof) => MaybePromise<ReplayAnswer>
+
+interface DpopOptions {
+  readonly targetUris: TargetUris
+  /** As the configuration writes them, for the evidence. */
+  readonly baseUrls: readonly string[]
+  readonly algorithms: ReadonlySet<string>
+  readonly maxAgeSeconds: number
+  readonly clockToleranceSeconds: number
+  /** Undefined where proofs need none. */
+  readonly nonces: Nonces | undefined
+  readonly replay: ReplayGuard
+  readonly clock: Clock
+}
+
+/** What a proof belongs to. */
+interface Presented {
+  readonly token: string
+  readonly principal: Principal
+  /** The thumbprint of the key that the token is bound to. */
+  readonly jkt: string
+}
+
+/**
+ * Judges the proof of a request.
+ *
+ * It throws a {@link Denial} with `proof_required`, `proof_invalid`, `proof_nonce_required`, `proof_mismatch`,
+ * `proof_replayed`, `overloaded` or `replay_store_unavailable`.
+ */
+export type DpopJudge = (
+  presented: Presented,
+  facts: RequestFacts,
+  notes: RequestNotes,
+) => MaybePromise<'valid' | 'valid_local'>
+
+const MAX_JTI_CHARS = 256
+
+export function dpopJudge(options: DpopOptions): DpopJudge {
+  const { algorithms, replay } = options
+  const keys = new WeakMap<Principal, ProofKey>()
+
+  /** A client signs all of its proofs with the same header, so it is read once for each token. */
+  const keyOf = (header: string, { principal, jkt }: Presented): ProofKey => {
+    const known = keys.get(principal)
+    if (known?.header === header) return known
+    const read = proofKey(header, algorithms)
+    if (read.jkt === jkt) keys.set(principal, read)
+    return read
+  }
+
+  return (presented, facts, notes) => {
+    const text = proofIn(facts.rawHeaders)
+    const { key, claims, signature } = asProof(() => {
+      const [header, payload, signatureText] = jwsParts(text)
+      return {
+        key: keyOf(header, presented),
+        claims: jsonObject('payload', decodedPart('payload', payload)),
+        signature: decodedPart('signature', signatureText),
+      }
+    })
+    const expiresAtMs = checkClaims(claims, presented, facts, notes, options)
+    const { jkt } = presented
+    const jti = claims.jti as string
+    const held = signatureRefusal({ token: text, header: { alg: key.alg }, signature }, key.key)
+    return andThen(held, refusal => {
+      if (refusal !== undefined) throw invalidProof('the signature does not hold')
+      if (key.jkt !== jkt) throw mismatch(jkt, key.jkt)
+      return andThen(replay({ jkt, jti, expiresAtMs }), remembered)
+    })
+  }
+}
+
+/** Turns what is wrong with the form of a JWS into what is wrong with a proof. */
+function asProof<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof Denial) || error.code !== 'token_malformed') throw error
+    throw invalidProof(String(error.evidence?.reason))
+  }
+}
+
+/** @returns until when the proof would be taken, in milliseconds since the epoch */
+function checkClaims(
+  claims: Claims,
+  { token }: Presented,
+  { method }: RequestFacts,
+  notes: RequestNotes,
+  options: DpopOptions,
+): number {
+  const { htm, htu, iat, ath, jti } = claims
+  if (htm !== method) throw invalidProof('htm', { wanted: method, seen: shown(htm) })
+  if (typeof htu !== 'string' || !options.targetUris(htu, notes.path)) throw wrongTarget(htu, notes.path, options)
+  const expiresAtMs = checkTime(claims, notes, options)
+  if (typeof iat !== 'number') throw invalidProof('iat', { wanted: 'a number' })
+  if (ath !== hash('sha256', token, 'base64url')) throw invalidProof('ath', { wanted: 'the hash of the access token' })
+  if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_CHARS)
+    throw invalidProof('jti', { wanted: `text of 1 to ${MAX_JTI_CHARS} characters` })
+  return expiresAtMs
+}
+
+function wrongTarget(htu: JsonValue | undefined, path: string, { baseUrls }: DpopOptions): Denial {
+  const wanted = `${baseUrls.join(' or ')}, followed by ${redactPath(path)}`
+  return invalidProof('htu', { wanted, seen: typeof htu === 'string' ? shownUrl(htu) : 'no text' })
+}
+
+/** The query of a proof's URL counts for nothing, and may hold what the log must not. */
+function shownUrl(htu: string): string {
+  const origin = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(htu)?.[0] ?? ''
+  return evidenceText(origin.replace(/\/\/[^@]*@/, '//') + redactPath(htu.slice(origin.length)))
+}
+
+function shown(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? evidenceText(value) : 'no text'
+}
+
+/** With a nonce, that one tells the time, since the clock of a client may be wrong (RFC 9449 §8). */
+function checkTime({ iat, nonce }: Claims, notes: RequestNotes, options: DpopOptions): number {
+  const { nonces, clock, maxAgeSeconds, clockToleranceSeconds } = options
+  const nowMs = clock.nowMs()
+  if (nonces !== undefined) {
+    const judged = typeof nonce === 'string' ? nonces.judge(nonce) : undefined
+    if (judged === undefined || judged.isAging) notes.responseLines = ['DPoP-Nonce', nonces.current()]
+    if (judged !== undefined) return judged.expiresAtMs
+    throw new Denial('proof_nonce_required', {
+      evidence: { reason: nonce === undefined ? 'there is no nonce' : 'the nonce is unknown or too old' },
+    })
+  }
+  if (typeof iat !== 'number') throw invalidProof('iat', { wanted: 'a number' })
+  const expiresAtMs = (iat + maxAgeSeconds + clockToleranceSeconds) * 1000 + 1
+  const window = `between ${maxAgeSeconds + clockToleranceSeconds} s ago and ${clockToleranceSeconds} s ahead`
+  // The comparisons are negated, so that NaN fails, too.
+  if (!(nowMs < expiresAtMs && iat * 1000 <= nowMs + clockToleranceSeconds * 1000))
+    throw invalidProof('iat', { wanted: window, seen: `${Math.round(nowMs / 1000 - iat)} s ago` })
+  return expiresAtMs
+}
+
+function remembered(answer: ReplayAnswer): 'valid' | 'valid_local' {
+  switch (answer) {
+    case 'new':
+      return 'valid'
+    case 'local':
+      return 'valid_local'
+    case 'replayed':
+      throw new Denial('proof_replayed')
+    case 'forgotten':
+      throw invalidProof('iat', { wanted: 'a time after the clock was set back' })
+    case 'full':
+      throw new Denial('overloaded', {
+        evidence: { reason: 'no further proof can be remembered (dpop.replay.entries)' },
+      })
+    case 'unavailable':
+      throw new Denial('replay_store_unavailable')
+  }
+}

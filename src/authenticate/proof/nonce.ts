@@ -1,0 +1,79 @@
+/**
+ * Makes and judges the nonces that a DPoP proof has to contain (RFC 9449 §8, §9), and keeps none of them.
+ *
+ * A nonce is the HMAC of a time step, so every process with the same secret knows the same ones, across restarts, too.
+ * A step takes half of the lifetime. Nonces of this step and of the one before it are valid, so each is valid for half
+ * of its lifetime at least, whenever it was handed out. A nonce of a step that is still to come is not valid.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../lib/clock.ts'
+
+interface NoncesOptions {
+  /** At least 32 bytes. */
+  readonly secret: Buffer
+  readonly lifetimeMs: number
+  readonly clock: Clock
+}
+
+export interface Nonces {
+  /** The one to hand out now. Its characters are letters, digits, `-` and `_`, all of which are NQCHAR. */
+  current(): string
+  /** @returns undefined when it is not valid: made up, too old, or of a step that is still to come */
+  judge(nonce: string): ValidNonce | undefined
+}
+
+interface ValidNonce {
+  /** It is in the last third of its lifetime, so the client should get another one. */
+  readonly isAging: boolean
+  /** The first moment at which it is not valid any more. */
+  readonly expiresAtMs: number
+}
+
+/** 128 bits of the HMAC. */
+const BYTES = 16
+const AGING_FROM = 2 / 3
+
+interface Step {
+  readonly index: number
+  readonly text: string
+  readonly bytes: Buffer
+}
+
+export function nonces({ secret, lifetimeMs, clock }: NoncesOptions): Nonces {
+  const stepMs = lifetimeMs / 2
+
+  // The length of the steps is part of it, so that another lifetime does not make an old nonce a new one.
+  const stepAt = (index: number): Step => {
+    const digest = createHmac('sha256', secret).update(`sallyport dpop nonce:${stepMs}:${index}`).digest()
+    const text = digest.toString('base64url', 0, BYTES)
+    return { index, text, bytes: Buffer.from(text) }
+  }
+
+  /** This step and the one before it. */
+  let steps: readonly [Step, Step] | undefined
+  const stepsAt = (nowMs: number): readonly [Step, Step] => {
+    const index = Math.floor(nowMs / stepMs)
+    if (steps?.[0].index === index) return steps
+    const before = steps?.[0].index === index - 1 ? steps[0] : stepAt(index - 1)
+    steps = [stepAt(index), before]
+    return steps
+  }
+
+  return {
+    current: () => stepsAt(clock.nowMs())[0].text,
+    judge(nonce) {
+      const nowMs = clock.nowMs()
+      const bytes = Buffer.from(nonce)
+      // Both are compared each time, so that the time tells neither how much is right nor which of them it is.
+      const found = stepsAt(nowMs).filter(step => isEqual(step.bytes, bytes))[0]
+      if (found === undefined) return undefined
+      const startMs = found.index * stepMs
+      return { isAging: nowMs - startMs >= lifetimeMs * AGING_FROM, expiresAtMs: startMs + lifetimeMs }
+    },
+  }
+}
+
+/** How long a nonce is, is no secret. */
+function isEqual(one: Buffer, other: Buffer): boolean {
+  return one.length === other.length && timingSafeEqual(one, other)
+}

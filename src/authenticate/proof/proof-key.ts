@@ -1,0 +1,74 @@
+/**
+ * Reads the header of a DPoP proof: the algorithm, and the public key that the proof carries.
+ *
+ * RFC 9449 §4.2 and §4.3 (`typ`, `alg`, `jwk`), RFC 7638 (thumbprint), RFC 8725 §3.1. Only here may a key come in what
+ * it signs: the thumbprint says whether it is the one that the token is bound to.
+ */
+import { hash } from 'node:crypto'
+import { parseJwk } from '../../keys/jwk.ts'
+import type { JsonObject, JsonValue, VerificationKey } from '../../types.ts'
+import { evidenceText } from '../evidence.ts'
+import { decodedPart, jsonObject } from '../jwt/compact-jws.ts'
+import { isFitting } from '../jwt/signature.ts'
+import { invalidProof } from './refusals.ts'
+
+export interface ProofKey {
+  /** The first part of the proof, as it arrived: with the same one comes the same key. */
+  readonly header: string
+  readonly alg: string
+  /** SHA-256 thumbprint in base64url. */
+  readonly jkt: string
+  readonly key: VerificationKey
+}
+
+const PROOF_TYPE = 'dpop+jwt'
+
+/** These ask for something that is not done, or name another key. */
+const REFUSED_PARAMETERS = ['crit', 'b64', 'zip', 'jku', 'x5u', 'x5c'] as const
+
+/** The members of a thumbprint (RFC 7638 §3.2, RFC 8037 §2, RFC 9964 §6), in the order of their names. */
+const THUMBPRINT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
+  EC: ['crv', 'kty', 'x', 'y'],
+  RSA: ['e', 'kty', 'n'],
+  OKP: ['crv', 'kty', 'x'],
+  AKP: ['alg', 'kty', 'pub'],
+}
+
+/** @throws {Denial} `proof_invalid` */
+export function proofKey(header: string, algorithms: ReadonlySet<string>): ProofKey {
+  const { typ, alg, jwk, ...others } = jsonObject('header', decodedPart('header', header))
+  if (typ !== PROOF_TYPE) throw invalidProof('typ', { wanted: PROOF_TYPE, seen: shown(typ) })
+  if (typeof alg !== 'string' || !algorithms.has(alg))
+    throw invalidProof('alg', { wanted: [...algorithms].join(' '), seen: shown(alg) })
+  const refused = REFUSED_PARAMETERS.find(name => Object.hasOwn(others, name))
+  if (refused !== undefined) throw invalidProof(refused, { wanted: 'not there' })
+  if (!isObject(jwk)) throw invalidProof('jwk', { wanted: 'a public key' })
+  const parsed = parseJwk(jwk)
+  const key = typeof parsed === 'string' ? parsed : parsed.import()
+  if (typeof key === 'string') throw invalidProof('jwk', { wanted: 'a public key', seen: key })
+  if (!isFitting(key, alg))
+    throw invalidProof('jwk', { wanted: `a key for ${alg}`, seen: 'a key for another algorithm' })
+  return { header: copied(header), alg, jkt: thumbprint(jwk), key }
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function thumbprint(jwk: JsonObject): string {
+  const members = THUMBPRINT_MEMBERS[String(jwk.kty)] ?? []
+  return hash(
+    'sha256',
+    JSON.stringify(Object.fromEntries(members.map(name => [name, jwk[name] ?? ''])), null),
+    'base64url',
+  )
+}
+
+function shown(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? evidenceText(value) : 'no text'
+}
+
+/** A part of a string keeps the whole string in memory. */
+function copied(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
