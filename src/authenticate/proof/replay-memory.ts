@@ -24,7 +24,7 @@ export interface UsedProof {
  * Says what became of a proof: only a `new` one may be used. `full` means that there is no place for it, `forgotten`
  * that nobody knows any more whether it was used.
  */
-type Remembered = 'new' | 'replayed' | 'full' | 'forgotten'
+export type Remembered = 'new' | 'replayed' | 'full' | 'forgotten'
 
 export interface ReplayMemory {
   remember(proof: UsedProof): Remembered
@@ -58,7 +58,7 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
   let table = new Table(0)
   /** How many entries the keys of each share hold. */
   let held = new Uint32Array(0)
-  /** The latest `expiresAtMs` in the list of each second. */
+  /** The latest `expiresAtMs` that was ever in the list of each second; that of a forgotten entry counts already. */
   let latestMs = new Float64Array(0)
   /** The latest `expiresAtMs` in any list from which entries were forgotten. */
   let forgottenUntilMs = 0
@@ -82,7 +82,6 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
         left -= 1
         if (left === 0) return
       }
-      latestMs[list] = 0
     }
     if (table.size === 0) doneSecond = nowSecond
   }
@@ -227,6 +226,7 @@ class Table {
     const bucket = (words[place * WORDS] ?? 0) % this.capacity
     let before = this.#buckets[bucket] ?? 0
     if (before === place) {
+      this.#buckets[bucket] = next
       return
     }
     while (words[before * WORDS + NEXT_IN_BUCKET] !== place) before = words[before * WORDS + NEXT_IN_BUCKET] ?? 0
