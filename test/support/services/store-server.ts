@@ -6,11 +6,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Certificate } from '../certificates.ts'
 import { type RespReply, respClient } from '../clients/resp-client.ts'
+import { freePort } from './free-port.ts'
 import { type StoreKind, storeProgram } from './store-programs.ts'
 
 export interface StoreServerOptions {
@@ -176,21 +176,6 @@ export async function startStoreProcess(
       client.close()
       rmSync(folder, { recursive: true, force: true })
     },
-  }
-}
-
-/**
- * A port below those that the system gives to clients, so that nobody takes it while a server is down. The bus of a
- * cluster's node is 10,000 above it by default.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 10_000)
-    const probe = createServer()
-    const isFree = await new Promise<boolean>(resolve => {
-      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-    })
-    if (isFree) return port
   }
 }
 

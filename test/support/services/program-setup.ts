@@ -1,0 +1,36 @@
+/**
+ * Runs once before all tests: sees to the programs from outside npm that tests start. Where they cannot be had, the run
+ * fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
+ */
+import { ensureStorePrograms } from './store-programs.ts'
+import { ensureTerminatorPrograms } from './terminator-programs.ts'
+
+interface ProgramGroup {
+  readonly programs: string
+  /** Tests that need the programs are skipped when this variable of the environment is `1`. */
+  readonly without: string
+  /** Rejects with the command to type when one of them cannot be had. */
+  ensure(): Promise<void>
+}
+
+const GROUPS: readonly ProgramGroup[] = [
+  { programs: 'redis-server and valkey-server', without: 'WITHOUT_STORES', ensure: ensureStorePrograms },
+  { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
+]
+
+/** Vitest calls it before the tests, and what it returns after them. */
+export async function setup(): Promise<() => void> {
+  const missing: string[] = []
+  for (const { programs, without, ensure } of GROUPS) {
+    try {
+      await ensure()
+    } catch (error) {
+      if (process.env.CI !== undefined && process.env.CI !== 'false') throw error
+      process.env[without] = '1'
+      missing.push(`NOT RUN: every test that needs ${programs}.\n${(error as Error).message}`)
+    }
+  }
+  return () => {
+    for (const notice of missing) console.error(`\n${notice}\n`)
+  }
+}
