@@ -14,6 +14,8 @@ export interface Certificate {
 export interface TestAuthority extends Certificate {
   /** @param names as in subjectAltName: `DNS:service.internal`, `IP:127.0.0.1` */
   issue(id: string, names: readonly string[]): Certificate
+  /** Makes a certificate that no authority has signed (RFC 8705 §2.2). */
+  selfSigned(id: string): Certificate
   remove(): void
 }
 
@@ -37,6 +39,7 @@ export function testAuthority(): TestAuthority {
         ...['-config', config, '-CA', authority.certFile, '-CAkey', authority.keyFile],
         ...['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', `subjectAltName=${names.join(',')}`],
       ]),
+    selfSigned: id => make(id, ['-config', config, '-addext', 'basicConstraints=critical,CA:FALSE']),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }

@@ -1,0 +1,72 @@
+/**
+ * Writes the configuration of Envoy as a TLS terminator.
+ *
+ * `SANITIZE_SET` replaces what the client sent as `X-Forwarded-Client-Cert`.
+ */
+import type { TerminatorCommand, TerminatorSite } from './terminator.ts'
+
+const EXTENSIONS = 'type.googleapis.com/envoy.extensions'
+
+export function envoyCommand({ port, server, upstream, prefix, configFile }: TerminatorSite): TerminatorCommand {
+  const route =
+    prefix === ''
+      ? { match: { prefix: '/' }, route: { cluster: 'app' } }
+      : { match: { prefix: `${prefix}/` }, route: { cluster: 'app', prefix_rewrite: '/' } }
+  const manager = {
+    '@type': `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+    stat_prefix: 'tls',
+    use_remote_address: true,
+    forward_client_cert_details: 'SANITIZE_SET',
+    set_current_client_cert_details: { cert: true, subject: true },
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    http_filters: [
+      { name: 'envoy.filters.http.router', typed_config: { '@type': `${EXTENSIONS}.filters.http.router.v3.Router` } },
+    ],
+    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [route] }] },
+  }
+  const tls = {
+    '@type': `${EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext`,
+    require_client_certificate: false,
+    common_tls_context: {
+      alpn_protocols: ['h2', 'http/1.1'],
+      tls_certificates: [
+        { certificate_chain: { filename: server.certFile }, private_key: { filename: server.keyFile } },
+      ],
+      validation_context: { trust_chain_verification: 'ACCEPT_UNTRUSTED' },
+    },
+  }
+  const config = {
+    static_resources: {
+      listeners: [
+        {
+          name: 'tls',
+          address: address('127.0.0.1', port),
+          filter_chains: [
+            {
+              transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: tls },
+              filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+            },
+          ],
+        },
+      ],
+      clusters: [
+        {
+          name: 'app',
+          connect_timeout: '5s',
+          load_assignment: {
+            cluster_name: 'app',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(upstream.host, upstream.port) } }] }],
+          },
+        },
+      ],
+    },
+  }
+  return {
+    config: JSON.stringify(config, null, 2),
+    args: ['-c', configFile, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'],
+  }
+}
+
+function address(host: string, port: number): object {
+  return { socket_address: { address: host, port_value: port } }
+}
