@@ -57,13 +57,31 @@ export async function signInWithCode(client: Configuration, { login, scope }: Si
   return authorizationCodeGrant(client, callback, { pkceCodeVerifier, expectedState })
 }
 
+interface BrowserRequest {
+  readonly method: string
+  readonly redirect: 'manual'
+  readonly headers: Record<string, string>
+  readonly body?: URLSearchParams
+}
+
+export interface BrowserOptions {
+  /** Sends the requests. Default: Node's own `fetch`. */
+  readonly fetch?: (url: string, init: BrowserRequest) => Promise<Response>
+  /** Cookies by name, which are added to. Default: none, so nobody is signed in. */
+  readonly cookies?: Map<string, string>
+}
+
 /** Follows redirects, answers each form with `fields`, and stops when it is sent to `destination`. */
-export async function browse(start: URL, destination: string, fields: Readonly<Record<string, string>>): Promise<URL> {
-  const cookies = new Map<string, string>()
+export async function browse(
+  start: URL,
+  destination: string,
+  fields: Readonly<Record<string, string>>,
+  { fetch: send = fetch, cookies = new Map<string, string>() }: BrowserOptions = {},
+): Promise<URL> {
   let url = start
   let body: URLSearchParams | undefined
   for (let hops = 0; hops < 10; hops++) {
-    const response = await fetch(url, {
+    const response = await send(url.href, {
       method: body === undefined ? 'GET' : 'POST',
       redirect: 'manual',
       headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
