@@ -72,7 +72,6 @@ const ROOMS = tableOf(`
   authenticate/proof → authenticate authenticate/jwt errors keys lib types
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
-  authenticate/proof → lib
   authorize         → claim-reader errors lib types
   identity          → claim-reader errors lib types
   route             → errors

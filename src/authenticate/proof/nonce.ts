@@ -22,11 +22,7 @@ export interface Nonces {
   judge(nonce: string): ValidNonce | undefined
 }
 
-<<<<<<< HEAD
 interface ValidNonce {
-=======
-export interface ValidNonce {
->>>>>>> a15c8fe (proof: make and judge nonces without keeping any)
   /** It is in the last third of its lifetime, so the client should get another one. */
   readonly isAging: boolean
   /** The first moment at which it is not valid any more. */

@@ -24,7 +24,7 @@ export interface UsedProof {
  * Says what became of a proof: only a `new` one may be used. `full` means that there is no place for it, `forgotten`
  * that nobody knows any more whether it was used.
  */
-export type Remembered = 'new' | 'replayed' | 'full' | 'forgotten'
+type Remembered = 'new' | 'replayed' | 'full' | 'forgotten'
 
 export interface ReplayMemory {
   remember(proof: UsedProof): Remembered
