@@ -1,9 +1,11 @@
 /** The memory of used proofs: the same answers as a Map, in little memory, whatever the clocks do. */
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { type Remembered, type ReplayMemory, replayMemory } from '../../../src/authenticate/proof/replay-memory.ts'
+import { type ReplayMemory, replayMemory } from '../../../src/authenticate/proof/replay-memory.ts'
 import type { Clock } from '../../../src/lib/clock.ts'
 import { manualTime } from '../../support/manual-time.ts'
+
+type Remembered = ReturnType<ReplayMemory['remember']>
 
 const LIFE_MS = 70_000
 
