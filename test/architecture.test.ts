@@ -69,7 +69,7 @@ const ROOMS = tableOf(`
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity route types upstream
-  authenticate/proof → authenticate authenticate/jwt errors keys lib types
+  authenticate/proof → authenticate authenticate/jwt errors keys lib store types
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
   authorize         → claim-reader errors lib types

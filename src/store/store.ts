@@ -28,8 +28,14 @@ export interface StoreDefinition extends ConnectionOptions {
 export interface Store {
   /** The name of a key of ours. */
   key(name: string): string
-  /** Opens a connection to the server that holds our keys. @throws {StoreError} */
-  connect(): Promise<StoreConnection>
+  /**
+   * Opens a connection to the server that holds our keys.
+   *
+   * @param probe a command about one of our keys, by which the servers of a cluster tell who has it; it is for users
+   *   who may not ask about the stream, which is the default
+   * @throws {StoreError}
+   */
+  connect(probe?: readonly string[]): Promise<StoreConnection>
 }
 
 export function store(definition: StoreDefinition, deps: ConnectionDeps): Store {
@@ -55,12 +61,12 @@ export function store(definition: StoreDefinition, deps: ConnectionDeps): Store 
   }
 
   /** A server that does not hold our keys says who does. This takes no further right, unlike asking for all slots. */
-  const openOwner = async (node: ServerAddress): Promise<StoreConnection> => {
+  const openOwner = async (node: ServerAddress, probe: readonly string[]): Promise<StoreConnection> => {
     let address: ServerAddress = { host: node.host, port: node.port }
     for (let moves = 0; moves < MOST_MOVES; moves += 1) {
       const connection = await open(address)
       try {
-        await connection.send(['XINFO', 'STREAM', key('')])
+        await connection.send(probe)
         return connection
       } catch (error) {
         const { code, movedTo } = storeError(error)
@@ -73,7 +79,7 @@ export function store(definition: StoreDefinition, deps: ConnectionDeps): Store 
     throw new StoreError('is a cluster whose servers send us from one to the other', 'CLUSTERDOWN')
   }
 
-  const FIND: Readonly<Record<StoreDefinition['topology'], () => Promise<StoreConnection>>> = {
+  const FIND: Readonly<Record<StoreDefinition['topology'], Store['connect']>> = {
     single: () => open(definition.url),
     async sentinel() {
       const connection = await open(await firstAnswer(definition.nodes, masterNamedBy))
@@ -84,7 +90,8 @@ export function store(definition: StoreDefinition, deps: ConnectionDeps): Store 
       if (Array.isArray(role) && role[0] === 'master') return connection
       return dropped(connection, new StoreError('is a replica, and the sentinels know no other master', 'READONLY'))
     },
-    cluster: () => firstAnswer([definition.url, ...definition.nodes], openOwner),
+    cluster: (probe = ['XINFO', 'STREAM', key('')]) =>
+      firstAnswer([definition.url, ...definition.nodes], node => openOwner(node, probe)),
   }
   return { key, connect: FIND[definition.topology] }
 }

@@ -100,7 +100,7 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
       const [first, second] = [wordIn(digest, 0), wordIn(digest, 4)]
       if (table.has(first, second)) return 'replayed'
       if (expiresAtMs <= forgottenUntilMs) return 'forgotten'
-      const lifeMs = Math.max(0, expiresAtMs - clock.nowMs())
+      const lifeMs = expiresAtMs - clock.nowMs()
       if (!(lifeMs <= LONGEST_LIFE_MS)) return 'full'
       const share = wordIn(hash('sha256', HASH_KEY + jkt, 'binary'), 0) % SHARES
       // It is full only when nothing is left that could be forgotten. After a long pause, the list of the second in
