@@ -1,5 +1,6 @@
 /** The issuer of bound tokens, and its clients, which other tests send to the gateway with. */
 import { createHash, X509Certificate } from 'node:crypto'
+import { createServer } from 'node:https'
 import { calculateThumbprint, generateKeyPair } from 'dpop'
 import {
   createRemoteJWKSet,
@@ -13,12 +14,14 @@ import {
   type Configuration,
   clientCredentialsGrant,
   customFetch,
+  fetchProtectedResource,
   getDPoPHandle,
   randomDPoPKeyPair,
   refreshTokenGrant,
   type TokenEndpointResponse,
 } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { closeServer, listen } from '../../../src/demo/loopback.ts'
 import { atEnd } from '../../support/at-end.ts'
 import { type Certificate, testAuthority } from '../../support/certificates.ts'
 import { boundClient, certificateAgent, proofClient, signInBound } from '../../support/clients/bound-client.ts'
@@ -193,5 +196,57 @@ describe('a token for somebody who signed in', () => {
     const first = await signInBound(app, { login: 'alice', scope, acrValues: 'mfa', secondsAgo: 600, DPoP })
     const again = await refreshTokenGrant(app, first.refresh_token ?? '', undefined, { DPoP })
     expect(claims(again)).toMatchObject({ acr: 'mfa', auth_time: claims(first).auth_time, cnf: { jkt } })
+  })
+})
+
+describe('a resource server that asks for a nonce', () => {
+  /** It answers 200 to a proof with its nonce, and has a challenge line for each scheme else. */
+  async function startResourceServer() {
+    const seen: Array<{ readonly authorization: string | undefined; readonly proof: JWTPayload }> = []
+    const { cert, key } = authority.issue('resource', ['DNS:localhost'])
+    const server = createServer({ cert, key }, ({ headers }, response) => {
+      const proof = decodeJwt(String(headers.dpop))
+      seen.push({ authorization: headers.authorization, proof })
+      if (proof.nonce === 'nonce-of-resource') response.end('ok')
+      else
+        response
+          .writeHead(401, {
+            'www-authenticate': [
+              'Bearer realm="api"',
+              'DPoP realm="api", error="use_dpop_nonce", algs="ES256 Ed25519"',
+            ],
+            'dpop-nonce': 'nonce-of-resource',
+          })
+          .end()
+    })
+    const url = new URL(`/orders/7?q=1`, `https://${await listen(server, 0)}`)
+    url.hostname = 'localhost'
+    atEnd(() => closeServer(server))
+    return { url, seen }
+  }
+
+  test('is answered by openid-client, and by the client made with dpop, which keep the nonce', async () => {
+    const app = await boundClient(issuer, 'dpopMachine')
+    const { DPoP } = await dpopKey(app)
+    const agent = certificateAgent(authority)
+    atEnd(() => agent.destroy())
+    const byDpop = proofClient(await generateKeyPair('ES256'), agent)
+    for (const get of [
+      (url: URL) => fetchProtectedResource(app, 'token', url, 'GET', undefined, undefined, { DPoP }),
+      (url: URL) => byDpop.request(url.href, { token: 'token' }),
+    ]) {
+      const { url, seen } = await startResourceServer()
+      for (let times = 0; times < 2; times += 1) expect((await get(url)).status).toBe(200)
+      expect(seen.map(({ proof }) => proof.nonce)).toEqual([undefined, 'nonce-of-resource', 'nonce-of-resource'])
+      expect(new Set(seen.map(({ proof }) => proof.jti)).size).toBe(3)
+      expect(seen[0]).toMatchObject({
+        authorization: 'DPoP token',
+        proof: {
+          htm: 'GET',
+          htu: `${url.origin}/orders/7`,
+          ath: createHash('sha256').update('token').digest('base64url'),
+        },
+      })
+    }
   })
 })

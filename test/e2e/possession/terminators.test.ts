@@ -4,10 +4,14 @@ import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { clientCredentialsGrant, fetchProtectedResource } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { atEnd } from '../../support/at-end.ts'
 import { type Certificate, testAuthority } from '../../support/certificates.ts'
+import { boundClient } from '../../support/clients/bound-client.ts'
+import { startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts'
+import { type BoundIssuer, startBoundIssuer } from '../../support/services/bound-issuer.ts'
 import { startTerminator, type Terminator } from '../../support/services/terminator.ts'
 import {
   TERMINATOR_KINDS,
@@ -166,6 +170,37 @@ describe.skipIf(WITHOUT_TERMINATORS).for(TERMINATOR_KINDS)('%s', kind => {
     expect(String(((await once(socket, 'message')) as [Buffer])[0])).toBe('hello')
     expect(service.seen[0]?.url).toBe('/feed')
     expectCertificate(service.seen[0]?.headers[terminator.header], signed)
+  })
+})
+
+describe.skipIf(WITHOUT_TERMINATORS)('a gateway', () => {
+  let issuer: BoundIssuer
+  let upstream: TestUpstream
+  let gateway: TestGateway
+  beforeAll(async () => {
+    issuer = await startBoundIssuer(authority)
+    upstream = await startTestUpstream()
+    gateway = await startTestGateway({
+      listen: { address: '127.0.0.1:0', trustedProxies: ['127.0.0.1'] },
+      providers: { main: issuer.provider },
+      upstreams: { app: upstream.url },
+      routes: [{ id: 'orders', path: '/orders/**', require: { scopes: ['orders:read'] } }],
+    })
+  })
+  afterAll(async () => {
+    await gateway.close()
+    await Promise.all([issuer.close(), upstream.close()])
+  })
+
+  test.for(TERMINATOR_KINDS)('takes tokens of the issuer of bound tokens behind %s', async kind => {
+    const terminator = await startTerminator(kind, { server, to: gateway.url, prefix: '/shop' })
+    atEnd(terminator.stop)
+    const client = await boundClient(issuer, 'plainMachine')
+    const { access_token } = await clientCredentialsGrant(client, { scope: 'orders:read' })
+    const url = new URL(`${terminator.url}/orders/7`)
+    expect((await fetchProtectedResource(client, access_token, url, 'GET')).status).toBe(200)
+    expect(upstream.seen.at(-1)).toMatchObject({ url: '/orders/7', headers: { 'x-auth-subject': 'plain-machine' } })
+    await expect(fetchProtectedResource(client, 'wrong', url, 'GET')).rejects.toMatchObject({ status: 401 })
   })
 })
 
