@@ -14,8 +14,12 @@ export interface Certificate {
 export interface TestAuthority extends Certificate {
   /** @param names as in subjectAltName: `DNS:service.internal`, `IP:127.0.0.1` */
   issue(id: string, names: readonly string[]): Certificate
-  /** Makes a certificate that no authority has signed (RFC 8705 §2.2). */
-  selfSigned(id: string): Certificate
+  /**
+   * Makes a certificate that no authority has signed (RFC 8705 §2.2).
+   *
+   * @param names as of {@link TestAuthority.issue}, with whatever punctuation; default: none
+   */
+  selfSigned(id: string, names?: readonly string[]): Certificate
   remove(): void
 }
 
@@ -39,7 +43,21 @@ export function testAuthority(): TestAuthority {
         ...['-config', config, '-CA', authority.certFile, '-CAkey', authority.keyFile],
         ...['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', `subjectAltName=${names.join(',')}`],
       ]),
-    selfSigned: id => make(id, ['-config', config, '-addext', 'basicConstraints=critical,CA:FALSE']),
+    selfSigned(id, names = []) {
+      const ownConfig = join(folder, `${id}.cnf`)
+      writeFileSync(ownConfig, configOf(names))
+      return make(id, ['-config', ownConfig, '-extensions', 'leaf'])
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+}
+
+/** In a section of its own, a name may contain commas. */
+function configOf(names: readonly string[]): string {
+  const lines = names.map((name, index) => {
+    const [type = '', ...value] = name.split(':')
+    return `${type}.${index} = ${value.join(':').replace(/["'$#\\]/g, '\\$&')}`
+  })
+  const extension = names.length === 0 ? '' : 'subjectAltName=@names\n'
+  return `[req]\ndistinguished_name=dn\n[dn]\n[leaf]\nbasicConstraints=critical,CA:FALSE\n${extension}[names]\n${lines.join('\n')}\n`
 }

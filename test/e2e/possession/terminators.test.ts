@@ -12,7 +12,7 @@ import { type Certificate, testAuthority } from '../../support/certificates.ts'
 import { boundClient } from '../../support/clients/bound-client.ts'
 import { startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts'
 import { type BoundIssuer, startBoundIssuer } from '../../support/services/bound-issuer.ts'
-import { startTerminator, type Terminator } from '../../support/services/terminator.ts'
+import { startTerminator, type Terminator, type TerminatorOptions } from '../../support/services/terminator.ts'
 import {
   TERMINATOR_KINDS,
   type TerminatorKind,
@@ -201,6 +201,51 @@ describe.skipIf(WITHOUT_TERMINATORS)('a gateway', () => {
     expect((await fetchProtectedResource(client, access_token, url, 'GET')).status).toBe(200)
     expect(upstream.seen.at(-1)).toMatchObject({ url: '/orders/7', headers: { 'x-auth-subject': 'plain-machine' } })
     await expect(fetchProtectedResource(client, 'wrong', url, 'GET')).rejects.toMatchObject({ status: 401 })
+  })
+})
+
+describe.skipIf(WITHOUT_TERMINATORS)('X-Forwarded-Client-Cert', () => {
+  /** The header that arrives for a client with this certificate and this header of its own. */
+  async function header(options: Partial<TerminatorOptions>, client: Certificate | undefined, own?: string) {
+    const upstream = await startTestUpstream()
+    atEnd(upstream.close)
+    const terminator = await startTerminator('envoy', { server, to: upstream.url, ...options })
+    atEnd(terminator.stop)
+    const session = connectHttp2(terminator.url, { ca: authority.cert, cert: client?.cert, key: client?.key })
+    atEnd(() => session.destroy())
+    await text(session.request({ ':path': '/', ...(own === undefined ? {} : { 'x-forwarded-client-cert': own }) }))
+    return upstream.seen[0]?.headers['x-forwarded-client-cert']
+  }
+  const hashOf = ({ cert }: Certificate) => new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase()
+
+  test('has the URI of the terminator’s own certificate first', async () => {
+    const named = authority.issue('named', ['DNS:localhost', 'URI:spiffe://example.com/front'])
+    const seen = await header({ server: named, envoyDetails: ['uri', 'dns'] }, signed)
+    expect(seen).toBe(`By=spiffe://example.com/front;Hash=${hashOf(signed)};URI=;DNS=client.example.com`)
+  })
+
+  test('follows that of the client where it is appended, and is gone with it without a certificate', async () => {
+    const options = { envoyForwarding: 'APPEND_FORWARD', envoyDetails: [] } as const
+    expect(await header(options, signed, 'Hash=forged')).toBe(`Hash=forged,Hash=${hashOf(signed)}`)
+    expect(await header(options, undefined, 'Hash=forged')).toBe(undefined)
+  })
+
+  test('quotes a subject and escapes it as RFC 2253 does, with a backslash before any character', async () => {
+    const odd = authority.issue('le"af, x;y=z\\\\', ['DNS:client.example.com'])
+    const seen = await header({ envoyDetails: ['subject'] }, odd)
+    expect(seen).toBe(`Hash=${hashOf(odd)};Subject="CN=le\\"af\\, x\\;y=z\\\\"`)
+  })
+
+  test('has alternative names as they are: in a certificate of its own making, a client forges elements', async () => {
+    const victim = hashOf(signed)
+    for (const [type, before] of [
+      ['URI', 'URI='],
+      ['DNS', 'URI=;DNS='],
+    ] as const) {
+      const forger = authority.selfSigned('forger', [`${type}:a,Hash=${victim}`])
+      const seen = await header({ envoyDetails: ['uri', 'dns'] }, forger)
+      expect(seen).toBe(`Hash=${hashOf(forger)};${before}a,Hash=${victim}`)
+    }
   })
 })
 

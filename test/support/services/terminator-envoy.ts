@@ -1,13 +1,15 @@
 /**
  * Writes the configuration of Envoy as a TLS terminator.
  *
- * `SANITIZE_SET` replaces what the client sent as `X-Forwarded-Client-Cert`.
+ * `SANITIZE_SET` replaces what the client sent as `X-Forwarded-Client-Cert`, and `APPEND_FORWARD` puts its own element
+ * after that. `ACCEPT_UNTRUSTED` is what makes it ask for a certificate at all where no authority is named.
  */
 import type { TerminatorCommand, TerminatorSite } from './terminator.ts'
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions'
 
-export function envoyCommand({ port, server, upstream, prefix, configFile }: TerminatorSite): TerminatorCommand {
+export function envoyCommand(site: TerminatorSite): TerminatorCommand {
+  const { port, server, upstream, prefix, configFile } = site
   const route =
     prefix === ''
       ? { match: { prefix: '/' }, route: { cluster: 'app' } }
@@ -16,8 +18,8 @@ export function envoyCommand({ port, server, upstream, prefix, configFile }: Ter
     '@type': `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: 'tls',
     use_remote_address: true,
-    forward_client_cert_details: 'SANITIZE_SET',
-    set_current_client_cert_details: { cert: true, subject: true },
+    forward_client_cert_details: site.envoyForwarding,
+    set_current_client_cert_details: Object.fromEntries(site.envoyDetails.map(detail => [detail, true])),
     upgrade_configs: [{ upgrade_type: 'websocket' }],
     http_filters: [
       { name: 'envoy.filters.http.router', typed_config: { '@type': `${EXTENSIONS}.filters.http.router.v3.Router` } },

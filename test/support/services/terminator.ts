@@ -33,7 +33,14 @@ export interface TerminatorOptions {
    * of `$request_uri`, which keeps every byte.
    */
   readonly nginxPath?: 'normalised' | 'exact'
+  /** What Envoy tells of a certificate besides its hash. Default: `cert` and `subject`. */
+  readonly envoyDetails?: readonly EnvoyDetail[]
+  /** What Envoy does with the header of the client, and with its own. Default: `SANITIZE_SET`. */
+  readonly envoyForwarding?: EnvoyForwarding
 }
+
+export type EnvoyDetail = 'cert' | 'chain' | 'subject' | 'uri' | 'dns'
+export type EnvoyForwarding = 'SANITIZE_SET' | 'APPEND_FORWARD'
 
 export interface Terminator {
   readonly kind: TerminatorKind
@@ -63,6 +70,8 @@ export interface TerminatorSite {
   /** It is empty where nothing is stripped. */
   readonly prefix: string
   readonly nginxPath: 'normalised' | 'exact'
+  readonly envoyDetails: readonly EnvoyDetail[]
+  readonly envoyForwarding: EnvoyForwarding
   readonly folder: string
   readonly configFile: string
 }
@@ -92,16 +101,22 @@ export async function startTerminator(kind: TerminatorKind, options: TerminatorO
   }
 }
 
-async function startOn(
-  port: number,
-  kind: TerminatorKind,
-  { server, to, prefix = '', nginxPath = 'normalised' }: TerminatorOptions,
-): Promise<Terminator> {
+async function startOn(port: number, kind: TerminatorKind, options: TerminatorOptions): Promise<Terminator> {
+  const { server, to, prefix = '' } = options
   const folder = mkdtempSync(join(tmpdir(), `sallyport-${kind}-`))
   const configFile = join(folder, `terminator.${kind === 'envoy' ? 'json' : 'conf'}`)
   const { hostname, port: upstreamPort } = new URL(to)
-  const upstream = { host: hostname, port: Number(upstreamPort) }
-  const { config, args } = COMMANDS[kind]({ port, server, upstream, prefix, nginxPath, folder, configFile })
+  const { config, args } = COMMANDS[kind]({
+    port,
+    server,
+    upstream: { host: hostname, port: Number(upstreamPort) },
+    prefix,
+    nginxPath: options.nginxPath ?? 'normalised',
+    envoyDetails: options.envoyDetails ?? ['cert', 'subject'],
+    envoyForwarding: options.envoyForwarding ?? 'SANITIZE_SET',
+    folder,
+    configFile,
+  })
   writeFileSync(configFile, config)
   const child = spawn(terminatorProgram(kind), args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
