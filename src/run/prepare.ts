@@ -6,6 +6,7 @@
  * configuration that is given up again leaves no trace.
  */
 import { createHash } from 'node:crypto'
+import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { compilePolicy, equalShare } from '../config/compile.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
@@ -23,6 +24,7 @@ import { revocationSettings } from './revocation-settings.ts'
 import { type RevocationStream, streamDefinition } from './revocation-store.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
+import { replayDefinition } from './shared-replays.ts'
 
 export interface Prepared {
   readonly config: Config
@@ -33,6 +35,8 @@ export interface Prepared {
   readonly revocation: RevocationSettings | undefined
   /** The stream in the store that revocations are read from and written to; undefined without one. */
   readonly stream: RevocationStream | undefined
+  /** The memory of DPoP proofs in the store; undefined where no proofs are shared. */
+  readonly sharedReplays: ReplayStore | undefined
   /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
   readonly revokerSecrets: readonly Buffer[] | undefined
   /** Every upstream, by its id. */
@@ -66,6 +70,10 @@ export function prepare(config: Config, services: Services): Prepared {
     const revocation = revocationSettings(config)
     const stream = leasedStream(config, services)
     if (stream !== undefined) releases.push(stream.release)
+    const replayStore = replayDefinition(config)
+    const replays = replayStore && services.sharedReplays.acquire(replayStore)
+    if (replays !== undefined) releases.push(replays.release)
+    const sharedReplays = replays?.value
     const tokenFile = config.revocation?.api?.tokenFile
     const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
     const events = new Map(providers.map(([id, leased]) => [id, leased.events]))
@@ -74,11 +82,10 @@ export function prepare(config: Config, services: Services): Prepared {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
-      ...requestChecks(
-        config,
-        services,
-        revocationResponders(services, id => events.get(id)),
-      ),
+      ...requestChecks(config, services, {
+        respondersOf: revocationResponders(services, id => events.get(id)),
+        sharedReplays,
+      }),
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }
@@ -89,6 +96,7 @@ export function prepare(config: Config, services: Services): Prepared {
       server,
       revocation,
       stream: stream?.value,
+      sharedReplays,
       revokerSecrets,
       upstreams: parts.upstreams,
       async providersTried() {

@@ -6,6 +6,7 @@
 import { boundTokenLayer } from '../authenticate/proof/bound.ts'
 import { type DpopJudge, dpopJudge, type ReplayGuard } from '../authenticate/proof/dpop.ts'
 import { nonces } from '../authenticate/proof/nonce.ts'
+import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { targetUris } from '../authenticate/proof/target-uri.ts'
 import type { Config, DpopConfig } from '../config/schema/schema.ts'
 import { withoutLineBreak } from '../lib/secrets.ts'
@@ -16,15 +17,19 @@ import type { Services } from './services.ts'
 type ProofServices = Pick<Services, 'clock' | 'metrics' | 'replays'>
 
 /** @throws {Error} the file of the nonces' secret was good when it was checked, and cannot be used any more */
-export function proofLayer({ dpop }: Config, services: ProofServices): AuthenticatorLayer {
+export function proofLayer(
+  { dpop }: Config,
+  services: ProofServices,
+  shared: ReplayStore | undefined,
+): AuthenticatorLayer {
   return boundTokenLayer({
-    dpop: dpop === undefined ? undefined : judgeOf(dpop, services),
+    dpop: dpop === undefined ? undefined : judgeOf(dpop, services, shared),
     certificateOf: undefined,
     onResult: services.metrics.proofJudged,
   })
 }
 
-function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices): DpopJudge {
+function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices, shared: ReplayStore | undefined): DpopJudge {
   const { baseUrls, algorithms, maxAge, clockTolerance, nonce } = dpop
   return dpopJudge({
     baseUrls,
@@ -35,11 +40,23 @@ function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices): DpopJudge
     nonces:
       nonce &&
       nonces({ secret: withoutLineBreak(readTrustedFile(nonce.secretFile)), lifetimeMs: nonce.lifetime, clock }),
-    replay: replayGuard(replays),
+    replay: replayGuard(replays, shared, dpop.replay.whenUnavailable),
     clock,
   })
 }
 
-function replayGuard(replays: Services['replays']): ReplayGuard {
-  return proof => replays.remember(proof)
+/** Asks the memory of this process first: it costs nothing, and is what is left while the store is away. */
+function replayGuard(
+  replays: Services['replays'],
+  shared: ReplayStore | undefined,
+  whenUnavailable: DpopConfig['replay']['whenUnavailable'],
+): ReplayGuard {
+  if (shared === undefined) return proof => replays.remember(proof)
+  return proof => {
+    const here = replays.remember(proof)
+    if (here !== 'new') return here
+    return shared
+      .remember(proof)
+      .then(answer => (answer === 'unavailable' && whenUnavailable === 'local' ? 'local' : answer))
+  }
 }

@@ -5,6 +5,7 @@
  * would refuse.
  */
 import type { RouteLayers } from '../authenticate/layers.ts'
+import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { revocationLayer, standings } from '../authenticate/revoked.ts'
 import { claimReader } from '../claim-reader.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
@@ -26,14 +27,24 @@ interface RequestChecks {
   readonly endpoints: readonly Endpoint[]
 }
 
-/** @param respondersOf makes what answers at the endpoints; a command leaves it out, since it answers nothing */
+/** What a gateway that runs has, and a command does not. */
+interface RunningParts {
+  /** Makes what answers at the endpoints. */
+  readonly respondersOf: RespondersOf
+  /** The memory of proofs in the store; undefined where no proofs are shared. */
+  readonly sharedReplays: ReplayStore | undefined
+}
+
+/** A command answers nothing, and what it tries is used up for nobody. */
+const OF_COMMANDS: RunningParts = { respondersOf: unanswered, sharedReplays: undefined }
+
 export function requestChecks(
   config: Config,
   services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays'>,
-  respondersOf: RespondersOf = unanswered,
+  { respondersOf, sharedReplays }: RunningParts = OF_COMMANDS,
 ): RequestChecks {
   const { revocation } = config
-  const bound = proofLayer(config, services)
+  const bound = proofLayer(config, services, sharedReplays)
   const proofs = { tokenChecks: ['proof'], checkClientCertificate: undefined } as const
   if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: [] }
   const standing = standings({

@@ -7,7 +7,7 @@
  * nothing, and another store proves nothing. Beginning waits for nothing: a store that is down is told in one log line,
  * and shows in the state of the revocations.
  */
-import type { Config, StoreConfig } from '../config/schema/schema.ts'
+import type { Config } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Lease, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
@@ -22,6 +22,7 @@ import { storeError } from '../store/failure.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { storeDefinition } from './store-definition.ts'
 
 interface StreamDefinition {
   readonly store: StoreDefinition
@@ -51,22 +52,6 @@ export function streamDefinition({ revocation, store: block }: Config): StreamDe
   return { store: storeDefinition(block), stream: revocation.store.stream, keepSeconds: revocation.keep / 1000 }
 }
 
-function storeDefinition(block: StoreConfig): StoreDefinition {
-  const { url, topology, nodes = [], username, passwordFile, tls, prefix, timeout } = block
-  return {
-    topology,
-    url: { host: url.host, port: url.port },
-    nodes,
-    isTls: url.isTls,
-    database: url.database,
-    username,
-    passwordFile,
-    tls,
-    prefix,
-    timeoutMs: timeout,
-  }
-}
-
 const LINGER_MS = 60_000
 
 interface StreamServices {
@@ -93,7 +78,7 @@ export function revocationStreams(services: StreamServices): RevocationStreams {
       if (stream === followed) return
       followed?.leave()
       followed = stream
-      if (stream === undefined) services.metrics.storeUp(undefined)
+      if (stream === undefined) services.metrics.storeUp(services.revocations, undefined)
       else stream.follow()
     },
     close: leased.close,
@@ -115,11 +100,11 @@ function revocationStream(
     random: Math.random,
     observer: {
       connected() {
-        metrics.storeUp(true)
+        metrics.storeUp(revocations, true)
         log.info(members, 'the stream of revocations is read')
       },
       lost(reason) {
-        metrics.storeUp(false)
+        metrics.storeUp(revocations, false)
         log.warn({ ...members, reason: `the store ${reason}` }, 'the stream of revocations cannot be read')
       },
       historyLost(reason) {

@@ -151,6 +151,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       services.keySets.close(),
       services.upstreams.close(),
       services.revocationStreams.close(),
+      services.sharedReplays.close(),
       cache.close(),
     ])
   }
@@ -161,6 +162,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     if (keepsCache) cache.keep()
     // The stream says what of a cache file was undone since, so it is read after that.
     services.revocationStreams.follow(first.stream)
+    first.sharedReplays?.open()
     const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })

@@ -39,7 +39,7 @@ const NO_ROUTE = '(none)'
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
 /** Commands whose time is shown. A blocking read is none of them: it waits on purpose. */
-const STORE_COMMANDS: ReadonlySet<string> = new Set(['XADD', 'XINFO', 'XRANGE'])
+const STORE_COMMANDS: ReadonlySet<string> = new Set(['SET', 'XADD', 'XINFO', 'XRANGE'])
 const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status_class: statusClass }))
 const STREAM_ENDS = Object.keys({
@@ -237,7 +237,8 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   }).of('', [0])
   // Without revocations, nobody has to be alarmed that some are missing.
   revocationFresh.remove()
-  const storeUp = gauge('store_up', '1 when the store can be read.', 'min')
+  const storeUp = gauge('store_up', '1 when the store can be used.', 'min')
+  const storeUses = new Map<object, boolean>()
   storeUp.remove()
   const storeDurations = tallyHistogram({
     name: 'sallyport_store_command_duration_seconds',
@@ -350,10 +351,12 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       if (lastSuccessSeconds !== undefined) revocationLastSuccess.set({ source: 'store' }, lastSuccessSeconds)
     },
 
-    /** Whether the store can be read; undefined: there is none. */
-    storeUp(isUp: boolean | undefined): void {
-      if (isUp === undefined) storeUp.remove()
-      else storeUp.set(isUp ? 1 : 0)
+    /** Whether a use of the store works; undefined: there is no such use any more. @param use any object of its own */
+    storeUp(use: object, isUp: boolean | undefined): void {
+      if (isUp === undefined) storeUses.delete(use)
+      else storeUses.set(use, isUp)
+      if (storeUses.size === 0) storeUp.remove()
+      else storeUp.set([...storeUses.values()].every(Boolean) ? 1 : 0)
     },
     /** The store has answered a command. */
     storeAnswered(command: string, seconds: number): void {
