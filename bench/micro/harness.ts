@@ -7,12 +7,19 @@
 import { type Summary, summary } from '../lib/stats.ts'
 
 export type Case =
-  | { readonly name: string; readonly run: (index: number) => unknown }
+  | {
+      readonly name: string
+      readonly run: (index: number) => unknown
+      /** What it is compared with, in turns, since the machine is not equally fast all the time. */
+      readonly beside?: (index: number) => unknown
+    }
   | { readonly name: string; readonly runAsync: (index: number) => Promise<unknown> }
 
 export interface Timing {
   readonly name: string
   readonly nanoseconds: Summary
+  /** How many times as long as what stands beside it. */
+  readonly ratio?: Summary
 }
 
 export interface Effort {
@@ -33,10 +40,17 @@ export async function time(each: Case, { warmUpMs, sampleMs, samples }: Effort):
     tookMs = await batch(each, iterations)
     if (tookMs < sampleMs) iterations *= 2
   }
+  const beside = 'beside' in each && each.beside !== undefined ? { name: '', run: each.beside } : undefined
+  if (beside !== undefined) await batch(beside, iterations)
   const nanoseconds: number[] = []
-  for (let sample = 0; sample < samples; sample++)
-    nanoseconds.push((1e6 * (await batch(each, iterations))) / iterations)
-  return { name: each.name, nanoseconds: summary(nanoseconds) }
+  const ratios: number[] = []
+  for (let sample = 0; sample < samples; sample++) {
+    const took = await batch(each, iterations)
+    nanoseconds.push((1e6 * took) / iterations)
+    if (beside !== undefined) ratios.push(took / (await batch(beside, iterations)))
+  }
+  const timing = { name: each.name, nanoseconds: summary(nanoseconds) }
+  return beside === undefined ? timing : { ...timing, ratio: summary(ratios) }
 }
 
 async function batch(each: Case, iterations: number): Promise<number> {

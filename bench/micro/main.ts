@@ -26,6 +26,7 @@ import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
+import { proofCases } from './proofs.ts'
 import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
@@ -44,8 +45,12 @@ for (const each of chosen) {
   console.error(`${timing.name}: ${timing.nanoseconds.median.toFixed(0)} ns`)
 }
 const table = markdown({
-  columns: ['', 'ns'],
-  rows: timings.map(({ name, nanoseconds }) => [name, spread(nanoseconds, 0)]),
+  columns: ['', 'ns', '× node:crypto'],
+  rows: timings.map(({ name, nanoseconds, ratio }) => [
+    name,
+    spread(nanoseconds, 0),
+    ratio === undefined ? '' : spread(ratio, 2),
+  ]),
 })
 const text = `${table}\n\nMedians (lowest–highest) of ${effort.samples} samples. Node ${process.version}.\n`
 console.log(`\n${text}`)
@@ -148,6 +153,7 @@ async function cases(): Promise<readonly Case[]> {
     },
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
+    ...proofCases(warm[0] as string),
   ]
 }
 
