@@ -41,6 +41,17 @@ export interface Status {
         readonly last_error: string | undefined
       }
     | undefined
+  /** The memory of DPoP proofs; undefined when the configuration judges none. */
+  readonly proofs:
+    | {
+        /** How many are remembered by this process, and how many can be. */
+        readonly remembered: number
+        readonly entries: number
+        /** These two are undefined where the store does not share them. */
+        readonly shared: boolean | undefined
+        readonly last_error: string | undefined
+      }
+    | undefined
   /** Each process, where several share the listener. All of the above then comes from one that is not ready, if any. */
   readonly workers?: readonly WorkerStatus[]
 }
@@ -55,6 +66,7 @@ interface StatusSource {
   readonly version: string
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly revocation: RevocationStatus | undefined
+  readonly proofs: Status['proofs']
   /** Whether a request may be refused because revocations may be missing. */
   readonly isRefusingStale: boolean
   readonly isDraining: boolean
@@ -62,7 +74,7 @@ interface StatusSource {
 }
 
 export function statusOf(source: StatusSource): Status {
-  const { version, policy, revocation, isRefusingStale, isDraining, nowMs } = source
+  const { version, policy, revocation, proofs, isRefusingStale, isDraining, nowMs } = source
   const providers = policy.providers.map(({ id, issuer, health }) => {
     const found = health()
     const { usable, lastError } = found
@@ -100,6 +112,7 @@ export function statusOf(source: StatusSource): Status {
       ...ageOf(revocation.lastSuccessSeconds, nowMs),
       last_error: revocation.lastError,
     },
+    proofs,
   }
 }
 

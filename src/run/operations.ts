@@ -44,6 +44,7 @@ export function operations({ version, config, policies, reloads, drain, services
         version,
         policy: policies.current,
         revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
+        proofs: proofStatus(reloads.inForce, replays),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
         isDraining: drain.isDraining,
         nowMs: clock.nowMs(),
@@ -58,6 +59,17 @@ export function operations({ version, config, policies, reloads, drain, services
     appProbes: appProbes(probesOf(config), { scheduler, upstream: id => probedUpstream(id, reloads.inForce) }),
     drain: () => drain.begin('admin'),
     revocations: revocationsApi(services, () => reloads.inForce),
+  }
+}
+
+/** A store that is away does not make the gateway unready, since tokens without a proof still pass. */
+function proofStatus({ config: { dpop }, sharedReplays }: Prepared, replays: Services['replays']): Status['proofs'] {
+  if (dpop === undefined) return undefined
+  return {
+    remembered: replays.size,
+    entries: dpop.replay.entries,
+    shared: sharedReplays?.status().isConnected,
+    last_error: sharedReplays?.status().lastError,
   }
 }
 

@@ -9,6 +9,7 @@ function shown(health: ProviderHealth) {
     version: '1',
     policy: { hash: 'abc', routes: [], providers },
     revocation: undefined,
+    proofs: undefined,
     isRefusingStale: false,
     isDraining: false,
     nowMs: 1_800_000_000_000,

@@ -33,6 +33,8 @@ export interface ReplayStore {
   /** Begins to connect, which takes a moment. The first proof does so, too, but comes too early itself. */
   open(): void
   remember(proof: UsedProof): Promise<'new' | 'replayed' | 'unavailable'>
+  /** `lastError` continues "the store …", and is undefined while there is a connection. */
+  status(): { readonly isConnected: boolean; readonly lastError: string | undefined }
   /** What is under way is `unavailable`, and so is everything from here on. */
   close(): void
 }
@@ -45,14 +47,16 @@ export function replayStore({ store, clock, scheduler, random, observer }: Repla
   /** What `observer` was told last. */
   let told: 'nothing' | 'connected' | 'lost' = 'nothing'
   let connection: StoreConnection | undefined
+  let lastError: string | undefined
   let wake: () => void = () => {}
 
   const isClosed = (): boolean => state === 'closed'
 
   const failed = (error: unknown): void => {
+    lastError = storeError(error).message
     if (isClosed() || told === 'lost') return
     told = 'lost'
-    observer.lost(storeError(error).message)
+    observer.lost(lastError)
   }
 
   const pause = (delayMs: number): Promise<void> =>
@@ -72,6 +76,7 @@ export function replayStore({ store, clock, scheduler, random, observer }: Repla
       await opened.send(probe)
       if (isClosed()) return
       connection = opened
+      lastError = undefined
       if (told !== 'connected') observer.connected()
       told = 'connected'
       await opened.ended
@@ -114,6 +119,7 @@ export function replayStore({ store, clock, scheduler, random, observer }: Repla
         return 'unavailable'
       }
     },
+    status: () => ({ isConnected: connection !== undefined, lastError }),
     close() {
       state = 'closed'
       connection?.close()

@@ -31,16 +31,32 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
     ...answers.flatMap(({ status }) => status.reasons),
   ])
   return {
-    ...(shown?.status ?? { version, config_hash: '', routes: [], providers: [], revocation: undefined }),
+    ...(shown?.status ?? {
+      version,
+      config_hash: '',
+      routes: [],
+      providers: [],
+      revocation: undefined,
+      proofs: undefined,
+    }),
     ready: reasons.size === 0,
     reasons: [...reasons],
     revocation: leastFresh(answers),
+    proofs: fullest(answers),
     workers: answers.map(({ pid, status, isCurrent }) => ({
       pid,
       ready: status.ready && isCurrent,
       config_hash: status.config_hash,
     })),
   }
+}
+
+/** Of the memories of proofs, returns the fullest, and whether all of them are shared. */
+function fullest(answers: readonly WorkerAnswer[]): Status['proofs'] {
+  const known = answers.flatMap(({ status: { proofs } }) => (proofs === undefined ? [] : [proofs]))
+  const [first] = known.toSorted((one, other) => other.remembered - one.remembered)
+  const alone = known.find(({ shared }) => shared === false)
+  return first && { ...first, ...(alone && { shared: false, last_error: alone.last_error }) }
 }
 
 /** Of what the workers know of revocations, returns that which is least up to date. */

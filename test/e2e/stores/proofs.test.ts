@@ -105,6 +105,9 @@ describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('gateways that share the memory
     expect(Number(refused?.headers['retry-after'])).toBeGreaterThan(0)
     expect(refused?.headers).not.toHaveProperty('www-authenticate')
     expect((await gateway?.metrics())?.get(proofs('unavailable'))).toBe(1)
+    const { proofs: shown, ready } = (await gateway?.admin('/-/status'))?.json() ?? {}
+    expect(shown).toMatchObject({ remembered: 1, entries: 500_000, shared: false, last_error: expect.any(String) })
+    expect(ready).toBe(true)
     await store.restart()
     await storeIs(1)
     expect(await outcome(gateway, await proved())).toBe('passes')

@@ -13,6 +13,7 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     routes: [],
     providers: [],
     revocation: undefined,
+    proofs: undefined,
   }
   return { pid, status, isCurrent }
 }
@@ -66,4 +67,20 @@ test('of what they know of revocations, the least up to date is shown', () => {
   expect(shown(knowing(7, 'starting', undefined), knowing(8, 'fresh', 9))).toMatchObject({ state: 'starting' })
   expect(shown(knowing(7, 'fresh', 1), knowing(8, 'fresh', 9))).toMatchObject({ age_seconds: 9 })
   expect(shown(answer(7), answer(8))).toBeUndefined()
+})
+
+test('of their memories of proofs, the fullest is shown, and whether one of them is on its own', () => {
+  const remembering = (pid: number, remembered: number, shared: boolean | undefined, last_error?: string) => {
+    const { status, ...rest } = answer(pid)
+    return { ...rest, status: { ...status, proofs: { remembered, entries: 1000, shared, last_error } } }
+  }
+  const answers = [remembering(7, 5, true), remembering(8, 9, true), remembering(9, 1, false, 'is gone')]
+  expect(combinedStatus({ ...SOURCE, answers }).proofs).toEqual({
+    remembered: 9,
+    entries: 1000,
+    shared: false,
+    last_error: 'is gone',
+  })
+  expect(combinedStatus({ ...SOURCE, answers: answers.slice(0, 2) }).proofs).toMatchObject({ shared: true })
+  expect(combinedStatus({ ...SOURCE, answers: [answer(7)] }).proofs).toBeUndefined()
 })
