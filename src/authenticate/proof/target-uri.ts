@@ -43,7 +43,11 @@ export function baseUrlProblem(text: string): string | undefined {
 /** Scheme, authority and path; query and fragment follow. */
 const URI = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)/
 
-const HOST_AND_PORT = /^(\[[0-9A-Fa-f:.]+\]|[^:@[\]]+)(?::(\d*))?$/
+/**
+ * RFC 3986 §3.2 without a user. Other letters than those of ASCII are in no host, so that the sign for Kelvin, which is
+ * a `k` in lower case, is in none.
+ */
+const HOST_AND_PORT = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(?::(\d*))?$/
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: '80', https: '443' }
 
