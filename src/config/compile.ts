@@ -27,6 +27,7 @@ import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, Token
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { requirementsOf } from './requirements.ts'
+import { certificateSource } from './schema/certificate-source.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
 
@@ -104,11 +105,14 @@ type HeaderWriters = (authorization: AuthorizationHandling) => RequestHeaders
 
 function headerWriters(config: Config, identity: Identity, places: TokenPlaces | undefined): HeaderWriters {
   const trusts = trustedProxies(config.listen.trustedProxies)
+  const certificates = certificateSource(config.listen, config.clientCertificate)
   return remembered(authorization =>
     requestHeaders({
       isManaged: places === undefined ? identity.isManaged : name => identity.isManaged(name) || places.isHeader(name),
       authorization,
       trusts,
+      certificate:
+        certificates?.from === 'header' ? { name: certificates.header.name, forward: certificates.forward } : undefined,
       withoutProtocols: places?.hasProtocols === true ? places.withoutProtocols : undefined,
     }),
   )

@@ -1,8 +1,29 @@
-/** Says who is at the other end of a client's connection. */
+/**
+ * Says who is at the other end of a client's connection, and which certificate it has shown.
+ *
+ * RFC 8705 §3.1 (thumbprint). A certificate is looked at once, at the end of the handshake. It stays the same for as
+ * long as the connection lives, also where its session was resumed: nobody can renegotiate.
+ */
+import { hash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Peer } from '../types.ts'
 
+const withCertificate = new WeakMap<Socket, Peer>()
+
 export function peerOf(socket: Socket): Peer {
-  return { address: socket.remoteAddress, protocol: socket instanceof TLSSocket ? 'https' : 'http' }
+  if (!(socket instanceof TLSSocket)) return { address: socket.remoteAddress, protocol: 'http' }
+  return withCertificate.get(socket) ?? { address: socket.remoteAddress, protocol: 'https' }
+}
+
+/**
+ * Remembers the certificate of a connection, if its client has shown one.
+ *
+ * @param counts `authorized`: only one that an authority of ours has signed
+ */
+export function keepPeer(socket: TLSSocket, counts: 'authorized' | 'any'): void {
+  const certificate = counts === 'any' || socket.authorized ? socket.getPeerX509Certificate() : undefined
+  if (certificate === undefined) return
+  const certificateThumbprint = hash('sha256', certificate.raw, 'base64url')
+  withCertificate.set(socket, { address: socket.remoteAddress, protocol: 'https', certificateThumbprint })
 }

@@ -4,6 +4,7 @@
  * RFC 9112 (message framing). Those of Node's defaults that do not suit a gateway are changed here: Node would answer
  * `Expect` and a missing Host by itself, drop header lines past a count, and end long uploads after five minutes.
  */
+import { constants } from 'node:crypto'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -14,6 +15,7 @@ import { setMaxHeaderSize } from '../node/server-limits.ts'
 import { HandshakeResponse, isHandshake } from './handshake.ts'
 import { Http1Request } from './http1-request.ts'
 import { Http1Response } from './http1-response.ts'
+import { keepPeer } from './peer.ts'
 
 interface ServerLimits {
   /** Bytes of a request head. */
@@ -24,11 +26,18 @@ interface ServerLimits {
   readonly connections: number
 }
 
-/** PEM texts. `clientCa` makes client certificates mandatory. */
+/** PEM texts, and what clients have to show. */
 interface ServerTls {
   readonly cert: string
   readonly key: string
   readonly clientCa?: string
+  /**
+   * What is asked of clients in the handshake; undefined: nothing.
+   * - `required`: a certificate that `clientCa` signed
+   * - `optional`: a certificate, if they have one; with `clientCa` others than its own count for nothing
+   * - `any`: a certificate, if they have one, whoever signed it
+   */
+  readonly clientCertificate?: 'required' | 'optional' | 'any'
 }
 
 export interface ServerOptions {
@@ -81,11 +90,18 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
             ...secureContext(tls),
             ALPNProtocols: ALPN_PROTOCOLS,
             handshakeTimeout: limits.headersTimeoutMs,
-            ...(tls.clientCa !== undefined && { requestCert: true, rejectUnauthorized: true }),
+            requestCert: tls.clientCertificate !== undefined,
+            rejectUnauthorized: tls.clientCertificate === 'required',
           },
           onRequest,
         )
-  if (server instanceof TlsServer) handOverHttp2(server, onHttp2)
+  if (server instanceof TlsServer) {
+    handOverHttp2(server, onHttp2)
+    if (tls?.clientCertificate !== undefined) {
+      const counts = tls.clientCa === undefined ? 'any' : 'authorized'
+      server.prependListener('secureConnection', socket => keepPeer(socket, counts))
+    }
+  }
   // The gateway counts header lines itself, because Node silently drops those that are over the count.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
@@ -114,6 +130,16 @@ export function changeServer(server: Server, { limits, tls }: ServerOptions): vo
   server.maxConnections = limits.connections
 }
 
+/**
+ * A client cannot change its certificate on a connection: TLS 1.2 is the last version with renegotiation, and it is
+ * off, as is authentication after the handshake in TLS 1.3, which Node never asks for.
+ */
 function secureContext({ cert, key, clientCa }: ServerTls) {
-  return { cert, key, minVersion: 'TLSv1.2', ...(clientCa !== undefined && { ca: clientCa }) } as const
+  return {
+    cert,
+    key,
+    minVersion: 'TLSv1.2',
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    ...(clientCa !== undefined && { ca: clientCa }),
+  } as const
 }

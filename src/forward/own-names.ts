@@ -13,10 +13,11 @@ import { isHopByHop } from './hop-by-hop.ts'
  * - `frame`: it tells the length of the message and passes as it came
  * - `token`: it holds the caller's credential
  * - `proof`: it proves that the caller may use that, and passes only with a credential that nobody has judged here
+ * - `certificate`: it names the client's certificate, and passes from trusted peers only, if the configuration says so
  * - `mounted`: it tells where a proxy in front of us has mounted the service, and passes from trusted peers only
  * - `chain`: it tells what proxies in front of us said about the client, and is kept from trusted peers only
  */
-export type Handling = 'drop' | 'frame' | 'token' | 'proof' | 'mounted' | 'chain'
+export type Handling = 'drop' | 'frame' | 'token' | 'proof' | 'certificate' | 'mounted' | 'chain'
 
 const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   // The gateway writes these anew, from what it has checked.
@@ -27,6 +28,9 @@ const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   ['content-length', 'frame'],
   ['authorization', 'token'],
   ['dpop', 'proof'],
+  ['client-cert', 'certificate'],
+  ['client-cert-chain', 'certificate'],
+  ['x-forwarded-client-cert', 'certificate'],
   ['x-forwarded-prefix', 'mounted'],
   ['x-forwarded-port', 'mounted'],
   ['x-forwarded-for', 'chain'],

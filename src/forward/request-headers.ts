@@ -19,6 +19,8 @@ interface RequestHeaderRules {
   readonly isManaged: (name: string) => boolean
   readonly authorization: AuthorizationHandling
   readonly trusts: TrustedProxies
+  /** Undefined where no proxy names the client's certificate. */
+  readonly certificate?: CertificateHandling | undefined
   /** Undefined when tokens come in no subprotocol. */
   readonly withoutProtocols?: ((value: string) => string) | undefined
 }
@@ -32,15 +34,24 @@ interface RequestHeaderRules {
  */
 export type AuthorizationHandling = 'drop' | 'pass' | 'asBearer' | 'unjudged'
 
+/** What becomes of the header in which a trusted proxy names the client's certificate. */
+interface CertificateHandling {
+  readonly name: string
+  /** Whether the service gets it, too. */
+  readonly forward: boolean
+}
+
 type LineHandling = Handling | 'pass' | 'protocols'
 
 export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
-  const { isManaged, authorization, trusts, withoutProtocols } = rules
+  const { isManaged, authorization, trusts, certificate, withoutProtocols } = rules
   const handlingOfLine = boundedMemo<LineHandling>(
     name => {
       const own = handlingOf(name)
       if (own === 'token' && authorization === 'drop') return 'drop'
       if (own === 'proof') return authorization === 'unjudged' ? 'frame' : 'drop'
+      if (own === 'certificate' || isAlias(name, certificate))
+        return passes(name, certificate) && !isManaged(name) ? 'certificate' : 'drop'
       if (own === 'mounted' && isManaged(name)) return 'drop'
       if (withoutProtocols !== undefined && foldedFieldName(name) === 'sec-websocket-protocol')
         return name.toLowerCase() === 'sec-websocket-protocol' ? 'protocols' : 'drop'
@@ -71,6 +82,7 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
           if (!named.has('sec-websocket-protocol')) protocols += `,${value}`
           break
         case 'mounted':
+        case 'certificate':
           if (chain !== undefined) lines.push(name, value)
           break
         case 'chain':
@@ -89,6 +101,18 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
     lines.push(...identityLines)
     return lines
   }
+}
+
+/** Is true for every spelling of the name. */
+function isAlias(name: string, certificate: CertificateHandling | undefined): boolean {
+  return certificate !== undefined && foldedFieldName(name) === foldedFieldName(certificate.name)
+}
+
+/** RFC 9440 §2.3: the chain belongs to its certificate. */
+function passes(name: string, certificate: CertificateHandling | undefined): boolean {
+  if (certificate?.forward !== true) return false
+  const [asked, passed] = [name.toLowerCase(), certificate.name.toLowerCase()]
+  return asked === passed || (asked === 'client-cert-chain' && passed === 'client-cert')
 }
 
 /** For services that know Bearer alone: the proof was judged here, and is not passed on. */

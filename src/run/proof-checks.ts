@@ -4,29 +4,48 @@
  * What was used is remembered by the services, so that a reload forgets none of it.
  */
 import { boundTokenLayer } from '../authenticate/proof/bound.ts'
+import { certificateHeader } from '../authenticate/proof/certificate-header.ts'
 import { type DpopJudge, dpopJudge, type ReplayGuard } from '../authenticate/proof/dpop.ts'
 import { nonces } from '../authenticate/proof/nonce.ts'
 import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { targetUris } from '../authenticate/proof/target-uri.ts'
+import { certificateSource } from '../config/schema/certificate-source.ts'
 import type { Config, DpopConfig } from '../config/schema/schema.ts'
+import { trustedProxies } from '../downstream/client-address.ts'
 import { withoutLineBreak } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
+import type { Policy } from '../policy.ts'
 import type { AuthenticatorLayer } from '../types.ts'
 import type { Services } from './services.ts'
 
 type ProofServices = Pick<Services, 'clock' | 'metrics' | 'replays'>
 
+interface ProofChecks {
+  readonly layer: AuthenticatorLayer
+  readonly checkClientCertificate: Policy['checkClientCertificate']
+}
+
 /** @throws {Error} the file of the nonces' secret was good when it was checked, and cannot be used any more */
-export function proofLayer(
-  { dpop }: Config,
+export function proofChecks(
+  config: Config,
   services: ProofServices,
   shared: ReplayStore | undefined,
-): AuthenticatorLayer {
-  return boundTokenLayer({
-    dpop: dpop === undefined ? undefined : judgeOf(dpop, services, shared),
-    certificateOf: undefined,
-    onResult: services.metrics.proofJudged,
-  })
+): ProofChecks {
+  const { dpop, listen, clientCertificate } = config
+  const source = certificateSource(listen, clientCertificate)
+  const named =
+    source?.from === 'header'
+      ? certificateHeader({ header: source.header, trusts: trustedProxies(listen.trustedProxies) })
+      : undefined
+  return {
+    layer: boundTokenLayer({
+      dpop: dpop === undefined ? undefined : judgeOf(dpop, services, shared),
+      // What a proxy shows on its connection to us is its own certificate, and no client's.
+      certificateOf: source?.from === 'connection' ? ({ peer }) => peer.certificateThumbprint : named,
+      onResult: services.metrics.proofJudged,
+    }),
+    checkClientCertificate: named,
+  }
 }
 
 function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices, shared: ReplayStore | undefined): DpopJudge {

@@ -14,7 +14,7 @@ import { issuersOf } from '../config/schema/tenants.ts'
 import type { TokenStage } from '../errors.ts'
 import { issuerTemplate } from '../issuer-template.ts'
 import type { Endpoint, Policy } from '../policy.ts'
-import { proofLayer } from './proof-checks.ts'
+import { proofChecks } from './proof-checks.ts'
 import type { RespondersOf, RevocationResponders } from './revocation-responders.ts'
 import type { Services } from './services.ts'
 
@@ -44,8 +44,8 @@ export function requestChecks(
   { respondersOf, sharedReplays }: RunningParts = OF_COMMANDS,
 ): RequestChecks {
   const { revocation } = config
-  const bound = proofLayer(config, services, sharedReplays)
-  const proofs = { tokenChecks: ['proof'], checkClientCertificate: undefined } as const
+  const { layer: bound, checkClientCertificate } = proofChecks(config, services, sharedReplays)
+  const proofs = { tokenChecks: ['proof'], checkClientCertificate } as const
   if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: [] }
   const standing = standings({
     revocations: services.revocations,

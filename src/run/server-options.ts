@@ -1,11 +1,13 @@
 /** Reads from a configuration what the listening server needs, the content of certificate files included. */
 import { equalShare } from '../config/compile.ts'
+import { askedCertificate } from '../config/schema/certificate-source.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 
 /** @throws {Error} a certificate file cannot be read */
 export function serverOptions({ limits, workers, listen: { tls } }: Config): ServerOptions {
+  const asked = askedCertificate(tls)
   return {
     limits: {
       headerBytes: limits.headerBytes,
@@ -17,6 +19,7 @@ export function serverOptions({ limits, workers, listen: { tls } }: Config): Ser
         cert: pemIn(tls.certFile),
         key: pemIn(tls.keyFile),
         ...(tls.clientCaFile !== undefined && { clientCa: pemIn(tls.clientCaFile) }),
+        ...(asked !== undefined && { clientCertificate: asked }),
       },
     }),
   }

@@ -7,6 +7,7 @@ import { foldedFieldName } from '../../lib/field-name.ts'
 import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { Listener } from '../schema/schema.ts'
+import { certificateFindings } from './check-certificates.ts'
 import { proofFindings } from './check-proof.ts'
 import { providerFindings } from './check-providers.ts'
 import { revocationFindings } from './check-revocation.ts'
@@ -25,6 +26,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...routeFindings(draft),
     ...revocationFindings(draft),
     ...proofFindings(draft),
+    ...certificateFindings(draft),
   ]
 }
 

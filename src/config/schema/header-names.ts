@@ -39,6 +39,14 @@ export function credentialHeaderProblem(name: string): string | undefined {
   return undefined
 }
 
+/** Says what is wrong with the name of a header in which a proxy names a certificate; `undefined` when nothing is. */
+export function certificateHeaderProblem(name: string): string | undefined {
+  if (!isToken(name) || name.length > 128) return 'is no header name; write one like `X-Client-Cert`'
+  if (isOwnName(name) || needed.has(foldedFieldName(name)))
+    return 'has a meaning of its own and cannot name a certificate; choose a name like `X-Client-Cert`'
+  return undefined
+}
+
 /** Says what is wrong with a pattern of `identity.reserved`; `undefined` when nothing is. */
 export function reservedPatternProblem(pattern: string): string | undefined {
   const isPrefix = pattern.endsWith('*')

@@ -12,6 +12,7 @@ import { noProxyProblem } from '../../egress/no-proxy.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
 import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
+import { clientCertificateSchema } from './client-certificate-schema.ts'
 import { dpopSchema } from './dpop-schema.ts'
 import {
   claimReference,
@@ -59,6 +60,7 @@ export type PathsConfig = Config['paths']
 export type StreamsConfig = Config['streams']
 export type RouteConfig = Config['routes'][number]
 export type StoreConfig = NonNullable<Config['store']>
+export type ClientCertificateConfig = NonNullable<Config['clientCertificate']>
 export type DpopConfig = NonNullable<Config['dpop']>
 export type RevocationConfig = NonNullable<Config['revocation']>
 export type RequireConfig = NonNullable<RouteConfig['require']>
@@ -76,7 +78,15 @@ const listenTlsSchema = z
   .strictObject({
     certFile: filePath().describe('PEM file with the certificate and its chain.'),
     keyFile: filePath().describe('PEM file with the private key.'),
-    clientCaFile: filePath().optional().describe('PEM file: clients must show a certificate signed by one of these.'),
+    clientCaFile: filePath()
+      .optional()
+      .describe('PEM file: only certificates of clients that one of these signed count.'),
+    clientCertificate: z
+      .enum(['required', 'optional', 'any'])
+      .optional()
+      .describe(
+        '`required`: clients must show a certificate. `optional`: they may. `any`: they may, whoever signed it. Left out: `required` with `clientCaFile`, else none is asked for.',
+      ),
   })
   .describe('Serve HTTPS.')
 
@@ -263,6 +273,7 @@ export const configSchema = z.strictObject({
   store: storeSchema.optional(),
   revocation: revocationSchema.optional(),
   dpop: dpopSchema.optional(),
+  clientCertificate: clientCertificateSchema.optional(),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   paths: z

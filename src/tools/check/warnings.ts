@@ -5,6 +5,7 @@
  * which the loader reports.
  */
 import type { Path } from '../../config/check/findings.ts'
+import { askedCertificate, certificateSource } from '../../config/schema/certificate-source.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import { keysGotAround } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -32,6 +33,7 @@ export const WARNING_CODES = [
   'cache-unwritable',
   'tenants-any',
   'proxy-in-clear',
+  'client-cert-in-clear',
   'revocation-blind',
   'revocation-local-only',
   'issuer-slash',
@@ -62,6 +64,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...anyTenants(config),
     ...trustedSpellings(config, policy),
     ...proxyInClear(config),
+    ...certificatesInClear(config),
     ...blindToRevocations(config),
     ...revokedHereOnly(config),
   ]
@@ -172,6 +175,19 @@ function proxyInClear({ egress }: Config): readonly Warning[] {
   if (url.protocol === 'https:' || isLoopback(url)) return []
   const message = 'is sent to the proxy unencrypted, so that everybody on the way can read it; use an `https:` proxy'
   return [{ code: 'proxy-in-clear', path: ['egress', 'credentialsFile'], message }]
+}
+
+/** Who is on the way, or has the address of the proxy, can name any certificate. */
+function certificatesInClear({ listen, clientCertificate }: Config): readonly Warning[] {
+  if (certificateSource(listen, clientCertificate)?.from !== 'header') return []
+  if (askedCertificate(listen.tls) === 'required' || listen.trustedProxies.every(isOfThisMachine)) return []
+  const message =
+    'believes proxies on other machines, which do not prove who they are; ask them for certificates by `listen.tls.clientCaFile`'
+  return [{ code: 'client-cert-in-clear', path: ['clientCertificate', 'from'], message }]
+}
+
+function isOfThisMachine(proxy: string): boolean {
+  return /^(?:unix:|127\.[\d.]+(?:\/(?:[89]|[12]\d|3[0-2]))?|::1(?:\/128)?)$/.test(proxy)
 }
 
 function forwardedTokens({ identity, upstreams }: Config): readonly Warning[] {

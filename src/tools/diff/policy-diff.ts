@@ -14,7 +14,7 @@ import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
-import { dpopDifferences } from './proof-strictness.ts'
+import { certificateDifferences, dpopDifferences } from './proof-strictness.ts'
 import { providerDifferences } from './provider-strictness.ts'
 import { revocationDifferences, storeDifferences } from './revocation-strictness.ts'
 import {
@@ -107,6 +107,8 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   revocation: (old, next) =>
     changesByDirection('revocation', undefined, revocationDifferences(old.config.revocation, next.config.revocation)),
   dpop: (old, next) => changesByDirection('dpop', undefined, dpopDifferences(old.config.dpop, next.config.dpop)),
+  clientCertificate: (old, next) =>
+    changesByDirection('clientCertificate', undefined, certificateDifferences(old.config, next.config)),
   store: (old, next) => changesByDirection('store', undefined, storeDifferences(old.config.store, next.config.store)),
   streams: settings('streams', STREAMS, config => config.streams),
   tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),

@@ -7,6 +7,7 @@
 
 import { DEFAULT_SOCKET_MODE } from '../../config/schema/address.ts'
 import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
+import { askedCertificate } from '../../config/schema/certificate-source.ts'
 import type {
   Address,
   AdminConfig,
@@ -41,6 +42,8 @@ type AppProbe = AdminConfig['appProbes'][number]
 
 const LISTEN_TLS: Comparisons<Partial<ListenTls>> = {
   clientCaFile: asked<string>(another, file => file),
+  clientCertificate: (name, _before, _after, around) =>
+    askedDifferences(name, around as Pair<Pick<ListenConfig, 'tls'>>),
   certFile: noMatter('It shows clients who we are and asks nothing of them.'),
   keyFile: noMatter('It belongs to the certificate.'),
 }
@@ -183,6 +186,20 @@ function tlsDifferences(name: string, before: unknown, after: unknown): readonly
   return after === undefined
     ? [{ direction: 'loosened', text: `no longer asks for ${name}` }]
     : [{ direction: 'tightened', text: `now asks for ${name}` }]
+}
+
+/**
+ * Tells of the certificates that clients are asked for. `clientCaFile` tells of those that they must show by default.
+ */
+function askedDifferences(name: string, around: Pair<Pick<ListenConfig, 'tls'>>): readonly Difference[] {
+  const [from, to] = [askedCertificate(around.before.tls), askedCertificate(around.after.tls)]
+  if (from === to) return []
+  if (from !== undefined && to !== undefined)
+    return ranked({ any: 0, optional: 1, required: 2 })(name, from, to, around)
+  if ((from ?? to) === 'required') return []
+  return from === undefined
+    ? [{ direction: 'loosened', text: `${name}: now takes tokens that are bound to a certificate` }]
+    : [{ direction: 'tightened', text: `${name}: no longer takes tokens that are bound to a certificate` }]
 }
 
 function reachDifferences(

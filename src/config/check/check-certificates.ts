@@ -1,0 +1,98 @@
+/**
+ * Judges what `clientCertificate` and `listen.tls.clientCertificate` mean together with the other sections: whether
+ * anybody shows certificates or names them, whether that header is free, and whether a route asks for what nobody has.
+ */
+import { foldedFieldName } from '../../lib/field-name.ts'
+import { askedCertificate, certificateSource } from '../schema/certificate-source.ts'
+import type { Draft } from '../schema/draft.ts'
+import type { ClientCertificateConfig } from '../schema/schema.ts'
+import type { Finding } from './findings.ts'
+
+export function certificateFindings(draft: Draft): readonly Finding[] {
+  const { clientCertificate: block } = draft
+  return [
+    ...tlsFindings(draft),
+    ...(block === undefined ? [] : [...sourceFindings(draft, block), ...nameFindings(draft, block)]),
+    ...requirementFindings(draft),
+  ]
+}
+
+function tlsFindings({ listen }: Draft): readonly Finding[] {
+  const { clientCertificate, clientCaFile } = listen?.tls ?? {}
+  if (clientCertificate === 'required' && clientCaFile === undefined) {
+    const message = 'needs `clientCaFile`, which says whose certificates are good; add it, or write `optional` or `any`'
+    return [{ path: ['listen', 'tls', 'clientCertificate'], message }]
+  }
+  if (clientCertificate === 'any' && clientCaFile !== undefined) {
+    const message = 'has no effect with `clientCertificate: any`, whoever signed it; leave it out, or write `optional`'
+    return [{ path: ['listen', 'tls', 'clientCaFile'], message, at: 'key' }]
+  }
+  return []
+}
+
+/** What a proxy shows on its connection to us is no client's certificate, so that nobody reads one that need not be there. */
+function unreadFindings({ listen }: Draft): readonly Finding[] {
+  const asked = listen?.tls?.clientCertificate
+  if (asked === undefined || asked === 'required') return []
+  const message =
+    'has no effect with `clientCertificate.from: header`; leave it out, or write `required`, so that proxies prove who they are'
+  return [{ path: ['listen', 'tls', 'clientCertificate'], message }]
+}
+
+function sourceFindings(draft: Draft, block: ClientCertificateConfig): readonly Finding[] {
+  const { listen } = draft
+  const path = ['clientCertificate']
+  if (block.from === 'header') {
+    const { header, hops } = block
+    const findings: Finding[] = [...unreadFindings(draft)]
+    if (listen !== undefined && listen.trustedProxies.length === 0) {
+      const message = 'needs `listen.trustedProxies`, since only proxies that are listed there are believed; list them'
+      findings.push({ path: [...path, 'from'], message })
+    }
+    if (hops !== undefined && header !== 'X-Forwarded-Client-Cert') {
+      const message = 'counts elements of `X-Forwarded-Client-Cert`; leave it out, or write `header` so'
+      findings.push({ path: [...path, 'hops'], message, at: 'key' })
+    }
+    return findings
+  }
+  const unread = (['header', 'hops', 'forward'] as const).filter(key => block[key] !== undefined)
+  if (unread.length > 0) {
+    const message = 'has no effect without `from: header`; add that, or leave it out'
+    return unread.map(key => ({ path: [...path, key], message, at: 'key' }))
+  }
+  if (listen === undefined || askedCertificate(listen.tls) !== undefined) return []
+  const message =
+    'takes certificates from connections, on which none is asked for; add `listen.tls.clientCertificate`, or write `from: header`'
+  return [{ path, message, at: 'key' }]
+}
+
+/** Refuses a name that is also that of a claim or of a token: one line cannot be both, and both are removed. */
+function nameFindings({ identity, credentials, routes }: Draft, block: ClientCertificateConfig): readonly Finding[] {
+  if (typeof block.header !== 'object') return []
+  const folded = foldedFieldName(block.header.name)
+  const at = { path: ['clientCertificate', 'header', 'name'] }
+  const isIt = (name: string) => foldedFieldName(name) === folded
+  if (Object.keys(identity?.headers ?? {}).some(isIt))
+    return [{ ...at, message: 'is the name of an identity header, too; choose another one' }]
+  const sources = [...(credentials ?? []), ...[...routes.values()].flatMap(route => route.credentials ?? [])]
+  if (sources.some(source => typeof source === 'object' && 'header' in source && isIt(source.header)))
+    return [{ ...at, message: 'is the name of a header that brings tokens, too; choose another one' }]
+  return []
+}
+
+/** Refuses a route that nobody could ever get into. */
+function requirementFindings({ listen, clientCertificate, dpop, routes }: Draft): readonly Finding[] {
+  if (listen === undefined || certificateSource(listen, clientCertificate) !== undefined) return []
+  return [...routes].flatMap(([index, { require }]): readonly Finding[] => {
+    const path = ['routes', index, 'require', 'proof']
+    if (require?.proof === 'certificate') {
+      const message =
+        'asks for client certificates, which come from nowhere; add `listen.tls.clientCertificate` or `clientCertificate`'
+      return [{ path, message, about: 'clientCertificate' }]
+    }
+    if (require?.proof !== 'any' || dpop !== undefined) return []
+    const message =
+      'asks for a proof, and none is judged; add `dpop`, `listen.tls.clientCertificate` or `clientCertificate`'
+    return [{ path, message, about: 'dpop' }]
+  })
+}
