@@ -26,11 +26,7 @@ interface ProofChecks {
 }
 
 /** @throws {Error} the file of the nonces' secret was good when it was checked, and cannot be used any more */
-export function proofChecks(
-  config: Config,
-  services: ProofServices,
-  shared: ReplayStore | undefined,
-): ProofChecks {
+export function proofChecks(config: Config, services: ProofServices, shared: ReplayStore | undefined): ProofChecks {
   const { dpop, listen, clientCertificate } = config
   const source = certificateSource(listen, clientCertificate)
   const named =

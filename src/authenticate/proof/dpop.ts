@@ -55,6 +55,14 @@ interface Presented {
   readonly jkt: string
 }
 
+/** What is remembered with a token. */
+interface KnownToken {
+  /** What its proofs have as `ath`. */
+  readonly ath: string
+  /** That of its proofs, once one was read. */
+  key: ProofKey | undefined
+}
+
 /**
  * Judges the proof of a request.
  *
@@ -71,29 +79,35 @@ const MAX_JTI_CHARS = 256
 
 export function dpopJudge(options: DpopOptions): DpopJudge {
   const { algorithms, replay } = options
-  const keys = new WeakMap<Principal, ProofKey>()
+  const tokens = new WeakMap<Principal, KnownToken>()
+
+  const knownOf = ({ principal, token }: Presented): KnownToken => {
+    const known = tokens.get(principal) ?? { ath: hash('sha256', token, 'base64url'), key: undefined }
+    tokens.set(principal, known)
+    return known
+  }
 
   /** A client signs all of its proofs with the same header, so it is read once for each token. */
-  const keyOf = (header: string, { principal, jkt }: Presented): ProofKey => {
-    const known = keys.get(principal)
-    if (known?.header === header) return known
+  const keyOf = (header: string, known: KnownToken, jkt: string): ProofKey => {
+    if (known.key?.header === header) return known.key
     const read = proofKey(header, algorithms)
-    if (read.jkt === jkt) keys.set(principal, read)
+    if (read.jkt === jkt) known.key = read
     return read
   }
 
   return (presented, facts, notes) => {
     const text = proofIn(facts.rawHeaders)
+    const known = knownOf(presented)
+    const { jkt } = presented
     const { key, claims, signature } = asProof(() => {
       const [header, payload, signatureText] = jwsParts(text)
       return {
-        key: keyOf(header, presented),
+        key: keyOf(header, known, jkt),
         claims: jsonObject('payload', decodedPart('payload', payload)),
         signature: decodedPart('signature', signatureText),
       }
     })
-    const expiresAtMs = checkClaims(claims, presented, facts, notes, options)
-    const { jkt } = presented
+    const expiresAtMs = checkClaims(claims, known.ath, facts, notes, options)
     const jti = claims.jti as string
     const held = signatureRefusal({ token: text, header: { alg: key.alg }, signature }, key.key)
     return andThen(held, refusal => {
@@ -117,7 +131,7 @@ function asProof<T>(read: () => T): T {
 /** @returns until when the proof would be taken, in milliseconds since the epoch */
 function checkClaims(
   claims: Claims,
-  { token }: Presented,
+  wantedHash: string,
   { method }: RequestFacts,
   notes: RequestNotes,
   options: DpopOptions,
@@ -127,7 +141,7 @@ function checkClaims(
   if (typeof htu !== 'string' || !options.targetUris(htu, notes.path)) throw wrongTarget(htu, notes.path, options)
   const expiresAtMs = checkTime(claims, notes, options)
   if (typeof iat !== 'number') throw invalidProof('iat', { wanted: 'a number' })
-  if (ath !== hash('sha256', token, 'base64url')) throw invalidProof('ath', { wanted: 'the hash of the access token' })
+  if (ath !== wantedHash) throw invalidProof('ath', { wanted: 'the hash of the access token' })
   if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_CHARS)
     throw invalidProof('jti', { wanted: `text of 1 to ${MAX_JTI_CHARS} characters` })
   return expiresAtMs

@@ -17,6 +17,8 @@ export function targetUris(baseUrls: readonly string[]): TargetUris {
     return base === undefined ? [] : [base.replace(/\/$/, '')]
   })
   return (htu, path) => {
+    // Most clients write the URL as the configuration has it.
+    if (bases.some(base => htu === base + path)) return true
     const seen = normalized(htu)
     if (seen === undefined) return false
     const ours = normalizedEncoding(path)
