@@ -40,7 +40,7 @@ const ROOMS = tableOf(`
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
                       route tools/diff tools/engine tools/init tools/text types upstream
-  tools/diff        → config/schema identity issuer-template lib policy tools/engine tools/text types
+  tools/diff        → authorize config/schema identity issuer-template lib policy tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
   tools/engine      → authenticate authenticate/jwt claim-reader config config/read config/schema decide downstream
@@ -53,7 +53,7 @@ const ROOMS = tableOf(`
                       telemetry types upstream
   admin             → errors lib policy revocation types upstream
 
-  config            → authenticate authorize config/schema downstream forward identity policy route telemetry types
+  config            → authenticate authorize config/schema downstream forward identity lib policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → config/schema egress errors issuer-template keys lib route

@@ -47,6 +47,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
       verifiers: new Map(verifiers),
       upstreams: new Map([['app', upstream()]]),
       tokenCache: shared.tokenCache,
+      clock: shared.clock,
       layers: () => [],
       isRevoked: undefined,
       checkClientCertificate: undefined,

@@ -97,7 +97,14 @@ async function explainedAsSent(config: Config, request: RequestFacts, services: 
   const hasToken =
     request.rawHeaders.some(name => name.toLowerCase() === 'authorization') || otherPlaces(config).length > 0
   const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
-  return explanation({ config, policy, request, trial: await trial(policy, request), filledIn: {} })
+  return explanation({
+    config,
+    policy,
+    request,
+    trial: await trial(policy, request),
+    filledIn: {},
+    clock: services.clock,
+  })
 }
 
 /** Makes one attempt to get the keys. When it fails, the explanation says `keys_unavailable`. */
@@ -124,7 +131,14 @@ async function explainedWithClaims(
   )
   const asSent = presented(request, signed.token, sourcesAsked(config, policy, request))
   const tried = await trial(policy, asSent)
-  return explanation({ config, policy, request: asSent, trial: tried, filledIn: signed.filledIn })
+  return explanation({
+    config,
+    policy,
+    request: asSent,
+    trial: tried,
+    filledIn: signed.filledIn,
+    clock: services.clock,
+  })
 }
 
 /** Returns where the route of this request looks for tokens. */

@@ -139,7 +139,7 @@ async function testReport(
     for (const each of group)
       results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, services, unread) })
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
-    coverages.push({ configFile: file, coverage: coverage(config, ofConfig) })
+    coverages.push({ configFile: file, coverage: coverage(config, ofConfig, services.clock) })
   }
   services.revocations.close()
   return { files: results, coverages }

@@ -20,13 +20,14 @@ import {
   type IdentityHeader,
   identityHeader,
 } from '../identity/header-lines.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge } from '../policy.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
 import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
-import { requirementsOf } from './requirements.ts'
+import { requirementContext, requirementsOf } from './requirements.ts'
 import { certificateSource } from './schema/certificate-source.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
@@ -38,6 +39,8 @@ interface PolicyParts {
   /** The upstreams by their ids. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly tokenCache: TokenCache
+  /** Says how old a login or a token is. */
+  readonly clock: Clock
   /** Gives the checks of every request to a route that brings a token, around the token cache. */
   readonly layers: RouteLayers
   /** Whether the token of a principal is revoked by now; undefined where nobody can know. */
@@ -55,7 +58,7 @@ interface PolicyParts {
 /** @param hash says which configuration is in force */
 export function compilePolicy(config: Config, hash: string, parts: PolicyParts): Policy {
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
-  const judges = sharedJudges(parts)
+  const judges = sharedJudges(config, parts)
   const places = tokenPlaces(credentialSources(config))
   const headers = headerWriters(config, identity, places)
   const routes = config.routes.map(route => compileRoute(route, config, { ...judges, headers }, parts))
@@ -185,13 +188,14 @@ interface Judges {
   authorizer(asked: Pick<RouteConfig, 'audiences' | 'require'>): Authorizer
 }
 
-function sharedJudges({ verifiers, tokenCache }: PolicyParts): Judges {
+function sharedJudges(config: Config, { verifiers, tokenCache, clock }: PolicyParts): Judges {
+  const context = requirementContext(config, clock)
   const every = [...verifiers.keys()]
   const authenticator = remembered((ids: readonly string[]) =>
     layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache }),
   )
   const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
-    all(...requirementsOf(asked).map(({ authorize }) => authorize)),
+    all(...requirementsOf(asked, context).map(({ authorize }) => authorize)),
   )
   return {
     authenticator: ({ providers = every }) => authenticator(providers),
@@ -224,8 +228,9 @@ function credentialRules({ limits, dpop }: Config): CredentialRules {
 function challengeOf(require: RequireConfig | undefined, { dpop }: Config): RouteChallenge {
   return Object.freeze({
     scope: challengeScope(require),
-    acrValues: undefined,
-    maxAgeSeconds: undefined,
+    acrValues: require?.acr?.join(' '),
+    // Whoever logged in that many whole seconds ago gets in.
+    maxAgeSeconds: require?.authAge === undefined ? undefined : Math.floor(require.authAge / 1000),
     proofAlgorithms: dpop?.algorithms.join(' '),
     takesBearer: require?.proof !== 'dpop',
   })

@@ -82,6 +82,7 @@ export function prepare(config: Config, services: Services): Prepared {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
+      clock: services.clock,
       ...requestChecks(config, services, {
         respondersOf: revocationResponders(services, id => events.get(id)),
         sharedReplays,

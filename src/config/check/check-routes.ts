@@ -23,6 +23,7 @@ export function routeFindings(draft: Draft): readonly Finding[] {
       ...allowanceFindings(index, route),
       ...accessFindings(draft, index, route),
       ...issuerFindings(draft, index, route),
+      ...acrFindings(draft, index, route),
       ...upstreamFindings(draft, index, route),
     ]),
   ]
@@ -137,6 +138,22 @@ function issuerFindings({ providers }: Draft, index: number, route: RouteConfig)
     if (twin === undefined) return []
     const message = `has \`${twin.id}\` and \`${id}\`, whose issuer is the same; name one of the two here`
     return [{ path: ['routes', index, 'providers'], message }]
+  })
+}
+
+/** Refuses a value that the issuer, by its order, never sends: it would be a slip, or of another issuer. */
+function acrFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
+  if (route.access === 'public') return []
+  const ordered = [...providers].flatMap(([id, provider]) => {
+    const { acrOrder } = providerTraits(provider)
+    return acrOrder !== undefined && (route.providers?.includes(id) ?? true) ? [{ id, acrOrder }] : []
+  })
+  return (route.require?.acr ?? []).flatMap((value, position): Finding[] => {
+    const lacking = ordered.find(({ acrOrder }) => !acrOrder.includes(value))
+    if (lacking === undefined) return []
+    const { id, acrOrder } = lacking
+    const message = `is not in \`acrOrder\` of provider \`${id}\`, which has ${acrOrder.join(', ')}.${didYouMean(value, acrOrder)}`
+    return [{ path: ['routes', index, 'require', 'acr', position], message }]
   })
 }
 

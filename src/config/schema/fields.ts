@@ -93,6 +93,22 @@ export function scopeToken() {
   })
 }
 
+/** Reads values of `acr`, of which the challenge of RFC 9470 §3 makes one text with blanks between them. */
+export function acrList() {
+  const value = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, {
+    error: 'is no value of `acr`; write printable ASCII without blanks, `"` and `\\` (list several one by one)',
+  })
+  return list(value).refine(values => new Set(values).size === values.length, {
+    error: 'names a value twice; keep one of them',
+    when: ({ issues }) => issues.length === 0,
+  })
+}
+
+/** Reads how long ago something may be. Claims count in seconds, so a part of one is no age. */
+export function age() {
+  return duration({ min: '1s', max: '87600h' })
+}
+
 /** Reads the path of a file; a relative one starts at the folder of the configuration file. */
 export function filePath() {
   return markedFile(z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' }))

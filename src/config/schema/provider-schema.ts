@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { isTenant } from '../../issuer-template.ts'
 import { JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { KEY_PARAMETERS } from '../../lib/key-parameters.ts'
-import { claimReference, duration, filePath, flag, judgedText, list, size, text } from './fields.ts'
+import { acrList, claimReference, duration, filePath, flag, judgedText, list, size, text } from './fields.ts'
 import { didYouMean } from './suggest.ts'
 
 const ALGORITHMS = [...JWS_ALGORITHMS.keys()]
@@ -90,6 +90,9 @@ const jwtProviderSchema = z
     maxLifetime: duration({ min: '1s', max: '87600h' })
       .optional()
       .describe('Refuse a token whose `exp` - `iat` is longer; `iat` is then required.'),
+    acrOrder: acrList()
+      .optional()
+      .describe('Values of `acr`, the weakest first: a stronger one than `require.acr` asks for will do, too.'),
     tokenType: z
       .enum(['compatible', 'at+jwt'])
       .default('compatible')

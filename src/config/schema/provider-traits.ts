@@ -15,6 +15,10 @@ interface ProviderTraits {
   readonly verifiesBy: ProviderHealth['kind']
   /** Milliseconds, written under `maxLifetime`; undefined where it takes tokens however long they live. */
   readonly maxLifetime: number | undefined
+  /** How far its clock may be off ours. */
+  readonly clockToleranceMs: number
+  /** The values of `acr`, the weakest first; undefined where none is stronger than another. */
+  readonly acrOrder: readonly string[] | undefined
   /** Where it keeps what it has fetched for the next start, and the key that names it. */
   readonly cacheFile: { readonly path: string; readonly at: readonly string[] } | undefined
   /** Files that are read with every use and change often, which is no new configuration. */
@@ -26,6 +30,8 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     takesJwts: provider,
     verifiesBy: 'keys',
     maxLifetime: provider.maxLifetime,
+    clockToleranceMs: provider.clockTolerance,
+    acrOrder: provider.acrOrder,
     cacheFile:
       provider.keys.cacheFile === undefined ? undefined : { path: provider.keys.cacheFile, at: ['keys', 'cacheFile'] },
     filesReadAnew: provider.keys.bearerFile === undefined ? [] : [provider.keys.bearerFile],

@@ -9,7 +9,7 @@ import type { ClaimRequirement } from '../../authorize/claims.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 import { FORWARDED, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
-import { claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
+import { acrList, age, claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { credentialHeaderProblem } from './header-names.ts'
 import { revocationOfRoute } from './revocation-schema.ts'
 import { didYouMean } from './suggest.ts'
@@ -62,6 +62,11 @@ const requireSchema = z
       .describe(
         'The token is bound to a key of a DPoP proof (`dpop`), to a client `certificate`, or to `any` of these.',
       ),
+    acr: acrList()
+      .optional()
+      .describe('The caller has logged in in one of these ways (`acr`), or in a stronger one by `acrOrder`.'),
+    authAge: age().optional().describe('The login (`auth_time`) is no longer ago than this.'),
+    tokenAge: age().optional().describe('The issue of the token (`iat`) is no longer ago than this.'),
   })
   .refine(block => Object.values(block).some(asksForSomething), {
     error: 'asks for nothing; list scopes, roles or claims, or leave `require` out to accept every valid token',
@@ -70,7 +75,11 @@ const requireSchema = z
   .describe('What the token must carry. Every line must hold.')
 
 function asksForSomething(line: unknown): boolean {
-  return typeof line === 'string' || (typeof line === 'object' && line !== null && Object.keys(line).length > 0)
+  return (
+    typeof line === 'string' ||
+    typeof line === 'number' ||
+    (typeof line === 'object' && line !== null && Object.keys(line).length > 0)
+  )
 }
 
 /** The section `streams` and the `streams` of a route have these keys. */

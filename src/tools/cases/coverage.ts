@@ -5,9 +5,15 @@
  * An item that is covered stands for a line of the policy: taking that line out would fail a test. Only cases that
  * passed count.
  */
-import { type Requirement, requirementsOf } from '../../config/requirements.ts'
+import {
+  type Requirement,
+  type RequirementContext,
+  requirementContext,
+  requirementsOf,
+} from '../../config/requirements.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import type { CaseResult } from './run-cases.ts'
 
@@ -33,8 +39,9 @@ export interface Coverage {
   readonly percent: number
 }
 
-export function coverage({ routes }: Config, results: readonly CaseResult[]): Coverage {
-  const byRoute = routes.map(route => routeCoverage(route, results))
+export function coverage(config: Config, results: readonly CaseResult[], clock: Clock): Coverage {
+  const context = requirementContext(config, clock)
+  const byRoute = config.routes.map(route => routeCoverage(route, results, context))
   const items = byRoute.flatMap(route => route.items)
   const covered = items.filter(({ state }) => state === 'covered').length
   return {
@@ -45,7 +52,7 @@ export function coverage({ routes }: Config, results: readonly CaseResult[]): Co
   }
 }
 
-function routeCoverage(route: RouteConfig, results: readonly CaseResult[]): RouteCoverage {
+function routeCoverage(route: RouteConfig, results: readonly CaseResult[], context: RequirementContext): RouteCoverage {
   const cases = results.filter(result => result.route === route.id)
   const counting = cases.filter(({ mismatches }) => mismatches.length === 0)
   const item = (name: string, isCase: (result: CaseResult) => boolean): CoverageItem => ({
@@ -57,17 +64,21 @@ function routeCoverage(route: RouteConfig, results: readonly CaseResult[]): Rout
     cases: cases.length,
     allowed: cases.filter(({ decision }) => decision === 'allow').length,
     refused: cases.filter(({ decision }) => decision !== 'allow').length,
-    items: [...accessItems(route, item), ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item))],
+    items: [...accessItems(route, item), ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item, context))],
   }
 }
 
 /** What there is to cover of each key that asks something of the caller. */
-const ITEMS: Readonly<Record<CallerKey, (route: RouteConfig, item: MakeItem) => readonly CoverageItem[]>> = {
+const ITEMS: Readonly<
+  Record<CallerKey, (route: RouteConfig, item: MakeItem, context: RequirementContext) => readonly CoverageItem[]>
+> = {
   // Where tokens come from, and whose are accepted, shows where a caller is let in.
   credentials: () => [],
   providers: () => [],
-  audiences: ({ audiences }, item) => requirementsOf({ audiences }).flatMap(each => requirementItems(each, item)),
-  require: ({ require }, item) => requirementsOf({ require }).flatMap(each => requirementItems(each, item)),
+  audiences: ({ audiences }, item, context) =>
+    requirementsOf({ audiences }, context).flatMap(each => requirementItems(each, item)),
+  require: ({ require }, item, context) =>
+    requirementsOf({ require }, context).flatMap(each => requirementItems(each, item)),
 }
 
 type MakeItem = (name: string, isCase: (result: CaseResult) => boolean) => CoverageItem
@@ -107,6 +118,9 @@ function requirementItems(requirement: Requirement, item: MakeItem): readonly Co
     case 'audiences':
     case 'proof':
     case 'claim':
+    case 'acr':
+    case 'authAge':
+    case 'tokenAge':
       return [item(`refused without ${name}`, result => isNoticed(result) && isOnly(result.unmet, name))]
   }
 }

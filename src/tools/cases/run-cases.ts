@@ -5,7 +5,7 @@
  */
 
 import type { NamedFiles } from '../../config/read/load.ts'
-import { type Requirement, requirementsOf } from '../../config/requirements.ts'
+import { type Requirement, requirementContext, requirementsOf } from '../../config/requirements.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
@@ -83,7 +83,8 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     route: route?.id,
     headers: upstreamHeaders,
   }
-  const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig)
+  const context = requirementContext(config, services.clock)
+  const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig, context)
   const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, facts)
   return {
     test,
@@ -140,6 +141,9 @@ function missingValues(requirement: Requirement, principal: Principal): readonly
     case 'audiences':
     case 'proof':
     case 'claim':
+    case 'acr':
+    case 'authAge':
+    case 'tokenAge':
       return []
   }
 }

@@ -47,7 +47,8 @@ export interface Warning {
   readonly message: string
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000
+const HOUR_MS = 60 * 60 * 1000
+const DAY_MS = 24 * HOUR_MS
 
 /** Finds all but those that need the network or files. @param policy compiled from `config` */
 export function warnings(config: Config, policy: Policy): readonly Warning[] {
@@ -136,11 +137,15 @@ function scopesOf({ require }: RouteConfig, index: number): readonly ScopeUse[] 
   )
 }
 
-function longLifetimes({ providers }: Config): readonly Warning[] {
+/** Where nobody can revoke a token, its lifetime is how long a thief has it. */
+function longLifetimes({ providers, revocation }: Config): readonly Warning[] {
   return Object.entries(providers).flatMap(([id, provider]) => {
     const { maxLifetime } = providerTraits(provider)
-    if (maxLifetime === undefined || maxLifetime <= DAY_MS) return []
-    const message = 'lets a stolen token work for more than a day; access tokens usually live minutes to hours'
+    if (maxLifetime === undefined || maxLifetime <= (revocation === undefined ? HOUR_MS : DAY_MS)) return []
+    const message =
+      maxLifetime > DAY_MS
+        ? 'lets a stolen token work for more than a day; access tokens usually live minutes to hours'
+        : 'lets a stolen token work for more than an hour, and nobody can revoke it; lower it, or add the section `revocation`'
     return [{ code: 'lifetime-long' as const, path: ['providers', id, 'maxLifetime'], message }]
   })
 }

@@ -6,6 +6,8 @@
  * a demand of the other is not met is therefore found by trying one caller for each of these demands: the one with
  * every fact but those that meet it. What is left out of such a caller while it still gets in makes it a small witness.
  */
+import { secondsText } from '../../authorize/age.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { RouteConfig } from '../../config/schema/schema.ts'
 import type { JsonValue } from '../../types.ts'
 import { claimPath, type Demand, demandsOf, type Fact } from './demand.ts'
@@ -22,15 +24,31 @@ export function witnessOf(letting: RouteInConfig, refusing: RouteInConfig): Witn
   if (withoutClaims !== undefined) return STRANGERS[withoutClaims as Stranger].words
   if (isLetIn('rejected', refusing.route)) return undefined
   const provider = providersOf(letting).find(id => !providersOf(refusing).includes(id))
-  const demands = demandsOf(letting.route)
-  const others = demandsOf(refusing.route)
+  if (provider !== undefined) {
+    const demands = demandsOf(letting.route, acrOrderOf(letting, provider))
+    return witness(letting, provider, leastOf(demands.flat(), demands))
+  }
+  for (const common of providersOf(letting)) {
+    const found = witnessOfProvider(letting, refusing, common)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** One order counts for both sides, since another order is a change of the provider and told there. */
+function witnessOfProvider(letting: RouteInConfig, refusing: RouteInConfig, provider: string): Witness | undefined {
+  const acrOrder = acrOrderOf(letting, provider)
+  const demands = demandsOf(letting.route, acrOrder)
+  const others = demandsOf(refusing.route, acrOrder)
   const facts = [...new Map([...demands, ...others].flat().map(fact => [keyOf(fact), fact])).values()]
-  if (provider !== undefined) return witness(letting, provider, leastOf(facts, demands))
-  const [common] = providersOf(letting)
-  if (common === undefined) return undefined
   const unmet = others.map(demand => facts.filter(fact => !demand.some(wanted => meets(fact, wanted))))
   const found = unmet.find(held => areMet(demands, held))
-  return found === undefined ? undefined : witness(letting, common, leastOf(found, demands))
+  return found === undefined ? undefined : witness(letting, provider, leastOf(found, demands))
+}
+
+function acrOrderOf({ config: { providers } }: RouteInConfig, id: string): readonly string[] | undefined {
+  const provider = providers[id]
+  return provider && providerTraits(provider).acrOrder
 }
 
 type Stranger = 'unreported' | 'rejected' | 'anonymous'
@@ -71,13 +89,15 @@ function areMet(demands: readonly Demand[], held: readonly Fact[]): boolean {
 
 /** Is true when the fact implies the one that is wanted: a claim is there when it, or one below it, has a value. */
 function meets(fact: Fact, wanted: Fact): boolean {
+  if (wanted.kind === 'age') return fact.kind === 'age' && fact.claim === wanted.claim && fact.value <= wanted.value
   if (wanted.kind !== 'claim' || wanted.value !== undefined) return keyOf(fact) === keyOf(wanted)
   return fact.kind === 'claim' && wanted.path.every((step, depth) => step === fact.path[depth])
 }
 
 /** Tells `1` from `"1"`, which are two values of a claim. */
 function keyOf(fact: Fact): string {
-  return JSON.stringify([fact.kind, fact.kind === 'claim' ? fact.path : undefined, fact.value])
+  const where = fact.kind === 'claim' ? fact.path : fact.kind === 'age' ? fact.claim : undefined
+  return JSON.stringify([fact.kind, where, fact.value])
 }
 
 /** Leaves out every fact without which the demands are met, too. */
@@ -96,7 +116,8 @@ function witness({ config }: RouteInConfig, provider: string, facts: readonly Fa
     const path = pathOf(fact, paths)
     const key = JSON.stringify(path)
     const values = claims.get(key)?.values ?? []
-    if (fact.kind !== 'binding' && fact.value !== undefined) values.push(fact.value)
+    if (fact.kind === 'age') values.push(`${secondsText(fact.value)} ago`)
+    else if (fact.kind !== 'binding' && fact.value !== undefined) values.push(fact.value)
     claims.set(key, { path, values })
   }
   const written = {}
@@ -116,6 +137,8 @@ function pathOf(
   switch (fact.kind) {
     case 'claim':
       return fact.path
+    case 'age':
+      return [fact.claim]
     case 'binding':
       return ['cnf', BINDING_MEMBERS[fact.value]]
     default:

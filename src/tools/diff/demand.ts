@@ -6,6 +6,7 @@
  * holds both. Facts are taken to be independent of each other, which they are not always (`roles` may come from a claim
  * that `claims` names, too): a comparison therefore sees more callers than there can be, and none less.
  */
+import { acceptedAcrs } from '../../authorize/acr.ts'
 import type { ClaimRequirement, RequireConfig } from '../../config/schema/schema.ts'
 
 /** Says one thing that may be true of a token. */
@@ -13,6 +14,8 @@ export type Fact =
   | { readonly kind: 'audience' | 'scope' | 'role'; readonly value: string }
   /** What the token is bound to. */
   | { readonly kind: 'binding'; readonly value: 'dpop' | 'certificate' }
+  /** That long ago, in milliseconds, is the time in the claim; a shorter one meets every demand for a longer one. */
+  | { readonly kind: 'age'; readonly claim: 'auth_time' | 'iat'; readonly value: number }
   /** The claim is this value, or a list that holds it; with `undefined`, the claim is there, whatever its value. */
   | { readonly kind: 'claim'; readonly path: readonly string[]; readonly value: string | number | boolean | undefined }
 
@@ -24,13 +27,15 @@ interface Asked {
   readonly require?: RequireConfig | undefined
 }
 
-/** Lists what is asked; every demand must be met. */
-export function demandsOf({ audiences, require = {} }: Asked): readonly Demand[] {
-  return [...anyOf('audience', audiences), ...Object.values(DEMANDS).flatMap(demands => demands(require))]
+/** Lists what is asked; every demand must be met. @param acrOrder of the provider whose callers are asked */
+export function demandsOf({ audiences, require = {} }: Asked, acrOrder?: readonly string[]): readonly Demand[] {
+  return [...anyOf('audience', audiences), ...Object.values(DEMANDS).flatMap(demands => demands(require, acrOrder))]
 }
 
 /** Holds the demands of each key of `require`, so the compiler asks for those of a new key. */
-const DEMANDS: { readonly [Key in keyof RequireConfig]-?: (require: RequireConfig) => readonly Demand[] } = {
+const DEMANDS: {
+  readonly [Key in keyof RequireConfig]-?: (require: RequireConfig, acrOrder?: readonly string[]) => readonly Demand[]
+} = {
   scopes: ({ scopes }) => allOf('scope', scopes),
   anyScope: ({ anyScope }) => anyOf('scope', anyScope),
   roles: ({ roles }) => allOf('role', roles),
@@ -41,6 +46,10 @@ const DEMANDS: { readonly [Key in keyof RequireConfig]-?: (require: RequireConfi
       : [(proof === 'any' ? (['dpop', 'certificate'] as const) : [proof]).map(value => ({ kind: 'binding', value }))],
   claims: ({ claims = {} }) =>
     Object.entries(claims).flatMap(([claim, wanted]) => claimDemands(claimPath(claim), wanted)),
+  acr: ({ acr }, acrOrder) =>
+    acr === undefined ? [] : [acceptedAcrs(acr, acrOrder).map(value => ({ kind: 'claim', path: ['acr'], value }))],
+  authAge: ({ authAge }) => (authAge === undefined ? [] : [[{ kind: 'age', claim: 'auth_time', value: authAge }]]),
+  tokenAge: ({ tokenAge }) => (tokenAge === undefined ? [] : [[{ kind: 'age', claim: 'iat', value: tokenAge }]]),
 }
 
 function allOf(kind: 'scope' | 'role', values: readonly string[] = []): readonly Demand[] {

@@ -75,6 +75,7 @@ const PROVIDER: { readonly [Type in ProviderType]: Comparisons<ProviderConfigs[T
     requiredClaims: allOf,
     maxLifetime: limitMs,
     clockTolerance: limitMs,
+    acrOrder: acrOrderDifferences,
     tokenType: ranked({ compatible: 0, 'at+jwt': 1 }),
   },
 }
@@ -103,6 +104,19 @@ function tenantDifferences(
 /** A claim that the old tenants lack is a change of the issuer. */
 function listOrAnything(values: 'any' | readonly string[] = []): readonly string[] | undefined {
   return values === 'any' ? undefined : values
+}
+
+/** A value gets in wherever a weaker one is asked for, so each pair of them is compared by itself. */
+function acrOrderDifferences(
+  name: string,
+  before: readonly string[] = [],
+  after: readonly string[] = [],
+): readonly Difference[] {
+  return anyOf(name, standIns(before), standIns(after))
+}
+
+function standIns(order: readonly string[]): readonly string[] {
+  return order.flatMap((weaker, index) => order.slice(index + 1).map(stronger => `${stronger} for ${weaker}`))
 }
 
 /** What stands in for `aud` says less than `aud`: for whom a token is meant, and not only who asked for it. */

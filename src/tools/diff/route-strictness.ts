@@ -5,6 +5,7 @@
  * being stricter in one does not make up for being looser in the other.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { secondsText } from '../../authorize/age.ts'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
@@ -97,6 +98,9 @@ const REQUIRE: Comparisons<RequireConfig> = {
   roles: asked(allOf, joined(' and ')),
   anyRole: asked(anyOf, joined(' or ')),
   proof: asked(ranked({ any: 0, dpop: 1, certificate: 1 }), proof => proof),
+  acr: asked(anyOf, joined(' or ')),
+  authAge: asked(limitMs, secondsText),
+  tokenAge: asked(limitMs, secondsText),
   claims: (name, before = {}, after = {}, around) =>
     [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(claim =>
       askedOfClaim(`${name}.${claim}`, before[claim], after[claim], around),

@@ -36,6 +36,7 @@ export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenV
     verifiers,
     upstreams,
     tokenCache: services.tokenCache,
+    clock: services.clock,
     ...requestChecks(config, services),
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,

@@ -7,10 +7,16 @@
  * and no signature.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { type Requirement, requirementsOf } from '../../config/requirements.ts'
+import {
+  type Requirement,
+  type RequirementContext,
+  requirementContext,
+  requirementsOf,
+} from '../../config/requirements.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Endpoint, Findings, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
@@ -74,6 +80,7 @@ interface ExplanationDeps {
   readonly request: RequestFacts
   readonly trial: Trial
   readonly filledIn: Claims
+  readonly clock: Clock
 }
 
 export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
@@ -166,8 +173,12 @@ const CHECKS: Readonly<
     tokenCheck(trial, route, routeConfig, config),
     ...revocationChecks(trial, config),
   ],
-  audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences })),
-  require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require })),
+  audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences }, contextOf(deps))),
+  require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require }, contextOf(deps))),
+}
+
+function contextOf({ config, clock }: ExplanationDeps): RequirementContext {
+  return requirementContext(config, clock)
 }
 
 async function requirementChecks(

@@ -1,5 +1,7 @@
 /** Says in words what a requirement wants, and what of it a caller brought. */
 
+import { seenAcr } from '../../authorize/acr.ts'
+import { secondsText } from '../../authorize/age.ts'
 import { seenProof } from '../../authorize/proof.ts'
 import { claimReader } from '../../claim-reader.ts'
 import type { Requirement } from '../../config/requirements.ts'
@@ -24,6 +26,12 @@ export function wantedText(requirement: Requirement): string {
       return PROOF_TEXTS[requirement.wanted]
     case 'claim':
       return wantedOfClaim(requirement.wanted)
+    case 'acr':
+      return requirement.wanted.join(' or ') + (requirement.isOrdered ? ', or stronger by acrOrder' : '')
+    case 'authAge':
+      return `a login no longer ago than ${secondsText(requirement.wanted)}`
+    case 'tokenAge':
+      return `a token issued no longer ago than ${secondsText(requirement.wanted)}`
   }
 }
 
@@ -43,6 +51,11 @@ export function sawText(requirement: Requirement, principal: Principal): string 
       const value = claimReader(requirement.claim)(principal.claims)
       return value === undefined ? 'nothing' : JSON.stringify(value)
     }
+    case 'acr':
+      return seenAcr(principal.claims)
+    case 'authAge':
+    case 'tokenAge':
+      return requirement.seen(principal)
   }
 }
 

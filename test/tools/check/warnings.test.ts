@@ -158,12 +158,13 @@ describe('a scope that looks misspelled', () => {
   })
 })
 
-test('a lifetime over a day is pointed out, a day is not', () => {
+test('a lifetime over an hour is pointed out where nobody can revoke a token, an hour and none at all are not', () => {
   const config = configOf('{ id: a, path: /** }')
   const main = jwtOf(config)
   const living = (maxLifetime: number): Config => ({ ...config, providers: { main: { ...main, maxLifetime } } })
-  expect(found(living(86_400_000))).toEqual([])
-  expect(found(living(86_400_001))).toEqual(['lifetime-long providers.main.maxLifetime'])
+  expect(found(config)).toEqual([])
+  expect(found(living(3_600_000))).toEqual([])
+  expect(found(living(3_600_001))).toEqual(['lifetime-long providers.main.maxLifetime'])
 })
 
 test('a token handed on is pointed out unless the service is on this machine', () => {
@@ -291,6 +292,13 @@ revocation: ${revocation}
   const stored = (config: Config): Config => ({
     ...config,
     revocation: config.revocation && { ...config.revocation, store: { stream: 'revocations' } },
+  })
+
+  test('makes a lifetime of a day acceptable, and no longer one', () => {
+    const config = withRevocation(api, ', requiredClaims: [jti, sub]')
+    const living = (maxLifetime: number) => found(withJwt(config, { maxLifetime }))
+    expect(living(86_400_000)).toEqual(['revocation-local-only revocation'])
+    expect(living(86_400_001)).toEqual(['lifetime-long providers.main.maxLifetime', 'revocation-local-only revocation'])
   })
 
   test.each([
