@@ -7,6 +7,7 @@ import { ConfigError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import { type Cancel, systemScheduler } from '../lib/scheduler.ts'
+import { caseClock } from '../tools/cases/case-clock.ts'
 import { readCaseFile } from '../tools/cases/case-file.ts'
 import {
   type FileResult,
@@ -129,7 +130,8 @@ async function testReport(
   { files, config: named, namedFiles: unread }: TestOptions,
   io: CommandIo,
 ): Promise<TestReport> {
-  const services = toolServices({ ...io, clock: systemClock })
+  const clock = caseClock(systemClock)
+  const services = toolServices({ ...io, clock })
   const caseFiles = files.map(file => readCaseFile(file, io.env))
   const results: FileResult[] = []
   const coverages: TestReport['coverages'][number][] = []
@@ -137,7 +139,11 @@ async function testReport(
   for (const [file, group] of byConfig) {
     const config = loadConfigForTool(file, io.env, unread)
     for (const each of group)
-      results.push({ file: each.file, configFile: file, results: await runCases(config, each.cases, services, unread) })
+      results.push({
+        file: each.file,
+        configFile: file,
+        results: await runCases(config, each.cases, services, unread, clock),
+      })
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
     coverages.push({ configFile: file, coverage: coverage(config, ofConfig, services.clock) })
   }

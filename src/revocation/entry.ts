@@ -99,6 +99,9 @@ export const entryOfPrograms = entrySchema(seconds)
 /** For people: the file and the command line. */
 export const entryOfPeople = entrySchema(time)
 
+/** Reads a time that a person writes. @returns whole seconds since the epoch */
+export const timeOfPeople = time.transform(written => secondsOf(written) ?? 0)
+
 /** The end of a second counts as that second. */
 function secondsOf(written: number | string | undefined): number | undefined {
   return typeof written === 'string' ? Math.floor(Date.parse(written) / 1000) : written

@@ -15,7 +15,7 @@ import { list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
-import { entryOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
+import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { trialRequest } from '../engine/trial.ts'
 
@@ -70,6 +70,9 @@ const caseSchema = z
       .literal('stale')
       .optional()
       .describe('`stale`: revocations may be missing, so that `whenStale` decides.'),
+    now: timeOfPeople
+      .optional()
+      .describe('When the request arrives: `2026-01-01T00:00:00Z`, or whole seconds since the epoch. Left out: now.'),
     expect: expectation.describe('`allow`, or the refusal code.'),
     reported: code.optional().describe('What a report-only route must report.'),
     route: text().optional().describe('Id of the route that must take the request.'),
@@ -109,6 +112,8 @@ export interface TestCase {
   /** They are in force besides what the configuration's own file says. */
   readonly revoked: readonly CaseEntry[]
   readonly revocation: 'stale' | undefined
+  /** When the request arrives, in seconds since the epoch; undefined: as of the real time. */
+  readonly now: number | undefined
   readonly expect: string
   readonly reported: string | undefined
   readonly route: string | undefined
@@ -140,6 +145,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       claims: rest.claims,
       provider: rest.provider,
       revocation: rest.revocation,
+      now: rest.now,
       reported: rest.reported,
       route: rest.route,
       request: requestOf(request, requestHeaders),

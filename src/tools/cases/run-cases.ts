@@ -18,6 +18,7 @@ import { denialText, linesOf, unmetOf } from '../explain/explanation.ts'
 import { sourcesOf } from '../text/credential-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
+import type { CaseClock } from './case-clock.ts'
 import type { TestCase } from './case-file.ts'
 
 interface Mismatch {
@@ -43,15 +44,21 @@ export interface CaseResult {
   readonly missing: readonly string[]
 }
 
+/** @param clock is the one of `services` */
 export async function runCases(
   config: Config,
   cases: readonly TestCase[],
   services: Services,
   namedFiles: NamedFiles,
+  clock: CaseClock,
 ): Promise<readonly CaseResult[]> {
   const deps: CaseDeps = { config, services, namedFiles, trusted: standIn(config, services) }
   const results: CaseResult[] = []
-  for (const test of cases) results.push(await runCase(test, deps))
+  for (const test of cases) {
+    clock.set(test.now)
+    results.push(await runCase(test, deps))
+  }
+  clock.set(undefined)
   return results
 }
 

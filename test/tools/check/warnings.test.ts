@@ -297,8 +297,11 @@ revocation: ${revocation}
   test('makes a lifetime of a day acceptable, and no longer one', () => {
     const config = withRevocation(api, ', requiredClaims: [jti, sub]')
     const living = (maxLifetime: number) => found(withJwt(config, { maxLifetime }))
-    expect(living(86_400_000)).toEqual(['revocation-local-only revocation'])
-    expect(living(86_400_001)).toEqual(['lifetime-long providers.main.maxLifetime', 'revocation-local-only revocation'])
+    expect(living(86_400_000)).toEqual(['revocation-local-only revocation.api'])
+    expect(living(86_400_001)).toEqual([
+      'lifetime-long providers.main.maxLifetime',
+      'revocation-local-only revocation.api',
+    ])
   })
 
   test.each([
