@@ -53,7 +53,8 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
       expect: allow                                # or a refusal code: scope_missing
       headers: { X-Auth-Subject: alice }           # what the upstream must get; null: must not get
     # also: requestHeaders: { Name: value }, provider: ID, route: ID, reported: CODE (of a report-only route),
-    #       revoked: [{ sub: alice }] (jti, sub, sid, client or all), revocation: stale (so that whenStale decides)
+    #       revoked: [{ sub: alice }] (jti, sub, sid, client or all), revocation: stale (so that whenStale decides),
+    #       now: 2026-01-01T00:00:00Z (when the request arrives)
 
 Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement
 refuses a caller who lacks nothing else: what is covered cannot be taken out of the policy without failing a test.

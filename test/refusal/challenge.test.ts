@@ -59,6 +59,36 @@ describe('RFC 6750 §3.1', () => {
   })
 })
 
+describe('RFC 9470 §3', () => {
+  const stepUp = { realm, acrValues: 'mfa hardware', maxAgeSeconds: 300 }
+
+  test('a login that does not suffice says on one line which would', () => {
+    expect(challenge('step_up_required', stepUp)).toBe(
+      'Bearer realm="sallyport", error="insufficient_user_authentication", ' +
+        'error_description="A stronger or more recent authentication is required", acr_values="mfa hardware", max_age="300"',
+    )
+  })
+
+  test('what the route does not ask for is left out', () => {
+    expect(challenge('step_up_required', { ...stepUp, acrValues: undefined })).not.toContain('acr_values')
+    expect(challenge('step_up_required', { ...stepUp, maxAgeSeconds: undefined })).not.toContain('max_age')
+  })
+
+  test('no other refusal sends anybody to log in, that of an old token included', () => {
+    for (const code of DENIAL_CODES.filter(each => each !== 'step_up_required'))
+      expect(challenge(code, stepUp) ?? '').not.toMatch(/acr_values|max_age/)
+  })
+
+  test('only the scheme that was used is told, whatever else gets in', () => {
+    const route = { ...ROUTE, acrValues: 'mfa', maxAgeSeconds: 300, proofAlgorithms: 'ES256' }
+    expect(challenges('step_up_required', { realm, used: 'DPoP', route })).toEqual([
+      'Bearer realm="sallyport"',
+      'DPoP realm="sallyport", error="insufficient_user_authentication", ' +
+        'error_description="A stronger or more recent authentication is required", acr_values="mfa", max_age="300", algs="ES256"',
+    ])
+  })
+})
+
 describe('RFC 9110 §5.6.4', () => {
   test('quotes and backslashes are escaped', () => {
     expect(challenge('token_missing', { realm: 'a"b\\c' })).toBe('Bearer realm="a\\"b\\\\c"')

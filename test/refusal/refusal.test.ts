@@ -44,6 +44,8 @@ beforeAll(async () => {
         { id: 'private', path: '/private/**', upstream: 'app', require: { scopes: ['a:read', 'a:write'] } },
         { id: 'plain', path: '/plain/**', upstream: 'app' },
         { id: 'editors', path: '/editors/**', upstream: 'app', require: { roles: ['editor'] } },
+        { id: 'sensitive', path: '/sensitive/**', upstream: 'app', require: { acr: ['mfa', 'otp'], authAge: '5m' } },
+        { id: 'young', path: '/young/**', upstream: 'app', require: { tokenAge: '2m' } },
         { id: 'public', path: '/public/**', upstream: 'app', access: 'public' },
         { id: 'silent', path: '/silent/**', upstream: 'silent', access: 'public' },
         { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
@@ -73,6 +75,8 @@ interface Refused {
   /** The route, if it is known when the request is refused. */
   readonly route?: string
   readonly scope?: string
+  /** Parameters of the challenge that follow those of the table. */
+  readonly asksFor?: string
   readonly provider?: string
   readonly evidence?: object
 }
@@ -164,6 +168,25 @@ const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
   claim_forbidden: async note => {
     return { bytes: get('/editors/a', await stack.issuer.mint({ note })), route: 'editors', provider: 'main' }
   },
+  step_up_required: async note => {
+    const token = await stack.issuer.mint({ note, acr: 'mfa', auth_time: nowSeconds() - HOUR_SECONDS })
+    return {
+      bytes: get('/sensitive/a', token),
+      route: 'sensitive',
+      asksFor: 'acr_values="mfa otp", max_age="300"',
+      provider: 'main',
+      evidence: { requirement: 'authAge', wanted: '300s', seen: expect.stringMatching(/^36\d\ds$/) },
+    }
+  },
+  token_too_old: async note => {
+    const token = await stack.issuer.mint({ note, iat: nowSeconds() - 600 })
+    return {
+      bytes: get('/young/a', token),
+      route: 'young',
+      provider: 'main',
+      evidence: { requirement: 'tokenAge', wanted: '120s', seen: expect.stringMatching(/^60\ds$/) },
+    }
+  },
   identity_too_large: async note => {
     const token = await stack.issuer.mint({ note: note.repeat(60) })
     return { bytes: get('/plain/a', token), route: 'plain', provider: 'main' }
@@ -223,7 +246,10 @@ describe.each(EXERCISED)('%s', code => {
 
   test('has the status, body and challenge of the table, is counted once and logged once', async () => {
     const before = await stack.metrics()
-    const { route, scope, provider, evidence, requestId, status, headers, body } = await refused(code, 'secret')
+    const { route, scope, asksFor, provider, evidence, requestId, status, headers, body } = await refused(
+      code,
+      'secret',
+    )
 
     expect(status).toBe(spec.status)
     expect(headers.get('content-type')).toBe('application/problem+json')
@@ -239,6 +265,7 @@ describe.each(EXERCISED)('%s', code => {
     const challenge = ['Bearer realm="sallyport"']
     if (scope !== undefined) challenge.push(`scope="${scope}"`)
     if (spec.error !== undefined) challenge.push(`error="${spec.error}"`, `error_description="${spec.title}"`)
+    if (asksFor !== undefined) challenge.push(asksFor)
     const isChallenged = spec.status === 401 || spec.error !== undefined
     expect(headers.get('www-authenticate')).toBe(isChallenged ? challenge.join(', ') : undefined)
     if (spec.retryAfterSeconds !== undefined) expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)

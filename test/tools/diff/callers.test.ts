@@ -7,6 +7,7 @@ import { type PolicyChange, policyDiff } from '../../../src/tools/diff/policy-di
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
 import { trial, trialRequest } from '../../../src/tools/engine/trial.ts'
 import type { Claims } from '../../../src/types.ts'
+import { withJwt } from '../../support/jwt-provider.ts'
 import { configOf, HEAD, silentServices } from '../support.ts'
 import { compared } from './support.ts'
 
@@ -83,41 +84,50 @@ const REQUIRE = fc.record(
     roles: VALUES,
     anyRole: VALUES,
     claims: fc.record({ t: CLAIM, '/u/v': CLAIM }, { requiredKeys: [] }),
+    acr: VALUES,
   },
   { requiredKeys: [] },
 )
+const ORDER = fc.constantFrom(undefined, ['x', 'y', 'z'], ['z', 'x', 'y'])
 const CLAIMS = fc.record(
   {
     scope: VALUES.map(scopes => scopes.join(' ')),
     roles: VALUES,
     t: fc.oneof(VALUES, fc.constantFrom('x', 'y', 'other')),
     u: fc.record({ v: fc.oneof(VALUES, fc.constantFrom('x', 'other')) }),
+    acr: fc.constantFrom('x', 'y', 'z', 'other'),
   },
   { requiredKeys: [] },
 )
 
 test('a witness passes the new policy and not the old one, and without one nobody does', async () => {
-  const asking = (require: object): Config => {
+  const asking = (require: object, acrOrder: readonly string[] | undefined): Config => {
     const asked = Object.values(require).some(line => Object.keys(line).length > 0)
-    return route(asked ? `require: ${JSON.stringify(require)}` : 'access: required')
+    return withJwt(route(asked ? `require: ${JSON.stringify(require)}` : 'access: required'), { acrOrder })
   }
   await fc.assert(
-    fc.asyncProperty(REQUIRE, REQUIRE, fc.array(CLAIMS, { maxLength: 4 }), async (before, after, callers) => {
-      const [old, next] = [asking(before), asking(after)]
-      const isLetIn = async (config: Config, claims: Claims): Promise<boolean> => {
-        const { policy, token } = standIn(config, silentServices())
-        const signed = await token(claims, config.routes[0])
-        const facts = trialRequest('GET', '/a', ['Authorization', `Bearer ${signed.token}`])
-        return (await trial(policy, facts)).denial === undefined
-      }
-      const [change] = changesOf(old, next)
-      if (typeof change?.witness === 'object') {
-        const claims = change.witness.claims as Claims
-        expect(await isLetIn(next, claims)).toBe(true)
-        expect(await isLetIn(old, claims)).toBe(false)
-      } else
-        for (const claims of callers) if (await isLetIn(next, claims)) expect(await isLetIn(old, claims)).toBe(true)
-    }),
+    fc.asyncProperty(
+      REQUIRE,
+      REQUIRE,
+      ORDER,
+      fc.array(CLAIMS, { maxLength: 4 }),
+      async (before, after, order, callers) => {
+        const [old, next] = [asking(before, order), asking(after, order)]
+        const isLetIn = async (config: Config, claims: Claims): Promise<boolean> => {
+          const { policy, token } = standIn(config, silentServices())
+          const signed = await token(claims, config.routes[0])
+          const facts = trialRequest('GET', '/a', ['Authorization', `Bearer ${signed.token}`])
+          return (await trial(policy, facts)).denial === undefined
+        }
+        const [change] = changesOf(old, next)
+        if (typeof change?.witness === 'object') {
+          const claims = change.witness.claims as Claims
+          expect(await isLetIn(next, claims)).toBe(true)
+          expect(await isLetIn(old, claims)).toBe(false)
+        } else
+          for (const claims of callers) if (await isLetIn(next, claims)) expect(await isLetIn(old, claims)).toBe(true)
+      },
+    ),
     { numRuns: 150 },
   )
 }, 60_000)
