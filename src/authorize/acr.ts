@@ -1,8 +1,8 @@
 /**
  * Requires how the caller has logged in, by the claim `acr`.
  *
- * RFC 9470 §3 (step-up), §6.1 and OpenID Connect Core §2 (`acr`, which is compared byte for byte). Only its issuer knows
- * which value is the stronger one of two, so a provider without `acrOrder` has no stronger ones.
+ * RFC 9470 §3 (step-up), §6.1 and OpenID Connect Core §2 (`acr`, which is compared byte for byte). Only its issuer
+ * knows which value is the stronger one of two, so a provider without `acrOrder` has no stronger ones.
  */
 import { Denial } from '../errors.ts'
 import type { Authorizer, Claims } from '../types.ts'

@@ -40,6 +40,7 @@ beforeAll(async () => {
           require: { scopes: ['orders:read'] },
         },
         { id: 'roles', path: '/shop.Roles/**', upstream: 'app', require: { roles: ['admin'] } },
+        { id: 'payments', path: '/shop.Payments/**', upstream: 'app', require: { acr: ['mfa'], authAge: '5m' } },
         ...['gone', 'silent', 'deaf'].map(id => ({ id, path: `/shop.${id}/Get`, access: 'public', upstream: id })),
       ],
     }),
@@ -95,6 +96,7 @@ test.each([
   ],
   ['scope_missing', status.PERMISSION_DENIED, async () => call(await withToken({ scope: 'orders:write' }))],
   ['claim_forbidden', status.PERMISSION_DENIED, async () => call(await withToken({ scope }), '/shop.Roles/Get')],
+  ['step_up_required', status.UNAUTHENTICATED, async () => call(await withToken({}), '/shop.Payments/Pay')],
   ['route_unknown', status.UNIMPLEMENTED, async () => call(await withToken({ scope }), '/shop.Nobody/Get')],
   ['path_invalid', status.INTERNAL, async () => call(await withToken({ scope }), '/shop.Orders//Get')],
   ['keys_unavailable', status.UNAVAILABLE, async () => call(await withToken({ scope, iss: 'http://127.0.0.1:1' }))],
@@ -114,6 +116,10 @@ test('a refusal says in metadata what a caller over plain HTTP is told: the chal
   const { status: missing } = await call(await withToken({ scope: 'orders:write' }))
   expect(missing.metadata.get('www-authenticate')).toEqual([
     'Bearer realm="sallyport", scope="orders:read", error="insufficient_scope", error_description="The access token lacks a required scope"',
+  ])
+  const { status: weak } = await call(await withToken({ acr: 'low' }), '/shop.Payments/Pay')
+  expect(weak.metadata.get('www-authenticate')).toEqual([
+    'Bearer realm="sallyport", error="insufficient_user_authentication", error_description="A stronger or more recent authentication is required", acr_values="mfa", max_age="300"',
   ])
   const { status: unavailable } = await call(await withToken({ scope, iss: 'http://127.0.0.1:1' }))
   expect(Number(unavailable.metadata.get('retry-after')[0])).toBeGreaterThan(0)
