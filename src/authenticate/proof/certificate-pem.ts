@@ -12,22 +12,25 @@ export function certificatePem(value: string): ParsedCertificate {
   if (text === undefined) return { problem: 'no percent-encoding' }
   const [, body] = PEM.exec(text) ?? []
   if (body === undefined) return { problem: 'no PEM' }
-  const der = strictBase64(body.replace(BLANKS, ''))
+  const der = strictBase64(body.replaceAll('\r', '').replaceAll('\n', ''))
   if (der === undefined) return { problem: 'no base64' }
   return isDerSequence(der) ? { thumbprint: certificateThumbprint(der) } : { problem: 'no certificate' }
 }
 
 const BEGIN = '-----BEGIN CERTIFICATE-----'
 const END = '-----END CERTIFICATE-----'
-const BODY = '([A-Za-z0-9+/=\\s]+)'
-const PEM = new RegExp(`^${BEGIN}${BODY}${END}\\s*(?:${BEGIN}${BODY}${END}\\s*)*$`)
-const BLANKS = /\s+/g
+const BODY = '([A-Za-z0-9+/=\\r\\n]+)'
+const PEM = new RegExp(`^${BEGIN}${BODY}${END}[\\r\\n]*(?:${BEGIN}${BODY}${END}[\\r\\n]*)*$`)
 
-/** A comma, as between the members of a list, is part of no PEM. A plus is one, as nginx, Envoy and HAProxy have it. */
+/** A plus stands for itself. PEM is ASCII, so whatever else is encoded is refused later. */
 function percentDecoded(value: string): string | undefined {
-  if (NOT_ENCODED.test(value)) return undefined
-  return value.replace(ENCODED, (_, octet: string) => String.fromCharCode(Number.parseInt(octet, 16)))
+  if (BLANK.test(value)) return undefined
+  try {
+    return decodeURIComponent(value)
+  } catch (error) {
+    if (error instanceof URIError) return undefined
+    throw error
+  }
 }
 
-const NOT_ENCODED = /[ \t]|%(?![0-9A-Fa-f]{2})/
-const ENCODED = /%([0-9A-Fa-f]{2})/g
+const BLANK = /[ \t]/
