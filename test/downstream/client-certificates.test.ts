@@ -5,6 +5,7 @@ import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect, type SecureVersion, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
 import { atEnd } from '../support/at-end.ts'
 import { type Certificate, testAuthority } from '../support/certificates.ts'
 import { http2Client } from '../support/clients/http2-client.ts'
@@ -250,6 +251,50 @@ describe('renegotiation', () => {
     socket.renegotiate({}, error => refused.resolve(String(error)))
     expect(await refused.promise).toMatch(/no.renegotiation/i)
   })
+})
+
+test('a reload changes where certificates come from, on connections that are open, too', async () => {
+  const config = {
+    listen: {
+      address: '127.0.0.1:0',
+      tls: { certFile, keyFile, clientCaFile: authority.certFile },
+      trustedProxies: ['127.0.0.1'],
+    },
+    admin: { listen: '127.0.0.1:0' },
+    providers: { main: testProvider(issuer) },
+    upstreams: { app: service.url },
+    routes: [{ id: 'all', path: '/**' }],
+  }
+  const gateway = await started({}, config)
+  const token = await tokenFor(signed)
+  const client = rawClient(await connection(gateway, shown(signed)))
+  const ask = async (nth: number) => {
+    client.write(`GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    const text = await client.until(new RegExp(`(?:HTTP/1\\.1 [\\s\\S]*?\\}[\\s\\S]*?){${nth}}$`))
+    return [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].at(-1)?.[1]
+  }
+  expect(await ask(1)).toBe('200')
+  gateway.write('sallyport.yaml', stringify({ ...config, clientCertificate: { from: 'header' } }))
+  await gateway.running.reload()
+  expect(await ask(2)).toBe('401')
+  gateway.write('sallyport.yaml', stringify(config))
+  await gateway.running.reload()
+  expect(await ask(3)).toBe('200')
+})
+
+test('what is asked of clients cannot be changed by a reload', async () => {
+  const tls = { certFile, keyFile, clientCertificate: 'any' }
+  const config = {
+    listen: { address: '127.0.0.1:0', tls },
+    admin: { listen: '127.0.0.1:0' },
+    upstreams: { app: service.url },
+  }
+  const routes = [{ id: 'all', path: '/**', access: 'public' }]
+  const gateway = await started({}, { ...config, routes })
+  const listen = { ...config.listen, tls: { ...tls, clientCertificate: 'optional' } }
+  gateway.write('sallyport.yaml', stringify({ ...config, listen, routes }))
+  await gateway.running.reload()
+  expect(gateway.logText()).toContain('needs a restart')
 })
 
 describe('HTTP/2', () => {

@@ -21,7 +21,7 @@ export const clientCertificateSchema = z
       .default('connection')
       .describe('`connection`: shown to the gateway itself. `header`: named by a trusted proxy. Default `connection`.'),
     header: z
-      .union([z.enum(CERTIFICATE_HEADERS), pemHeaderSchema])
+      .union([pemHeaderSchema, z.enum(CERTIFICATE_HEADERS)])
       .optional()
       .describe('Which header the proxy writes, and how. Default `Client-Cert`.'),
     hops: z

@@ -276,6 +276,23 @@ test.each([
   expect(found({ ...configOf('{ id: a, path: /** }'), egress: { proxy, noProxy: [] } })).toEqual([])
 })
 
+test.each([
+  ['10.0.0.0/8', '', true],
+  ['127.0.0.1, 10.0.0.1', '', true],
+  ['0.0.0.0/0', '', true],
+  ['10.0.0.0/8', ', tls: { certFile: c, keyFile: k }', true],
+  ['10.0.0.0/8', ', tls: { certFile: c, keyFile: k, clientCaFile: ca }', false],
+  ['127.0.0.1, "unix:", "::1"', '', false],
+  ['127.0.0.0/8', '', false],
+])('certificates in the header of a proxy at %s, with%s, can be forged on the way: %s', (proxies, tls, isFound) => {
+  const text = textOf('{ id: a, path: /** }').replace(
+    'listen: 127.0.0.1:8080',
+    `listen: { address: "127.0.0.1:8080", trustedProxies: [${proxies}]${tls} }\nclientCertificate: { from: header }`,
+  )
+  const config = loadConfig({ text, file: '/etc/sallyport.yaml', env: {}, namedFiles: 'unread' })
+  expect(found(config)).toEqual(isFound ? ['client-cert-in-clear clientCertificate.from'] : [])
+})
+
 describe('revocation', () => {
   const withRevocation = (revocation: string, provider = '') =>
     loadConfig({

@@ -139,8 +139,54 @@ describe('who can reach a listener, and on which terms', () => {
       { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca2' } },
       'changed listen: tls.clientCaFile is another',
     ],
+    [
+      { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca' } },
+      { tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/ca', clientCertificate: 'optional' } },
+      'loosened listen: tls.clientCertificate: required → optional',
+    ],
+    [
+      { tls: { certFile: '/c', keyFile: '/k', clientCertificate: 'any' } },
+      { tls: { certFile: '/c', keyFile: '/k', clientCertificate: 'optional' } },
+      'tightened listen: tls.clientCertificate: any → optional',
+    ],
+    [
+      { tls: { certFile: '/c', keyFile: '/k' } },
+      { tls: { certFile: '/c', keyFile: '/k', clientCertificate: 'any' } },
+      'loosened listen: tls.clientCertificate: now takes tokens that are bound to a certificate',
+    ],
+    [
+      { tls: { certFile: '/c', keyFile: '/k', clientCertificate: 'any' } },
+      { tls: { certFile: '/c', keyFile: '/k' } },
+      'tightened listen: tls.clientCertificate: no longer takes tokens that are bound to a certificate',
+    ],
   ])('%j → %j', (before, after, change) => {
     expect(changes(withListen(before), withListen(after))).toEqual([change])
+  })
+
+  const withCertificates = (clientCertificate?: Config['clientCertificate'], tls?: ListenConfig['tls']): Config => ({
+    ...withListen({ trustedProxies: ['10.0.0.1'], ...(tls && { tls }) }),
+    ...(clientCertificate && { clientCertificate }),
+  })
+  const header = { from: 'header' } as const
+  const forwarded = { from: 'header', header: 'X-Forwarded-Client-Cert' } as const
+  const asking = { certFile: '/c', keyFile: '/k', clientCertificate: 'any' } as const
+
+  test.each<readonly [Config['clientCertificate'], Config['clientCertificate'], readonly string[]]>([
+    [undefined, header, ['loosened clientCertificate: now takes tokens that are bound to the certificate in a header']],
+    [header, undefined, ['tightened clientCertificate: no longer takes tokens that are bound to a certificate']],
+    [header, { ...header, header: 'Client-Cert', forward: false }, []],
+    [header, forwarded, ['changed clientCertificate: header is another']],
+    [forwarded, { ...forwarded, hops: 2 }, ['changed clientCertificate: header is another']],
+    [header, { ...header, forward: true }, ['loosened clientCertificate: forward: false → true']],
+  ])('certificates: %j → %j', (before, after, expected) => {
+    expect(changes(withCertificates(before), withCertificates(after))).toEqual(expected)
+  })
+
+  test('certificates of connections, and then of a header', () => {
+    expect(changes(withCertificates(undefined, asking), withCertificates({ from: 'connection' }, asking))).toEqual([])
+    expect(changes(withCertificates(undefined, asking), withCertificates(header, asking))).toEqual([
+      'changed clientCertificate: from: connection → header',
+    ])
   })
 
   test('the admin listener, which asks nobody for a token', () => {
