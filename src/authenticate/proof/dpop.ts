@@ -17,7 +17,7 @@ import { signatureRefusal } from '../jwt/signature.ts'
 import type { Nonces } from './nonce.ts'
 import { proofIn } from './proof-header.ts'
 import { type ProofKey, proofKey } from './proof-key.ts'
-import { invalidProof, mismatch } from './refusals.ts'
+import { invalidProof, mismatch, shownWord } from './refusals.ts'
 import type { UsedProof } from './replay-memory.ts'
 import type { TargetUris } from './target-uri.ts'
 
@@ -25,7 +25,7 @@ import type { TargetUris } from './target-uri.ts'
  * What the memory of proofs says of one:
  * - `new`: it was not used before, and is remembered from now on; `local`: as far as this process knows
  * - `replayed`: it was used before
- * - `forgotten`: it may have been used; the clock has gone back since
+ * - `forgotten`: it may have been used; the clock has gone back since, or proofs live for longer since a reload
  * - `full`: no further proof can be remembered
  * - `unavailable`: the shared memory cannot be asked
  */
@@ -107,13 +107,12 @@ export function dpopJudge(options: DpopOptions): DpopJudge {
         signature: decodedPart('signature', signatureText),
       }
     })
-    const expiresAtMs = checkClaims(claims, known.ath, facts, notes, options)
-    const jti = claims.jti as string
+    const proof = checkClaims(claims, { jkt, ath: known.ath }, facts, notes, options)
     const held = signatureRefusal({ token: text, header: { alg: key.alg }, signature }, key.key)
     return andThen(held, refusal => {
       if (refusal !== undefined) throw invalidProof('the signature does not hold')
       if (key.jkt !== jkt) throw mismatch(jkt, key.jkt)
-      return andThen(replay({ jkt, jti, expiresAtMs }), remembered)
+      return andThen(replay(proof), remembered)
     })
   }
 }
@@ -128,23 +127,23 @@ function asProof<T>(read: () => T): T {
   }
 }
 
-/** @returns until when the proof would be taken, in milliseconds since the epoch */
+/** @returns what is to be remembered of the proof, once its signature holds */
 function checkClaims(
   claims: Claims,
-  wantedHash: string,
+  { jkt, ath: wantedHash }: Pick<Presented, 'jkt'> & Pick<KnownToken, 'ath'>,
   { method }: RequestFacts,
   notes: RequestNotes,
   options: DpopOptions,
-): number {
+): UsedProof {
   const { htm, htu, iat, ath, jti } = claims
-  if (htm !== method) throw invalidProof('htm', { wanted: method, seen: shown(htm) })
+  if (htm !== method) throw invalidProof('htm', { wanted: method, seen: shownWord(htm) })
   if (typeof htu !== 'string' || !options.targetUris(htu, notes.path)) throw wrongTarget(htu, notes.path, options)
-  const expiresAtMs = checkTime(claims, notes, options)
+  const life = checkTime(claims, notes, options)
   if (typeof iat !== 'number') throw invalidProof('iat', { wanted: 'a number' })
   if (ath !== wantedHash) throw invalidProof('ath', { wanted: 'the hash of the access token' })
   if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_CHARS)
     throw invalidProof('jti', { wanted: `text of 1 to ${MAX_JTI_CHARS} characters` })
-  return expiresAtMs
+  return { jkt, jti, ...life }
 }
 
 function wrongTarget(htu: JsonValue | undefined, path: string, { baseUrls }: DpopOptions): Denial {
@@ -154,22 +153,24 @@ function wrongTarget(htu: JsonValue | undefined, path: string, { baseUrls }: Dpo
 
 /** The query of a proof's URL counts for nothing, and may hold what the log must not. */
 function shownUrl(htu: string): string {
-  const origin = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(htu)?.[0] ?? ''
-  return evidenceText(origin.replace(/\/\/[^@]*@/, '//') + redactPath(htu.slice(origin.length)))
-}
-
-function shown(value: JsonValue | undefined): string {
-  return typeof value === 'string' ? evidenceText(value) : 'no text'
+  const [whole = '', scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i.exec(htu) ?? []
+  const host = authority.slice(authority.lastIndexOf('@') + 1)
+  return evidenceText(scheme + redactPath(host) + redactPath(htu.slice(whole.length)))
 }
 
 /** With a nonce, that one tells the time, since the clock of a client may be wrong (RFC 9449 §8). */
-function checkTime({ iat, nonce }: Claims, notes: RequestNotes, options: DpopOptions): number {
+function checkTime(
+  { iat, nonce }: Claims,
+  notes: RequestNotes,
+  options: DpopOptions,
+): Pick<UsedProof, 'madeAtMs' | 'expiresAtMs'> {
   const { nonces, clock, maxAgeSeconds, clockToleranceSeconds } = options
   const nowMs = clock.nowMs()
   if (nonces !== undefined) {
     const judged = typeof nonce === 'string' ? nonces.judge(nonce) : undefined
     if (judged === undefined || judged.isAging) notes.responseLines = ['DPoP-Nonce', nonces.current()]
-    if (judged !== undefined) return judged.expiresAtMs
+    // It may have been made as late as that, whatever its `iat` says.
+    if (judged !== undefined) return { madeAtMs: judged.expiresAtMs, expiresAtMs: judged.expiresAtMs }
     throw new Denial('proof_nonce_required', {
       evidence: { reason: nonce === undefined ? 'there is no nonce' : 'the nonce is unknown or too old' },
     })
@@ -180,7 +181,7 @@ function checkTime({ iat, nonce }: Claims, notes: RequestNotes, options: DpopOpt
   // The comparisons are negated, so that NaN fails, too.
   if (!(nowMs < expiresAtMs && iat * 1000 <= nowMs + clockToleranceSeconds * 1000))
     throw invalidProof('iat', { wanted: window, seen: `${Math.round(nowMs / 1000 - iat)} s ago` })
-  return expiresAtMs
+  return { madeAtMs: iat * 1000, expiresAtMs }
 }
 
 function remembered(answer: ReplayAnswer): 'valid' | 'valid_local' {
@@ -192,7 +193,7 @@ function remembered(answer: ReplayAnswer): 'valid' | 'valid_local' {
     case 'replayed':
       throw new Denial('proof_replayed')
     case 'forgotten':
-      throw invalidProof('iat', { wanted: 'a time after the clock was set back' })
+      throw invalidProof('iat', { wanted: 'a time whose proofs are not forgotten yet' })
     case 'full':
       throw new Denial('overloaded', {
         evidence: { reason: 'no further proof can be remembered (dpop.replay.entries)' },

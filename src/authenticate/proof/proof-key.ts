@@ -7,10 +7,9 @@
 import { hash } from 'node:crypto'
 import { parseJwk } from '../../keys/jwk.ts'
 import type { JsonObject, JsonValue, VerificationKey } from '../../types.ts'
-import { evidenceText } from '../evidence.ts'
 import { decodedPart, jsonObject } from '../jwt/compact-jws.ts'
 import { isFitting } from '../jwt/signature.ts'
-import { invalidProof } from './refusals.ts'
+import { invalidProof, shownWord } from './refusals.ts'
 
 export interface ProofKey {
   /** The first part of the proof, as it arrived: with the same one comes the same key. */
@@ -37,9 +36,9 @@ const THUMBPRINT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
 /** @throws {Denial} `proof_invalid` */
 export function proofKey(header: string, algorithms: ReadonlySet<string>): ProofKey {
   const { typ, alg, jwk, ...others } = jsonObject('header', decodedPart('header', header))
-  if (typ !== PROOF_TYPE) throw invalidProof('typ', { wanted: PROOF_TYPE, seen: shown(typ) })
+  if (typ !== PROOF_TYPE) throw invalidProof('typ', { wanted: PROOF_TYPE, seen: shownWord(typ) })
   if (typeof alg !== 'string' || !algorithms.has(alg))
-    throw invalidProof('alg', { wanted: [...algorithms].join(' '), seen: shown(alg) })
+    throw invalidProof('alg', { wanted: [...algorithms].join(' '), seen: shownWord(alg) })
   const refused = REFUSED_PARAMETERS.find(name => Object.hasOwn(others, name))
   if (refused !== undefined) throw invalidProof(refused, { wanted: 'not there' })
   if (!isObject(jwk)) throw invalidProof('jwk', { wanted: 'a public key' })
@@ -62,10 +61,6 @@ function thumbprint(jwk: JsonObject): string {
     JSON.stringify(Object.fromEntries(members.map(name => [name, jwk[name] ?? ''])), null),
     'base64url',
   )
-}
-
-function shown(value: JsonValue | undefined): string {
-  return typeof value === 'string' ? evidenceText(value) : 'no text'
 }
 
 /** A part of a string keeps the whole string in memory. */

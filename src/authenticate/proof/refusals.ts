@@ -1,5 +1,6 @@
 /** Makes the refusals of proofs. Their evidence says what was wanted and what was seen, and never holds a proof. */
 import { Denial } from '../../errors.ts'
+import type { JsonValue } from '../../types.ts'
 import { thumbprintProblem } from '../confirmation.ts'
 import { evidenceText } from '../evidence.ts'
 
@@ -19,4 +20,13 @@ export function mismatch(wanted: string, seen: string): Denial {
   return new Denial('proof_mismatch', {
     evidence: { wanted: evidenceText(wanted), seen, ...(reason !== undefined && { reason }) },
   })
+}
+
+/** No word of a proof is as long as the shortest token or proof, so that neither gets into the log in place of one. */
+const MAX_WORD_CHARS = 40
+
+/** Shows what a proof says where it should have a certain word. */
+export function shownWord(value: JsonValue | undefined): string {
+  if (typeof value !== 'string') return 'no text'
+  return value.length > MAX_WORD_CHARS ? 'a longer text' : evidenceText(value)
 }

@@ -3,8 +3,9 @@
  *
  * It never forgets a proof early. A full memory takes no further proof, and one key fills at most half of it, so that
  * whoever has one token cannot shut out everybody else. Proofs are forgotten by the monotonic clock, whatever the wall
- * clock does meanwhile. When the wall clock goes back, proofs that are forgotten already seem to be valid again, so no
- * proof is taken that expires no later than a forgotten one. While the clock is right, such a proof has expired anyway.
+ * clock does meanwhile. When the wall clock goes back, or a reload lets proofs be older than before, proofs that are
+ * forgotten already seem to be valid again. So no proof is taken that was made no later than a forgotten one. While
+ * clock and configuration stay as they are, such a proof has expired anyway.
  *
  * An entry is 24 bytes. It holds 64 bits of a keyed hash, so nobody can look for two proofs that are taken for the same
  * one, and by accident a new proof meets one of a million entries less often than once in 10^13.
@@ -16,6 +17,8 @@ export interface UsedProof {
   /** Thumbprint of the key that signed it (RFC 7638). */
   readonly jkt: string
   readonly jti: string
+  /** When it was made. A reload can change how long it is valid from then on. */
+  readonly madeAtMs: number
   /** The last moment at which it is valid. */
   readonly expiresAtMs: number
 }
@@ -58,10 +61,10 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
   let table = new Table(0)
   /** How many entries the keys of each share hold. */
   let held = new Uint32Array(0)
-  /** The latest `expiresAtMs` that was ever in the list of each second; that of a forgotten entry counts already. */
+  /** The latest `madeAtMs` that was ever in the list of each second; that of a forgotten entry counts already. */
   let latestMs = new Float64Array(0)
-  /** The latest `expiresAtMs` in any list from which entries were forgotten. */
-  let forgottenUntilMs = 0
+  /** The latest `madeAtMs` in any list from which entries were forgotten. */
+  let forgottenUntilMs = Number.NEGATIVE_INFINITY
   /** The last second of the monotonic clock whose entries are all forgotten. */
   let doneSecond = 0
 
@@ -93,13 +96,13 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
     Math.max(doneSecond + 1, Math.ceil((clock.monotonicMs() + lifeMs) / 1000))
 
   return {
-    remember({ jkt, jti, expiresAtMs }) {
+    remember({ jkt, jti, madeAtMs, expiresAtMs }) {
       forget(MOST_FORGOTTEN_AT_ONCE)
       // The length stands before the key, so that no other pair of key and id gives the same text.
       const digest = hash('sha256', `${HASH_KEY}${jkt.length}:${jkt}${jti}`, 'binary')
       const [first, second] = [wordIn(digest, 0), wordIn(digest, 4)]
       if (table.has(first, second)) return 'replayed'
-      if (expiresAtMs <= forgottenUntilMs) return 'forgotten'
+      if (madeAtMs <= forgottenUntilMs) return 'forgotten'
       const lifeMs = expiresAtMs - clock.nowMs()
       if (!(lifeMs <= LONGEST_LIFE_MS)) return 'full'
       const share = wordIn(hash('sha256', HASH_KEY + jkt, 'binary'), 0) % SHARES
@@ -111,7 +114,7 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
       const list = dueSecond(lifeMs) % SECONDS
       table.add(first, second, share, list)
       held[share] = (held[share] ?? 0) + 1
-      latestMs[list] = Math.max(latestMs[list] ?? 0, expiresAtMs)
+      latestMs[list] = Math.max(latestMs[list] ?? 0, madeAtMs)
       return 'new'
     },
     get size() {

@@ -37,7 +37,7 @@ const [alice, bob, carol] = (() => {
 })()
 
 function remember(memory: ReplayMemory, jkt: string, jti: string, lifeMs = LIFE_MS, nowMs = manualTime().nowMs()) {
-  return memory.remember({ jkt, jti, expiresAtMs: nowMs + lifeMs })
+  return memory.remember({ jkt, jti, madeAtMs: nowMs + lifeMs - LIFE_MS, expiresAtMs: nowMs + lifeMs })
 }
 
 let time: ReturnType<typeof steppedTime>
@@ -156,22 +156,33 @@ describe('a wall clock that jumps', () => {
   test('back does not make a forgotten proof valid again', async () => {
     const memory = memoryOf(10)
     const expiresAtMs = time.clock.nowMs() + LIFE_MS
-    memory.remember({ jkt: alice, jti: '1', expiresAtMs })
+    memory.remember({ jkt: alice, jti: '1', madeAtMs: expiresAtMs, expiresAtMs })
     await time.advance(LIFE_MS + 1_000)
     time.jump(-LIFE_MS)
-    expect(memory.remember({ jkt: alice, jti: '1', expiresAtMs })).toBe('forgotten')
+    expect(memory.remember({ jkt: alice, jti: '1', madeAtMs: expiresAtMs, expiresAtMs })).toBe('forgotten')
     // Nobody knows whether this one was used.
-    expect(memory.remember({ jkt: bob, jti: 'x', expiresAtMs })).toBe('forgotten')
-    expect(memory.remember({ jkt: bob, jti: 'x', expiresAtMs: expiresAtMs + 1 })).toBe('new')
+    expect(memory.remember({ jkt: bob, jti: 'x', madeAtMs: expiresAtMs, expiresAtMs })).toBe('forgotten')
+    expect(memory.remember({ jkt: bob, jti: 'x', madeAtMs: expiresAtMs + 1, expiresAtMs: expiresAtMs + 1 })).toBe('new')
+  })
+
+  test('stands for a longer life of proofs: a forgotten one stays forgotten', async () => {
+    const memory = memoryOf(10)
+    const madeAtMs = time.clock.nowMs()
+    const proof = { jkt: alice, jti: '1', madeAtMs, expiresAtMs: madeAtMs + LIFE_MS }
+    memory.remember(proof)
+    await time.advance(LIFE_MS + 1_000)
+    expect(memory.remember({ ...proof, expiresAtMs: madeAtMs + 10 * LIFE_MS })).toBe('forgotten')
+    const later = { ...proof, madeAtMs: madeAtMs + 1, expiresAtMs: madeAtMs + 10 * LIFE_MS }
+    expect(memory.remember(later)).toBe('new')
   })
 
   test('back and forth leaves what is remembered as it is', async () => {
     const memory = memoryOf(10)
     const expiresAtMs = time.clock.nowMs() + LIFE_MS
-    memory.remember({ jkt: alice, jti: '1', expiresAtMs })
+    memory.remember({ jkt: alice, jti: '1', madeAtMs: expiresAtMs, expiresAtMs })
     for (const ms of [-3_600_000, 7_200_000, -3_600_000]) {
       time.jump(ms)
-      expect(memory.remember({ jkt: alice, jti: '1', expiresAtMs })).toBe('replayed')
+      expect(memory.remember({ jkt: alice, jti: '1', madeAtMs: expiresAtMs, expiresAtMs })).toBe('replayed')
     }
     await time.advance(LIFE_MS + 1_000)
     expect(memory.size).toBe(0)
@@ -297,7 +308,7 @@ test('it answers as a Map does, whatever is used, waited for, jumped and resized
         } else {
           const { jkt, jti, lifeMs } = step
           const expiresAtMs = each.clock.nowMs() + lifeMs
-          const answer = memory.remember({ jkt, jti, expiresAtMs })
+          const answer = memory.remember({ jkt, jti, madeAtMs: expiresAtMs, expiresAtMs })
           expect(answer).toBe(model.remember(jkt, jti, expiresAtMs))
           answers.add(answer)
         }

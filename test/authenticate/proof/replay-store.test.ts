@@ -54,7 +54,7 @@ function replica(url: string, over: Partial<StoreDefinition> = {}): Replica {
   atEnd(async () => memory.close())
   memory.open()
   const use = (jti: string, lifeMs = LIFE_MS) =>
-    memory.remember({ jkt: 'key', jti, expiresAtMs: systemClock.nowMs() + lifeMs })
+    memory.remember({ jkt: 'key', jti, madeAtMs: systemClock.nowMs(), expiresAtMs: systemClock.nowMs() + lifeMs })
   return { ...memory, told, use }
 }
 
