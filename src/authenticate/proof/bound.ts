@@ -18,6 +18,7 @@ import type {
   RequestFacts,
   RequestNotes,
 } from '../../types.ts'
+import { thumbprintProblem } from '../confirmation.ts'
 import type { DpopJudge } from './dpop.ts'
 import { mismatch } from './refusals.ts'
 
@@ -108,7 +109,7 @@ function checkCertificate(wanted: string, certificateOf: BoundOptions['certifica
     throw required('certificates are not asked for here: `listen.tls.clientCertificate` or `clientCertificate`')
   const seen = certificateOf(facts)
   if (seen === undefined) throw required('the client has shown no certificate')
-  if (!isEqual(seen, wanted)) throw mismatch(wanted, seen)
+  if (thumbprintProblem(wanted) !== undefined || !isEqual(seen, wanted)) throw mismatch(wanted, seen)
   return 'valid'
 }
 

@@ -34,7 +34,7 @@ export function targetUris(baseUrls: readonly string[]): TargetUris {
 /** Says what is wrong with a base URL; undefined when it can be used. */
 export function baseUrlProblem(text: string): string | undefined {
   const parts = URI.exec(text)
-  if (parts === null || !/^https?$/i.test(parts[1] ?? '') || !/^[\x21-\x7e]+$/.test(text))
+  if (parts === null || !/^https?$/i.test(parts[1] ?? '') || !/^[\x21-\x5b\x5d-\x7e]+$/.test(text))
     return 'must be a URL like `https://api.example.com` or `https://api.example.com/orders`, in ASCII'
   if (text.length !== parts[0].length) return 'must not have a query or a fragment'
   if (parts[2]?.includes('@') === true) return 'must not have a user'
