@@ -35,6 +35,9 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
       '--claims=',
       '--expires=',
       '--typ=',
+      '--dpop-key=',
+      '--proof=',
+      '--nonce=',
     ],
   ],
   revoke: [
@@ -69,7 +72,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--format': ['github'],
   '--fail-on': CHANGE_KINDS,
   import: ['openapi'],
-  token: ['decode', 'verify', 'mint'],
+  token: ['decode', 'verify', 'mint', 'proof'],
   revocations: ['list', 'check'],
   completion: ['bash', 'zsh', 'fish'],
 }

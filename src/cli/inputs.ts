@@ -17,7 +17,7 @@ export function tokenText(given: string): string {
   if (given === '-') return fileText(0, 'standard input').trim()
   const text = given.startsWith('@') ? fileText(given.slice(1), given.slice(1)) : given
   // People often copy a token with the header or the `curl` line that it is in.
-  return text.trim().replace(/^(authorization:\s*)?bearer\s+/i, '')
+  return text.trim().replace(/^(authorization:\s*)?(bearer|dpop)\s+/i, '')
 }
 
 /** Reads claims in JSON or YAML: as they are given when they begin with `{`, else from a file. @throws {UsageError} */

@@ -1,16 +1,27 @@
-/** The command `sallyport token mint` makes a token for tests, signed with a development key. */
+/**
+ * The command `sallyport token mint` makes a token for tests, signed with a development key, and where it is asked for a
+ * proof that its caller holds the key that the token is bound to.
+ */
 import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'
 import { type ByProviderType, byProviderType } from '../config/schema/by-provider-type.ts'
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
 import { audienceClaims, issuerClaims } from '../tools/engine/made-up-claims.ts'
-import { createKey, KeyFileError, mintedToken } from '../tools/token/development-key.ts'
+import {
+  createKey,
+  createProofKey,
+  isThere,
+  KeyFileError,
+  mintedToken,
+  proofKeyOf,
+} from '../tools/token/development-key.ts'
 import type { Claims, JsonValue } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { claimsObject } from './inputs.ts'
+import { proofLines, provedRequest } from './proof-lines.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export async function mint(args: readonly string[], io: CommandIo): Promise<ExitCode> {
@@ -24,24 +35,56 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
       claims: { type: 'string' },
       expires: { type: 'string' },
       typ: { type: 'string' },
+      'dpop-key': { type: 'string' },
+      proof: { type: 'string', multiple: true },
+      nonce: { type: 'string' },
     },
   })
-  if (values.key === undefined) throw new UsageError('token mint needs --key FILE; --create-key makes the file')
+  const { key, 'dpop-key': dpopKey, proof: [request, ...more] = [], nonce } = values
+  if (key === undefined) throw new UsageError('token mint needs --key FILE; --create-key makes the file')
+  if (request !== undefined && dpopKey === undefined)
+    throw new UsageError(
+      '--proof needs --dpop-key FILE: the token is bound to that key, and the proof is signed with it',
+    )
+  if (more.length > 0)
+    throw new UsageError('a proof is for one request: give --proof once, and make the others with token proof')
+  if (nonce !== undefined && request === undefined) throw new UsageError('--nonce belongs into a proof: add --proof')
+  const proved = request === undefined ? undefined : provedRequest(request)
   try {
-    if (values['create-key'] === true) {
-      const { keyFile, jwksFile } = await createKey(values.key)
-      io.stderr(`made ${keyFile} (private: keep it out of git) and ${jwksFile} (public: for \`keys.jwksFile\`)\n`)
-    }
+    if (values['create-key'] === true) await createKeys(key, dpopKey, io)
     const given: Claims = {
       ...(values.claims === undefined ? {} : claimsObject(values.claims)),
       ...Object.fromEntries((values.claim ?? []).map(claimOption)),
     }
-    const claims = { ...defaults(values, given, io), ...given }
-    io.stdout(`${await mintedToken(values.key, claims, values.typ ?? 'at+jwt')}\n`)
+    const signer = dpopKey === undefined ? undefined : await proofKeyOf(dpopKey)
+    const claims = { ...defaults(values, given, io), ...given, ...(signer && { cnf: boundTo(signer.jkt, given.cnf) }) }
+    const token = await mintedToken(key, claims, values.typ ?? 'at+jwt')
+    io.stdout(
+      signer === undefined || proved === undefined ? `${token}\n` : await proofLines(signer, proved, token, nonce),
+    )
     return 0
   } catch (error) {
     throw error instanceof KeyFileError ? new UsageError(error.message) : error
   }
+}
+
+/** Makes those of the files that are not there. Where all are there, the first says what is wrong. */
+async function createKeys(key: string, dpopKey: string | undefined, io: CommandIo): Promise<void> {
+  const areAllThere = isThere(key) && (dpopKey === undefined || isThere(dpopKey))
+  if (areAllThere || !isThere(key)) {
+    const { keyFile, jwksFile } = await createKey(key)
+    io.stderr(`made ${keyFile} (private: keep it out of git) and ${jwksFile} (public: for \`keys.jwksFile\`)\n`)
+  }
+  if (dpopKey === undefined || isThere(dpopKey)) return
+  await createProofKey(dpopKey)
+  io.stderr(`made ${dpopKey} (private: keep it out of git), the key of the client\n`)
+}
+
+/** A token may be bound to a certificate besides. */
+function boundTo(jkt: string, given: JsonValue = {}): JsonValue {
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || Object.hasOwn(given, 'jkt'))
+    throw new UsageError('--dpop-key says what cnf.jkt is; leave it out of the claims')
+  return { ...given, jkt }
 }
 
 interface MintValues {

@@ -62,6 +62,7 @@ function text({ checks, reason, remedy, revokedBy = [], caller }: VerifiedToken,
     ok: paint('green', 'ok'),
     fails: paint('red', 'fails'),
     'not reached': paint('dim', 'not reached'),
+    'with each request': paint('dim', 'with each request'),
   }
   const lines = columns(checks.map(({ check, result }) => [`  ${check}`, marks[result]]))
   const outcome =
@@ -77,7 +78,18 @@ function text({ checks, reason, remedy, revokedBy = [], caller }: VerifiedToken,
             ['  subject', typeof caller.claims.sub === 'string' ? caller.claims.sub : 'none'],
             ['  scopes', caller.scopes.join(' ') || 'none'],
             ['  roles', caller.roles.join(' ') || 'none'],
+            ...boundTo(caller),
           ]),
         ]
   return `${[...lines, '', ...outcome].join('\n')}\n`
+}
+
+function boundTo({ confirmation }: NonNullable<VerifiedToken['caller']>): ReadonlyArray<readonly string[]> {
+  const { jkt, certificateThumbprint } = confirmation ?? {}
+  return [
+    ...(jkt === undefined ? [] : [['  bound to', `the key ${jkt} (cnf.jkt): each request needs a proof`]]),
+    ...(certificateThumbprint === undefined
+      ? []
+      : [['  bound to', `the certificate ${certificateThumbprint} (cnf.x5t#S256): each request needs it`]]),
+  ]
 }

@@ -4,12 +4,14 @@ import { UsageError } from './command.ts'
 import { TOKEN_HELP } from './inputs.ts'
 import { decode } from './token-decode.ts'
 import { mint } from './token-mint.ts'
+import { prove } from './token-proof.ts'
 import { verify } from './token-verify.ts'
 
 const ACTIONS: Readonly<Record<string, (args: readonly string[], io: CommandIo) => Promise<ExitCode>>> = {
   decode,
   verify,
   mint,
+  proof: prove,
 }
 
 export const tokenCommand: Command = {
@@ -17,31 +19,42 @@ export const tokenCommand: Command = {
        sallyport token verify TOKEN [--provider ID] [-c FILE] [--json]
        sallyport token mint --key FILE [--create-key] [--claim NAME=VALUE]... [--claims FILE] [--expires 1h]
                             [--typ TYPE] [--provider ID] [-c FILE]
+                            [--dpop-key FILE [--proof 'METHOD URL' [--nonce N]]]
+       sallyport token proof 'METHOD URL' TOKEN --dpop-key FILE [--nonce N]
 
 decode shows header, claims and times. It verifies nothing: anybody can write any of it.
 verify does what the gateway does with the token, fetching keys if need be, and names the check that fails and the
        remedy. It does not ask a route: sallyport explain does.
 mint   signs a token with a development key, for tests. --create-key makes the key and, beside it, the public key set
        to name in \`keys.jwksFile\`. iss and aud are the provider's; iat and exp are filled in; --claim a=1 is a number,
-       --claim a=x text, --claim 'a=["x"]' a list.
+       --claim a=x text, --claim 'a=["x"]' a list. With --dpop-key the token is bound to that key (cnf.jkt); with
+       --proof, too, it comes as the two headers of that one request, Authorization and DPoP, for curl -H @-.
+proof  prints the same two headers for a token that an issuer has bound to the key. Each request needs a new proof.
 
   TOKEN               ${TOKEN_HELP}
   --provider ID       verify, mint: the only provider; needed when several fit
   -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, and --key, where missing
+  --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce
   --json              decode, verify: the result as JSON
 
-Exit codes: 0 fine; 1 verify refused the token; 2 bad configuration or usage. Only mint prints a signature.
+Exit codes: 0 fine; 1 verify refused the token; 2 bad configuration or usage. Only mint and proof print a signature.
 
 Examples:
   sallyport token decode - < token.txt
   sallyport token verify @token.txt -c sallyport.yaml
   sallyport token mint --key dev.jwk --create-key --claim sub=alice --claim 'scope=orders:read orders:write'
   curl -H "Authorization: Bearer $(sallyport token mint --key dev.jwk --claim sub=alice)" localhost:8080/orders
+  sallyport token mint --key dev.jwk --dpop-key client.jwk --create-key --claim sub=alice \\
+    --proof 'GET https://api.example.com/orders' | curl -H @- https://api.example.com/orders
+  sallyport token proof 'POST https://api.example.com/orders' @token.txt --dpop-key client.jwk
 `,
   async run([name, ...args], io) {
     const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
     if (action === undefined)
-      throw new UsageError('write what to do: token decode, token verify or token mint. See sallyport token --help.')
+      throw new UsageError(
+        'write what to do: token decode, token verify, token mint or token proof. See sallyport token --help.',
+      )
     return action(args, io)
   },
 }

@@ -3,6 +3,7 @@
  *
  * What was used is remembered by the services, so that a reload forgets none of it.
  */
+import { thumbprintProblem } from '../authenticate/confirmation.ts'
 import { boundTokenLayer } from '../authenticate/proof/bound.ts'
 import { certificateHeader } from '../authenticate/proof/certificate-header.ts'
 import { type DpopJudge, dpopJudge, type ReplayGuard } from '../authenticate/proof/dpop.ts'
@@ -15,7 +16,7 @@ import { trustedProxies } from '../downstream/client-address.ts'
 import { withoutLineBreak } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
-import type { AuthenticatorLayer } from '../types.ts'
+import type { AuthenticatorLayer, Confirmation } from '../types.ts'
 import type { Services } from './services.ts'
 
 type ProofServices = Pick<Services, 'clock' | 'metrics' | 'replays'>
@@ -42,6 +43,19 @@ export function proofChecks(config: Config, services: ProofServices, shared: Rep
     }),
     checkClientCertificate: named,
   }
+}
+
+/** Whether somebody can prove here what a token with this binding asks for, if he holds the keys. */
+export function isProvable(
+  { dpop, listen, clientCertificate }: Config,
+  { jkt, certificateThumbprint }: Confirmation,
+): boolean {
+  const isGood = (thumbprint: string | undefined): boolean =>
+    thumbprint === undefined || thumbprintProblem(thumbprint) === undefined
+  if (!isGood(jkt) || !isGood(certificateThumbprint)) return false
+  if (jkt !== undefined && dpop === undefined) return false
+  if (certificateThumbprint === undefined) return jkt !== undefined
+  return certificateSource(listen, clientCertificate) !== undefined
 }
 
 function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices, shared: ReplayStore | undefined): DpopJudge {

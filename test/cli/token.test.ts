@@ -1,7 +1,17 @@
 /** Tests `sallyport token` as a user calls it. */
+import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { SignJWT } from 'jose'
+import {
+  calculateJwkThumbprint,
+  decodeJwt,
+  EmbeddedJWK,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenCommand } from '../../src/cli/token.ts'
 import { STAGES } from '../../src/errors.ts'
@@ -11,6 +21,9 @@ import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/
 import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
+
+/** The thumbprint of some key. */
+const JKT = '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I'
 
 function token(...args: readonly string[]) {
   return runCommand(tokenCommand, args)
@@ -112,6 +125,7 @@ describe('token verify', () => {
     ['lifetime', 'token_lifetime_exceeded', () => issuer.mint({ exp: Math.floor(Date.now() / 1000) + 9000 })],
     ['time', 'token_expired', () => issuer.mint({ iat: 1, exp: 2 })],
     ['revocation', 'token_revoked', () => issuer.mint({ jti: 'stolen' })],
+    ['proof', 'proof_required', () => issuer.mint({ cnf: { jkt: JKT } })],
   ]
 
   test('every check of a token is one that a token fails here', () => {
@@ -132,6 +146,44 @@ describe('token verify', () => {
       expect(result.caller).toBeUndefined()
     },
   )
+
+  describe('with proofs that are judged', () => {
+    const judging = () => {
+      const text = readFileSync(config, 'utf8')
+      return files.write('judging.yaml', `${text}dpop: { baseUrls: [https://api.example.com] }\n`)
+    }
+
+    test('calls a bound token valid as far as can be said, and says what each request needs besides', async () => {
+      const minted = await issuer.mint({ cnf: { jkt: JKT } })
+      const { code, stdout } = await token('verify', minted, '-c', judging())
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/^ {2}revocation +ok\n {2}proof +with each request\n/m)
+      expect(stdout).toContain(`the key ${JKT} (cnf.jkt): each request needs a proof`)
+      const json = JSON.parse((await token('verify', minted, '-c', judging(), '--json')).stdout) as VerifiedToken
+      expect(json).toMatchObject({ verdict: 'valid', caller: { confirmation: { jkt: JKT } } })
+      expect(json.checks.at(-1)).toEqual({ check: 'proof', result: 'with each request' })
+    })
+
+    test('shows the proof as fine for a token that is not bound, and needs none', async () => {
+      const { stdout } = await token('verify', await issuer.mint(), '-c', judging())
+      expect(stdout).toMatch(/^ {2}proof +ok$/m)
+      expect(stdout).not.toContain('bound to')
+    })
+
+    test.each([
+      ['is revoked', { jti: 'stolen', cnf: { jkt: JKT } }, 'token_revoked'],
+      ['is bound in an unknown way', { cnf: { kid: 'k' } }, 'proof_required'],
+      ['is bound to no thumbprint', { cnf: { jkt: 'x' } }, 'proof_required'],
+      [
+        'is bound to a certificate, too, which nobody asks for',
+        { cnf: { jkt: JKT, 'x5t#S256': JKT } },
+        'proof_required',
+      ],
+    ])('refuses a bound token that %s', async (_what, claims, verdict) => {
+      const { code, stdout } = await token('verify', await issuer.mint(claims), '-c', judging(), '--json')
+      expect([code, (JSON.parse(stdout) as VerifiedToken).verdict]).toEqual([1, verdict])
+    })
+  })
 
   test('prints no signature, of a good token or a bad one', async () => {
     for (const claims of [{}, { iss: 'https://elsewhere' }, { sub: await issuer.mint() }, { aud: await issuer.mint() }])
@@ -226,9 +278,103 @@ describe('token mint', () => {
   })
 })
 
+describe('a token that is bound to a key', () => {
+  const key = join(files.path, 'bound-dev.jwk')
+  const dpopKey = join(files.path, 'client.jwk')
+  const given = ['--key', key, '--dpop-key', dpopKey, '--claim', 'iss=me', '--claim', 'aud=you']
+  const url = 'https://api.example.com/orders'
+
+  /** The two headers, taken apart as a server would. */
+  async function proven(stdout: string) {
+    const [, bound = '', proof = ''] = /^Authorization: DPoP (\S+)\nDPoP: (\S+)\n$/.exec(stdout) ?? []
+    const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, { typ: 'dpop+jwt' })
+    const jwk = protectedHeader.jwk as JWK
+    return { bound, payload, jwk, jkt: await calculateJwkThumbprint(jwk), claims: decodeJwt(bound) }
+  }
+
+  test('is minted with a key that is made once, readable by its owner alone, beside that of the issuer', async () => {
+    const made = await token('mint', ...given, '--create-key')
+    expect(made.code).toBe(0)
+    expect(made.stderr.split('\n')).toHaveLength(3)
+    expect(statSync(dpopKey).mode & 0o777).toBe(0o600)
+    const { kty, crv, x, y } = JSON.parse(readFileSync(dpopKey, 'utf8'))
+    expect([kty, crv]).toEqual(['EC', 'P-256'])
+    const jkt = await calculateJwkThumbprint({ kty, crv, x, y })
+    expect(made.stdout.split('\n')).toHaveLength(2)
+    expect(decodeJwt(made.stdout.trim()).cnf).toEqual({ jkt })
+    const again = await token('mint', ...given, '--create-key')
+    expect(again).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('leave out --create-key') })
+    const another = join(files.path, 'another.jwk')
+    const one = await token('mint', '--key', key, ...given.slice(4), '--dpop-key', another, '--create-key')
+    expect(one).toMatchObject({ code: 0, stderr: expect.stringMatching(/^made \S+another.jwk .*\n$/) })
+  })
+
+  test('comes with a proof as the header lines that curl reads, and the proof fits token, method, URL and key', async () => {
+    const { stdout } = await token('mint', ...given, '--proof', `POST ${url}?page=1#x`, '--nonce', 'n-1')
+    const { bound, payload, jkt, claims, jwk } = await proven(stdout)
+    expect(claims.cnf).toEqual({ jkt })
+    expect(payload).toMatchObject({ htm: 'POST', htu: url, nonce: 'n-1', jti: expect.any(String) })
+    expect(payload.ath).toBe(createHash('sha256').update(bound).digest('base64url'))
+    expect(Math.abs(Number(payload.iat) - Date.now() / 1000)).toBeLessThan(60)
+    expect(Object.keys(jwk).toSorted()).toEqual(['crv', 'kty', 'x', 'y'])
+  })
+
+  test('that an issuer has made gets a proof, a new one each time, and a warning where the key is another', async () => {
+    const bound = (await token('mint', ...given)).stdout.trim()
+    const proofs = await Promise.all([1, 2].map(() => token('proof', `GET ${url}`, bound, '--dpop-key', dpopKey)))
+    const [one, two] = await Promise.all(proofs.map(({ stdout }) => proven(stdout)))
+    expect([one?.bound, one?.payload.nonce]).toEqual([bound, undefined])
+    expect(one?.payload.jti).not.toBe(two?.payload.jti)
+    expect(proofs.map(({ stderr }) => stderr)).toEqual(['', ''])
+    const foreign = await token('proof', `GET ${url}`, bound, '--dpop-key', key)
+    expect(foreign).toMatchObject({ code: 0, stderr: expect.stringContaining('proof_mismatch') })
+    const opaque = await token('proof', `GET ${url}`, 'DPoP opaque', '--dpop-key', key)
+    expect(opaque.stderr).toBe('')
+    expect((opaque.stdout.split('\n')[0] ?? '').trim()).toBe('Authorization: DPoP opaque')
+  })
+
+  test.each(['RS256', 'Ed25519', 'ES384'])('may be bound to a key of the type of %s that says no alg', async alg => {
+    const { privateKey } = await generateKeyPair(alg, { extractable: true })
+    const { alg: _, ...jwk } = await exportJWK(privateKey)
+    const file = files.write(`${alg}.jwk`, JSON.stringify(jwk))
+    const minted = await token('mint', '--key', key, ...given.slice(4), '--dpop-key', file, '--proof', `GET ${url}`)
+    const { payload, claims, jkt } = await proven(minted.stdout)
+    expect([payload.htu, claims.cnf]).toEqual([url, { jkt }])
+  })
+
+  test('may be bound to a certificate besides', async () => {
+    const { stdout } = await token('mint', ...given, '--claim', 'cnf={"x5t#S256":"t"}')
+    expect(decodeJwt(stdout.trim()).cnf).toEqual({ 'x5t#S256': 't', jkt: expect.any(String) })
+  })
+
+  test('a key that cannot sign proofs is refused without quoting it', async () => {
+    const { kty, crv, x, y } = JSON.parse(readFileSync(dpopKey, 'utf8'))
+    for (const text of ['marked', '{"kty":"oct","k":"marked"}', '7', JSON.stringify({ kty, crv, x, y })]) {
+      const bad = files.write('bad-client.jwk', text)
+      const { code, stdout, stderr } = await token('proof', `GET ${url}`, 'opaque', '--dpop-key', bad)
+      expect([code, stdout]).toEqual([2, ''])
+      expect(stderr).not.toMatch(/marked|"x"/)
+    }
+  })
+
+  test.each([
+    [['mint', '--key', key, '--proof', `GET ${url}`], '--proof needs --dpop-key FILE'],
+    [['mint', ...given, '--nonce', 'n'], 'add --proof'],
+    [['mint', ...given, '--proof', '/orders'], 'write a method and a whole URL'],
+    [['mint', ...given, '--proof', `get ${url}`], 'write a method and a whole URL'],
+    [['mint', ...given, '--proof', `GET ${url}`, '--proof', `PUT ${url}`], 'make the others with token proof'],
+    [['mint', ...given, '--claim', 'cnf={"jkt":"x"}'], 'leave it out of the claims'],
+    [['proof', `GET ${url}`], 'takes a request and a token'],
+    [['proof', `GET ${url}`, 'opaque'], 'needs --dpop-key FILE'],
+    [['proof', `GET ${url}`, 'opaque', '--dpop-key', '/absent'], 'cannot be read'],
+  ])('wrong usage %j is told with its remedy', async (args, message) => {
+    expect(await token(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) })
+  })
+})
+
 test.each([
-  [[], 'token decode, token verify or token mint'],
-  [['toString'], 'token decode, token verify or token mint'],
+  [[], 'token decode, token verify, token mint or token proof'],
+  [['toString'], 'token decode, token verify, token mint or token proof'],
   [['decode'], 'takes one token'],
   [['decode', '@/absent'], 'cannot be read: there is no such file or folder (ENOENT)'],
   [['verify', 'a', 'b'], 'takes one token'],

@@ -5,10 +5,13 @@
  * owner can read it; a configuration names the public set beside it (`keys.jwksFile`).
  */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { createPrivateKey } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
+import { ASYMMETRIC_ALGORITHMS, JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import type { Claims } from '../../types.ts'
+import { type ProofSigner, proofSigner } from '../engine/proof-signer.ts'
 
 /** The key file is not what it should be; the message says what to do. */
 export class KeyFileError extends Error {
@@ -22,13 +25,58 @@ interface NewKey {
 
 /** Makes a key and its public key set. @throws {KeyFileError} the file is there already, or cannot be written */
 export async function createKey(keyFile: string): Promise<NewKey> {
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const { d, ...publicKey } = await exportJWK(privateKey)
-  const named = { ...publicKey, kid: await calculateJwkThumbprint(publicKey), alg: 'ES256', use: 'sig' }
+  const { d, ...named } = await newKey()
   const jwksFile = `${keyFile.replace(/\.(json|jwk)$/, '')}.public.json`
   write(keyFile, { ...named, d }, { mode: 0o600, flag: 'wx' })
   write(jwksFile, { keys: [named] }, {})
   return { keyFile, jwksFile }
+}
+
+/** Makes a key that a client proves possession of. @throws {KeyFileError} the file is there already, or cannot be written */
+export async function createProofKey(keyFile: string): Promise<void> {
+  write(keyFile, await newKey(), { mode: 0o600, flag: 'wx' })
+}
+
+/** Whether there is such a file, whatever it holds. */
+export function isThere(keyFile: string): boolean {
+  return existsSync(keyFile)
+}
+
+async function newKey() {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const { d, ...publicKey } = await exportJWK(privateKey)
+  return { ...publicKey, kid: await calculateJwkThumbprint(publicKey), alg: 'ES256', use: 'sig', d }
+}
+
+/**
+ * Reads the private key that a client proves possession of. It may come from elsewhere and lack its `alg`, which is
+ * then the usual one for its type.
+ *
+ * @throws {KeyFileError} the key cannot be read, or cannot sign
+ */
+export async function proofKeyOf(keyFile: string): Promise<ProofSigner> {
+  const jwk = parsed(keyFile)
+  const problem = new KeyFileError(`${keyFile} is no private JWK that can sign proofs; make one with --create-key`)
+  if (typeof jwk !== 'object' || jwk === null) throw problem
+  const alg = algorithmOf(jwk)
+  if (alg === undefined) throw problem
+  try {
+    const signer = await proofSigner(createPrivateKey({ key: jwk, format: 'jwk' }), alg)
+    await signer.proof({ method: 'GET', url: '', token: '', issuedAtSeconds: 0 })
+    return signer
+  } catch {
+    // The reason is left out, since it might quote the key.
+    throw problem
+  }
+}
+
+function algorithmOf({ alg, kty, crv }: JWK): string | undefined {
+  if (alg !== undefined) return ASYMMETRIC_ALGORITHMS.find(name => name === alg)
+  const fitting = [...JWS_ALGORITHMS].find(
+    ([, each]) =>
+      each.kty !== 'oct' && each.kty !== 'AKP' && each.kty === kty && ('crv' in each ? each.crv === crv : true),
+  )
+  return fitting?.[0]
 }
 
 /** Signs the claims as a token. @throws {KeyFileError} the key cannot be read, or cannot sign */

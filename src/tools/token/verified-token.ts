@@ -1,17 +1,21 @@
 /**
  * Verifies a token as the gateway does, names the check that failed, and says what to do about it.
  *
- * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at.
+ * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at. A proof
+ * of possession belongs to a request, and there is none here: a bound token whose proof the gateway would judge is valid
+ * as far as can be said.
  */
 import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
+import { andThen } from '../../lib/maybe-promise.ts'
+import { isProvable } from '../../run/proof-checks.ts'
 import { requestChecks } from '../../run/request-checks.ts'
 import { revocationSettings } from '../../run/revocation-settings.ts'
 import type { Services } from '../../run/services.ts'
-import type { Claims, Principal } from '../../types.ts'
+import type { AuthenticatorLayer, Claims, Principal } from '../../types.ts'
 import { putInForce } from '../engine/known-revocations.ts'
 import { entryText, revokingEntries } from '../engine/revoking-entries.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
@@ -23,7 +27,7 @@ import { decodedToken } from './decoded-token.ts'
 export interface VerifiedToken {
   readonly verdict: 'valid' | DenialCode
   /** In the order of the pipeline. */
-  readonly checks: ReadonlyArray<{ readonly check: string; readonly result: 'ok' | 'fails' | 'not reached' }>
+  readonly checks: ReadonlyArray<{ readonly check: string; readonly result: VerifiedCheck }>
   /** Why not, and what to do; undefined for a valid token. */
   readonly reason: string | undefined
   readonly remedy: string | undefined
@@ -33,11 +37,14 @@ export interface VerifiedToken {
   readonly caller: VerifiedCaller | undefined
 }
 
+/** `with each request`: it was not made, because it takes a request. */
+type VerifiedCheck = 'ok' | 'fails' | 'not reached' | 'with each request'
+
 type VerifiedCaller = {
   readonly provider: string
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
-} & Pick<Principal, 'claims'>
+} & Pick<Principal, 'claims' | 'confirmation'>
 
 /** @param provider the only one to ask; undefined: all of the configuration */
 export async function verifiedToken(
@@ -58,9 +65,16 @@ export async function verifiedToken(
       ...verifiers.filter(each => id === undefined || each.provider === id).flatMap(({ checks }) => checks),
       ...tokenChecks,
     ])
+  let boundTo: Principal | undefined
+  /** A token that came as far as its proof has passed every other check. */
+  const noteBinding: AuthenticatorLayer = inner => (credential, facts, notes) =>
+    andThen(inner(credential, facts, notes), principal => {
+      boundTo = principal
+      return principal
+    })
   try {
     const ofNoRoute = layers({ revocation: undefined, metrics: { decidedStale: () => {} } })
-    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined })(ofNoRoute)
+    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined })([noteBinding, ...ofNoRoute])
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
@@ -68,19 +82,25 @@ export async function verifiedToken(
     return accepted(principal, checksOf(principal.provider))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
+    if (error.code === 'proof_required' && boundTo?.confirmation && isProvable(config, boundTo.confirmation))
+      return accepted(boundTo, checksOf(boundTo.provider))
     const revokedBy = error.code === 'token_revoked' ? entriesAgainst(token, config, shared) : undefined
     return refused(error, checksOf(error.provider), revokedBy)
   }
 }
 
-function accepted({ provider, scopes, roles, claims }: Principal, made: ReadonlySet<Stage>): VerifiedToken {
+function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken {
+  const { provider, scopes, roles, claims, confirmation } = principal
+  const ofProof = confirmation === undefined ? 'ok' : 'with each request'
   return {
     verdict: 'valid',
-    checks: STAGES.ofToken.filter(stage => made.has(stage)).map(check => ({ check, result: 'ok' })),
+    checks: STAGES.ofToken
+      .filter(stage => made.has(stage))
+      .map(check => ({ check, result: check === 'proof' ? ofProof : 'ok' })),
     reason: undefined,
     remedy: undefined,
     revokedBy: undefined,
-    caller: shown({ provider, scopes: [...scopes], roles: [...roles], claims }),
+    caller: shown({ provider, scopes: [...scopes], roles: [...roles], claims, confirmation }),
   }
 }
 

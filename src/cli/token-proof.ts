@@ -1,0 +1,42 @@
+/** The command `sallyport token proof` makes a DPoP proof for a token that an issuer has bound to the user's key. */
+import { confirmationOf } from '../authenticate/confirmation.ts'
+import { systemClock } from '../lib/clock.ts'
+import { decodedToken } from '../tools/token/decoded-token.ts'
+import { KeyFileError, proofKeyOf } from '../tools/token/development-key.ts'
+import type { Claims } from '../types.ts'
+import { parsedArguments } from './arguments.ts'
+import { type CommandIo, type ExitCode, UsageError } from './command.ts'
+import { tokenText } from './inputs.ts'
+import { proofLines, provedRequest } from './proof-lines.ts'
+
+export async function prove(args: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parsedArguments('token', args, {
+    allowPositionals: true,
+    options: { 'dpop-key': { type: 'string' }, nonce: { type: 'string' } },
+  })
+  const [request, given, ...more] = positionals
+  if (request === undefined || given === undefined || more.length > 0)
+    throw new UsageError("token proof takes a request and a token: token proof 'GET https://…' @token.txt")
+  const { 'dpop-key': keyFile, nonce } = values
+  if (keyFile === undefined)
+    throw new UsageError('token proof needs --dpop-key FILE, the key that the token is bound to')
+  const proved = provedRequest(request)
+  const token = tokenText(given)
+  try {
+    const signer = await proofKeyOf(keyFile)
+    if (jktOf(token) !== undefined && jktOf(token) !== signer.jkt)
+      io.stderr(
+        `the token is bound to another key than that of ${keyFile}: the proof will be refused (proof_mismatch)\n`,
+      )
+    io.stdout(await proofLines(signer, proved, token, nonce))
+    return 0
+  } catch (error) {
+    throw error instanceof KeyFileError ? new UsageError(error.message) : error
+  }
+}
+
+/** Nothing is known of a token that is no JWT. */
+function jktOf(token: string): string | undefined {
+  const { claims } = decodedToken(token, systemClock.nowMs())
+  return typeof claims === 'object' && claims !== null ? confirmationOf(claims as Claims)?.jkt : undefined
+}
