@@ -43,7 +43,7 @@ const ROOMS = tableOf(`
   tools/diff        → authorize config/schema identity issuer-template lib policy tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
-  tools/engine      → authenticate authenticate/jwt claim-reader config config/read config/schema decide downstream
+  tools/engine      → authenticate authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
                       errors forward issuer-template lib policy revocation route run telemetry types upstream
   tools/text        → authorize claim-reader config config/schema types
 

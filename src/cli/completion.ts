@@ -16,6 +16,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
     '--token=',
     '--claims=',
     '--provider=',
+    '--proof=',
     '--header=',
     '--peer=',
     '--revoked=',

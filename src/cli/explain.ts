@@ -5,7 +5,8 @@ import { systemClock } from '../lib/clock.ts'
 import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import { putInForce } from '../tools/engine/known-revocations.ts'
-import { presented } from '../tools/engine/presented.ts'
+import { presented, presentedWithProof } from '../tools/engine/presented.ts'
+import { bindingClaims } from '../tools/engine/prover.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { trial, trialRequest } from '../tools/engine/trial.ts'
@@ -16,13 +17,13 @@ import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
-import { claimsObject, revokedEntries, TOKEN_HELP, tokenText } from './inputs.ts'
+import { claimsObject, proofText, revokedEntries, TOKEN_HELP, tokenText } from './inputs.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
   help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE]
-                         [--revoked FILE] [--no-files] [--json]
+                         [--proof auto|TEXT] [--revoked FILE] [--no-files] [--json]
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
 each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
@@ -32,6 +33,8 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --claims FILE       claims (JSON or YAML, or {…} as it is) as if a provider had signed them; nothing is fetched.
                       What a token needs and they leave out (iss, aud, iat, exp) is filled in and listed
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
+  --proof auto|TEXT   the token comes with a DPoP proof: a real one for --token (or @FILE); with --claims, auto binds the
+                      token to a key and makes a valid proof for the request, under the first of \`dpop.baseUrls\`
   -H, --header LINE   a header of the request; may be repeated
   --revoked FILE      entries, as in \`revocation.file\`, that are in force besides what the configuration names
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
@@ -39,11 +42,13 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --no-files          do not read the files that the configuration names: secrets, certificates, tokens, key sets
   --json              the explanation as JSON
 
-Exit codes: 0 explained, a refusal too; 2 bad configuration or usage. No signature of a token is ever printed.
+Exit codes: 0 explained, a refusal too; 2 bad configuration or usage. No signature of a token is ever printed, and no
+proof.
 
 Examples:
   sallyport explain GET /orders/42
   sallyport explain DELETE /orders/42 --claims '{ sub: alice, scope: orders:read }'
+  sallyport explain GET /orders --claims '{ sub: alice }' --proof auto
   sallyport explain GET /orders -H 'X-Auth-Subject: root' --token - < token.txt
 `,
   async run(args, io) {
@@ -54,6 +59,7 @@ Examples:
         token: { type: 'string' },
         claims: { type: 'string' },
         provider: { type: 'string' },
+        proof: { type: 'string' },
         header: { type: 'string', short: 'H', multiple: true },
         peer: { type: 'string' },
         revoked: { type: 'string' },
@@ -68,7 +74,15 @@ Examples:
       throw new UsageError('give --token or --claims, not both')
     if (values.token !== undefined && values['no-files'] === true)
       throw new UsageError('--token needs keys, which may stand in files; give --claims with --no-files')
+    if (values.proof !== undefined && values.token === undefined && values.claims === undefined)
+      throw new UsageError('--proof belongs to a token: give --token or --claims, too')
+    if (values.proof === 'auto' && values.token !== undefined)
+      throw new UsageError('--proof auto has no key of a real token; make a proof with sallyport token proof')
     const config = loadConfigForTool(configFile(values.config, io.env), io.env, namedFiles(values))
+    if (values.proof === 'auto' && config.dpop === undefined)
+      throw new UsageError('--proof auto has no effect: the configuration has no section `dpop`')
+    const proof =
+      values.proof === undefined || values.proof === 'auto' ? values.proof : { text: proofText(values.proof) }
     const provider = checkedProvider(config, values.provider)
     const services = toolServices({ ...io, clock: systemClock })
     if (values.revoked !== undefined && config.revocation === undefined)
@@ -79,11 +93,11 @@ Examples:
     const request =
       values.token === undefined
         ? plain
-        : presented(plain, tokenText(values.token), sourcesAsked(config, standIn(config, services).policy, plain))
+        : withToken(plain, tokenText(values.token), sourcesOfIts(config, services, plain), proof)
     const explained =
       values.claims === undefined
         ? await explainedAsSent(config, request, services)
-        : await explainedWithClaims(config, request, claimsObject(values.claims), provider, services)
+        : await explainedWithClaims(config, request, { claims: claimsObject(values.claims), provider, proof }, services)
     await services.keySets.close()
     services.revocations.close()
     io.stdout(
@@ -114,14 +128,26 @@ async function policyWithKeys(config: Config, services: Services): Promise<Polic
   return toolPolicy(config, new Map(providers.map(([id, { verifier }]) => [id, verifier])), services)
 }
 
+interface TriedClaims {
+  readonly claims: Claims
+  readonly provider: string | undefined
+  readonly proof: GivenProof | 'auto' | undefined
+}
+
+interface GivenProof {
+  readonly text: string
+}
+
 async function explainedWithClaims(
   config: Config,
   request: RequestFacts,
-  claims: Claims,
-  provider: string | undefined,
+  { claims: given, provider, proof }: TriedClaims,
   services: Services,
 ): Promise<Explanation> {
-  const { policy, token } = standIn(config, services)
+  const { policy, token, prover } = standIn(config, services)
+  const binding = proof === 'auto' ? await bindingClaims(given, prover) : {}
+  if (binding === 'bound') throw new UsageError('--proof auto says what cnf.jkt is; leave it out of the claims')
+  const claims = { ...given, ...binding }
   const path = request.target.split('?', 1)[0] ?? ''
   const route = policy.matcher.match(request.method, path)
   const signed = await token(
@@ -129,16 +155,31 @@ async function explainedWithClaims(
     config.routes.find(({ id }) => id === route?.id),
     provider,
   )
-  const asSent = presented(request, signed.token, sourcesAsked(config, policy, request))
+  const shownProof = proof === 'auto' ? { text: await prover.proof(request, signed.token) } : proof
+  const asSent = withToken(request, signed.token, sourcesAsked(config, policy, request), shownProof)
   const tried = await trial(policy, asSent)
   return explanation({
     config,
     policy,
     request: asSent,
     trial: tried,
-    filledIn: signed.filledIn,
+    filledIn: { ...signed.filledIn, ...binding },
     clock: services.clock,
   })
+}
+
+function withToken(
+  request: RequestFacts,
+  token: string,
+  sources: readonly CredentialSource[],
+  proof: GivenProof | 'auto' | undefined,
+): RequestFacts {
+  if (proof === undefined || proof === 'auto') return presented(request, token, sources)
+  return presentedWithProof(request, token, sources, proof.text)
+}
+
+function sourcesOfIts(config: Config, services: Services, request: RequestFacts): readonly CredentialSource[] {
+  return sourcesAsked(config, standIn(config, services).policy, request)
 }
 
 /** Returns where the route of this request looks for tokens. */

@@ -20,6 +20,12 @@ export function tokenText(given: string): string {
   return text.trim().replace(/^(authorization:\s*)?(bearer|dpop)\s+/i, '')
 }
 
+/** Reads a DPoP proof, as it is or in a file. @throws {UsageError} the file cannot be read */
+export function proofText(given: string): string {
+  const text = given.startsWith('@') ? fileText(given.slice(1), given.slice(1)) : given
+  return text.trim().replace(/^dpop:\s*/i, '')
+}
+
 /** Reads claims in JSON or YAML: as they are given when they begin with `{`, else from a file. @throws {UsageError} */
 export function claimsObject(given: string): Claims {
   const text = given.startsWith('{') ? given : given === '-' ? fileText(0, 'standard input') : fileText(given, given)

@@ -54,7 +54,9 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
       headers: { X-Auth-Subject: alice }           # what the upstream must get; null: must not get
     # also: requestHeaders: { Name: value }, provider: ID, route: ID, reported: CODE (of a report-only route),
     #       revoked: [{ sub: alice }] (jti, sub, sid, client or all), revocation: stale (so that whenStale decides),
-    #       now: 2026-01-01T00:00:00Z (when the request arrives)
+    #       now: 2026-01-01T00:00:00Z (when the request arrives),
+    #       proof: dpop (the token is bound to a key, and comes with a valid DPoP proof), proof: none (without it),
+    #       proof: { htu: URL, age: 2m, key: other } (with one for that URL, that old, or by another key)
 
 Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement
 refuses a caller who lacks nothing else: what is covered cannot be taken out of the policy without failing a test.

@@ -1,6 +1,6 @@
 /**
- * The command `sallyport token mint` makes a token for tests, signed with a development key, and where it is asked for a
- * proof that its caller holds the key that the token is bound to.
+ * The command `sallyport token mint` makes a token for tests, signed with a development key, and where it is asked for
+ * one, a proof that its caller holds the key that the token is bound to.
  */
 import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'

@@ -1,9 +1,6 @@
 /** The command `sallyport token proof` makes a DPoP proof for a token that an issuer has bound to the user's key. */
-import { confirmationOf } from '../authenticate/confirmation.ts'
-import { systemClock } from '../lib/clock.ts'
-import { decodedToken } from '../tools/token/decoded-token.ts'
+import { boundKeyOf } from '../tools/token/decoded-token.ts'
 import { KeyFileError, proofKeyOf } from '../tools/token/development-key.ts'
-import type { Claims } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { tokenText } from './inputs.ts'
@@ -24,7 +21,8 @@ export async function prove(args: readonly string[], io: CommandIo): Promise<Exi
   const token = tokenText(given)
   try {
     const signer = await proofKeyOf(keyFile)
-    if (jktOf(token) !== undefined && jktOf(token) !== signer.jkt)
+    const bound = boundKeyOf(token)
+    if (bound !== undefined && bound !== signer.jkt)
       io.stderr(
         `the token is bound to another key than that of ${keyFile}: the proof will be refused (proof_mismatch)\n`,
       )
@@ -33,10 +31,4 @@ export async function prove(args: readonly string[], io: CommandIo): Promise<Exi
   } catch (error) {
     throw error instanceof KeyFileError ? new UsageError(error.message) : error
   }
-}
-
-/** Nothing is known of a token that is no JWT. */
-function jktOf(token: string): string | undefined {
-  const { claims } = decodedToken(token, systemClock.nowMs())
-  return typeof claims === 'object' && claims !== null ? confirmationOf(claims as Claims)?.jkt : undefined
 }

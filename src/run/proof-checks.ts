@@ -19,6 +19,13 @@ import type { Policy } from '../policy.ts'
 import type { AuthenticatorLayer, Confirmation } from '../types.ts'
 import type { Services } from './services.ts'
 
+interface ProofSources {
+  /** Undefined where each process remembers its own proofs alone. */
+  readonly shared: ReplayStore | undefined
+  /** Undefined: that in the file of the configuration. */
+  readonly nonceSecret: Buffer | undefined
+}
+
 type ProofServices = Pick<Services, 'clock' | 'metrics' | 'replays'>
 
 interface ProofChecks {
@@ -27,7 +34,7 @@ interface ProofChecks {
 }
 
 /** @throws {Error} the file of the nonces' secret was good when it was checked, and cannot be used any more */
-export function proofChecks(config: Config, services: ProofServices, shared: ReplayStore | undefined): ProofChecks {
+export function proofChecks(config: Config, services: ProofServices, sources: ProofSources): ProofChecks {
   const { dpop, listen, clientCertificate } = config
   const source = certificateSource(listen, clientCertificate)
   const named =
@@ -36,7 +43,7 @@ export function proofChecks(config: Config, services: ProofServices, shared: Rep
       : undefined
   return {
     layer: boundTokenLayer({
-      dpop: dpop === undefined ? undefined : judgeOf(dpop, services, shared),
+      dpop: dpop === undefined ? undefined : judgeOf(dpop, services, sources),
       // What a proxy shows on its connection to us is its own certificate, and no client's.
       certificateOf: source?.from === 'connection' ? ({ peer }) => peer.certificateThumbprint : named,
       onResult: services.metrics.proofJudged,
@@ -58,7 +65,11 @@ export function isProvable(
   return certificateSource(listen, clientCertificate) !== undefined
 }
 
-function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices, shared: ReplayStore | undefined): DpopJudge {
+function judgeOf(
+  dpop: DpopConfig,
+  { clock, replays }: ProofServices,
+  { shared, nonceSecret }: ProofSources,
+): DpopJudge {
   const { baseUrls, algorithms, maxAge, clockTolerance, nonce } = dpop
   return dpopJudge({
     baseUrls,
@@ -68,7 +79,11 @@ function judgeOf(dpop: DpopConfig, { clock, replays }: ProofServices, shared: Re
     clockToleranceSeconds: clockTolerance / 1000,
     nonces:
       nonce &&
-      nonces({ secret: withoutLineBreak(readTrustedFile(nonce.secretFile)), lifetimeMs: nonce.lifetime, clock }),
+      nonces({
+        secret: nonceSecret ?? withoutLineBreak(readTrustedFile(nonce.secretFile)),
+        lifetimeMs: nonce.lifetime,
+        clock,
+      }),
     replay: replayGuard(replays, shared, dpop.replay.whenUnavailable),
     clock,
   })

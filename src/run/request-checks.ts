@@ -33,18 +33,20 @@ interface RunningParts {
   readonly respondersOf: RespondersOf
   /** The memory of proofs in the store; undefined where no proofs are shared. */
   readonly sharedReplays: ReplayStore | undefined
+  /** Taken in place of that in the file. */
+  readonly nonceSecret?: Buffer | undefined
 }
 
 /** A command answers nothing, and what it tries is used up for nobody. */
-const OF_COMMANDS: RunningParts = { respondersOf: unanswered, sharedReplays: undefined }
+export const OF_COMMANDS: RunningParts = { respondersOf: unanswered, sharedReplays: undefined }
 
 export function requestChecks(
   config: Config,
   services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays'>,
-  { respondersOf, sharedReplays }: RunningParts = OF_COMMANDS,
+  { respondersOf, sharedReplays, nonceSecret }: RunningParts = OF_COMMANDS,
 ): RequestChecks {
   const { revocation } = config
-  const { layer: bound, checkClientCertificate } = proofChecks(config, services, sharedReplays)
+  const { layer: bound, checkClientCertificate } = proofChecks(config, services, { shared: sharedReplays, nonceSecret })
   const proofs = { tokenChecks: ['proof'], checkClientCertificate } as const
   if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: [] }
   const standing = standings({

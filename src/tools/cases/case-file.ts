@@ -11,12 +11,13 @@ import { type Finding, findings, problemText } from '../../config/check/findings
 import { problemReport } from '../../config/check/report.ts'
 import type { Environment } from '../../config/read/environment.ts'
 import { readSource } from '../../config/read/source.ts'
-import { list, text } from '../../config/schema/fields.ts'
+import { duration, list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
+import type { ProofOddities } from '../engine/prover.ts'
 import { trialRequest } from '../engine/trial.ts'
 
 const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
@@ -56,6 +57,18 @@ const revokedEntry = z
   }, entryOfPeople)
   .transform(({ issuer, ...entry }): CaseEntry => ({ ...entry, issuer: issuer === OF_THE_CASE ? undefined : issuer }))
 
+const proof = z.union([
+  z.string().superRefine((value, context) => {
+    if (value !== 'dpop' && value !== 'none')
+      context.addIssue({ code: 'custom', message: 'must be `dpop`, `none`, or a block like `{ age: 2m }`' })
+  }),
+  z.strictObject({
+    htu: text().optional().describe('The proof is for this URL.'),
+    age: duration({ min: '1s' }).optional().describe('The proof was made so long ago.'),
+    key: z.literal('other').optional().describe('`other`: the proof is by a key that the token is not bound to.'),
+  }),
+])
+
 const caseSchema = z
   .strictObject({
     name: text().describe('What must hold, in words.'),
@@ -73,6 +86,11 @@ const caseSchema = z
     now: timeOfPeople
       .optional()
       .describe('When the request arrives: `2026-01-01T00:00:00Z`, or whole seconds since the epoch. Left out: now.'),
+    proof: proof
+      .optional()
+      .describe(
+        'The token is bound to a key: `dpop` with a valid proof, `none` without one, or `{ htu: URL, age: 2m, key: other }` with another.',
+      ),
     expect: expectation.describe('`allow`, or the refusal code.'),
     reported: code.optional().describe('What a report-only route must report.'),
     route: text().optional().describe('Id of the route that must take the request.'),
@@ -81,7 +99,10 @@ const caseSchema = z
       .default({})
       .describe('Headers the upstream must get; `null`: must not get.'),
   })
-  .superRefine(({ request, requestHeaders, expect, headers }, context) => {
+  .superRefine((written, context) => {
+    const { request, requestHeaders, expect, headers } = written
+    const message = proofProblem(written)
+    if (message !== undefined) context.addIssue({ code: 'custom', path: ['proof'], message })
     try {
       requestOf(request, requestHeaders)
     } catch (error) {
@@ -95,6 +116,23 @@ const caseSchema = z
         message: 'needs `expect: allow`: a refused request has none',
       })
   })
+
+interface WrittenProof {
+  readonly proof?: z.infer<typeof proof> | undefined
+  readonly claims?: Claims | undefined
+  readonly requestHeaders: Readonly<Record<string, string>>
+}
+
+function proofProblem({ proof: given, claims: ofToken, requestHeaders }: WrittenProof): string | undefined {
+  if (given === undefined) return undefined
+  if (ofToken === undefined) return 'needs `claims`: it says how their token is proven'
+  const { cnf } = ofToken
+  if (cnf !== undefined && (typeof cnf !== 'object' || cnf === null || Object.hasOwn(cnf, 'jkt')))
+    return 'says what `cnf.jkt` is; leave it out of `claims`'
+  if (Object.keys(requestHeaders).some(name => name.toLowerCase() === 'dpop'))
+    return 'sends the header `DPoP`; leave it out of `requestHeaders`'
+  return undefined
+}
 
 const caseFileSchema = z.strictObject({
   config: text().optional().describe('The configuration, from the folder of this file.'),
@@ -114,6 +152,8 @@ export interface TestCase {
   readonly revocation: 'stale' | undefined
   /** When the request arrives, in seconds since the epoch; undefined: as of the real time. */
   readonly now: number | undefined
+  /** How the key is proven that the token is bound to; undefined for a token that is not bound by it. */
+  readonly proof: 'dpop' | 'none' | ProofOddities | undefined
   readonly expect: string
   readonly reported: string | undefined
   readonly route: string | undefined
@@ -146,6 +186,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       provider: rest.provider,
       revocation: rest.revocation,
       now: rest.now,
+      proof: rest.proof as TestCase['proof'],
       reported: rest.reported,
       route: rest.route,
       request: requestOf(request, requestHeaders),

@@ -9,9 +9,10 @@ import { type Requirement, requirementContext, requirementsOf } from '../../conf
 import type { Config } from '../../config/schema/schema.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
-import type { Principal } from '../../types.ts'
+import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
 import { putInForce } from '../engine/known-revocations.ts'
-import { presented } from '../engine/presented.ts'
+import { presented, presentedWithProof } from '../engine/presented.ts'
+import { bindingClaims, type Prover } from '../engine/prover.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { trial } from '../engine/trial.ts'
 import { denialText, linesOf, unmetOf } from '../explain/explanation.ts'
@@ -71,13 +72,17 @@ interface CaseDeps {
 
 async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const { config, services, namedFiles } = deps
-  const { policy, token } = deps.trusted
-  const { request, claims } = test
+  const { policy, token, prover } = deps.trusted
+  const { request, proof } = test
+  const claims = test.claims && { ...test.claims, ...(proof && (await bindingOf(test.claims, prover))) }
   const path = request.target.split('?', 1)[0] ?? ''
   const expectedRoute = policy.matcher.match(request.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
   const signed = claims && (await token(claims, routeConfig, test.provider))
-  const facts = signed === undefined ? request : presented(request, signed.token, sourcesOf(routeConfig, config))
+  const facts =
+    signed === undefined
+      ? request
+      : await sent(request, signed.token, sourcesOf(routeConfig, config), { proof, prover })
   const issuer = signed && { ...signed.filledIn, ...claims }.iss
   const further = entriesOf(test, typeof issuer === 'string' ? issuer : undefined, config, services)
   putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
@@ -110,6 +115,24 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   }
 }
 
+async function bindingOf(claims: Claims, prover: Prover): Promise<Claims> {
+  const binding = await bindingClaims(claims, prover)
+  if (binding === 'bound') throw new Error('the case was checked')
+  return binding
+}
+
+/** A stolen token comes without a proof, and whoever has none does not ask for one to be looked at. */
+async function sent(
+  request: RequestFacts,
+  token: string,
+  sources: readonly CredentialSource[],
+  { proof, prover }: { readonly proof: TestCase['proof']; readonly prover: Prover },
+): Promise<RequestFacts> {
+  if (proof === undefined || proof === 'none') return presented(request, token, sources)
+  const made = await prover.proof(request, token, proof === 'dpop' ? {} : proof)
+  return presentedWithProof(request, token, sources, made)
+}
+
 /** @param issuer of the token; undefined where none is sent, and nobody is there to be revoked */
 function entriesOf(
   { revoked }: TestCase,
@@ -125,7 +148,10 @@ function entriesOf(
 }
 
 /** A case must not pass because the configuration has no use for what it says. */
-function withoutEffect({ revoked, revocation: state }: TestCase, { revocation }: Config): readonly Mismatch[] {
+function withoutEffect(
+  { revoked, revocation: state, proof }: TestCase,
+  { revocation, dpop }: Config,
+): readonly Mismatch[] {
   const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing' })
   return [
     ...(revoked.length > 0 && revocation === undefined
@@ -133,6 +159,9 @@ function withoutEffect({ revoked, revocation: state }: TestCase, { revocation }:
       : []),
     ...(state === 'stale' && revocation?.store === undefined
       ? [needs('revocation', '`revocation.store` in the configuration, which alone can be stale')]
+      : []),
+    ...(proof !== undefined && proof !== 'none' && dpop === undefined
+      ? [needs('proof', 'the section `dpop` in the configuration')]
       : []),
   ]
 }

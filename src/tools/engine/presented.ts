@@ -1,6 +1,21 @@
 /** Puts a token into a request where its route looks for one, as a client of that route would. */
 import type { CredentialSource, RequestFacts } from '../../types.ts'
 
+/**
+ * Puts a token into a request together with the proof for it (RFC 9449 §7.1). Where the route does not read
+ * `Authorization`, which alone can say that there is one, the proof is of no use.
+ */
+export function presentedWithProof(
+  facts: RequestFacts,
+  token: string,
+  sources: readonly CredentialSource[],
+  proof: string,
+): RequestFacts {
+  const request = { ...facts, rawHeaders: [...facts.rawHeaders, 'DPoP', proof] }
+  if (!sources.includes('authorization')) return presented(request, token, sources)
+  return { ...request, rawHeaders: [...request.rawHeaders, 'Authorization', `DPoP ${token}`] }
+}
+
 /** @param sources the places that the route reads; the first that such a request may use gets the token */
 export function presented(facts: RequestFacts, token: string, sources: readonly CredentialSource[]): RequestFacts {
   const source = sources.find(each => typeof each === 'string' || !('query' in each) || each.only === undefined)

@@ -5,7 +5,7 @@
  * second implementation. A stand-in cannot show whether the keys and algorithms of the real provider fit.
  * The key lives as long as the process and is never written anywhere.
  */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { CompactSign } from 'jose'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
@@ -19,6 +19,7 @@ import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
 import { audienceClaims, issuerClaims, takesIssuer } from './made-up-claims.ts'
+import { type Prover, prover } from './prover.ts'
 import { toolPolicy } from './tool-policy.ts'
 
 export interface StandIn {
@@ -31,6 +32,8 @@ export interface StandIn {
    * @param provider the id of one; undefined takes the one that `iss` names, else the first that the route accepts
    */
   token(claims: Claims, route: RouteConfig | undefined, provider?: string): Promise<StandInToken>
+  /** Stands in for the client of a bound token. */
+  readonly prover: Prover
 }
 
 interface StandInToken {
@@ -51,8 +54,10 @@ export function standIn(config: Config, services: Services): StandIn {
   )
   const verifiers = new Map([...issuers].map(([id, { verifier }]) => [id, verifier]))
   const nobody = jwtSigner(undefined, deps)
+  const nonceSecret = randomBytes(32)
   return {
-    policy: toolPolicy(config, verifiers, services),
+    policy: toolPolicy(config, verifiers, services, nonceSecret),
+    prover: prover({ dpop: config.dpop, nonceSecret, clock: services.clock }),
     async token(claims, route, named) {
       const issuer = issuers.get(named ?? providerId(config, claims, route) ?? '')
       return (issuer?.token ?? nobody)(claims, route)

@@ -12,7 +12,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
 import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
-import { requestChecks } from '../../run/request-checks.ts'
+import { OF_COMMANDS, requestChecks } from '../../run/request-checks.ts'
 import { gatewayServices, type Services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
@@ -26,18 +26,32 @@ interface ToolServicesOptions {
 
 /** Makes the services that the gateway has, without a log. Whoever leases keys closes `keySets` in the end. */
 export function toolServices(options: ToolServicesOptions): Services {
-  return gatewayServices({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
+  const services = gatewayServices({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
+  return { ...services, replays: FORGETFUL }
 }
 
-/** Compiles the configuration with the given judges of tokens. @throws {Error} starting would throw the same */
-export function toolPolicy(config: Config, verifiers: ReadonlyMap<string, TokenVerifier>, services: Services): Policy {
+/** A trial uses no proof up, and however many are tried, none takes the place of another. */
+const FORGETFUL: Services['replays'] = { remember: () => 'new', size: 0, resize() {} }
+
+/**
+ * Compiles the configuration with the given judges of tokens.
+ *
+ * @param nonceSecret of the nonces in proofs; undefined: that in the file of the configuration
+ * @throws {Error} starting would throw the same
+ */
+export function toolPolicy(
+  config: Config,
+  verifiers: ReadonlyMap<string, TokenVerifier>,
+  services: Services,
+  nonceSecret?: Buffer,
+): Policy {
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
   return compilePolicy(config, '', {
     verifiers,
     upstreams,
     tokenCache: services.tokenCache,
     clock: services.clock,
-    ...requestChecks(config, services),
+    ...requestChecks(config, services, { ...OF_COMMANDS, nonceSecret }),
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })

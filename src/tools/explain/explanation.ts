@@ -172,6 +172,7 @@ const CHECKS: Readonly<
   providers: ({ trial, config }, route, routeConfig) => [
     tokenCheck(trial, route, routeConfig, config),
     ...revocationChecks(trial, config),
+    ...possessionChecks(trial, config),
   ],
   audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences }, contextOf(deps))),
   require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require }, contextOf(deps))),
@@ -211,9 +212,13 @@ function tokenCheck(
   if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
   const refusal = denial ?? reported
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
-  if (refusal.spec.stage === 'revocation')
-    return { check: 'token', result: 'ok', wanted, saw: `valid, of ${refusal.provider}` }
+  if (isOfValidToken(refusal)) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${refusal.provider}` }
   return { check: 'token', result: 'fails', wanted, saw: denialText(refusal) }
+}
+
+/** What is refused in a layer is a token that was verified. */
+function isOfValidToken({ provider, spec: { stage } }: Denial): boolean {
+  return stage === 'revocation' || (stage === 'proof' && provider !== undefined)
 }
 
 /** A token is verified before anybody asks whether it was taken back. */
@@ -227,8 +232,34 @@ function revocationChecks(
   if (principal !== undefined) return [{ check, result: 'ok', wanted, saw: 'no entry that revokes it' }]
   const refusal = denial ?? reported
   if (refusal?.spec.stage === 'revocation') return [{ check, result: 'fails', wanted, saw: denialText(refusal) }]
+  if (refusal?.spec.stage === 'proof') return [{ check, result: 'ok', wanted, saw: 'no entry that revokes it' }]
   return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
 }
+
+/** Tells whether the caller holds the key of a bound token. Where nobody judges proofs, only a refusal is shown. */
+function possessionChecks(
+  { findings: { principal, reported }, denial }: Trial,
+  { dpop }: Config,
+): readonly ExplainedCheck[] {
+  const check = 'possession'
+  const wanted = 'a proof of the key that the token is bound to'
+  const refusal = denial ?? reported
+  if (principal === undefined && refusal?.spec.stage === 'proof')
+    return [{ check, result: 'fails', wanted, saw: denialText(refusal) }]
+  if (principal?.confirmation !== undefined) return [{ check, result: 'ok', wanted, saw: boundText(principal) }]
+  if (dpop === undefined) return []
+  if (principal !== undefined) return [{ check, result: 'ok', wanted, saw: 'a token that is not bound' }]
+  return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
+}
+
+function boundText({ confirmation: { jkt, certificateThumbprint } = NOTHING }: Principal): string {
+  return [
+    ...(jkt === undefined ? [] : [`the proof of key ${jkt}`]),
+    ...(certificateThumbprint === undefined ? [] : [`the certificate ${certificateThumbprint}`]),
+  ].join(', ')
+}
+
+const NOTHING = { jkt: undefined, certificateThumbprint: undefined }
 
 function requirementCheck(
   requirement: Requirement,
@@ -274,7 +305,6 @@ export function denialText({ code, evidence = {} }: Denial): string {
 
 const MADE_PER_REQUEST: ReadonlySet<string> = new Set(['x-request-id', 'traceparent'])
 
-/** Compares whole lines: a name that arrives with one value and leaves with another counts as removed and as added. */
 /** Leaves tokens out that stand in the query. */
 function shownTarget(target: string, { tokenPlaces }: Policy): string {
   const query = target.indexOf('?')
@@ -282,6 +312,7 @@ function shownTarget(target: string, { tokenPlaces }: Policy): string {
   return target.slice(0, query) + tokenPlaces.withoutParameters(target.slice(query))
 }
 
+/** Compares whole lines: a name that arrives with one value and leaves with another counts as removed and as added. */
 function headerChanges(before: readonly string[], after: readonly string[], { tokenPlaces }: Policy) {
   const holdsToken = (name: string) =>
     tokenPlaces?.isHeader(name) === true ||
@@ -307,12 +338,18 @@ export function linesOf(flat: readonly string[]): readonly HeaderLine[] {
   return flat.flatMap((name, index) => (index % 2 === 0 ? [{ name, value: flat[index + 1] ?? '' }] : []))
 }
 
+/** What stands for a value that is another with each answer. */
+const ANSWER_VALUES: Readonly<Record<string, string>> = {
+  'content-length': '(depends on the request id)',
+  'dpop-nonce': '(another from time to time)',
+}
+
 function responseOf(denial: Denial, request: RequestFacts, findings: Findings): Explanation['response'] {
   const { status, headers, body } = refusalResponse(denial, request, findings, '(made for each request)')
   const lines = Object.entries(headers).flatMap(([name, value]) =>
     [value].flat().map(each => ({
       name,
-      value: name === 'content-length' ? '(depends on the request id)' : String(each),
+      value: ANSWER_VALUES[name.toLowerCase()] ?? String(each),
     })),
   )
   return { status, headers: lines, body }

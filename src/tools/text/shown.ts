@@ -18,6 +18,7 @@ export function shown<T>(value: T): T {
 
 /** Returns the value of a header as it may be printed. */
 export function shownHeaderValue(name: string, value: string): string {
+  if (/^dpop$/i.test(name)) return '(left out)'
   if (!/^(proxy.)?authorization$/i.test(name)) return shownText(value)
   const [scheme = ''] = value.split(' ', 1)
   return scheme === value ? '(left out)' : `${shownText(scheme)} (left out)`

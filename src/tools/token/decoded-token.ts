@@ -4,8 +4,10 @@
  *
  * RFC 7515 §3.1, RFC 7519 §4.1. The signature is never part of the result.
  */
+import { confirmationOf } from '../../authenticate/confirmation.ts'
 import { parseJwt } from '../../authenticate/jwt/parse-jwt.ts'
 import { Denial } from '../../errors.ts'
+import type { Claims } from '../../types.ts'
 import { denialText } from '../explain/explanation.ts'
 import { distance } from '../text/distance.ts'
 import { shown } from '../text/shown.ts'
@@ -32,6 +34,12 @@ export function decodedToken(token: string, nowMs: number): DecodedToken {
   const [header = '', payload = ''] = token.split('.')
   const claims = jsonPart(payload)
   return shown({ header: jsonPart(header), claims, times: times(claims, nowMs), problem: problemOf(token) })
+}
+
+/** Reads the thumbprint of the key that a token is bound to. Of what is no JWT nobody knows. */
+export function boundKeyOf(token: string): string | undefined {
+  const claims = jsonPart(token.split('.')[1] ?? '')
+  return typeof claims === 'object' && claims !== null ? confirmationOf(claims as Claims)?.jkt : undefined
 }
 
 function jsonPart(part: string): unknown {

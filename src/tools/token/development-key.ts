@@ -32,7 +32,7 @@ export async function createKey(keyFile: string): Promise<NewKey> {
   return { keyFile, jwksFile }
 }
 
-/** Makes a key that a client proves possession of. @throws {KeyFileError} the file is there already, or cannot be written */
+/** Makes the key of a client. @throws {KeyFileError} the file is there already, or cannot be written */
 export async function createProofKey(keyFile: string): Promise<void> {
   write(keyFile, await newKey(), { mode: 0o600, flag: 'wx' })
 }

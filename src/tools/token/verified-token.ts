@@ -1,9 +1,9 @@
 /**
  * Verifies a token as the gateway does, names the check that failed, and says what to do about it.
  *
- * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at. A proof
- * of possession belongs to a request, and there is none here: a bound token whose proof the gateway would judge is valid
- * as far as can be said.
+ * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at. A
+ * proof of possession belongs to a request, and there is none here: a bound token whose proof the gateway would judge
+ * is valid as far as can be said.
  */
 import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { extractCredential } from '../../authenticate/extract.ts'

@@ -1,0 +1,74 @@
+/**
+ * Stands in for a client that holds the key of a bound token: binds the tokens of a trial, and makes proofs for them.
+ *
+ * Keys and the secret of the nonces live as long as the process and are never written anywhere. A proof can be made to
+ * miss what is asked of it, so that a trial may show how it is refused.
+ */
+import { nonces } from '../../authenticate/proof/nonce.ts'
+import type { DpopConfig } from '../../config/schema/schema.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Claims, RequestFacts } from '../../types.ts'
+import { newProofSigner, type ProofSigner } from './proof-signer.ts'
+
+/** In what a proof differs from one that is accepted. */
+export interface ProofOddities {
+  /** It is made for this URL. */
+  readonly htu?: string | undefined
+  /** It was made so many milliseconds ago, and so was its nonce. */
+  readonly age?: number | undefined
+  /** It is signed with a key that the token is not bound to. */
+  readonly key?: 'other' | undefined
+}
+
+export interface Prover {
+  /** The thumbprint for `cnf.jkt`. */
+  jkt(): Promise<string>
+  /** Makes a new proof. It is accepted with the request and the token, except for the oddities. */
+  proof(request: RequestFacts, token: string, oddities?: ProofOddities): Promise<string>
+}
+
+interface ProverOptions {
+  /** Undefined where nobody judges proofs. */
+  readonly dpop: DpopConfig | undefined
+  /** That of the policy's nonces. */
+  readonly nonceSecret: Buffer
+  readonly clock: Clock
+}
+
+export function prover({ dpop, nonceSecret, clock }: ProverOptions): Prover {
+  const keys = new Map<'own' | 'other', Promise<ProofSigner>>()
+  const keyOf = (name: 'own' | 'other'): Promise<ProofSigner> => {
+    const made = keys.get(name) ?? newProofSigner(dpop?.algorithms ?? [])
+    keys.set(name, made)
+    return made
+  }
+  const base = dpop?.baseUrls[0]?.replace(/\/$/, '') ?? ''
+
+  return {
+    jkt: async () => (await keyOf('own')).jkt,
+    async proof({ method, target }, token, { htu, age = 0, key } = {}) {
+      const madeAtMs = clock.nowMs() - age
+      const then = { ...clock, nowMs: () => madeAtMs }
+      const nonce =
+        dpop?.nonce && nonces({ secret: nonceSecret, lifetimeMs: dpop.nonce.lifetime, clock: then }).current()
+      const url = htu ?? base + target
+      return (await keyOf(key ?? 'own')).proof({
+        method,
+        url,
+        token,
+        nonce,
+        issuedAtSeconds: Math.floor(madeAtMs / 1000),
+      })
+    },
+  }
+}
+
+/**
+ * Binds the token with these claims to the key of the prover, besides what it is bound to already.
+ *
+ * @returns `cnf`; `bound` where the claims say another key
+ */
+export async function bindingClaims({ cnf = {} }: Claims, { jkt }: Prover): Promise<Claims | 'bound'> {
+  if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf) || Object.hasOwn(cnf, 'jkt')) return 'bound'
+  return { cnf: { ...cnf, jkt: await jkt() } }
+}
