@@ -3,8 +3,8 @@
  *
  * RFC 7800 §3.1 (`cnf`), RFC 9449 §6.1 (`jkt`), RFC 8705 §3.1 (`x5t#S256`). Whether the caller holds the keys is judged
  * with each request (`proof/`), and is no part of what is remembered about a token. A binding that the gateway does not
- * know, and a thumbprint that is none, count as bindings that nobody can prove. Beside one that it knows, another member
- * is not looked at.
+ * know, and a thumbprint that is none, count as bindings that nobody can prove. Beside one that it knows, another
+ * member is not looked at.
  */
 import type { Claims, Confirmation, JsonValue } from '../types.ts'
 

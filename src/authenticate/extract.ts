@@ -3,8 +3,8 @@
  * judged, exactly once, and nowhere else.
  *
  * RFC 6750 §2.1 (syntax), §2 (one method per request); RFC 9449 §7.1 (DPoP); RFC 9110 §11.1 (schemes ignore case),
- * §11.4 (credentials). The token itself is not looked at: the authenticator does that, unless it remembers the token. Tokens in query or body
- * (§2.2, §2.3) are ignored.
+ * §11.4 (credentials). The token itself is not looked at: the authenticator does that, unless it remembers the token.
+ * Tokens in query or body (§2.2, §2.3) are ignored.
  */
 import { Denial } from '../errors.ts'
 import { isToken } from '../lib/field-name.ts'

@@ -1,9 +1,9 @@
 /**
  * Lets a token that is bound to a key pass only with the proof that its caller holds that key.
  *
- * RFC 9449 §7.1 and §7.2 (DPoP), RFC 8705 §3 (certificates), RFC 7800 §3.1. A token can be bound to both, and then needs
- * both. This layer stands around the token cache, since a proof belongs to one request. It is there although nothing is
- * configured: a bound token without its proof is a stolen token until shown otherwise.
+ * RFC 9449 §7.1 and §7.2 (DPoP), RFC 8705 §3 (certificates), RFC 7800 §3.1. A token can be bound to both, and then
+ * needs both. This layer stands around the token cache, since a proof belongs to one request. It is there although
+ * nothing is configured: a bound token without its proof is a stolen token until shown otherwise.
  */
 import { timingSafeEqual } from 'node:crypto'
 import { Denial } from '../../errors.ts'

@@ -1,6 +1,6 @@
 /**
- * Reads the grammar of `X-Forwarded-Client-Cert`: elements between commas, of pairs between semicolons, with values that
- * are quoted where they hold one of these.
+ * Reads the grammar of `X-Forwarded-Client-Cert`: elements between commas, of pairs between semicolons, with values
+ * that are quoted where they hold one of these.
  *
  * No standard describes it; Envoy's documents do (HTTP header manipulation). Envoy writes the subject as OpenSSL prints
  * it (RFC 2253), so in quotes a backslash takes the next character with it, whichever it is: by any other rule the

@@ -1,5 +1,6 @@
 /**
- * Makes the thumbprint of a certificate in DER, which tokens are bound by (RFC 8705 §3.1), and knows its outermost form.
+ * Makes the thumbprint of a certificate in DER, which tokens are bound by (RFC 8705 §3.1), and knows its outermost
+ * form.
  *
  * The certificate itself is not looked at: of another text than the client's certificate, nobody's token has the hash.
  */

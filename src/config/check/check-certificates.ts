@@ -30,7 +30,7 @@ function tlsFindings({ listen }: Draft): readonly Finding[] {
   return []
 }
 
-/** What a proxy shows on its connection to us is no client's certificate, so that nobody reads one that need not be there. */
+/** What a proxy shows on its connection to us is no certificate of a client, so nobody reads one that is optional. */
 function unreadFindings({ listen }: Draft): readonly Finding[] {
   const asked = listen?.tls?.clientCertificate
   if (asked === undefined || asked === 'required') return []
