@@ -26,6 +26,8 @@ const site: TerminatorSite = {
   upstream: { host: '127.0.0.1', port: 8080 },
   prefix: '/shop',
   nginxPath: 'exact',
+  envoyDetails: ['cert', 'subject'],
+  envoyForwarding: 'SANITIZE_SET',
   folder,
   configFile: join(folder, 'terminator.conf'),
 }
@@ -85,7 +87,11 @@ describe('Envoy', () => {
     expect(details).toEqual({ cert: true })
     expect(tested).toContain('"set_current_client_cert_details":{"cert":true')
     for (const [name, value] of Object.entries(others))
-      expect(tested).toContain(JSON.stringify({ [name]: value }).slice(1, -1).replace('"common_tls_context":{', ''))
+      expect(tested).toContain(
+        JSON.stringify({ [name]: value })
+          .slice(1, -1)
+          .replace('"common_tls_context":{', ''),
+      )
   })
 
   test('strips a prefix as it is tested', () => {

@@ -1,4 +1,4 @@
-/** Headers that name a certificate, byte by byte: whom the gateway believes, what it refuses, and what the service sees. */
+/** Headers that name a certificate, byte by byte: whom the gateway believes, what it refuses, what the service sees. */
 import { createHash, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'

@@ -3,8 +3,8 @@
  * and proxies farther away write to the left.
  *
  * Attack: Envoy writes `URI` and `DNS` as they stand in the certificate, without quotes. Where it lets certificates in
- * that nobody has verified, `DNS:a,Hash=…` in one of them becomes an element of its own. That element stands to the right
- * of the one that it came from, so nothing is believed that has such a value before it.
+ * that nobody has verified, `DNS:a,Hash=…` in one of them becomes an element of its own. That element stands to the
+ * right of the one that it came from, so nothing is believed that has such a value before it.
  */
 import { type CertificateElement, certificateElements } from './certificate-elements.ts'
 import { certificatePem } from './certificate-pem.ts'

@@ -1,4 +1,4 @@
-/** The URL that a proof is for, held against the base URLs of the gateway, and against what the URL class makes of it. */
+/** The URL that a proof is for, held against the gateway's base URLs, and against what the URL class makes of it. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { baseUrlProblem, targetUris } from '../../../src/authenticate/proof/target-uri.ts'

@@ -1,4 +1,4 @@
-/** Tokens that oidc-provider has bound to certificates, through real TLS terminators and without any, to the service. */
+/** Tokens that oidc-provider has bound to certificates, through real TLS terminators and without any. */
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { text } from 'node:stream/consumers'
