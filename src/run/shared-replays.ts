@@ -4,11 +4,12 @@
  * A policy leases it, so that a reload which changes nothing about the store keeps its connection. It is opened when
  * the configuration is in force. Nothing waits for it: while the store is down, each request is told so.
  */
-import { type ReplayStore, replayStore } from '../authenticate/proof/replay-store.ts'
+import { probeCommand, type ReplayStore, replayStore } from '../authenticate/proof/replay-store.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Leases, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
+import { storeError } from '../store/failure.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -64,4 +65,30 @@ function connected(definition: StoreDefinition, { clock, scheduler, log, metrics
     },
   })
   return shared
+}
+
+/**
+ * Finds out whether proofs can be remembered in the store, by remembering for a millisecond one that no client can send.
+ *
+ * @returns what is wrong, continuing "the store …"; undefined when nothing is
+ */
+export async function probeReplays(
+  definition: StoreDefinition,
+  { clock, scheduler }: Pick<ReplayServices, 'clock' | 'scheduler'>,
+): Promise<string | undefined> {
+  const server = store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand() {} })
+  const probe = probeCommand(server)
+  try {
+    const connection = await server.connect(probe)
+    try {
+      await connection.send(probe)
+      return undefined
+    } finally {
+      connection.close()
+    }
+  } catch (error) {
+    const { code, message } = storeError(error)
+    if (code !== 'NOPERM') return message
+    return `does not allow this user to remember proofs; add to its access control list \`+set ~${server.key('proof:*')}\``
+  }
 }

@@ -129,7 +129,7 @@ export function replayStore({ store, clock, scheduler, random, observer }: Repla
 }
 
 /** Does what is done for each proof, for one that no client can send, and for a millisecond. */
-function probeCommand(store: Store): readonly string[] {
+export function probeCommand(store: Store): readonly string[] {
   return setCommand(store, '', 1)
 }
 

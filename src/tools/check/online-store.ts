@@ -1,13 +1,14 @@
 /**
  * Asks the store whether it is there, and whether its access control list allows what the configuration uses.
  *
- * Nothing is written: an entry with the id `0-0` is refused by every stream, but only after the right to write was
- * looked at.
+ * Nothing stays written. An entry with the id `0-0` is refused by every stream, but only after the right to write was
+ * looked at. Of a key no part is refused so, so a proof that no client can send is remembered for a millisecond.
  */
 import type { Config } from '../../config/schema/schema.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { systemScheduler } from '../../lib/scheduler.ts'
 import { probeRevocationStream } from '../../run/revocation-store.ts'
+import { probeReplays, replayDefinition } from '../../run/shared-replays.ts'
 
 interface StoreResult {
   readonly kind: 'store'
@@ -16,15 +17,34 @@ interface StoreResult {
   readonly outcome: 'ok' | 'failed'
 }
 
+const DEPS = { clock: systemClock, scheduler: systemScheduler }
+
 /** @returns nothing where the configuration uses no store */
 export async function storeResults(config: Config): Promise<readonly StoreResult[]> {
-  const { revocation, store } = config
-  if (store === undefined || revocation?.store === undefined) return []
+  const { store } = config
+  if (store === undefined) return []
+  const id = `${store.url.host}:${store.url.port}`
+  const found = await Promise.all([revocationsFound(config), proofsFound(config)])
+  return found.flatMap(each => (each === undefined ? [] : [{ kind: 'store' as const, id, ...each }]))
+}
+
+type Found = Pick<StoreResult, 'detail' | 'outcome'> | undefined
+
+async function revocationsFound(config: Config): Promise<Found> {
+  const { revocation } = config
+  if (revocation?.store === undefined) return undefined
   const { api, backchannelLogout, signals } = revocation
   const use = [api, backchannelLogout, signals].every(each => each === undefined) ? 'read' : 'readAndWrite'
-  const problem = await probeRevocationStream(config, use, { clock: systemClock, scheduler: systemScheduler })
-  const found = { kind: 'store' as const, id: `${store.url.host}:${store.url.port}` }
-  if (problem !== undefined) return [{ ...found, outcome: 'failed', detail: problem }]
+  const problem = await probeRevocationStream(config, use, DEPS)
+  if (problem !== undefined) return { outcome: 'failed', detail: problem }
   const rights = use === 'read' ? 'reading' : 'reading and writing'
-  return [{ ...found, outcome: 'ok', detail: `allows ${rights} the stream of revocations` }]
+  return { outcome: 'ok', detail: `allows ${rights} the stream of revocations` }
+}
+
+async function proofsFound(config: Config): Promise<Found> {
+  const definition = replayDefinition(config)
+  if (definition === undefined) return undefined
+  const problem = await probeReplays(definition, DEPS)
+  if (problem !== undefined) return { outcome: 'failed', detail: problem }
+  return { outcome: 'ok', detail: 'allows remembering the DPoP proofs that were used' }
 }

@@ -14,6 +14,7 @@ import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
+import { proofUrlsInClear, replayPerProcess } from './doubtful-proofs.ts'
 import { blindToRevocations, revokedHereOnly } from './doubtful-revocation.ts'
 import { placeholders } from './placeholders.ts'
 import { similarScopes } from './similar-scopes.ts'
@@ -36,6 +37,8 @@ export const WARNING_CODES = [
   'client-cert-in-clear',
   'revocation-blind',
   'revocation-local-only',
+  'replay-per-process',
+  'proof-url-in-clear',
   'issuer-slash',
 ] as const
 
@@ -68,6 +71,8 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...certificatesInClear(config),
     ...blindToRevocations(config),
     ...revokedHereOnly(config),
+    ...replayPerProcess(config),
+    ...proofUrlsInClear(config),
   ]
 }
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { loadConfigFile } from '../../../src/config/read/load.ts'
 import { storeResults } from '../../../src/tools/check/online-store.ts'
 import { type StoreServer, startStoreServer } from '../../support/services/store-server.ts'
@@ -19,6 +19,8 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store', () => {
       users: [
         `reader ${common} +xread +xrange +xinfo`,
         `writer ${common} +xread +xrange +xinfo +xadd`,
+        `prover ${common} +set`,
+        `both ${common} +xread +xrange +xinfo +set`,
         'stranger on >secret resetchannels -@all ~other:* +xread +xrange +xinfo',
       ],
     })
@@ -31,7 +33,10 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store', () => {
     rmSync(folder, { recursive: true })
   })
 
-  function checked(user: string, { url = server.url, password = 'password', api = false } = {}) {
+  function checked(
+    user: string,
+    { url = server.url, password = 'password', api = false, proofs = false, revocations = true } = {},
+  ) {
     const file = join(folder, 'sallyport.yaml')
     writeFileSync(
       file,
@@ -40,7 +45,8 @@ admin: { listen: 127.0.0.1:0 }
 upstreams: { app: "http://127.0.0.1:1" }
 providers: { main: { type: jwt, issuer: "https://auth.example.com/", audiences: [a], maxLifetime: 1h } }
 store: { url: "${url}", username: ${user}, passwordFile: ${password} }
-revocation: { whenStale: refuse, store: {}${api ? ', api: { tokenFile: revoker }' : ''} }
+${revocations ? `revocation: { whenStale: refuse, store: {}${api ? ', api: { tokenFile: revoker }' : ''} }` : ''}
+${proofs ? 'dpop: { baseUrls: [https://api.example.com], replay: { store: true } }' : ''}
 routes: [{ id: all, path: /** }]
 `,
     )
@@ -58,6 +64,23 @@ routes: [{ id: all, path: /** }]
     expect(await server.command('XLEN', KEY)).toBe(1)
   })
 
+  test('that remembers proofs is asked for the right to do so, and keeps nothing of it', async () => {
+    const fine = { kind: 'store', id: server.address, outcome: 'ok' }
+    const remembers = { ...fine, detail: 'allows remembering the DPoP proofs that were used' }
+    expect(await checked('prover', { proofs: true, revocations: false })).toEqual([remembers])
+    expect(await checked('both', { proofs: true })).toEqual([
+      { ...fine, detail: 'allows reading the stream of revocations' },
+      remembers,
+    ])
+    await vi.waitFor(async () => expect(await server.command('KEYS', '{sallyport}:proof:*')).toEqual([]))
+    const rights = expect.stringContaining('add to its access control list `+set ~{sallyport}:proof:*`')
+    expect(await checked('reader', { proofs: true })).toMatchObject([
+      { outcome: 'ok' },
+      { outcome: 'failed', detail: rights },
+    ])
+    expect(await checked('stranger', { proofs: true, revocations: false })).toMatchObject([{ detail: rights }])
+  })
+
   test.each<readonly [string, Parameters<typeof checked>[1], string]>([
     ['reader', { api: true }, '+xadd'],
     ['stranger', {}, '+xinfo +xrange +xread'],
@@ -69,6 +92,11 @@ routes: [{ id: all, path: /** }]
   test.each<readonly [string, Parameters<typeof checked>[1], RegExp]>([
     ['refuses the password', { password: 'wrong' }, /^refuses `username` and `passwordFile`/],
     ['is not there', { url: 'redis://127.0.0.1:1' }, /^cannot be reached: nothing listens there \(ECONNREFUSED\)$/],
+    [
+      'is not there to remember proofs',
+      { url: 'redis://127.0.0.1:1', proofs: true, revocations: false },
+      /^cannot be reached: nothing listens there \(ECONNREFUSED\)$/,
+    ],
   ])('that %s fails, in our words', async (_what, options, detail) => {
     const result = await checked('reader', options)
     expect(result).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(detail) }])

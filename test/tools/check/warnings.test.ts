@@ -363,6 +363,37 @@ revocation: ${revocation}
   })
 })
 
+describe('a DPoP proof', () => {
+  const withDpop = (dpop: string, workers = 1): Config =>
+    loadConfig({
+      text: `${textOf('{ id: a, path: /a }')}workers: ${workers}\nadmin: { listen: 127.0.0.1:8081 }\n${dpop.includes('true') ? 'store: { url: "redis://127.0.0.1:1" }\n' : ''}dpop: { baseUrls: [https://api.example.com]${dpop} }\n`,
+      file: '/etc/sallyport.yaml',
+      env: {},
+    })
+  const perProcess = ['replay-per-process dpop.replay.store']
+
+  test.each([
+    ['', 1, perProcess],
+    [', replay: { entries: 2000 }', 1, perProcess],
+    [', replay: { store: false }', 1, []],
+    [', replay: { store: true }', 1, []],
+    ['', 2, perProcess],
+    [', replay: { store: false }', 2, perProcess],
+    [', replay: { store: true }', 2, []],
+  ])('that others could use again is told unless that is meant: "%s" with %i workers', (dpop, workers, expected) => {
+    expect(found(withDpop(dpop, workers))).toEqual(expected)
+  })
+
+  test('is no use where it can be read on its way, except on this machine', () => {
+    const config = withDpop(', replay: { store: true }')
+    const baseUrls = ['https://a.example', 'http://b.example/x', 'http://localhost:8080', 'http://[::1]', 'HTTP://c']
+    expect(found({ ...config, dpop: config.dpop && { ...config.dpop, baseUrls } })).toEqual([
+      'proof-url-in-clear dpop.baseUrls.1',
+      'proof-url-in-clear dpop.baseUrls.4',
+    ])
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
