@@ -9,11 +9,14 @@ import type { Config, DpopConfig } from '../../config/schema/schema.ts'
 import {
   another,
   anyOf,
+  type Compare,
   type Comparisons,
   type Difference,
   differencesOf,
   limitMs,
+  noMatter,
   otherwise,
+  type Pair,
   ranked,
 } from './strictness.ts'
 
@@ -25,29 +28,54 @@ export function dpopDifferences(before: DpopConfig | undefined, after: DpopConfi
   return differencesOf(DPOP, before, after, { before, after })
 }
 
-const DPOP: Comparisons<DpopConfig> = {
+const DPOP: Comparisons<DpopConfig, DpopConfig> = {
   baseUrls: anyOf,
   algorithms: anyOf,
-  maxAge: limitMs,
-  clockTolerance: limitMs,
-  nonce: (name, before, after) => {
-    if (before === undefined && after === undefined) return []
-    if (before === undefined) return [{ direction: 'tightened', text: `${name}: now asked for` }]
-    if (after === undefined) return [{ direction: 'loosened', text: `${name}: no longer asked for` }]
-    return [
-      ...limitMs(`${name}.lifetime`, before.lifetime, after.lifetime),
-      ...otherwise(`${name}.secretFile`, before.secretFile, after.secretFile),
-    ]
-  },
-  replay: (name, before, after, around) => [
-    ...ranked({ true: 1, false: 0 })(`${name}.store`, before.store === true, after.store === true, around),
-    ...ranked({ refuse: 1, local: 0 })(
-      `${name}.whenUnavailable`,
-      before.whenUnavailable,
-      after.whenUnavailable,
-      around,
-    ),
-  ],
+  maxAge: byTheProofsTime(limitMs),
+  clockTolerance: byTheProofsTime(limitMs),
+  nonce: nonceDifferences,
+  replay: (name, before, after) => differencesOf(REPLAY, before, after, { before, after }, `${name}.`),
+}
+
+/** Where proofs need a nonce before and after, that tells their age, and the time that they say is not looked at. */
+function byTheProofsTime<Value>(compare: Compare<Value, DpopConfig>): Compare<Value, DpopConfig> {
+  return (name, before, after, around) =>
+    around.before.nonce !== undefined && around.after.nonce !== undefined ? [] : compare(name, before, after, around)
+}
+
+type NonceConfig = NonNullable<DpopConfig['nonce']>
+
+function nonceDifferences(
+  name: string,
+  before: NonceConfig | undefined,
+  after: NonceConfig | undefined,
+): readonly Difference[] {
+  if (before !== undefined && after !== undefined)
+    return differencesOf(NONCE, before, after, { before, after }, `${name}.`)
+  if (before !== undefined) return [{ direction: 'loosened', text: `${name}: no longer asked for` }]
+  if (after === undefined) return []
+  const text = `${name}: now asked for, in place of a time that fits \`maxAge\``
+  return [{ direction: 'changed', text, witness: 'proofs with a nonce, whatever time they say' }]
+}
+
+const NONCE: Comparisons<NonceConfig> = {
+  lifetime: limitMs,
+  secretFile: otherwise,
+}
+
+type ReplayConfig = DpopConfig['replay']
+
+const REPLAY: Comparisons<ReplayConfig, ReplayConfig> = {
+  store: (name, before, after, around) =>
+    ranked<boolean>({ true: 1, false: 0 })(name, before === true, after === true, around),
+  whenUnavailable: (name, before, after, around) =>
+    areShared(around) ? ranked<typeof before>({ refuse: 1, local: 0 })(name, before, after, around) : [],
+  entries: noMatter('Where no more proofs can be remembered, further ones are refused.'),
+}
+
+/** Where one of the two shares no proofs, the row of the store tells of it. */
+function areShared({ before, after }: Pair<ReplayConfig>): boolean {
+  return before.store === true && after.store === true
 }
 
 /** Whether connections bring certificates is compared at `listen.tls`. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/read/load.ts'
 import type { Config } from '../../../src/config/schema/schema.ts'
 import { type PolicyChange, policyDiff } from '../../../src/tools/diff/policy-diff.ts'
+import { presented, presentedWithProof } from '../../../src/tools/engine/presented.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
 import { trial, trialRequest } from '../../../src/tools/engine/trial.ts'
 import type { Claims } from '../../../src/types.ts'
@@ -83,6 +84,7 @@ const REQUIRE = fc.record(
     anyScope: VALUES,
     roles: VALUES,
     anyRole: VALUES,
+    proof: fc.constant('dpop'),
     claims: fc.record({ t: CLAIM, '/u/v': CLAIM }, { requiredKeys: [] }),
     acr: VALUES,
   },
@@ -96,14 +98,22 @@ const CLAIMS = fc.record(
     t: fc.oneof(VALUES, fc.constantFrom('x', 'y', 'other')),
     u: fc.record({ v: fc.oneof(VALUES, fc.constantFrom('x', 'other')) }),
     acr: fc.constantFrom('x', 'y', 'z', 'other'),
+    cnf: fc.constant({ jkt: 'any value' }),
   },
   { requiredKeys: [] },
 )
 
+const { dpop: DPOP } = loadConfig({
+  text: `${HEAD}routes: [{ id: a, path: /a }]\ndpop: { baseUrls: [https://api.example.com] }\n`,
+  file: '/etc/sallyport.yaml',
+  env: {},
+})
+
 test('a witness passes the new policy and not the old one, and without one nobody does', async () => {
   const asking = (require: object, acrOrder: readonly string[] | undefined): Config => {
     const asked = Object.values(require).some(line => Object.keys(line).length > 0)
-    return withJwt(route(asked ? `require: ${JSON.stringify(require)}` : 'access: required'), { acrOrder })
+    const config = withJwt(route(asked ? `require: ${JSON.stringify(require)}` : 'access: required'), { acrOrder })
+    return { ...config, dpop: DPOP }
   }
   await fc.assert(
     fc.asyncProperty(
@@ -114,9 +124,14 @@ test('a witness passes the new policy and not the old one, and without one nobod
       async (before, after, order, callers) => {
         const [old, next] = [asking(before, order), asking(after, order)]
         const isLetIn = async (config: Config, claims: Claims): Promise<boolean> => {
-          const { policy, token } = standIn(config, silentServices())
-          const signed = await token(claims, config.routes[0])
-          const facts = trialRequest('GET', '/a', ['Authorization', `Bearer ${signed.token}`])
+          const { policy, token, prover } = standIn(config, silentServices())
+          const isBound = claims.cnf !== undefined
+          const cnf = isBound ? { cnf: { jkt: await prover.jkt() } } : {}
+          const signed = await token({ ...claims, ...cnf }, config.routes[0])
+          const plain = trialRequest('GET', '/a', [])
+          const facts = isBound
+            ? presentedWithProof(plain, signed.token, ['authorization'], await prover.proof(plain, signed.token))
+            : presented(plain, signed.token, ['authorization'])
           return (await trial(policy, facts)).denial === undefined
         }
         const [change] = changesOf(old, next)
