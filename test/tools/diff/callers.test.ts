@@ -103,17 +103,16 @@ const CLAIMS = fc.record(
   { requiredKeys: [] },
 )
 
-const { dpop: DPOP } = loadConfig({
-  text: `${HEAD}routes: [{ id: a, path: /a }]\ndpop: { baseUrls: [https://api.example.com] }\n`,
-  file: '/etc/sallyport.yaml',
-  env: {},
-})
-
 test('a witness passes the new policy and not the old one, and without one nobody does', async () => {
   const asking = (require: object, acrOrder: readonly string[] | undefined): Config => {
     const asked = Object.values(require).some(line => Object.keys(line).length > 0)
-    const config = withJwt(route(asked ? `require: ${JSON.stringify(require)}` : 'access: required'), { acrOrder })
-    return { ...config, dpop: DPOP }
+    const line = asked ? `require: ${JSON.stringify(require)}` : 'access: required'
+    const config = loadConfig({
+      text: `${HEAD}routes: [{ id: a, path: /a, ${line} }]\ndpop: { baseUrls: [https://api.example.com] }\n`,
+      file: '/etc/sallyport.yaml',
+      env: {},
+    })
+    return withJwt(config, { acrOrder })
   }
   await fc.assert(
     fc.asyncProperty(
