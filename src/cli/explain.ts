@@ -6,7 +6,7 @@ import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import { putInForce } from '../tools/engine/known-revocations.ts'
 import { presented, presentedWithProof } from '../tools/engine/presented.ts'
-import { bindingClaims } from '../tools/engine/prover.ts'
+import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { trial, trialRequest } from '../tools/engine/trial.ts'
@@ -145,8 +145,9 @@ async function explainedWithClaims(
   services: Services,
 ): Promise<Explanation> {
   const { policy, token, prover } = standIn(config, services)
-  const binding = proof === 'auto' ? await bindingClaims(given, prover) : {}
-  if (binding === 'bound') throw new UsageError('--proof auto says what cnf.jkt is; leave it out of the claims')
+  if (proof === 'auto' && saysItsKey(given))
+    throw new UsageError('--proof auto says what cnf.jkt is; leave it out of the claims')
+  const binding = proof === 'auto' ? boundTo(await prover.jkt(), given) : {}
   const claims = { ...given, ...binding }
   const path = request.target.split('?', 1)[0] ?? ''
   const route = policy.matcher.match(request.method, path)

@@ -8,6 +8,7 @@ import { type ByProviderType, byProviderType } from '../config/schema/by-provide
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
 import { audienceClaims, issuerClaims } from '../tools/engine/made-up-claims.ts'
+import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import {
   createKey,
   createProofKey,
@@ -56,8 +57,10 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
       ...(values.claims === undefined ? {} : claimsObject(values.claims)),
       ...Object.fromEntries((values.claim ?? []).map(claimOption)),
     }
+    if (dpopKey !== undefined && saysItsKey(given))
+      throw new UsageError('--dpop-key says what cnf.jkt is; leave it out of the claims')
     const signer = dpopKey === undefined ? undefined : await proofKeyOf(dpopKey)
-    const claims = { ...defaults(values, given, io), ...given, ...(signer && { cnf: boundTo(signer.jkt, given.cnf) }) }
+    const claims = { ...defaults(values, given, io), ...given, ...(signer && boundTo(signer.jkt, given)) }
     const token = await mintedToken(key, claims, values.typ ?? 'at+jwt')
     io.stdout(
       signer === undefined || proved === undefined ? `${token}\n` : await proofLines(signer, proved, token, nonce),
@@ -78,13 +81,6 @@ async function createKeys(key: string, dpopKey: string | undefined, io: CommandI
   if (dpopKey === undefined || isThere(dpopKey)) return
   await createProofKey(dpopKey)
   io.stderr(`made ${dpopKey} (private: keep it out of git), the key of the client\n`)
-}
-
-/** A token may be bound to a certificate besides. */
-function boundTo(jkt: string, given: JsonValue = {}): JsonValue {
-  if (typeof given !== 'object' || given === null || Array.isArray(given) || Object.hasOwn(given, 'jkt'))
-    throw new UsageError('--dpop-key says what cnf.jkt is; leave it out of the claims')
-  return { ...given, jkt }
 }
 
 interface MintValues {

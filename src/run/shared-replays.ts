@@ -68,7 +68,7 @@ function connected(definition: StoreDefinition, { clock, scheduler, log, metrics
 }
 
 /**
- * Finds out whether proofs can be remembered in the store, by remembering for a millisecond one that no client can send.
+ * Finds out whether proofs can be remembered in the store. For a millisecond it remembers one that no client can send.
  *
  * @returns what is wrong, continuing "the store …"; undefined when nothing is
  */

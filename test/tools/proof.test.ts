@@ -248,6 +248,7 @@ describe('a case with a proof', () => {
   test.each([
     ['request: GET /a, proof: dpop, expect: allow', 'needs `claims`'],
     [sent('dpop', 'allow', 'GET /a', '{ cnf: { jkt: x } }'), 'says what `cnf.jkt` is; leave it out of `claims`'],
+    [sent('dpop', 'allow', 'GET /a', '{ cnf: [] }'), 'leave it out of `claims`'],
     [`${sent('dpop', 'allow')}, requestHeaders: { dpop: x }`, 'leave it out of `requestHeaders`'],
     [sent('DPoP', 'allow'), 'must be `dpop`, `none`, or a block like `{ age: 2m }`'],
     [sent('{ key: mine }', 'allow'), 'other'],

@@ -17,7 +17,7 @@ import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
-import type { ProofOddities } from '../engine/prover.ts'
+import { type ProofOddities, saysItsKey } from '../engine/prover.ts'
 import { trialRequest } from '../engine/trial.ts'
 
 const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
@@ -126,9 +126,7 @@ interface WrittenProof {
 function proofProblem({ proof: given, claims: ofToken, requestHeaders }: WrittenProof): string | undefined {
   if (given === undefined) return undefined
   if (ofToken === undefined) return 'needs `claims`: it says how their token is proven'
-  const { cnf } = ofToken
-  if (cnf !== undefined && (typeof cnf !== 'object' || cnf === null || Object.hasOwn(cnf, 'jkt')))
-    return 'says what `cnf.jkt` is; leave it out of `claims`'
+  if (saysItsKey(ofToken)) return 'says what `cnf.jkt` is; leave it out of `claims`'
   if (Object.keys(requestHeaders).some(name => name.toLowerCase() === 'dpop'))
     return 'sends the header `DPoP`; leave it out of `requestHeaders`'
   return undefined

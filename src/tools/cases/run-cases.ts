@@ -9,10 +9,10 @@ import { type Requirement, requirementContext, requirementsOf } from '../../conf
 import type { Config } from '../../config/schema/schema.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
-import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
+import type { CredentialSource, Principal, RequestFacts } from '../../types.ts'
 import { putInForce } from '../engine/known-revocations.ts'
 import { presented, presentedWithProof } from '../engine/presented.ts'
-import { bindingClaims, type Prover } from '../engine/prover.ts'
+import { boundTo, type Prover } from '../engine/prover.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { trial } from '../engine/trial.ts'
 import { denialText, linesOf, unmetOf } from '../explain/explanation.ts'
@@ -74,7 +74,7 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const { config, services, namedFiles } = deps
   const { policy, token, prover } = deps.trusted
   const { request, proof } = test
-  const claims = test.claims && { ...test.claims, ...(proof && (await bindingOf(test.claims, prover))) }
+  const claims = test.claims && { ...test.claims, ...(proof && boundTo(await prover.jkt(), test.claims)) }
   const path = request.target.split('?', 1)[0] ?? ''
   const expectedRoute = policy.matcher.match(request.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
@@ -113,12 +113,6 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     unmet: unmet.map(requirementName),
     missing: principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal)),
   }
-}
-
-async function bindingOf(claims: Claims, prover: Prover): Promise<Claims> {
-  const binding = await bindingClaims(claims, prover)
-  if (binding === 'bound') throw new Error('the case was checked')
-  return binding
 }
 
 /** A stolen token comes without a proof, and whoever has none does not ask for one to be looked at. */

@@ -63,12 +63,12 @@ export function prover({ dpop, nonceSecret, clock }: ProverOptions): Prover {
   }
 }
 
-/**
- * Binds the token with these claims to the key of the prover, besides what it is bound to already.
- *
- * @returns `cnf`; `bound` where the claims say another key
- */
-export async function bindingClaims({ cnf = {} }: Claims, { jkt }: Prover): Promise<Claims | 'bound'> {
-  if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf) || Object.hasOwn(cnf, 'jkt')) return 'bound'
-  return { cnf: { ...cnf, jkt: await jkt() } }
+/** Whether claims say already which key their token is bound to, or what leaves no room for one. */
+export function saysItsKey({ cnf = {} }: Claims): boolean {
+  return typeof cnf !== 'object' || cnf === null || Array.isArray(cnf) || Object.hasOwn(cnf, 'jkt')
+}
+
+/** Returns `cnf` of a token with these claims that is bound to this key, besides what they bind it to already. */
+export function boundTo(jkt: string, { cnf = {} }: Claims): Claims {
+  return { cnf: { ...(cnf as Claims), jkt } }
 }
