@@ -1,4 +1,5 @@
 /** Tests what `sallyport explain` and `sallyport test` make of DPoP proofs, as a user calls them. */
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { explainCommand } from '../../src/cli/explain.ts'
 import { testCommand } from '../../src/cli/test.ts'
@@ -6,9 +7,12 @@ import { tokenCommand } from '../../src/cli/token.ts'
 import type { Coverage } from '../../src/tools/cases/coverage.ts'
 import type { Explanation } from '../../src/tools/explain/explanation.ts'
 import { runCommand } from '../support/gateway/command.ts'
+import { startTestStack } from '../support/gateway/gateway.ts'
+import { AUDIENCE } from '../support/services/issuer.ts'
 import { folder, textOf } from './support.ts'
 
 const files = folder()
+const HOLDER = await generateKeyPair('ES256', { extractable: true })
 
 const ROUTES = [
   '{ id: bound, path: /bound, require: { proof: dpop } }',
@@ -148,6 +152,52 @@ describe('explain --proof', () => {
       const nonce = response?.headers.filter(({ name }) => name.toLowerCase() === 'dpop-nonce')
       expect(nonce?.map(({ value }) => value)).toEqual(['(another from time to time)'])
     })
+  })
+
+  test('agrees with the gateway, which takes what token proof makes, and a nonce when it asks for one', async () => {
+    const url = 'https://api.example.com/orders'
+    const dpop = { baseUrls: ['https://api.example.com'], nonce: { secretFile: 'nonce.secret' } }
+    const stack = await startTestStack({ dpop }, { files: { 'nonce.secret': 'n'.repeat(40) } })
+    const key = files.write('holder.jwk', JSON.stringify(await exportJWK(HOLDER.privateKey)))
+    const jkt = await calculateJwkThumbprint(await exportJWK(HOLDER.publicKey))
+    const token = await stack.issuer.mint({ scope: 'orders:read', cnf: { jkt } })
+    const providers = { main: { type: 'jwt', issuer: stack.issuer.issuer, audiences: [AUDIENCE] } }
+    const routes = [{ id: 'orders-read', path: '/orders/**', methods: ['GET'], require: { scopes: ['orders:read'] } }]
+    const text = { listen: '127.0.0.1:0', providers, upstreams: { app: stack.upstream.url }, routes, dpop }
+    const file = files.write(
+      'stack.yaml',
+      JSON.stringify(text).replace('"aud', `"keys":{"jwksUri":"${stack.issuer.jwksUri}"},"aud`),
+    )
+
+    const proven = async (...more: readonly string[]) => {
+      const { stdout } = await runCommand(tokenCommand, ['proof', `GET ${url}`, token, '--dpop-key', key, ...more])
+      return stdout
+        .trim()
+        .split('\n')
+        .map(line => line.split(': ')) as Array<[string, string]>
+    }
+    const both = async (lines: ReadonlyArray<readonly [string, string]>) => {
+      const headers = Object.fromEntries(lines)
+      const explanation = await explained(file, 'GET', '/orders', '--token', token, '--proof', headers.DPoP ?? '')
+      return { explanation, reply: await stack.request('/orders', { headers }) }
+    }
+
+    const first = await both(await proven())
+    expect(first.reply.json()).toMatchObject({ code: 'proof_nonce_required' })
+    expect(first.explanation.decision).toBe('proof_nonce_required')
+    const names = Object.keys(first.reply.headers).filter(name => !['date', 'connection', 'keep-alive'].includes(name))
+    const shown = first.explanation.response?.headers.map(({ name }) => name) ?? []
+    expect([...new Set(shown)].toSorted()).toEqual(names.toSorted())
+
+    const lines = await proven('--nonce', String(first.reply.headers['dpop-nonce']))
+    const second = await both(lines)
+    expect([second.explanation.decision, second.reply.status]).toEqual(['allow', 200])
+
+    // A trial uses no proof up, whereas the gateway takes none twice.
+    const third = await both(lines)
+    expect(third.explanation.decision).toBe('allow')
+    expect(third.reply.json()).toMatchObject({ code: 'proof_replayed' })
+    await stack.close()
   })
 
   test.each([
