@@ -257,6 +257,14 @@ describe('a case with a proof', () => {
     for (const more of [[], ['--no-files']]) expect((await tested(withNonces, cases, ...more)).code).toBe(0)
   })
 
+  test('is as old as it says at the time of the case', async () => {
+    const then = (proof: string, expected: string) => `now: 2040-01-01T00:00:00Z, ${sent(proof, expected)}`
+    const cases = [then('dpop', 'allow'), then('{ age: 2m }', 'proof_invalid'), sent('dpop', 'allow')]
+    expect((await tested(config, cases)).code).toBe(0)
+    const nonces = [then('dpop', 'allow'), then('{ age: 11m }', 'proof_nonce_required'), sent('dpop', 'allow')]
+    expect((await tested(withNonces, nonces)).code).toBe(0)
+  })
+
   test('is never taken for a replay of another, however many there are', async () => {
     const { code } = await tested(config, Array(1200).fill(sent('dpop', 'allow')))
     expect(code).toBe(0)
