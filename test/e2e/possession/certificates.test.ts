@@ -1,4 +1,5 @@
 /** Tokens that oidc-provider has bound to certificates, through real TLS terminators and without any. */
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { text } from 'node:stream/consumers'
@@ -13,7 +14,7 @@ import { boundClient, certificateAgent, proofClient } from '../../support/client
 import { rawClient } from '../../support/clients/raw-client.ts'
 import { startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts'
 import { type BoundIssuer, startBoundIssuer } from '../../support/services/bound-issuer.ts'
-import { startTerminator, type Terminator } from '../../support/services/terminator.ts'
+import { startTerminator, type Terminator, type TerminatorOptions } from '../../support/services/terminator.ts'
 import {
   TERMINATOR_KINDS,
   type TerminatorKind,
@@ -167,6 +168,61 @@ describe.skipIf(WITHOUT_TERMINATORS).for(TERMINATOR_KINDS)('behind %s', kind => 
     }
     for (const host of ['localhost', 'other.example.com'])
       expect([await ask(host, mine), await ask(host, others)]).toEqual(['200', '401 proof_mismatch'])
+  })
+})
+
+describe.skipIf(WITHOUT_TERMINATORS)('Attack: a client of Envoy names the certificate of its victim', () => {
+  let token: string
+  let victim: string
+  const started = async (options: Pick<TerminatorOptions, 'envoyDetails' | 'envoyForwarding'>) => {
+    const listen = { address: '127.0.0.1:0', trustedProxies: ['127.0.0.1'] }
+    const gateway = await gatewayWith({ listen, clientCertificate: SECTIONS.envoy })
+    atEnd(gateway.close)
+    const terminator = await startTerminator('envoy', { server, to: gateway.url, ...options })
+    atEnd(terminator.stop)
+    return `${terminator.url}/orders/7`
+  }
+  beforeAll(async () => {
+    token = await tokenOf('tlsMachine')
+    victim = new X509Certificate(issuer.certificates.signed.cert).fingerprint256.replaceAll(':', '').toLowerCase()
+  })
+
+  test('in an alternative name, as an element or as a pair of its own', async () => {
+    const url = await started({ envoyDetails: ['subject', 'uri', 'dns'] })
+    for (const type of ['URI', 'DNS'])
+      for (const name of [
+        `a,Hash=${victim}`,
+        `a;Hash=${victim}`,
+        `a,By=b;Hash=${victim};URI=c`,
+        `a,By=b,Hash=${victim}`,
+      ]) {
+        const forger = authority.selfSigned('forger', [`${type}:${name}`])
+        expect([name, await answer(url, token, forger)]).toEqual([name, '400 request_malformed'])
+      }
+    expect(await answer(url, token, issuer.certificates.signed)).toBe('200')
+  })
+
+  test('in a subject, with quotes and backslashes', async () => {
+    const url = await started({ envoyDetails: ['subject'] })
+    for (const subject of [`a",Hash=${victim.slice(0, 40)}`, `a\\\\",Hash=b`, 'a\\\\']) {
+      const forger = authority.issue(subject, ['DNS:client.example.com'])
+      expect([subject, await answer(url, token, forger)]).toEqual([subject, '401 proof_mismatch'])
+    }
+  })
+
+  test('in a header of its own, in front of what Envoy appends', async () => {
+    const url = await started({ envoyForwarding: 'APPEND_FORWARD', envoyDetails: ['subject'] })
+    const forged = (value: string, certificate = other) =>
+      answer(url, token, certificate, { 'X-Forwarded-Client-Cert': value })
+    expect(await forged(`Hash=${victim}`)).toBe('401 proof_mismatch')
+    expect(await forged(`Hash=${victim}`, issuer.certificates.signed)).toBe('200')
+    for (const open of [
+      `Hash=${victim};Subject="`,
+      `Hash=${victim};Subject="\\`,
+      `Hash=${victim};Subject=`,
+      `Hash=${victim};`,
+    ])
+      expect([open, (await forged(open)).slice(0, 3)]).not.toEqual([open, '200'])
   })
 })
 
