@@ -1,6 +1,6 @@
 /**
- * Finds where a DPoP proof protects less than it seems to: where what was used is not known everywhere, and where token
- * and proof can be read on their way.
+ * Finds where a DPoP proof protects less than it seems to: where what was used is not known everywhere, and where
+ * token and proof can be read on their way.
  *
  * How many replicas there are is not in the configuration. So one process without a shared memory is doubtful unless
  * the file says that this is meant.
