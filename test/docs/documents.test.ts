@@ -75,7 +75,7 @@ test.each(DOCUMENTS.filter(({ path }) => !path.startsWith('bench/results/')))(
   },
 )
 
-test.each(['config/README.md', 'k8s/README.md', 'bench/README.md', 'CONTRIBUTING.md'])(
+test.each(['config/README.md', 'config/proof-of-possession.md', 'k8s/README.md', 'bench/README.md', 'CONTRIBUTING.md'])(
   'the table of contents of %s has its sections and their subsections, in order',
   path => {
     const { text, headings } = documentAt(path)
