@@ -18,9 +18,6 @@ interface ChallengeOptions {
   readonly used: AuthScheme | undefined
 }
 
-/** The errors of RFC 9449 that are about a proof, whatever scheme the request has used. */
-const OF_PROOFS: ReadonlySet<DenialSpec['error']> = new Set(['invalid_dpop_proof', 'use_dpop_nonce'])
-
 /**
  * Returns the values of `WWW-Authenticate` for every 401, and for every other refusal of a credential: one for each
  * scheme that may get in, of which only the one that was used names the error.
@@ -31,8 +28,7 @@ export function challenges(code: DenialCode, { realm, route, used }: ChallengeOp
   const { status, error, title }: DenialSpec = DENIALS[code]
   if (status !== 401 && error === undefined) return []
   const schemes = schemesOf(route)
-  const about = OF_PROOFS.has(error) ? 'DPoP' : used
-  const told = schemes.find(scheme => scheme === about) ?? schemes[0]
+  const told = schemes.find(scheme => scheme === used) ?? schemes[0]
   return schemes.map(scheme => {
     const parameters: ReadonlyArray<readonly [name: string, value: string | undefined]> = [
       ['realm', realm],

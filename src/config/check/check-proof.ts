@@ -17,11 +17,17 @@ function storeFindings({ dpop, store }: Draft): readonly Finding[] {
   return []
 }
 
-/** Refuses a route that nobody could ever get into. */
-function requirementFindings({ dpop, routes }: Draft): readonly Finding[] {
-  return [...routes].flatMap(([index, { require }]): readonly Finding[] => {
-    if (require?.proof !== 'dpop' || dpop !== undefined) return []
-    const message = 'asks for DPoP proofs, which nobody judges; add the section `dpop`'
-    return [{ path: ['routes', index, 'require', 'proof'], message, about: 'dpop' }]
+/** Refuses a route that nobody could get into: a proof comes with scheme DPoP, and that in `Authorization` alone. */
+function requirementFindings({ dpop, credentials, routes }: Draft): readonly Finding[] {
+  return [...routes].flatMap(([index, { require, credentials: own }]): readonly Finding[] => {
+    if (require?.proof !== 'dpop') return []
+    const path = ['routes', index, 'require', 'proof']
+    if (dpop === undefined) {
+      const message = 'asks for DPoP proofs, which nobody judges; add the section `dpop`'
+      return [{ path, message, about: 'dpop' }]
+    }
+    if ((own ?? credentials ?? ['authorization']).includes('authorization')) return []
+    const message = 'asks for DPoP proofs, which go with `Authorization`; add `authorization` to `credentials`'
+    return [{ path, message }]
   })
 }

@@ -1,4 +1,6 @@
 /** The order in which a proof is judged, what it may cost and leave behind, and what is told of it. */
+import fc from 'fast-check'
+import { compactVerify, EmbeddedJWK } from 'jose'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type DpopJudge, dpopJudge, type ReplayGuard } from '../../../src/authenticate/proof/dpop.ts'
 import { type Nonces, nonces } from '../../../src/authenticate/proof/nonce.ts'
@@ -7,6 +9,7 @@ import { targetUris } from '../../../src/authenticate/proof/target-uri.ts'
 import { Denial } from '../../../src/errors.ts'
 import type { Principal } from '../../../src/types.ts'
 import {
+  accessTokenHash,
   dpopProof,
   type ProofOptions,
   type ProofSigner,
@@ -113,6 +116,57 @@ test('a proof with every fault is refused for the cheapest to find', async () =>
   expect((await ask(withBadSignature(proof({}, stranger)))).evidence.reason).toBe('the signature does not hold')
   expect((await ask(proof({}, stranger))).code).toBe('proof_mismatch')
   expect(used).toEqual([])
+})
+
+test('of all that a good proof can be turned into by changing, leaving out or adding one character, nothing passes', async () => {
+  const good = proof({ claims: { jti: 'id' } })
+  const judged = judge()
+  const character = fc.constantFrom(...'ABab01-_.=+/ ~,\u00e9')
+  await fc.assert(
+    fc.asyncProperty(fc.nat(good.length - 1), fc.constantFrom(0, 1), fc.option(character), async (at, cut, put) => {
+      const changed = good.slice(0, at) + (put ?? '') + good.slice(at + cut)
+      if (changed === good) return
+      expect((await ask(changed, judged)).code).toMatch(/^proof_(?:invalid|mismatch)$/)
+    }),
+    { numRuns: 1000 },
+  )
+  expect(used).toEqual([])
+})
+
+test('whatever header and payload are, jose verifies what passes, and each claim is as it was wanted', async () => {
+  const either = <T>(wanted: T, ...others: readonly unknown[]) =>
+    fc.oneof(
+      { weight: 6, arbitrary: fc.constant<unknown>(wanted) },
+      fc.constantFrom<unknown>(undefined, null, ...others),
+    )
+  const seconds = Math.floor(time.nowMs() / 1000)
+  const header = fc.record({
+    typ: either('dpop+jwt', 'JWT', 'DPoP+jwt'),
+    alg: either('ES256', 'ES384', 'none', 'HS256'),
+    jwk: either(signer.jwk, stranger.jwk, signer.privateJwk, {}),
+    crit: fc.constantFrom(undefined, undefined, undefined, []),
+  })
+  const claims = fc.record({
+    htm: either('GET', 'POST', 'get'),
+    htu: either(`${BASE}/orders`, `${BASE}/order`, 'https://evil.example/orders'),
+    iat: either(seconds, seconds - 66, seconds + 6, '1'),
+    ath: either(accessTokenHash(TOKEN), accessTokenHash('other'), ''),
+    jti: either('id', '', 1),
+  })
+  let passed = 0
+  await fc.assert(
+    fc.asyncProperty(header, claims, async (header, claims) => {
+      const text = proof({ header, claims })
+      if ((await ask(text)).code !== 'valid') return
+      passed += 1
+      await compactVerify(text, EmbeddedJWK, { algorithms: ['ES256'] })
+      expect(header).toEqual({ typ: 'dpop+jwt', alg: 'ES256', jwk: signer.jwk, crit: undefined })
+      const ath = accessTokenHash(TOKEN)
+      expect(claims).toEqual({ htm: 'GET', htu: `${BASE}/orders`, iat: seconds, ath, jti: 'id' })
+    }),
+    { numRuns: 500 },
+  )
+  expect(passed).toBeGreaterThan(0)
 })
 
 describe('only a valid proof is remembered', () => {
