@@ -17,6 +17,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
     '--claims=',
     '--provider=',
     '--proof=',
+    '--certificate=',
     '--header=',
     '--peer=',
     '--revoked=',

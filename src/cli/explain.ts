@@ -1,4 +1,5 @@
 /** The command `sallyport explain` shows which route takes a request, what each check saw, and the outcome. */
+import type { X509Certificate } from 'node:crypto'
 import { loadConfigForTool } from '../config/read/load.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -7,6 +8,7 @@ import type { Services } from '../run/services.ts'
 import { putInForce } from '../tools/engine/known-revocations.ts'
 import { presented, presentedWithProof } from '../tools/engine/presented.ts'
 import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
+import { certificateBinding, withCertificate } from '../tools/engine/shown-certificate.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { trial, trialRequest } from '../tools/engine/trial.ts'
@@ -17,13 +19,13 @@ import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
-import { claimsObject, proofText, revokedEntries, TOKEN_HELP, tokenText } from './inputs.ts'
+import { certificateIn, claimsObject, proofText, revokedEntries, TOKEN_HELP, tokenText } from './inputs.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
   help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE]
-                         [--proof auto|TEXT] [--revoked FILE] [--no-files] [--json]
+                         [--proof auto|TEXT] [--certificate FILE] [--revoked FILE] [--no-files] [--json]
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
 each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
@@ -35,6 +37,8 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
   --proof auto|TEXT   the token comes with a DPoP proof: a real one for --token (or @FILE); with --claims, auto binds the
                       token to a key and makes a valid proof for the request, under the first of \`dpop.baseUrls\`
+  --certificate FILE  the client shows this certificate (PEM), or a trusted proxy names it, as the configuration has it.
+                      Claims are bound to it, unless their cnf says to what
   -H, --header LINE   a header of the request; may be repeated
   --revoked FILE      entries, as in \`revocation.file\`, that are in force besides what the configuration names
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
@@ -60,6 +64,7 @@ Examples:
         claims: { type: 'string' },
         provider: { type: 'string' },
         proof: { type: 'string' },
+        certificate: { type: 'string' },
         header: { type: 'string', short: 'H', multiple: true },
         peer: { type: 'string' },
         revoked: { type: 'string' },
@@ -89,7 +94,11 @@ Examples:
       throw new UsageError('--revoked has no effect: the configuration has no section `revocation`')
     const further = values.revoked === undefined ? [] : revokedEntries(values.revoked)
     putInForce(services.revocations, config, { namedFiles: namedFiles(values), further })
-    const plain = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
+    const certificate = values.certificate === undefined ? undefined : certificateIn(values.certificate)
+    const asked = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
+    const plain = certificate === undefined ? asked : withCertificate(asked, certificate, config)
+    if (plain === undefined)
+      throw new UsageError('--certificate has no effect: the configuration asks for no client certificates')
     const request =
       values.token === undefined
         ? plain
@@ -97,7 +106,12 @@ Examples:
     const explained =
       values.claims === undefined
         ? await explainedAsSent(config, request, services)
-        : await explainedWithClaims(config, request, { claims: claimsObject(values.claims), provider, proof }, services)
+        : await explainedWithClaims(
+            config,
+            request,
+            { claims: claimsObject(values.claims), provider, proof, certificate },
+            services,
+          )
     await services.keySets.close()
     services.revocations.close()
     io.stdout(
@@ -132,6 +146,7 @@ interface TriedClaims {
   readonly claims: Claims
   readonly provider: string | undefined
   readonly proof: GivenProof | 'auto' | undefined
+  readonly certificate: X509Certificate | undefined
 }
 
 interface GivenProof {
@@ -141,13 +156,15 @@ interface GivenProof {
 async function explainedWithClaims(
   config: Config,
   request: RequestFacts,
-  { claims: given, provider, proof }: TriedClaims,
+  { claims: written, provider, proof, certificate }: TriedClaims,
   services: Services,
 ): Promise<Explanation> {
   const { policy, token, prover } = standIn(config, services)
+  const shown = certificate === undefined ? {} : certificateBinding(written, certificate)
+  const given = { ...written, ...shown }
   if (proof === 'auto' && saysItsKey(given))
     throw new UsageError('--proof auto says what cnf.jkt is; leave it out of the claims')
-  const binding = proof === 'auto' ? boundTo(await prover.jkt(), given) : {}
+  const binding = { ...shown, ...(proof === 'auto' && boundTo(await prover.jkt(), given)) }
   const claims = { ...given, ...binding }
   const path = request.target.split('?', 1)[0] ?? ''
   const route = policy.matcher.match(request.method, path)

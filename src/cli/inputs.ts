@@ -1,5 +1,6 @@
 /** Reads the tokens and claims of a command line, which are given as they are, in a file, or on standard input. */
 
+import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { problemReport } from '../config/check/report.ts'
 import { readRevokedFile } from '../config/read/revoked-file.ts'
@@ -7,6 +8,7 @@ import { readSource } from '../config/read/source.ts'
 import { ConfigError } from '../errors.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import type { RevocationEntry } from '../revocation/entry.ts'
+import { readCertificate } from '../tools/engine/shown-certificate.ts'
 import type { Claims } from '../types.ts'
 import { UsageError } from './command.ts'
 
@@ -49,6 +51,16 @@ export function revokedEntries(file: string): readonly RevocationEntry[] {
   if (problems.length === 0) return entries
   const placed = problems.map(problem => ({ ...problem, path: [] }))
   throw new ConfigError(placed, problemReport(file, text, placed))
+}
+
+/** Reads a certificate. @throws {UsageError} the file cannot be read, or holds none */
+export function certificateIn(file: string): X509Certificate {
+  try {
+    return readCertificate(fileText(file, file))
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new UsageError(`${file} ${error.message}`)
+    throw error
+  }
 }
 
 function fileText(file: string | number, name: string): string {

@@ -4,6 +4,7 @@
  * The file is read like a configuration: unknown keys are errors, and every problem is reported at once with its place.
  */
 
+import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
@@ -18,6 +19,7 @@ import { fileFailureText } from '../../lib/failure-text.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { type ProofOddities, saysItsKey } from '../engine/prover.ts'
+import { readCertificate } from '../engine/shown-certificate.ts'
 import { trialRequest } from '../engine/trial.ts'
 
 const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
@@ -91,6 +93,11 @@ const caseSchema = z
       .describe(
         'The token is bound to a key: `dpop` with a valid proof, `none` without one, or `{ htu: URL, age: 2m, key: other }` with another.',
       ),
+    certificate: text()
+      .optional()
+      .describe(
+        'The token is bound to a certificate: a PEM file, from the folder of this file, which is shown, or `none`, and none is.',
+      ),
     expect: expectation.describe('`allow`, or the refusal code.'),
     reported: code.optional().describe('What a report-only route must report.'),
     route: text().optional().describe('Id of the route that must take the request.'),
@@ -102,6 +109,8 @@ const caseSchema = z
   .superRefine((written, context) => {
     const { request, requestHeaders, expect, headers } = written
     const message = proofProblem(written)
+    if (written.certificate !== undefined && written.claims === undefined)
+      context.addIssue({ code: 'custom', path: ['certificate'], message: 'needs `claims`: their token is bound to it' })
     if (message !== undefined) context.addIssue({ code: 'custom', path: ['proof'], message })
     try {
       requestOf(request, requestHeaders)
@@ -152,6 +161,8 @@ export interface TestCase {
   readonly now: number | undefined
   /** How the key is proven that the token is bound to; undefined for a token that is not bound by it. */
   readonly proof: 'dpop' | 'none' | ProofOddities | undefined
+  /** Which certificate is shown; undefined for a token that is not bound by it. */
+  readonly certificate: X509Certificate | 'none' | undefined
   readonly expect: string
   readonly reported: string | undefined
   readonly route: string | undefined
@@ -175,6 +186,13 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
   const found = source.isBroken || parsed.success ? source.findings : [...source.findings, ...findings(parsed.error)]
   if (!parsed.success || found.length > 0) throw caseFileError(file, text, found, source.position)
   const { config, tests } = parsed.data
+  const certificates = certificatesOf(tests, dirname(file))
+  const unread = certificates.flatMap((each, index): Finding[] =>
+    typeof each === 'object' && 'problem' in each
+      ? [{ path: ['tests', index, 'certificate'], message: each.problem }]
+      : [],
+  )
+  if (unread.length > 0) throw caseFileError(file, text, unread, source.position)
   return {
     file,
     configFile: config === undefined ? undefined : resolve(dirname(file), config),
@@ -185,12 +203,31 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       revocation: rest.revocation,
       now: rest.now,
       proof: rest.proof as TestCase['proof'],
+      certificate: certificates[index] as TestCase['certificate'],
       reported: rest.reported,
       route: rest.route,
       request: requestOf(request, requestHeaders),
       line: source.position({ path: ['tests', index], message: '' }).line,
     })),
   }
+}
+
+interface Unread {
+  readonly problem: string
+}
+
+function certificatesOf(
+  tests: ReadonlyArray<{ readonly certificate?: string | undefined }>,
+  folder: string,
+): ReadonlyArray<TestCase['certificate'] | Unread> {
+  return tests.map(({ certificate }) => {
+    if (certificate === undefined || certificate === 'none') return certificate
+    try {
+      return readCertificate(readFileSync(resolve(folder, certificate), 'utf8'))
+    } catch (error) {
+      return { problem: error instanceof SyntaxError ? error.message : `cannot be read: ${fileFailureText(error)}` }
+    }
+  })
 }
 
 /** @throws {SyntaxError} no request can be made of it; the message says why */

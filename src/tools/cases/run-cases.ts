@@ -6,13 +6,15 @@
 
 import type { NamedFiles } from '../../config/read/load.ts'
 import { type Requirement, requirementContext, requirementsOf } from '../../config/requirements.ts'
+import { certificateSource } from '../../config/schema/certificate-source.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
-import type { CredentialSource, Principal, RequestFacts } from '../../types.ts'
+import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
 import { putInForce } from '../engine/known-revocations.ts'
 import { presented, presentedWithProof } from '../engine/presented.ts'
 import { boundTo, type Prover } from '../engine/prover.ts'
+import { certificateBinding, withCertificate } from '../engine/shown-certificate.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { trial } from '../engine/trial.ts'
 import { denialText, linesOf, unmetOf } from '../explain/explanation.ts'
@@ -73,8 +75,10 @@ interface CaseDeps {
 async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const { config, services, namedFiles } = deps
   const { policy, token, prover } = deps.trusted
-  const { request, proof } = test
-  const claims = test.claims && { ...test.claims, ...(proof && boundTo(await prover.jkt(), test.claims)) }
+  const { proof, certificate } = test
+  const request = requestWith(test, config)
+  const bound = test.claims && { ...test.claims, ...(certificate && certificateClaims(test.claims, certificate)) }
+  const claims = bound && { ...bound, ...(proof && boundTo(await prover.jkt(), bound)) }
   const path = request.target.split('?', 1)[0] ?? ''
   const expectedRoute = policy.matcher.match(request.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
@@ -115,6 +119,16 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   }
 }
 
+/** Where the configuration asks for no certificate, the case is told so by {@link withoutEffect}. */
+function requestWith({ request, certificate }: TestCase, config: Config): RequestFacts {
+  if (certificate === undefined || certificate === 'none') return request
+  return withCertificate(request, certificate, config) ?? request
+}
+
+function certificateClaims(claims: Claims, certificate: NonNullable<TestCase['certificate']>): Claims {
+  return certificateBinding(claims, certificate === 'none' ? undefined : certificate)
+}
+
 /** A stolen token comes without a proof, and whoever has none does not ask for one to be looked at. */
 async function sent(
   request: RequestFacts,
@@ -143,8 +157,8 @@ function entriesOf(
 
 /** A case must not pass because the configuration has no use for what it says. */
 function withoutEffect(
-  { revoked, revocation: state, proof }: TestCase,
-  { revocation, dpop }: Config,
+  { revoked, revocation: state, proof, certificate }: TestCase,
+  { revocation, dpop, listen, clientCertificate }: Config,
 ): readonly Mismatch[] {
   const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing' })
   return [
@@ -156,6 +170,11 @@ function withoutEffect(
       : []),
     ...(proof !== undefined && proof !== 'none' && dpop === undefined
       ? [needs('proof', 'the section `dpop` in the configuration')]
+      : []),
+    ...(certificate !== undefined &&
+    certificate !== 'none' &&
+    certificateSource(listen, clientCertificate) === undefined
+      ? [needs('certificate', '`listen.tls.clientCertificate` or `clientCertificate` in the configuration')]
       : []),
   ]
 }

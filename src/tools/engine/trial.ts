@@ -22,7 +22,7 @@ export interface Trial {
 }
 
 /** Where a request comes from unless told otherwise: nobody's address (RFC 5737), so nobody's trusted proxy. */
-const SOMEBODY: Peer = { address: '192.0.2.1', protocol: 'http' }
+export const SOMEBODY: Peer = { address: '192.0.2.1', protocol: 'http' }
 
 /**
  * @param headers flat names and values; `Host` is added when it is missing
