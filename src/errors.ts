@@ -233,7 +233,7 @@ export const DENIALS = {
   proof_mismatch: {
     status: 401,
     error: 'invalid_token',
-    title: 'The access token is bound to another key',
+    title: 'The access token is not bound to the key that was shown',
     stage: 'proof',
     reportable: true,
     remedy: 'Sign the proof with the key, or show the certificate, that the token was issued for.',

@@ -56,7 +56,7 @@ const ROOMS = tableOf(`
   config            → authenticate authorize config/schema downstream forward identity lib policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib revocation
-  config/check      → config/schema egress errors issuer-template keys lib route
+  config/check      → config/schema egress errors identity issuer-template keys lib route
   config/schema     → authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib route types
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry

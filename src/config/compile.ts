@@ -172,7 +172,7 @@ function compileRoute(
       ? undefined
       : credentialReader(sources, credentialRules(config)),
     authorize: judges.authorizer({ audiences, require }),
-    challenge: challengeOf(require, config),
+    challenge: challengeOf(require, config, sources),
     requestHeaders: judges.headers(handlingOfAuthorization({ access, passAuthorization }, config, sources)),
     upstream,
     headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
@@ -225,13 +225,18 @@ function credentialRules({ limits, dpop }: Config): CredentialRules {
   return { tokenBytes: limits.tokenBytes, takesProofs: dpop !== undefined }
 }
 
-function challengeOf(require: RequireConfig | undefined, { dpop }: Config): RouteChallenge {
+function challengeOf(
+  require: RequireConfig | undefined,
+  { dpop }: Config,
+  sources: readonly CredentialSource[],
+): RouteChallenge {
   return Object.freeze({
     scope: challengeScope(require),
     acrValues: require?.acr?.join(' '),
     // Whoever logged in that many whole seconds ago gets in.
     maxAgeSeconds: require?.authAge === undefined ? undefined : Math.floor(require.authAge / 1000),
-    proofAlgorithms: dpop?.algorithms.join(' '),
+    // Scheme DPoP comes in `Authorization` alone.
+    proofAlgorithms: sources.includes('authorization') ? dpop?.algorithms.join(' ') : undefined,
     takesBearer: require?.proof !== 'dpop',
   })
 }

@@ -84,7 +84,7 @@ function judgeOf(
         lifetimeMs: nonce.lifetime,
         clock,
       }),
-    replay: replayGuard(replays, shared, dpop.replay.whenUnavailable),
+    replay: replayGuard(replays, shared, dpop.replay.whenUnavailable ?? 'refuse'),
     clock,
   })
 }
@@ -93,7 +93,7 @@ function judgeOf(
 function replayGuard(
   replays: Services['replays'],
   shared: ReplayStore | undefined,
-  whenUnavailable: DpopConfig['replay']['whenUnavailable'],
+  whenUnavailable: 'refuse' | 'local',
 ): ReplayGuard {
   if (shared === undefined) return proof => replays.remember(proof)
   return proof => {

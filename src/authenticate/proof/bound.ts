@@ -10,7 +10,6 @@ import { Denial } from '../../errors.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
 import type {
   AuthenticatorLayer,
-  Confirmation,
   Credential,
   Principal,
   ProofKind,
@@ -19,6 +18,7 @@ import type {
   RequestNotes,
 } from '../../types.ts'
 import { thumbprintProblem } from '../confirmation.ts'
+import { attributed, evidenceText } from '../evidence.ts'
 import type { DpopJudge } from './dpop.ts'
 import { mismatch } from './refusals.ts'
 
@@ -44,17 +44,18 @@ export function boundTokenLayer(options: BoundOptions): AuthenticatorLayer {
     facts: RequestFacts,
     notes: RequestNotes,
   ): MaybePromise<Principal> => {
-    const { confirmation, provider } = principal
-    if (confirmation === undefined && credential.scheme === 'Bearer') return principal
-    checkScheme(confirmation, credential, provider)
-    if (confirmation?.certificateThumbprint !== undefined) {
-      const thumbprint = confirmation.certificateThumbprint
-      counted(provider, 'certificate', () => checkCertificate(thumbprint, certificateOf, facts))
-    }
-    if (confirmation?.jkt === undefined) return principal
-    const { jkt } = confirmation
+    const { confirmation } = principal
     const { token, scheme } = credential
-    const judged = counted(provider, 'dpop', () => {
+    if (confirmation === undefined && scheme === 'Bearer') return principal
+    const { jkt, certificateThumbprint } = confirmation ?? UNBOUND
+    if (scheme === 'DPoP' && jkt === undefined) counted(principal, 'dpop', refuseUnbound)
+    if (certificateThumbprint !== undefined)
+      counted(principal, 'certificate', () => checkCertificate(certificateThumbprint, certificateOf, facts))
+    if (jkt === undefined) {
+      if (certificateThumbprint === undefined) throw attributedTo(principal, required(UNKNOWN_BINDING))
+      return principal
+    }
+    const judged = counted(principal, 'dpop', () => {
       if (dpop === undefined) throw required('DPoP proofs are not judged here: `dpop` is not configured')
       if (scheme !== 'DPoP') throw required('the token is bound to a key, and came without scheme DPoP')
       return dpop({ token, principal, jkt }, facts, notes)
@@ -64,15 +65,15 @@ export function boundTokenLayer(options: BoundOptions): AuthenticatorLayer {
 
   /** Counts what comes of a proof, and says whose token it was about. */
   const counted = <T extends ProofResult | Promise<ProofResult>>(
-    provider: string,
+    principal: Principal,
     kind: ProofKind,
     prove: () => T,
   ): T => {
+    const { provider } = principal
     const refused = (error: unknown): never => {
-      if (!(error instanceof Denial)) throw error
-      const result = RESULTS[error.code]
+      const result = error instanceof Denial ? RESULTS[error.code] : undefined
       if (result !== undefined) onResult(provider, kind, result)
-      throw ofProvider(error, provider)
+      throw attributedTo(principal, error)
     }
     try {
       const result = prove()
@@ -93,15 +94,13 @@ export function boundTokenLayer(options: BoundOptions): AuthenticatorLayer {
     andThen(inner(credential, facts, notes), principal => judge(principal, credential, facts, notes))
 }
 
+const UNBOUND = { jkt: undefined, certificateThumbprint: undefined }
+
+const UNKNOWN_BINDING = 'the token is bound (cnf) in a way that is not known here'
+
 /** A proof beside a token that is bound to no key would prove nothing about it (RFC 9449 §7.1). */
-function checkScheme(confirmation: Confirmation | undefined, { scheme }: Credential, provider: string): void {
-  if (scheme === 'DPoP' && confirmation?.jkt === undefined)
-    throw new Denial('proof_mismatch', { provider, evidence: { wanted: 'a token with cnf.jkt', seen: 'none' } })
-  if (confirmation !== undefined && confirmation.jkt === undefined && confirmation.certificateThumbprint === undefined)
-    throw new Denial('proof_required', {
-      provider,
-      evidence: { claim: 'cnf', reason: 'bound in a way that is not known here' },
-    })
+function refuseUnbound(): never {
+  throw new Denial('proof_mismatch', { evidence: { wanted: 'a token with cnf.jkt', seen: 'none' } })
 }
 
 function checkCertificate(wanted: string, certificateOf: BoundOptions['certificateOf'], facts: RequestFacts): 'valid' {
@@ -133,6 +132,7 @@ const RESULTS: { readonly [code in Denial['code']]?: ProofResult } = {
   replay_store_unavailable: 'unavailable',
 }
 
-function ofProvider({ code, evidence, cause }: Denial, provider: string): Denial {
-  return new Denial(code, { provider, cause, ...(evidence !== undefined && { evidence }) })
+/** The token is verified, so the log may say whose it is, although the request has no caller. */
+function attributedTo({ provider, claims: { sub } }: Principal, error: unknown): unknown {
+  return attributed(error, provider, typeof sub === 'string' ? { sub: evidenceText(sub) } : {})
 }

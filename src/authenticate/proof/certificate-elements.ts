@@ -5,6 +5,9 @@
  * No standard describes it; Envoy's documents do (HTTP header manipulation). Envoy writes the subject as OpenSSL prints
  * it (RFC 2253), so in quotes a backslash takes the next character with it, whichever it is: by any other rule the
  * subject of a certificate could end its own quotes. What the keys mean is not judged here.
+ *
+ * Attack: a client opens quotes that it does not close, before an element that a proxy appends. The first quotes of
+ * that element would close them, and hide it. So quotes that hold what begins an element, or a pair, are refused.
  */
 
 interface CertificatePair {
@@ -12,7 +15,6 @@ interface CertificatePair {
   readonly key: string
   /** It is without its quotes. */
   readonly value: string
-  readonly isQuoted: boolean
 }
 
 export type CertificateElement = readonly CertificatePair[]
@@ -23,6 +25,7 @@ export type CertificateElement = readonly CertificatePair[]
  */
 const PAIR = /[ \t]*([A-Za-z]+)=(?:"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*|([^",;]*))/y
 const ESCAPED = /\\(.)/g
+const HIDDEN_PAIR = /(?<!\\)(?:\\\\)*[,;][ \t]*(?:by|hash|cert|chain|subject|uri|dns)=/i
 
 /** @returns undefined for what is no list of elements; an empty value has none */
 export function certificateElements(value: string): readonly CertificateElement[] | undefined {
@@ -33,12 +36,8 @@ export function certificateElements(value: string): readonly CertificateElement[
   for (;;) {
     const [, key, quoted, plain = ''] = PAIR.exec(value) ?? []
     if (key === undefined) return undefined
-    const isQuoted = quoted !== undefined
-    pairs.push({
-      key: key.toLowerCase(),
-      value: isQuoted ? (quoted.includes('\\') ? quoted.replace(ESCAPED, '$1') : quoted) : plain.trimEnd(),
-      isQuoted,
-    })
+    if (quoted !== undefined && HIDDEN_PAIR.test(quoted)) return undefined
+    pairs.push({ key: key.toLowerCase(), value: quoted?.replace(ESCAPED, '$1') ?? plain.trimEnd() })
     const end = value[PAIR.lastIndex]
     if (end !== undefined && end !== ';' && end !== ',') return undefined
     PAIR.lastIndex += 1

@@ -2,9 +2,10 @@
  * Takes the certificate out of `X-Forwarded-Client-Cert`: that of one element, counted from the right, because clients
  * and proxies farther away write to the left.
  *
- * Attack: Envoy writes `URI` and `DNS` as they stand in the certificate, without quotes. Where it lets certificates in
- * that nobody has verified, `DNS:a,Hash=…` in one of them becomes an element of its own. That element stands to the
- * right of the one that it came from, so nothing is believed that has such a value before it.
+ * Attack: Envoy writes `URI` and `DNS` as they stand in the certificate, and quotes them never. Where it lets
+ * certificates in that nobody has verified, `DNS:a,Hash=…` in one of them becomes an element of its own, as does
+ * `DNS:"a",Hash=…`. That element stands to the right of the one that it came from, so nothing is believed that has such
+ * a value before it.
  */
 import { type CertificateElement, certificateElements } from './certificate-elements.ts'
 import { certificatePem } from './certificate-pem.ts'
@@ -20,11 +21,11 @@ export function forwardedCertificate(value: string, hops: number): ParsedCertifi
   return elements.slice(0, index).some(isOpen) ? { problem: OPEN } : namedBy(element)
 }
 
-const OPEN = 'it follows a URI or DNS without quotes, which could hold it; let the proxy write neither'
+const OPEN = 'it follows a URI or DNS, which could hold it; let the proxy write neither'
 
 /** Is true for an element with a value that its certificate could continue. */
 function isOpen(element: CertificateElement): boolean {
-  return element.some(({ key, isQuoted }) => !isQuoted && (key === 'uri' || key === 'dns'))
+  return element.some(({ key }) => key === 'uri' || key === 'dns')
 }
 
 function namedBy(element: CertificateElement): ParsedCertificate {

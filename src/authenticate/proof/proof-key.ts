@@ -4,7 +4,7 @@
  * RFC 9449 §4.2 and §4.3 (`typ`, `alg`, `jwk`), RFC 7638 (thumbprint), RFC 8725 §3.1. Only here may a key come in what
  * it signs: the thumbprint says whether it is the one that the token is bound to.
  */
-import { hash } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import { parseJwk } from '../../keys/jwk.ts'
 import type { JsonObject, JsonValue, VerificationKey } from '../../types.ts'
 import { decodedPart, jsonObject } from '../jwt/compact-jws.ts'
@@ -19,6 +19,9 @@ export interface ProofKey {
   readonly jkt: string
   readonly key: VerificationKey
 }
+
+const MAX_MODULUS_BITS = 4096
+const MAX_PUBLIC_EXPONENT = 65_537n
 
 const PROOF_TYPE = 'dpop+jwt'
 
@@ -47,11 +50,17 @@ export function proofKey(header: string, algorithms: ReadonlySet<string>): Proof
   if (typeof key === 'string') throw invalidProof('jwk', { wanted: 'a public key', seen: key })
   if (!isFitting(key, alg))
     throw invalidProof('jwk', { wanted: `a key for ${alg}`, seen: 'a key for another algorithm' })
+  if (isDear(key.key)) throw invalidProof('jwk', { wanted: 'RSA of at most 4096 bits with a usual exponent' })
   return { header: copied(header), alg, jkt: thumbprint(jwk), key }
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** To verify with such a key takes milliseconds. Issuers take what a client brings, so the token may be bound to it. */
+function isDear({ asymmetricKeyDetails: { modulusLength = 0, publicExponent = 0n } = {} }: KeyObject): boolean {
+  return modulusLength > MAX_MODULUS_BITS || publicExponent > MAX_PUBLIC_EXPONENT
 }
 
 function thumbprint(jwk: JsonObject): string {

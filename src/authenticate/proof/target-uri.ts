@@ -38,6 +38,9 @@ export function baseUrlProblem(text: string): string | undefined {
     return 'must be a URL like `https://api.example.com` or `https://api.example.com/orders`, in ASCII'
   if (text.length !== parts[0].length) return 'must not have a query or a fragment'
   if (parts[2]?.includes('@') === true) return 'must not have a user'
+  if (parts[2]?.includes('*') === true) return 'must be one host: no part of it stands for others; list each'
+  if (/\/(?:\.|%2e){1,2}(?:\/|$)/i.test(parts[3] ?? ''))
+    return 'must not have `.` and `..` in its path: clients resolve them'
   if (normalized(text) === undefined || !URL.canParse(text)) return 'has no host and port that a URL can have'
   return undefined
 }

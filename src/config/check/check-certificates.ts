@@ -2,6 +2,7 @@
  * Judges what `clientCertificate` and `listen.tls.clientCertificate` mean together with the other sections: whether
  * anybody shows certificates or names them, whether that header is free, and whether a route asks for what nobody has.
  */
+import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
 import { foldedFieldName } from '../../lib/field-name.ts'
 import { askedCertificate, certificateSource } from '../schema/certificate-source.ts'
 import type { Draft } from '../schema/draft.ts'
@@ -72,8 +73,9 @@ function nameFindings({ identity, credentials, routes }: Draft, block: ClientCer
   const folded = foldedFieldName(block.header.name)
   const at = { path: ['clientCertificate', 'header', 'name'] }
   const isIt = (name: string) => foldedFieldName(name) === folded
-  if (Object.keys(identity?.headers ?? {}).some(isIt))
-    return [{ ...at, message: 'is the name of an identity header, too; choose another one' }]
+  const claims =
+    identity?.headers === undefined ? DEFAULT_IDENTITY_HEADERS.map(({ name }) => name) : Object.keys(identity.headers)
+  if (claims.some(isIt)) return [{ ...at, message: 'is the name of an identity header, too; choose another one' }]
   const sources = [...(credentials ?? []), ...[...routes.values()].flatMap(route => route.credentials ?? [])]
   if (sources.some(source => typeof source === 'object' && 'header' in source && isIt(source.header)))
     return [{ ...at, message: 'is the name of a header that brings tokens, too; choose another one' }]

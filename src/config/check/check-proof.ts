@@ -9,7 +9,15 @@ export function proofFindings(draft: Draft): readonly Finding[] {
   return [...storeFindings(draft), ...requirementFindings(draft)]
 }
 
-function storeFindings({ dpop, store }: Draft): readonly Finding[] {
+function storeFindings({ dpop, store, identity }: Draft): readonly Finding[] {
+  if (dpop === undefined && identity?.forwardToken === 'asBearer') {
+    const message = 'has no effect without `dpop`: no token comes with another scheme; write `true`'
+    return [{ path: ['identity', 'forwardToken'], message, about: 'dpop' }]
+  }
+  if (dpop?.replay.whenUnavailable !== undefined && dpop.replay.store !== true) {
+    const message = 'has no effect without `store: true`; add that, or leave it out'
+    return [{ path: ['dpop', 'replay', 'whenUnavailable'], message, at: 'key' }]
+  }
   if (dpop?.replay.store === true && store === undefined) {
     const message = 'needs the section `store`, which says where the store is; add it'
     return [{ path: ['dpop', 'replay', 'store'], message, at: 'key', about: 'store' }]

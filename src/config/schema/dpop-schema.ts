@@ -5,9 +5,12 @@
  */
 import * as z from 'zod'
 import { baseUrlProblem } from '../../authenticate/proof/target-uri.ts'
-import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
+import { JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { duration, filePath, flag, judgedText, list } from './fields.ts'
 import { didYouMean } from './suggest.ts'
+
+/** The signatures of ML-DSA are longer than a header should be. */
+const ALGORITHMS = [...JWS_ALGORITHMS].flatMap(([name, { kty }]) => (kty === 'oct' || kty === 'AKP' ? [] : [name]))
 
 /** What clients use: the libraries of browsers and of mobile systems sign with one of these. */
 const DEFAULT_ALGORITHMS = ['ES256', 'ES384', 'Ed25519', 'EdDSA', 'PS256', 'RS256']
@@ -25,13 +28,15 @@ const replaySchema = z.strictObject({
     .min(1000)
     .max(20_000_000)
     .default(500_000)
-    .describe('Most proofs remembered at a time: requests with a proof per second × 70. Default 500000.'),
+    .describe(
+      'Most proofs remembered at a time: requests with a proof per second × 70, or × the seconds of `nonce.lifetime`. Default 500000.',
+    ),
   store: flag()
     .optional()
     .describe('`true`: shared by all replicas through `store`. `false`: each process has its own. Default `false`.'),
   whenUnavailable: z
     .enum(['refuse', 'local'])
-    .default('refuse')
+    .optional()
     .describe(
       'While the store is away: `refuse` (503), or judge by the memory of the process (`local`). Default `refuse`.',
     ),
@@ -42,7 +47,7 @@ export const dpopSchema = z
     baseUrls: list(judgedText(baseUrlProblem)).describe(
       'URLs under which clients reach the gateway, with the prefix that a proxy in front strips. A proof has to name one of them, followed by the path.',
     ),
-    algorithms: list(z.enum(ASYMMETRIC_ALGORITHMS, { error: issue => algorithmProblem(issue.input) }))
+    algorithms: list(z.enum(ALGORITHMS, { error: issue => algorithmProblem(issue.input) }))
       .default(DEFAULT_ALGORITHMS)
       .describe('Signatures of proofs. Default: ES256, ES384, Ed25519, EdDSA, PS256, RS256.'),
     maxAge: duration({ min: '1s', max: '30m' })
@@ -58,5 +63,5 @@ export const dpopSchema = z
 
 function algorithmProblem(input: unknown): string | undefined {
   if (typeof input !== 'string') return undefined
-  return `is no algorithm for proofs; use ${ASYMMETRIC_ALGORITHMS.join(', ')}.${didYouMean(input, ASYMMETRIC_ALGORITHMS)}`
+  return `is no algorithm for proofs; use ${ALGORITHMS.join(', ')}.${didYouMean(input, ALGORITHMS)}`
 }

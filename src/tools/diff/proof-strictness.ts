@@ -69,7 +69,9 @@ const REPLAY: Comparisons<ReplayConfig, ReplayConfig> = {
   store: (name, before, after, around) =>
     ranked<boolean>({ true: 1, false: 0 })(name, before === true, after === true, around),
   whenUnavailable: (name, before, after, around) =>
-    areShared(around) ? ranked<typeof before>({ refuse: 1, local: 0 })(name, before, after, around) : [],
+    areShared(around)
+      ? ranked<'refuse' | 'local'>({ refuse: 1, local: 0 })(name, before ?? 'refuse', after ?? 'refuse', around)
+      : [],
   entries: noMatter('Where no more proofs can be remembered, further ones are refused.'),
 }
 

@@ -187,7 +187,7 @@ describe('X-Forwarded-Client-Cert', () => {
     ],
     ['behind an empty subject', `Subject="";${mine}`],
     ['behind a subject that ends with a backslash, as OpenSSL prints it', `Subject="CN=a\\\\";${mine}`],
-    ['behind a subject with a comma, as OpenSSL prints it', `Subject="CN=a\\,Hash=b;Hash=c";${mine}`],
+    ['behind a subject with a comma, as OpenSSL prints it', `Subject="CN=a\\,Hash=b\\;Hash=c";${mine}`],
     ['with blanks around separators', `By=a ; ${mine} , By=a ;\t${mine} `],
   ])('is read %s', (_what, value) => {
     expect(named(forwarded(), value)).toBe(MINE.thumbprint)
@@ -258,7 +258,29 @@ describe('X-Forwarded-Client-Cert', () => {
     test.each(raw)('an element still counts which has a %s itself, or stands before one that has it', key => {
       expect(named(forwarded(), `${mine};${key}=a`)).toBe(MINE.thumbprint)
       expect(named(forwarded(2), `${mine};${key}=a,${other};${key}=b`)).toBe(MINE.thumbprint)
-      expect(named(forwarded(), `By=a;${key}="a,b;c",${mine}`)).toBe(MINE.thumbprint)
+    })
+
+    test.each(raw)('quotes in a %s are those of the certificate, and protect nothing', key => {
+      expect(named(forwarded(), `By=a;${other};${key}="a",${mine}`)).toEqual({
+        refused: expect.stringContaining('URI'),
+      })
+      expect(named(forwarded(), `${key}="a";${mine}`)).toEqual({ refused: expect.stringContaining('URI') })
+    })
+  })
+
+  describe('Attack: quotes that a client leaves open before an element that is appended', () => {
+    test.each([
+      `X=",By=p;${other};URI=y",${mine}`,
+      `X=",By=p;${other};URI=y";${mine}`,
+      `${mine};X=",By=p;${other};URI=y"`,
+      `${mine};X=", ${other};Subject="`,
+      `${mine};X="\\\\;${other};Subject="`,
+    ])('do not hide it: %s', value => {
+      expect(named(forwarded(), value)).toEqual({ refused: expect.any(String) })
+    })
+
+    test('a comma that the subject escapes hides nothing', () => {
+      expect(named(forwarded(), `${mine};Subject="CN=a\\,Hash=b,OU=c"`)).toBe(MINE.thumbprint)
     })
   })
 
@@ -274,14 +296,16 @@ describe('X-Forwarded-Client-Cert', () => {
             .map(pair => `${pair.key}=${pair.isQuoted ? `"${pair.value.replace(/["\\]/g, '\\$&')}"` : pair.value}`)
             .join(';'),
         )
-        expect(certificateElements(printed.join(','))).toEqual(elements)
+        const read = elements.map(pairs => pairs.map(({ key, value }) => ({ key, value })))
+        expect(certificateElements(printed.join(','))).toEqual(read)
       }),
       { numRuns: 2_000 },
     )
   })
 
   test('a long value takes time in proportion to its length, whatever it is', () => {
-    for (const piece of ['"', '\\', 'a="', 'a="\\', ' ', 'a=,', 'a=;', 'a= '])
-      expect(() => certificateElements(`a=${piece.repeat(100_000)}`)).not.toThrow()
+    for (const piece of ['"', '\\', 'a="', 'a="\\', ' ', 'a=,', 'a=;', 'a= ', ';', '\\;'])
+      for (const value of [`a=${piece.repeat(100_000)}`, `a="${piece.repeat(100_000)}"`])
+        expect(() => certificateElements(value)).not.toThrow()
   })
 })

@@ -195,6 +195,8 @@ describe.skipIf(WITHOUT_TERMINATORS)('Attack: a client of Envoy names the certif
         `a;Hash=${victim}`,
         `a,By=b;Hash=${victim};URI=c`,
         `a,By=b,Hash=${victim}`,
+        `"a",Hash=${victim}`,
+        `"a";Hash=${victim}`,
       ]) {
         const forger = authority.selfSigned('forger', [`${type}:${name}`])
         expect([name, await answer(url, token, forger)]).toEqual([name, '400 request_malformed'])
@@ -223,6 +225,16 @@ describe.skipIf(WITHOUT_TERMINATORS)('Attack: a client of Envoy names the certif
       `Hash=${victim};`,
     ])
       expect([open, (await forged(open)).slice(0, 3)]).not.toEqual([open, '200'])
+  })
+
+  test('in a name that closes the quotes of a header of its own', async () => {
+    const url = await started({ envoyForwarding: 'APPEND_FORWARD', envoyDetails: ['uri'] })
+    const forger = authority.selfSigned('forger', [`URI:y",Hash=${victim}`])
+    for (const open of ['X="', `Hash=${victim};X="`])
+      expect([open, await answer(url, token, forger, { 'X-Forwarded-Client-Cert': open })]).toEqual([
+        open,
+        '400 request_malformed',
+      ])
   })
 })
 

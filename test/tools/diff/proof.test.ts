@@ -68,7 +68,7 @@ test.each<readonly [string | undefined, string | undefined, readonly string[], r
     ['loosened dpop: replay.whenUnavailable: refuse → local'],
     ['tightened dpop: replay.whenUnavailable: local → refuse'],
   ],
-  ['', ', replay: { store: false, whenUnavailable: local, entries: 2000 }', [], []],
+  ['', ', replay: { store: false, entries: 2000 }', [], []],
 ])('dpop "%s" → "%s"', (before, after, there, back) => {
   const [old, next] = [configOf(before), configOf(after)]
   // The store itself is compared by other tests.
