@@ -1,5 +1,5 @@
 /** The key in the header of a proof: which one it is, and what may stand beside it. */
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { proofKey } from '../../../src/authenticate/proof/proof-key.ts'
 import { Denial } from '../../../src/errors.ts'
@@ -138,4 +138,18 @@ test('the header that is kept does not keep the proof that it came in', async ()
   const { jwk } = await proofSigner()
   const header = Buffer.from(JSON.stringify({ typ, alg: 'ES256', jwk })).toString('base64url')
   expect(proofKey(header, ALL).header).toBe(header)
+})
+
+test.each([
+  [8192, 65_537],
+  [2048, 4_294_967_297],
+])('a key that is dear to verify with is refused: RSA of %i bits with exponent %i', (modulusLength, publicExponent) => {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { n = '' } = publicKey.export({ format: 'jwk' })
+  const modulus = Buffer.alloc(modulusLength / 8, Buffer.from(n, 'base64url'))
+  const exponent = publicExponent.toString(16)
+  const e = Buffer.from(exponent.padStart(exponent.length + (exponent.length % 2), '0'), 'hex').toString('base64url')
+  expect(() => read({ typ, alg: 'RS256', jwk: { kty: 'RSA', n: modulus.toString('base64url'), e } })).toThrow(
+    expect.objectContaining({ evidence: expect.objectContaining({ wanted: expect.stringContaining('4096 bits') }) }),
+  )
 })

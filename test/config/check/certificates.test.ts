@@ -78,6 +78,10 @@ test.for<[Written, string]>([
     'clientCertificate.header.name: is the name of an identity header',
   ],
   [
+    { proxies: PROXIES, block: named('X_Auth_Subject') },
+    'clientCertificate.header.name: is the name of an identity header',
+  ],
+  [
     { proxies: PROXIES, block: named('X-Tok'), rest: 'credentials: [authorization, { header: x_tok }]' },
     'clientCertificate.header.name: is the name of a header that brings tokens',
   ],

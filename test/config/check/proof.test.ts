@@ -40,6 +40,11 @@ test.each([
   ],
   [
     'access: required',
+    ['identity: { forwardToken: asBearer }'],
+    'identity.forwardToken: has no effect without `dpop`: no token comes with another scheme; write `true`',
+  ],
+  [
+    'access: required',
     ['dpop: { baseUrls: [https://api.example.com], replay: { store: true } }'],
     'dpop.replay.store: needs the section `store`, which says where the store is; add it',
   ],
@@ -53,6 +58,14 @@ test.each([
   ['{ baseUrls: [api.example.com] }', /^dpop\.baseUrls\[0\]: must be a URL/],
   ['{ baseUrls: ["https://api.example.com?x"] }', /^dpop\.baseUrls\[0\]: must not have a query/],
   ['{ baseUrls: ["https://me@api.example.com"] }', /^dpop\.baseUrls\[0\]: must not have a user/],
+  ['{ baseUrls: ["https://*.example.com"] }', /^dpop\.baseUrls\[0\]: must be one host/],
+  ['{ baseUrls: ["https://a.example/b/../c"] }', /^dpop\.baseUrls\[0\]: must not have `\.` and `\.\.`/],
+  ['{ baseUrls: ["https://a.example/%2E"] }', /^dpop\.baseUrls\[0\]: must not have `\.` and `\.\.`/],
+  ['{ baseUrls: [https://a.example], algorithms: [ML-DSA-44] }', /^dpop\.algorithms\[0\]: is no algorithm for proofs/],
+  [
+    '{ baseUrls: [https://a.example], replay: { whenUnavailable: local } }',
+    /^dpop\.replay\.whenUnavailable: has no effect without `store: true`/,
+  ],
   ['{ baseUrls: [https://a.example], algorithms: [HS256] }', /^dpop\.algorithms\[0\]: is no algorithm for proofs/],
   ['{ baseUrls: [https://a.example], algorithms: [none] }', /^dpop\.algorithms\[0\]: is no algorithm for proofs/],
   ['{ baseUrls: [https://a.example], algorithms: [] }', /^dpop\.algorithms: must not be empty/],
