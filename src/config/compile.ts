@@ -130,7 +130,8 @@ function handlingOfAuthorization(
   if (passAuthorization) return 'unjudged'
   const { forwardToken } = identity
   if (forwardToken === false || (access !== 'public' && !sources.includes('authorization'))) return 'drop'
-  return forwardToken === true ? 'pass' : 'asBearer'
+  // Nobody has judged the proof on a public route, so that its token does not become one that needs none.
+  return forwardToken === true || access === 'public' ? 'pass' : 'asBearer'
 }
 
 const ONLY_AUTHORIZATION: readonly CredentialSource[] = ['authorization']

@@ -15,7 +15,8 @@ import { breakOff } from '../refusal/break-off.ts'
 import type { StreamEnd } from '../types.ts'
 import type { UpstreamCall, UpstreamHandler } from '../upstream/connections.ts'
 import { clientBody } from './client-body.ts'
-import { addOwnLines, keepPrivate, responseHeaders } from './response-headers.ts'
+import { putOwnLines } from './own-lines.ts'
+import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
 import { traceContext } from './trace-context.ts'
 import { trailerFields } from './trailers.ts'
@@ -96,7 +97,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
     const headers = responseHeaders({ statusCode, rawHeaders, requestId })
     if (findings.hasQueryToken) keepPrivate(headers)
-    if (findings.responseLines.length > 0) addOwnLines(headers, findings.responseLines)
+    putOwnLines(headers, this.exchange)
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!request.complete) headers.push('connection', 'close')
     response.sendHead(statusCode, headers)

@@ -90,17 +90,6 @@ export function keepPrivate(lines: string[]): void {
   lines.push('Cache-Control', ['private', ...others].join(', '))
 }
 
-/**
- * Adds lines of our own in place of those that the service has sent under the same names.
- *
- * @param lines flat names and values, as both lists
- */
-export function addOwnLines(lines: string[], own: readonly string[]): void {
-  const names = new Set(own.flatMap((name, index) => (index % 2 === 0 ? [foldedFieldName(name)] : [])))
-  for (let i = lines.length - 2; i >= 0; i -= 2) if (names.has(foldedFieldName(lines[i] as string))) lines.splice(i, 2)
-  lines.push(...own)
-}
-
 function judge(name: string): Handling {
   if (!isToken(name)) return 'invalid'
   const lower = name.toLowerCase()

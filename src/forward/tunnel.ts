@@ -14,7 +14,8 @@ import type { Exchange } from '../exchange.ts'
 import { fieldValues } from '../lib/field-lines.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { StreamEnd } from '../types.ts'
-import { addOwnLines, responseHeaders } from './response-headers.ts'
+import { putOwnLines } from './own-lines.ts'
+import { responseHeaders } from './response-headers.ts'
 import type { Streams } from './streams.ts'
 import { type CloseStatus, closeFrame, FrameBoundaries, maskedCloseFrame } from './websocket-frames.ts'
 
@@ -56,7 +57,7 @@ export function openTunnel(
   { rawHeaders, socket: upstream, earlyBytes }: Agreement,
   deps: TunnelDeps,
 ): void {
-  const { request, response, requestId, facts, findings, policy } = exchange
+  const { request, response, requestId, facts, policy } = exchange
   const client = request.socket
   // An error would end the process otherwise, since nobody else listens any more.
   upstream.on('error', () => {})
@@ -71,7 +72,7 @@ export function openTunnel(
       ? policy.tokenPlaces?.agreedProtocol(facts.rawHeaders)
       : undefined
   if (agreed !== undefined) lines.push('Sec-WebSocket-Protocol', agreed)
-  if (findings.responseLines.length > 0) addOwnLines(lines, findings.responseLines)
+  putOwnLines(lines, exchange)
   response.sendHead(SWITCHING_PROTOCOLS, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
   response.end()
 

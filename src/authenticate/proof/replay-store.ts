@@ -10,7 +10,7 @@ import { hash } from 'node:crypto'
 import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import type { StoreConnection } from '../../store/connection.ts'
-import { storeError } from '../../store/failure.ts'
+import { StoreError, storeError } from '../../store/failure.ts'
 import type { Store } from '../../store/store.ts'
 import type { UsedProof } from './replay-memory.ts'
 
@@ -111,7 +111,11 @@ export function replayStore({ store, clock, scheduler, random, observer }: Repla
       if (server === undefined) return 'unavailable'
       try {
         const lifeMs = Math.max(1, Math.ceil(proof.expiresAtMs - clock.nowMs()))
-        return (await server.send(setCommand(store, digestOf(proof), lifeMs))) === null ? 'replayed' : 'new'
+        const reply = await server.send(setCommand(store, digestOf(proof), lifeMs))
+        if (reply === 'OK') return 'new'
+        if (reply === null) return 'replayed'
+        // Whatever it is that answers so, it has not said that it remembers the proof.
+        throw new StoreError('answers with something else than a store does')
       } catch (error) {
         // After a refusal, too, another server or another password may do. What has ended already is replaced by now.
         if (connection === server) failed(error)

@@ -14,7 +14,7 @@ import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
 import { withOverlaps } from './overlaps.ts'
-import { certificateDifferences, dpopDifferences } from './proof-strictness.ts'
+import { certificateDifferences, dpopDifferences, workerDifferences } from './proof-strictness.ts'
 import { providerDifferences } from './provider-strictness.ts'
 import { revocationDifferences, storeDifferences } from './revocation-strictness.ts'
 import {
@@ -112,7 +112,7 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   store: (old, next) => changesByDirection('store', undefined, storeDifferences(old.config.store, next.config.store)),
   streams: settings('streams', STREAMS, config => config.streams),
   tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),
-  workers: noMatter('Every process judges alike.'),
+  workers: (old, next) => changesByDirection('workers', undefined, workerDifferences(old.config, next.config)),
   drain: noMatter('It bounds how long requests that got in may take once the gateway stops.'),
   log: noMatter('What is written about a request does not decide about it.'),
 }

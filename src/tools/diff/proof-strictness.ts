@@ -103,3 +103,11 @@ const CERTIFICATE_HEADER: Comparisons<Extract<ReturnType<typeof certificateSourc
   // The service may believe what only a proxy should say.
   forward: ranked({ true: 0, false: 1 }),
 }
+
+/** Every process judges alike, but each has its own memory of proofs where the store does not share it. */
+export function workerDifferences(old: Config, next: Config): readonly Difference[] {
+  const areApart = [old, next].every(({ dpop }) => dpop !== undefined && dpop.replay.store !== true)
+  if (!areApart || old.workers === next.workers) return []
+  const direction = next.workers > old.workers ? 'loosened' : 'tightened'
+  return [{ direction, text: `uses of one DPoP proof: ${old.workers} → ${next.workers}, one in each process` }]
+}

@@ -1,6 +1,7 @@
 /** The memory of used proofs that replicas share, on real servers: in all topologies, with few rights, and failing. */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -242,3 +243,15 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store of used proofs', ()
     expect(memory.told).toEqual(['connected'])
   })
 })
+
+test.each(['+QUEUED', ':0', '$3\r\nfoo', '*0'])(
+  'a server that answers %j has not remembered the proof',
+  async answer => {
+    const odd = createServer(socket => socket.on('data', () => socket.write(`${answer}\r\n`)).on('error', () => {}))
+    await new Promise<void>(resolve => odd.listen(0, '127.0.0.1', resolve))
+    atEnd(async () => void odd.close())
+    const memory = replica(`redis://127.0.0.1:${(odd.address() as AddressInfo).port}`)
+    await expect.poll(() => memory.told, SOON).toContain('connected')
+    expect(await memory.use('1')).toBe('unavailable')
+  },
+)

@@ -115,3 +115,15 @@ describe('require.proof', () => {
     expect(change?.witness).toEqual(witness)
   })
 })
+
+test('more processes are more memories of proofs, unless the store shares them', () => {
+  const withWorkers = (rest: string, workers: number): Config => ({ ...configOf(rest), workers })
+  const told = (rest: string, before: number, after: number) =>
+    policyDiff(compared(withWorkers(rest, before)), compared(withWorkers(rest, after))).map(({ kind, details }) => [
+      kind,
+      ...details,
+    ])
+  expect(told('', 1, 4)).toEqual([['loosened', expect.stringContaining('uses of one DPoP proof: 1 → 4')]])
+  expect(told('', 4, 1)).toEqual([['tightened', expect.stringContaining('uses of one DPoP proof: 4 → 1')]])
+  expect(told(shared('refuse'), 1, 4)).toEqual([])
+})
