@@ -6,7 +6,7 @@
  * know, and a thumbprint that is none, count as bindings that nobody can prove. Beside one that it knows, another
  * member is not looked at.
  */
-import type { Claims, Confirmation, JsonValue } from '../types.ts'
+import type { Claims, Confirmation, JsonValue, ProofKind } from '../types.ts'
 
 const UNKNOWN_BINDING: Confirmation = Object.freeze({ jkt: undefined, certificateThumbprint: undefined })
 
@@ -16,14 +16,25 @@ export function confirmationOf(claims: Claims): Confirmation | undefined {
   const { cnf } = claims
   if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) return UNKNOWN_BINDING
   const members = cnf as Claims
-  return Object.freeze({ jkt: member(members, 'jkt'), certificateThumbprint: member(members, 'x5t#S256') })
+  return Object.freeze({
+    jkt: thumbprintIn(members, 'jkt'),
+    certificateThumbprint: thumbprintIn(members, 'x5t#S256'),
+  })
 }
 
-/** No thumbprint is empty, so what is no text is never equal to one. */
-function member(members: Claims, name: string): string | undefined {
+/** @returns `''` for a member that is no text: no thumbprint is empty, so it is never equal to one */
+function thumbprintIn(members: Claims, name: string): string | undefined {
   if (!Object.hasOwn(members, name)) return undefined
   const value: JsonValue | undefined = members[name]
   return typeof value === 'string' ? value : ''
+}
+
+/** Is true when somebody who holds the keys can prove all that a token with this binding asks for. */
+export function isProvable({ jkt, certificateThumbprint }: Confirmation, judged: ReadonlySet<ProofKind>): boolean {
+  if (jkt === undefined && certificateThumbprint === undefined) return false
+  const canProve = (kind: ProofKind, thumbprint: string | undefined): boolean =>
+    thumbprint === undefined || (judged.has(kind) && thumbprintProblem(thumbprint) === undefined)
+  return canProve('dpop', jkt) && canProve('certificate', certificateThumbprint)
 }
 
 /** Says why nobody can prove a binding to this thumbprint; undefined for a good one. */

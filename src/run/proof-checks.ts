@@ -3,11 +3,11 @@
  *
  * What was used is remembered by the services, so that a reload forgets none of it.
  */
-import { thumbprintProblem } from '../authenticate/confirmation.ts'
 import { boundTokenLayer } from '../authenticate/proof/bound.ts'
 import { certificateHeader } from '../authenticate/proof/certificate-header.ts'
-import { type DpopJudge, dpopJudge, type ReplayGuard } from '../authenticate/proof/dpop.ts'
+import { type DpopJudge, dpopJudge } from '../authenticate/proof/dpop.ts'
 import { nonces } from '../authenticate/proof/nonce.ts'
+import { replayGuard } from '../authenticate/proof/replay-guard.ts'
 import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { targetUris } from '../authenticate/proof/target-uri.ts'
 import { certificateSource } from '../config/schema/certificate-source.ts'
@@ -16,13 +16,13 @@ import { trustedProxies } from '../downstream/client-address.ts'
 import { withoutLineBreak } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
-import type { AuthenticatorLayer, Confirmation } from '../types.ts'
+import type { AuthenticatorLayer, ProofKind } from '../types.ts'
 import type { Services } from './services.ts'
 
 interface ProofSources {
   /** Undefined where each process remembers its own proofs alone. */
   readonly shared: ReplayStore | undefined
-  /** Undefined: that in the file of the configuration. */
+  /** Undefined where the file that the configuration names holds it. */
   readonly nonceSecret: Buffer | undefined
 }
 
@@ -52,17 +52,12 @@ export function proofChecks(config: Config, services: ProofServices, sources: Pr
   }
 }
 
-/** Whether somebody can prove here what a token with this binding asks for, if he holds the keys. */
-export function isProvable(
-  { dpop, listen, clientCertificate }: Config,
-  { jkt, certificateThumbprint }: Confirmation,
-): boolean {
-  const isGood = (thumbprint: string | undefined): boolean =>
-    thumbprint === undefined || thumbprintProblem(thumbprint) === undefined
-  if (!isGood(jkt) || !isGood(certificateThumbprint)) return false
-  if (jkt !== undefined && dpop === undefined) return false
-  if (certificateThumbprint === undefined) return jkt !== undefined
-  return certificateSource(listen, clientCertificate) !== undefined
+/** @returns the kinds of proofs that somebody judges with this configuration */
+export function judgedProofs({ dpop, listen, clientCertificate }: Config): ReadonlySet<ProofKind> {
+  const kinds = new Set<ProofKind>()
+  if (dpop !== undefined) kinds.add('dpop')
+  if (certificateSource(listen, clientCertificate) !== undefined) kinds.add('certificate')
+  return kinds
 }
 
 function judgeOf(
@@ -84,23 +79,7 @@ function judgeOf(
         lifetimeMs: nonce.lifetime,
         clock,
       }),
-    replay: replayGuard(replays, shared, dpop.replay.whenUnavailable ?? 'refuse'),
+    replay: replayGuard({ memory: replays, shared, whenUnavailable: dpop.replay.whenUnavailable ?? 'refuse' }),
     clock,
   })
-}
-
-/** Asks the memory of this process first: it costs nothing, and is what is left while the store is away. */
-function replayGuard(
-  replays: Services['replays'],
-  shared: ReplayStore | undefined,
-  whenUnavailable: 'refuse' | 'local',
-): ReplayGuard {
-  if (shared === undefined) return proof => replays.remember(proof)
-  return proof => {
-    const here = replays.remember(proof)
-    if (here !== 'new') return here
-    return shared
-      .remember(proof)
-      .then(answer => (answer === 'unavailable' && whenUnavailable === 'local' ? 'local' : answer))
-  }
 }

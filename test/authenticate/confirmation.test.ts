@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { confirmationOf, thumbprintProblem } from '../../src/authenticate/confirmation.ts'
+import { confirmationOf, isProvable, thumbprintProblem } from '../../src/authenticate/confirmation.ts'
+import type { ProofKind } from '../../src/types.ts'
 
 const THUMBPRINT = '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I'
 
@@ -32,4 +33,16 @@ test('what is no thumbprint is told apart', () => {
   expect(thumbprintProblem(`${'AB:'.repeat(31)}AB`)).toContain('hexadecimal')
   for (const other of ['', THUMBPRINT.slice(1), `${THUMBPRINT}=`, `${THUMBPRINT.slice(0, -1)}J`])
     expect(thumbprintProblem(other)).toContain('no SHA-256')
+})
+
+test('a binding can be proven where each of its kinds is judged, and each thumbprint is one', () => {
+  const [dpop, both] = [new Set<ProofKind>(['dpop']), new Set<ProofKind>(['dpop', 'certificate'])]
+  const provable = (jkt: string | undefined, certificateThumbprint: string | undefined, judged: Set<ProofKind>) =>
+    isProvable({ jkt, certificateThumbprint }, judged)
+  expect(provable(THUMBPRINT, undefined, dpop)).toBe(true)
+  expect(provable(THUMBPRINT, THUMBPRINT, both)).toBe(true)
+  expect(provable(THUMBPRINT, THUMBPRINT, dpop)).toBe(false)
+  expect(provable(THUMBPRINT, 'x', both)).toBe(false)
+  expect(provable('', undefined, both)).toBe(false)
+  expect(provable(undefined, undefined, both)).toBe(false)
 })

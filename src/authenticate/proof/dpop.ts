@@ -9,30 +9,16 @@ import { hash } from 'node:crypto'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
-import { redactPath } from '../../lib/redact-path.ts'
-import type { Claims, JsonValue, Principal, RequestFacts, RequestNotes } from '../../types.ts'
-import { evidenceText } from '../evidence.ts'
+import type { Claims, Principal, RequestFacts, RequestNotes } from '../../types.ts'
 import { decodedPart, jsonObject, jwsParts } from '../jwt/compact-jws.ts'
 import { signatureRefusal } from '../jwt/signature.ts'
 import type { Nonces } from './nonce.ts'
 import { proofIn } from './proof-header.ts'
 import { type ProofKey, proofKey } from './proof-key.ts'
-import { invalidProof, mismatch, shownWord } from './refusals.ts'
-import type { UsedProof } from './replay-memory.ts'
+import { invalidProof, mismatch, shownWord, wrongTarget } from './refusals.ts'
+import type { ReplayGuard } from './replay-guard.ts'
 import type { TargetUris } from './target-uri.ts'
-
-/**
- * What the memory of proofs says of one:
- * - `new`: it was not used before, and is remembered from now on; `local`: as far as this process knows
- * - `replayed`: it was used before
- * - `forgotten`: it may have been used; the clock has gone back since, or proofs live for longer since a reload
- * - `full`: no further proof can be remembered
- * - `unavailable`: the shared memory cannot be asked
- */
-type ReplayAnswer = 'new' | 'local' | 'replayed' | 'forgotten' | 'full' | 'unavailable'
-
-/** Remembers the proofs that were used. */
-export type ReplayGuard = (proof: UsedProof) => MaybePromise<ReplayAnswer>
+import type { ReplayAnswer, UsedProof } from './used-proof.ts'
 
 interface DpopOptions {
   readonly targetUris: TargetUris
@@ -137,25 +123,14 @@ function checkClaims(
 ): UsedProof {
   const { htm, htu, iat, ath, jti } = claims
   if (htm !== method) throw invalidProof('htm', { wanted: method, seen: shownWord(htm) })
-  if (typeof htu !== 'string' || !options.targetUris(htu, notes.path)) throw wrongTarget(htu, notes.path, options)
+  if (typeof htu !== 'string' || !options.targetUris(htu, notes.path))
+    throw wrongTarget(htu, notes.path, options.baseUrls)
   const life = checkTime(claims, notes, options)
   if (typeof iat !== 'number') throw invalidProof('iat', { wanted: 'a number' })
   if (ath !== wantedHash) throw invalidProof('ath', { wanted: 'the hash of the access token' })
   if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_CHARS)
     throw invalidProof('jti', { wanted: `text of 1 to ${MAX_JTI_CHARS} characters` })
   return { jkt, jti, ...life }
-}
-
-function wrongTarget(htu: JsonValue | undefined, path: string, { baseUrls }: DpopOptions): Denial {
-  const wanted = `${baseUrls.join(' or ')}, followed by ${redactPath(path)}`
-  return invalidProof('htu', { wanted, seen: typeof htu === 'string' ? shownUrl(htu) : 'no text' })
-}
-
-/** The query of a proof's URL counts for nothing, and may hold what the log must not. */
-function shownUrl(htu: string): string {
-  const [whole = '', scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i.exec(htu) ?? []
-  const host = authority.slice(authority.lastIndexOf('@') + 1)
-  return evidenceText(scheme + redactPath(host) + redactPath(htu.slice(whole.length)))
 }
 
 /** With a nonce, that one tells the time, since the clock of a client may be wrong (RFC 9449 §8). */

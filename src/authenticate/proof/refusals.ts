@@ -1,5 +1,6 @@
 /** Makes the refusals of proofs. Their evidence says what was wanted and what was seen, and never holds a proof. */
 import { Denial } from '../../errors.ts'
+import { redactPath } from '../../lib/redact-path.ts'
 import type { JsonValue } from '../../types.ts'
 import { thumbprintProblem } from '../confirmation.ts'
 import { evidenceText } from '../evidence.ts'
@@ -20,6 +21,19 @@ export function mismatch(wanted: string, seen: string): Denial {
   return new Denial('proof_mismatch', {
     evidence: { wanted: evidenceText(wanted), seen, ...(reason !== undefined && { reason }) },
   })
+}
+
+/** @param htu what the proof says @param path that of the request @param baseUrls as the configuration writes them */
+export function wrongTarget(htu: JsonValue | undefined, path: string, baseUrls: readonly string[]): Denial {
+  const wanted = `${baseUrls.join(' or ')}, followed by ${redactPath(path)}`
+  return invalidProof('htu', { wanted, seen: typeof htu === 'string' ? shownUrl(htu) : 'no text' })
+}
+
+/** The query of a proof's URL counts for nothing, and may hold what the log must not. */
+function shownUrl(htu: string): string {
+  const [whole = '', scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i.exec(htu) ?? []
+  const host = authority.slice(authority.lastIndexOf('@') + 1)
+  return evidenceText(scheme + redactPath(host) + redactPath(htu.slice(whole.length)))
 }
 
 /** No word of a proof is as long as the shortest token or proof, so that neither gets into the log in place of one. */

@@ -12,7 +12,7 @@ import type { Scheduler } from '../../lib/scheduler.ts'
 import type { StoreConnection } from '../../store/connection.ts'
 import { StoreError, storeError } from '../../store/failure.ts'
 import type { Store } from '../../store/store.ts'
-import type { UsedProof } from './replay-memory.ts'
+import { proofName, type ReplayAnswer, type UsedProof } from './used-proof.ts'
 
 interface ReplayStoreOptions {
   readonly store: Store
@@ -32,7 +32,7 @@ interface ReplayStoreObserver {
 export interface ReplayStore {
   /** Begins to connect, which takes a moment. The first proof does so, too, but comes too early itself. */
   open(): void
-  remember(proof: UsedProof): Promise<'new' | 'replayed' | 'unavailable'>
+  remember(proof: UsedProof): Promise<Extract<ReplayAnswer, 'new' | 'replayed' | 'unavailable'>>
   /** `lastError` continues "the store …", and is undefined while there is a connection. */
   status(): { readonly isConnected: boolean; readonly lastError: string | undefined }
   /** What is under way is `unavailable`, and so is everything from here on. */
@@ -141,7 +141,7 @@ function setCommand(store: Store, name: string, lifeMs: number): readonly string
   return ['SET', store.key(`proof:${name}`), '1', 'NX', 'PX', String(lifeMs)]
 }
 
-/** Has no key of its own, because all replicas have to agree. The length makes the pair out of which it is plain. */
-function digestOf({ jkt, jti }: UsedProof): string {
-  return hash('sha256', `${jkt.length}:${jkt}${jti}`, 'base64url')
+/** The hash has no key, because all replicas have to agree. */
+function digestOf(proof: UsedProof): string {
+  return hash('sha256', proofName(proof), 'base64url')
 }

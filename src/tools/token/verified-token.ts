@@ -6,12 +6,13 @@
  * is valid as far as can be said.
  */
 import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
+import { isProvable } from '../../authenticate/confirmation.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
-import { isProvable } from '../../run/proof-checks.ts'
+import { judgedProofs } from '../../run/proof-checks.ts'
 import { requestChecks } from '../../run/request-checks.ts'
 import { revocationSettings } from '../../run/revocation-settings.ts'
 import type { Services } from '../../run/services.ts'
@@ -82,7 +83,11 @@ export async function verifiedToken(
     return accepted(principal, checksOf(principal.provider))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
-    if (error.code === 'proof_required' && boundTo?.confirmation && isProvable(config, boundTo.confirmation))
+    if (
+      error.code === 'proof_required' &&
+      boundTo?.confirmation &&
+      isProvable(boundTo.confirmation, judgedProofs(config))
+    )
       return accepted(boundTo, checksOf(boundTo.provider))
     const revokedBy = error.code === 'token_revoked' ? entriesAgainst(token, config, shared) : undefined
     return refused(error, checksOf(error.provider), revokedBy)

@@ -2,10 +2,11 @@
 import fc from 'fast-check'
 import { compactVerify, EmbeddedJWK } from 'jose'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type DpopJudge, dpopJudge, type ReplayGuard } from '../../../src/authenticate/proof/dpop.ts'
+import { type DpopJudge, dpopJudge } from '../../../src/authenticate/proof/dpop.ts'
 import { type Nonces, nonces } from '../../../src/authenticate/proof/nonce.ts'
-import type { UsedProof } from '../../../src/authenticate/proof/replay-memory.ts'
+import type { ReplayGuard } from '../../../src/authenticate/proof/replay-guard.ts'
 import { targetUris } from '../../../src/authenticate/proof/target-uri.ts'
+import type { UsedProof } from '../../../src/authenticate/proof/used-proof.ts'
 import { Denial } from '../../../src/errors.ts'
 import type { Principal } from '../../../src/types.ts'
 import {
