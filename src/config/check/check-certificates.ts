@@ -1,10 +1,10 @@
 /**
  * Judges what `clientCertificate` and `listen.tls.clientCertificate` mean together with the other sections: whether
- * anybody shows certificates or names them, whether that header is free, and whether a route asks for what nobody has.
+ * anybody shows certificates or names them, and whether that header is free.
  */
 import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
 import { foldedFieldName } from '../../lib/field-name.ts'
-import { askedCertificate, certificateSource } from '../schema/certificate-source.ts'
+import { askedCertificate } from '../schema/certificate-source.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { ClientCertificateConfig } from '../schema/schema.ts'
 import type { Finding } from './findings.ts'
@@ -14,7 +14,6 @@ export function certificateFindings(draft: Draft): readonly Finding[] {
   return [
     ...tlsFindings(draft),
     ...(block === undefined ? [] : [...sourceFindings(draft, block), ...nameFindings(draft, block)]),
-    ...requirementFindings(draft),
   ]
 }
 
@@ -80,21 +79,4 @@ function nameFindings({ identity, credentials, routes }: Draft, block: ClientCer
   if (sources.some(source => typeof source === 'object' && 'header' in source && isIt(source.header)))
     return [{ ...at, message: 'is the name of a header that brings tokens, too; choose another one' }]
   return []
-}
-
-/** Refuses a route that nobody could ever get into. */
-function requirementFindings({ listen, clientCertificate, dpop, routes }: Draft): readonly Finding[] {
-  if (listen === undefined || certificateSource(listen, clientCertificate) !== undefined) return []
-  return [...routes].flatMap(([index, { require }]): readonly Finding[] => {
-    const path = ['routes', index, 'require', 'proof']
-    if (require?.proof === 'certificate') {
-      const message =
-        'asks for client certificates, which come from nowhere; add `listen.tls.clientCertificate` or `clientCertificate`'
-      return [{ path, message, about: 'clientCertificate' }]
-    }
-    if (require?.proof !== 'any' || dpop !== undefined) return []
-    const message =
-      'asks for a proof, and none is judged; add `dpop`, `listen.tls.clientCertificate` or `clientCertificate`'
-    return [{ path, message, about: 'dpop' }]
-  })
 }

@@ -2,7 +2,9 @@
  * Judges what `dpop` and `require.proof` mean together with the other sections: whether the proofs that a route asks
  * for are judged at all, and whether the store that they share is there.
  */
+import { certificateSource } from '../schema/certificate-source.ts'
 import type { Draft } from '../schema/draft.ts'
+import type { RouteConfig } from '../schema/schema.ts'
 import type { Finding } from './findings.ts'
 
 export function proofFindings(draft: Draft): readonly Finding[] {
@@ -25,17 +27,41 @@ function storeFindings({ dpop, store, identity }: Draft): readonly Finding[] {
   return []
 }
 
-/** Refuses a route that nobody could get into: a proof comes with scheme DPoP, and that in `Authorization` alone. */
-function requirementFindings({ dpop, credentials, routes }: Draft): readonly Finding[] {
-  return [...routes].flatMap(([index, { require, credentials: own }]): readonly Finding[] => {
-    if (require?.proof !== 'dpop') return []
-    const path = ['routes', index, 'require', 'proof']
-    if (dpop === undefined) {
-      const message = 'asks for DPoP proofs, which nobody judges; add the section `dpop`'
-      return [{ path, message, about: 'dpop' }]
-    }
-    if ((own ?? credentials ?? ['authorization']).includes('authorization')) return []
-    const message = 'asks for DPoP proofs, which go with `Authorization`; add `authorization` to `credentials`'
-    return [{ path, message }]
+/** Refuses a route that nobody could get into, because its proofs have no place to come from. */
+function requirementFindings(draft: Draft): readonly Finding[] {
+  return [...draft.routes].flatMap(([index, route]): readonly Finding[] => {
+    const problem = requirementProblem(draft, route)
+    return problem === undefined ? [] : [{ ...problem, path: ['routes', index, 'require', 'proof'] }]
   })
+}
+
+function requirementProblem(
+  { listen, clientCertificate, dpop, credentials }: Draft,
+  { require, credentials: own }: RouteConfig,
+): Pick<Finding, 'message' | 'about'> | undefined {
+  // Where `listen` itself is wrong, nobody knows whether certificates are asked for.
+  const lacksCertificates = listen !== undefined && certificateSource(listen, clientCertificate) === undefined
+  switch (require?.proof) {
+    case undefined:
+      return undefined
+    case 'dpop': {
+      if (dpop === undefined)
+        return { message: 'asks for DPoP proofs, which nobody judges; add the section `dpop`', about: 'dpop' }
+      // A proof comes with scheme DPoP, and that in `Authorization` alone.
+      if ((own ?? credentials ?? ['authorization']).includes('authorization')) return undefined
+      return { message: 'asks for DPoP proofs, which go with `Authorization`; add `authorization` to `credentials`' }
+    }
+    case 'certificate': {
+      if (!lacksCertificates) return undefined
+      const message =
+        'asks for client certificates, which come from nowhere; add `listen.tls.clientCertificate` or `clientCertificate`'
+      return { message, about: 'clientCertificate' }
+    }
+    case 'any': {
+      if (!lacksCertificates || dpop !== undefined) return undefined
+      const message =
+        'asks for a proof, and none is judged; add `dpop`, `listen.tls.clientCertificate` or `clientCertificate`'
+      return { message, about: 'dpop' }
+    }
+  }
 }
