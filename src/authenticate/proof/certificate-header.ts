@@ -8,9 +8,9 @@
  */
 import { Denial } from '../../errors.ts'
 import type { RequestFacts } from '../../types.ts'
+import type { ParsedCertificate } from './base64-certificate.ts'
 import { certificateItem } from './certificate-item.ts'
 import { certificatePem } from './certificate-pem.ts'
-import type { ParsedCertificate } from './certificate-thumbprint.ts'
 import { forwardedCertificate } from './forwarded-certificate.ts'
 
 /** Names of the headers whose format is known by their name. */
@@ -43,7 +43,8 @@ export function certificateHeader({ header, trusts }: CertificateHeaderOptions):
   const { name } = header
   const lowerCaseName = name.toLowerCase()
   const parse = parserOf(header)
-  // Each request is looked at twice: for its form, and for its token. Clients of one proxy often come one by one, too.
+  // The header of a request is read twice, for its form and for its token, and one client often sends several requests
+  // in a row. So the last value that was read is kept.
   let last: { readonly value: string; readonly thumbprint: string | undefined } | undefined
 
   return ({ rawHeaders, peer }) => {

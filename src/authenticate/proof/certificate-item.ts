@@ -3,11 +3,10 @@
  *
  * It is no list, and has no parameters.
  */
-import { certificateThumbprint, isDerSequence, type ParsedCertificate, strictBase64 } from './certificate-thumbprint.ts'
+import { base64Certificate, type ParsedCertificate } from './base64-certificate.ts'
 
+/** @param value that of the one header line, without blanks around it */
 export function certificateItem(value: string): ParsedCertificate {
   if (value.length < 2 || !value.startsWith(':') || !value.endsWith(':')) return { problem: 'no byte sequence' }
-  const der = strictBase64(value.slice(1, -1))
-  if (der === undefined) return { problem: 'no base64' }
-  return isDerSequence(der) ? { thumbprint: certificateThumbprint(der) } : { problem: 'no certificate' }
+  return base64Certificate(value.slice(1, -1))
 }

@@ -4,17 +4,16 @@
  * RFC 7468 §2 and §3 (PEM), RFC 3986 §2.1. Further certificates after the first are the chain, and are not looked at,
  * but for their form. Text before, between and after certificates is refused. An empty value names no certificate.
  */
-import { certificateThumbprint, isDerSequence, type ParsedCertificate, strictBase64 } from './certificate-thumbprint.ts'
+import { base64Certificate, type ParsedCertificate } from './base64-certificate.ts'
 
+/** @param value percent-encoded PEM, as it stands in the header */
 export function certificatePem(value: string): ParsedCertificate {
   if (value === '') return { thumbprint: undefined }
   const text = percentDecoded(value)
   if (text === undefined) return { problem: 'no percent-encoding' }
   const [, body] = PEM.exec(text) ?? []
   if (body === undefined) return { problem: 'no PEM' }
-  const der = strictBase64(body.replaceAll('\r', '').replaceAll('\n', ''))
-  if (der === undefined) return { problem: 'no base64' }
-  return isDerSequence(der) ? { thumbprint: certificateThumbprint(der) } : { problem: 'no certificate' }
+  return base64Certificate(body.replaceAll('\r', '').replaceAll('\n', ''))
 }
 
 const BEGIN = '-----BEGIN CERTIFICATE-----'

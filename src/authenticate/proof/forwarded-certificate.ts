@@ -7,9 +7,9 @@
  * `DNS:"a",Hash=…`. That element stands to the right of the one that it came from, so nothing is believed that has such
  * a value before it.
  */
+import type { ParsedCertificate } from './base64-certificate.ts'
 import { type CertificateElement, certificateElements } from './certificate-elements.ts'
 import { certificatePem } from './certificate-pem.ts'
-import type { ParsedCertificate } from './certificate-thumbprint.ts'
 
 /** @param hops which element counts, from the right; the last one is 1 */
 export function forwardedCertificate(value: string, hops: number): ParsedCertificate {

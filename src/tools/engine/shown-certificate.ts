@@ -4,9 +4,10 @@
  *
  * RFC 8705 §3. Whether an authority has signed the certificate is not judged here, since no connection is made.
  */
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { certificateSource } from '../../config/schema/certificate-source.ts'
 import type { Config } from '../../config/schema/schema.ts'
+import { certificateThumbprint } from '../../lib/certificate-thumbprint.ts'
 import type { Claims, Peer, RequestFacts } from '../../types.ts'
 import { SOMEBODY } from './trial.ts'
 
@@ -33,7 +34,10 @@ export function withCertificate(
   if (source === undefined) return undefined
   const { peer, rawHeaders } = facts
   if (source.from === 'connection')
-    return { ...facts, peer: { ...peer, protocol: 'https', certificateThumbprint: thumbprintOf(certificate) } }
+    return {
+      ...facts,
+      peer: { ...peer, protocol: 'https', certificateThumbprint: certificateThumbprint(certificate.raw) },
+    }
   const { header } = source
   return {
     ...facts,
@@ -50,16 +54,12 @@ export function withCertificate(
 export function certificateBinding({ cnf }: Claims, certificate: X509Certificate | undefined): Claims {
   const isBlock = typeof cnf === 'object' && cnf !== null && !Array.isArray(cnf)
   if (cnf !== undefined && (!isBlock || Object.hasOwn(cnf, 'x5t#S256'))) return {}
-  const thumbprint = certificate === undefined ? NOBODYS : thumbprintOf(certificate)
+  const thumbprint = certificate === undefined ? NOBODYS : certificateThumbprint(certificate.raw)
   return { cnf: { ...(isBlock ? (cnf as Claims) : {}), 'x5t#S256': thumbprint } }
 }
 
 /** No certificate is known that has this thumbprint. */
 const NOBODYS = 'A'.repeat(43)
-
-function thumbprintOf({ raw }: X509Certificate): string {
-  return createHash('sha256').update(raw).digest('base64url')
-}
 
 /** A range begins with an address of it. */
 function proxyOf([proxy]: readonly string[], peer: Peer): Peer {
