@@ -340,7 +340,7 @@ export const DENIALS = {
     stage: 'receive',
     // All connections to the service of a route may be in use, too.
     beforeRoute: 'too',
-    // That no further proof can be remembered is noted.
+    // A report-only route notes that no further proof can be remembered, and lets the request pass.
     reportable: true,
     // Overload is over in moments, or another instance is free.
     retryAfterSeconds: 1,
@@ -361,6 +361,11 @@ export const DENIALS = {
 } as const satisfies Record<string, DenialSpec>
 
 export type DenialCode = keyof typeof DENIALS
+
+/** The codes that belong to one stage. */
+export type DenialCodeOf<S extends Stage> = {
+  [Code in DenialCode]: (typeof DENIALS)[Code]['stage'] extends S ? Code : never
+}[DenialCode]
 
 /** Every code, in the order of the table. */
 export const DENIAL_CODES = Object.keys(DENIALS) as readonly DenialCode[]

@@ -18,6 +18,11 @@ export function withoutLineBreak(content: Buffer): Buffer {
   return content.subarray(0, content.length - lineBreak.length)
 }
 
+/** Is true when both are the same. The time says nothing of where they differ. How long they are counts as known. */
+export function isSameSecret(one: Buffer, other: Buffer): boolean {
+  return one.length === other.length && timingSafeEqual(one, other)
+}
+
 /** Is true when one of the secrets is what was sent. Digests are compared, so that no length shows either. */
 export function isOneOf(secrets: readonly Buffer[], sent: string): boolean {
   const digest = digestOf(Buffer.from(sent, 'latin1'))

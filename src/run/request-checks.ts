@@ -33,17 +33,17 @@ interface RunningParts {
   readonly respondersOf: RespondersOf
   /** The memory of proofs in the store; undefined where no proofs are shared. */
   readonly sharedReplays: ReplayStore | undefined
-  /** Taken in place of that in the file. */
+  /** The secret of the nonces; undefined where the file that the configuration names holds it. */
   readonly nonceSecret?: Buffer | undefined
 }
 
 /** A command answers nothing, and what it tries is used up for nobody. */
-export const OF_COMMANDS: RunningParts = { respondersOf: unanswered, sharedReplays: undefined }
+export const COMMAND_PARTS: RunningParts = { respondersOf: unanswered, sharedReplays: undefined }
 
 export function requestChecks(
   config: Config,
   services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays'>,
-  { respondersOf, sharedReplays, nonceSecret }: RunningParts = OF_COMMANDS,
+  { respondersOf, sharedReplays, nonceSecret }: RunningParts,
 ): RequestChecks {
   const { revocation } = config
   const { layer: bound, checkClientCertificate } = proofChecks(config, services, { shared: sharedReplays, nonceSecret })

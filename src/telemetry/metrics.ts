@@ -69,6 +69,12 @@ const PROOF_RESULTS = Object.keys({
   unavailable: true,
 } satisfies Record<ProofResult, true>)
 const PROOF_SERIES = PROOF_KINDS.flatMap(kind => PROOF_RESULTS.map(result => ({ kind, result })))
+
+/** @returns the index of its series: those of one kind follow one another */
+function proofSeries(kind: ProofKind, result: ProofResult): number {
+  return PROOF_KINDS.indexOf(kind) * PROOF_RESULTS.length + PROOF_RESULTS.indexOf(result)
+}
+
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
 type Owner = 'route' | 'provider'
@@ -313,7 +319,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     },
     /** A proof of possession was judged, or is missing. */
     proofJudged(provider: string, kind: ProofKind, result: ProofResult): void {
-      proofs.of(provider, []).add(PROOF_SERIES.findIndex(each => each.kind === kind && each.result === result))
+      proofs.of(provider, []).add(proofSeries(kind, result))
     },
     proofReplayEntries: gauge('proof_replay_entries', 'Proofs that are remembered, so that none is used twice.', 'sum'),
     tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.', 'sum'),

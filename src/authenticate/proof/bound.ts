@@ -5,9 +5,9 @@
  * needs both. This layer stands around the token cache, since a proof belongs to one request. It is there although
  * nothing is configured: a bound token without its proof is a stolen token until shown otherwise.
  */
-import { timingSafeEqual } from 'node:crypto'
-import { Denial } from '../../errors.ts'
+import { Denial, type DenialCode, type DenialCodeOf } from '../../errors.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
+import { isSameSecret } from '../../lib/secrets.ts'
 import type {
   AuthenticatorLayer,
   Credential,
@@ -60,7 +60,7 @@ export function boundTokenLayer(options: BoundOptions): AuthenticatorLayer {
       if (scheme !== 'DPoP') throw required('the token is bound to a key, and came without scheme DPoP')
       return dpop({ token, principal, jkt }, facts, notes)
     })
-    return judged instanceof Promise ? judged.then(() => principal) : principal
+    return andThen(judged, () => principal)
   }
 
   /** Counts what comes of a proof, and says whose token it was about. */
@@ -108,21 +108,20 @@ function checkCertificate(wanted: string, certificateOf: BoundOptions['certifica
     throw required('certificates are not asked for here: `listen.tls.clientCertificate` or `clientCertificate`')
   const seen = certificateOf(facts)
   if (seen === undefined) throw required('the client has shown no certificate')
-  if (thumbprintProblem(wanted) !== undefined || !isEqual(seen, wanted)) throw mismatch(wanted, seen)
+  if (thumbprintProblem(wanted) !== undefined || !isSameSecret(Buffer.from(seen), Buffer.from(wanted)))
+    throw mismatch(wanted, seen)
   return 'valid'
-}
-
-/** How long a thumbprint is, is no secret. */
-function isEqual(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function required(reason: string): Denial {
   return new Denial('proof_required', { evidence: { reason } })
 }
 
-const RESULTS: { readonly [code in Denial['code']]?: ProofResult } = {
+/** A refusal of another stage says nothing about a proof, and is not counted. */
+type CodeOfProofs = DenialCodeOf<'proof'> | 'overloaded'
+
+/** A new code of the stage has to be added here, or nobody would count it. */
+const RESULTS: Readonly<Record<CodeOfProofs, ProofResult>> & { readonly [code in DenialCode]?: ProofResult } = {
   proof_required: 'required',
   proof_invalid: 'invalid',
   proof_nonce_required: 'nonce_required',

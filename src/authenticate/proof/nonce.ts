@@ -5,8 +5,9 @@
  * A step takes half of the lifetime. Nonces of this step and of the one before it are valid, so each is valid for half
  * of its lifetime at least, whenever it was handed out. A nonce of a step that is still to come is not valid.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Clock } from '../../lib/clock.ts'
+import { isSameSecret } from '../../lib/secrets.ts'
 
 interface NoncesOptions {
   /** At least 32 bytes. */
@@ -16,7 +17,7 @@ interface NoncesOptions {
 }
 
 export interface Nonces {
-  /** The one to hand out now. Its characters are letters, digits, `-` and `_`, all of which are NQCHAR. */
+  /** Returns the nonce to hand out now: letters, digits, `-` and `_`, as RFC 9449 §8.1 demands (NQCHAR). */
   current(): string
   /** @returns undefined when it is not valid: made up, too old, or of a step that is still to come */
   judge(nonce: string): ValidNonce | undefined
@@ -29,8 +30,9 @@ interface ValidNonce {
   readonly expiresAtMs: number
 }
 
-/** 128 bits of the HMAC. */
-const BYTES = 16
+/** So many bytes of the HMAC are the nonce. Nobody guesses 128 bits. */
+const NONCE_BYTES = 16
+/** The part of its lifetime after which a nonce is replaced. */
 const AGING_FROM = 2 / 3
 
 interface Step {
@@ -42,14 +44,14 @@ interface Step {
 export function nonces({ secret, lifetimeMs, clock }: NoncesOptions): Nonces {
   const stepMs = lifetimeMs / 2
 
-  // The length of the steps is part of it, so that another lifetime does not make an old nonce a new one.
+  // The HMAC is over the length of a step, too, so that another lifetime does not make an old nonce valid again.
   const stepAt = (index: number): Step => {
     const digest = createHmac('sha256', secret).update(`sallyport dpop nonce:${stepMs}:${index}`).digest()
-    const text = digest.toString('base64url', 0, BYTES)
+    const text = digest.toString('base64url', 0, NONCE_BYTES)
     return { index, text, bytes: Buffer.from(text) }
   }
 
-  /** This step and the one before it. */
+  /** The current step and the one before it; undefined before the first call. */
   let steps: readonly [Step, Step] | undefined
   const stepsAt = (nowMs: number): readonly [Step, Step] => {
     const index = Math.floor(nowMs / stepMs)
@@ -64,16 +66,11 @@ export function nonces({ secret, lifetimeMs, clock }: NoncesOptions): Nonces {
     judge(nonce) {
       const nowMs = clock.nowMs()
       const bytes = Buffer.from(nonce)
-      // Both are compared each time, so that the time tells neither how much is right nor which of them it is.
-      const found = stepsAt(nowMs).filter(step => isEqual(step.bytes, bytes))[0]
+      // Both nonces are compared each time, so that the time does not tell which of them it is.
+      const found = stepsAt(nowMs).filter(step => isSameSecret(step.bytes, bytes))[0]
       if (found === undefined) return undefined
       const startMs = found.index * stepMs
       return { isAging: nowMs - startMs >= lifetimeMs * AGING_FROM, expiresAtMs: startMs + lifetimeMs }
     },
   }
-}
-
-/** How long a nonce is, is no secret. */
-function isEqual(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other)
 }

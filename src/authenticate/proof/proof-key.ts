@@ -1,11 +1,12 @@
 /**
  * Reads the header of a DPoP proof: the algorithm, and the public key that the proof carries.
  *
- * RFC 9449 §4.2 and §4.3 (`typ`, `alg`, `jwk`), RFC 7638 (thumbprint), RFC 8725 §3.1. Only here may a key come in what
- * it signs: the thumbprint says whether it is the one that the token is bound to.
+ * RFC 9449 §4.2 and §4.3 (`typ`, `alg`, `jwk`), RFC 7638 (thumbprint), RFC 8725 §3.1. Nowhere else does the gateway
+ * take a key from the message that the key has signed. Here the thumbprint says whether the token is bound to it.
  */
 import { hash, type KeyObject } from 'node:crypto'
 import { parseJwk } from '../../keys/jwk.ts'
+import type { JwsAlgorithm } from '../../lib/jws-algorithms.ts'
 import type { JsonObject, JsonValue, VerificationKey } from '../../types.ts'
 import { decodedPart, jsonObject } from '../jwt/compact-jws.ts'
 import { isFitting } from '../jwt/signature.ts'
@@ -28,8 +29,11 @@ const PROOF_TYPE = 'dpop+jwt'
 /** These ask for something that is not done, or name another key. */
 const REFUSED_PARAMETERS = ['crit', 'b64', 'zip', 'jku', 'x5u', 'x5c'] as const
 
+/** `kty` of the keys that somebody may show. */
+type PublicKeyType = Exclude<JwsAlgorithm['kty'], 'oct'>
+
 /** The members of a thumbprint (RFC 7638 §3.2, RFC 8037 §2, RFC 9964 §6), in the order of their names. */
-const THUMBPRINT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
+const THUMBPRINT_MEMBERS: Readonly<Record<PublicKeyType, readonly string[]>> = {
   EC: ['crv', 'kty', 'x', 'y'],
   RSA: ['e', 'kty', 'n'],
   OKP: ['crv', 'kty', 'x'],
@@ -63,13 +67,10 @@ function isDear({ asymmetricKeyDetails: { modulusLength = 0, publicExponent = 0n
   return modulusLength > MAX_MODULUS_BITS || publicExponent > MAX_PUBLIC_EXPONENT
 }
 
+/** @param jwk one that a key was made of, so that its type is one of the table */
 function thumbprint(jwk: JsonObject): string {
-  const members = THUMBPRINT_MEMBERS[String(jwk.kty)] ?? []
-  return hash(
-    'sha256',
-    JSON.stringify(Object.fromEntries(members.map(name => [name, jwk[name] ?? ''])), null),
-    'base64url',
-  )
+  const members = THUMBPRINT_MEMBERS[jwk.kty as PublicKeyType]
+  return hash('sha256', JSON.stringify(Object.fromEntries(members.map(name => [name, jwk[name] ?? '']))), 'base64url')
 }
 
 /** A part of a string keeps the whole string in memory. */

@@ -18,7 +18,7 @@ import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
-import { type ProofOddities, saysItsKey } from '../engine/prover.ts'
+import { type ProofFaults, saysItsKey } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
 import { trialRequest } from '../engine/trial.ts'
 
@@ -60,10 +60,13 @@ const revokedEntry = z
   .transform(({ issuer, ...entry }): CaseEntry => ({ ...entry, issuer: issuer === OF_THE_CASE ? undefined : issuer }))
 
 const proof = z.union([
-  z.string().superRefine((value, context) => {
-    if (value !== 'dpop' && value !== 'none')
-      context.addIssue({ code: 'custom', message: 'must be `dpop`, `none`, or a block like `{ age: 2m }`' })
-  }),
+  z
+    .string()
+    .superRefine((value, context) => {
+      if (value !== 'dpop' && value !== 'none')
+        context.addIssue({ code: 'custom', message: 'must be `dpop`, `none`, or a block like `{ age: 2m }`' })
+    })
+    .transform(value => (value === 'none' ? ('none' as const) : ('dpop' as const))),
   z.strictObject({
     htu: text().optional().describe('The proof is for this URL.'),
     age: duration({ min: '1s' }).optional().describe('The proof was made so long ago.'),
@@ -160,7 +163,7 @@ export interface TestCase {
   /** When the request arrives, in seconds since the epoch; undefined: as of the real time. */
   readonly now: number | undefined
   /** How the key is proven that the token is bound to; undefined for a token that is not bound by it. */
-  readonly proof: 'dpop' | 'none' | ProofOddities | undefined
+  readonly proof: 'dpop' | 'none' | ProofFaults | undefined
   /** Which certificate is shown; undefined for a token that is not bound by it. */
   readonly certificate: X509Certificate | 'none' | undefined
   readonly expect: string
@@ -202,7 +205,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       provider: rest.provider,
       revocation: rest.revocation,
       now: rest.now,
-      proof: rest.proof as TestCase['proof'],
+      proof: rest.proof,
       certificate: certificates[index] as TestCase['certificate'],
       reported: rest.reported,
       route: rest.route,

@@ -10,11 +10,11 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { newProofSigner, type ProofSigner } from './proof-signer.ts'
 
-/** In what a proof differs from one that is accepted. */
-export interface ProofOddities {
+/** What is wrong with a proof on purpose. */
+export interface ProofFaults {
   /** It is made for this URL. */
   readonly htu?: string | undefined
-  /** It was made so many milliseconds ago, and so was its nonce. */
+  /** It was made so long ago, and so was its nonce; milliseconds. */
   readonly age?: number | undefined
   /** It is signed with a key that the token is not bound to. */
   readonly key?: 'other' | undefined
@@ -23,14 +23,14 @@ export interface ProofOddities {
 export interface Prover {
   /** The thumbprint for `cnf.jkt`. */
   jkt(): Promise<string>
-  /** Makes a new proof. It is accepted with the request and the token, except for the oddities. */
-  proof(request: RequestFacts, token: string, oddities?: ProofOddities): Promise<string>
+  /** Makes a new proof. It is accepted with the request and the token, except for its faults. */
+  proof(request: RequestFacts, token: string, faults?: ProofFaults): Promise<string>
 }
 
 interface ProverOptions {
   /** Undefined where nobody judges proofs. */
   readonly dpop: DpopConfig | undefined
-  /** That of the policy's nonces. */
+  /** The secret with which the policy that is tried makes its nonces. */
   readonly nonceSecret: Buffer
   readonly clock: Clock
 }

@@ -12,7 +12,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
 import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
-import { OF_COMMANDS, requestChecks } from '../../run/request-checks.ts'
+import { COMMAND_PARTS, requestChecks } from '../../run/request-checks.ts'
 import { gatewayServices, type Services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
@@ -51,7 +51,7 @@ export function toolPolicy(
     upstreams,
     tokenCache: services.tokenCache,
     clock: services.clock,
-    ...requestChecks(config, services, { ...OF_COMMANDS, nonceSecret }),
+    ...requestChecks(config, services, { ...COMMAND_PARTS, nonceSecret }),
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })

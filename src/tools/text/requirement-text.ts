@@ -2,7 +2,7 @@
 
 import { seenAcr } from '../../authorize/acr.ts'
 import { secondsText } from '../../authorize/age.ts'
-import { seenProof } from '../../authorize/proof.ts'
+import { type RequiredProof, seenProof } from '../../authorize/proof.ts'
 import { claimReader } from '../../claim-reader.ts'
 import type { Requirement } from '../../config/requirements.ts'
 import type { ClaimRequirement } from '../../config/schema/schema.ts'
@@ -59,7 +59,7 @@ export function sawText(requirement: Requirement, principal: Principal): string 
   }
 }
 
-const PROOF_TEXTS = {
+const PROOF_TEXTS: Readonly<Record<RequiredProof, string>> = {
   dpop: 'a token that is bound to the key of a DPoP proof',
   certificate: 'a token that is bound to a client certificate',
   any: 'a token that is bound to a key',

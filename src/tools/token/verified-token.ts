@@ -13,7 +13,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
 import { judgedProofs } from '../../run/proof-checks.ts'
-import { requestChecks } from '../../run/request-checks.ts'
+import { COMMAND_PARTS, requestChecks } from '../../run/request-checks.ts'
 import { revocationSettings } from '../../run/revocation-settings.ts'
 import type { Services } from '../../run/services.ts'
 import type { AuthenticatorLayer, Claims, Principal } from '../../types.ts'
@@ -59,7 +59,7 @@ export async function verifiedToken(
   await Promise.all(leased.map(({ ready }) => ready()))
   const verifiers = leased.map(({ verifier }) => verifier)
   putInForce(shared.revocations, config, { namedFiles: 'read' })
-  const { layers, tokenChecks } = requestChecks(config, shared)
+  const { layers, tokenChecks } = requestChecks(config, shared, COMMAND_PARTS)
   /** What is checked of the tokens of a provider; of a token whose provider is not known, what any of them checks. */
   const checksOf = (id: string | undefined): ReadonlySet<Stage> =>
     new Set([
