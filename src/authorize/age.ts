@@ -12,7 +12,7 @@ import type { Authorizer, JsonValue, Principal } from '../types.ts'
 
 export interface AgeRules {
   readonly clock: Clock
-  /** Milliseconds by which the clock of each provider may be off ours, by its id. */
+  /** By how many milliseconds the clock of a provider may be off ours, by its id; none for one that is not listed. */
   readonly tolerancesMs: ReadonlyMap<string, number>
 }
 
@@ -23,7 +23,11 @@ const AGES = {
 } as const satisfies Record<string, { readonly claim: string; readonly code: DenialCode }>
 export type AgeKind = keyof typeof AGES
 
-/** Refuses with `step_up_required` for a login, and with `token_too_old` for a token. */
+/**
+ * Refuses with `step_up_required` for a login, and with `token_too_old` for a token.
+ *
+ * @param maxMs how many milliseconds ago it may be at most, apart from the tolerance for the provider's clock
+ */
 export function requireAge(kind: AgeKind, maxMs: number, rules: AgeRules): Authorizer {
   const { code } = AGES[kind]
   return principal => {

@@ -28,6 +28,10 @@ export type SharedReplays = Leases<StoreDefinition, ReplayStore>
 /** Requests that began under the policy before may still bring a proof. */
 const LINGER_MS = 60_000
 
+/**
+ * Makes the leases of connections, by where the store is and how it is reached. A connection is closed a minute after
+ * nobody leases it any more.
+ */
 export function sharedReplays(services: ReplayServices): SharedReplays {
   return leases({
     identityOf: (definition: StoreDefinition) => JSON.stringify(definition),

@@ -2,9 +2,8 @@
  * Judges the claims of a token whose signature holds.
  *
  * RFC 7519 §4.1 (registered claims), §5.1 and RFC 7515 §4.1.9 (`typ`), RFC 8725 §3.8–§3.12, RFC 9068 §2.2 and §4
- * (`at+jwt`). `iss` chose the provider and is not looked at again. Scopes and roles are read in
- * `principal.ts` and judged by the route. What depends on the time alone is `checkTime`, which a remembered verdict
- * repeats on every use.
+ * (`at+jwt`). `iss` chose the provider and is not looked at again. Scopes and roles are read in `principal.ts` and
+ * judged by the route. What depends on the time alone is `checkTime`, which a remembered verdict repeats on every use.
  */
 import { type ClaimReader, claimReader } from '../../claim-reader.ts'
 import { Denial, type DenialCode } from '../../errors.ts'

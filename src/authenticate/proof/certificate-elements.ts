@@ -27,7 +27,10 @@ const PAIR = /[ \t]*([A-Za-z]+)=(?:"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*|([^",;]*))/y
 const ESCAPED = /\\(.)/g
 const HIDDEN_PAIR = /(?<!\\)(?:\\\\)*[,;][ \t]*(?:by|hash|cert|chain|subject|uri|dns)=/i
 
-/** @returns undefined for what is no list of elements; an empty value has none */
+/**
+ * @param value that of the header, with all proxies' elements, the farthest first
+ * @returns the elements in their order; none for an empty value, and undefined for what is no list of elements
+ */
 export function certificateElements(value: string): readonly CertificateElement[] | undefined {
   if (value === '') return []
   const elements: CertificateElement[] = []

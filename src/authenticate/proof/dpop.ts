@@ -33,7 +33,7 @@ interface DpopOptions {
   readonly clock: Clock
 }
 
-/** What a proof belongs to. */
+/** The token that a proof comes with, and what it was verified to say. */
 interface Presented {
   readonly token: string
   readonly principal: Principal
@@ -41,11 +41,11 @@ interface Presented {
   readonly jkt: string
 }
 
-/** What is remembered with a token. */
+/** What further proofs for the same token need not find out again. */
 interface KnownToken {
-  /** What its proofs have as `ath`. */
+  /** The hash of the token, which each of its proofs repeats (RFC 9449 §4.2). */
   readonly ath: string
-  /** That of its proofs, once one was read. */
+  /** The key that the token is bound to; undefined until a proof has shown it. */
   key: ProofKey | undefined
 }
 
@@ -63,6 +63,10 @@ export type DpopJudge = (
 
 const MAX_JTI_CHARS = 256
 
+/**
+ * Makes the judge of a policy. For as long as a verdict on a token is remembered, it keeps the hash of that token and
+ * the key of its proofs; each proof is judged by itself.
+ */
 export function dpopJudge(options: DpopOptions): DpopJudge {
   const { algorithms, replay } = options
   const tokens = new WeakMap<Principal, KnownToken>()
@@ -133,7 +137,7 @@ function checkClaims(
   return { jkt, jti, ...life }
 }
 
-/** With a nonce, that one tells the time, since the clock of a client may be wrong (RFC 9449 §8). */
+/** Where nonces are asked for, the nonce tells the time, since the clock of a client may be wrong (RFC 9449 §8). */
 function checkTime(
   { iat, nonce }: Claims,
   notes: RequestNotes,
@@ -144,7 +148,7 @@ function checkTime(
   if (nonces !== undefined) {
     const judged = typeof nonce === 'string' ? nonces.judge(nonce) : undefined
     if (judged === undefined || judged.isAging) notes.responseLines = ['DPoP-Nonce', nonces.current()]
-    // It may have been made as late as that, whatever its `iat` says.
+    // Whatever its `iat` says, the proof may have been made at any time until the nonce expires.
     if (judged !== undefined) return { madeAtMs: judged.expiresAtMs, expiresAtMs: judged.expiresAtMs }
     throw new Denial('proof_nonce_required', {
       evidence: { reason: nonce === undefined ? 'there is no nonce' : 'the nonce is unknown or too old' },

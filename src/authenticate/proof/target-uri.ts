@@ -7,7 +7,12 @@
  * with one is forwarded.
  */
 
-/** Is true when a URL is one of the base URLs, followed by the path. */
+/**
+ * Is true when a URL is one of the base URLs, followed by the path (RFC 9449 §4.3, clause 9).
+ *
+ * @param htu as the proof has it; query and fragment count for nothing
+ * @param path that of the request, without a query, as it is forwarded
+ */
 export type TargetUris = (htu: string, path: string) => boolean
 
 /** @param baseUrls each without a {@link baseUrlProblem} */
@@ -49,8 +54,8 @@ export function baseUrlProblem(text: string): string | undefined {
 const URI = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)/
 
 /**
- * RFC 3986 §3.2 without a user. Other letters than those of ASCII are in no host, so that the sign for Kelvin, which is
- * a `k` in lower case, is in none.
+ * RFC 3986 §3.2 without a user. A host has letters of ASCII only. JavaScript turns the Kelvin sign (U+212A) into the
+ * `k` of ASCII in lower case, so a host with that sign would otherwise be taken for ours.
  */
 const HOST_AND_PORT = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(?::(\d*))?$/
 

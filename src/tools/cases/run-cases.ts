@@ -86,7 +86,7 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const facts =
     signed === undefined
       ? request
-      : await sent(request, signed.token, sourcesOf(routeConfig, config), { proof, prover })
+      : await withToken(request, signed.token, sourcesOf(routeConfig, config), { proof, prover })
   const issuer = signed && { ...signed.filledIn, ...claims }.iss
   const further = entriesOf(test, typeof issuer === 'string' ? issuer : undefined, config, services)
   putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
@@ -129,8 +129,8 @@ function certificateClaims(claims: Claims, certificate: NonNullable<TestCase['ce
   return certificateBinding(claims, certificate === 'none' ? undefined : certificate)
 }
 
-/** A stolen token comes without a proof, and whoever has none does not ask for one to be looked at. */
-async function sent(
+/** Puts the token into the request, with scheme DPoP and its proof, or as a bearer token where it has none. */
+async function withToken(
   request: RequestFacts,
   token: string,
   sources: readonly CredentialSource[],
