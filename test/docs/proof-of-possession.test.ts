@@ -44,13 +44,13 @@ function linesOf(text: string): readonly string[] {
   return lines.filter(line => line !== '' && !line.startsWith('#'))
 }
 
-describe('nginx', () => {
-  test('hands on certificates as it is tested', () => {
+describe('what is shown for nginx', () => {
+  test('hands on certificates in lines that a test runs', () => {
     const tested = linesOf(nginxCommand({ ...site, prefix: '', nginxPath: 'normalised' }).config)
     expect(shownWith('$ssl_client_escaped_cert').filter(line => !tested.includes(line))).toEqual([])
   })
 
-  test('strips a prefix as it is tested', () => {
+  test('strips a prefix in lines that a test runs', () => {
     const tested = linesOf(nginxCommand(site).config)
     const ofNginx = shownWith('$below_prefix { ').slice(0, 7)
     expect(ofNginx.filter(line => !tested.includes(line))).toEqual([])
@@ -58,10 +58,10 @@ describe('nginx', () => {
   })
 })
 
-describe('HAProxy', () => {
+describe('what is shown for HAProxy', () => {
   const tested = linesOf(haproxyCommand(site).config)
 
-  test('hands on certificates as it is tested, but for the files, and with an authority', () => {
+  test('hands on certificates in lines that a test runs, but for the line of `bind`', () => {
     const shown = shownWith('ssl_c_der').filter(line => !line.startsWith('bind '))
     expect(shown.length).toBeGreaterThan(2)
     expect(shown.filter(line => !tested.includes(line))).toEqual([])
@@ -70,17 +70,17 @@ describe('HAProxy', () => {
     expect(bind).toContain(' ca-ignore-err all crt-ignore-err all')
   })
 
-  test('strips a prefix as it is tested', () => {
+  test('strips a prefix in lines that a test runs', () => {
     const shown = shownWith('replace-path').filter(line => line.startsWith('http-request '))
     expect(shown).toHaveLength(2)
     expect(shown.filter(line => !tested.includes(line))).toEqual([])
   })
 })
 
-describe('Envoy', () => {
+describe('what is shown for Envoy', () => {
   const tested = envoyCommand(site).config.replaceAll(/\s+/g, '')
 
-  test('hands on certificates as it is tested', () => {
+  test('hands on certificates in lines that a test runs', () => {
     const [block] = blocks.filter(({ text }) => text.includes('SANITIZE_SET'))
     const shown = parse(block?.text ?? '') as Readonly<Record<string, unknown>>
     expect(Object.keys(shown)).toHaveLength(4)
@@ -93,7 +93,7 @@ describe('Envoy', () => {
       )
   })
 
-  test('strips a prefix as it is tested', () => {
+  test('strips a prefix in lines that a test runs', () => {
     const [line = ''] = shownWith('prefix_rewrite').filter(each => each.includes('prefix_rewrite'))
     expect(tested).toContain(JSON.stringify(parse(line)))
   })

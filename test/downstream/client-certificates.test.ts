@@ -106,7 +106,7 @@ describe.each<[Mode, boolean, ReadonlyArray<[string, Certificate | undefined, st
     expect(await answer(await connection(gateway, shown(certificate)), own)).toBe(expected)
   })
 
-  test('no certificate, and that of somebody else', async () => {
+  test('a bound token is refused without its certificate, and one that is bound to nothing is not', async () => {
     const gateway = await started(tls)
     const token = await tokenFor(signed)
     expect(await answer(await connection(gateway), token)).toBe('401 proof_required')

@@ -165,17 +165,6 @@ describe('a wall clock that jumps', () => {
     expect(memory.remember({ jkt: bob, jti: 'x', madeAtMs: expiresAtMs + 1, expiresAtMs: expiresAtMs + 1 })).toBe('new')
   })
 
-  test('stands for a longer life of proofs: a forgotten one stays forgotten', async () => {
-    const memory = memoryOf(10)
-    const madeAtMs = time.clock.nowMs()
-    const proof = { jkt: alice, jti: '1', madeAtMs, expiresAtMs: madeAtMs + LIFE_MS }
-    memory.remember(proof)
-    await time.advance(LIFE_MS + 1_000)
-    expect(memory.remember({ ...proof, expiresAtMs: madeAtMs + 10 * LIFE_MS })).toBe('forgotten')
-    const later = { ...proof, madeAtMs: madeAtMs + 1, expiresAtMs: madeAtMs + 10 * LIFE_MS }
-    expect(memory.remember(later)).toBe('new')
-  })
-
   test('back and forth leaves what is remembered as it is', async () => {
     const memory = memoryOf(10)
     const expiresAtMs = time.clock.nowMs() + LIFE_MS
@@ -187,20 +176,31 @@ describe('a wall clock that jumps', () => {
     await time.advance(LIFE_MS + 1_000)
     expect(memory.size).toBe(0)
   })
-
-  test('not at all never gets an honest proof the answer forgotten', async () => {
-    const memory = memoryOf(1_000)
-    for (let index = 0; index < 500; index += 1) {
-      await time.advance(997)
-      // The oldest proofs that are still valid come beside those of clients whose clocks are ahead.
-      expect(use(memory, alice, `old-${index}`, 1)).toBe('new')
-      expect(use(memory, alice, `young-${index}`, LIFE_MS)).toBe('new')
-    }
-  })
 })
 
-describe('another bound', () => {
-  test('leaves everything remembered, and a smaller one is full until enough is forgotten', async () => {
+test('as long as the wall clock does not jump, no proof that is still valid gets the answer forgotten', async () => {
+  const memory = memoryOf(1_000)
+  for (let index = 0; index < 500; index += 1) {
+    await time.advance(997)
+    // The oldest proofs that are still valid come beside those of clients whose clocks are ahead.
+    expect(use(memory, alice, `old-${index}`, 1)).toBe('new')
+    expect(use(memory, alice, `young-${index}`, LIFE_MS)).toBe('new')
+  }
+})
+
+test('a forgotten proof stays forgotten when a reload lets proofs live for longer', async () => {
+  const memory = memoryOf(10)
+  const madeAtMs = time.clock.nowMs()
+  const proof = { jkt: alice, jti: '1', madeAtMs, expiresAtMs: madeAtMs + LIFE_MS }
+  memory.remember(proof)
+  await time.advance(LIFE_MS + 1_000)
+  expect(memory.remember({ ...proof, expiresAtMs: madeAtMs + 10 * LIFE_MS })).toBe('forgotten')
+  const later = { ...proof, madeAtMs: madeAtMs + 1, expiresAtMs: madeAtMs + 10 * LIFE_MS }
+  expect(memory.remember(later)).toBe('new')
+})
+
+describe('a memory that is resized', () => {
+  test('forgets nothing, and with fewer entries is full until enough has expired', async () => {
     const memory = memoryOf(8)
     for (const jti of ['1', '2']) for (const jkt of [alice, bob]) use(memory, jkt, jti)
     await time.advance(10_000)
@@ -215,7 +215,7 @@ describe('another bound', () => {
     expect(use(memory, bob, '3')).toBe('full')
   })
 
-  test('that is greater has places at once', () => {
+  test('to more entries has places at once', () => {
     const memory = memoryOf(2)
     for (const jkt of [alice, bob]) use(memory, jkt, '1')
     expect(use(memory, carol, '1')).toBe('full')
@@ -225,7 +225,7 @@ describe('another bound', () => {
     expect(memory.size).toBe(3)
   })
 
-  test('may come before the first proof', () => {
+  test('before the first proof has the new number of entries', () => {
     const memory = memoryOf(2)
     memory.resize(6)
     expect(['1', '2', '3', '4'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'new', 'full'])

@@ -44,7 +44,7 @@ describe('any base URL and any path', () => {
     )
   })
 
-  test('are no other URL: what is taken has the origin and the path of them for the URL class, too', () => {
+  test('are taken for no other URL: what matches has their origin and path for the URL class, too', () => {
     const piece = fc.constantFrom(
       ...[
         '/',
