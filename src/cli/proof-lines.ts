@@ -11,9 +11,15 @@ export function provedRequest(text: string): Proved {
   const [, method = '', url = ''] = /^(\S+) +(\S+)$/.exec(text) ?? []
   if (!METHODS.includes(method) || !/^https?:\/\//i.test(url) || !URL.canParse(url))
     throw new UsageError(
-      `"${text}" is no request to prove: write a method and a whole URL, as in 'GET https://api.example.com/orders'`,
+      `"${text}" is no request to prove: write a method and a whole URL, as in 'GET https://api.example.com/orders'${capitals(method)}`,
     )
   return { method, url }
+}
+
+/** Methods are told apart by their case (RFC 9110 §9.1), so a proof for `post` would be none for `POST`. */
+function capitals(method: string): string {
+  const inCapitals = method.toUpperCase()
+  return method !== inCapitals && METHODS.includes(inCapitals) ? `; methods are in capitals: ${inCapitals}` : ''
 }
 
 /** Returns the lines as `curl -H @-` reads them. */

@@ -59,7 +59,7 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
     }
     if (dpopKey !== undefined && saysItsKey(given))
       throw new UsageError('--dpop-key says what cnf.jkt is; leave it out of the claims')
-    const signer = dpopKey === undefined ? undefined : await proofKeyOf(dpopKey)
+    const signer = dpopKey === undefined ? undefined : await proofKeyOf(dpopKey, 'mint')
     const claims = { ...defaults(values, given, io), ...given, ...(signer && boundTo(signer.jkt, given)) }
     const token = await mintedToken(key, claims, values.typ ?? 'at+jwt')
     io.stdout(
@@ -71,10 +71,9 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
   }
 }
 
-/** Makes those of the files that are not there. Where all are there, the first says what is wrong. */
+/** Makes those of the files that are not there. The others are used as they are. */
 async function createKeys(key: string, dpopKey: string | undefined, io: CommandIo): Promise<void> {
-  const areAllThere = isThere(key) && (dpopKey === undefined || isThere(dpopKey))
-  if (areAllThere || !isThere(key)) {
+  if (!isThere(key)) {
     const { keyFile, jwksFile } = await createKey(key)
     io.stderr(`made ${keyFile} (private: keep it out of git) and ${jwksFile} (public: for \`keys.jwksFile\`)\n`)
   }

@@ -20,11 +20,13 @@ export async function prove(args: readonly string[], io: CommandIo): Promise<Exi
   const proved = provedRequest(request)
   const token = tokenText(given)
   try {
-    const signer = await proofKeyOf(keyFile)
+    const signer = await proofKeyOf(keyFile, 'proof')
     const bound = boundKeyOf(token)
-    if (bound !== undefined && bound !== signer.jkt)
+    if (bound !== undefined && bound.jkt !== signer.jkt)
       io.stderr(
-        `the token is bound to another key than that of ${keyFile}: the proof will be refused (proof_mismatch)\n`,
+        bound.jkt === undefined
+          ? 'the token is bound to no key (cnf.jkt): with a proof it will be refused (proof_mismatch); send it as Bearer\n'
+          : `the token is bound to another key than that of ${keyFile}: the proof will be refused (proof_mismatch)\n`,
       )
     io.stdout(await proofLines(signer, proved, token, nonce))
     return 0

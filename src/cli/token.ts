@@ -25,16 +25,17 @@ export const tokenCommand: Command = {
 decode shows header, claims and times. It verifies nothing: anybody can write any of it.
 verify does what the gateway does with the token, fetching keys if need be, and names the check that fails and the
        remedy. It does not ask a route: sallyport explain does.
-mint   signs a token with a development key, for tests. --create-key makes the key and, beside it, the public key set
-       to name in \`keys.jwksFile\`. iss and aud are the provider's; iat and exp are filled in; --claim a=1 is a number,
-       --claim a=x text, --claim 'a=["x"]' a list. With --dpop-key the token is bound to that key (cnf.jkt); with
-       --proof, too, it comes as the two headers of that one request, Authorization and DPoP, for curl -H @-.
+mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
+       it, dev.public.json, the public key set to name in \`keys.jwksFile\`. iss and aud are the provider's; iat and exp are
+       filled in; --claim a=1 is a number, --claim a=x text, --claim 'a=["x"]' a list. With --dpop-key the token is bound
+       to that key (cnf.jkt); with --proof, too, it comes as the two headers of that one request, Authorization and
+       DPoP, for curl -H @-.
 proof  prints the same two headers for a token that an issuer has bound to the key. Each request needs a new proof.
 
   TOKEN               ${TOKEN_HELP}
   --provider ID       verify, mint: the only provider; needed when several fit
   -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
-  --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, and --key, where missing
+  --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, too, where it is missing
   --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce
   --json              decode, verify: the result as JSON
 

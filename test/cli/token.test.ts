@@ -247,8 +247,10 @@ describe('token mint', () => {
     const short = await token('mint', '--key', key, '--expires', '5m', '--claims', '{ sub: bob }', ...config)
     const { caller } = JSON.parse((await token('verify', short.stdout, ...config, '--json')).stdout) as VerifiedToken
     expect(Number(caller?.claims.exp) - Number(caller?.claims.iat)).toBe(300)
+    const before = readFileSync(key, 'utf8')
     const again = await token('mint', '--key', key, '--create-key', ...config)
-    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('leave out --create-key') })
+    expect(again).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(key, 'utf8')).toBe(before)
   })
 
   test('needs no configuration when iss and aud are given', async () => {
@@ -303,7 +305,8 @@ describe('a token that is bound to a key', () => {
     expect(made.stdout.split('\n')).toHaveLength(2)
     expect(decodeJwt(made.stdout.trim()).cnf).toEqual({ jkt })
     const again = await token('mint', ...given, '--create-key')
-    expect(again).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('leave out --create-key') })
+    expect(again).toMatchObject({ code: 0, stderr: '' })
+    expect(decodeJwt(again.stdout.trim()).cnf).toEqual({ jkt })
     const another = join(files.path, 'another.jwk')
     const one = await token('mint', '--key', key, ...given.slice(4), '--dpop-key', another, '--create-key')
     expect(one).toMatchObject({ code: 0, stderr: expect.stringMatching(/^made \S+another.jwk .*\n$/) })
@@ -328,6 +331,11 @@ describe('a token that is bound to a key', () => {
     expect(proofs.map(({ stderr }) => stderr)).toEqual(['', ''])
     const foreign = await token('proof', `GET ${url}`, bound, '--dpop-key', key)
     expect(foreign).toMatchObject({ code: 0, stderr: expect.stringContaining('proof_mismatch') })
+    const unbound = (await token('mint', '--key', key, ...given.slice(4))).stdout
+    expect(await token('proof', `GET ${url}`, unbound, '--dpop-key', dpopKey)).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/bound to no key .*proof_mismatch.*send it as Bearer\n$/),
+    })
     const opaque = await token('proof', `GET ${url}`, 'DPoP opaque', '--dpop-key', key)
     expect(opaque.stderr).toBe('')
     expect((opaque.stdout.split('\n')[0] ?? '').trim()).toBe('Authorization: DPoP opaque')
@@ -362,11 +370,16 @@ describe('a token that is bound to a key', () => {
     [['mint', ...given, '--nonce', 'n'], 'add --proof'],
     [['mint', ...given, '--proof', '/orders'], 'write a method and a whole URL'],
     [['mint', ...given, '--proof', `get ${url}`], 'write a method and a whole URL'],
+    [['proof', `get ${url}`, 'opaque', '--dpop-key', key], 'methods are in capitals: GET'],
     [['mint', ...given, '--proof', `GET ${url}`, '--proof', `PUT ${url}`], 'make the others with token proof'],
     [['mint', ...given, '--claim', 'cnf={"jkt":"x"}'], 'leave it out of the claims'],
     [['proof', `GET ${url}`], 'takes a request and a token'],
     [['proof', `GET ${url}`, 'opaque'], 'needs --dpop-key FILE'],
-    [['proof', `GET ${url}`, 'opaque', '--dpop-key', '/absent'], 'cannot be read'],
+    [
+      ['proof', `GET ${url}`, 'opaque', '--dpop-key', '/absent'],
+      '(ENOENT); name the file with the key that the token is bound to',
+    ],
+    [['mint', '--key', key, '--dpop-key', '/absent', '--claim', 'iss=me', '--claim', 'aud=you'], 'add --create-key'],
   ])('wrong usage %j is told with its remedy', async (args, message) => {
     expect(await token(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) })
   })

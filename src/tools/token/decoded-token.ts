@@ -36,10 +36,15 @@ export function decodedToken(token: string, nowMs: number): DecodedToken {
   return shown({ header: jsonPart(header), claims, times: times(claims, nowMs), problem: problemOf(token) })
 }
 
-/** Reads the thumbprint of the key that a token is bound to. Of what is no JWT nobody knows. */
-export function boundKeyOf(token: string): string | undefined {
+/**
+ * Reads to which key a token is bound.
+ *
+ * @returns undefined for what is no JWT, since nobody can read it; `jkt` is undefined for a token that is bound to none
+ */
+export function boundKeyOf(token: string): { readonly jkt: string | undefined } | undefined {
   const claims = jsonPart(token.split('.')[1] ?? '')
-  return typeof claims === 'object' && claims !== null ? confirmationOf(claims as Claims)?.jkt : undefined
+  if (typeof claims !== 'object' || claims === null) return undefined
+  return { jkt: confirmationOf(claims as Claims)?.jkt }
 }
 
 function jsonPart(part: string): unknown {

@@ -42,6 +42,15 @@ export function isThere(keyFile: string): boolean {
   return existsSync(keyFile)
 }
 
+/** What to do about a key file that is not there, or holds something else, by the action that needs it. */
+const REMEDIES = {
+  mint: { absent: 'add --create-key to make one', unfit: 'name a new file, and --create-key makes it' },
+  proof: {
+    absent: 'name the file with the key that the token is bound to',
+    unfit: 'name the file with the key that the token is bound to',
+  },
+} as const
+
 async function newKey() {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const { d, ...publicKey } = await exportJWK(privateKey)
@@ -54,9 +63,10 @@ async function newKey() {
  *
  * @throws {KeyFileError} the key cannot be read, or cannot sign
  */
-export async function proofKeyOf(keyFile: string): Promise<ProofSigner> {
-  const jwk = parsed(keyFile)
-  const problem = new KeyFileError(`${keyFile} is no private JWK that can sign proofs; make one with --create-key`)
+export async function proofKeyOf(keyFile: string, action: keyof typeof REMEDIES): Promise<ProofSigner> {
+  const { absent, unfit } = REMEDIES[action]
+  const jwk = parsed(keyFile, absent)
+  const problem = new KeyFileError(`${keyFile} is no private JWK that can sign proofs; ${unfit}`)
   if (typeof jwk !== 'object' || jwk === null) throw problem
   const alg = algorithmOf(jwk)
   if (alg === undefined) throw problem
@@ -92,13 +102,14 @@ export async function mintedToken(keyFile: string, claims: Claims, typ: string):
 }
 
 function readKey(keyFile: string): JWK & { readonly alg: string } {
-  const jwk = parsed(keyFile)
+  const { absent, unfit } = REMEDIES.mint
+  const jwk = parsed(keyFile, absent)
   if (typeof jwk !== 'object' || jwk === null || !('alg' in jwk) || typeof jwk.alg !== 'string')
-    throw new KeyFileError(`${keyFile} is no private JWK with an \`alg\`; make one with --create-key`)
+    throw new KeyFileError(`${keyFile} is no private JWK with an \`alg\`; ${unfit}`)
   return { ...jwk, alg: jwk.alg }
 }
 
-function parsed(keyFile: string): unknown {
+function parsed(keyFile: string, ifAbsent: string): unknown {
   try {
     return JSON.parse(readFileSync(keyFile, 'utf8'))
   } catch (error) {
@@ -106,7 +117,7 @@ function parsed(keyFile: string): unknown {
     throw new KeyFileError(
       codeOf(error) === undefined
         ? `${keyFile} is no JSON; it must hold a private JWK`
-        : `${keyFile} cannot be read: ${fileFailureText(error)}; add --create-key to make one`,
+        : `${keyFile} cannot be read: ${fileFailureText(error)}; ${ifAbsent}`,
     )
   }
 }
@@ -115,7 +126,6 @@ function write(file: string, content: unknown, options: { readonly mode?: number
   try {
     writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`, options)
   } catch (error) {
-    const remedy = codeOf(error) === 'EEXIST' ? '; leave out --create-key' : ''
-    throw new KeyFileError(`${file} cannot be written: ${fileFailureText(error)}${remedy}`)
+    throw new KeyFileError(`${file} cannot be written: ${fileFailureText(error)}`)
   }
 }
