@@ -35,8 +35,9 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --claims FILE       claims (JSON or YAML, or {…} as it is) as if a provider had signed them; nothing is fetched.
                       What a token needs and they leave out (iss, aud, iat, exp) is filled in and listed
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
-  --proof auto|TEXT   the token comes with a DPoP proof: a real one for --token (or @FILE); with --claims, auto binds the
-                      token to a key and makes a valid proof for the request, under the first of \`dpop.baseUrls\`
+  --proof auto|TEXT   the token comes with a DPoP proof: a real one for --token (or @FILE); with --claims only auto, which
+                      binds the token to a key and makes a valid proof for the request, under the first of
+                      \`dpop.baseUrls\`
   --certificate FILE  the client shows this certificate (PEM), or a trusted proxy names it, as the configuration has it.
                       Claims are bound to it, unless their cnf says to what
   -H, --header LINE   a header of the request; may be repeated
@@ -81,13 +82,16 @@ Examples:
       throw new UsageError('--token needs keys, which may stand in files; give --claims with --no-files')
     if (values.proof !== undefined && values.token === undefined && values.claims === undefined)
       throw new UsageError('--proof belongs to a token: give --token or --claims, too')
+    if (values.proof !== undefined && values.proof !== 'auto' && values.claims !== undefined)
+      throw new UsageError(
+        'a proof is for one token, and --claims makes a new one: write --proof auto, or give --token',
+      )
     if (values.proof === 'auto' && values.token !== undefined)
       throw new UsageError('--proof auto has no key of a real token; make a proof with sallyport token proof')
     const config = loadConfigForTool(configFile(values.config, io.env), io.env, namedFiles(values))
     if (values.proof === 'auto' && config.dpop === undefined)
       throw new UsageError('--proof auto has no effect: the configuration has no section `dpop`')
-    const proof =
-      values.proof === undefined || values.proof === 'auto' ? values.proof : { text: proofText(values.proof) }
+    const proof = values.proof === undefined || values.proof === 'auto' ? undefined : proofText(values.proof)
     const provider = checkedProvider(config, values.provider)
     const services = toolServices({ ...io, clock: systemClock })
     if (values.revoked !== undefined && config.revocation === undefined)
@@ -109,7 +113,12 @@ Examples:
         : await explainedWithClaims(
             config,
             request,
-            { claims: claimsObject(values.claims), provider, proof, certificate },
+            {
+              claims: claimsObject(values.claims),
+              provider,
+              proof: values.proof === 'auto' ? 'auto' : undefined,
+              certificate,
+            },
             services,
           )
     await services.keySets.close()
@@ -145,12 +154,8 @@ async function policyWithKeys(config: Config, services: Services): Promise<Polic
 interface TriedClaims {
   readonly claims: Claims
   readonly provider: string | undefined
-  readonly proof: GivenProof | 'auto' | undefined
+  readonly proof: 'auto' | undefined
   readonly certificate: X509Certificate | undefined
-}
-
-interface GivenProof {
-  readonly text: string
 }
 
 async function explainedWithClaims(
@@ -173,7 +178,7 @@ async function explainedWithClaims(
     config.routes.find(({ id }) => id === route?.id),
     provider,
   )
-  const shownProof = proof === 'auto' ? { text: await prover.proof(request, signed.token) } : proof
+  const shownProof = proof === 'auto' ? await prover.proof(request, signed.token) : undefined
   const asSent = withToken(request, signed.token, sourcesAsked(config, policy, request), shownProof)
   const tried = await trial(policy, asSent)
   return explanation({
@@ -190,10 +195,10 @@ function withToken(
   request: RequestFacts,
   token: string,
   sources: readonly CredentialSource[],
-  proof: GivenProof | 'auto' | undefined,
+  proof: string | undefined,
 ): RequestFacts {
-  if (proof === undefined || proof === 'auto') return presented(request, token, sources)
-  return presentedWithProof(request, token, sources, proof.text)
+  if (proof === undefined) return presented(request, token, sources)
+  return presentedWithProof(request, token, sources, proof)
 }
 
 function sourcesOfIts(config: Config, services: Services, request: RequestFacts): readonly CredentialSource[] {

@@ -71,6 +71,13 @@ describe.each(SOURCES)('certificates from: %s', (_name, config) => {
     expect(await ask()).toBe('proof_required')
   })
 
+  test('explain shows that a token which is bound to nothing has nothing to prove, and nobody without a token', async () => {
+    const possession = async (...args: readonly string[]) =>
+      (await explained(config, 'GET', '/x', ...args)).checks.find(({ check }) => check === 'possession')
+    expect(await possession(...CLAIMS)).toMatchObject({ result: 'ok', saw: 'a token that is not bound' })
+    expect(await possession()).toMatchObject({ result: 'skipped', saw: 'no token to ask it of' })
+  })
+
   test('test cases show one, or none', async () => {
     const cases = files.write(
       'cases.yaml',
@@ -94,6 +101,24 @@ test('a request from somewhere else than a proxy has a header that nobody believ
   const [, [, config]] = SOURCES
   const args = [...CLAIMS, '--certificate', certFile, '--peer', '192.0.2.7']
   expect((await explained(config, 'GET', '/bound', ...args)).decision).toBe('proof_required')
+})
+
+test('explain says that a header in which no certificate can be read is refused before a route is chosen', async () => {
+  const [, [, config]] = SOURCES
+  const { decision, checks, others } = await explained(
+    config,
+    'GET',
+    '/bound',
+    '--peer',
+    '10.0.0.1',
+    '-H',
+    'Client-Cert: marked',
+  )
+  expect(decision).toBe('request_malformed')
+  expect(checks).toMatchObject([
+    { check: 'request', result: 'fails', saw: expect.stringContaining('no byte sequence') },
+  ])
+  expect(others.map(({ why }) => why)).toContain('the request is refused before a route is chosen')
 })
 
 test('a certificate that has no effect, or is none, is a mistake', async () => {

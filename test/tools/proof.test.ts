@@ -204,7 +204,8 @@ describe('explain --proof', () => {
     [config, ['--proof', 'auto'], '--proof belongs to a token'],
     [config, ['--proof', 'auto', '--token', 'x'], 'sallyport token proof'],
     [config, ['--proof', 'auto', '--claims', '{ cnf: { jkt: x } }'], 'leave it out of the claims'],
-    [config, ['--proof', '@/absent', '--claims', '{}'], 'cannot be read'],
+    [config, ['--proof', 'autoo', '--claims', '{}'], 'write --proof auto, or give --token'],
+    [config, ['--proof', '@/absent', '--token', 'x'], 'cannot be read'],
     [without, ['--proof', 'auto', '--claims', '{}'], 'has no effect: the configuration has no section `dpop`'],
   ])('used in a wrong way is told with its remedy: %#', async (file, args, message) => {
     expect(await run(file, 'GET', '/a', ...args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })

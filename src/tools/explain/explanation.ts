@@ -13,6 +13,7 @@ import {
   requirementContext,
   requirementsOf,
 } from '../../config/requirements.ts'
+import { certificateSource } from '../../config/schema/certificate-source.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
@@ -134,7 +135,7 @@ function whyNot(
 ): string {
   if (!takesMethod(other.methods, method)) return `does not take ${method}`
   if (lacks !== undefined) return `does not allow ${lacks.join(', ')} in its paths (pathAllow)`
-  return route === undefined ? 'the path is refused before a route is chosen' : `is less specific than ${route.path}`
+  return route === undefined ? 'the request is refused before a route is chosen' : `is less specific than ${route.path}`
 }
 
 /** Tells of head, path and route, which are judged before anybody asks who is calling. */
@@ -236,10 +237,13 @@ function revocationChecks(
   return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
 }
 
-/** Tells whether the caller holds the key of a bound token. Where nobody judges proofs, only a refusal is shown. */
+/**
+ * Tells whether the caller holds the key of a bound token. Where nobody judges proofs or asks for certificates, only a
+ * refusal is shown.
+ */
 function possessionChecks(
   { findings: { principal, reported }, denial }: Trial,
-  { dpop }: Config,
+  { dpop, listen, clientCertificate }: Config,
 ): readonly ExplainedCheck[] {
   const check = 'possession'
   const wanted = 'a proof of the key that the token is bound to'
@@ -247,7 +251,7 @@ function possessionChecks(
   if (principal === undefined && refusal?.spec.stage === 'proof')
     return [{ check, result: 'fails', wanted, saw: denialText(refusal) }]
   if (principal?.confirmation !== undefined) return [{ check, result: 'ok', wanted, saw: boundText(principal) }]
-  if (dpop === undefined) return []
+  if (dpop === undefined && certificateSource(listen, clientCertificate) === undefined) return []
   if (principal !== undefined) return [{ check, result: 'ok', wanted, saw: 'a token that is not bound' }]
   return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
 }
