@@ -197,7 +197,7 @@ const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
   proof_replayed: async note => {
     const { bytes, token, proof } = await bound(note)
     await stack.request('/plain/a', { headers: { authorization: `DPoP ${token}`, dpop: proof } })
-    return { bytes, route: 'plain', provider: 'main', told: 'DPoP' }
+    return { bytes, route: 'plain', provider: 'main', told: 'DPoP', evidence: { jkt: key.jkt } }
   },
   scope_missing: async note => {
     const token = await stack.issuer.mint({ note, scope: 'a:read' })

@@ -102,7 +102,7 @@ export function dpopJudge(options: DpopOptions): DpopJudge {
     return andThen(held, refusal => {
       if (refusal !== undefined) throw invalidProof('the signature does not hold')
       if (key.jkt !== jkt) throw mismatch(jkt, key.jkt)
-      return andThen(replay(proof), remembered)
+      return andThen(replay(proof), answer => resultOf(answer, jkt))
     })
   }
 }
@@ -163,19 +163,24 @@ function checkTime(
   return { madeAtMs: iat * 1000, expiresAtMs }
 }
 
-function remembered(answer: ReplayAnswer): 'valid' | 'valid_local' {
+/** @param jkt the thumbprint of the key, by which the log tells clients apart that share a subject */
+function resultOf(answer: ReplayAnswer, jkt: string): 'valid' | 'valid_local' {
   switch (answer) {
     case 'new':
       return 'valid'
     case 'local':
       return 'valid_local'
     case 'replayed':
-      throw new Denial('proof_replayed')
+      throw new Denial('proof_replayed', { evidence: { jkt } })
     case 'forgotten':
       throw invalidProof('iat', { wanted: 'a time whose proofs are not forgotten yet' })
     case 'full':
       throw new Denial('overloaded', {
         evidence: { reason: 'no further proof can be remembered (dpop.replay.entries)' },
+      })
+    case 'full_for_key':
+      throw new Denial('overloaded', {
+        evidence: { reason: 'the proofs of this key fill half of the memory (dpop.replay.entries)', jkt },
       })
     case 'unavailable':
       throw new Denial('replay_store_unavailable')

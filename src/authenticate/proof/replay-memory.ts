@@ -16,7 +16,7 @@ import { ReplayTable } from './replay-table.ts'
 import { proofName, type ReplayAnswer, type UsedProof } from './used-proof.ts'
 
 export interface ReplayMemory {
-  remember(proof: UsedProof): Extract<ReplayAnswer, 'new' | 'replayed' | 'forgotten' | 'full'>
+  remember(proof: UsedProof): Exclude<ReplayAnswer, 'local' | 'unavailable'>
   /** How many proofs are remembered that may still be valid. Reading it forgets all others. */
   readonly size: number
   /** @param entries how many there may be from here on; those that are there stay */
@@ -75,8 +75,8 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
     if (table.size === 0) doneSecond = nowSecond
   }
 
-  const isFullFor = (keyGroup: number): boolean =>
-    table.size >= most || (entriesOfGroup[keyGroup] ?? 0) >= Math.floor(most / 2)
+  const isFull = (): boolean => table.size >= most
+  const isFullFor = (keyGroup: number): boolean => (entriesOfGroup[keyGroup] ?? 0) >= Math.floor(most / 2)
 
   /** @returns the second of the monotonic clock in which an entry may be forgotten that lives so long from now on */
   const dueSecond = (lifeMs: number): number =>
@@ -95,8 +95,9 @@ export function replayMemory({ clock, entries }: ReplayMemoryOptions): ReplayMem
       const keyGroup = wordIn(hash('sha256', HASH_KEY + jkt, 'binary'), 0) % KEY_GROUPS
       // It is full only when nothing is left that could be forgotten. After a long pause, the list of the second in
       // which this proof may be forgotten can still be that of a second long ago.
-      if (isFullFor(keyGroup) || dueSecond(lifeMs) - doneSecond >= SECONDS) forget(Number.POSITIVE_INFINITY)
-      if (isFullFor(keyGroup)) return 'full'
+      if (isFull() || isFullFor(keyGroup) || dueSecond(lifeMs) - doneSecond >= SECONDS) forget(Number.POSITIVE_INFINITY)
+      if (isFull()) return 'full'
+      if (isFullFor(keyGroup)) return 'full_for_key'
       if (table.capacity === 0) allocate()
       const list = dueSecond(lifeMs) % SECONDS
       table.add(first, second, keyGroup, list)

@@ -19,10 +19,10 @@ export interface UsedProof {
  * - `new`: it was not used before, and is remembered from now on; `local`: as far as this process knows
  * - `replayed`: it was used before
  * - `forgotten`: it may have been used; the clock has gone back since, or proofs live for longer since a reload
- * - `full`: no further proof can be remembered
+ * - `full`: no further proof can be remembered; `full_for_key`: none of the same key, which has its share already
  * - `unavailable`: the shared memory cannot be asked
  */
-export type ReplayAnswer = 'new' | 'local' | 'replayed' | 'forgotten' | 'full' | 'unavailable'
+export type ReplayAnswer = 'new' | 'local' | 'replayed' | 'forgotten' | 'full' | 'full_for_key' | 'unavailable'
 
 /** The length stands before the key, so that no other pair of key and `jti` has the same name. */
 export function proofName({ jkt, jti }: UsedProof): string {

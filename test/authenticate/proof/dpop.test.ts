@@ -6,7 +6,7 @@ import { type DpopJudge, dpopJudge } from '../../../src/authenticate/proof/dpop.
 import { type Nonces, nonces } from '../../../src/authenticate/proof/nonce.ts'
 import type { ReplayGuard } from '../../../src/authenticate/proof/replay-guard.ts'
 import { targetUris } from '../../../src/authenticate/proof/target-uri.ts'
-import type { UsedProof } from '../../../src/authenticate/proof/used-proof.ts'
+import type { ReplayAnswer, UsedProof } from '../../../src/authenticate/proof/used-proof.ts'
 import { Denial } from '../../../src/errors.ts'
 import type { Principal } from '../../../src/types.ts'
 import {
@@ -191,10 +191,21 @@ describe('only a valid proof is remembered', () => {
     ['proof_replayed', 'replayed'],
     ['proof_invalid', 'forgotten'],
     ['overloaded', 'full'],
+    ['overloaded', 'full_for_key'],
     ['replay_store_unavailable', 'unavailable'],
   ] as const)('it is %s when the memory says: %s', async (code, answer) => {
     for (const replay of [() => answer, () => Promise.resolve(answer)])
       expect((await ask(proof(), judge({ replay }))).code).toBe(code)
+  })
+
+  test('what the memory says is told to the log, with the key where it is about one', async () => {
+    const evidenceOf = async (answer: ReplayAnswer) => (await ask(proof(), judge({ replay: () => answer }))).evidence
+    expect(await evidenceOf('replayed')).toEqual({ jkt: signer.jkt })
+    expect(await evidenceOf('full_for_key')).toEqual({
+      jkt: signer.jkt,
+      reason: 'the proofs of this key fill half of the memory (dpop.replay.entries)',
+    })
+    expect(await evidenceOf('full')).toEqual({ reason: 'no further proof can be remembered (dpop.replay.entries)' })
   })
 
   test('a memory that fails lets nobody in', async () => {

@@ -111,11 +111,11 @@ describe('a full memory', () => {
 
   test('is so for one key when that holds half of it, and not for another key', async () => {
     const memory = memoryOf(5)
-    expect(['1', '2', '3'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'full'])
-    expect(['1', '2', '3'].map(jti => use(memory, bob, jti))).toEqual(['new', 'new', 'full'])
+    expect(['1', '2', '3'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'full_for_key'])
+    expect(['1', '2', '3'].map(jti => use(memory, bob, jti))).toEqual(['new', 'new', 'full_for_key'])
     expect(use(memory, carol, '1')).toBe('new')
     await time.advance(LIFE_MS + 1_000)
-    expect(['4', '5', '6'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'full'])
+    expect(['4', '5', '6'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'full_for_key'])
   })
 
   test('after a pause is full no more, though one call forgets a thousand at most', async () => {
@@ -210,7 +210,7 @@ describe('a memory that is resized', () => {
     expect(use(memory, carol, '2')).toBe('full')
     await time.advance(LIFE_MS - 9_000)
     expect(memory.size).toBe(1)
-    expect(use(memory, carol, '2')).toBe('full')
+    expect(use(memory, carol, '2')).toBe('full_for_key')
     expect(use(memory, alice, '3')).toBe('new')
     expect(use(memory, bob, '3')).toBe('full')
   })
@@ -228,7 +228,7 @@ describe('a memory that is resized', () => {
   test('before the first proof has the new number of entries', () => {
     const memory = memoryOf(2)
     memory.resize(6)
-    expect(['1', '2', '3', '4'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'new', 'full'])
+    expect(['1', '2', '3', '4'].map(jti => use(memory, alice, jti))).toEqual(['new', 'new', 'new', 'full_for_key'])
   })
 })
 
@@ -258,7 +258,8 @@ class Model {
     if (this.entries.has(name)) return 'replayed'
     if (expiresAtMs <= this.forgottenUntilMs) return 'forgotten'
     const held = [...this.entries.values()].filter(entry => entry.jkt === jkt).length
-    if (this.entries.size >= this.most || held >= Math.floor(this.most / 2)) return 'full'
+    if (this.entries.size >= this.most) return 'full'
+    if (held >= Math.floor(this.most / 2)) return 'full_for_key'
     const nowMs = this.clock.monotonicMs()
     const nextSecondMs = (Math.floor(nowMs / 1000) + 1) * 1000
     const lifeMs = Math.max(0, expiresAtMs - this.clock.nowMs())
@@ -318,5 +319,5 @@ test('it answers as a Map does, whatever is used, waited for, jumped and resized
     }),
     { numRuns: 300 },
   )
-  expect(answers).toEqual(new Set<Remembered>(['new', 'replayed', 'full', 'forgotten']))
+  expect(answers).toEqual(new Set<Remembered>(['new', 'replayed', 'full', 'full_for_key', 'forgotten']))
 })
