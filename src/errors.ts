@@ -210,9 +210,8 @@ export const DENIALS = {
     stage: 'proof',
     reportable: true,
     remedy:
-      'Send the proof: a `DPoP` header with scheme `DPoP` for `cnf.jkt`, the certificate for `cnf.x5t#S256`. Without ' +
-      '`dpop` or `clientCertificate` in the configuration, ask the issuer for a bearer token. A route with ' +
-      '`require.proof` takes no token that is not bound.',
+      'Configure what the reason names, so that proofs can be judged; or have the issuer bind its tokens to nothing. ' +
+      'If it is configured, have the issuer write a SHA-256 in base64url into `cnf.jkt` or `cnf.x5t#S256`.',
   },
   proof_invalid: {
     status: 401,

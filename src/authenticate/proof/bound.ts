@@ -105,7 +105,7 @@ function refuseUnbound(): never {
 
 function checkCertificate(wanted: string, certificateOf: BoundOptions['certificateOf'], facts: RequestFacts): 'valid' {
   if (certificateOf === undefined)
-    throw required('certificates are not asked for here: `listen.tls.clientCertificate` or `clientCertificate`')
+    throw required('certificates are not asked for here: set `listen.tls.clientCertificate` or `clientCertificate`')
   const seen = certificateOf(facts)
   if (seen === undefined) throw required('the client has shown no certificate')
   if (thumbprintProblem(wanted) !== undefined || !isSameSecret(Buffer.from(seen), Buffer.from(wanted)))

@@ -50,7 +50,8 @@ function sourceFindings(draft: Draft, block: ClientCertificateConfig): readonly 
       findings.push({ path: [...path, 'from'], message })
     }
     if (hops !== undefined && header !== 'X-Forwarded-Client-Cert') {
-      const message = 'counts elements of `X-Forwarded-Client-Cert`; leave it out, or write `header` so'
+      const message =
+        'counts elements of `X-Forwarded-Client-Cert`; leave it out, or write `header: X-Forwarded-Client-Cert`'
       findings.push({ path: [...path, 'hops'], message, at: 'key' })
     }
     return findings

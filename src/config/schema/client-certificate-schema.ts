@@ -8,6 +8,7 @@ import * as z from 'zod'
 import { CERTIFICATE_HEADERS } from '../../authenticate/proof/certificate-header.ts'
 import { flag, judgedText } from './fields.ts'
 import { certificateHeaderProblem } from './header-names.ts'
+import { didYouMean } from './suggest.ts'
 
 const pemHeaderSchema = z.strictObject({
   name: judgedText(certificateHeaderProblem).describe('Name of the header, like `X-Client-Cert`.'),
@@ -21,7 +22,7 @@ export const clientCertificateSchema = z
       .default('connection')
       .describe('`connection`: shown to the gateway itself. `header`: named by a trusted proxy. Default `connection`.'),
     header: z
-      .union([pemHeaderSchema, z.enum(CERTIFICATE_HEADERS)])
+      .union([pemHeaderSchema, z.enum(CERTIFICATE_HEADERS, { error: ({ input }) => headerProblem(input) })])
       .optional()
       .describe('Which header the proxy writes, and how. Default `Client-Cert`.'),
     hops: z
@@ -33,3 +34,15 @@ export const clientCertificateSchema = z
     forward: flag().optional().describe('`true`: the service gets the header, too. Default `false`.'),
   })
   .describe('Where client certificates come from. Left out: from the connection, if `listen.tls` asks for them.')
+
+/** Another name is usually that of a header with PEM: `X-Client-Cert` is the custom with nginx, and no slip. */
+function headerProblem(input: unknown): string | undefined {
+  if (typeof input !== 'string') return undefined
+  const isExtension = (name: string) => /^x-/i.test(name)
+  const similar = CERTIFICATE_HEADERS.filter(name => isExtension(name) === isExtension(input))
+  const names = `must be one of ${CERTIFICATE_HEADERS.map(name => `\`${name}\``).join(', ')}`
+  const hint = didYouMean(input, similar)
+  if (hint !== '') return `${names}.${hint}`
+  const name = input.length <= 64 && certificateHeaderProblem(input) === undefined ? input : 'X-Client-Cert'
+  return `${names}; for a header with PEM, as nginx has it, write \`{ name: ${name}, format: pem }\``
+}

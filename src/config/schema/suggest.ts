@@ -1,5 +1,6 @@
 /**
- * Finds what was probably meant: the candidate that a slip of the keyboard turns into the word that was written.
+ * Finds what was probably meant: the candidate that a slip of the keyboard turns into the word that was written, or the
+ * one that the word abbreviates.
  *
  * The distance counts inserted, dropped, replaced and swapped neighbouring letters (optimal string alignment).
  */
@@ -23,8 +24,15 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
 
 /** Returns a question like ` Did you mean "audiences"?`, or an empty text. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
-  const candidate = nearest(word, candidates)
+  const candidate = nearest(word, candidates) ?? abbreviated(word, candidates)
   return candidate === undefined ? '' : ` Did you mean ${JSON.stringify(candidate)}?`
+}
+
+/** Returns the only candidate that begins with the word, as `certificate` does with `cert`. */
+function abbreviated(word: string, candidates: Iterable<string>): string | undefined {
+  if (fold(word).length < 3) return undefined
+  const [candidate, ...more] = [...candidates].filter(each => fold(each).startsWith(fold(word)))
+  return more.length === 0 ? candidate : undefined
 }
 
 /** Makes words equal that differ in case and separators only, the most frequent slip of all: `jwks_uri`, `JwksURI`. */
