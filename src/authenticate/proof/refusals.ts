@@ -31,7 +31,9 @@ export function wrongTarget(htu: JsonValue | undefined, path: string, baseUrls: 
 
 /** The query of a proof's URL counts for nothing, and may hold what the log must not. */
 function shownUrl(htu: string): string {
-  const [whole = '', scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i.exec(htu) ?? []
+  const [whole, scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i.exec(htu) ?? []
+  // Without a scheme, nobody can tell where a user would end.
+  if (whole === undefined) return 'no URL'
   const host = authority.slice(authority.lastIndexOf('@') + 1)
   return evidenceText(scheme + redactPath(host) + redactPath(htu.slice(whole.length)))
 }

@@ -287,6 +287,7 @@ describe('the evidence', () => {
         proof({ claims: { htu: `https://${secret}/orders` } }),
         proof({ claims: { htu: `https://${secret}:${secret}@evil.example/orders` } }),
         proof({ claims: { htu: `https://a@${secret}@evil.example/orders` } }),
+        proof({ claims: { htu: `me:${secret}@evil.example/orders` } }),
         proof({ claims: { htu: `https://evil.example/${secret}` } }),
         proof({ claims: { htu: `https://evil.example/a?${secret}#${secret}` } }),
         proof({ claims: { ath: secret } }),
