@@ -56,7 +56,8 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
     #       revoked: [{ sub: alice }] (jti, sub, sid, client or all), revocation: stale (so that whenStale decides),
     #       now: 2026-01-01T00:00:00Z (when the request arrives),
     #       proof: dpop (the token is bound to a key, and comes with a valid DPoP proof), proof: none (without it),
-    #       proof: { htu: URL, age: 2m, key: other } (with one for that URL, that old, or by another key)
+    #       proof: { htu: URL, age: 2m, key: other } (with one for that URL, that old, or by another key),
+    #       certificate: FILE (the token is bound to this one, which the client shows), certificate: none (it shows none)
 
 Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement
 refuses a caller who lacks nothing else: what is covered cannot be taken out of the policy without failing a test.
