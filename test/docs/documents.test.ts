@@ -21,7 +21,7 @@ const MOST_LINES_OF_README = 300
 
 /** Kinds of fenced blocks that a test of this folder tries. */
 const TRIED = [
-  ...['yaml', 'yaml fragment', 'yaml broken', 'yaml cases', 'yaml entries'],
+  ...['yaml', 'yaml fragment', 'yaml broken', 'yaml cases', 'yaml entries', 'yaml try'],
   ...['console', 'sh', 'http', 'json', 'promql', 'ts'],
 ]
 /** The functions of the `ts` block once more, for services in these languages, and pictures. No test runs them. */
