@@ -1,5 +1,6 @@
 /** Tests what `sallyport explain` and `sallyport test` make of client certificates, as a user calls them. */
 import { createHash, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { explainCommand } from '../../src/cli/explain.ts'
 import { testCommand } from '../../src/cli/test.ts'
@@ -146,6 +147,13 @@ test('a case is told of a certificate that has no effect, cannot be read, or bel
   const [[, config]] = SOURCES
   const unused = await run('claims: { sub: a }, certificate: client.pem', without)
   expect([unused.code, unused.stdout]).toEqual([1, expect.stringContaining('clientCertificate')])
+  const lacking = 'has no effect: it needs `listen.tls.clientCertificate` or `clientCertificate` in the configuration'
+  expect(unused.stdout).toMatch(new RegExp(`certificate +${lacking.replaceAll('.', '\\.')}\n`))
+  expect(unused.stdout).not.toContain('+ nothing')
+  const junit = `${files.path}/junit.xml`
+  const args = [one('claims: { sub: a }, certificate: client.pem'), '-c', without, '--junit', junit]
+  expect((await runCommand(testCommand, args)).code).toBe(1)
+  expect(readFileSync(junit, 'utf8')).toContain(`message="certificate: ${lacking}"`)
   expect(await run('claims: { sub: a }, certificate: missing.pem', config)).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('cannot be read'),

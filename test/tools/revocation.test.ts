@@ -84,8 +84,10 @@ describe('a case', () => {
       alice('revoked: [{ sub: bob }], expect: allow') + alice('revocation: stale, expect: allow'),
     )
     expect(code).toBe(1)
-    expect(stdout).toContain('- the section `revocation` in the configuration')
-    expect(stdout).toContain('- `revocation.store` in the configuration, which alone can be stale')
+    expect(stdout).toContain('has no effect: it needs the section `revocation` in the configuration')
+    expect(stdout).toContain(
+      'has no effect: it needs `revocation.store` in the configuration, which alone can be stale',
+    )
   })
 
   test('is judged by the file of the configuration, too, but not with --no-files', async () => {

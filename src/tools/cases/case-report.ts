@@ -2,7 +2,7 @@
 import type { Paint } from '../text/paint.ts'
 import { columns } from '../text/table.ts'
 import type { Coverage } from './coverage.ts'
-import type { CaseResult } from './run-cases.ts'
+import type { CaseResult, Mismatch } from './run-cases.ts'
 
 /** Holds the results of one file of cases, and names the configuration they were put to. */
 export interface FileResult {
@@ -57,16 +57,30 @@ function fileText({ file, configFile, results }: FileResult, paint: Paint): stri
 function diffLines(result: CaseResult, file: string, paint: Paint): readonly string[] {
   if (!isFailed(result)) return []
   const rows = columns(
-    result.mismatches.flatMap(({ what, expected, actual }) => [
-      [what, paint('red', `- ${expected}`)],
-      ['', paint('green', `+ ${actual}`)],
-    ]),
+    result.mismatches.flatMap(mismatch =>
+      mismatch.hasNoEffect === true
+        ? [[mismatch.what, paint('red', lackText(mismatch))]]
+        : [
+            [mismatch.what, paint('red', `- ${mismatch.expected}`)],
+            ['', paint('green', `+ ${mismatch.actual}`)],
+          ],
+    ),
   )
   return [
     `       ${paint('dim', `${file}:${result.test.line}`)}`,
     ...rows.map(row => `       ${row}`),
     ...(result.reason === undefined ? [] : [`       because: ${result.reason}`]),
   ]
+}
+
+/** What the configuration lacks is no value that came out, so it is no difference between two. */
+function lackText({ expected }: Mismatch): string {
+  return `has no effect: it needs ${expected}`
+}
+
+function mismatchText(mismatch: Mismatch): string {
+  const { what, expected, actual, hasNoEffect } = mismatch
+  return `${what}: ${hasNoEffect === true ? lackText(mismatch) : `expected ${expected}, got ${actual}`}`
 }
 
 function coverageText({ configFile, coverage }: ConfigCoverage, paint: Paint): string {
@@ -113,7 +127,7 @@ export function testJunit({ files }: TestReport): string {
       const { name, line } = result.test
       const head = `    <testcase classname="${xml(file)}" name="${xml(name)}" file="${xml(file)}" line="${line}"`
       if (!isFailed(result)) return `${head}/>`
-      const diff = result.mismatches.map(({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`)
+      const diff = result.mismatches.map(mismatchText)
       const reason = result.reason === undefined ? [] : [`because: ${result.reason}`]
       const [first = ''] = diff
       const failure = `      <failure message="${xml(first)}">${xml([...diff, ...reason].join('\n'))}</failure>`

@@ -24,11 +24,13 @@ import { shown } from '../text/shown.ts'
 import type { CaseClock } from './case-clock.ts'
 import type { TestCase } from './case-file.ts'
 
-interface Mismatch {
-  /** It is `decision`, `route`, `reported`, or the name of a header. */
+export interface Mismatch {
+  /** It is `decision`, `route`, `reported`, the name of a header, or the key of a case that has no effect. */
   readonly what: string
   readonly expected: string
   readonly actual: string
+  /** It is set when the case says what the configuration has no use for; `expected` is then what it lacks. */
+  readonly hasNoEffect?: true
 }
 
 export interface CaseResult {
@@ -160,7 +162,7 @@ function withoutEffect(
   { revoked, revocation: state, proof, certificate }: TestCase,
   { revocation, dpop, listen, clientCertificate }: Config,
 ): readonly Mismatch[] {
-  const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing' })
+  const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing', hasNoEffect: true })
   return [
     ...(revoked.length > 0 && revocation === undefined
       ? [needs('revoked', 'the section `revocation` in the configuration')]
