@@ -40,7 +40,8 @@ function replica(url: string, over: Partial<StoreDefinition> = {}): Replica {
     passwordFile: undefined,
     tls: undefined,
     prefix: 'sallyport',
-    timeoutMs: 300,
+    // Longer than a busy machine keeps an answer waiting.
+    timeoutMs: 10_000,
     ...over,
   }
   const told: string[] = []
@@ -156,7 +157,7 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store of used proofs', ()
 
   test('that hangs costs those who wait for it one deadline, and nobody after them', async () => {
     const shared = await server()
-    const memory = replica(shared.url)
+    const memory = replica(shared.url, { timeoutMs: 300 })
     await works(memory)
     shared.pause()
     expect(await Promise.all([memory.use('1'), memory.use('2')])).toEqual(['unavailable', 'unavailable'])
@@ -227,7 +228,7 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store of used proofs', ()
 
   test('is left when the memory is closed: what is under way is unavailable, and nothing comes after it', async () => {
     const shared = await server()
-    const memory = replica(shared.url)
+    const memory = replica(shared.url, { timeoutMs: 300 })
     await works(memory)
     shared.pause()
     const underWay = memory.use('1')

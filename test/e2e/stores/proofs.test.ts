@@ -64,7 +64,7 @@ async function started(options: Parameters<typeof startStoreServer>[0]): Promise
 describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('gateways that share the memory of proofs by %s', kind => {
   test('take a proof once, whichever of them was asked first', async () => {
     const store = await started({ kind })
-    const { gateways, proved, storeIs } = await startGateways({ url: store.url })
+    const { gateways, proved, storeIs } = await startGateways({ url: store.url, timeout: '10s' })
     const [one, other] = gateways
     await storeIs(1)
     const proof = await proved()
@@ -84,7 +84,7 @@ describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('gateways that share the memory
 
   test('of a hundred at once with one proof, exactly one passes', async () => {
     const store = await started({ kind })
-    const { gateways, proved, storeIs } = await startGateways({ url: store.url })
+    const { gateways, proved, storeIs } = await startGateways({ url: store.url, timeout: '10s' })
     await storeIs(1)
     const proof = await proved()
     const outcomes = await Promise.all(Array.from({ length: 100 }, (_, index) => outcome(gateways[index % 2], proof)))
@@ -94,7 +94,7 @@ describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('gateways that share the memory
 
   test('refuse proofs while the store is away, with the time of another try, and take them again after that', async () => {
     const store = await started({ kind })
-    const { gateways, proved, storeIs } = await startGateways({ url: store.url }, {}, 1)
+    const { gateways, proved, storeIs } = await startGateways({ url: store.url, timeout: '10s' }, {}, 1)
     const [gateway] = gateways
     await storeIs(1)
     await store.kill()
@@ -121,7 +121,11 @@ describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('gateways that share the memory
 
   test('judge by the memory of the process meanwhile where that is chosen, and count it', async () => {
     const store = await started({ kind })
-    const { gateways, proved, storeIs } = await startGateways({ url: store.url }, { whenUnavailable: 'local' }, 1)
+    const { gateways, proved, storeIs } = await startGateways(
+      { url: store.url, timeout: '10s' },
+      { whenUnavailable: 'local' },
+      1,
+    )
     const [gateway] = gateways
     await storeIs(1)
     const before = await proved()
