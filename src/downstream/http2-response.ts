@@ -5,7 +5,12 @@
  * the end. So an answer without a body is a single frame that is also the end: gRPC's Trailers-Only responses depend on
  * it.
  */
-import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
+import {
+  constants,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+  type ServerStreamResponseOptions,
+} from 'node:http2'
 import { HIGHEST_STATUS, RESET_CONTENT } from '../errors.ts'
 import type { ClientResponse, HeaderRecord } from '../exchange.ts'
 
@@ -13,6 +18,7 @@ import type { ClientResponse, HeaderRecord } from '../exchange.ts'
 const OF_A_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 
 const NO_BYTES = Buffer.alloc(0)
+const NO_ERROR = constants.NGHTTP2_NO_ERROR
 
 /** Counts the bytes that it was given, as a socket does: `stalled-peers.ts` sees by that what a client has taken. */
 type CountedStream = ServerHttp2Stream & { bytesWritten: number }
@@ -44,7 +50,11 @@ export class Http2Response implements ClientResponse {
   }
 
   get writableFinished(): boolean {
-    return this.#isEnded && this.stream.writableFinished
+    const { stream } = this
+    if (!this.#isEnded || stream.writableFinished) return this.#isEnded
+    // Of a short answer Node may close the stream in good order before it says that all of it is out.
+    const isAllOut = stream.writableEnded && stream.writableLength === 0
+    return isAllOut && stream.destroyed && !stream.aborted && stream.errored === null && stream.rstCode === NO_ERROR
   }
 
   on(event: 'close' | 'drain', listener: () => void): this {

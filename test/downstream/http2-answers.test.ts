@@ -146,6 +146,20 @@ describe('what the service answers', () => {
   })
 })
 
+describe('a refusal', () => {
+  test.each([
+    ['GET', undefined],
+    ['HEAD', undefined],
+    ['POST', 'a body'],
+    ['POST', 'b'.repeat(100_000)],
+  ])('that has arrived is not logged as cut: %s', async (method, body) => {
+    const path = `/private/refused-${method}-${body?.length ?? 0}`
+    const reply = await client.request(path, { method, ...(body !== undefined && { body }) })
+    expect([reply.status, reply.complete]).toEqual([401, true])
+    expect(await stack.logged({ path })).not.toHaveProperty('aborted')
+  })
+})
+
 describe('an answer that is cut', () => {
   test.each(['/public/dies', '/public/dies-short'])('%s: is reset, and never looks whole', async path => {
     const reply = await client.request(path)
