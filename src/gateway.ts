@@ -21,6 +21,7 @@ import { decide } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
 import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
+import { resetConnections } from './downstream/peer.ts'
 import { ClientGone, receiver } from './downstream/receive.ts'
 import { requestLimit } from './downstream/request-limit.ts'
 import { respond } from './downstream/respond.ts'
@@ -213,12 +214,13 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     const server = gatewayServer(options.server, {
       onRequest: drain.gate((request, response) => {
         // When the last answer of a connection has been sent, no request that a client put behind it is executed.
-        if (request.socket.writableEnded) request.socket.destroy()
+        if (request.socket.writableEnded || isReset(request.socket)) request.socket.destroy()
         else receive(request, response, fastify)
       }),
       onHttp2: socket => sessions.adopt(socket),
       isBusy: broken.isBusy,
     })
+    const isReset = resetConnections(server)
     const sessions = http2Sessions({
       ...options,
       headersTimeoutMs: () => server.headersTimeout,
@@ -226,6 +228,10 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       maxRequests: () => policies.current.limits.requests,
       isDraining: () => drain.isDraining,
       onRequest: drain.gate((request, response) => {
+        if (isReset(request.socket)) {
+          request.socket.destroy()
+          return
+        }
         stalled.watch(request.stream)
         if (request.rawHeaders.includes('expect')) expectContinue(request)
         receive(request, response, fastify)
