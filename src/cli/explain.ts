@@ -39,7 +39,7 @@ each check with what it wanted and saw, the headers that are removed and added, 
                       binds the token to a key and makes a valid proof for the request, under the first of
                       \`dpop.baseUrls\`
   --certificate FILE  the client shows this certificate (PEM), or a trusted proxy names it, as the configuration has it.
-                      Claims are bound to it, unless their cnf says to what
+                      Claims are bound to it, unless their cnf says to what. Who has signed it is not judged
   -H, --header LINE   a header of the request; may be repeated
   --revoked FILE      entries, as in \`revocation.file\`, that are in force besides what the configuration names
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody

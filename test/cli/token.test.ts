@@ -1,6 +1,6 @@
 /** Tests `sallyport token` as a user calls it. */
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   calculateJwkThumbprint,
@@ -251,6 +251,15 @@ describe('token mint', () => {
     const again = await token('mint', '--key', key, '--create-key', ...config)
     expect(again).toMatchObject({ code: 0, stderr: '' })
     expect(readFileSync(key, 'utf8')).toBe(before)
+  })
+
+  test('a public key set that a gateway may be running by is never replaced', async () => {
+    const key = join(files.path, 'moved.jwk')
+    const set = join(files.path, 'moved.public.json')
+    writeFileSync(set, 'in use')
+    const { code, stderr } = await token('mint', '--key', key, '--create-key', '--claim', 'iss=a', '--claim', 'aud=b')
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`${set} is there, and its key is not; move it away`)])
+    expect([existsSync(key), readFileSync(set, 'utf8')]).toEqual([false, 'in use'])
   })
 
   test('needs no configuration when iss and aud are given', async () => {

@@ -23,12 +23,15 @@ interface NewKey {
   readonly jwksFile: string
 }
 
-/** Makes a key and its public key set. @throws {KeyFileError} the file is there already, or cannot be written */
+/** Makes a key and its public key set. @throws {KeyFileError} one of the files is there, or cannot be written */
 export async function createKey(keyFile: string): Promise<NewKey> {
   const { d, ...named } = await newKey()
   const jwksFile = `${keyFile.replace(/\.(json|jwk)$/, '')}.public.json`
+  // A gateway may be running by it.
+  if (isThere(jwksFile))
+    throw new KeyFileError(`${jwksFile} is there, and its key is not; move it away, or name another key`)
   write(keyFile, { ...named, d }, { mode: 0o600, flag: 'wx' })
-  write(jwksFile, { keys: [named] }, {})
+  write(jwksFile, { keys: [named] }, { flag: 'wx' })
   return { keyFile, jwksFile }
 }
 
