@@ -8,7 +8,14 @@ import { boundedMemo } from '../lib/bounded-memo.ts'
 import { foldedFieldName, isToken } from '../lib/field-name.ts'
 import { isHopByHop } from './hop-by-hop.ts'
 
-const NOT_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'host', 'set-cookie', 'x-request-id'])
+/** RFC 9449 §8.1: a nonce stands in the head, where `own-lines.ts` decides whether it is of any use to the client. */
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
+  'content-length',
+  'host',
+  'set-cookie',
+  'x-request-id',
+  'dpop-nonce',
+])
 
 const mayPass = boundedMemo<boolean>(
   name => {

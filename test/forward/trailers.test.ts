@@ -21,6 +21,7 @@ const ENDING = [
   'Host: other.example',
   'Set-Cookie: a=1',
   'X-Request-Id: forged',
+  'DPoP-Nonce: of the service',
 ]
 
 const authority = testAuthority()

@@ -190,10 +190,18 @@ function proxyInClear({ egress }: Config): readonly Warning[] {
 /** Who is on the way, or has the address of the proxy, can name any certificate. */
 function certificatesInClear({ listen, clientCertificate }: Config): readonly Warning[] {
   if (certificateSource(listen, clientCertificate)?.from !== 'header') return []
+  if (listen.trustedProxies.some(isEverybody)) {
+    const message = 'believes everybody who can reach the gateway; list the addresses of the proxies alone'
+    return [{ code: 'client-cert-in-clear', path: ['listen', 'trustedProxies'], message }]
+  }
   if (askedCertificate(listen.tls) === 'required' || listen.trustedProxies.every(isOfThisMachine)) return []
   const message =
     'believes proxies on other machines, which do not prove who they are; ask them for certificates by `listen.tls.clientCaFile`'
   return [{ code: 'client-cert-in-clear', path: ['clientCertificate', 'from'], message }]
+}
+
+function isEverybody(proxy: string): boolean {
+  return /\/0+$/.test(proxy)
 }
 
 function isOfThisMachine(proxy: string): boolean {

@@ -277,20 +277,21 @@ test.each([
 })
 
 test.each([
-  ['10.0.0.0/8', '', true],
-  ['127.0.0.1, 10.0.0.1', '', true],
-  ['0.0.0.0/0', '', true],
-  ['10.0.0.0/8', ', tls: { certFile: c, keyFile: k }', true],
-  ['10.0.0.0/8', ', tls: { certFile: c, keyFile: k, clientCaFile: ca }', false],
-  ['127.0.0.1, "unix:", "::1"', '', false],
-  ['127.0.0.0/8', '', false],
-])('certificates in the header of a proxy at %s, with%s, can be forged on the way: %s', (proxies, tls, isFound) => {
+  ['10.0.0.0/8', '', 'clientCertificate.from'],
+  ['127.0.0.1, 10.0.0.1', '', 'clientCertificate.from'],
+  ['10.0.0.0/8', ', tls: { certFile: c, keyFile: k }', 'clientCertificate.from'],
+  ['10.0.0.0/8', ', tls: { certFile: c, keyFile: k, clientCaFile: ca }', undefined],
+  ['0.0.0.0/0', ', tls: { certFile: c, keyFile: k, clientCaFile: ca }', 'listen.trustedProxies'],
+  ['127.0.0.1, "::/0"', '', 'listen.trustedProxies'],
+  ['127.0.0.1, "unix:", "::1"', '', undefined],
+  ['127.0.0.0/8', '', undefined],
+])('certificates in the header of a proxy at %s, with%s, can be forged: see %s', (proxies, tls, where) => {
   const text = textOf('{ id: a, path: /** }').replace(
     'listen: 127.0.0.1:8080',
     `listen: { address: "127.0.0.1:8080", trustedProxies: [${proxies}]${tls} }\nclientCertificate: { from: header }`,
   )
   const config = loadConfig({ text, file: '/etc/sallyport.yaml', env: {}, namedFiles: 'unread' })
-  expect(found(config)).toEqual(isFound ? ['client-cert-in-clear clientCertificate.from'] : [])
+  expect(found(config)).toEqual(where === undefined ? [] : [`client-cert-in-clear ${where}`])
 })
 
 describe('revocation', () => {
