@@ -4,39 +4,8 @@ import { requireAudience } from '../../src/authorize/audience.ts'
 import { type ClaimRequirement, requireClaim } from '../../src/authorize/claims.ts'
 import { requireAnyRole, requireRoles } from '../../src/authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../../src/authorize/scopes.ts'
-import { Denial } from '../../src/errors.ts'
-import type { Authorizer, Claims, Principal } from '../../src/types.ts'
-import { factsOf } from '../support/facts.ts'
-
-function principal(granted: {
-  readonly scopes?: readonly string[]
-  readonly roles?: readonly string[]
-  readonly audiences?: readonly string[]
-  readonly claims?: Claims
-}): Principal {
-  const { scopes = [], roles = [], audiences = [], claims = {} } = granted
-  return {
-    provider: 'main',
-    claims,
-    scopes: new Set(scopes),
-    roles: new Set(roles),
-    audiences,
-    expiresAtSeconds: 2_000_000_000,
-    validUntilMs: 2_000_000_005_000,
-    confirmation: undefined,
-    standing: { fingerprints: [], reader: undefined, clearAt: 0 },
-  }
-}
-
-function refusal(authorize: Authorizer, caller: Principal): Pick<Denial, 'code' | 'evidence'> | undefined {
-  try {
-    authorize(caller, factsOf())
-  } catch (error) {
-    if (!(error instanceof Denial)) throw error
-    return { code: error.code, evidence: error.evidence }
-  }
-  return undefined
-}
+import type { Authorizer, Claims } from '../../src/types.ts'
+import { principal, refusal } from './support.ts'
 
 type ClaimScalar = Extract<ClaimRequirement, { readonly anyOf: unknown }>['anyOf'][number]
 

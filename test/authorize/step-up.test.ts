@@ -2,33 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import { acceptedAcrs, requireAcr } from '../../src/authorize/acr.ts'
 import { type AgeKind, requireAge, seenAge } from '../../src/authorize/age.ts'
-import { Denial } from '../../src/errors.ts'
-import type { Authorizer, Claims, JsonValue, Principal } from '../../src/types.ts'
-import { factsOf } from '../support/facts.ts'
+import type { Claims, JsonValue, Principal } from '../../src/types.ts'
 import { manualTime } from '../support/manual-time.ts'
+import { principal as callerOf, refusal } from './support.ts'
 
 function principal(claims: Claims, provider = 'main'): Principal {
-  return {
-    provider,
-    claims,
-    scopes: new Set(),
-    roles: new Set(),
-    audiences: [],
-    expiresAtSeconds: 2_000_000_000,
-    validUntilMs: 2_000_000_005_000,
-    confirmation: undefined,
-    standing: { fingerprints: [], reader: undefined, clearAt: 0 },
-  }
-}
-
-function refusal(authorize: Authorizer, caller: Principal): Pick<Denial, 'code' | 'evidence'> | undefined {
-  try {
-    authorize(caller, factsOf())
-  } catch (error) {
-    if (!(error instanceof Denial)) throw error
-    return { code: error.code, evidence: error.evidence }
-  }
-  return undefined
+  return callerOf({ claims, provider })
 }
 
 describe('acr', () => {
