@@ -19,7 +19,9 @@ export const STAGES = {
   before: ['anywhere', 'receive', 'head', 'route', 'credential'],
   ofToken: [
     'form',
+    'decryption',
     'issuer',
+    'introspection',
     'algorithm',
     'key',
     'signature',
@@ -101,6 +103,16 @@ export const DENIALS = {
     reportable: true,
     remedy: 'Check that this is the whole access token, and a JWT; an opaque one cannot be verified here.',
   },
+  decryption_failed: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token cannot be decrypted',
+    stage: 'decryption',
+    reportable: true,
+    remedy:
+      'Have the issuer encrypt for a key of `decryption.keyFiles`: `sallyport keys public` prints the set that it needs. ' +
+      'A key that was taken out belongs back until the tokens that were made with it have expired.',
+  },
   issuer_unknown: {
     status: 401,
     error: 'invalid_token',
@@ -110,6 +122,16 @@ export const DENIALS = {
     remedy:
       'Compare `iss` with `providers.*.issuer`, byte for byte: a slash at the end counts. ' +
       '`sallyport check --online` looks for that slip. A further spelling belongs to `issuerAliases`, a tenant to `tenants`.',
+  },
+  token_inactive: {
+    status: 401,
+    error: 'invalid_token',
+    title: 'The access token is not active',
+    stage: 'introspection',
+    reportable: true,
+    remedy:
+      'Get a new token: the server says that this one has expired, was revoked, or is none of its own. If it says so of ' +
+      'every token, see that its client (`client.id`) may ask about tokens of others.',
   },
   algorithm_not_allowed: {
     status: 401,
@@ -316,6 +338,15 @@ export const DENIALS = {
     reportable: true,
     retryAfterSeconds: 5,
     remedy: 'See that the key server answers: `sallyport check --online` says what is wrong with it.',
+  },
+  introspection_unavailable: {
+    status: 503,
+    title: 'Authentication is temporarily unavailable',
+    stage: 'introspection',
+    reportable: true,
+    retryAfterSeconds: 1,
+    remedy:
+      'See that the server answers: `sallyport check --online` says what is wrong with it, or with our credentials.',
   },
   revocation_unavailable: {
     status: 503,

@@ -110,7 +110,7 @@ export interface Principal {
   readonly roles: ReadonlySet<string>
   /** `aud` as a list. */
   readonly audiences: readonly string[]
-  /** `exp`, seconds since the epoch. */
+  /** `exp`, seconds since the epoch; infinite where nobody says when the token expires. */
   readonly expiresAtSeconds: number
   /** Milliseconds since the epoch up to which the token is accepted: `exp` and the provider's clock tolerance. */
   readonly validUntilMs: number
@@ -118,6 +118,17 @@ export interface Principal {
   readonly confirmation: Confirmation | undefined
   /** What is remembered about its revocation. */
   readonly standing: Standing
+  /** What has to be asked again while a stream of the caller goes on; undefined where `exp` says it all. */
+  readonly tenure: Tenure | undefined
+}
+
+/** Says for how long the token of an open stream is good, where only a server knows. */
+export interface Tenure {
+  /**
+   * Why the stream has to end now; undefined while it may go on. It is called once a second for each stream, never
+   * waits, and begins by itself to ask again what has to be asked again.
+   */
+  endedBy(): 'inactive' | 'unconfirmed' | undefined
 }
 
 /**
@@ -225,7 +236,10 @@ export interface TraceContext {
 }
 
 /** Why the gateway closed a stream that both ends would have gone on with. */
-export type StreamEnd = 'expired' | 'revoked' | 'stalled' | 'idle' | 'shutdown'
+export type StreamEnd = GrantEnd | 'stalled' | 'idle' | 'shutdown'
+
+/** Why what let a stream in is over: `unconfirmed` is when nobody can be asked any more whether it is. */
+export type GrantEnd = 'expired' | 'revoked' | 'inactive' | 'unconfirmed'
 
 /** What became of a request while revocations may be missing: `exempt` is a token that lives for a short time. */
 export type StaleDecision = 'allowed' | 'exempt' | 'refused'
@@ -330,6 +344,41 @@ export interface KeySetStatus {
   readonly lastError: string | undefined
 }
 
+/** What became of a question about a token; `open` is an old answer that was used because no new one was to be had. */
+export type IntrospectionResult =
+  | 'active'
+  | 'inactive'
+  | 'timeout'
+  | 'unauthorized'
+  | 'error'
+  | 'invalid'
+  | 'rejected'
+  | 'open'
+
+/** What became of an encrypted token: `refused` is one whose header asks for what is not done. */
+export type DecryptionResult = 'ok' | 'refused' | 'failed' | 'overloaded'
+
+/** How it is going with the server that is asked about tokens, for `-/status` and the metrics. */
+export interface IntrospectionStatus {
+  /** Undefined until it is discovered. */
+  readonly endpoint: string | undefined
+  /** `open`: nobody is asked. `probing`: one question finds out whether the server is back. */
+  readonly breaker: 'closed' | 'open' | 'probing'
+  /** Seconds since the epoch when the next question is tried; undefined while the breaker is closed. */
+  readonly nextTrySeconds: number | undefined
+  /** Seconds since the epoch of the last good answer, and of the last failure; undefined before the first. */
+  readonly lastSuccessSeconds: number | undefined
+  readonly lastFailureSeconds: number | undefined
+  /** Why the last question failed, in our words; undefined when it did not. */
+  readonly lastError: string | undefined
+  /** Questions under way, and those that wait. */
+  readonly inFlight: number
+  readonly queued: number
+  /** Tokens that are remembered. */
+  readonly activeTokens: number
+  readonly inactiveTokens: number
+}
+
 /** How a provider is doing, for `readyz`, `-/status` and the metrics; no key material. */
 export type ProviderHealth = {
   /** True when tokens can be judged. */
@@ -338,6 +387,7 @@ export type ProviderHealth = {
   readonly lastError: string | undefined
 } & (
   | { readonly kind: 'keys'; readonly keySet: KeySetStatus }
+  | { readonly kind: 'introspection'; readonly introspection: IntrospectionStatus }
   /** It verifies nothing by keys, so that it lacks none. */
   | { readonly kind: 'keyless' }
 )

@@ -12,7 +12,7 @@ import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange, Forwarding } from '../exchange.ts'
 import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
-import type { StreamEnd } from '../types.ts'
+import type { GrantEnd, StreamEnd } from '../types.ts'
 import type { UpstreamCall, UpstreamHandler } from '../upstream/connections.ts'
 import { clientBody } from './client-body.ts'
 import { putOwnLines } from './own-lines.ts'
@@ -183,7 +183,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   }
 
   /** The service sees a request that was cut. */
-  end(end: 'expired' | 'revoked'): void {
+  end(end: GrantEnd): void {
     const code = END_CODES[end]
     if (this.exchange.response.headersSent) this.#breakOff(code)
     else this.cancel(new Denial(code, { evidence: { reason: 'during the upload' } }))
@@ -200,6 +200,8 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
 const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
   expired: 'token_expired',
   revoked: 'token_revoked',
+  inactive: 'token_inactive',
+  unconfirmed: 'introspection_unavailable',
   idle: 'request_timeout',
   stalled: 'request_timeout',
   shutdown: 'draining',

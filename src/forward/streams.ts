@@ -16,7 +16,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Enrolled } from '../lib/roster.ts'
 import { rounds } from '../lib/rounds.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { OpenStream, Principal, StreamEnd } from '../types.ts'
+import type { GrantEnd, OpenStream, Principal, StreamEnd } from '../types.ts'
 
 interface StreamsOptions {
   readonly clock: Clock
@@ -32,7 +32,7 @@ interface StreamsOptions {
 export interface Upload extends Enrolled {
   readonly exchange: Exchange
   /** Ends both sides. */
-  end(end: 'expired' | 'revoked'): void
+  end(end: GrantEnd): void
 }
 
 interface ExchangeStream extends OpenStream {
@@ -66,7 +66,8 @@ export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Stream
     scheduler,
     intervalMs: () => ROUND_MS,
     visit: stream => {
-      if (stream.expiresAtMs <= clock.nowMs()) end(stream, 'expired')
+      const over = stream.expiresAtMs <= clock.nowMs() ? 'expired' : endOfTenure(stream.exchange)
+      if (over !== undefined) end(stream, over)
       else if (silentMs(stream, clock.monotonicMs()) >= stream.idleTimeoutMs) end(stream, 'idle')
     },
   })
@@ -76,15 +77,17 @@ export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Stream
     intervalMs: () => ROUND_MS,
     visit: upload => {
       const { exchange } = upload
-      if (exchange.request.complete) uploads.delete(upload)
-      else if (expiresAtMs(exchange) <= clock.nowMs()) {
-        endUpload(upload, 'expired')
+      if (exchange.request.complete) {
+        uploads.delete(upload)
+        return
       }
+      const over = expiresAtMs(exchange) <= clock.nowMs() ? 'expired' : endOfTenure(exchange)
+      if (over !== undefined) endUpload(upload, over)
     },
   })
   let isLookDue = false
 
-  function endUpload(upload: Upload, reason: 'expired' | 'revoked'): void {
+  function endUpload(upload: Upload, reason: GrantEnd): void {
     uploads.delete(upload)
     upload.exchange.streamEnd = reason
     upload.end(reason)
@@ -153,6 +156,11 @@ export function streams({ clock, scheduler, isRevoked }: StreamsOptions): Stream
 /** A report-only route refuses nobody for a token. */
 function isHit({ findings: { principal, route } }: Exchange, isRevoked: (principal: Principal) => boolean): boolean {
   return principal !== undefined && route?.mode === 'enforce' && isRevoked(principal)
+}
+
+/** The route's `onExpiry: keep` is about a time that was known when the stream began, and not about this. */
+function endOfTenure({ findings: { principal, route } }: Exchange): GrantEnd | undefined {
+  return principal?.tenure === undefined || route?.mode !== 'enforce' ? undefined : principal.tenure.endedBy()
 }
 
 function expiresAtMs({ findings }: Exchange): number {

@@ -17,7 +17,17 @@ import {
   type RevocationSource,
   type RevocationStatus,
 } from '../revocation/revocations.ts'
-import type { ProofKind, ProofResult, ProviderHealth, RouteMetrics, StaleDecision, StreamEnd } from '../types.ts'
+import type {
+  DecryptionResult,
+  IntrospectionResult,
+  IntrospectionStatus,
+  ProofKind,
+  ProofResult,
+  ProviderHealth,
+  RouteMetrics,
+  StaleDecision,
+  StreamEnd,
+} from '../types.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import {
   REPORT_SERIES,
@@ -45,6 +55,8 @@ const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'].map(statusClass => ({ status
 const STREAM_ENDS = Object.keys({
   expired: true,
   revoked: true,
+  inactive: true,
+  unconfirmed: true,
   stalled: true,
   idle: true,
   shutdown: true,
@@ -75,6 +87,25 @@ function proofSeries(kind: ProofKind, result: ProofResult): number {
   return PROOF_KINDS.indexOf(kind) * PROOF_RESULTS.length + PROOF_RESULTS.indexOf(result)
 }
 
+const INTROSPECTION_RESULTS = Object.keys({
+  active: true,
+  inactive: true,
+  timeout: true,
+  unauthorized: true,
+  error: true,
+  invalid: true,
+  rejected: true,
+  open: true,
+} satisfies Record<IntrospectionResult, true>)
+const DECRYPTION_RESULTS = Object.keys({
+  ok: true,
+  refused: true,
+  failed: true,
+  overloaded: true,
+} satisfies Record<DecryptionResult, true>)
+/** What the gauge shows for each state of a breaker. */
+const BREAKER_VALUES: Readonly<Record<IntrospectionStatus['breaker'], number>> = { closed: 0, probing: 1, open: 2 }
+
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
 type Owner = 'route' | 'provider'
@@ -85,6 +116,13 @@ interface ProviderTallies {
   readonly cache: Tally
   /** Undefined for a provider that has no keys. */
   readonly keys: KeyTallies | undefined
+  /** Undefined for a provider that asks nobody about tokens. */
+  readonly introspection: IntrospectionTallies | undefined
+}
+
+interface IntrospectionTallies {
+  readonly results: Tally
+  readonly durations: { observe(seconds: number): void }
 }
 
 interface KeyTallies {
@@ -200,6 +238,33 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     'provider',
   ])
   const jwksUnknownKid = tally('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'], [{}])
+  const introspections = tally(
+    'introspections_total',
+    'Questions about tokens, by what became of them.',
+    ['provider', 'result'],
+    INTROSPECTION_RESULTS.map(result => ({ result })),
+  )
+  const introspectionDuration = histogram(
+    'introspection_duration_seconds',
+    'Duration of questions about tokens.',
+    DURATION_BUCKETS,
+    'provider',
+  )
+  const introspectionsInFlight = gauge('introspection_in_flight', 'Questions about tokens under way.', 'sum', [
+    'provider',
+  ])
+  const introspectionBreaker = gauge(
+    'introspection_breaker',
+    '0 when the server is asked, 1 when one question tries whether it is back, 2 when it is left alone.',
+    'max',
+    ['provider'],
+  )
+  const decryptions = tally(
+    'decryptions_total',
+    'Encrypted tokens, by what became of them.',
+    ['provider', 'result'],
+    DECRYPTION_RESULTS.map(result => ({ result })),
+  )
   const revocationEvents = overallPairs(
     'revocation_events_total',
     'Revocations that arrived, by source and by what became of them.',
@@ -258,6 +323,7 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
   const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
 
   const keyTallies: Readonly<Record<ProviderHealth['kind'], (provider: string) => KeyTallies | undefined>> = {
+    introspection: () => undefined,
     keys: provider => ({
       fetches: jwksFetches.of(provider, fetchResults.keys()),
       fetchDurations: jwksFetchDuration.of(provider),
@@ -334,6 +400,17 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       providers.get(provider)?.keys?.unknownKeys.add(0)
     },
 
+    /** A question about a token is over, or was not asked. @param durationSeconds undefined when nobody was asked */
+    introspected(provider: string, result: IntrospectionResult, durationSeconds: number | undefined): void {
+      const tallies = providers.get(provider)?.introspection
+      tallies?.results.add(INTROSPECTION_RESULTS.indexOf(result))
+      if (durationSeconds !== undefined) tallies?.durations.observe(durationSeconds)
+    },
+    /** An encrypted token was decrypted, or was not. */
+    decrypted(provider: string, result: DecryptionResult): void {
+      decryptions.of(provider, []).add(DECRYPTION_RESULTS.indexOf(result))
+    },
+
     /** Something was told about revocations. */
     revocationTold(source: RevocationSource, result: RevocationResult): void {
       revocationEvents.add(
@@ -393,7 +470,12 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
 
     /** Shows how a provider is doing now. */
     showProvider(provider: string, health: ProviderHealth): void {
-      if (health.kind === 'keyless') return
+      if (health.kind === 'introspection') {
+        const { inFlight: questions, breaker } = health.introspection
+        introspectionsInFlight.set({ provider }, questions)
+        introspectionBreaker.set({ provider }, BREAKER_VALUES[breaker])
+      }
+      if (health.kind !== 'keys') return
       const { keys, lastSuccessSeconds } = health.keySet
       jwksKeys.set({ provider }, health.usable ? keys.length : 0)
       if (lastSuccessSeconds !== undefined) jwksLastSuccess.set({ provider }, lastSuccessSeconds)
@@ -404,6 +486,13 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
       providers.set(provider, {
         cache: tokenCache.of(provider, cacheResults.keys()),
         keys: keyTallies[verifiesBy](provider),
+        introspection:
+          verifiesBy === 'introspection'
+            ? {
+                results: introspections.of(provider, INTROSPECTION_RESULTS.keys()),
+                durations: introspectionDuration.of(provider),
+              }
+            : undefined,
       })
     },
 
@@ -416,9 +505,20 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     /** Drops the series of a provider that no policy has any more. */
     forgetProvider(provider: string): void {
       providers.delete(provider)
-      for (const each of [tokenCache, jwksFetches, jwksFetchDuration, jwksUnknownKid, blindTokens, proofs])
+      for (const each of [
+        tokenCache,
+        jwksFetches,
+        jwksFetchDuration,
+        jwksUnknownKid,
+        blindTokens,
+        proofs,
+        introspections,
+        introspectionDuration,
+        decryptions,
+      ])
         each.forget(provider)
-      for (const each of [jwksKeys, jwksLastSuccess]) each.remove({ provider })
+      for (const each of [jwksKeys, jwksLastSuccess, introspectionsInFlight, introspectionBreaker])
+        each.remove({ provider })
     },
   }
 }

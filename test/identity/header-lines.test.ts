@@ -19,6 +19,7 @@ function principal(claims: Claims, parts: Partial<Principal> = {}): Principal {
     validUntilMs: 2_000_000_005_000,
     confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+    tenure: undefined,
     ...parts,
   }
 }

@@ -8,7 +8,7 @@ interface HealthResult {
 
 export function healthResult(health: ProviderHealth): HealthResult {
   const { usable, lastError } = health
-  if (health.kind === 'keyless')
+  if (health.kind !== 'keys')
     return usable
       ? { outcome: 'ok', detail: 'can judge tokens' }
       : { outcome: 'failed', detail: lastError ?? 'cannot judge tokens' }
