@@ -88,8 +88,7 @@ export interface Endpoint {
 
 interface Provider {
   readonly id: string
-  /** Undefined for a provider that takes no JWT. */
-  readonly issuer: string | undefined
+  readonly issuer: string
   health(): ProviderHealth
 }
 

@@ -38,17 +38,17 @@ const ROOMS = tableOf(`
                       types
   tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
-  tools/check       → config/check config/read config/schema errors issuer-template keys keys/fetch lib policy run
+  tools/check       → config/check config/read config/schema errors issuer-template keys/fetch lib oauth policy run
                       route tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config/schema identity issuer-template lib policy tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
-  tools/engine      → authenticate authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
+  tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
                       errors forward issuer-template lib policy revocation route run telemetry types upstream
   tools/text        → authorize claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
-  run               → admin authenticate authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
+  run               → admin authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node policy policy-store revocation store
                       telemetry types upstream
   admin             → errors lib policy revocation types upstream
@@ -56,8 +56,8 @@ const ROOMS = tableOf(`
   config            → authenticate authorize config/schema downstream forward identity lib policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib revocation
-  config/check      → config/schema egress errors identity issuer-template keys lib route
-  config/schema     → authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib route types
+  config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys lib route
+  config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib route types
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       types
@@ -65,17 +65,20 @@ const ROOMS = tableOf(`
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy types
-  telemetry         → errors exchange keys lib node policy revocation route types
+  telemetry         → authenticate/introspection errors exchange keys lib node policy revocation route types
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity route types upstream
   authenticate/proof → authenticate authenticate/jwt errors keys lib store types
+  authenticate/encrypted → authenticate authenticate/jwt errors keys lib types
+  authenticate/introspection → authenticate authenticate/jwt egress errors keys/fetch lib oauth types
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
-  authenticate/jwt  → authenticate claim-reader errors issuer-template lib types
+  authenticate/jwt  → authenticate errors issuer-template lib types
   authorize         → claim-reader errors lib types
   identity          → claim-reader errors lib types
   route             → errors
-  keys              → egress errors issuer-template keys/fetch lib types
+  keys              → egress errors issuer-template keys/fetch lib oauth types
+  oauth             → egress keys/fetch lib
   keys/fetch        → egress lib
   egress            → lib
   revocation        → errors lib store types
@@ -95,8 +98,9 @@ const PACKAGES = tableOf(`
   @fastify/http-proxy → gateway
   esbuild             → build
   fastify             → admin gateway run/listening.ts run/start.ts
-  jose                → authenticate/jwt demo tools/engine tools/token
-  lru-cache           → authenticate keys
+  jose                → authenticate/encrypted authenticate/jwt demo tools/engine tools/token
+  lru-cache           → authenticate authenticate/introspection keys
+  oauth4webapi        → oauth
   oidc-provider       → demo
   pino                → node telemetry
   prom-client         → node run run/workers telemetry

@@ -158,7 +158,7 @@ async function cases(): Promise<readonly Case[]> {
 }
 
 function presented(token: string): PresentedToken {
-  return { token, jwt: parseJwt(token) }
+  return { token, jwt: parseJwt(token), wasEncrypted: false }
 }
 
 function verifications(algorithm: (typeof ALGORITHMS)[number]): readonly Case[] {

@@ -41,12 +41,17 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
     const config = loadConfigFile(file, {})
     const shared = gatewayServices(parts)
     const verifiers = Object.entries(config.providers).map(
-      ([id, provider]) => [id, leaseProvider(id, provider, { ...shared, egress: undefined }).verifier] as const,
+      ([id, provider]) =>
+        [
+          id,
+          leaseProvider(id, provider, { ...shared, egress: undefined, workers: 1, entries: 10_000 }).verifier,
+        ] as const,
     )
     return compilePolicy(config, 'micro', {
       verifiers: new Map(verifiers),
       upstreams: new Map([['app', upstream()]]),
       tokenCache: shared.tokenCache,
+      decrypterOf: shared.decrypterOf,
       clock: shared.clock,
       layers: () => [],
       isRevoked: undefined,

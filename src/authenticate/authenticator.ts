@@ -6,6 +6,7 @@
  */
 import type { Authenticator, AuthenticatorLayer } from '../types.ts'
 import { issuerAuthenticator } from './by-issuer.ts'
+import type { DecrypterOf } from './decryption.ts'
 import { withLayers } from './layers.ts'
 import type { TokenCache } from './token-cache.ts'
 import type { TokenVerifier } from './verifier.ts'
@@ -15,13 +16,15 @@ interface AuthenticatorParts {
   readonly verifiers: readonly TokenVerifier[]
   /** Undefined verifies every token on every use. */
   readonly tokenCache: TokenCache | undefined
+  /** Undefined refuses encrypted tokens. */
+  readonly decrypterOf?: DecrypterOf | undefined
 }
 
 /** @param layers the innermost comes first; what is off is undefined */
 export type LayeredAuthenticator = (layers: ReadonlyArray<AuthenticatorLayer | undefined>) => Authenticator
 
 /** @throws {RangeError} two verifiers have the same issuer */
-export function layeredAuthenticator({ verifiers, tokenCache }: AuthenticatorParts): LayeredAuthenticator {
-  const inner = issuerAuthenticator(verifiers, tokenCache)
+export function layeredAuthenticator({ verifiers, tokenCache, decrypterOf }: AuthenticatorParts): LayeredAuthenticator {
+  const inner = issuerAuthenticator(verifiers, tokenCache, decrypterOf)
   return layers => withLayers(inner, ...layers)
 }

@@ -9,6 +9,9 @@
  * An opaque token belongs to the provider that recognises it. A token in the form of a JWS or a JWE is never taken for
  * opaque. Otherwise a stranger's JWT could be sent to a server that is asked about opaque tokens.
  *
+ * An encrypted token (JWE) says nothing about its issuer until it is opened, with the keys of any provider of the route
+ * that has some. What is inside is then judged as if it had come plain.
+ *
  * Without a cache every token is verified on every use. Commands that explain a refusal want that.
  *
  * The syntax of the credential (RFC 6750 §2.1) is checked only when the token is no JWT, since every JWT keeps to it,
@@ -19,6 +22,7 @@ import type { KeyParameter } from '../lib/key-parameters.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Claims, Credential, Principal } from '../types.ts'
+import type { DecryptedToken, DecrypterOf, ProviderDecryption } from './decryption.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
 import type { TokenCache, VerdictOwner } from './token-cache.ts'
@@ -33,9 +37,14 @@ type TokenAuthenticator = (credential: Pick<Credential, 'token'>) => MaybePromis
 
 /**
  * @param verifiers those that the route accepts, at most one per issuer
+ * @param decrypterOf undefined: encrypted tokens are refused
  * @throws {RangeError} two of them have the same issuer
  */
-export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?: TokenCache): TokenAuthenticator {
+export function issuerAuthenticator(
+  verifiers: readonly TokenVerifier[],
+  cache?: TokenCache,
+  decrypterOf?: DecrypterOf,
+): TokenAuthenticator {
   const accepted: ReadonlySet<TokenVerifier> = new Set(verifiers)
   const byIssuer = verifiersByIssuer(accepted)
   const templates = [...accepted].flatMap(verifier => {
@@ -54,14 +63,32 @@ export function issuerAuthenticator(verifiers: readonly TokenVerifier[], cache?:
   const ownerOf = (claims: Claims): TokenVerifier | undefined =>
     typeof claims.iss === 'string' ? (byIssuer.get(claims.iss) ?? tenantVerifier(claims, templates)) : undefined
 
+  const decryptions = decryptionsOf(accepted)
+  const decrypt = decryptions.length === 0 ? undefined : decrypterOf?.(decryptions)
+
+  const verifyEncrypted = async (token: string, opening: Promise<DecryptedToken>): Promise<Principal> => {
+    const { jws, providers } = await opening
+    // Of several requests that waited for the same token, the first has verified what was inside.
+    const known = cache?.recall(token, owns)
+    if (known !== undefined) return known
+    const jwt = parsed(jws, ignoredHeaders)
+    const verifier = ownerOf(jwt.claims)
+    // Attack: the key of one provider opens what is signed by another, which does not take encrypted tokens, or takes
+    // others. Whoever signed has to be one for whom it was encrypted.
+    if (verifier === undefined || !providers.has(verifier.provider))
+      throw new Denial('issuer_unknown', { evidence: issuerEvidence(jwt.claims, templates) })
+    return await judged({ token, jwt, wasEncrypted: true }, verifier)
+  }
+
   const verify = (token: string): MaybePromise<Principal> => {
+    if (decrypt !== undefined && partsOf(token) === JWE_PARTS) return verifyEncrypted(token, decrypt(token))
     const taker = opaqueTakers.length === 0 ? undefined : opaqueTaker(token, opaqueTakers)
-    if (taker !== undefined) return judged({ token, jwt: undefined }, taker)
+    if (taker !== undefined) return judged({ token, jwt: undefined, wasEncrypted: false }, taker)
     const jwt = parsed(token, ignoredHeaders)
     const { claims } = jwt
     const verifier = ownerOf(claims)
     if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates) })
-    return judged({ token, jwt }, verifier)
+    return judged({ token, jwt, wasEncrypted: false }, verifier)
   }
 
   // Attack: a token of a tenant is presented on a route where it belongs to the template, and then on one that also
@@ -95,10 +122,23 @@ function tenantVerifier(claims: Claims, templates: readonly TemplateVerifier[]):
   return templates.find(({ template }) => template.judge(claims) === undefined)?.verifier
 }
 
-/** Three parts are a JWS (RFC 7515 §3.1), five are a JWE (RFC 7516 §3.1). */
+/** RFC 7515 §3.1, RFC 7516 §3.1. */
+const JWS_PARTS = 3
+const JWE_PARTS = 5
+
+function partsOf(token: string): number {
+  return token.split('.', JWE_PARTS + 1).length
+}
+
+function decryptionsOf(verifiers: ReadonlySet<TokenVerifier>): readonly ProviderDecryption[] {
+  return [...verifiers].flatMap(({ provider, decryption }) =>
+    decryption === undefined ? [] : [{ provider, decryption }],
+  )
+}
+
 function opaqueTaker(token: string, takers: readonly TokenVerifier[]): TokenVerifier | undefined {
-  const parts = token.split('.', 6).length
-  if (parts === 3 || parts === 5 || !isToken68(token)) return undefined
+  const parts = partsOf(token)
+  if (parts === JWS_PARTS || parts === JWE_PARTS || !isToken68(token)) return undefined
   return takers.find(({ takesOpaque }) => takesOpaque?.(token))
 }
 

@@ -9,6 +9,7 @@ import type { TenantJudge } from '../issuer-template.ts'
 import type { KeyParameter } from '../lib/key-parameters.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal, ProviderHealth } from '../types.ts'
+import type { Decryption } from './decryption.ts'
 import type { Jwt } from './jwt/parse-jwt.ts'
 
 /** A token as it arrived, taken apart at most once. */
@@ -16,6 +17,8 @@ export interface PresentedToken {
   readonly token: string
   /** The parts of a JWT, which nobody has verified yet; undefined for an opaque token. */
   readonly jwt: Jwt | undefined
+  /** Whether the JWT came inside of an encrypted token. */
+  readonly wasEncrypted: boolean
 }
 
 /**
@@ -57,6 +60,8 @@ export interface TokenVerifier<Basis = unknown> {
    * route says so of any token.
    */
   readonly takesOpaque: ((token: string) => boolean) | undefined
+  /** How its tokens are decrypted; undefined for a verifier that takes no encrypted ones. */
+  readonly decryption: Decryption | undefined
   /** What it checks of a token, in any order: of a good token, `token verify` says of these that they held. */
   readonly checks: readonly TokenStage[]
   /**

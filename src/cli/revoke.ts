@@ -207,7 +207,7 @@ function entryIn(values: Readonly<Record<string, string | boolean | undefined>>)
 
 /** Refuses an issuer whose tokens no provider takes: a slip would revoke nobody, and say that it did. */
 function checkedIssuer({ providers }: Config, given: string | undefined): string {
-  const taken = Object.values(providers).flatMap(provider => providerTraits(provider).takesJwts ?? [])
+  const taken = Object.values(providers).map(provider => providerTraits(provider).issuers)
   const known = taken.map(({ issuer }) => issuer).join(', ')
   if (given === undefined) {
     const [only, ...others] = taken

@@ -113,6 +113,7 @@ const OWN_CLAIMS: ByProviderType<Claims, [given: Claims]> = {
     ...issuerClaims(provider, given),
     ...audienceClaims(provider, provider.audiences[0] ?? ''),
   }),
+  introspection: ({ issuer, audiences }) => ({ iss: issuer, aud: audiences[0] ?? '' }),
 }
 
 /** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */

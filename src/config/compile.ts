@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type LayeredAuthenticator, layeredAuthenticator } from '../authenticate/authenticator.ts'
 import { credentialReader, tokenPlaces } from '../authenticate/credential-places.ts'
+import type { DecrypterOf } from '../authenticate/decryption.ts'
 import type { RouteLayers } from '../authenticate/layers.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
@@ -39,6 +40,7 @@ interface PolicyParts {
   /** The upstreams by their ids. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly tokenCache: TokenCache
+  readonly decrypterOf: DecrypterOf
   /** Says how old a login or a token is. */
   readonly clock: Clock
   /** Gives the checks of every request to a route that brings a token, around the token cache. */
@@ -67,7 +69,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     routes,
     providers: Object.entries(config.providers).map(([id, provider]) => {
       const verifier = named(parts.verifiers, id)
-      return { id, issuer: providerTraits(provider).takesJwts?.issuer, health: () => verifier.health() }
+      return { id, issuer: providerTraits(provider).issuers.issuer, health: () => verifier.health() }
     }),
     matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes], {
       letterCase: config.paths.ignoreCase ? 'ignored' : 'heeded',
@@ -189,11 +191,11 @@ interface Judges {
   authorizer(asked: Pick<RouteConfig, 'audiences' | 'require'>): Authorizer
 }
 
-function sharedJudges(config: Config, { verifiers, tokenCache, clock }: PolicyParts): Judges {
+function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, clock }: PolicyParts): Judges {
   const context = requirementContext(config, clock)
   const every = [...verifiers.keys()]
   const authenticator = remembered((ids: readonly string[]) =>
-    layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache }),
+    layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache, decrypterOf }),
   )
   const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
     all(...requirementsOf(asked, context).map(({ authorize }) => authorize)),

@@ -18,7 +18,10 @@ import { type Egress, EgressFailure } from './egress.ts'
 
 interface TunnelOptions {
   /** PEM certificates that replace the system's roots, for the certificate of the target. */
-  readonly ca: string | undefined
+  readonly ca?: string | undefined
+  /** The certificate, as PEM, that is shown to the target, and its key. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
   /** Ends the tunnel, also when it has been handed over. Its reason is what is thrown. */
   readonly signal: AbortSignal
 }
@@ -28,10 +31,11 @@ interface TunnelOptions {
  * @returns a socket on which HTTP/1.1 can be spoken with the target at once; whoever has it destroys it
  * @throws {EgressFailure} the proxy is at fault; the reason of `signal`; or the {@link Error} of TLS with the target
  */
-export async function tunnelTo(target: URL, egress: Egress, { ca, signal }: TunnelOptions): Promise<Socket> {
+export async function tunnelTo(target: URL, egress: Egress, options: TunnelOptions): Promise<Socket> {
   const proxyCa = readFile(egress.caFile, 'egress.caFile')?.toString('utf8')
   const authorization = authorizationFrom(egress.credentialsFile)
   const toProxy = new URL(egress.proxy)
+  const { signal } = options
   signal.throwIfAborted()
   let socket: Socket | undefined
   try {
@@ -40,7 +44,7 @@ export async function tunnelTo(target: URL, egress: Egress, { ca, signal }: Tunn
       throw unreachable(egress, error)
     })
     await askForTunnel({ socket, target, egress, authorization })
-    return target.protocol === 'https:' ? await secured(socket, target, { ca, signal }) : socket
+    return target.protocol === 'https:' ? await secured(socket, target, options) : socket
   } catch (error) {
     socket?.destroy()
     throw signal.aborted ? signal.reason : error
@@ -72,10 +76,10 @@ function connection(url: URL, ca: string | undefined, signal: AbortSignal): Sock
 }
 
 /** Runs TLS with the target over the socket, and waits until its certificate is known to be good. */
-async function secured(socket: Socket, target: URL, { ca, signal }: TunnelOptions): Promise<Socket> {
+async function secured(socket: Socket, target: URL, { signal, ...material }: TunnelOptions): Promise<Socket> {
   const { host } = placeOf(target)
   const inner = watched(
-    tls.connect({ socket, host, ca, ...serverName(host), ALPNProtocols: ['http/1.1'] }).once('close', () => {
+    tls.connect({ socket, host, ...material, ...serverName(host), ALPNProtocols: ['http/1.1'] }).once('close', () => {
       socket.destroy()
     }),
     signal,

@@ -2,7 +2,7 @@
  * Reads from `providers.*.keys` where a provider's keys come from. At most one source is named there:
  * `check-providers.ts` refuses more.
  */
-import { KEY_SOURCES } from '../config/schema/provider-schema.ts'
+import { KEY_SOURCES } from '../config/schema/keys-schema.ts'
 import type { EgressConfig, KeysConfig } from '../config/schema/schema.ts'
 import type { FetchDefinition, KeySourceDefinition } from '../keys/registry.ts'
 

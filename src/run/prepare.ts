@@ -58,7 +58,12 @@ export function prepare(config: Config, services: Services): Prepared {
   }
   try {
     const providers = Object.entries(config.providers).map(([id, provider]) => {
-      const leased = leaseProvider(id, provider, { ...services, egress: config.egress })
+      const leased = leaseProvider(id, provider, {
+        ...services,
+        egress: config.egress,
+        workers: config.workers,
+        entries: config.tokenCache.entries,
+      })
       releases.push(leased.release)
       return [id, leased] as const
     })
@@ -82,6 +87,7 @@ export function prepare(config: Config, services: Services): Prepared {
       verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
+      decrypterOf: services.decrypterOf,
       clock: services.clock,
       ...requestChecks(config, services, {
         respondersOf: revocationResponders(services, id => events.get(id)),

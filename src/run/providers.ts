@@ -4,13 +4,17 @@
  * A new type of provider needs an entry in {@link FACTORIES}, or nothing compiles. A provider leases what it shares
  * with the configuration before it, so it is cheap to make when little has changed, and its release leaves no trace.
  */
+import type { DecrypterOf } from '../authenticate/decryption.ts'
+import { introspectionVerifier } from '../authenticate/introspection/introspection.ts'
 import { eventVerifier } from '../authenticate/jwt/event-verifier.ts'
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
-import type { EgressConfig, ProviderConfig } from '../config/schema/schema.ts'
+import type { ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
 import type { EventVerifier } from '../types.ts'
+import { type ReadDecryption, readDecryption } from './decryption.ts'
+import { introspectionDefinition, introspectionRules, type QuestionSettings } from './introspection.ts'
 import { keySourceDefinition } from './key-source.ts'
 import type { Services } from './services.ts'
 
@@ -25,12 +29,13 @@ export interface LeasedProvider {
 }
 
 /** What providers of any type are made with. */
-type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers'> & {
-  /** The proxy for what providers fetch; a caller without one says so. */
-  readonly egress: EgressConfig | undefined
-}
+type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers' | 'introspectors' | 'decrypterOf'> &
+  QuestionSettings
 
-const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderServices]> = { jwt: jwtProvider }
+const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderServices]> = {
+  jwt: jwtProvider,
+  introspection: introspectionProvider,
+}
 
 /**
  * Begins to get what the provider needs, and does not wait for it.
@@ -49,11 +54,14 @@ function jwtProvider(
   const { type, issuer, keys } = config
   const keySetLease = keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys, egress) })
   try {
+    const read = readDecryption(config.decryption)
     const verifierLease = verifiers.acquire({
       type,
-      rules: jwtRules(id, config),
+      // The identity of the keys is no rule, but tells this verifier from one with others.
+      rules: { ...jwtRules(id, config), decryption: read?.identity },
       base: keySetLease,
-      make: (rules, keySet) => jwtVerifier({ ...rules, keySet, clock }),
+      make: ({ decryption: _, ...rules }, keySet) =>
+        jwtVerifier({ ...rules, decryption: read?.decryption, keySet, clock }),
     })
     return {
       verifier: verifierLease.value,
@@ -68,6 +76,67 @@ function jwtProvider(
     keySetLease.release()
     throw error
   }
+}
+
+/** Answers that are not signed come from nobody but who is asked, so no keys are leased for them. */
+function introspectionProvider(
+  config: ProviderConfigs['introspection'],
+  id: string,
+  { clock, keySets, verifiers, introspectors, decrypterOf, ...settings }: ProviderServices,
+): LeasedProvider {
+  const { type, issuer, keys, response } = config
+  const leased: Array<{ release(): void }> = []
+  const release = (): void => {
+    for (const each of leased.splice(0).toReversed()) each.release()
+  }
+  const held = <T extends { release(): void }>(lease: T): T => {
+    leased.push(lease)
+    return lease
+  }
+  try {
+    const read = readDecryption(config.decryption)
+    const keySet =
+      response === 'jwt' && keys !== undefined
+        ? held(keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys, settings.egress) }))
+        : undefined
+    const introspector = held(
+      introspectors.acquire(
+        introspectionDefinition(id, config, settings),
+        keySet && {
+          keySet,
+          decryption: read && {
+            decrypt: answerDecrypter(id, read, decrypterOf),
+            identity: read.identity,
+            required: read.decryption.required,
+          },
+        },
+      ),
+    )
+    const verifier = held(
+      verifiers.acquire({
+        type,
+        rules: introspectionRules(id, config),
+        base: introspector,
+        make: (rules, base) => introspectionVerifier({ ...rules, introspector: base, clock }),
+      }),
+    )
+    return {
+      verifier: verifier.value,
+      events: undefined,
+      async ready() {
+        await Promise.all([keySet?.ready(), introspector.ready()])
+      },
+      release,
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+function answerDecrypter(provider: string, { decryption }: ReadDecryption, decrypterOf: DecrypterOf) {
+  const decrypt = decrypterOf([{ provider, decryption }])
+  return async (jwe: string): Promise<string> => (await decrypt(jwe)).jws
 }
 
 export function jwtRules(id: string, config: ProviderConfigs['jwt']): JwtRules {

@@ -92,6 +92,6 @@ function unanswered({ backchannelLogout = [], signals = [] }: RevocationConfig):
 /** An entry may name any spelling of an issuer, whichever of them the token has. */
 function spellingsOf({ providers }: Config, id: string): readonly string[] | undefined {
   const provider = providers[id]
-  const taken = provider === undefined ? undefined : providerTraits(provider).takesJwts
+  const taken = provider && providerTraits(provider).issuers
   return taken === undefined || issuerTemplate(taken.issuer) !== undefined ? undefined : issuersOf(taken)
 }

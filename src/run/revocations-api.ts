@@ -38,14 +38,13 @@ export function revocationsApi(services: ApiServices, inForce: () => Prepared): 
 /** @returns nothing for an issuer whose tokens nobody takes by that name */
 function spellingsIn({ providers }: Config, issuer: string): readonly string[] {
   return Object.values(providers).flatMap(provider => {
-    const taken = providerTraits(provider).takesJwts
-    const spellings = taken === undefined ? [] : issuersOf(taken)
+    const spellings = issuersOf(providerTraits(provider).issuers)
     return spellings.includes(issuer) ? spellings : []
   })
 }
 
 function issuerProblem({ providers }: Config, issuer: string): string | undefined {
-  const taken = Object.values(providers).flatMap(provider => providerTraits(provider).takesJwts ?? [])
+  const taken = Object.values(providers).map(provider => providerTraits(provider).issuers)
   const isTaken = taken.some(each => {
     const template = issuerTemplate(each.issuer)
     return template === undefined ? issuersOf(each).includes(issuer) : template.valuesIn(issuer) !== undefined

@@ -2,6 +2,10 @@
  * Makes, once at the start, what outlives a policy: clock, log, metrics, key sets, upstream pools and the memory of
  * verified tokens.
  */
+import type { DecrypterOf } from '../authenticate/decryption.ts'
+import { decryptionGate } from '../authenticate/encrypted/gate.ts'
+import { tokenDecrypter } from '../authenticate/encrypted/token-decrypter.ts'
+import { type IntrospectorRegistry, introspectorRegistry } from '../authenticate/introspection/registry.ts'
 import { type ReplayMemory, replayMemory } from '../authenticate/proof/replay-memory.ts'
 import { type VerifierRegistry, verifierRegistry } from '../authenticate/registry.ts'
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
@@ -12,6 +16,7 @@ import { type Scheduler, systemScheduler } from '../lib/scheduler.ts'
 import { type EventMemory, eventMemory, type OnEventRefused } from '../revocation/event-answers.ts'
 import { type RevocationSource, type Revocations, revocations } from '../revocation/revocations.ts'
 import { type ChangeWriter, type RevocationChange, type Revoker, revoker } from '../revocation/revoker.ts'
+import { introspectionEvents } from '../telemetry/introspection-events.ts'
 import { keyEvents } from '../telemetry/key-events.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
@@ -30,6 +35,8 @@ export interface Services {
   readonly upstreams: UpstreamRegistry
   readonly verifiers: VerifierRegistry
   readonly tokenCache: TokenCache
+  readonly decrypterOf: DecrypterOf
+  readonly introspectors: IntrospectorRegistry
   readonly revocations: Revocations
   readonly revoker: Revoker
   readonly revocationStreams: RevocationStreams
@@ -46,6 +53,9 @@ export interface Services {
   /** How many file descriptors this process may have; undefined where that is not known. */
   readonly descriptors: number | undefined
 }
+
+/** Node computes four things at a time beside its loop. The line behind them is for the moment after a start. */
+const DECRYPTIONS = { atOnce: 4, waiting: 256 }
 
 /** It is changed by the first configuration, and takes no memory before the first proof. */
 const FIRST_REPLAY_ENTRIES = 1000
@@ -80,6 +90,7 @@ export function gatewayServices({
     fetchResults: FETCH_RESULTS,
   })
   const revoked = revocations({ clock, scheduler: systemScheduler, ...revocationEvents(metrics, log) })
+  const gate = decryptionGate(DECRYPTIONS)
   const peers: RevocationPeers = { tellSiblings: () => {}, writer: undefined }
   return {
     mode,
@@ -107,6 +118,12 @@ export function gatewayServices({
       revocations: revoked,
       tellSiblings: (change, source) => peers.tellSiblings(change, source),
       writer: () => peers.writer,
+    }),
+    decrypterOf: decryptions => tokenDecrypter({ decryptions, gate, onResult: metrics.decrypted }),
+    introspectors: introspectorRegistry({
+      clock,
+      scheduler: systemScheduler,
+      observer: introspectionEvents(metrics, log),
     }),
     tokenCache: tokenCache({
       entries: tokenCacheEntries,

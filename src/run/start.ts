@@ -149,6 +149,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     await Promise.all(apps.map(closeNow))
     await Promise.all([
       services.keySets.close(),
+      services.introspectors.close(),
       services.upstreams.close(),
       services.revocationStreams.close(),
       services.sharedReplays.close(),

@@ -95,6 +95,7 @@ describe('an opaque token', () => {
   const asking = (asked: string[]): TokenVerifier => ({
     provider: 'asking',
     takesJwts: undefined,
+    decryption: undefined,
     takesOpaque: text => text.startsWith('op_'),
     checks: ['form', 'time'],
     verify({ token: text, jwt }) {
@@ -138,7 +139,7 @@ describe('an opaque token', () => {
 
   test('is malformed to a provider of JWTs, even when it is asked', async () => {
     const verifier = jwtVerifier(verifierOptions(mainKeys))
-    expect(await refusal(() => verifier.verify({ token: 'op_1', jwt: undefined }))).toMatchObject({
+    expect(await refusal(() => verifier.verify({ token: 'op_1', jwt: undefined, wasEncrypted: false }))).toMatchObject({
       code: 'token_malformed',
       provider: 'main',
     })

@@ -6,7 +6,7 @@ import { TestClock, TestKeySet, verifierOptions } from './support.ts'
 
 const LINGER_MS = 60_000
 
-const { keySet: _, clock: __, ...RULES } = verifierOptions(new TestKeySet())
+const { keySet: _, clock: __, decryption: ___, ...RULES } = verifierOptions(new TestKeySet())
 
 let time: ManualTime
 let registry: VerifierRegistry

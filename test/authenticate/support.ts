@@ -113,7 +113,7 @@ export function token(by: Signer, claims: Members = {}, header: Members = {}): s
 
 /** A JWT as the chooser of the provider hands it over. */
 export function presented(text: string): PresentedToken {
-  return { token: text, jwt: parseJwt(text) }
+  return { token: text, jwt: parseJwt(text), wasEncrypted: false }
 }
 
 type JwtVerifierOptions = Parameters<typeof jwtVerifier>[0]

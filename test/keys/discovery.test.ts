@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { documentUrls } from '../../src/keys/discovery.ts'
+import { documentUrls } from '../../src/oauth/metadata.ts'
 import { manualTime } from '../support/manual-time.ts'
 import { conditional, hang, json, type KeyServer, startKeyServer, status } from '../support/services/key-server.ts'
 import { privateNetwork } from './certificates.ts'

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
+import { introspectorRegistry } from '../../src/authenticate/introspection/registry.ts'
 import { verifierRegistry } from '../../src/authenticate/registry.ts'
 import type { ProviderConfig } from '../../src/config/schema/schema.ts'
 import { keySetRegistry } from '../../src/keys/registry.ts'
@@ -7,6 +8,7 @@ import { load, SMALL } from '../config/support.ts'
 import { recorder } from '../keys/support.ts'
 import { type JwtProvider, jwtOf } from '../support/jwt-provider.ts'
 import { type ManualTime, manualTime } from '../support/manual-time.ts'
+import { testDecrypterOf } from '../support/policy-parts.ts'
 
 let time: ManualTime
 let services: Parameters<typeof leaseProvider>[2]
@@ -16,7 +18,15 @@ beforeEach(() => {
     clock: time,
     keySets: keySetRegistry({ clock: time, scheduler: time, random: () => 0, observer: recorder() }),
     verifiers: verifierRegistry(time),
+    introspectors: introspectorRegistry({
+      clock: time,
+      scheduler: time,
+      observer: { asked() {}, breakerChanged() {} },
+    }),
+    decrypterOf: testDecrypterOf,
     egress: undefined,
+    workers: 1,
+    entries: 100,
   }
 })
 

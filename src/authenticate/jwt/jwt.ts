@@ -11,11 +11,12 @@ import type { Clock } from '../../lib/clock.ts'
 import type { KeyParameter } from '../../lib/key-parameters.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
 import type { Claims, KeySet, VerificationKey } from '../../types.ts'
+import { AT_JWT_CLAIMS, type ClaimRules, checkClaims, checkTime, checkType, type TokenType } from '../claim-checks.ts'
+import type { Decryption } from '../decryption.ts'
 import { attributed, evidenceText } from '../evidence.ts'
+import { principalReader } from '../principal.ts'
 import type { PresentedToken, TokenVerifier, Verdict } from '../verifier.ts'
-import { type ClaimRules, checkClaims, checkTime, type TokenType } from './claim-checks.ts'
 import type { Jwt } from './parse-jwt.ts'
-import { principalReader } from './principal.ts'
 import { signatureJudge } from './signature-judge.ts'
 import { withSubjectText } from './subject-text.ts'
 
@@ -54,6 +55,8 @@ export type JwtRules = {
 }
 
 interface JwtVerifierOptions extends JwtRules {
+  /** Undefined where its tokens are never encrypted. */
+  readonly decryption?: Decryption | undefined
   readonly keySet: KeySet
   readonly clock: Clock
 }
@@ -84,18 +87,21 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     audienceClaim: options.audienceClaim ?? 'aud',
     clockToleranceSeconds,
     maxLifetimeSeconds,
-    tokenType,
-    requiredClaims,
+    isAudienceOptional: false,
+    isExpiryOptional: false,
+    requiredClaims: tokenType === 'at+jwt' ? [...AT_JWT_CLAIMS, ...requiredClaims] : requiredClaims,
   }
   const { takesJwts, keyOf } = signatureJudge(options)
   const claimsOf = options.numericSubject === true ? withSubjectText : ({ claims }: Jwt): Claims => claims
+  const isEncryptionRequired = options.decryption?.required === true
   const readPrincipal = principalReader(options)
   const nowSeconds = (): number => options.clock.nowMs() / 1000
 
   const verdict = (jwt: Jwt, key: VerificationKey): Verdict<VerificationKey> => {
     const now = nowSeconds()
     const claims = claimsOf(jwt)
-    const checked = checkClaims(jwt.header.typ, claims, rules, now)
+    checkType(jwt.header.typ, tokenType)
+    const checked = checkClaims(claims, rules, now)
     checkTime(checked, clockToleranceSeconds, now)
     return Object.freeze({
       principal: readPrincipal(claims, checked),
@@ -108,9 +114,12 @@ export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier<Verifica
     provider,
     takesJwts,
     takesOpaque: undefined,
+    decryption: options.decryption,
     checks: CHECKS,
-    verify({ jwt }: PresentedToken) {
+    verify({ jwt, wasEncrypted }: PresentedToken) {
       if (jwt === undefined) throw new Denial('token_malformed', { provider, evidence: { reason: 'not a JWT' } })
+      if (isEncryptionRequired && !wasEncrypted)
+        throw new Denial('token_type_invalid', { provider, evidence: { reason: 'not encrypted' } })
       const refuse = (error: unknown): never => {
         throw attributed(error, provider, tokenEvidence(jwt))
       }

@@ -4,9 +4,9 @@
  * RFC 9449 §4.2 and §4.3 (`typ`, `alg`, `jwk`), RFC 7638 (thumbprint), RFC 8725 §3.1. Nowhere else does the gateway
  * take a key from the message that the key has signed. Here the thumbprint says whether the token is bound to it.
  */
-import { hash, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { parseJwk } from '../../keys/jwk.ts'
-import type { JwsAlgorithm } from '../../lib/jws-algorithms.ts'
+import { jwkThumbprint, type ThumbprintKeyType } from '../../lib/jwk-thumbprint.ts'
 import type { JsonObject, JsonValue, VerificationKey } from '../../types.ts'
 import { decodedPart, jsonObject } from '../jwt/compact-jws.ts'
 import { isFitting } from '../jwt/signature.ts'
@@ -29,17 +29,6 @@ const PROOF_TYPE = 'dpop+jwt'
 /** These ask for something that is not done, or name another key. */
 const REFUSED_PARAMETERS = ['crit', 'b64', 'zip', 'jku', 'x5u', 'x5c'] as const
 
-/** `kty` of the keys that somebody may show. */
-type PublicKeyType = Exclude<JwsAlgorithm['kty'], 'oct'>
-
-/** The members of a thumbprint (RFC 7638 §3.2, RFC 8037 §2, RFC 9964 §6), in the order of their names. */
-const THUMBPRINT_MEMBERS: Readonly<Record<PublicKeyType, readonly string[]>> = {
-  EC: ['crv', 'kty', 'x', 'y'],
-  RSA: ['e', 'kty', 'n'],
-  OKP: ['crv', 'kty', 'x'],
-  AKP: ['alg', 'kty', 'pub'],
-}
-
 /** @throws {Denial} `proof_invalid` */
 export function proofKey(header: string, algorithms: ReadonlySet<string>): ProofKey {
   const { typ, alg, jwk, ...others } = jsonObject('header', decodedPart('header', header))
@@ -55,7 +44,7 @@ export function proofKey(header: string, algorithms: ReadonlySet<string>): Proof
   if (!isFitting(key, alg))
     throw invalidProof('jwk', { wanted: `a key for ${alg}`, seen: 'a key for another algorithm' })
   if (isDear(key.key)) throw invalidProof('jwk', { wanted: 'RSA of at most 4096 bits with a usual exponent' })
-  return { header: copied(header), alg, jkt: thumbprint(jwk), key }
+  return { header: copied(header), alg, jkt: jwkThumbprint(jwk.kty as ThumbprintKeyType, jwk), key }
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
@@ -65,12 +54,6 @@ function isObject(value: JsonValue | undefined): value is JsonObject {
 /** To verify with such a key takes milliseconds. Issuers take what a client brings, so the token may be bound to it. */
 function isDear({ asymmetricKeyDetails: { modulusLength = 0, publicExponent = 0n } = {} }: KeyObject): boolean {
   return modulusLength > MAX_MODULUS_BITS || publicExponent > MAX_PUBLIC_EXPONENT
-}
-
-/** @param jwk one that a key was made of, so that its type is one of the table */
-function thumbprint(jwk: JsonObject): string {
-  const members = THUMBPRINT_MEMBERS[jwk.kty as PublicKeyType]
-  return hash('sha256', JSON.stringify(Object.fromEntries(members.map(name => [name, jwk[name] ?? '']))), 'base64url')
 }
 
 /** A part of a string keeps the whole string in memory. */

@@ -6,7 +6,8 @@
  * No message repeats anything that stands in a file.
  */
 
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, type webcrypto, X509Certificate } from 'node:crypto'
+import { decryptionKey } from '../../authenticate/encrypted/decryption-keys.ts'
 import { credentialsProblem } from '../../egress/credentials.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
@@ -15,7 +16,8 @@ import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
-import { PRIVATE_JWK_MEMBERS } from '../schema/provider-schema.ts'
+import { PRIVATE_JWK_MEMBERS } from '../schema/keys-schema.ts'
+import type { DecryptionConfig, KeysConfig } from '../schema/schema.ts'
 import { secretsProblem } from './check-secrets.ts'
 import type { Finding, Path } from './findings.ts'
 
@@ -64,17 +66,77 @@ type Check = (path: Path, file: string | undefined, judge: Judge) => readonly Fi
 
 /** Judges the files of a provider of each type. */
 const OF_PROVIDERS: ByProviderType<readonly Finding[], [provider: Path, check: Check]> = {
-  jwt(provider, at, check) {
-    const path = [...at, 'keys']
-    const { secretFile, jwksFile, caFile, bearerFile, jwks } = provider.keys
-    return [
-      ...check([...path, 'secretFile'], secretFile, content => secretProblem(content, provider)),
-      ...check([...path, 'jwksFile'], jwksFile, jwksFileProblem),
-      ...check([...path, 'caFile'], caFile, certificateProblem),
-      ...check([...path, 'bearerFile'], bearerFile, emptyProblem),
-      ...inlineFindings([...path, 'jwks'], jwks),
-    ]
-  },
+  jwt: (provider, path, check) => [
+    ...check([...path, 'keys', 'secretFile'], provider.keys.secretFile, content => secretProblem(content, provider)),
+    ...keysOf([...path, 'keys'], provider.keys, check),
+    ...decryptionOf([...path, 'decryption'], provider.decryption, check),
+  ],
+  introspection: (provider, path, check) => [
+    ...keysOf([...path, 'keys'], provider.keys, check),
+    ...decryptionOf([...path, 'decryption'], provider.decryption, check),
+    ...clientOf([...path, 'client'], provider.client, check),
+    ...check([...path, 'caFile'], provider.caFile, certificateProblem),
+  ],
+}
+
+function keysOf(path: Path, keys: KeysConfig | undefined, check: Check): readonly Finding[] {
+  return [
+    ...check([...path, 'jwksFile'], keys?.jwksFile, jwksFileProblem),
+    ...check([...path, 'caFile'], keys?.caFile, certificateProblem),
+    ...check([...path, 'bearerFile'], keys?.bearerFile, emptyProblem),
+    ...inlineFindings([...path, 'jwks'], keys?.jwks),
+  ]
+}
+
+function decryptionOf(path: Path, decryption: DecryptionConfig | undefined, check: Check): readonly Finding[] {
+  return (decryption?.keyFiles ?? []).flatMap((file, index) =>
+    check([...path, 'keyFiles', index], file, content => decryptionKeyProblem(content, decryption?.algorithms ?? [])),
+  )
+}
+
+function decryptionKeyProblem(content: Buffer, algorithms: readonly string[]): string | undefined {
+  return keySourceProblem(() => {
+    const served = decryptionKey(content).algorithms
+    if (algorithms.some(algorithm => served.has(algorithm))) return undefined
+    return `holds a key for none of the \`algorithms\`; it can do ${[...served].join(', ')}`
+  })
+}
+
+type ClientConfig = ProviderConfigs['introspection']['client']
+
+/** What each kind of client needs in its files. */
+const CLIENT_FILES: {
+  readonly [A in ClientConfig['auth']]: (
+    path: Path,
+    client: Extract<ClientConfig, { readonly auth: A }>,
+    check: Check,
+  ) => readonly Finding[]
+} = {
+  basic: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, emptyProblem),
+  post: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, emptyProblem),
+  private_key_jwt: (path, { keyFile }, check) => check([...path, 'keyFile'], keyFile, assertionKeyProblem),
+  tls: (path, { certFile, keyFile }, check) => [
+    ...check([...path, 'certFile'], certFile, certificateProblem),
+    ...check([...path, 'keyFile'], keyFile, content => privateKeyProblem(content, undefined, undefined)),
+  ],
+  bearer: (path, { tokenFile }, check) => check([...path, 'tokenFile'], tokenFile, emptyProblem),
+}
+
+function clientOf<A extends ClientConfig['auth']>(
+  path: Path,
+  client: Extract<ClientConfig, { readonly auth: A }> & { readonly auth: A },
+  check: Check,
+): readonly Finding[] {
+  return CLIENT_FILES[client.auth](path, client, check)
+}
+
+function assertionKeyProblem(content: Buffer): string | undefined {
+  const key = readable(() =>
+    content.toString().trim().startsWith('{')
+      ? createPrivateKey({ key: JSON.parse(content.toString()) as webcrypto.JsonWebKey, format: 'jwk' })
+      : createPrivateKey(content),
+  )
+  return key === undefined ? 'holds no private key, as PEM without a passphrase or as JWK' : undefined
 }
 
 interface TlsFiles {

@@ -1,19 +1,19 @@
 /**
- * Judges what the settings of a provider mean together: whether some token can have its issuer, whether they name one
- * source of keys, whether the algorithms fit it, and whether the keys arrive over a connection that can be trusted.
+ * Judges what the settings of a provider mean together: whether some token can have its issuer, and whether the
+ * algorithms fit its source of keys.
  *
- * RFC 8725 §3.1 (algorithms belong to a key source), OpenID Connect Discovery 1.0 §3 (issuer), RFC 9700 §4.
+ * RFC 8725 §3.1 (algorithms belong to a key source).
  */
 
 import { issuerTemplate, MOST_PLACEHOLDERS } from '../../issuer-template.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
-import { isLoopback } from '../../lib/loopback.ts'
-import { hasUserInfo, httpUrl } from '../schema/address.ts'
+import { hasUserInfo } from '../schema/address.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
-import { KEY_SOURCES } from '../schema/provider-schema.ts'
 import { providerTraits } from '../schema/provider-traits.ts'
-import type { KeysConfig } from '../schema/schema.ts'
+import { decryptionFindings } from './check-decryption.ts'
+import { introspectionFindings } from './check-introspection.ts'
+import { keysFindings, sources } from './check-keys.ts'
 import type { Finding, Path } from './findings.ts'
 
 export function providerFindings({ providers }: Draft): readonly Finding[] {
@@ -29,11 +29,11 @@ const FINDINGS: ByProviderType<readonly Finding[], [path: Path]> = {
     ...userInfoFindings(provider, path),
     ...issuerFindings(provider, path),
     ...aliasFindings(provider, path),
-    ...sourceFindings(provider, path),
+    ...keysFindings(provider, path),
     ...algorithmFindings(provider, path),
-    ...unusedFindings(provider.keys, path),
-    ...timingFindings(provider.keys, path),
+    ...decryptionFindings(provider.decryption, path),
   ],
+  introspection: introspectionFindings,
 }
 
 /** Refuses a cache file that two providers share: each would overwrite the keys of the other. */
@@ -128,40 +128,6 @@ function aliasFindings({ issuer, issuerAliases = [] }: ProviderConfigs['jwt'], p
   })
 }
 
-function sourceFindings({ issuer, keys }: ProviderConfigs['jwt'], path: Path): readonly Finding[] {
-  const [, ...further] = sources(keys)
-  if (further.length > 0)
-    return further.map(source => ({
-      path: [...path, 'keys', source],
-      message: `is a second key source; keep one of ${KEY_SOURCES.join(', ')}`,
-      at: 'key',
-    }))
-  if (keys.jwksUri !== undefined) return urlFindings(keys.jwksUri, keys, [...path, 'keys', 'jwksUri'])
-  if (sources(keys).length > 0 || issuerTemplate(issuer) !== undefined) return []
-  const remedy =
-    ', because its metadata is discovered there; or give `keys.jwksUri`, `jwksFile`, `jwks` or `secretFile`'
-  return urlFindings(issuer, keys, [...path, 'issuer']).map(finding => ({
-    ...finding,
-    message: finding.message + remedy,
-  }))
-}
-
-function sources(keys: KeysConfig): readonly (typeof KEY_SOURCES)[number][] {
-  return KEY_SOURCES.filter(source => keys[source] !== undefined)
-}
-
-/** Refuses `http:` to other machines: whoever can change what is on the way can put in keys of their own. */
-function urlFindings(text: string, keys: KeysConfig, path: Path): readonly Finding[] {
-  try {
-    const url = httpUrl(text)
-    if (url.protocol === 'https:' || isLoopback(url) || keys.allowInsecureHttp) return []
-    return [{ path, message: 'must be an `https:` URL (or set `keys.allowInsecureHttp: true` to trust the network)' }]
-  } catch (error) {
-    if (error instanceof SyntaxError) return [{ path, message: error.message }]
-    throw error
-  }
-}
-
 function algorithmFindings({ algorithms, keys }: ProviderConfigs['jwt'], path: Path): readonly Finding[] {
   return (algorithms ?? []).flatMap((algorithm, index): Finding[] => {
     const isShared = HMAC_SECRET_BYTES.has(algorithm)
@@ -185,23 +151,4 @@ function userInfoFindings(
   ]
   const message = 'carries credentials; leave out the part before `@`'
   return named.flatMap(([text, at]) => (hasUserInfo(text) ? [{ path: at, message }] : []))
-}
-
-/** Refuses settings of a fetch where nothing is fetched: they are a slip, and some look safer than they are. */
-function unusedFindings(keys: KeysConfig, path: Path): readonly Finding[] {
-  const [source] = sources(keys)
-  const isFetched = source === undefined || source === 'jwksUri'
-  const fetchOnly = (['caFile', 'cacheFile', 'bearerFile', 'hosts'] as const).filter(key => keys[key] !== undefined)
-  const unused = isFetched ? fetchOnly.filter(key => key === 'hosts' && source !== undefined) : fetchOnly
-  return unused.map(key => ({
-    path: [...path, 'keys', key],
-    message: `has no effect with \`${source}\`; leave it out`,
-    at: 'key',
-  }))
-}
-
-function timingFindings({ refresh, maxStale }: KeysConfig, path: Path): readonly Finding[] {
-  if (maxStale >= refresh) return []
-  const message = 'must not be shorter than `refresh` (default `5m`): keys would expire before they are fetched again'
-  return [{ path: [...path, 'keys', 'maxStale'], message }]
 }

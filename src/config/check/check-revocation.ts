@@ -114,8 +114,9 @@ function keepFindings({ providers }: Draft, revocation: RevocationConfig): reado
   if (!isTold(revocation)) return []
   const { keep } = revocation
   return [...providers].flatMap(([id, provider]): readonly Finding[] => {
-    if (providerTraits(provider).takesJwts === undefined) return []
-    const { maxLifetime } = providerTraits(provider)
+    const { maxLifetime, signsEvents } = providerTraits(provider)
+    // What a server is asked about, it has to call inactive itself once it is revoked there.
+    if (!signsEvents) return []
     const path = ['providers', id, 'maxLifetime']
     if (maxLifetime === undefined) {
       const message = `is missing; set it, to ${durationText(keep)} at most: a token that outlives \`revocation.keep\` is revoked for a time only`
@@ -159,8 +160,8 @@ function ofProvider({ providers, providerIds }: Draft, { at, provider: id }: Own
   if (!providerIds.includes(id))
     return [{ path, message: unknownText('provider', id, providerIds), about: 'providers' }]
   const provider = providers.get(id)
-  if (provider === undefined || providerTraits(provider).takesJwts !== undefined) return []
-  return [{ path, message: 'names a provider that issues no JWTs; name one of `type: jwt`' }]
+  if (provider === undefined || providerTraits(provider).signsEvents) return []
+  return [{ path, message: 'names a provider that signs no events; name one of `type: jwt`' }]
 }
 
 /** An endpoint takes every method, if only to refuse it, so that a route of the same path would get no request. */

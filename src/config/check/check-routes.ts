@@ -23,6 +23,7 @@ export function routeFindings(draft: Draft): readonly Finding[] {
       ...allowanceFindings(index, route),
       ...accessFindings(draft, index, route),
       ...issuerFindings(draft, index, route),
+      ...opaqueFindings(draft, index, route),
       ...acrFindings(draft, index, route),
       ...upstreamFindings(draft, index, route),
     ]),
@@ -136,9 +137,44 @@ function issuerFindings({ providers }: Draft, index: number, route: RouteConfig)
   return takers.flatMap(({ id, takesJwts }, position): Finding[] => {
     const twin = takers.slice(0, position).find(other => shareIssuer(other.takesJwts, takesJwts))
     if (twin === undefined) return []
-    const message = `has \`${twin.id}\` and \`${id}\`, whose issuer is the same; name one of the two here`
+    const asked = [twin, { id, takesJwts }].find(each => isAskedAbout(providers, each.id))
+    const remedy =
+      asked === undefined
+        ? 'name one of the two here'
+        : `name one of the two here, or set \`tokens.jwts: false\` in \`${asked.id}\`, which then takes opaque tokens only`
+    return [
+      {
+        path: ['routes', index, 'providers'],
+        message: `has \`${twin.id}\` and \`${id}\`, whose issuer is the same; ${remedy}`,
+      },
+    ]
+  })
+}
+
+function isAskedAbout(providers: Draft['providers'], id: string): boolean {
+  const provider = providers.get(id)
+  return provider !== undefined && providerTraits(provider).takesOpaque !== undefined
+}
+
+/** Refuses two providers that could both be asked about one opaque token, which does not say whose it is. */
+function opaqueFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
+  if (route.access === 'public') return []
+  const takers = [...providers].flatMap(([id, provider]) => {
+    const { takesOpaque } = providerTraits(provider)
+    return takesOpaque !== undefined && (route.providers?.includes(id) ?? true) ? [{ id, ...takesOpaque }] : []
+  })
+  return takers.flatMap(({ id, prefixes }, position): Finding[] => {
+    const twin = takers.slice(0, position).find(other => shareBeginning(other.prefixes, prefixes))
+    if (twin === undefined) return []
+    const message = `has \`${twin.id}\` and \`${id}\`, which could both be asked about one token; name one of the two here, or tell them apart by \`tokens.prefixes\``
     return [{ path: ['routes', index, 'providers'], message }]
   })
+}
+
+/** No prefix at all is any beginning. */
+function shareBeginning(some: readonly string[], others: readonly string[]): boolean {
+  const [a, b] = [some, others].map(prefixes => (prefixes.length === 0 ? [''] : prefixes))
+  return a?.some(one => b?.some(other => one.startsWith(other) || other.startsWith(one))) === true
 }
 
 /** Refuses a value that the issuer, by its order, never sends: it would be a slip, or of another issuer. */

@@ -1,68 +1,20 @@
 /**
- * Schema of `providers`: where tokens come from, how they are judged, and where the keys are.
+ * Schema of `providers`: where tokens come from, and how they are judged.
  *
- * RFC 7518 §3.1, RFC 8037, RFC 9864 and RFC 9964 (algorithms), RFC 7517 §5 (JWK Set), RFC 9068 (`at+jwt`).
+ * RFC 7518 §3.1, RFC 8037, RFC 9864 and RFC 9964 (algorithms), RFC 9068 (`at+jwt`).
  * A new kind of provider is one more member of the union. Rules that span keys are in `check-providers.ts`.
  */
 import * as z from 'zod'
 import { isTenant } from '../../issuer-template.ts'
 import { JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { KEY_PARAMETERS } from '../../lib/key-parameters.ts'
-import { acrList, claimReference, duration, filePath, flag, judgedText, list, size, text } from './fields.ts'
+import { decryptionSchema } from './decryption-schema.ts'
+import { acrList, claimReference, duration, flag, judgedText, list, text } from './fields.ts'
+import { introspectionProviderSchema } from './introspection-schema.ts'
+import { keysSchema } from './keys-schema.ts'
 import { didYouMean } from './suggest.ts'
 
 const ALGORITHMS = [...JWS_ALGORITHMS.keys()]
-
-/** Members of a JWK that make it private or a shared secret (RFC 7518 §6.2.2, §6.3.2, §6.4.1). */
-export const PRIVATE_JWK_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
-
-/** The keys that each say where the key material is; none of them means discovery. */
-export const KEY_SOURCES = ['jwksUri', 'jwksFile', 'jwks', 'secretFile'] as const
-
-const jwk = z.looseObject({ kty: text() }).check(context => {
-  for (const member of PRIVATE_JWK_MEMBERS)
-    if (Object.hasOwn(context.value, member))
-      context.issues.push({
-        code: 'custom',
-        path: [member],
-        message: 'is private; list the public key only, and replace this one if the file was shared',
-        input: undefined,
-      })
-})
-
-const keysSchema = z
-  .strictObject({
-    jwksUri: text().optional().describe('URL of the JWK Set. `http:` only to loopback hosts.'),
-    jwksFile: filePath().optional().describe('File with a JWK Set of public keys.'),
-    jwks: z
-      .looseObject({ keys: list(jwk) })
-      .optional()
-      .describe('A JWK Set of public keys, written here.'),
-    secretFile: filePath()
-      .optional()
-      .describe('File with the shared secret of HS256, HS384 or HS512. One line break at its end is not part of it.'),
-    refresh: duration({ min: '1s' }).prefault('5m').describe('How often the key set is fetched again. Default `5m`.'),
-    maxStale: duration({ min: '1s', max: '8760h' })
-      .prefault('24h')
-      .describe('How long the last good key set is used while fetching fails. Default `24h`, at least `refresh`.'),
-    cooldown: duration({ min: '100ms' })
-      .prefault('30s')
-      .describe('Shortest time between two fetches made for an unknown `kid`. Default `30s`.'),
-    timeout: duration({ min: '10ms', max: '5m' })
-      .prefault('5s')
-      .describe('Longest time one fetch may take. Default `5s`.'),
-    maxBytes: size({ min: '1KiB', max: '64MiB' })
-      .prefault('1MiB')
-      .describe('Largest key set accepted. Default `1MiB`.'),
-    caFile: filePath().optional().describe('PEM certificates to trust for the fetch, in place of the system’s.'),
-    cacheFile: filePath().optional().describe('File for the last good key set, used when a start finds no issuer.'),
-    bearerFile: filePath().optional().describe('File with a bearer token for the fetch; read anew for each one.'),
-    hosts: list(hostName())
-      .optional()
-      .describe('Further hosts that the `jwks_uri` of a discovery document may be on. Default: the issuer’s only.'),
-    allowInsecureHttp: flag().default(false).describe('Allow `http:` to hosts other than loopback. Default `false`.'),
-  })
-  .describe('Where the keys are: one of jwksUri, jwksFile, jwks, secretFile; none of them means discovery.')
 
 const jwtProviderSchema = z
   .strictObject({
@@ -84,6 +36,7 @@ const jwtProviderSchema = z
       .optional()
       .describe('Signatures accepted. Default: every asymmetric one the key set can serve; HS256 with `secretFile`.'),
     keys: keysSchema.prefault({}),
+    decryption: decryptionSchema.optional(),
     clockTolerance: duration({ min: '0s', max: '10m' })
       .prefault('5s')
       .describe('How far the issuer’s clock may be off ours. Default `5s`.'),
@@ -113,7 +66,7 @@ const jwtProviderSchema = z
   })
   .transform(provider => ({ ...provider, algorithms: provider.algorithms ?? defaultAlgorithms(provider.keys) }))
 
-export const providerSchema = z.discriminatedUnion('type', [jwtProviderSchema])
+export const providerSchema = z.discriminatedUnion('type', [jwtProviderSchema, introspectionProviderSchema])
 
 /** RFC 8725 §3.1: a shared secret never meets an asymmetric algorithm, whatever the token says. */
 function defaultAlgorithms(keys: { readonly secretFile?: string | undefined }): string[] | undefined {
@@ -142,10 +95,4 @@ function algorithmProblem(input: unknown): string | undefined {
   if (typeof input !== 'string') return undefined
   if (input.toLowerCase() === 'none') return 'must not be `none`: an unsigned token proves nothing; leave it out'
   return `is not supported; use ${ALGORITHMS.join(', ')}.${didYouMean(input, ALGORITHMS)}`
-}
-
-function hostName() {
-  return z.string().regex(/^(?=.{1,253}$)(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/, {
-    error: 'must be a host name without scheme, port or path, like `keys.example.com`',
-  })
 }

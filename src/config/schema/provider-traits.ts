@@ -4,13 +4,19 @@
  * A new type of provider needs an entry in each table here. What a trait means is judged where it is asked for.
  */
 import type { ProviderHealth } from '../../types.ts'
-import { type ByProviderType, byProviderType } from './by-provider-type.ts'
-import type { ProviderConfig } from './schema.ts'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from './by-provider-type.ts'
+import type { DecryptionConfig, KeysConfig, ProviderConfig } from './schema.ts'
 import type { TakenIssuers } from './tenants.ts'
 
 interface ProviderTraits {
+  /** Whose tokens it takes, whatever form they have: revocations name these. */
+  readonly issuers: TakenIssuers
   /** Which JWTs are its own; undefined for a provider that takes none. */
   readonly takesJwts: TakenIssuers | undefined
+  /** Which tokens that are no JWTs are its own; undefined for a provider that takes none. */
+  readonly takesOpaque: { readonly prefixes: readonly string[] } | undefined
+  /** Whether it verifies what is signed about what has happened, such as logout tokens. */
+  readonly signsEvents: boolean
   /** Whether it verifies by keys, and so has series and a status of them. */
   readonly verifiesBy: ProviderHealth['kind']
   /** Milliseconds, written under `maxLifetime`; undefined where it takes tokens however long they live. */
@@ -19,6 +25,8 @@ interface ProviderTraits {
   readonly clockToleranceMs: number
   /** The values of `acr`, the weakest first; undefined where none is stronger than another. */
   readonly acrOrder: readonly string[] | undefined
+  /** The keys for what is encrypted; undefined where nothing may be. */
+  readonly decryption: DecryptionConfig | undefined
   /** Where it keeps what it has fetched for the next start, and the key that names it. */
   readonly cacheFile: { readonly path: string; readonly at: readonly string[] } | undefined
   /** Files that are read with every use and change often, which is no new configuration. */
@@ -27,20 +35,49 @@ interface ProviderTraits {
 
 const TRAITS: ByProviderType<ProviderTraits> = {
   jwt: provider => ({
+    issuers: provider,
     takesJwts: provider,
+    takesOpaque: undefined,
+    signsEvents: true,
     verifiesBy: 'keys',
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
-    cacheFile:
-      provider.keys.cacheFile === undefined ? undefined : { path: provider.keys.cacheFile, at: ['keys', 'cacheFile'] },
+    decryption: provider.decryption,
+    cacheFile: cacheFileIn(provider.keys),
     filesReadAnew: provider.keys.bearerFile === undefined ? [] : [provider.keys.bearerFile],
   }),
+  introspection: provider => ({
+    issuers: { issuer: provider.issuer },
+    takesJwts: provider.tokens.jwts ? { issuer: provider.issuer } : undefined,
+    takesOpaque: provider.tokens,
+    signsEvents: false,
+    verifiesBy: 'introspection',
+    maxLifetime: provider.maxLifetime,
+    clockToleranceMs: provider.clockTolerance,
+    acrOrder: provider.acrOrder,
+    decryption: provider.decryption,
+    cacheFile: cacheFileIn(provider.keys),
+    filesReadAnew: [
+      ...filesOf(provider.client),
+      ...(provider.keys?.bearerFile === undefined ? [] : [provider.keys.bearerFile]),
+    ],
+  }),
+}
+
+function cacheFileIn(keys: KeysConfig | undefined): ProviderTraits['cacheFile'] {
+  return keys?.cacheFile === undefined ? undefined : { path: keys.cacheFile, at: ['keys', 'cacheFile'] }
+}
+
+/** Those that say who the gateway is are read with every question, so that they can be replaced at any time. */
+function filesOf(client: ProviderConfigs['introspection']['client']): readonly string[] {
+  return Object.entries(client).flatMap(([key, value]) => (key.endsWith('File') && value !== undefined ? [value] : []))
 }
 
 /** The provider without the files that belong to the gateway that runs with it, and that nobody else may touch. */
 const WITHOUT_FILES_OF_ITS_GATEWAY: ByProviderType<ProviderConfig> = {
   jwt: provider => ({ ...provider, keys: { ...provider.keys, cacheFile: undefined } }),
+  introspection: provider => ({ ...provider, keys: provider.keys && { ...provider.keys, cacheFile: undefined } }),
 }
 
 export function providerTraits(provider: ProviderConfig): ProviderTraits {

@@ -52,6 +52,7 @@ export type Listener = Pick<ListenConfig, 'address' | 'mode'>
 export type AdminConfig = NonNullable<Config['admin']>
 export type ProviderConfig = Config['providers'][string]
 export type KeysConfig = Extract<ProviderConfig, { readonly type: 'jwt' }>['keys']
+export type DecryptionConfig = NonNullable<ProviderConfig['decryption']>
 export type UpstreamConfig = Config['upstreams'][string]
 export type EgressConfig = NonNullable<Config['egress']>
 export type IdentityConfig = Config['identity']

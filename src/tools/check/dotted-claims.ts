@@ -6,7 +6,7 @@
  */
 import type { Path } from '../../config/check/findings.ts'
 import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
-import type { Config } from '../../config/schema/schema.ts'
+import type { Config, ProviderConfig } from '../../config/schema/schema.ts'
 
 interface DottedClaim {
   readonly code: 'claim-dotted'
@@ -27,11 +27,19 @@ export function dottedClaims({ providers, identity, routes }: Config): readonly 
 }
 
 const OF_PROVIDERS: ByProviderType<readonly DottedClaim[], [path: Path]> = {
-  jwt: ({ scopeClaim, rolesClaim, requiredClaims }, path) => [
+  jwt: dottedIn,
+  introspection: dottedIn,
+}
+
+function dottedIn(
+  { scopeClaim, rolesClaim, requiredClaims }: Pick<ProviderConfig, 'scopeClaim' | 'rolesClaim' | 'requiredClaims'>,
+  path: Path,
+): readonly DottedClaim[] {
+  return [
     ...dotted([...path, 'scopeClaim'], scopeClaim),
     ...dotted([...path, 'rolesClaim'], rolesClaim),
     ...requiredClaims.flatMap((claim, index) => dotted([...path, 'requiredClaims', index], claim)),
-  ],
+  ]
 }
 
 function dotted(path: Path, claim: string | undefined): readonly DottedClaim[] {

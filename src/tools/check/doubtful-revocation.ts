@@ -31,6 +31,7 @@ const CARRIED: ByProviderType<ReadonlySet<string>> = {
   // RFC 9068 §2.2 requires these two in every access token.
   jwt: ({ tokenType, requiredClaims }) =>
     new Set([...(tokenType === 'at+jwt' ? ['jti', 'sub'] : []), ...requiredClaims.map(asName)]),
+  introspection: ({ requiredClaims }) => new Set(requiredClaims.map(asName)),
 }
 
 /** `/sub` is another way to write `sub`. */

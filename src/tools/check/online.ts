@@ -10,11 +10,11 @@ import { readFileSync } from 'node:fs'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
-import { documentUrls } from '../../keys/discovery.ts'
 import { fetchDocument } from '../../keys/fetch/fetch-document.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
 import { systemScheduler } from '../../lib/scheduler.ts'
+import { documentUrls } from '../../oauth/metadata.ts'
 import { keySourceDefinition } from '../../run/key-source.ts'
 import type { Services } from '../../run/services.ts'
 import { type Connect, connector } from '../../upstream/connector.ts'
@@ -40,6 +40,7 @@ interface OnlineFindings {
 /** What the issuer itself is asked, for each type of provider. */
 const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, egress: Config['egress']]> = {
   jwt: issuerWarnings,
+  introspection: async () => [],
 }
 
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */

@@ -4,7 +4,7 @@
  * A new key needs a row here, and a new type of provider a table of its own.
  */
 import type { ProviderConfigs, ProviderType } from '../../config/schema/by-provider-type.ts'
-import type { KeysConfig, ProviderConfig } from '../../config/schema/schema.ts'
+import type { DecryptionConfig, KeysConfig, ProviderConfig } from '../../config/schema/schema.ts'
 import { tenantsOf } from '../../config/schema/tenants.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
 import {
@@ -77,8 +77,75 @@ const PROVIDER: { readonly [Type in ProviderType]: Comparisons<ProviderConfigs[T
     clockTolerance: limitMs,
     acrOrder: acrOrderDifferences,
     tokenType: ranked({ compatible: 0, 'at+jwt': 1 }),
+    decryption: decryptionDifferences,
+  },
+  introspection: {
+    type: noMatter('Providers of two types are told apart before their keys are compared.'),
+    issuer: another,
+    endpoint: another,
+    audiences: anyOf,
+    audienceCheckedByServer: ranked({ true: 0, false: 1 }),
+    response: ranked({ json: 0, jwt: 1 }),
+    keys: (name, before, after, around) =>
+      before === undefined || after === undefined ? [] : differencesOf(KEYS, before, after, around, `${name}.`),
+    decryption: decryptionDifferences,
+    // Who asks decides what the server tells.
+    client: another,
+    tokens: (name, before, after, around) => differencesOf(TOKENS, before, after, around, `${name}.`),
+    cache: (name, before, after, around) => differencesOf(CACHE, before, after, around, `${name}.`),
+    // Each of these decides when there is no answer; without one a token is refused.
+    timeout: otherwise,
+    concurrency: otherwise,
+    queue: otherwise,
+    clockTolerance: limitMs,
+    maxLifetime: limitMs,
+    acrOrder: acrOrderDifferences,
+    requiredClaims: allOf,
+    scopeClaim: another,
+    rolesClaim: another,
+    caFile: another,
+    allowInsecureHttp: ranked({ true: 0, false: 1 }),
   },
 }
+
+type Introspection = ProviderConfigs['introspection']
+
+/** What is not asked about is refused. */
+const TOKENS: Comparisons<Introspection['tokens']> = {
+  prefixes: (name, before, after) => anyOfOrAnything(name, listOrNone(before), listOrNone(after)),
+  minBytes: otherwise,
+  jwts: ranked({ true: 0, false: 1 }),
+}
+
+/** A token that was revoked at the server is accepted until it is asked about again. */
+const CACHE: Comparisons<Introspection['cache']> = {
+  ttl: limitMs,
+  inactiveTtl: otherwise,
+  refreshAhead: otherwise,
+  maxStale: limitMs,
+}
+
+function listOrNone(values: readonly string[]): readonly string[] | undefined {
+  return values.length === 0 ? undefined : values
+}
+
+/** Encryption proves nothing about a token, so its keys let nobody in; that it is required keeps plain ones out. */
+const DECRYPTION: Comparisons<DecryptionConfig> = {
+  keyFiles: anyOf,
+  algorithms: anyOf,
+  encryptions: anyOf,
+  required: ranked({ false: 0, true: 1 }),
+}
+
+function decryptionDifferences(
+  name: string,
+  before: DecryptionConfig | undefined,
+  after: DecryptionConfig | undefined,
+): readonly Difference[] {
+  return differencesOf(DECRYPTION, before ?? NO_DECRYPTION, after ?? NO_DECRYPTION, { before, after }, `${name}.`)
+}
+
+const NO_DECRYPTION: DecryptionConfig = { keyFiles: [], algorithms: [], encryptions: [], required: false }
 
 /** An issuer that becomes many lets more in; of many others, others are let in. */
 function issuerDifferences(name: string, before: string, after: string): readonly Difference[] {

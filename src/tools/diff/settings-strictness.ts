@@ -127,7 +127,10 @@ function proxyDifferences(
 }
 
 /** Says for each type of provider whether what it fetches may come over `http:` from other machines. */
-const MAY_FETCH_IN_CLEAR: ByProviderType<boolean> = { jwt: ({ keys }) => keys.allowInsecureHttp }
+const MAY_FETCH_IN_CLEAR: ByProviderType<boolean> = {
+  jwt: ({ keys }) => keys.allowInsecureHttp,
+  introspection: ({ keys, allowInsecureHttp }) => allowInsecureHttp || keys?.allowInsecureHttp === true,
+}
 
 function isFetchedInClear({ providers }: Config): boolean {
   return Object.values(providers).some(provider => byProviderType(MAY_FETCH_IN_CLEAR, provider))

@@ -33,7 +33,10 @@ export function issuerClaims(provider: TakenIssuers, given: Claims): Claims {
 }
 
 /** @returns the audience under the claim that the provider reads, at any depth */
-export function audienceClaims({ audienceClaim, tokenType }: ProviderConfigs['jwt'], audience: JsonValue): Claims {
+export function audienceClaims(
+  { audienceClaim, tokenType }: Pick<ProviderConfigs['jwt'], 'audienceClaim' | 'tokenType'>,
+  audience: JsonValue,
+): Claims {
   const names = audienceClaim.startsWith('/')
     ? audienceClaim
         .slice(1)

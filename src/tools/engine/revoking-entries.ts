@@ -39,8 +39,8 @@ export function revokingEntries<Entry extends RevocationEntry>(
 function spellings({ providers }: Config, iss: JsonValue | undefined): readonly string[] {
   if (typeof iss !== 'string') return []
   const named = Object.values(providers).flatMap(provider => {
-    const { takesJwts } = providerTraits(provider)
-    return takesJwts === undefined || issuerTemplate(takesJwts.issuer) !== undefined ? [] : [issuersOf(takesJwts)]
+    const { issuers } = providerTraits(provider)
+    return issuerTemplate(issuers.issuer) === undefined ? [issuersOf(issuers)] : []
   })
   return named.find(each => each.includes(iss)) ?? [iss]
 }

@@ -7,17 +7,22 @@
  */
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { CompactSign } from 'jose'
+import { introspectionVerifier } from '../../authenticate/introspection/introspection.ts'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import type { TakenIssuers } from '../../config/schema/tenants.ts'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
+import { readDecryption } from '../../run/decryption.ts'
+import { introspectionRules } from '../../run/introspection.ts'
 import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
+import { answeringFor } from './answering.ts'
 import { audienceClaims, issuerClaims, takesIssuer } from './made-up-claims.ts'
 import { type Prover, prover } from './prover.ts'
 import { toolPolicy } from './tool-policy.ts'
@@ -81,7 +86,30 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
   jwt(provider, id, deps) {
     const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: deps.publicKey })
     const rules = jwtRules(id, { ...provider, algorithms: [ALGORITHM] })
-    return { verifier: jwtVerifier({ ...rules, keySet, clock: deps.clock }), token: jwtSigner(provider, deps) }
+    const { decryption } = readDecryption(provider.decryption) ?? {}
+    const verifier = jwtVerifier({
+      ...rules,
+      keySet,
+      clock: deps.clock,
+      decryption: decryption && { ...decryption, required: false },
+    })
+    return { verifier, token: jwtSigner(provider, deps) }
+  },
+  introspection(provider, id, { clock }) {
+    const server = answeringFor(provider)
+    const verifier = introspectionVerifier({ ...introspectionRules(id, provider), introspector: server, clock })
+    return {
+      verifier,
+      async token(claims, route) {
+        const filledIn = missingClaims(
+          claims,
+          { ...provider, audienceClaim: 'aud', tokenType: 'compatible' },
+          route,
+          clock,
+        )
+        return { token: server.tokenFor({ ...filledIn, ...claims }), filledIn }
+      },
+    }
   },
 }
 
@@ -114,15 +142,18 @@ function providerId({ providers }: Config, claims: Claims, route: RouteConfig | 
   return accepted.find(id => {
     const provider = providers[id]
     if (provider === undefined || claims.iss === undefined) return provider !== undefined
-    const { takesJwts } = providerTraits(provider)
-    return takesJwts !== undefined && takesIssuer(takesJwts, claims)
+    return takesIssuer(providerTraits(provider).issuers, claims)
   })
 }
+
+/** What decides which claims a token needs. */
+type TakesClaims = TakenIssuers &
+  Pick<ProviderConfigs['jwt'], 'audiences' | 'audienceClaim' | 'tokenType' | 'maxLifetime'>
 
 /** Makes up the claims that every token needs and that say nothing about the caller, where they are missing. */
 function missingClaims(
   claims: Claims,
-  provider: ProviderConfigs['jwt'] | undefined,
+  provider: TakesClaims | undefined,
   route: RouteConfig | undefined,
   clock: Clock,
 ): Claims {

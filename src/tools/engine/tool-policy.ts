@@ -50,6 +50,7 @@ export function toolPolicy(
     verifiers,
     upstreams,
     tokenCache: services.tokenCache,
+    decrypterOf: services.decrypterOf,
     clock: services.clock,
     ...requestChecks(config, services, { ...COMMAND_PARTS, nonceSecret }),
     routeMetrics: services.metrics.forRoute,
@@ -65,7 +66,12 @@ export function leasedProviders(config: Config, services: Services): ReadonlyMap
   return new Map(
     Object.entries(config.providers).map(([id, provider]) => [
       id,
-      leaseProvider(id, withoutFilesOfItsGateway(provider), { ...services, egress: config.egress }),
+      leaseProvider(id, withoutFilesOfItsGateway(provider), {
+        ...services,
+        egress: config.egress,
+        workers: config.workers,
+        entries: config.tokenCache.entries,
+      }),
     ]),
   )
 }

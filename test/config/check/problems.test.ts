@@ -306,8 +306,12 @@ describe('a provider', () => {
   })
 
   test('of another type is refused in words', () => {
-    expect(problemsOf(SMALL.replace('type: jwt', 'type: oauth2'))).toEqual(['3:17 providers.main.type: must be `jwt`'])
-    expect(problemsOf(SMALL.replace('type: jwt, ', ''))).toEqual(['3:3 providers.main.type: is missing; write `jwt`'])
+    expect(problemsOf(SMALL.replace('type: jwt', 'type: oauth2'))).toEqual([
+      '3:17 providers.main.type: must be `jwt` or `introspection`',
+    ])
+    expect(problemsOf(SMALL.replace('type: jwt, ', ''))).toEqual([
+      '3:3 providers.main.type: is missing; write `jwt` or `introspection`',
+    ])
   })
 
   test('has one source of keys', () => {

@@ -14,7 +14,7 @@ import {
   TestClock,
   token,
   verifierFor,
-} from '../support.ts'
+} from './support.ts'
 
 let by: Signer
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Members, NOW, type Overrides, refusalCode, type Signer, signer, token, verifierFor } from '../support.ts'
+import { type Members, NOW, type Overrides, refusalCode, type Signer, signer, token, verifierFor } from './support.ts'
 
 let by: Signer
 beforeAll(async () => {

@@ -4,10 +4,10 @@
  * RFC 6749 §3.3 (`scope`), RFC 8693 §4.2 (`scope` as a claim), RFC 9068 §2.2.3.1 (roles), RFC 6901 (JSON Pointer).
  * What cannot be read grants nothing. Whether scopes and roles suffice is for the route to decide.
  */
-import { type ClaimReader, claimReader } from '../../claim-reader.ts'
-import { Denial } from '../../errors.ts'
-import { boundedMemo } from '../../lib/bounded-memo.ts'
-import type { Claims, JsonValue, Principal } from '../../types.ts'
+import { type ClaimReader, claimReader } from '../claim-reader.ts'
+import { Denial } from '../errors.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
+import type { Claims, JsonValue, Principal, Tenure } from '../types.ts'
 import type { CheckedClaims } from './claim-checks.ts'
 
 interface PrincipalOptions {
@@ -19,14 +19,17 @@ interface PrincipalOptions {
   readonly rolesClaim: string
 }
 
-/** @throws {Denial} `claim_invalid`: the scope claim is neither a string nor an array of scope tokens */
-type PrincipalReader = (claims: Claims, checked: CheckedClaims) => Principal
+/**
+ * @param tenure says for how long a stream may go on; undefined where `exp` does
+ * @throws {Denial} `claim_invalid`: the scope claim is neither a string nor an array of scope tokens
+ */
+type PrincipalReader = (claims: Claims, checked: CheckedClaims, tenure?: Tenure) => Principal
 
 export function principalReader(options: PrincipalOptions): PrincipalReader {
   const { provider, clockToleranceSeconds, scopeClaim, rolesClaim } = options
   const readScope: ClaimReader = scopeClaim === undefined ? scopeOrScp : claimReader(scopeClaim)
   const readRoles = claimReader(rolesClaim)
-  return (claims, { audiences, expiresAtSeconds, confirmation }) =>
+  return (claims, { audiences, expiresAtSeconds, confirmation }, tenure) =>
     Object.freeze({
       provider,
       claims,
@@ -37,7 +40,7 @@ export function principalReader(options: PrincipalOptions): PrincipalReader {
       validUntilMs: (expiresAtSeconds + clockToleranceSeconds) * 1000,
       confirmation,
       standing: { fingerprints: [], reader: undefined, clearAt: 0 },
-      tenure: undefined,
+      tenure,
     })
 }
 

@@ -1,16 +1,16 @@
 /**
- * Judges the claims of a token whose signature holds.
+ * Judges the claims of a token that are known to come from its provider: its signature holds, or its server says so.
  *
  * RFC 7519 §4.1 (registered claims), §5.1 and RFC 7515 §4.1.9 (`typ`), RFC 8725 §3.8–§3.12, RFC 9068 §2.2 and §4
- * (`at+jwt`). `iss` chose the provider and is not looked at again. Scopes and roles are read in `principal.ts` and
+ * (`at+jwt`), RFC 7662 §2.2. `iss` is judged by who chose the provider. Scopes and roles are read in `principal.ts` and
  * judged by the route. What depends on the time alone is `checkTime`, which a remembered verdict repeats on every use.
  */
-import { type ClaimReader, claimReader } from '../../claim-reader.ts'
-import { Denial, type DenialCode } from '../../errors.ts'
-import { boundedMemo } from '../../lib/bounded-memo.ts'
-import type { Claims, Confirmation } from '../../types.ts'
-import { confirmationOf } from '../confirmation.ts'
-import { evidenceText } from '../evidence.ts'
+import { type ClaimReader, claimReader } from '../claim-reader.ts'
+import { Denial, type DenialCode } from '../errors.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
+import type { Claims, Confirmation } from '../types.ts'
+import { confirmationOf } from './confirmation.ts'
+import { evidenceText } from './evidence.ts'
 
 /** Which `typ` a token may have. `compatible`: none, `JWT` or `at+jwt`. `at+jwt`: RFC 9068 to the letter. */
 export type TokenType = 'compatible' | 'at+jwt'
@@ -22,23 +22,27 @@ export interface ClaimRules {
   readonly audienceClaim: string
   /** Leeway for clocks that differ, for `exp`, `nbf` and `iat`. */
   readonly clockToleranceSeconds: number
-  /** Longest `exp` - `iat`; `iat` is then required. */
+  /** Whether a token that names no audience at all is fine, because somebody else has looked at that. */
+  readonly isAudienceOptional: boolean
+  /** Whether a token may leave out when it expires. */
+  readonly isExpiryOptional: boolean
+  /** Longest `exp` - `iat`; both are then required. */
   readonly maxLifetimeSeconds: number | undefined
-  readonly tokenType: TokenType
-  /** Claims that must be there and not be null, besides `exp`: names, or JSON Pointers that start with `/`. */
+  /** Claims that must be there and not be null: names, or JSON Pointers that start with `/`. */
   readonly requiredClaims: readonly string[]
 }
 
 /** The registered claims, with their types checked. */
 export interface CheckedClaims {
   readonly audiences: readonly string[]
+  /** Infinite where the token does not say it. */
   readonly expiresAtSeconds: number
   readonly notBeforeSeconds: number | undefined
   readonly confirmation: Confirmation | undefined
 }
 
 /** RFC 9068 §2.2 requires these. */
-const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const
+export const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const
 
 const STRING_CLAIMS = ['jti', 'client_id', 'azp'] as const
 
@@ -50,13 +54,7 @@ const MAX_NUMERIC_DATE_SECONDS = 253_402_300_799
  *
  * @throws {Denial} `token_type_invalid`, `claim_invalid`, `audience_mismatch` or `token_lifetime_exceeded`
  */
-export function checkClaims(
-  typ: string | undefined,
-  claims: Claims,
-  rules: ClaimRules,
-  nowSeconds: number,
-): CheckedClaims {
-  checkType(typ, rules.tokenType)
+export function checkClaims(claims: Claims, rules: ClaimRules, nowSeconds: number): CheckedClaims {
   // What says that something happened (RFC 8417 §2.2, Back-Channel Logout 1.0 §2.4) is signed by the same keys.
   if (Object.hasOwn(claims, 'events')) throw refused('token_type_invalid', 'events', 'an event, and no access token')
   const exp = numericDate(claims, 'exp')
@@ -64,18 +62,18 @@ export function checkClaims(
   const iat = numericDate(claims, 'iat')
   const audiences = audienceList(claims, rules.audienceClaim)
   checkStrings(claims)
-  if (exp === undefined) throw invalid('exp', 'missing')
-  const required = rules.tokenType === 'at+jwt' ? [...AT_JWT_CLAIMS, ...rules.requiredClaims] : rules.requiredClaims
-  for (const name of required) if (!isPresent(claims, name)) throw invalid(name, 'missing')
-  if (nbf !== undefined && nbf > exp) throw invalid('nbf', 'after exp')
-  if (iat !== undefined && iat > exp) throw invalid('iat', 'after exp')
+  if (exp === undefined && !rules.isExpiryOptional) throw invalid('exp', 'missing')
+  for (const name of rules.requiredClaims) if (!isPresent(claims, name)) throw invalid(name, 'missing')
+  const expiresAtSeconds = exp ?? Number.POSITIVE_INFINITY
+  if (nbf !== undefined && nbf > expiresAtSeconds) throw invalid('nbf', 'after exp')
+  if (iat !== undefined && iat > expiresAtSeconds) throw invalid('iat', 'after exp')
   // This is not `token_not_yet_valid`, which tells the client to wait, and only `nbf` says until when. A time of issue
   // in the future is a false statement or a wrong clock.
   if (iat !== undefined && iat > nowSeconds + rules.clockToleranceSeconds) throw invalid('iat', 'in the future')
   const confirmation = confirmationOf(claims)
   checkAudience(audiences, rules)
   checkLifetime(exp, iat, rules.maxLifetimeSeconds)
-  return { audiences, expiresAtSeconds: exp, notBeforeSeconds: nbf, confirmation }
+  return { audiences, expiresAtSeconds, notBeforeSeconds: nbf, confirmation }
 }
 
 /** @throws {Denial} `token_expired`, `token_not_yet_valid` */
@@ -92,7 +90,7 @@ export function checkTime(
 }
 
 /** `application/` may be left out, and media types ignore case (RFC 7515 §4.1.9). Typing keeps ID tokens out. */
-function checkType(typ: string | undefined, tokenType: TokenType): void {
+export function checkType(typ: string | undefined, tokenType: TokenType): void {
   const type = typ?.toLowerCase().replace(/^application\//, '')
   if (type === 'at+jwt') return
   if (tokenType === 'compatible' && (type === undefined || type === 'jwt')) return
@@ -123,13 +121,15 @@ function checkStrings(claims: Claims): void {
     if (claims[name] !== undefined && typeof claims[name] !== 'string') throw invalid(name, 'not a string')
 }
 
-function checkAudience(seen: readonly string[], { audiences, audienceClaim }: ClaimRules): void {
+function checkAudience(seen: readonly string[], { audiences, audienceClaim, isAudienceOptional }: ClaimRules): void {
+  if (isAudienceOptional && seen.length === 0) return
   if (seen.some(audience => audiences.has(audience))) return
   throw new Denial('audience_mismatch', { evidence: { [audienceClaim]: evidenceText(seen.join(' ')) } })
 }
 
-function checkLifetime(exp: number, iat: number | undefined, maxLifetimeSeconds: number | undefined): void {
+function checkLifetime(exp: number | undefined, iat: number | undefined, maxLifetimeSeconds: number | undefined): void {
   if (maxLifetimeSeconds === undefined) return
+  if (exp === undefined) throw invalid('exp', 'missing')
   if (iat === undefined) throw invalid('iat', 'missing')
   if (exp - iat > maxLifetimeSeconds)
     throw new Denial('token_lifetime_exceeded', { evidence: { lifetimeSeconds: exp - iat } })
@@ -147,7 +147,7 @@ function isStringArray(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(member => typeof member === 'string')
 }
 
-function invalid(claim: string, reason: string): Denial {
+export function invalid(claim: string, reason: string): Denial {
   return refused('claim_invalid', claim, reason)
 }
 

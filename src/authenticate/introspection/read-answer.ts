@@ -1,0 +1,91 @@
+/**
+ * Reads what an introspection endpoint answered: status and media type first, then JSON with a boolean `active`.
+ *
+ * RFC 7662 §2.2 and §2.3, RFC 9110 §10.2.3 (Retry-After). Whatever is not exactly an answer is an outage, and never
+ * means that a token is active or inactive. No text of the server gets into a message.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { parseStrictJson } from '../../lib/strict-json.ts'
+import type { JsonObject } from '../../types.ts'
+import { type IntrospectionAnswer, QuestionFailure } from './answer.ts'
+
+export const MEDIA_TYPES = {
+  json: 'application/json',
+  jwt: 'application/token-introspection+jwt',
+} as const
+
+interface ReceivedAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer | undefined
+}
+
+interface Expected {
+  readonly form: keyof typeof MEDIA_TYPES
+  /** The endpoint, as messages name it. */
+  readonly place: string
+  readonly nowMs: number
+}
+
+/** @returns the body of a good answer @throws {QuestionFailure} it is none */
+export function bodyOf({ status, headers, body }: ReceivedAnswer, { form, place, nowMs }: Expected): Buffer {
+  if (status !== 200 || body === undefined) throw refused(status, place, retryAfterSeconds(status, headers, nowMs))
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== MEDIA_TYPES[form])
+    throw new QuestionFailure(
+      'invalid',
+      `${place} did not answer with ${MEDIA_TYPES[form]}, as \`response: ${form}\` says`,
+    )
+  return body
+}
+
+function refused(status: number, place: string, retryAfter: number | undefined): QuestionFailure {
+  if (status === 401 || status === 403) {
+    const text = `${place} refuses our client credentials (${status}); see \`client\``
+    return new QuestionFailure('unauthorized', text)
+  }
+  const text =
+    status >= 300 && status < 400
+      ? `${place} answered with a redirect (${status}), which is not followed`
+      : `${place} answered ${status}`
+  return new QuestionFailure('error', text, { retryAfterSeconds: retryAfter })
+}
+
+/** Only where a server says that it has too much to do, or is away for a while, is its time to come back heeded. */
+function retryAfterSeconds(status: number, headers: IncomingHttpHeaders, nowMs: number): number | undefined {
+  const value = status === 429 || status === 503 ? headers['retry-after']?.trim() : undefined
+  if (value === undefined) return undefined
+  if (/^\d{1,9}$/.test(value)) return Number(value)
+  const untilMs = HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN
+  return Number.isNaN(untilMs) ? undefined : Math.max(0, Math.ceil((untilMs - nowMs) / 1_000))
+}
+
+/** RFC 9110 §5.6.7, the one form that is still sent. */
+const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
+
+const MAX_JSON_DEPTH = 32
+
+/** @throws {QuestionFailure} it is no JSON object with a boolean `active` */
+export function jsonAnswer(body: Buffer, place: string): IntrospectionAnswer {
+  let value: unknown
+  try {
+    value = parseStrictJson(body, MAX_JSON_DEPTH)
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? error.message : 'unreadable'
+    throw new QuestionFailure('invalid', `${place} did not answer with good JSON: ${reason}`)
+  }
+  return answerIn(value, place)
+}
+
+/** @throws {QuestionFailure} it is no object with a boolean `active` */
+export function answerIn(value: unknown, place: string): IntrospectionAnswer {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new QuestionFailure('invalid', `${place} did not answer with a JSON object`)
+  const { active, ...claims } = value as JsonObject
+  // A server that says anything else than a boolean is broken: nobody gets in by "true", nor is kept out by "false".
+  if (typeof active !== 'boolean')
+    throw new QuestionFailure('invalid', `${place} did not say by a boolean whether the token is active`)
+  return active ? Object.freeze({ active, claims: Object.freeze(claims) }) : INACTIVE
+}
+
+const INACTIVE: IntrospectionAnswer = Object.freeze({ active: false })

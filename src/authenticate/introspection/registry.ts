@@ -1,0 +1,136 @@
+/**
+ * Holds every introspector in use, so that a reload which does not change whom to ask keeps what was answered, and how
+ * the server is doing.
+ *
+ * One is the same when all that defines it is the same; what is built on keys is built on the same ones. Files that
+ * hold credentials are read with each question, so a new secret makes no new introspector.
+ */
+import type { Egress } from '../../egress/egress.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { type Lease, leases } from '../../lib/leases.ts'
+import type { Scheduler } from '../../lib/scheduler.ts'
+import type { ClientCredentials } from '../../oauth/client-authentication.ts'
+import type { IntrospectionResult, IntrospectionStatus, KeySet } from '../../types.ts'
+import type { Introspector } from './answer.ts'
+import { introspector } from './introspector.ts'
+import { introspectionServer } from './server.ts'
+
+/** Whom to ask and how; as in the configuration, with units resolved. It is plain data. */
+export interface IntrospectionDefinition {
+  /** The provider's id in the configuration. */
+  readonly provider: string
+  readonly issuer: string
+  /** Undefined: discovered. */
+  readonly endpoint: string | undefined
+  readonly client: ClientCredentials
+  readonly response: 'json' | 'jwt'
+  readonly clockToleranceSeconds: number
+  readonly caFile: string | undefined
+  readonly allowInsecureHttp: boolean
+  readonly egress: Egress | undefined
+  readonly timeoutMs: number
+  readonly concurrency: number
+  readonly queue: number
+  readonly ttlMs: number
+  readonly inactiveTtlMs: number
+  readonly refreshAhead: boolean
+  readonly maxStaleMs: number
+  /** Most tokens that are remembered, of each kind. */
+  readonly entries: number
+}
+
+interface AnswerDecryption {
+  readonly decrypt: (jwe: string) => Promise<string>
+  readonly identity: string
+  /** Whether answers that are not encrypted are refused. */
+  readonly required: boolean
+}
+
+/** What signed answers are judged with. */
+interface SignedAnswers {
+  /** Its lease must not end before that of the introspector. */
+  readonly keySet: Pick<Lease<KeySet>, 'value' | 'serial'>
+  /** Opens encrypted answers, and what tells it from another that does; undefined: they are refused. */
+  readonly decryption: AnswerDecryption | undefined
+}
+
+interface Definition {
+  readonly definition: IntrospectionDefinition
+  readonly signed: SignedAnswers | undefined
+}
+
+/** The introspector goes on for a while after its release, for requests that have it. */
+interface IntrospectorLease extends Lease<Introspector> {
+  /** Resolves when it is known where questions go, or that was tried. */
+  ready(): Promise<void>
+}
+
+export interface IntrospectorRegistry {
+  acquire(definition: IntrospectionDefinition, signed: SignedAnswers | undefined): IntrospectorLease
+  /** Ends every introspector, questions under way included. */
+  close(): Promise<void>
+}
+
+export interface IntrospectionObserver {
+  /** A question is over, or was not asked, which took no time. */
+  asked(provider: string, result: IntrospectionResult, durationSeconds: number | undefined): void
+  breakerChanged(event: {
+    readonly provider: string
+    readonly from: IntrospectionStatus['breaker']
+    readonly to: IntrospectionStatus['breaker']
+    readonly reason: string | undefined
+  }): void
+}
+
+interface IntrospectorRegistryOptions {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly observer: IntrospectionObserver
+}
+
+/** Longer than a request waits for an answer. */
+const LINGER_MS = 60_000
+
+export function introspectorRegistry({
+  clock,
+  scheduler,
+  observer,
+}: IntrospectorRegistryOptions): IntrospectorRegistry {
+  const introspectors = leases({
+    identityOf,
+    make({ definition, signed }: Definition) {
+      const { provider, concurrency } = definition
+      const server = introspectionServer({
+        ...definition,
+        keySet: signed?.keySet.value,
+        decrypt: signed?.decryption?.decrypt,
+        isEncryptionRequired: signed?.decryption?.required === true,
+        connections: concurrency,
+        clock,
+      })
+      return introspector({
+        ...definition,
+        server,
+        clock,
+        scheduler,
+        onResult: (result, durationSeconds) => observer.asked(provider, result, durationSeconds),
+        onBreaker: (from, to, reason) => observer.breakerChanged({ provider, from, to, reason }),
+      })
+    },
+    end: each => each.close(),
+    lingerMs: LINGER_MS,
+    scheduler,
+  })
+  return {
+    acquire(definition, signed) {
+      const lease = introspectors.acquire({ definition, signed })
+      return { ...lease, ready: () => lease.value.ready() }
+    },
+    close: introspectors.close,
+  }
+}
+
+function identityOf({ definition, signed }: Definition): string {
+  const { keySet, decryption } = signed ?? {}
+  return JSON.stringify([definition, keySet?.serial, decryption?.identity])
+}

@@ -1,0 +1,152 @@
+/**
+ * Holds the schema of a provider of `type: introspection`: whose tokens a server is asked about (RFC 7662, RFC 9701),
+ * how the gateway proves there who it is, and how long answers are remembered.
+ *
+ * Rules that span keys are in `check-introspection.ts`.
+ */
+import * as z from 'zod'
+import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
+import { decryptionSchema } from './decryption-schema.ts'
+import { acrList, claimReference, duration, filePath, flag, text } from './fields.ts'
+import { keysSchema } from './keys-schema.ts'
+import { didYouMean } from './suggest.ts'
+
+const clientId = () => text().describe('What the gateway is called as a client of that server (`client_id`).')
+const secretFile = () => filePath().describe('File with the client’s secret; read anew for each question.')
+
+const ALGORITHMS = [...ASYMMETRIC_ALGORITHMS].filter(name => !name.startsWith('ML-DSA'))
+
+const clientSchema = z
+  .discriminatedUnion('auth', [
+    z.strictObject({
+      auth: z.literal('basic').describe('Id and secret in `Authorization` (RFC 6749 §2.3.1).'),
+      id: clientId(),
+      secretFile: secretFile(),
+    }),
+    z.strictObject({
+      auth: z.literal('post').describe('Id and secret in the body.'),
+      id: clientId(),
+      secretFile: secretFile(),
+    }),
+    z.strictObject({
+      auth: z.literal('private_key_jwt').describe('An assertion that is signed with a key (RFC 7523).'),
+      id: clientId(),
+      keyFile: filePath().describe('File with the private key, as PEM or JWK, whose `kid` is sent; read anew.'),
+      algorithm: z
+        .enum(ALGORITHMS, { error: issue => algorithmProblem(issue.input) })
+        .optional()
+        .describe('Signature of the assertion. Default: what the key can do; RS256 for RSA.'),
+    }),
+    z.strictObject({
+      auth: z.literal('tls').describe('A client certificate (RFC 8705 §2).'),
+      id: clientId(),
+      certFile: filePath().describe('PEM certificate of the client; read anew.'),
+      keyFile: filePath().describe('PEM key of `certFile`.'),
+    }),
+    z.strictObject({
+      auth: z.literal('bearer').describe('A token in `Authorization` (RFC 7662 §2.1).'),
+      id: clientId().optional(),
+      tokenFile: filePath().describe('File with the token; read anew for each question.'),
+    }),
+  ])
+  .describe('How the gateway proves who it is: `auth` is basic, post, private_key_jwt, tls or bearer.')
+
+const tokensSchema = z.strictObject({
+  prefixes: z
+    .array(z.string().regex(/^[A-Za-z0-9._~+/-]+$/, { error: 'is no beginning of a token' }))
+    .default([])
+    .describe('How opaque tokens of this provider begin. Default: any way.'),
+  minBytes: z.int().min(1).max(4096).default(16).describe('Shorter opaque tokens are refused unasked. Default 16.'),
+  jwts: flag()
+    .default(true)
+    .describe(
+      'Whether JWTs whose `iss` is `issuer` are asked about, too. `false` leaves them to a provider of `type: jwt`. Default `true`.',
+    ),
+})
+
+const cacheSchema = z.strictObject({
+  ttl: duration({ min: '0s', max: '24h' })
+    .prefault('30s')
+    .describe('How long an answer counts, from the question on. `0s` asks every time. Default `30s`.'),
+  inactiveTtl: duration({ min: '0s', max: '1h' })
+    .prefault('5s')
+    .describe('How long a token is refused unasked that was not active. Default `5s`.'),
+  refreshAhead: flag()
+    .default(true)
+    .describe('Ask again in the background, before the answer about a token in use is too old. Default `true`.'),
+  maxStale: duration({ min: '0s', max: '24h' })
+    .prefault('0s')
+    .describe('How much longer the last good answer serves while nobody answers. Default `0s`: not at all.'),
+})
+
+/** Answers are verified with public keys. */
+const answerKeysSchema = keysSchema.omit({ secretFile: true })
+
+/** What `keys` means where nothing is written. */
+const DISCOVERED = answerKeysSchema.parse({})
+
+export const introspectionProviderSchema = z
+  .strictObject({
+    type: z.literal('introspection').describe('Tokens that a server is asked about (RFC 7662).'),
+    issuer: text().describe(
+      'Compared byte for byte with `iss` of answers that have one. Without `endpoint` its metadata is discovered.',
+    ),
+    endpoint: text()
+      .optional()
+      .describe('URL of the introspection endpoint. Default: discovered, on the issuer’s host.'),
+    audiences: z
+      .array(text())
+      .min(1, { error: 'must not be empty: tokens meant for anyone else would pass; list at least one' })
+      .describe('A token must carry at least one of them in `aud`.'),
+    audienceCheckedByServer: flag()
+      .default(false)
+      .describe('`true`: an answer without `aud` is fine, because the server looks at it. Default `false`.'),
+    response: z
+      .enum(['json', 'jwt'])
+      .default('json')
+      .describe('`jwt`: answers are signed (RFC 9701), and `keys` verify them. Default `json`.'),
+    keys: answerKeysSchema
+      .optional()
+      .describe('With `response: jwt`, where the keys of the signature are; as for `jwt`.'),
+    decryption: decryptionSchema.optional().describe('With `response: jwt`, the keys for encrypted answers.'),
+    client: clientSchema,
+    tokens: tokensSchema.prefault({}).describe('Which tokens are worth asking about.'),
+    cache: cacheSchema.prefault({}).describe('How long answers are remembered.'),
+    timeout: duration({ min: '10ms', max: '1m' })
+      .prefault('2s')
+      .describe('Longest time a question may take, the wait for its turn included. Default `2s`.'),
+    concurrency: z
+      .int()
+      .min(2)
+      .max(1024)
+      .default(32)
+      .describe('Most questions at a time; half of them are kept for tokens that were active before. Default 32.'),
+    queue: z.int().min(0).max(100_000).default(256).describe('Most questions that wait for their turn. Default 256.'),
+    clockTolerance: duration({ min: '0s', max: '10m' })
+      .prefault('5s')
+      .describe('How far the server’s clock may be off ours. Default `5s`.'),
+    maxLifetime: duration({ min: '1s', max: '87600h' })
+      .optional()
+      .describe('Refuse a token whose `exp` - `iat` is longer; both are then required.'),
+    acrOrder: acrList()
+      .optional()
+      .describe('Values of `acr`, the weakest first: a stronger one than `require.acr` asks for will do, too.'),
+    requiredClaims: z.array(claimReference()).default([]).describe('Members that every answer must have.'),
+    scopeClaim: claimReference()
+      .optional()
+      .describe('Claim with the scopes. Default: `scope`, or `scp` where that is missing or empty.'),
+    rolesClaim: claimReference()
+      .default('roles')
+      .describe('Claim with the roles: a name, or a JSON Pointer when it starts with `/`. Default `roles`.'),
+    caFile: filePath().optional().describe('PEM certificates to trust for questions, in place of the system’s.'),
+    allowInsecureHttp: flag().default(false).describe('Allow `http:` to hosts other than loopback. Default `false`.'),
+  })
+  .transform(provider => ({
+    ...provider,
+    keys: provider.response === 'jwt' ? (provider.keys ?? DISCOVERED) : provider.keys,
+  }))
+
+function algorithmProblem(input: unknown): string | undefined {
+  if (typeof input !== 'string') return undefined
+  return `is not supported; use ${ALGORITHMS.join(', ')}.${didYouMean(input, ALGORITHMS)}`
+}
