@@ -171,8 +171,9 @@ function shapeKeys(schema: unknown): readonly string[] {
 function choiceText(input: unknown, choices: readonly string[]): string {
   const near = typeof input === 'string' ? didYouMean(input, choices) : ''
   const listed = choices.map(choice => `\`${choice}\``).join(', ')
-  if (input === undefined) return `${MISSING}; write ${listed}`
-  return choices.length === 1 ? `must be ${listed}` : `must be one of ${listed}.${near}`
+  const one = choices.length === 1 ? listed : `one of ${listed}`
+  if (input === undefined) return `${MISSING}; write ${one}`
+  return choices.length === 1 ? `must be ${one}` : `must be ${one}.${near}`
 }
 
 function textsOf(choices: unknown): readonly string[] {
