@@ -2,9 +2,9 @@
  * Answers what is known about a token: from memory while that is in force, else by a question to the server.
  *
  * RFC 7662 §4 (why answers are remembered for a short time only). An answer is in force from when its question was
- * sent, because the server may have looked at any time after. Tokens in use are asked about ahead of time, so that their
- * requests do not wait. While the server does not answer, `maxStaleMs` says for how long the last answer serves beyond
- * its time; it never overrides a token that the server called inactive.
+ * sent, because the server may have looked at any time after. Tokens in use are asked about ahead of time, so that
+ * their requests do not wait. While the server does not answer, `maxStaleMs` says for how long the last answer serves
+ * beyond its time; it never overrides a token that the server called inactive.
  *
  * `rejected` and `open` are counted for each request, everything else for each question. This file does not judge what
  * an answer says: the verifier does so on every use, `exp` included.

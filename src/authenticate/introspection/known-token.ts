@@ -17,7 +17,7 @@ export class KnownToken {
   /** SHA-256 of the whole token. */
   readonly key: string
   readonly token: string
-  /** What the server said last. `inactive` is final; a token that becomes active again is another {@link KnownToken}. */
+  /** What the server said last. `inactive` is final; a token that is active again is another {@link KnownToken}. */
   said: HeldAnswer | 'inactive' | undefined
 
   constructor(key: string, token: string) {
