@@ -12,6 +12,8 @@ export type IntrospectionAnswer = { readonly active: false } | { readonly active
 interface QuestionFailureOptions {
   /** What the server asked for with `Retry-After`. */
   readonly retryAfterSeconds?: number | undefined
+  /** Whether the server answered, but not as it should: that may be due to the token. */
+  readonly isAnswered?: boolean
   /** A failure that nobody foresaw. */
   readonly cause?: unknown
 }
@@ -21,15 +23,17 @@ export class QuestionFailure extends Error {
   override readonly name = 'QuestionFailure'
   readonly result: Extract<IntrospectionResult, 'timeout' | 'unauthorized' | 'error' | 'invalid'>
   readonly retryAfterSeconds: number | undefined
+  readonly isAnswered: boolean
 
   constructor(
     result: QuestionFailure['result'],
     message: string,
-    { retryAfterSeconds, cause }: QuestionFailureOptions = {},
+    { retryAfterSeconds, isAnswered = false, cause }: QuestionFailureOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.result = result
     this.retryAfterSeconds = retryAfterSeconds
+    this.isAnswered = isAnswered
   }
 }
 

@@ -63,6 +63,9 @@ interface Flight {
   deadline: Deadline | undefined
 }
 
+/** How long an answer about a token that was active before shows that the server works. */
+const WORKS_MS = 10_000
+
 export class Questions {
   readonly #options: QuestionsOptions
   readonly #take: QuestionsDeps['take']
@@ -72,6 +75,8 @@ export class Questions {
   #lastSuccessSeconds: number | undefined
   #lastFailureSeconds: number | undefined
   #lastError: string | undefined
+  /** When the server last answered a question about a token that was active before. */
+  #lastKnownAnswerMs = Number.NEGATIVE_INFINITY
   #isClosed = false
 
   constructor(options: QuestionsOptions, { take }: QuestionsDeps) {
@@ -171,7 +176,7 @@ export class Questions {
     const sent: Sent = { askedAtMs, ticket: this.#breaker.sent() }
     flight.deadline = deadline(scheduler, dueMs - askedAtMs, timedOut(timeoutMs))
     const answer = await flight.deadline.run(signal => server.ask(question.token, signal)).catch(failureOf)
-    if (answer instanceof QuestionFailure) return this.#failed(answer, sent)
+    if (answer instanceof QuestionFailure) return this.#failed(question, answer, sent)
     return this.#answered(question, answer, sent)
   }
 
@@ -179,17 +184,18 @@ export class Questions {
     const { clock, onResult } = this.#options
     this.#lastSuccessSeconds = clock.nowMs() / 1_000
     this.#lastError = undefined
+    if (question.known !== undefined) this.#lastKnownAnswerMs = clock.monotonicMs()
     this.#breaker.succeeded(ticket)
     onResult(answer.active ? 'active' : 'inactive', (clock.monotonicMs() - askedAtMs) / 1_000)
     return this.#take(question, answer, askedAtMs)
   }
 
-  #failed(failure: QuestionFailure, { askedAtMs, ticket }: Sent): Unanswered {
+  #failed(question: Question, failure: QuestionFailure, { askedAtMs, ticket }: Sent): Unanswered {
     const { clock, onResult } = this.#options
     // What we break off ourselves says nothing about the server.
     if (this.#isClosed) return this.#refused(failure.message)
     this.noteFailure(failure.message)
-    this.#breaker.failed(ticket, failure)
+    if (!this.#isDueToToken(question, failure)) this.#breaker.failed(ticket, failure)
     if (this.#breaker.state === 'open') this.#queue.dismissAll()
     onResult(failure.result, (clock.monotonicMs() - askedAtMs) / 1_000)
     return {
@@ -198,6 +204,21 @@ export class Questions {
       retryAfterSeconds: Math.max(this.#breaker.retryAfterSeconds, retryAfterSecondsOf(failure) ?? 1),
       cause: failure.cause,
     }
+  }
+
+  /**
+   * Attack: somebody makes up tokens that the server answers with an error, as some servers do for what is no token of
+   * theirs. That must not keep those out who have one. While the server answers as it should about tokens that were
+   * active before, such an error says nothing about the server.
+   */
+  #isDueToToken({ known }: Question, { isAnswered }: QuestionFailure): boolean {
+    const { clock } = this.#options
+    return (
+      isAnswered &&
+      known === undefined &&
+      this.#breaker.state === 'closed' &&
+      clock.monotonicMs() - this.#lastKnownAnswerMs < WORKS_MS
+    )
   }
 
   #refused(reason: string): Unanswered {

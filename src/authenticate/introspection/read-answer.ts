@@ -35,6 +35,7 @@ export function bodyOf({ status, headers, body }: ReceivedAnswer, { form, place,
     throw new QuestionFailure(
       'invalid',
       `${place} did not answer with ${MEDIA_TYPES[form]}, as \`response: ${form}\` says`,
+      { isAnswered: true },
     )
   return body
 }
@@ -48,7 +49,9 @@ function refused(status: number, place: string, retryAfter: number | undefined):
     status >= 300 && status < 400
       ? `${place} answered with a redirect (${status}), which is not followed`
       : `${place} answered ${status}`
-  return new QuestionFailure('error', text, { retryAfterSeconds: retryAfter })
+  // A status that tells of the server's own condition is none of the token's doing.
+  const isAnswered = ![429, 502, 503, 504].includes(status)
+  return new QuestionFailure('error', text, { retryAfterSeconds: retryAfter, isAnswered })
 }
 
 /** Only where a server says that it has too much to do, or is away for a while, is its time to come back heeded. */
@@ -72,7 +75,7 @@ export function jsonAnswer(body: Buffer, place: string): IntrospectionAnswer {
     value = parseStrictJson(body, MAX_JSON_DEPTH)
   } catch (error) {
     const reason = error instanceof SyntaxError ? error.message : 'unreadable'
-    throw new QuestionFailure('invalid', `${place} did not answer with good JSON: ${reason}`)
+    throw new QuestionFailure('invalid', `${place} did not answer with good JSON: ${reason}`, { isAnswered: true })
   }
   return answerIn(value, place)
 }
@@ -80,11 +83,13 @@ export function jsonAnswer(body: Buffer, place: string): IntrospectionAnswer {
 /** @throws {QuestionFailure} it is no object with a boolean `active` */
 export function answerIn(value: unknown, place: string): IntrospectionAnswer {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new QuestionFailure('invalid', `${place} did not answer with a JSON object`)
+    throw new QuestionFailure('invalid', `${place} did not answer with a JSON object`, { isAnswered: true })
   const { active, ...claims } = value as JsonObject
   // A server that says anything else than a boolean is broken: nobody gets in by "true", nor is kept out by "false".
   if (typeof active !== 'boolean')
-    throw new QuestionFailure('invalid', `${place} did not say by a boolean whether the token is active`)
+    throw new QuestionFailure('invalid', `${place} did not say by a boolean whether the token is active`, {
+      isAnswered: true,
+    })
   return active ? Object.freeze({ active, claims: Object.freeze(claims) }) : INACTIVE
 }
 
