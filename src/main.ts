@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'decode, verify or mint a token',
     load: async () => (await import('./cli/token.ts')).tokenCommand,
   },
+  keys: {
+    summary: 'print the public keys that issuers encrypt tokens for',
+    load: async () => (await import('./cli/keys.ts')).keysCommand,
+  },
   revoke: {
     summary: 'take tokens back before they expire',
     load: async () => (await import('./cli/revoke.ts')).revokeCommand,

@@ -37,11 +37,13 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
       '--claims=',
       '--expires=',
       '--typ=',
+      '--encrypt=',
       '--dpop-key=',
       '--proof=',
       '--nonce=',
     ],
   ],
+  keys: ['--provider=', '--config='],
   revoke: [
     ...[
       '--sub=',
@@ -75,6 +77,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--fail-on': CHANGE_KINDS,
   import: ['openapi'],
   token: ['decode', 'verify', 'mint', 'proof'],
+  keys: ['public'],
   revocations: ['list', 'check'],
   completion: ['bash', 'zsh', 'fish'],
 }

@@ -1,6 +1,6 @@
 /**
  * The command `sallyport token mint` makes a token for tests, signed with a development key, and where it is asked for
- * one, a proof that its caller holds the key that the token is bound to.
+ * that, encrypted for the gateway, or with a proof that its caller holds the key that the token is bound to.
  */
 import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'
@@ -17,6 +17,7 @@ import {
   mintedToken,
   proofKeyOf,
 } from '../tools/token/development-key.ts'
+import { encryptedToken } from '../tools/token/encrypting.ts'
 import type { Claims, JsonValue } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'
@@ -36,6 +37,7 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
       claims: { type: 'string' },
       expires: { type: 'string' },
       typ: { type: 'string' },
+      encrypt: { type: 'string' },
       'dpop-key': { type: 'string' },
       proof: { type: 'string', multiple: true },
       nonce: { type: 'string' },
@@ -61,7 +63,9 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
       throw new UsageError('--dpop-key says what cnf.jkt is; leave it out of the claims')
     const signer = dpopKey === undefined ? undefined : await proofKeyOf(dpopKey, 'mint')
     const claims = { ...defaults(values, given, io), ...given, ...(signer && boundTo(signer.jkt, given)) }
-    const token = await mintedToken(key, claims, values.typ ?? 'at+jwt')
+    const typ = values.typ ?? 'at+jwt'
+    const signed = await mintedToken(key, claims, typ)
+    const token = values.encrypt === undefined ? signed : await encryptedToken(values.encrypt, signed, typ)
     io.stdout(
       signer === undefined || proved === undefined ? `${token}\n` : await proofLines(signer, proved, token, nonce),
     )

@@ -15,26 +15,28 @@ const ACTIONS: Readonly<Record<string, (args: readonly string[], io: CommandIo) 
 }
 
 export const tokenCommand: Command = {
-  help: `Usage: sallyport token decode TOKEN [--json]
+  help: `Usage: sallyport token decode TOKEN [-c FILE] [--json]
        sallyport token verify TOKEN [--provider ID] [-c FILE] [--json]
        sallyport token mint --key FILE [--create-key] [--claim NAME=VALUE]... [--claims FILE] [--expires 1h]
-                            [--typ TYPE] [--provider ID] [-c FILE]
+                            [--typ TYPE] [--encrypt FILE] [--provider ID] [-c FILE]
                             [--dpop-key FILE [--proof 'METHOD URL' [--nonce N]]]
        sallyport token proof 'METHOD URL' TOKEN --dpop-key FILE [--nonce N]
 
-decode shows header, claims and times. It verifies nothing: anybody can write any of it.
+decode shows header, claims and times. It verifies nothing: anybody can write any of it. Of an encrypted token it shows the
+       header, and with -c what is inside.
 verify does what the gateway does with the token, fetching keys if need be, and names the check that fails and the
        remedy. It does not ask a route: sallyport explain does.
 mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
        it, dev.public.json, the public key set to name in \`keys.jwksFile\`. iss and aud are the provider's; iat and exp are
        filled in; --claim a=1 is a number, --claim a=x text, --claim 'a=["x"]' a list. With --dpop-key the token is bound
        to that key (cnf.jkt); with --proof, too, it comes as the two headers of that one request, Authorization and
-       DPoP, for curl -H @-.
+       DPoP, for curl -H @-. With --encrypt the token is encrypted for the gateway.
 proof  prints the same two headers for a token that an issuer has bound to the key. Each request needs a new proof.
 
   TOKEN               ${TOKEN_HELP}
   --provider ID       verify, mint: the only provider; needed when several fit
-  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml, which decode never reads by itself
+  --encrypt FILE      mint: the gateway's key for encrypted tokens, a JWK; sallyport keys public prints its public half
   --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, too, where it is missing
   --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce
   --json              decode, verify: the result as JSON

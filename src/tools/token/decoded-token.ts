@@ -47,7 +47,8 @@ export function boundKeyOf(token: string): { readonly jkt: string | undefined } 
   return { jkt: confirmationOf(claims as Claims)?.jkt }
 }
 
-function jsonPart(part: string): unknown {
+/** Reads a part of a token; undefined when it cannot be read. */
+export function jsonPart(part: string): unknown {
   try {
     return JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
   } catch {

@@ -1,0 +1,35 @@
+/** Finds the keys for encrypted tokens that a configuration names, and what an issuer needs of them (RFC 7517 §5). */
+import type { Decryption } from '../../authenticate/encrypted/decryption.ts'
+import { decryptionGate } from '../../authenticate/encrypted/gate.ts'
+import { type DecryptedToken, tokenDecrypter } from '../../authenticate/encrypted/token-decrypter.ts'
+import type { Config } from '../../config/schema/schema.ts'
+import { readDecryption } from '../../run/decryption.ts'
+import type { JsonObject } from '../../types.ts'
+
+interface ProviderDecryption {
+  readonly provider: string
+  readonly decryption: Decryption
+}
+
+/**
+ * @param id the only provider that counts; undefined: all of them
+ * @returns those that decrypt
+ */
+export function decryptionsOf({ providers }: Config, id?: string): readonly ProviderDecryption[] {
+  return Object.entries(providers).flatMap(([provider, config]) => {
+    const read = id === undefined || id === provider ? readDecryption(config.decryption) : undefined
+    return read === undefined ? [] : [{ provider, decryption: read.decryption }]
+  })
+}
+
+/** Returns the public halves as a JWK Set, each once, in the order of the configuration: the newest first. */
+export function publicSet(decryptions: readonly ProviderDecryption[]): { readonly keys: readonly JsonObject[] } {
+  const keys = decryptions.flatMap(({ decryption }) => decryption.keys.map(({ publicJwk }) => publicJwk))
+  return { keys: [...new Map(keys.map(jwk => [JSON.stringify(jwk), jwk])).values()] }
+}
+
+/** Opens one token as the gateway does. It rejects with a {@link Denial} as the gateway would refuse it. */
+export function opened(token: string, decryptions: readonly ProviderDecryption[]): Promise<DecryptedToken> {
+  const gate = decryptionGate({ atOnce: 1, waiting: 0 })
+  return tokenDecrypter({ decryptions, gate, onResult() {} })(token)
+}

@@ -1,0 +1,65 @@
+/**
+ * Encrypts tokens for tests, as an issuer does for a gateway that decrypts.
+ *
+ * RFC 7516 §7.1, RFC 7519 §5.2 (`cty` of a nested JWT), RFC 7638 (the thumbprint names a key that has no name).
+ */
+import { createPublicKey, type webcrypto } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { CompactEncrypt, calculateJwkThumbprint, importJWK, type JWK } from 'jose'
+import { KEY_MANAGEMENT_ALGORITHMS } from '../../authenticate/encrypted/decryption.ts'
+import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
+import { KeyFileError } from './development-key.ts'
+
+const ENCRYPTION = 'A256GCM'
+
+/**
+ * @param keyFile a JWK, or a set of which the first counts; of a private one only the public half is used
+ * @param typ the type of the token, which `cty` repeats
+ * @throws {KeyFileError} the key cannot be read, or cannot encrypt
+ */
+export async function encryptedToken(keyFile: string, jws: string, typ: string): Promise<string> {
+  const jwk = readKey(keyFile)
+  const problem = new KeyFileError(
+    `${keyFile} holds no key that encrypts; name the private key of the gateway, or what \`sallyport keys public\` prints`,
+  )
+  const alg = jwk.alg ?? (jwk.kty === 'RSA' ? 'RSA-OAEP-256' : 'ECDH-ES')
+  if (jwk.use === 'sig' || !KEY_MANAGEMENT_ALGORITHMS.some(name => name === alg)) throw problem
+  try {
+    const publicJwk = createPublicKey({ format: 'jwk', key: jwk as webcrypto.JsonWebKey }).export({
+      format: 'jwk',
+    }) as JWK
+    return await new CompactEncrypt(Buffer.from(jws))
+      .setProtectedHeader({
+        alg,
+        enc: ENCRYPTION,
+        cty: /^(?:application\/)?at\+jwt$/i.test(typ) ? 'at+jwt' : 'JWT',
+        kid: jwk.kid ?? (await calculateJwkThumbprint(publicJwk)),
+      })
+      .encrypt(await importJWK(publicJwk, alg))
+  } catch {
+    // The reason is left out, since it might quote the key.
+    throw problem
+  }
+}
+
+function readKey(keyFile: string): JWK {
+  const value = parsed(keyFile)
+  if (typeof value === 'object' && value !== null) {
+    const [jwk] = 'keys' in value && Array.isArray(value.keys) ? (value.keys as readonly unknown[]) : [value]
+    if (typeof jwk === 'object' && jwk !== null) return jwk as JWK
+  }
+  throw new KeyFileError(`${keyFile} is no JWK`)
+}
+
+function parsed(keyFile: string): unknown {
+  try {
+    return JSON.parse(readFileSync(keyFile, 'utf8'))
+  } catch (error) {
+    // The parser's own message is left out, since it would quote the file.
+    throw new KeyFileError(
+      codeOf(error) === undefined
+        ? `${keyFile} is no JSON; it must hold a JWK`
+        : `${keyFile} cannot be read: ${fileFailureText(error)}`,
+    )
+  }
+}
