@@ -3,8 +3,8 @@
  *
  * RFC 7516 §3.1. The header is all that can be read without a key. Nothing is verified.
  */
+import type { DecryptedToken } from '../../authenticate/decryption.ts'
 import { parseCompactJwe, requireNestedJwt } from '../../authenticate/encrypted/jwe-header.ts'
-import type { DecryptedToken } from '../../authenticate/encrypted/token-decrypter.ts'
 import { Denial } from '../../errors.ts'
 import { denialText } from '../explain/explanation.ts'
 import { shown } from '../text/shown.ts'

@@ -1,15 +1,10 @@
 /** Finds the keys for encrypted tokens that a configuration names, and what an issuer needs of them (RFC 7517 §5). */
-import type { Decryption } from '../../authenticate/encrypted/decryption.ts'
+import type { DecryptedToken, ProviderDecryption } from '../../authenticate/decryption.ts'
 import { decryptionGate } from '../../authenticate/encrypted/gate.ts'
-import { type DecryptedToken, tokenDecrypter } from '../../authenticate/encrypted/token-decrypter.ts'
+import { tokenDecrypter } from '../../authenticate/encrypted/token-decrypter.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { readDecryption } from '../../run/decryption.ts'
 import type { JsonObject } from '../../types.ts'
-
-interface ProviderDecryption {
-  readonly provider: string
-  readonly decryption: Decryption
-}
 
 /**
  * @param id the only provider that counts; undefined: all of them

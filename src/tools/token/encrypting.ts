@@ -6,7 +6,7 @@
 import { createPublicKey, type webcrypto } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { CompactEncrypt, calculateJwkThumbprint, importJWK, type JWK } from 'jose'
-import { KEY_MANAGEMENT_ALGORITHMS } from '../../authenticate/encrypted/decryption.ts'
+import { KEY_MANAGEMENT_ALGORITHMS } from '../../authenticate/decryption.ts'
 import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import { KeyFileError } from './development-key.ts'
 

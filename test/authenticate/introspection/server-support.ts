@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type AnsweringServer, QuestionFailure } from '../../../src/authenticate/introspection/answer.ts'
-import { type IntrospectionServerOptions, introspectionServer } from '../../../src/authenticate/introspection/server.ts'
+import { introspectionServer } from '../../../src/authenticate/introspection/server.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { CLIENT_ID, type IntrospectionEndpoint } from '../../support/services/introspection-endpoint.ts'
+
+type IntrospectionServerOptions = Parameters<typeof introspectionServer>[0]
 
 /** Writes a file that is gone when the test ends. */
 export function fileOf(content: string): string {
