@@ -13,7 +13,11 @@ export type Case =
       /** What it is compared with, in turns, since the machine is not equally fast all the time. */
       readonly beside?: (index: number) => unknown
     }
-  | { readonly name: string; readonly runAsync: (index: number) => Promise<unknown> }
+  | {
+      readonly name: string
+      readonly runAsync: (index: number) => Promise<unknown>
+      readonly besideAsync?: (index: number) => Promise<unknown>
+    }
 
 export interface Timing {
   readonly name: string
@@ -40,7 +44,7 @@ export async function time(each: Case, { warmUpMs, sampleMs, samples }: Effort):
     tookMs = await batch(each, iterations)
     if (tookMs < sampleMs) iterations *= 2
   }
-  const beside = 'beside' in each && each.beside !== undefined ? { name: '', run: each.beside } : undefined
+  const beside = besideOf(each)
   if (beside !== undefined) await batch(beside, iterations)
   const nanoseconds: number[] = []
   const ratios: number[] = []
@@ -51,6 +55,12 @@ export async function time(each: Case, { warmUpMs, sampleMs, samples }: Effort):
   }
   const timing = { name: each.name, nanoseconds: summary(nanoseconds) }
   return beside === undefined ? timing : { ...timing, ratio: summary(ratios) }
+}
+
+function besideOf(each: Case): Case | undefined {
+  const name = ''
+  if ('run' in each) return each.beside && { name, run: each.beside }
+  return each.besideAsync && { name, runAsync: each.besideAsync }
 }
 
 async function batch(each: Case, iterations: number): Promise<number> {

@@ -27,6 +27,7 @@ import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
 import { proofCases } from './proofs.ts'
+import { saidElsewhereCases } from './said-elsewhere.ts'
 import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
@@ -45,7 +46,7 @@ for (const each of chosen) {
   console.error(`${timing.name}: ${timing.nanoseconds.median.toFixed(0)} ns`)
 }
 const table = markdown({
-  columns: ['', 'ns', '× node:crypto'],
+  columns: ['', 'ns', '× beside'],
   rows: timings.map(({ name, nanoseconds, ratio }) => [
     name,
     spread(nanoseconds, 0),
@@ -154,6 +155,7 @@ async function cases(): Promise<readonly Case[]> {
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
     ...proofCases(warm[0] as string),
+    ...(await saidElsewhereCases(rs256, warm)),
   ]
 }
 

@@ -53,7 +53,7 @@ function casesOf(algorithm: ProofAlgorithm, token: string): readonly Case[] {
   const key = createPublicKey({ key: jwk, format: 'jwk' })
   return [
     {
-      name: `${algorithm} proof, all of it`,
+      name: `${algorithm} proof, all of it, beside its bare signature`,
       run: at => judge({ token, principal, jkt }, requests[at % PROOFS] as (typeof requests)[number], notes),
       beside(at) {
         const text = proofs[at % PROOFS] as string

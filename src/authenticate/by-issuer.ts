@@ -71,7 +71,7 @@ export function issuerAuthenticator(
     // Of several requests that waited for the same token, the first has verified what was inside.
     const known = cache?.recall(token, owns)
     if (known !== undefined) return known
-    const jwt = parsed(jws, ignoredHeaders)
+    const jwt = parseJwt(jws, ignoredHeaders)
     const verifier = ownerOf(jwt.claims)
     // Attack: the key of one provider opens what is signed by another, which does not take encrypted tokens, or takes
     // others. Whoever signed has to be one for whom it was encrypted.
@@ -81,7 +81,10 @@ export function issuerAuthenticator(
   }
 
   const verify = (token: string): MaybePromise<Principal> => {
-    if (decrypt !== undefined && partsOf(token) === JWE_PARTS) return verifyEncrypted(token, decrypt(token))
+    if (decrypt !== undefined && partsOf(token) === JWE_PARTS) {
+      if (!isToken68(token)) throw noToken68()
+      return verifyEncrypted(token, decrypt(token))
+    }
     const taker = opaqueTakers.length === 0 ? undefined : opaqueTaker(token, opaqueTakers)
     if (taker !== undefined) return judged({ token, jwt: undefined, wasEncrypted: false }, taker)
     const jwt = parsed(token, ignoredHeaders)
@@ -148,8 +151,12 @@ function parsed(token: string, ignoredHeaders: readonly KeyParameter[]): Jwt {
     return parseJwt(token, ignoredHeaders)
   } catch (refusal) {
     if (isToken68(token)) throw refusal
-    throw new Denial('request_malformed', { evidence: { reason: 'the token is not token68' } })
+    throw noToken68()
   }
+}
+
+function noToken68(): Denial {
+  return new Denial('request_malformed', { evidence: { reason: 'the token is not token68' } })
 }
 
 /** An issuer that looks like that of a tenant is probably meant to be one, so the log says what is wrong with it. */
