@@ -1,8 +1,9 @@
 /**
- * Verifies what a provider says in signed form about what has happened: logout tokens and security event tokens.
+ * Verifies what a provider says in signed form: logout tokens, security event tokens, and answers about tokens.
  *
- * RFC 8417 §2 (a SET is a JWT), OpenID Connect Back-Channel Logout 1.0 §2.6. It judges issuer, algorithm, key and
- * signature, exactly as for an access token. What the claims mean is for `revocation/` to find.
+ * RFC 8417 §2 (a SET is a JWT), OpenID Connect Back-Channel Logout 1.0 §2.6, RFC 9701 §5. It judges issuer, algorithm,
+ * key and signature, exactly as for an access token. What the claims mean is for `revocation/` and `introspection/` to
+ * find.
  */
 import { andThen } from '../../lib/maybe-promise.ts'
 import type { EventVerifier } from '../../types.ts'

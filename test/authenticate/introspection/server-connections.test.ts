@@ -34,18 +34,22 @@ describe('connections', () => {
     await expect.poll(() => endpoint.openConnections()).toBe(0)
   })
 
-  test('that the server closes just as a question comes are made anew, and the question is asked again', async () => {
-    const endpoint = await startIntrospectionEndpoint()
-    const server = clientOf(endpoint)
-    await server.ask('a', never)
-    endpoint.answerWith((response, { connection }) =>
-      connection === 1
-        ? void response.socket?.resetAndDestroy()
-        : void response.writeHead(200, { 'content-type': JSON_TYPE }).end('{"active":true}'),
-    )
-    expect(await server.ask('b', never)).toEqual({ active: true, claims: {} })
-    expect(connectionsOf(endpoint)).toEqual([1, 1, 2])
-  })
+  test.each([['http'], ['https']])(
+    'over %s that are closed just as a question comes are made anew, and it is asked again',
+    async protocol => {
+      const tls = protocol === 'https' ? { tls: authority.issue('endpoint', ['IP:127.0.0.1']) } : {}
+      const endpoint = await startIntrospectionEndpoint(tls)
+      const server = clientOf(endpoint, { caFile: authority.certFile })
+      await server.ask('a', never)
+      endpoint.answerWith((response, { connection }) =>
+        connection === 1
+          ? void response.socket?.destroy()
+          : void response.writeHead(200, { 'content-type': JSON_TYPE }).end('{"active":true}'),
+      )
+      expect(await server.ask('b', never)).toEqual({ active: true, claims: {} })
+      expect(connectionsOf(endpoint)).toEqual([1, 1, 2])
+    },
+  )
 
   test('that are new are not tried again, nor is the second one', async () => {
     const endpoint = await startIntrospectionEndpoint()

@@ -1,7 +1,7 @@
 import { compactDecrypt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { AnsweringServer } from '../../../src/authenticate/introspection/answer.ts'
-import { type IntrospectionServerOptions, introspectionServer } from '../../../src/authenticate/introspection/server.ts'
+import { introspectionServer } from '../../../src/authenticate/introspection/server.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import type { KeySet } from '../../../src/types.ts'
 import { startedKeySet, TUNING } from '../../keys/support.ts'
@@ -12,7 +12,7 @@ import {
   RESOURCES,
   startOpaqueIssuer,
 } from '../../support/services/opaque-issuer.ts'
-import { failureOf, fileOf, never } from './server-support.ts'
+import { failureOf, fileOf, never, type ServerOptions } from './server-support.ts'
 
 let authority: TestAuthority
 let issuer: OpaqueIssuer
@@ -25,7 +25,7 @@ afterAll(async () => {
   authority.remove()
 })
 
-function serverFor(name: OpaqueClientName, options: Partial<IntrospectionServerOptions> = {}): AnsweringServer {
+function serverFor(name: OpaqueClientName, options: Partial<ServerOptions> = {}): AnsweringServer {
   const server = introspectionServer({
     issuer: issuer.issuer,
     endpoint: undefined,

@@ -25,7 +25,7 @@ export const SECRET = 'secret-of-the-client'
 /** @returns a client of the endpoint, which is closed when the test ends */
 export function clientOf(
   { issuer, url }: IntrospectionEndpoint,
-  options: Partial<IntrospectionServerOptions> = {},
+  options: Partial<ServerOptions> = {},
 ): AnsweringServer {
   const server = introspectionServer({
     issuer,
