@@ -1,9 +1,10 @@
 /**
  * Keeps connections open between the requests to one server, for whoever asks often.
  *
- * A connection that lies idle for ten seconds, or for as long as the server's `Keep-Alive` says, is closed, and so is
- * one on which bytes arrive that nobody asked for: they would be read as the answer to the next request. Certificates
- * and keys that have changed get connections of their own; requests on the others are left to finish.
+ * A connection that lies idle for ten seconds, or for as long as the `Keep-Alive` of the server says, is closed.
+ * Certificates and keys that have changed get connections of their own; requests on the others are left to finish.
+ * Bytes that nobody asked for would be read as the answer to the next request; Node closes an idle connection on which
+ * they arrive.
  */
 import http, { type Agent } from 'node:http'
 import https from 'node:https'
@@ -52,10 +53,9 @@ interface Pool {
   retire(): void
 }
 
-/** What Node lets one replace in an agent. Its types do not say that the first has a result. */
+/** What Node lets one replace in an agent. Its types do not say that it has a result. */
 interface Keeping {
   keepSocketAlive(socket: Socket): boolean
-  reuseSocket(socket: Socket, request: http.ClientRequest): void
 }
 
 function pool(protocol: string, material: TlsMaterial, most: number): Pool {
@@ -63,17 +63,8 @@ function pool(protocol: string, material: TlsMaterial, most: number): Pool {
   const agent = protocol === 'https:' ? new https.Agent({ ...options, ...material }) : new http.Agent(options)
   const keeping = agent as unknown as Keeping
   const keep = keeping.keepSocketAlive.bind(agent)
-  const reuse = keeping.reuseSocket.bind(agent)
   let isRetired = false
-  keeping.keepSocketAlive = socket => {
-    if (isRetired || !keep(socket)) return false
-    socket.on('data', endUnasked)
-    return true
-  }
-  keeping.reuseSocket = (socket, request) => {
-    socket.off('data', endUnasked)
-    reuse(socket, request)
-  }
+  keeping.keepSocketAlive = socket => !isRetired && keep(socket)
   return {
     agent,
     retire() {
@@ -81,8 +72,4 @@ function pool(protocol: string, material: TlsMaterial, most: number): Pool {
       for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
     },
   }
-}
-
-function endUnasked(this: Socket): void {
-  this.destroy()
 }

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TestAuthority, testAuthority } from '../../support/certificates.ts'
 import {
@@ -82,25 +83,26 @@ describe('connections', () => {
     expect(connectionsOf(endpoint).at(-1)).toBe(2)
   })
 
-  test('on which bytes come that nobody asked for are closed, and those bytes are no answer', async () => {
-    const endpoint = await startIntrospectionEndpoint()
-    const server = clientOf(endpoint)
-    const forged = `{"active":true,"sub":"${MARK}"}`
-    endpoint.answerWith((response, { connection }) => {
-      const { socket } = response
-      response.writeHead(200, { 'content-type': JSON_TYPE, 'content-length': 16 }).end('{"active":false}')
-      if (connection !== 1) return
-      response.on('close', () =>
-        socket?.write(
-          `HTTP/1.1 200 OK\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${forged.length}\r\n\r\n${forged}`,
-        ),
-      )
-    })
-    await server.ask('a', never)
-    await expect.poll(() => endpoint.openConnections()).toBe(0)
-    expect(await server.ask('b', never)).toEqual({ active: false })
-    expect(connectionsOf(endpoint)).toEqual([1, 2])
-  })
+  test.each([['http'], ['https']])(
+    'over %s on which bytes come that nobody asked for are closed, and those are no answer',
+    async protocol => {
+      const tls = protocol === 'https' ? { tls: authority.issue('endpoint', ['IP:127.0.0.1']) } : {}
+      const endpoint = await startIntrospectionEndpoint(tls)
+      const server = clientOf(endpoint, { caFile: authority.certFile })
+      const sockets: ServerResponse['socket'][] = []
+      endpoint.answerWith(response => {
+        sockets.push(response.socket)
+        response.writeHead(200, { 'content-type': JSON_TYPE }).end('{"active":false}')
+      })
+      for (const token of ['a', 'b']) await server.ask(token, never)
+      const forged = `{"active":true,"sub":"${MARK}"}`
+      const head = `HTTP/1.1 200 OK\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${forged.length}\r\n\r\n`
+      sockets[0]?.write(head + forged)
+      await expect.poll(() => endpoint.openConnections()).toBe(0)
+      expect(await server.ask('c', never)).toEqual({ active: false })
+      expect(connectionsOf(endpoint)).toEqual([1, 1, 2])
+    },
+  )
 
   test('are not kept after an answer that was not read to its end', async () => {
     const endpoint = await startIntrospectionEndpoint()
