@@ -30,7 +30,9 @@ Example:
     const decryptions = decryptionsOf(config, checkedProvider(config, values.provider))
     if (decryptions.length === 0)
       throw new UsageError(
-        `${values.provider === undefined ? 'no provider' : `"${values.provider}"`} has \`decryption\`: name the private keys in \`decryption.keyFiles\``,
+        values.provider === undefined
+          ? 'no provider has `decryption`: name the private keys in `decryption.keyFiles`'
+          : `the provider "${values.provider}" has no \`decryption\`: name its private keys in \`decryption.keyFiles\``,
       )
     io.stdout(`${JSON.stringify(publicSet(decryptions), undefined, 2)}\n`)
     return 0

@@ -22,8 +22,8 @@ export const tokenCommand: Command = {
                             [--dpop-key FILE [--proof 'METHOD URL' [--nonce N]]]
        sallyport token proof 'METHOD URL' TOKEN --dpop-key FILE [--nonce N]
 
-decode shows header, claims and times. It verifies nothing: anybody can write any of it. Of an encrypted token it shows the
-       header, and with -c what is inside.
+decode shows header, claims and times. It verifies nothing: anybody can write any of it. Of an encrypted token it
+       shows the header, and with -c what is inside.
 verify does what the gateway does with the token, fetching keys if need be, and names the check that fails and the
        remedy. It does not ask a route: sallyport explain does.
 mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
@@ -35,7 +35,7 @@ proof  prints the same two headers for a token that an issuer has bound to the k
 
   TOKEN               ${TOKEN_HELP}
   --provider ID       verify, mint: the only provider; needed when several fit
-  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml, which decode never reads by itself
+  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml. decode reads none but FILE
   --encrypt FILE      mint: the gateway's key for encrypted tokens, a JWK; sallyport keys public prints its public half
   --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, too, where it is missing
   --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce

@@ -3,7 +3,7 @@
  *
  * RFC 7516 §3.1. The header is all that can be read without a key. Nothing is verified.
  */
-import type { DecryptedToken } from '../../authenticate/decryption.ts'
+import type { TokenDecrypter } from '../../authenticate/decryption.ts'
 import { parseCompactJwe, requireNestedJwt } from '../../authenticate/encrypted/jwe-header.ts'
 import { Denial } from '../../errors.ts'
 import { denialText } from '../explain/explanation.ts'
@@ -27,11 +27,7 @@ export function isEncrypted(token: string): boolean {
 }
 
 /** @param open decrypts the token; undefined: only the header is looked at */
-export async function decodedJwe(
-  token: string,
-  nowMs: number,
-  open: ((token: string) => Promise<DecryptedToken>) | undefined,
-): Promise<DecodedJwe> {
+export async function decodedJwe(token: string, nowMs: number, open: TokenDecrypter | undefined): Promise<DecodedJwe> {
   const header = shown(jsonPart(token.split('.', 1)[0] ?? ''))
   try {
     if (open === undefined) {
