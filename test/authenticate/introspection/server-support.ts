@@ -8,7 +8,7 @@ import { introspectionServer } from '../../../src/authenticate/introspection/ser
 import { systemClock } from '../../../src/lib/clock.ts'
 import { CLIENT_ID, type IntrospectionEndpoint } from '../../support/services/introspection-endpoint.ts'
 
-type IntrospectionServerOptions = Parameters<typeof introspectionServer>[0]
+export type ServerOptions = Parameters<typeof introspectionServer>[0]
 
 /** Writes a file that is gone when the test ends. */
 export function fileOf(content: string): string {
