@@ -169,3 +169,36 @@ describe('token mint --encrypt', () => {
     if (text !== undefined) expect(readFileSync(file, 'utf8')).toBe(text)
   })
 })
+
+describe('token verify', () => {
+  const signing = join(files.path, 'verify.jwk')
+  const judging = () => {
+    const text = readFileSync(config('verify.yaml', { main: [newest] }), 'utf8')
+    return files.write('verify.yaml', text.replace('audiences:', 'keys: { jwksFile: verify.public.json }, audiences:'))
+  }
+  const minted = (...more: readonly string[]) =>
+    token(
+      ...['mint', '--key', signing, '--create-key', '--claim', 'iss=https://main.example.com/'],
+      ...['--claim', 'aud=https://api.example.com', '--claim', 'sub=alice', ...more],
+    )
+
+  test('opens an encrypted token as the gateway does, and judges what is inside', async () => {
+    const { stdout: given } = await minted('--encrypt', newest.path)
+    const { code, stdout } = await token('verify', given, '-c', judging(), '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: 'valid',
+      caller: { provider: 'main', claims: { sub: 'alice' } },
+    })
+  })
+
+  test('names decryption as the check that fails for a key that the gateway does not have', async () => {
+    const { stdout: given } = await minted('--encrypt', others.path)
+    const { code, stdout } = await token('verify', given, '-c', judging(), '--json')
+    expect(code).toBe(1)
+    const { verdict, checks, remedy } = JSON.parse(stdout)
+    expect(verdict).toBe('decryption_failed')
+    expect(checks).toContainEqual({ check: 'decryption', result: 'fails' })
+    expect(remedy).toContain('sallyport keys public')
+  })
+})

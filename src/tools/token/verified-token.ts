@@ -75,7 +75,10 @@ export async function verifiedToken(
     })
   try {
     const ofNoRoute = layers({ revocation: undefined, metrics: { decidedStale: () => {} } })
-    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined })([noteBinding, ...ofNoRoute])
+    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, decrypterOf: shared.decrypterOf })([
+      noteBinding,
+      ...ofNoRoute,
+    ])
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
