@@ -3,7 +3,7 @@ import { systemClock } from '../lib/clock.ts'
 import { check } from '../tools/check/check.ts'
 import { checkAnnotations, checkJson, checkText } from '../tools/check/check-report.ts'
 import { WARNING_CODES, type WarningCode } from '../tools/check/warnings.ts'
-import { toolServices } from '../tools/engine/tool-policy.ts'
+import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
@@ -61,7 +61,7 @@ Examples:
       },
       services,
     )
-    await services.keySets.close()
+    await closeToolServices(services)
     if (values.json === true) io.stdout(checkJson(report))
     else if (values.format === 'github') io.stdout(checkAnnotations(report))
     else io.stdout(checkText(report, io.paint))

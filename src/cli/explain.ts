@@ -10,7 +10,7 @@ import { presented, presentedWithProof } from '../tools/engine/presented.ts'
 import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import { certificateBinding, withCertificate } from '../tools/engine/shown-certificate.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
-import { leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
+import { closeToolServices, leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
 import { trial, trialRequest } from '../tools/engine/trial.ts'
 import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
@@ -121,8 +121,7 @@ Examples:
             },
             services,
           )
-    await services.keySets.close()
-    services.revocations.close()
+    await closeToolServices(services)
     io.stdout(
       values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
     )

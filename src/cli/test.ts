@@ -19,7 +19,7 @@ import {
 } from '../tools/cases/case-report.ts'
 import { coverage } from '../tools/cases/coverage.ts'
 import { runCases } from '../tools/cases/run-cases.ts'
-import { toolServices } from '../tools/engine/tool-policy.ts'
+import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, type CommandIo, type ExitCode, RuntimeError, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
@@ -151,7 +151,7 @@ async function testReport(
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
     coverages.push({ configFile: file, coverage: coverage(config, ofConfig, services.clock) })
   }
-  services.revocations.close()
+  await closeToolServices(services)
   return { files: results, coverages }
 }
 

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema/schema.ts'
 import { issuersOf } from '../config/schema/tenants.ts'
 import { issuerTemplate } from '../issuer-template.ts'
 import { systemClock } from '../lib/clock.ts'
-import { toolServices } from '../tools/engine/tool-policy.ts'
+import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
 import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
 import { type VerifiedToken, verifiedToken } from '../tools/token/verified-token.ts'
@@ -30,11 +30,13 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const token = tokenText(given)
   const config = loadConfigFile(configFile(values.config, io.env), io.env)
   const provider = checkedProvider(config, values.provider)
-  if (provider === undefined) refuseTwins(namedIssuers(config))
+  if (provider === undefined) {
+    refuseTwins(namedIssuers(config))
+    refuseRivals(opaqueTakers(config, token))
+  }
   const services = toolServices({ ...io, clock: systemClock })
   const verified = await verifiedToken(token, config, provider, services)
-  await services.keySets.close()
-  services.revocations.close()
+  await closeToolServices(services)
   io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
   return verified.verdict === 'valid' ? 0 : 1
 }
@@ -57,7 +59,24 @@ function refuseTwins(issuers: ReadonlyArray<readonly [issuer: string, id: string
   }
 }
 
-function text({ checks, reason, remedy, revokedBy = [], caller }: VerifiedToken, paint: Paint): string {
+/** Lists the providers that would ask their server about this token. */
+function opaqueTakers({ providers }: Config, token: string): readonly string[] {
+  // What has the form of a JWS or a JWE is opaque to nobody.
+  if ([3, 5].includes(token.split('.').length)) return []
+  return Object.entries(providers).flatMap(([id, provider]) => {
+    const prefixes = providerTraits(provider).takesOpaque?.prefixes
+    if (prefixes === undefined) return []
+    return prefixes.length === 0 || prefixes.some(prefix => token.startsWith(prefix)) ? [id] : []
+  })
+}
+
+/** Refuses to choose among servers: a token is for one of them, and the others must not get it. */
+function refuseRivals(ids: readonly string[]): void {
+  if (ids.length > 1)
+    throw new UsageError(`the providers ${ids.join(', ')} would all be asked about it; name one with --provider`)
+}
+
+function text({ checks, reason, remedy, revokedBy = [], answer, caller }: VerifiedToken, paint: Paint): string {
   const marks = {
     ok: paint('green', 'ok'),
     fails: paint('red', 'fails'),
@@ -81,7 +100,16 @@ function text({ checks, reason, remedy, revokedBy = [], caller }: VerifiedToken,
             ...boundTo(caller),
           ]),
         ]
-  return `${[...lines, '', ...outcome].join('\n')}\n`
+  return `${[...lines, '', ...answerLines(answer), ...outcome].join('\n')}\n`
+}
+
+function answerLines(answer: VerifiedToken['answer']): readonly string[] {
+  if (answer === undefined) return []
+  return [
+    'The server’s answer',
+    ...columns(Object.entries(answer).map(([name, value]) => [`  ${name}`, JSON.stringify(value)])),
+    '',
+  ]
 }
 
 function boundTo({ confirmation }: NonNullable<VerifiedToken['caller']>): ReadonlyArray<readonly string[]> {

@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenCommand } from '../../src/cli/token.ts'
 import { STAGES } from '../../src/errors.ts'
 import type { VerifiedToken } from '../../src/tools/token/verified-token.ts'
+import { encrypted, newKey, privateJwk } from '../authenticate/encrypted/support.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import { folder, textOf } from '../tools/support.ts'
@@ -84,11 +85,15 @@ describe('token verify', () => {
   beforeAll(async () => {
     issuer = await startTestIssuer()
     const text = textOf('{ id: all, path: /** }')
+    files.write('enc.jwk', privateJwk('P-256'))
+    files.write('asking.secret', 'secret-of-the-client')
     config = files.write(
       'verify.yaml',
       `${text.replace(
         /main: .*/,
-        `main: { type: jwt, issuer: "${issuer.issuer}", audiences: [${AUDIENCE}], maxLifetime: 2h, keys: { jwksUri: "${issuer.jwksUri}" } }`,
+        `opaque: { type: introspection, issuer: https://opaque.example.com, endpoint: "http://127.0.0.1:9/", audiences: [${AUDIENCE}],
+    client: { auth: basic, id: orders, secretFile: asking.secret } }
+  main: { decryption: { keyFiles: [enc.jwk] }, type: jwt, issuer: "${issuer.issuer}", audiences: [${AUDIENCE}], maxLifetime: 2h, keys: { jwksUri: "${issuer.jwksUri}" } }`,
       )}revocation: { file: revoked.yaml }\n`,
     )
     files.write('revoked.yaml', `- { issuer: "${issuer.issuer}", jti: stolen }\n`)
@@ -110,6 +115,8 @@ describe('token verify', () => {
   const refusals: ReadonlyArray<readonly [check: string, verdict: string, token: () => Promise<string>]> = [
     ['form', 'token_malformed', async () => 'a.b.c'],
     ['form', 'request_malformed', async () => 'a b'],
+    ['decryption', 'decryption_failed', async () => encrypted(newKey('P-256'))],
+    ['introspection', 'introspection_unavailable', async () => 'opaque-opaque-opaque'],
     ['form', 'algorithm_not_allowed', () => issuer.mint({}, { header: { jwk: { kty: 'oct' } } })],
     ['issuer', 'issuer_unknown', () => issuer.mint({ iss: `${issuer.issuer}/` })],
     [

@@ -24,10 +24,17 @@ interface ToolServicesOptions {
   readonly nodeVersion: string
 }
 
-/** Makes the services that the gateway has, without a log. Whoever leases keys closes `keySets` in the end. */
+/** Makes the services that the gateway has, without a log. Whoever makes them closes them ({@link closeToolServices}). */
 export function toolServices(options: ToolServicesOptions): Services {
   const services = gatewayServices({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
   return { ...services, replays: FORGETFUL }
+}
+
+/** Ends what may be under way: questions about tokens before the fetches of the keys for their answers. */
+export async function closeToolServices({ introspectors, keySets, revocations }: Services): Promise<void> {
+  await introspectors.close()
+  await keySets.close()
+  revocations.close()
 }
 
 /** A trial uses no proof up, and however many are tried, none takes the place of another. */

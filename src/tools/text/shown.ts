@@ -10,10 +10,21 @@ const JWT = /\b(eyJ[\w-]*\.[\w-]*)\.[\w-]+(\.[\w-]*)*/g
 
 /** Returns the value with every text in it made fit to be printed, at any depth; names of members are texts, too. */
 export function shown<T>(value: T): T {
-  if (typeof value === 'string') return shownText(value) as T
-  if (Array.isArray(value)) return value.map(shown) as T
+  return withTexts(value, shownText)
+}
+
+/** Returns the value without this token, in whatever text of it the token stands. An opaque token has no form. */
+export function withoutToken<T>(value: T, token: string): T {
+  return token === '' ? value : withTexts(value, text => text.replaceAll(token, '(the token)'))
+}
+
+function withTexts<T>(value: T, change: (text: string) => string): T {
+  if (typeof value === 'string') return change(value) as T
+  if (Array.isArray(value)) return value.map(each => withTexts<unknown>(each, change)) as T
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [shownText(name), shown(item)])) as T
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [change(name), withTexts<unknown>(item, change)]),
+  ) as T
 }
 
 /** Returns the value of a header as it may be printed. */

@@ -1,7 +1,8 @@
 /**
  * Verifies a token as the gateway does, names the check that failed, and says what to do about it.
  *
- * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at. A
+ * The checks are those of the pipeline, in its order; what stands behind the one that failed was not looked at. Of a
+ * token that a server is asked about, its answer is shown, without the token. A
  * proof of possession belongs to a request, and there is none here: a bound token whose proof the gateway would judge
  * is valid as far as can be said.
  */
@@ -9,6 +10,7 @@ import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { isProvable } from '../../authenticate/confirmation.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
@@ -18,12 +20,12 @@ import { revocationSettings } from '../../run/revocation-settings.ts'
 import type { Services } from '../../run/services.ts'
 import type { AuthenticatorLayer, Claims, Principal } from '../../types.ts'
 import { putInForce } from '../engine/known-revocations.ts'
+import { overheard } from '../engine/overheard.ts'
 import { entryText, revokingEntries } from '../engine/revoking-entries.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { trialRequest } from '../engine/trial.ts'
 import { denialText } from '../explain/explanation.ts'
-import { shown } from '../text/shown.ts'
-import { decodedToken } from './decoded-token.ts'
+import { shown, withoutToken } from '../text/shown.ts'
 
 export interface VerifiedToken {
   readonly verdict: 'valid' | DenialCode
@@ -34,9 +36,14 @@ export interface VerifiedToken {
   readonly remedy: string | undefined
   /** The entries that revoke the token, where it is refused for them. */
   readonly revokedBy: readonly string[] | undefined
+  /** What a server says of the token; undefined where none was asked, or none answered. */
+  readonly answer: ServerAnswer | undefined
   /** Undefined for a refused token. */
   readonly caller: VerifiedCaller | undefined
 }
+
+/** All members of the answer of an introspection endpoint. */
+type ServerAnswer = Claims & { readonly active: boolean }
 
 /** `with each request`: it was not made, because it takes a request. */
 type VerifiedCheck = 'ok' | 'fails' | 'not reached' | 'with each request'
@@ -55,46 +62,65 @@ export async function verifiedToken(
   shared: Services,
 ): Promise<VerifiedToken> {
   const providers = Object.entries(config.providers).filter(([id]) => provider === undefined || id === provider)
-  const leased = [...leasedProviders({ ...config, providers: Object.fromEntries(providers) }, shared).values()]
+  let answer: ServerAnswer | undefined
+  const introspectors = overheard(shared.introspectors, heard => {
+    answer = heard.active ? { active: true, ...heard.claims } : { active: false }
+  })
+  const asked = { ...config, providers: Object.fromEntries(providers) }
+  const leased = [...leasedProviders(asked, { ...shared, introspectors }).values()]
   await Promise.all(leased.map(({ ready }) => ready()))
   const verifiers = leased.map(({ verifier }) => verifier)
   putInForce(shared.revocations, config, { namedFiles: 'read' })
   const { layers, tokenChecks } = requestChecks(config, shared, COMMAND_PARTS)
+  const isOpened = isEncrypted(token) && verifiers.some(({ decryption }) => decryption !== undefined)
   /** What is checked of the tokens of a provider; of a token whose provider is not known, what any of them checks. */
   const checksOf = (id: string | undefined): ReadonlySet<Stage> =>
-    new Set([
+    new Set<Stage>([
+      ...(isOpened ? (['decryption'] as const) : []),
       ...verifiers.filter(each => id === undefined || each.provider === id).flatMap(({ checks }) => checks),
       ...tokenChecks,
     ])
-  let boundTo: Principal | undefined
-  /** A token that came as far as its proof has passed every other check. */
-  const noteBinding: AuthenticatorLayer = inner => (credential, facts, notes) =>
+  let verified: Principal | undefined
+  /** A token that came as far as a layer has passed the checks of its provider. */
+  const noteVerified: AuthenticatorLayer = inner => (credential, facts, notes) =>
     andThen(inner(credential, facts, notes), principal => {
-      boundTo = principal
+      verified = principal
       return principal
     })
+  /** A server may repeat the token in its answer. */
+  const told = (result: VerifiedToken): VerifiedToken => ({
+    ...result,
+    answer: withoutToken(shown(answer), token),
+    caller: withoutToken(result.caller, token),
+  })
   try {
     const ofNoRoute = layers({ revocation: undefined, metrics: { decidedStale: () => {} } })
     const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, decrypterOf: shared.decrypterOf })([
-      noteBinding,
+      noteVerified,
       ...ofNoRoute,
     ])
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
     const principal = await authenticate(credential, facts, { path: '/', responseLines: [] })
-    return accepted(principal, checksOf(principal.provider))
+    return told(accepted(principal, checksOf(principal.provider)))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
     if (
       error.code === 'proof_required' &&
-      boundTo?.confirmation &&
-      isProvable(boundTo.confirmation, judgedProofs(config))
+      verified?.confirmation &&
+      isProvable(verified.confirmation, judgedProofs(config))
     )
-      return accepted(boundTo, checksOf(boundTo.provider))
-    const revokedBy = error.code === 'token_revoked' ? entriesAgainst(token, config, shared) : undefined
-    return refused(error, checksOf(error.provider), revokedBy)
+      return told(accepted(verified, checksOf(verified.provider)))
+    const revokedBy =
+      error.code === 'token_revoked' && verified !== undefined ? entriesAgainst(verified, config, shared) : undefined
+    return told(refused(error, checksOf(error.provider), { revokedBy, answer }))
   }
+}
+
+/** RFC 7516 §3.1. */
+function isEncrypted(token: string): boolean {
+  return token.split('.').length === 5
 }
 
 function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken {
@@ -108,31 +134,41 @@ function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken
     reason: undefined,
     remedy: undefined,
     revokedBy: undefined,
+    answer: undefined,
     caller: shown({ provider, scopes: [...scopes], roles: [...roles], claims, confirmation }),
   }
 }
 
-/** The token was verified, and then refused for what a file says. */
-function entriesAgainst(token: string, config: Config, { clock }: Services): readonly string[] {
-  const { claims } = decodedToken(token, clock.nowMs())
+/** The token was verified, and then refused for what a file says. An answer of a server need not name the issuer. */
+function entriesAgainst({ provider, claims }: Principal, config: Config, { clock }: Services): readonly string[] {
+  const of = config.providers[provider]
+  const issued = { ...(of === undefined ? {} : { iss: providerTraits(of).issuers.issuer }), ...claims }
   const entries = revocationSettings(config, readAnyFile)?.fileEntries ?? []
-  return revokingEntries(claims as Claims, config, entries, Math.floor(clock.nowMs() / 1000)).map(
+  return revokingEntries(issued, config, entries, Math.floor(clock.nowMs() / 1000)).map(
     entry => `${entryText(entry)} (${config.revocation?.file})`,
   )
 }
 
-function refused(denial: Denial, made: ReadonlySet<Stage>, revokedBy: VerifiedToken['revokedBy']): VerifiedToken {
+function refused(
+  denial: Denial,
+  made: ReadonlySet<Stage>,
+  { revokedBy, answer }: Pick<VerifiedToken, 'revokedBy' | 'answer'>,
+): VerifiedToken {
   const failing = failingCheck(denial)
   const checks = [...STAGES.ofToken, ...STAGES.after].filter(stage => made.has(stage) || stage === failing)
+  // The issuer of an opaque token is in the answer, so its server was asked before that check.
+  const isPassed = (check: Stage, index: number): boolean =>
+    index < checks.indexOf(failing) || (check === 'introspection' && answer?.active === true)
   return {
     verdict: denial.code,
     checks: checks.map((check, index) => ({
       check,
-      result: check === failing ? 'fails' : index < checks.indexOf(failing) ? 'ok' : 'not reached',
+      result: check === failing ? 'fails' : isPassed(check, index) ? 'ok' : 'not reached',
     })),
     reason: shown(denialText(denial)),
     remedy: denial.spec.remedy,
     revokedBy: shown(revokedBy),
+    answer: undefined,
     caller: undefined,
   }
 }
