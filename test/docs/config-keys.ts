@@ -38,7 +38,25 @@ function* walk(node: Node, path: string): Generator<ConfigKey> {
   if (items !== undefined) yield* walk(items, `${path}[]`)
   for (const each of node.anyOf ?? []) yield* walk(each, path)
   const members = node.oneOf ?? []
-  for (const each of members) yield* walk(each, members.length > 1 ? memberPath(each, path) : path)
+  if (members.length > 1 && !path.endsWith('>')) yield* unitedKeys(members, path)
+  else for (const each of members) yield* walk(each, members.length > 1 ? memberPath(each, path) : path)
+}
+
+/** A block of several kinds has one table: a key is required there if every kind requires it. */
+function unitedKeys(members: readonly Node[], path: string): readonly ConfigKey[] {
+  const keys = Map.groupBy(
+    members.flatMap(each => [...walk(each, path)]),
+    key => key.path,
+  )
+  return [...keys.values()].flatMap(([first, ...others]) =>
+    first === undefined
+      ? []
+      : [{ ...first, isRequired: others.length === members.length - 1 && [first, ...others].every(isRequired) }],
+  )
+}
+
+function isRequired(key: ConfigKey): boolean {
+  return key.isRequired
 }
 
 /** Names the member of a union, which a key tells apart: `providers.<jwt>`. */

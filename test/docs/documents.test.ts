@@ -75,18 +75,23 @@ test.each(DOCUMENTS.filter(({ path }) => !path.startsWith('bench/results/')))(
   },
 )
 
-test.each(['config/README.md', 'config/proof-of-possession.md', 'k8s/README.md', 'bench/README.md', 'CONTRIBUTING.md'])(
-  'the table of contents of %s has its sections and their subsections, in order',
-  path => {
-    const { text, headings } = documentAt(path)
-    const listed = [...text.matchAll(/^( *)- \[.*\]\(#(.*)\)$/gm)].map(([, indent = '', target]) => ({
-      level: indent.length / 2 + 2,
-      anchor: target,
-    }))
-    const sections = headings.filter(({ level }) => level === 2 || level === 3)
-    expect(listed).toEqual(sections.map(heading => ({ level: heading.level, anchor: anchor(heading.text) })))
-  },
-)
+test.each([
+  'config/README.md',
+  'config/proof-of-possession.md',
+  'config/introspection.md',
+  'config/encrypted-tokens.md',
+  'k8s/README.md',
+  'bench/README.md',
+  'CONTRIBUTING.md',
+])('the table of contents of %s has its sections and their subsections, in order', path => {
+  const { text, headings } = documentAt(path)
+  const listed = [...text.matchAll(/^( *)- \[.*\]\(#(.*)\)$/gm)].map(([, indent = '', target]) => ({
+    level: indent.length / 2 + 2,
+    anchor: target,
+  }))
+  const sections = headings.filter(({ level }) => level === 2 || level === 3)
+  expect(listed).toEqual(sections.map(heading => ({ level: heading.level, anchor: anchor(heading.text) })))
+})
 
 test('the log lines that are shown are JSON, and a request has no field that is not listed', () => {
   const listed = new Set(tableOf('Field').rows.flatMap(([names = '']) => codes(names)))

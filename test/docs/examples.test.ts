@@ -1,4 +1,5 @@
 /** Tries what the documents show: configurations load, commands print, code reads what the gateway writes. */
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -32,10 +33,15 @@ describe('configurations', () => {
 
   const REVOKED = 'revoked.yaml'
 
-  /** Files that Kubernetes mounts: a certificate where one is asked for, a secret elsewhere. */
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+
+  /** Files that Kubernetes mounts: a certificate or a private key where one is asked for, a secret elsewhere. */
   function mounted(path: string): Buffer {
     if (path.endsWith(REVOKED)) return readFileSync(new URL(REVOKED, CONFIG))
-    return Buffer.from(path.endsWith('.crt') ? authority.cert : 'a-secret-of-at-least-thirty-two-bytes')
+    if (path.endsWith('.crt')) return Buffer.from(authority.cert)
+    if (path.endsWith('.key')) return Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    if (path.endsWith('.jwk')) return Buffer.from(JSON.stringify(privateKey.export({ format: 'jwk' })))
+    return Buffer.from('a-secret-of-at-least-thirty-two-bytes')
   }
 
   test.each(blocksOf('yaml'))('whole one %# loads, in $document', ({ text }) => {
