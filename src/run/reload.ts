@@ -95,7 +95,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     // The only step that can fail comes first.
     for (const server of servers) changeServer(server, next.server)
     for (const [id, provider] of Object.entries(config.providers))
-      metrics.initProvider(id, providerTraits(provider).verifiesBy)
+      metrics.initProvider(id, providerTraits(provider))
     policies.swap(policy)
     revocations.configure(next.revocation)
     revocationPeers.writer = next.stream?.writer

@@ -107,7 +107,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   if (workerOf === undefined) tellIgnoredProxy(config, env, log)
   const services = gatewayServices({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
   for (const [id, provider] of Object.entries(config.providers))
-    services.metrics.initProvider(id, providerTraits(provider).verifiesBy)
+    services.metrics.initProvider(id, providerTraits(provider))
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)

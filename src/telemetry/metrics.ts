@@ -108,6 +108,13 @@ const BREAKER_VALUES: Readonly<Record<IntrospectionStatus['breaker'], number>> =
 
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
+/** What a provider is measured by. */
+interface MeasuredProvider {
+  readonly verifiesBy: ProviderHealth['kind']
+  /** Undefined for a provider that opens nothing. */
+  readonly decryption?: object | undefined
+}
+
 type Owner = 'route' | 'provider'
 type OwnLabels = readonly [owner: Owner, ...others: string[]]
 
@@ -482,7 +489,8 @@ export function createMetrics({ version, node, cacheResults, fetchResults }: Met
     },
 
     /** Starts the series of a provider at 0. One without keys has no series of keys. */
-    initProvider(provider: string, verifiesBy: ProviderHealth['kind']): void {
+    initProvider(provider: string, { verifiesBy, decryption }: MeasuredProvider): void {
+      if (decryption !== undefined) decryptions.of(provider, DECRYPTION_RESULTS.keys())
       providers.set(provider, {
         cache: tokenCache.of(provider, cacheResults.keys()),
         keys: keyTallies[verifiesBy](provider),

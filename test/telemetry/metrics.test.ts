@@ -1,10 +1,12 @@
 /** Prometheus sees every series of the contract, from 0, counted right, named by the configuration alone. */
+import { generateKeyPairSync } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DENIAL_CODES } from '../../src/errors.ts'
 import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestGateway, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
+import { startIntrospectionEndpoint } from '../support/services/introspection-endpoint.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
 /** The name and labels of every metric of the contract whose feature exists. */
@@ -41,6 +43,17 @@ const OF_REVOCATION: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_revocation_fresh', []],
   ['sallyport_revocation_blind_tokens_total', ['provider', 'claim']],
   ['sallyport_revocation_stale_decisions_total', ['route', 'decision']],
+]
+
+/** The further metrics of a gateway that asks servers about tokens, and of one that opens encrypted ones. */
+const OF_INTROSPECTION: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_introspections_total', ['provider', 'result']],
+  ['sallyport_introspection_duration_seconds_count', ['provider']],
+  ['sallyport_introspection_in_flight', ['provider']],
+  ['sallyport_introspection_breaker', ['provider']],
+]
+const OF_DECRYPTION: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_decryptions_total', ['provider', 'result']],
 ]
 
 const SLOW_MS = 300
@@ -112,6 +125,8 @@ describe('before the first request', () => {
       'jwks_fetches_total{provider="main",result="timeout"}',
       'jwks_unknown_kid_total{provider="main"}',
       'streams_closed_total{route="private",reason="revoked"}',
+      'streams_closed_total{route="private",reason="inactive"}',
+      'streams_closed_total{route="private",reason="unconfirmed"}',
       'revocation_events_total{source="store",result="applied"}',
       'config_reloads_total{result="failure"}',
       'requests_in_flight',
@@ -311,13 +326,81 @@ test('keys that the operator provides are counted, too', async () => {
   await gateway.close()
 })
 
+describe('introspection', () => {
+  test('shows what became of questions, all at 0 from the start, and has no series of keys', async () => {
+    const server = await startIntrospectionEndpoint()
+    const asking = await startTestGateway(
+      {
+        providers: {
+          opaque: {
+            type: 'introspection',
+            issuer: server.issuer,
+            audiences: ['orders'],
+            client: { auth: 'basic', id: 'gateway', secretFile: 'secret' },
+          },
+        },
+        upstreams: { app: upstream.url },
+        routes: [{ id: 'all', path: '/**' }],
+      },
+      { files: { secret: 'a-secret' } },
+    )
+    try {
+      expect(labelsOf(await asking.metrics(), OF_INTROSPECTION)).toEqual(OF_INTROSPECTION)
+      expect((await asking.metrics()).get('sallyport_introspections_total{provider="opaque",result="open"}')).toBe(0)
+      server.tokens.set('a-token-of-somebody', { active: true, sub: 'alice', aud: 'orders' })
+      for (const token of ['a-token-of-somebody', 'a-token-of-somebody', 'a-token-of-nobody'])
+        await asking.request('/a', { headers: bearer(token) })
+      const metrics = await asking.metrics()
+      expect(metrics.get('sallyport_introspections_total{provider="opaque",result="active"}')).toBe(1)
+      expect(metrics.get('sallyport_introspections_total{provider="opaque",result="inactive"}')).toBe(1)
+      expect(metrics.get('sallyport_introspection_duration_seconds_count{provider="opaque"}')).toBe(2)
+      expect(metrics.get('sallyport_introspection_breaker{provider="opaque"}')).toBe(0)
+      expect([...metrics.keys()].filter(series => /_(?:jwks|decryptions)_.*provider="opaque"/.test(series))).toEqual([])
+    } finally {
+      await asking.close()
+    }
+  })
+})
+
+test('encrypted tokens are counted by what became of them, and start at 0', async () => {
+  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' })
+  const opening = await startTestStack(
+    issuer => ({ providers: { main: { ...testProvider(issuer), decryption: { keyFiles: ['enc.pem'] } } } }),
+    { upstream, files: { 'enc.pem': String(key) } },
+  )
+  try {
+    expect(labelsOf(await opening.metrics(), OF_DECRYPTION)).toEqual(OF_DECRYPTION)
+    const header = { alg: 'ECDH-ES', enc: 'A256GCM', cty: 'JWT', kid: 'unknown' }
+    const token = [Buffer.from(JSON.stringify(header)).toString('base64url'), '', 'AAAA', 'AAAA', 'AAAA'].join('.')
+    await opening.request('/private/a', { headers: bearer(token) })
+    await opening.logged({ code: 'decryption_failed' })
+    const metrics = await opening.metrics()
+    expect(metrics.get('sallyport_decryptions_total{provider="main",result="failed"}')).toBe(1)
+  } finally {
+    await opening.close()
+  }
+})
+
+/** The metrics that are there of those that are expected, each with its labels. */
+function labelsOf(
+  metrics: ReadonlyMap<string, number>,
+  expected: ReadonlyArray<readonly [string, readonly string[]]>,
+): ReadonlyArray<readonly [string, readonly string[]]> {
+  return expected.flatMap(([name]) => {
+    const series = [...metrics.keys()].find(each => each.replace(/\{.*/, '') === name)
+    return series === undefined
+      ? []
+      : [[name, [...series.matchAll(/(\w+)="/g)].map(([, label = '']) => label)] as const]
+  })
+}
+
 test('a provider without keys has no series of keys, while it is there and when it is gone', async () => {
   const metrics = createMetrics({ version: '1', node: '26', cacheResults: ['hit'], fetchResults: ['success'] })
   const shown = async () => {
     const text = (await Array.fromAsync(exposition(familiesOf(metrics.registry)))).join('')
     return text.match(/^\w+\{provider="asking"[^}]*\}/gm) ?? []
   }
-  metrics.initProvider('asking', 'keyless')
+  metrics.initProvider('asking', { verifiesBy: 'keyless' })
   metrics.showProvider('asking', { usable: true, lastError: undefined, kind: 'keyless' })
   expect(await shown()).toEqual(['sallyport_token_cache_total{provider="asking",result="hit"}'])
   metrics.forgetProvider('asking')
