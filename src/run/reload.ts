@@ -94,8 +94,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     const { config, hash, policy } = next
     // The only step that can fail comes first.
     for (const server of servers) changeServer(server, next.server)
-    for (const [id, provider] of Object.entries(config.providers))
-      metrics.initProvider(id, providerTraits(provider))
+    for (const [id, provider] of Object.entries(config.providers)) metrics.initProvider(id, providerTraits(provider))
     policies.swap(policy)
     revocations.configure(next.revocation)
     revocationPeers.writer = next.stream?.writer
