@@ -1,7 +1,7 @@
 /** The picture of a running gateway for `readyz` and `-/status`: names, ages and counts; no secret, no key material. */
 import type { Policy } from '../policy.ts'
 import type { RevocationStatus } from '../revocation/revocations.ts'
-import type { KeySetStatus } from '../types.ts'
+import type { IntrospectionStatus, KeySetStatus } from '../types.ts'
 
 export interface Status {
   readonly ready: boolean
@@ -22,12 +22,15 @@ export interface Status {
     /** Undefined for a provider that takes no JWT. */
     readonly issuer: string | undefined
     readonly usable: boolean
-    /** These four are undefined for a provider that verifies nothing by keys. */
+    /** These two are undefined for a provider that verifies nothing by keys. */
     readonly keys: KeySetStatus['keys'] | undefined
     readonly skipped: KeySetStatus['skipped'] | undefined
+    /** These two are undefined until keys were fetched, or a server has answered about a token. */
     readonly last_success: string | undefined
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
+    /** Undefined for a provider that asks nobody about tokens. */
+    readonly introspection: IntrospectionPicture | undefined
   }>
   /** Undefined when the configuration asks for no revocation. */
   readonly revocation:
@@ -56,6 +59,20 @@ export interface Status {
   readonly workers?: readonly WorkerStatus[]
 }
 
+interface IntrospectionPicture {
+  /** Undefined until it is discovered. */
+  readonly endpoint: string | undefined
+  readonly breaker: IntrospectionStatus['breaker']
+  /** When the next question is tried; undefined while the breaker is closed. */
+  readonly next_try: string | undefined
+  readonly last_failure: string | undefined
+  readonly in_flight: number
+  readonly queued: number
+  /** Tokens that are remembered. */
+  readonly active_tokens: number
+  readonly inactive_tokens: number
+}
+
 interface WorkerStatus {
   readonly pid: number
   readonly ready: boolean
@@ -79,7 +96,8 @@ export function statusOf(source: StatusSource): Status {
     const found = health()
     const { usable, lastError } = found
     const keySet = found.kind === 'keys' ? found.keySet : undefined
-    const lastSuccessSeconds = keySet?.lastSuccessSeconds
+    const asked = found.kind === 'introspection' ? found.introspection : undefined
+    const lastSuccessSeconds = (keySet ?? asked)?.lastSuccessSeconds
     return {
       id,
       issuer,
@@ -88,6 +106,7 @@ export function statusOf(source: StatusSource): Status {
       skipped: keySet?.skipped,
       ...ageOf(lastSuccessSeconds, nowMs),
       last_error: lastError,
+      introspection: asked && pictureOf(asked),
     }
   })
   const unusable = providers.filter(({ usable }) => !usable).map(unusableText)
@@ -118,9 +137,26 @@ export function statusOf(source: StatusSource): Status {
 
 function ageOf(seconds: number | undefined, nowMs: number) {
   return {
-    last_success: seconds === undefined ? undefined : new Date(seconds * 1000).toISOString(),
+    last_success: timeText(seconds),
     age_seconds: seconds === undefined ? undefined : Math.round(nowMs / 1000 - seconds),
   }
+}
+
+function pictureOf(status: IntrospectionStatus): IntrospectionPicture {
+  return {
+    endpoint: status.endpoint,
+    breaker: status.breaker,
+    next_try: timeText(status.nextTrySeconds),
+    last_failure: timeText(status.lastFailureSeconds),
+    in_flight: status.inFlight,
+    queued: status.queued,
+    active_tokens: status.activeTokens,
+    inactive_tokens: status.inactiveTokens,
+  }
+}
+
+function timeText(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString()
 }
 
 function staleTexts(revocation: RevocationStatus | undefined, isRefusingStale: boolean): readonly string[] {

@@ -40,6 +40,10 @@ interface IntrospectorOptions extends QuestionsOptions {
   readonly entries: number
 }
 
+/** How long after a failure it is looked again for where questions go: 1, 2, 4 … 30 s. */
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 30_000
+
 export function introspector(options: IntrospectorOptions): Introspector {
   return new RememberingIntrospector(options)
 }
@@ -51,6 +55,8 @@ class RememberingIntrospector implements Introspector {
   readonly #tenureDeps: TenureDeps
   #discovery: Promise<void> | undefined
   #discoveryLimit: Deadline | undefined
+  #cancelDiscovery = (): void => {}
+  #isClosed = false
 
   constructor(options: IntrospectorOptions) {
     const { clock, ttlMs, maxStaleMs, timeoutMs, onResult } = options
@@ -100,11 +106,13 @@ class RememberingIntrospector implements Introspector {
   }
 
   ready(): Promise<void> {
-    this.#discovery ??= this.#discover()
+    this.#discovery ??= this.#discover(FIRST_RETRY_MS)
     return this.#discovery
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelDiscovery()
     this.#discoveryLimit?.end(stopped())
     await Promise.all([this.#questions.close(), this.#discovery])
     this.#options.server.close()
@@ -159,14 +167,21 @@ class RememberingIntrospector implements Introspector {
     return lastActive(this.#memory.known(known.key))
   }
 
-  /** A question discovers by itself, too, so a failure here only has to be seen. */
-  async #discover(): Promise<void> {
+  /**
+   * A question discovers by itself, too. But a gateway that is not ready gets no requests, and so has no questions: it
+   * tries again until it knows whom to ask.
+   */
+  async #discover(retryMs: number): Promise<void> {
     const { scheduler, server, timeoutMs } = this.#options
     this.#discoveryLimit = deadline(scheduler, timeoutMs, timedOut(timeoutMs))
     try {
       await this.#discoveryLimit.run(signal => server.discover(signal))
     } catch (error) {
+      if (this.#isClosed) return
       this.#questions.noteFailure(failureOf(error).message)
+      this.#cancelDiscovery = scheduler.after(retryMs, () => {
+        this.#discovery = this.#discover(Math.min(retryMs * 2, LONGEST_RETRY_MS))
+      })
     }
   }
 }

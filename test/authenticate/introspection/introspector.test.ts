@@ -411,6 +411,24 @@ describe('what is seen from outside', () => {
     expect(introspector.status()).toMatchObject({ lastError: 'the metadata cannot be fetched', breaker: 'closed' })
   })
 
+  test('tries again to find out where questions go, since a gateway that is not ready gets no requests', async () => {
+    let tries = 0
+    const server = scriptedServer(async () => {
+      tries += 1
+      if (tries < 7) throw new QuestionFailure('error', 'the metadata cannot be fetched')
+    })
+    const { introspector, pass } = asking({}, server)
+    await introspector.ready()
+    for (const [index, seconds] of [1, 2, 4, 8, 16, 30].entries()) {
+      await pass(seconds * 1_000 - 1)
+      expect(tries).toBe(index + 1)
+      await pass(1)
+      expect(tries).toBe(index + 2)
+    }
+    await pass(60_000)
+    expect(tries).toBe(7)
+  })
+
   test('is ready at last when discovery does not end', async () => {
     const { introspector, pass } = asking(
       {},
@@ -429,6 +447,19 @@ describe('what is seen from outside', () => {
 })
 
 describe('when it is closed', () => {
+  test('it looks no more for where questions go', async () => {
+    let tries = 0
+    const server = scriptedServer(async () => {
+      tries += 1
+      throw new QuestionFailure('error', 'the metadata cannot be fetched')
+    })
+    const { introspector, pass } = asking({}, server)
+    await introspector.ready()
+    await introspector.close()
+    await pass(60_000)
+    expect(tries).toBe(1)
+  })
+
   test('questions under way and those that wait are refused, and the server is closed after them', async () => {
     const { introspector, request, server, results } = asking({ concurrency: 2 })
     const requests = ['a', 'b'].map(request)
