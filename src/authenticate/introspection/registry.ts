@@ -108,7 +108,7 @@ export function introspectorRegistry({
         connections: concurrency,
         clock,
       })
-      return introspector({
+      const made = introspector({
         ...definition,
         server,
         clock,
@@ -116,6 +116,9 @@ export function introspectorRegistry({
         onResult: (result, durationSeconds) => observer.asked(provider, result, durationSeconds),
         onBreaker: (from, to, reason) => observer.breakerChanged({ provider, from, to, reason }),
       })
+      // Nobody sends requests to a gateway that does not know yet whom to ask, so it does not wait for one to find out.
+      void made.ready()
+      return made
     },
     end: each => each.close(),
     lingerMs: LINGER_MS,
