@@ -69,7 +69,6 @@ const ROOMS = tableOf(`
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity route types upstream
-  authenticate/introspection → authenticate/jwt egress errors keys/fetch lib oauth types
   authenticate/proof → authenticate authenticate/jwt errors keys lib store types
   authenticate/encrypted → authenticate authenticate/jwt errors keys lib types
   authenticate/introspection → authenticate authenticate/jwt egress errors keys/fetch lib oauth types
