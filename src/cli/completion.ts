@@ -20,6 +20,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
     '--certificate=',
     '--header=',
     '--peer=',
+    '--introspection=',
     '--revoked=',
     '--config=',
     '--no-files',

@@ -1,30 +1,30 @@
 /** The command `sallyport explain` shows which route takes a request, what each check saw, and the outcome. */
-import type { X509Certificate } from 'node:crypto'
 import { loadConfigForTool } from '../config/read/load.ts'
-import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
-import type { Policy } from '../policy.ts'
-import type { Services } from '../run/services.ts'
 import { putInForce } from '../tools/engine/known-revocations.ts'
-import { presented, presentedWithProof } from '../tools/engine/presented.ts'
-import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
-import { certificateBinding, withCertificate } from '../tools/engine/shown-certificate.ts'
-import { standIn } from '../tools/engine/stand-in.ts'
-import { closeToolServices, leasedProviders, toolPolicy, toolServices } from '../tools/engine/tool-policy.ts'
-import { trial, trialRequest } from '../tools/engine/trial.ts'
-import { type Explanation, explanation } from '../tools/explain/explanation.ts'
+import { withCertificate } from '../tools/engine/shown-certificate.ts'
+import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
+import { trialRequest } from '../tools/engine/trial.ts'
 import { explanationText } from '../tools/explain/explanation-text.ts'
-import { otherPlaces, sourcesOf } from '../tools/text/credential-text.ts'
-import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
+import type { RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
-import { certificateIn, claimsObject, proofText, revokedEntries, TOKEN_HELP, tokenText } from './inputs.ts'
+import { type AskedRequest, explainedAsSent, explainedWithStandIn, explainedWithToken } from './explained-request.ts'
+import {
+  certificateIn,
+  claimsObject,
+  introspectionAnswer,
+  proofText,
+  revokedEntries,
+  TOKEN_HELP,
+  tokenText,
+} from './inputs.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
-  help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [-H 'Name: value']... [-c FILE]
+  help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [--introspection FILE] [-H 'Name: value']... [-c FILE]
                          [--proof auto|TEXT] [--certificate FILE] [--revoked FILE] [--no-files] [--json]
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
@@ -34,6 +34,9 @@ each check with what it wanted and saw, the headers that are removed and added, 
                       its provider’s keys are fetched if they are not in the configuration
   --claims FILE       claims (JSON or YAML, or {…} as it is) as if a provider had signed them; nothing is fetched.
                       What a token needs and they leave out (iss, aud, iat, exp) is filled in and listed
+  --introspection FILE
+                      what the server says of the token (JSON, or {…} as it is), in place of asking it; nothing is filled
+                      in. Without --token, one is made up
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
   --proof auto|TEXT   the token comes with a DPoP proof: a real one for --token (or @FILE); with --claims only auto, which
                       binds the token to a key and makes a valid proof for the request, under the first of
@@ -63,6 +66,7 @@ Examples:
         config: { type: 'string', short: 'c' },
         token: { type: 'string' },
         claims: { type: 'string' },
+        introspection: { type: 'string' },
         provider: { type: 'string' },
         proof: { type: 'string' },
         certificate: { type: 'string' },
@@ -78,13 +82,17 @@ Examples:
       throw new UsageError("explain takes a method and a path, as in: sallyport explain GET '/orders/42?x=1'")
     if (values.token !== undefined && values.claims !== undefined)
       throw new UsageError('give --token or --claims, not both')
+    if (values.introspection !== undefined && values.claims !== undefined)
+      throw new UsageError('give --claims or --introspection, not both: each says what the token holds')
+    if (values.introspection === '-' && values.token === '-')
+      throw new UsageError('standard input holds one of them: name a file for --introspection, or write --token @FILE')
     if (values.token !== undefined && values['no-files'] === true)
       throw new UsageError('--token needs keys, which may stand in files; give --claims with --no-files')
-    if (values.proof !== undefined && values.token === undefined && values.claims === undefined)
+    if (values.proof !== undefined && [values.token, values.claims, values.introspection].every(isLeftOut))
       throw new UsageError('--proof belongs to a token: give --token or --claims, too')
-    if (values.proof !== undefined && values.proof !== 'auto' && values.claims !== undefined)
+    if (values.proof !== undefined && values.proof !== 'auto' && values.token === undefined)
       throw new UsageError(
-        'a proof is for one token, and --claims makes a new one: write --proof auto, or give --token',
+        `a proof is for one token, and --${values.claims === undefined ? 'introspection' : 'claims'} makes a new one: write --proof auto, or give --token`,
       )
     if (values.proof === 'auto' && values.token !== undefined)
       throw new UsageError('--proof auto has no key of a real token; make a proof with sallyport token proof')
@@ -99,28 +107,20 @@ Examples:
     const further = values.revoked === undefined ? [] : revokedEntries(values.revoked)
     putInForce(services.revocations, config, { namedFiles: namedFiles(values), further })
     const certificate = values.certificate === undefined ? undefined : certificateIn(values.certificate)
-    const asked = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
-    const plain = certificate === undefined ? asked : withCertificate(asked, certificate, config)
+    const bare = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
+    const plain = certificate === undefined ? bare : withCertificate(bare, certificate, config)
     if (plain === undefined)
       throw new UsageError('--certificate has no effect: the configuration asks for no client certificates')
-    const request =
-      values.token === undefined
-        ? plain
-        : withToken(plain, tokenText(values.token), sourcesOfIts(config, services, plain), proof)
-    const explained =
-      values.claims === undefined
-        ? await explainedAsSent(config, request, services)
-        : await explainedWithClaims(
-            config,
-            request,
-            {
-              claims: claimsObject(values.claims),
-              provider,
-              proof: values.proof === 'auto' ? 'auto' : undefined,
-              certificate,
-            },
-            services,
-          )
+    const answer = values.introspection === undefined ? undefined : introspectionAnswer(values.introspection)
+    const asked: AskedRequest = { config, request: plain, services, provider, certificate }
+    const proofOfStandIn = values.proof === 'auto' ? 'auto' : undefined
+    const explained = await (values.token !== undefined
+      ? explainedWithToken(asked, { token: tokenText(values.token), proof, answer })
+      : values.claims !== undefined
+        ? explainedWithStandIn(asked, { claims: claimsObject(values.claims), proof: proofOfStandIn })
+        : answer !== undefined
+          ? explainedWithStandIn(asked, { answer, proof: proofOfStandIn })
+          : explainedAsSent(asked))
     await closeToolServices(services)
     io.stdout(
       values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
@@ -129,88 +129,8 @@ Examples:
   },
 }
 
-async function explainedAsSent(config: Config, request: RequestFacts, services: Services): Promise<Explanation> {
-  const hasToken =
-    request.rawHeaders.some(name => name.toLowerCase() === 'authorization') || otherPlaces(config).length > 0
-  const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
-  return explanation({
-    config,
-    policy,
-    request,
-    trial: await trial(policy, request),
-    filledIn: {},
-    clock: services.clock,
-  })
-}
-
-/** Makes one attempt to get the keys. When it fails, the explanation says `keys_unavailable`. */
-async function policyWithKeys(config: Config, services: Services): Promise<Policy> {
-  const providers = [...leasedProviders(config, services)]
-  await Promise.all(providers.map(([, { ready }]) => ready()))
-  return toolPolicy(config, new Map(providers.map(([id, { verifier }]) => [id, verifier])), services)
-}
-
-interface TriedClaims {
-  readonly claims: Claims
-  readonly provider: string | undefined
-  readonly proof: 'auto' | undefined
-  readonly certificate: X509Certificate | undefined
-}
-
-async function explainedWithClaims(
-  config: Config,
-  request: RequestFacts,
-  { claims: written, provider, proof, certificate }: TriedClaims,
-  services: Services,
-): Promise<Explanation> {
-  const { policy, token, prover } = standIn(config, services)
-  const shown = certificate === undefined ? {} : certificateBinding(written, certificate)
-  const given = { ...written, ...shown }
-  if (proof === 'auto' && saysItsKey(given))
-    throw new UsageError('--proof auto says what cnf.jkt is; leave it out of the claims')
-  const binding = { ...shown, ...(proof === 'auto' && boundTo(await prover.jkt(), given)) }
-  const claims = { ...given, ...binding }
-  const path = request.target.split('?', 1)[0] ?? ''
-  const route = policy.matcher.match(request.method, path)
-  const signed = await token(
-    claims,
-    config.routes.find(({ id }) => id === route?.id),
-    provider,
-  )
-  const shownProof = proof === 'auto' ? await prover.proof(request, signed.token) : undefined
-  const asSent = withToken(request, signed.token, sourcesAsked(config, policy, request), shownProof)
-  const tried = await trial(policy, asSent)
-  return explanation({
-    config,
-    policy,
-    request: asSent,
-    trial: tried,
-    filledIn: { ...signed.filledIn, ...binding },
-    clock: services.clock,
-  })
-}
-
-function withToken(
-  request: RequestFacts,
-  token: string,
-  sources: readonly CredentialSource[],
-  proof: string | undefined,
-): RequestFacts {
-  if (proof === undefined) return presented(request, token, sources)
-  return presentedWithProof(request, token, sources, proof)
-}
-
-function sourcesOfIts(config: Config, services: Services, request: RequestFacts): readonly CredentialSource[] {
-  return sourcesAsked(config, standIn(config, services).policy, request)
-}
-
-/** Returns where the route of this request looks for tokens. */
-function sourcesAsked(config: Config, policy: Policy, { method, target }: RequestFacts): readonly CredentialSource[] {
-  const route = policy.matcher.match(method, target.split('?', 1)[0] ?? '')
-  return sourcesOf(
-    config.routes.find(({ id }) => id === route?.id),
-    config,
-  )
+function isLeftOut(option: string | undefined): boolean {
+  return option === undefined
 }
 
 function headerLine(line: string): readonly string[] {

@@ -2,12 +2,14 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { IntrospectionAnswer } from '../authenticate/introspection/answer.ts'
 import { problemReport } from '../config/check/report.ts'
 import { readRevokedFile } from '../config/read/revoked-file.ts'
 import { readSource } from '../config/read/source.ts'
 import { ConfigError } from '../errors.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import type { RevocationEntry } from '../revocation/entry.ts'
+import { writtenAnswer } from '../tools/engine/answering.ts'
 import { readCertificate } from '../tools/engine/shown-certificate.ts'
 import type { Claims } from '../types.ts'
 import { UsageError } from './command.ts'
@@ -29,15 +31,30 @@ export function proofText(given: string): string {
 }
 
 /** Reads claims in JSON or YAML: as they are given when they begin with `{`, else from a file. @throws {UsageError} */
-export function claimsObject(given: string): Claims {
+export function claimsObject(given: string, { name, example } = CLAIMS): Claims {
   const text = given.startsWith('{') ? given : given === '-' ? fileText(0, 'standard input') : fileText(given, given)
   const { value, findings } = readSource(text, {})
   const [problem] = findings
-  if (problem !== undefined) throw new UsageError(`the claims cannot be read: ${problem.message}`)
+  if (problem !== undefined) throw new UsageError(`${name} cannot be read: ${problem.message}`)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new UsageError('the claims must be an object of members, as in {"sub": "alice"}')
+    throw new UsageError(`${name} must be an object of members, as in ${example}`)
   return value as Claims
 }
+
+/** Reads the answer of a server about a token, as {@link claimsObject} reads claims. @throws {UsageError} */
+export function introspectionAnswer(given: string): IntrospectionAnswer {
+  const value = claimsObject(given, ANSWER)
+  const answer = writtenAnswer(value)
+  if (answer !== undefined) return answer
+  if (Object.hasOwn(value, 'token_introspection'))
+    throw new UsageError('give what is in `token_introspection`: signed answers are verified before anybody reads that')
+  throw new UsageError(
+    'the answer must have `active`, and that must be true or false; the gateway takes anything else for no answer',
+  )
+}
+
+const CLAIMS = { name: 'the claims', example: '{"sub": "alice"}' }
+const ANSWER = { name: 'the answer', example: '{"active": true, "sub": "alice"}' }
 
 /**
  * Reads a file of revocations.

@@ -8,6 +8,7 @@ import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
+import type { IntrospectionAnswer } from '../../authenticate/introspection/answer.ts'
 import { type Finding, findings, problemText } from '../../config/check/findings.ts'
 import { problemReport } from '../../config/check/report.ts'
 import type { Environment } from '../../config/read/environment.ts'
@@ -18,6 +19,7 @@ import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
+import { writtenAnswer } from '../engine/answering.ts'
 import { type ProofFaults, saysItsKey } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
 import { trialRequest } from '../engine/trial.ts'
@@ -25,6 +27,12 @@ import { trialRequest } from '../engine/trial.ts'
 const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
   error: 'must be a block of claims, like `{ sub: alice, scope: orders:read }`',
 })
+
+const answer = z
+  .custom<Claims>(value => writtenAnswer(value) !== undefined, {
+    error: 'must be what a server answers, with `active: true` or `active: false`, like `{ active: true, sub: alice }`',
+  })
+  .transform(value => writtenAnswer(value) ?? { active: false as const })
 
 const code = z.string({ error: issue => problemText(issue) }).superRefine((value, context) => {
   if (!(DENIAL_CODES as readonly string[]).includes(value))
@@ -80,6 +88,9 @@ const caseSchema = z
     request: z.string().describe('Method and path: `GET /orders?x=1`.'),
     requestHeaders: z.record(text(), z.string()).default({}).describe('Headers of the request.'),
     claims: claims.optional().describe('Claims of a valid token; left out: no token.'),
+    introspection: answer
+      .optional()
+      .describe('What the server says of the token, as it is: nothing is filled in. In place of `claims`.'),
     provider: text().optional().describe('Provider whose token it is.'),
     revoked: list(revokedEntry)
       .default([])
@@ -112,8 +123,18 @@ const caseSchema = z
   .superRefine((written, context) => {
     const { request, requestHeaders, expect, headers } = written
     const message = proofProblem(written)
-    if (written.certificate !== undefined && written.claims === undefined)
-      context.addIssue({ code: 'custom', path: ['certificate'], message: 'needs `claims`: their token is bound to it' })
+    if (written.claims !== undefined && written.introspection !== undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['introspection'],
+        message: 'says all that is known of the token; leave out `claims`, or this',
+      })
+    if (written.certificate !== undefined && claimsOf(written) === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['certificate'],
+        message: 'needs `claims` or `introspection`: their token is bound to it',
+      })
     if (message !== undefined) context.addIssue({ code: 'custom', path: ['proof'], message })
     try {
       requestOf(request, requestHeaders)
@@ -132,16 +153,29 @@ const caseSchema = z
 interface WrittenProof {
   readonly proof?: z.infer<typeof proof> | undefined
   readonly claims?: Claims | undefined
+  readonly introspection?: IntrospectionAnswer | undefined
   readonly requestHeaders: Readonly<Record<string, string>>
 }
 
-function proofProblem({ proof: given, claims: ofToken, requestHeaders }: WrittenProof): string | undefined {
+function proofProblem(written: WrittenProof): string | undefined {
+  const { proof: given, requestHeaders } = written
   if (given === undefined) return undefined
-  if (ofToken === undefined) return 'needs `claims`: it says how their token is proven'
-  if (saysItsKey(ofToken)) return 'says what `cnf.jkt` is; leave it out of `claims`'
+  const ofToken = claimsOf(written)
+  if (ofToken === undefined) return 'needs `claims` or `introspection`: it says how their token is proven'
+  if (saysItsKey(ofToken))
+    return `says what \`cnf.jkt\` is; leave it out of \`${written.claims === undefined ? 'introspection' : 'claims'}\``
   if (Object.keys(requestHeaders).some(name => name.toLowerCase() === 'dpop'))
     return 'sends the header `DPoP`; leave it out of `requestHeaders`'
   return undefined
+}
+
+/** Returns what is known of the token of a case; undefined where it has none. */
+function claimsOf({
+  claims: given,
+  introspection,
+}: Pick<WrittenProof, 'claims' | 'introspection'>): Claims | undefined {
+  if (introspection === undefined) return given
+  return introspection.active ? introspection.claims : {}
 }
 
 const caseFileSchema = z.strictObject({
@@ -156,6 +190,8 @@ export interface TestCase {
   readonly name: string
   readonly request: RequestFacts
   readonly claims: Claims | undefined
+  /** What the server says of the token; undefined where none is asked. */
+  readonly introspection: IntrospectionAnswer | undefined
   readonly provider: string | undefined
   /** They are in force besides what the configuration's own file says. */
   readonly revoked: readonly CaseEntry[]
@@ -202,6 +238,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
     cases: tests.map(({ request, requestHeaders, ...rest }, index) => ({
       ...rest,
       claims: rest.claims,
+      introspection: rest.introspection,
       provider: rest.provider,
       revocation: rest.revocation,
       now: rest.now,

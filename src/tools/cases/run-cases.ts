@@ -7,7 +7,8 @@
 import type { NamedFiles } from '../../config/read/load.ts'
 import { type Requirement, requirementContext, requirementsOf } from '../../config/requirements.ts'
 import { certificateSource } from '../../config/schema/certificate-source.ts'
-import type { Config } from '../../config/schema/schema.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
+import type { Config, ProviderConfig, RouteConfig } from '../../config/schema/schema.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
@@ -76,21 +77,19 @@ interface CaseDeps {
 
 async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const { config, services, namedFiles } = deps
-  const { policy, token, prover } = deps.trusted
-  const { proof, certificate } = test
+  const { policy, prover } = deps.trusted
+  const { proof } = test
   const request = requestWith(test, config)
-  const bound = test.claims && { ...test.claims, ...(certificate && certificateClaims(test.claims, certificate)) }
-  const claims = bound && { ...bound, ...(proof && boundTo(await prover.jkt(), bound)) }
+  const claims = await boundClaims(test, prover)
   const path = request.target.split('?', 1)[0] ?? ''
   const expectedRoute = policy.matcher.match(request.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
-  const signed = claims && (await token(claims, routeConfig, test.provider))
+  const signed = claims && (await tokenOf(test, claims, routeConfig, deps.trusted))
   const facts =
     signed === undefined
       ? request
       : await withToken(request, signed.token, sourcesOf(routeConfig, config), { proof, prover })
-  const issuer = signed && { ...signed.filledIn, ...claims }.iss
-  const further = entriesOf(test, typeof issuer === 'string' ? issuer : undefined, config, services)
+  const further = entriesOf(test, signed?.issuer, config, services)
   putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
   const { findings, denial, upstreamHeaders } = await trial(policy, facts)
   const { principal, reported, route } = findings
@@ -108,7 +107,7 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     test,
     decision: outcome.decision,
     reason: refusal && shown(denialText(refusal)),
-    mismatches: shown([...withoutEffect(test, config), ...mismatches(test, outcome)]),
+    mismatches: shown([...withoutEffect(test, config, routeConfig), ...mismatches(test, outcome)]),
     route: route?.id,
     caller:
       principal !== undefined
@@ -119,6 +118,26 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     unmet: unmet.map(requirementName),
     missing: principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal)),
   }
+}
+
+/** Returns what the token of a case says, with what it is bound to; undefined where the case has none. */
+async function boundClaims(test: TestCase, prover: Prover): Promise<Claims | undefined> {
+  const { introspection, proof, certificate } = test
+  const given = introspection?.active === true ? introspection.claims : introspection === undefined ? test.claims : {}
+  const bound = given && { ...given, ...(certificate && certificateClaims(given, certificate)) }
+  return bound && { ...bound, ...(proof && boundTo(await prover.jkt(), bound)) }
+}
+
+/** Where the route asks no server, the case is told so by {@link withoutEffect}. */
+async function tokenOf(
+  { introspection, provider }: TestCase,
+  claims: Claims,
+  route: RouteConfig | undefined,
+  trusted: StandIn,
+): Promise<{ readonly token: string; readonly issuer: string | undefined } | undefined> {
+  if (introspection === undefined) return await trusted.token(claims, route, provider)
+  const { active } = introspection
+  return trusted.introspected(active ? { active, claims } : { active }, route, { provider })
 }
 
 /** Where the configuration asks for no certificate, the case is told so by {@link withoutEffect}. */
@@ -159,11 +178,16 @@ function entriesOf(
 
 /** A case must not pass because the configuration has no use for what it says. */
 function withoutEffect(
-  { revoked, revocation: state, proof, certificate }: TestCase,
-  { revocation, dpop, listen, clientCertificate }: Config,
+  { introspection, provider, revoked, revocation: state, proof, certificate }: TestCase,
+  { providers, revocation, dpop, listen, clientCertificate }: Config,
+  route: RouteConfig | undefined,
 ): readonly Mismatch[] {
+  const accepted = provider === undefined ? (route?.providers ?? Object.keys(providers)) : [provider]
   const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing', hasNoEffect: true })
   return [
+    ...(introspection !== undefined && !accepted.some(id => asksServer(providers[id]))
+      ? [needs('introspection', 'a provider of `type: introspection` that the route accepts')]
+      : []),
     ...(revoked.length > 0 && revocation === undefined
       ? [needs('revoked', 'the section `revocation` in the configuration')]
       : []),
@@ -179,6 +203,10 @@ function withoutEffect(
       ? [needs('certificate', '`listen.tls.clientCertificate` or `clientCertificate` in the configuration')]
       : []),
   ]
+}
+
+function asksServer(provider: ProviderConfig | undefined): boolean {
+  return provider !== undefined && providerTraits(provider).verifiesBy === 'introspection'
 }
 
 function missingValues(requirement: Requirement, principal: Principal): readonly string[] {

@@ -1,32 +1,41 @@
 /**
- * Answers in place of an introspection endpoint: tokens are made up, and what is said of each was given beforehand.
+ * Answers in place of an introspection endpoint: what is said of each token was given beforehand.
  *
  * The answer passes through the verifier of the gateway, so no check has a second implementation. Nobody is asked.
  */
 import { randomBytes } from 'node:crypto'
-import type { ActiveAnswer, Introspector } from '../../authenticate/introspection/answer.ts'
+import type { IntrospectionAnswer, Introspector } from '../../authenticate/introspection/answer.ts'
 import type { ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { Denial } from '../../errors.ts'
 import type { Claims } from '../../types.ts'
 
-interface Answering extends Introspector {
-  /** Makes up a token about which it will be said that it is active, with these claims. */
-  tokenFor(claims: Claims): string
+export interface Answering extends Introspector {
+  /** Has this said about a token, or about one that is made up. @returns the token */
+  told(answer: IntrospectionAnswer, token?: string): string
+}
+
+/** Reads an answer as a server writes it, `active` being one of its members. @returns undefined for what is none */
+export function writtenAnswer(value: unknown): IntrospectionAnswer | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const { active, ...claims } = value as Claims
+  if (active === true) return { active, claims }
+  return active === false ? { active } : undefined
 }
 
 export function answeringFor({ tokens: { prefixes, minBytes } }: ProviderConfigs['introspection']): Answering {
-  const answers = new Map<string, ActiveAnswer>()
+  const answers = new Map<string, IntrospectionAnswer>()
+  const madeUp = (): string => `${prefixes[0] ?? ''}${randomBytes(Math.max(16, minBytes)).toString('base64url')}`
   return {
-    tokenFor(claims) {
-      const token = `${prefixes[0] ?? ''}${randomBytes(Math.max(16, minBytes)).toString('base64url')}`
-      answers.set(token, { token, claims })
+    told(answer, token = madeUp()) {
+      answers.set(token, answer)
       return token
     },
     about(token) {
       const answer = answers.get(token)
       if (answer === undefined)
         throw new Denial('token_inactive', { evidence: { reason: 'only tokens that stand in are known here' } })
-      return answer
+      if (!answer.active) throw new Denial('token_inactive')
+      return { token, claims: answer.claims }
     },
     stillHolds: () => true,
     tenureOf: () => ({ endedBy: () => undefined }),

@@ -7,6 +7,7 @@
  */
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { CompactSign } from 'jose'
+import type { IntrospectionAnswer } from '../../authenticate/introspection/answer.ts'
 import { introspectionVerifier } from '../../authenticate/introspection/introspection.ts'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
@@ -22,7 +23,7 @@ import { introspectionRules } from '../../run/introspection.ts'
 import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
-import { answeringFor } from './answering.ts'
+import { type Answering, answeringFor } from './answering.ts'
 import { audienceClaims, issuerClaims, takesIssuer } from './made-up-claims.ts'
 import { type Prover, prover } from './prover.ts'
 import { toolPolicy } from './tool-policy.ts'
@@ -37,6 +38,20 @@ export interface StandIn {
    * @param provider the id of one; undefined takes the one that `iss` names, else the first that the route accepts
    */
   token(claims: Claims, route: RouteConfig | undefined, provider?: string): Promise<StandInToken>
+  /**
+   * Has the servers that the route would ask say this about a token, and nothing is filled in.
+   *
+   * @param token undefined makes one up
+   * @param provider the id of the only one; undefined: all that the route accepts, of which a made-up token is the first's
+   * @returns undefined where the route asks no server
+   */
+  introspected(
+    answer: IntrospectionAnswer,
+    route: RouteConfig | undefined,
+    options?: { readonly token?: string | undefined; readonly provider?: string | undefined },
+  ): IntrospectedToken | undefined
+  /** What judges the tokens of each provider here. */
+  readonly verifiers: ReadonlyMap<string, TokenVerifier>
   /** Stands in for the client of a bound token. */
   readonly prover: Prover
 }
@@ -45,6 +60,15 @@ interface StandInToken {
   readonly token: string
   /** These claims were added: a token needs them and the given claims lack them. */
   readonly filledIn: Claims
+  /** Whose token it is, where a provider takes it. */
+  readonly issuer: string | undefined
+}
+
+interface IntrospectedToken {
+  readonly token: string
+  readonly issuer: string
+  /** The providers whose servers say it. */
+  readonly providers: readonly string[]
 }
 
 const ALGORITHM = 'EdDSA'
@@ -67,6 +91,19 @@ export function standIn(config: Config, services: Services): StandIn {
       const issuer = issuers.get(named ?? providerId(config, claims, route) ?? '')
       return (issuer?.token ?? nobody)(claims, route)
     },
+    introspected(answer, route, { token, provider } = {}) {
+      const accepted = provider === undefined ? acceptedBy(config, route) : [provider]
+      const asked = accepted.flatMap(id => {
+        const found = issuers.get(id)?.asks
+        return found === undefined ? [] : [{ id, ...found }]
+      })
+      const [first] = asked
+      if (first === undefined) return undefined
+      const about = first.server.told(answer, token)
+      for (const { server } of asked.slice(1)) server.told(answer, about)
+      return { token: about, issuer: first.issuer, providers: asked.map(({ id }) => id) }
+    },
+    verifiers,
   }
 }
 
@@ -74,6 +111,8 @@ export function standIn(config: Config, services: Services): StandIn {
 interface StandInIssuer {
   readonly verifier: TokenVerifier
   readonly token: (claims: Claims, route: RouteConfig | undefined) => Promise<StandInToken>
+  /** Undefined for what asks no server. */
+  readonly asks: { readonly server: Answering; readonly issuer: string } | undefined
 }
 
 interface StandInDeps {
@@ -93,7 +132,7 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
       clock: deps.clock,
       decryption: decryption && { ...decryption, required: false },
     })
-    return { verifier, token: jwtSigner(provider, deps) }
+    return { verifier, token: jwtSigner(provider, deps), asks: undefined }
   },
   introspection(provider, id, { clock }) {
     const server = answeringFor(provider)
@@ -101,14 +140,14 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
     return {
       verifier,
       async token(claims, route) {
-        const filledIn = missingClaims(
-          claims,
-          { ...provider, audienceClaim: 'aud', tokenType: 'compatible' },
-          route,
-          clock,
-        )
-        return { token: server.tokenFor({ ...filledIn, ...claims }), filledIn }
+        const taken = { ...provider, audienceClaim: 'aud', tokenType: 'compatible' } as const
+        const { aud, ...others } = missingClaims(claims, taken, route, clock)
+        const isAudienceNeeded = !provider.audienceCheckedByServer || route?.audiences !== undefined
+        const filledIn = isAudienceNeeded && aud !== undefined ? { ...others, aud } : others
+        const token = server.told({ active: true, claims: { ...filledIn, ...claims } })
+        return { token, filledIn, issuer: provider.issuer }
       },
+      asks: { server, issuer: provider.issuer },
     }
   },
 }
@@ -122,7 +161,8 @@ function jwtSigner(provider: ProviderConfigs['jwt'] | undefined, deps: StandInDe
     const token = await new CompactSign(payload)
       .setProtectedHeader({ alg: ALGORITHM, kid: KID, ...typ })
       .sign(deps.privateKey)
-    return { token, filledIn }
+    const { iss } = { ...filledIn, ...claims }
+    return { token, filledIn, issuer: typeof iss === 'string' ? iss : undefined }
   }
 }
 
@@ -137,10 +177,13 @@ function standInKeySet(key: VerificationKey): KeySet {
   }
 }
 
-function providerId({ providers }: Config, claims: Claims, route: RouteConfig | undefined): string | undefined {
-  const accepted = route?.providers ?? Object.keys(providers)
-  return accepted.find(id => {
-    const provider = providers[id]
+function acceptedBy({ providers }: Config, route: RouteConfig | undefined): readonly string[] {
+  return route?.providers ?? Object.keys(providers)
+}
+
+function providerId(config: Config, claims: Claims, route: RouteConfig | undefined): string | undefined {
+  return acceptedBy(config, route).find(id => {
+    const provider = config.providers[id]
     if (provider === undefined || claims.iss === undefined) return provider !== undefined
     return takesIssuer(providerTraits(provider).issuers, claims)
   })

@@ -1,0 +1,177 @@
+/**
+ * Tries the request of `sallyport explain` with the token that it has: one that was given, or one that stands in for
+ * claims or for what a server says.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { IntrospectionAnswer } from '../authenticate/introspection/answer.ts'
+import type { TokenVerifier } from '../authenticate/verifier.ts'
+import type { Config, RouteConfig } from '../config/schema/schema.ts'
+import type { Policy } from '../policy.ts'
+import type { Services } from '../run/services.ts'
+import { presented, presentedWithProof } from '../tools/engine/presented.ts'
+import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
+import { certificateBinding } from '../tools/engine/shown-certificate.ts'
+import { type StandIn, standIn } from '../tools/engine/stand-in.ts'
+import { leasedProviders, toolPolicy } from '../tools/engine/tool-policy.ts'
+import { type Trial, trial } from '../tools/engine/trial.ts'
+import { type Explanation, explanation } from '../tools/explain/explanation.ts'
+import { otherPlaces, sourcesOf } from '../tools/text/credential-text.ts'
+import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
+import { UsageError } from './command.ts'
+
+export interface AskedRequest {
+  readonly config: Config
+  /** It shows the certificate already. */
+  readonly request: RequestFacts
+  readonly services: Services
+  /** The option `--provider`. */
+  readonly provider: string | undefined
+  readonly certificate: X509Certificate | undefined
+}
+
+/** Tries the request as it is. A token in one of its headers is judged as the gateway would. */
+export async function explainedAsSent({ config, request, services }: AskedRequest): Promise<Explanation> {
+  const hasToken =
+    request.rawHeaders.some(name => name.toLowerCase() === 'authorization') || otherPlaces(config).length > 0
+  const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
+  return explanation({
+    config,
+    policy,
+    request,
+    trial: await trial(policy, request),
+    filledIn: {},
+    clock: services.clock,
+  })
+}
+
+interface GivenToken {
+  readonly token: string
+  readonly proof: string | undefined
+  /** What the server says of it; undefined: it is asked. */
+  readonly answer: IntrospectionAnswer | undefined
+}
+
+export async function explainedWithToken(
+  asked: AskedRequest,
+  { token, proof, answer }: GivenToken,
+): Promise<Explanation> {
+  const { config, services, provider } = asked
+  const trusted = standIn(config, services)
+  const sources = sourcesAsked(config, trusted.policy, asked.request)
+  const request = withToken(asked.request, token, sources, proof)
+  if (answer === undefined) return explainedAsSent({ ...asked, request })
+  const { providers } = introspected(trusted, asked, answer, token)
+  const answered = new Map([...trusted.verifiers].filter(([id]) => providers.includes(id)))
+  const policy = await policyWithKeys(config, services, answered)
+  const tried = await trial(policy, request)
+  refuseUnasked(tried, providers, provider)
+  return explanation({ config, policy, request, trial: tried, filledIn: {}, clock: services.clock })
+}
+
+/** The answer must not seem to count for a token that another provider judges. */
+function refuseUnasked({ findings, denial }: Trial, told: readonly string[], named: string | undefined): void {
+  const judge = findings.principal?.provider ?? (denial ?? findings.reported)?.provider
+  if (judge === undefined || told.includes(judge)) return
+  const remedy = named === undefined ? 'leave it out' : `leave it out, or name ${judge} with --provider`
+  throw new UsageError(`--introspection has no effect: the token is one of ${judge}; ${remedy}`)
+}
+
+type StandingIn = { readonly proof: 'auto' | undefined } & (
+  | { readonly claims: Claims }
+  /** It counts as it is, but for what `--proof auto` and `--certificate` bind the token to. */
+  | { readonly answer: IntrospectionAnswer }
+)
+
+export async function explainedWithStandIn(asked: AskedRequest, tried: StandingIn): Promise<Explanation> {
+  const { config, request, services, certificate } = asked
+  const trusted = standIn(config, services)
+  const { policy, prover } = trusted
+  const written = 'claims' in tried ? tried.claims : tried.answer.active ? tried.answer.claims : {}
+  const shown = certificate === undefined ? {} : certificateBinding(written, certificate)
+  const given = { ...written, ...shown }
+  if (tried.proof === 'auto' && saysItsKey(given))
+    throw new UsageError(
+      `--proof auto says what cnf.jkt is; leave it out of the ${'claims' in tried ? 'claims' : 'answer'}`,
+    )
+  const binding = { ...shown, ...(tried.proof === 'auto' && boundTo(await prover.jkt(), given)) }
+  const claims = { ...given, ...binding }
+  const signed = await tokenWith(trusted, asked, tried, claims)
+  const shownProof = tried.proof === 'auto' ? await prover.proof(request, signed.token) : undefined
+  const asSent = withToken(request, signed.token, sourcesAsked(config, policy, request), shownProof)
+  return explanation({
+    config,
+    policy,
+    request: asSent,
+    trial: await trial(policy, asSent),
+    filledIn: { ...signed.filledIn, ...('answer' in tried && !tried.answer.active ? {} : binding) },
+    clock: services.clock,
+  })
+}
+
+/** @param claims those that are given, and what they are bound to */
+async function tokenWith(
+  trusted: StandIn,
+  asked: AskedRequest,
+  tried: StandingIn,
+  claims: Claims,
+): Promise<{ readonly token: string; readonly filledIn: Claims }> {
+  const { config, request, provider } = asked
+  if ('claims' in tried) return trusted.token(claims, routeOf(config, trusted.policy, request), provider)
+  const { active } = tried.answer
+  const { token } = introspected(trusted, asked, active ? { active, claims } : { active })
+  return { token, filledIn: {} }
+}
+
+/** @throws {UsageError} nobody would be asked */
+function introspected(
+  trusted: StandIn,
+  { config, request, provider }: AskedRequest,
+  answer: IntrospectionAnswer,
+  token?: string,
+) {
+  const route = routeOf(config, trusted.policy, request)
+  const told = trusted.introspected(answer, route, { token, provider })
+  if (told !== undefined) return told
+  const who =
+    provider !== undefined ? `${provider} is` : route === undefined ? 'there is' : `the route ${route.id} accepts`
+  throw new UsageError(
+    `--introspection has no effect: ${who} no provider of type introspection${provider === undefined ? '' : '; name one with --provider'}`,
+  )
+}
+
+/**
+ * Makes one attempt to get the keys. When it fails, the explanation says `keys_unavailable`.
+ *
+ * @param standIns judge in place of the providers with these ids, which are not asked
+ */
+async function policyWithKeys(
+  config: Config,
+  services: Services,
+  standIns: ReadonlyMap<string, TokenVerifier> = new Map(),
+): Promise<Policy> {
+  const others = Object.entries(config.providers).filter(([id]) => !standIns.has(id))
+  const providers = [...leasedProviders({ ...config, providers: Object.fromEntries(others) }, services)]
+  await Promise.all(providers.map(([, { ready }]) => ready()))
+  const verifiers = providers.map(([id, { verifier }]) => [id, verifier] as const)
+  return toolPolicy(config, new Map([...verifiers, ...standIns]), services)
+}
+
+function withToken(
+  request: RequestFacts,
+  token: string,
+  sources: readonly CredentialSource[],
+  proof: string | undefined,
+): RequestFacts {
+  if (proof === undefined) return presented(request, token, sources)
+  return presentedWithProof(request, token, sources, proof)
+}
+
+/** Returns where the route of this request looks for tokens. */
+function sourcesAsked(config: Config, policy: Policy, request: RequestFacts): readonly CredentialSource[] {
+  return sourcesOf(routeOf(config, policy, request), config)
+}
+
+function routeOf(config: Config, policy: Policy, { method, target }: RequestFacts): RouteConfig | undefined {
+  const route = policy.matcher.match(method, target.split('?', 1)[0] ?? '')
+  return config.routes.find(({ id }) => id === route?.id)
+}
