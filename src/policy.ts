@@ -90,6 +90,8 @@ interface Provider {
   readonly id: string
   readonly issuer: string
   health(): ProviderHealth
+  /** The ids of the keys for encrypted tokens, the newest first; undefined where none are taken. */
+  readonly decryptionKeys: readonly string[] | undefined
 }
 
 /** Limits judged per request; those of the socket are the server's. Sizes in bytes. */

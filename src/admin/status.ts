@@ -25,12 +25,14 @@ export interface Status {
     /** These two are undefined for a provider that verifies nothing by keys. */
     readonly keys: KeySetStatus['keys'] | undefined
     readonly skipped: KeySetStatus['skipped'] | undefined
-    /** These two are undefined until keys were fetched, or a server has answered about a token. */
+    /** These two are undefined for a provider that neither fetches nor asks. */
     readonly last_success: string | undefined
     readonly age_seconds: number | undefined
     readonly last_error: string | undefined
-    /** Undefined for a provider that asks nobody about tokens. */
-    readonly introspection: IntrospectionPicture | undefined
+    /** Undefined for a provider that asks nobody. */
+    readonly introspection: ShownIntrospection | undefined
+    /** Which keys open encrypted tokens; undefined where none are taken. */
+    readonly decryption: { readonly kids: readonly string[] } | undefined
   }>
   /** Undefined when the configuration asks for no revocation. */
   readonly revocation:
@@ -59,16 +61,19 @@ export interface Status {
   readonly workers?: readonly WorkerStatus[]
 }
 
-interface IntrospectionPicture {
+interface ShownIntrospection {
   /** Undefined until it is discovered. */
   readonly endpoint: string | undefined
   readonly breaker: IntrospectionStatus['breaker']
   /** When the next question is tried; undefined while the breaker is closed. */
   readonly next_try: string | undefined
+  /** These two are undefined before the first failure. */
   readonly last_failure: string | undefined
+  readonly failure_age_seconds: number | undefined
+  /** Questions under way, and those that wait. */
   readonly in_flight: number
   readonly queued: number
-  /** Tokens that are remembered. */
+  /** How many tokens are remembered. */
   readonly active_tokens: number
   readonly inactive_tokens: number
 }
@@ -92,12 +97,12 @@ interface StatusSource {
 
 export function statusOf(source: StatusSource): Status {
   const { version, policy, revocation, proofs, isRefusingStale, isDraining, nowMs } = source
-  const providers = policy.providers.map(({ id, issuer, health }) => {
+  const providers = policy.providers.map(({ id, issuer, health, decryptionKeys }) => {
     const found = health()
     const { usable, lastError } = found
     const keySet = found.kind === 'keys' ? found.keySet : undefined
-    const asked = found.kind === 'introspection' ? found.introspection : undefined
-    const lastSuccessSeconds = (keySet ?? asked)?.lastSuccessSeconds
+    const asking = found.kind === 'introspection' ? found.introspection : undefined
+    const { lastSuccessSeconds } = keySet ?? asking ?? NEITHER
     return {
       id,
       issuer,
@@ -106,7 +111,8 @@ export function statusOf(source: StatusSource): Status {
       skipped: keySet?.skipped,
       ...ageOf(lastSuccessSeconds, nowMs),
       last_error: lastError,
-      introspection: asked && pictureOf(asked),
+      introspection: asking && shownIntrospection(asking, nowMs),
+      decryption: decryptionKeys && { kids: decryptionKeys },
     }
   })
   const unusable = providers.filter(({ usable }) => !usable).map(unusableText)
@@ -135,19 +141,16 @@ export function statusOf(source: StatusSource): Status {
   }
 }
 
-function ageOf(seconds: number | undefined, nowMs: number) {
-  return {
-    last_success: timeText(seconds),
-    age_seconds: seconds === undefined ? undefined : Math.round(nowMs / 1000 - seconds),
-  }
-}
+/** What neither fetches nor asks has no last success. */
+const NEITHER = { lastSuccessSeconds: undefined }
 
-function pictureOf(status: IntrospectionStatus): IntrospectionPicture {
+function shownIntrospection(status: IntrospectionStatus, nowMs: number): ShownIntrospection {
   return {
     endpoint: status.endpoint,
     breaker: status.breaker,
     next_try: timeText(status.nextTrySeconds),
     last_failure: timeText(status.lastFailureSeconds),
+    failure_age_seconds: ageSeconds(status.lastFailureSeconds, nowMs),
     in_flight: status.inFlight,
     queued: status.queued,
     active_tokens: status.activeTokens,
@@ -155,8 +158,16 @@ function pictureOf(status: IntrospectionStatus): IntrospectionPicture {
   }
 }
 
+function ageOf(seconds: number | undefined, nowMs: number) {
+  return { last_success: timeText(seconds), age_seconds: ageSeconds(seconds, nowMs) }
+}
+
 function timeText(seconds: number | undefined): string | undefined {
   return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString()
+}
+
+function ageSeconds(seconds: number | undefined, nowMs: number): number | undefined {
+  return seconds === undefined ? undefined : Math.round(nowMs / 1000 - seconds)
 }
 
 function staleTexts(revocation: RevocationStatus | undefined, isRefusingStale: boolean): readonly string[] {

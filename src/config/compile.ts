@@ -69,7 +69,12 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     routes,
     providers: Object.entries(config.providers).map(([id, provider]) => {
       const verifier = named(parts.verifiers, id)
-      return { id, issuer: providerTraits(provider).issuers.issuer, health: () => verifier.health() }
+      return {
+        id,
+        issuer: providerTraits(provider).issuers.issuer,
+        health: () => verifier.health(),
+        decryptionKeys: verifier.decryption?.keys.map(({ kid }) => kid),
+      }
     }),
     matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes], {
       letterCase: config.paths.ignoreCase ? 'ignored' : 'heeded',
