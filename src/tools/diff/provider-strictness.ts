@@ -24,10 +24,14 @@ import {
 
 export function providerDifferences(before: ProviderConfig, after: ProviderConfig): readonly Difference[] {
   if (before.type !== after.type)
-    return [
-      { direction: 'changed', text: `type: ${before.type} → ${after.type}`, witness: `tokens of type ${after.type}` },
-    ]
+    return [{ direction: 'changed', text: `type: ${before.type} → ${after.type}`, witness: TAKEN_BY[after.type] }]
   return differencesOfType(after.type, { before, after })
+}
+
+/** What a type of provider takes that another may not. */
+const TAKEN_BY: { readonly [Type in ProviderType]: string } = {
+  jwt: 'JWTs that its keys verify, also those that the server calls inactive',
+  introspection: 'tokens of which the server says that they are active, opaque ones, too',
 }
 
 function differencesOfType<Type extends ProviderType>(
