@@ -18,7 +18,6 @@ import type { TakenIssuers } from '../../config/schema/tenants.ts'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
-import { readDecryption } from '../../run/decryption.ts'
 import { introspectionRules } from '../../run/introspection.ts'
 import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
@@ -41,8 +40,9 @@ export interface StandIn {
   /**
    * Has the servers that the route would ask say this about a token, and nothing is filled in.
    *
-   * @param token undefined makes one up
-   * @param provider the id of the only one; undefined: all that the route accepts, of which a made-up token is the first's
+   * Without `token` one is made up. `provider` is the id of the only one that says it; left out, all do that the route
+   * accepts, and a token that is made up is one of the first.
+   *
    * @returns undefined where the route asks no server
    */
   introspected(
@@ -125,13 +125,8 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
   jwt(provider, id, deps) {
     const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: deps.publicKey })
     const rules = jwtRules(id, { ...provider, algorithms: [ALGORITHM] })
-    const { decryption } = readDecryption(provider.decryption) ?? {}
-    const verifier = jwtVerifier({
-      ...rules,
-      keySet,
-      clock: deps.clock,
-      decryption: decryption && { ...decryption, required: false },
-    })
+    // Tokens are made plain here, and the files of the keys need not be there.
+    const verifier = jwtVerifier({ ...rules, keySet, clock: deps.clock, decryption: undefined })
     return { verifier, token: jwtSigner(provider, deps), asks: undefined }
   },
   introspection(provider, id, { clock }) {
