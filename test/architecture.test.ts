@@ -38,7 +38,7 @@ const ROOMS = tableOf(`
                       types
   tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
-  tools/check       → config/check config/read config/schema errors issuer-template keys/fetch lib oauth policy run
+  tools/check       → authenticate config/check config/read config/schema errors issuer-template keys/fetch lib oauth policy run
                       route tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config/schema identity issuer-template lib policy tools/engine tools/text types
   tools/openapi     → config/read errors route

@@ -16,7 +16,7 @@ Does everything that starting would do short of listening, and warns of what is 
 Nothing is fetched unless --online asks for it.
 
   FILE               configuration file, also as -c, --config FILE; else $SALLYPORT_CONFIG, else ./sallyport.yaml
-  --online           also fetch the keys of every provider and connect to every upstream
+  --online           also fetch the keys of every provider, ask about a token, and connect to every upstream
   --no-files         do not read the files that the configuration names: secrets, certificates, tokens, key sets
   --strict           warnings fail the check, too
   --ignore CODE      leave out a warning; may be repeated. Codes:
@@ -24,7 +24,7 @@ Nothing is fetched unless --online asks for it.
   --json             findings as JSON
   --format github    findings as annotations of a GitHub workflow
 
-Exit codes: 0 fine; 1 --online found keys or an upstream out of reach; 2 errors, or warnings with --strict.
+Exit codes: 0 fine; 1 --online found keys, a server or an upstream out of reach; 2 errors, or warnings with --strict.
 
 Examples:
   sallyport check

@@ -3,11 +3,10 @@
  * claims or for what a server says.
  */
 import type { X509Certificate } from 'node:crypto'
-import type { IntrospectionAnswer } from '../authenticate/introspection/answer.ts'
-import type { TokenVerifier } from '../authenticate/verifier.ts'
 import type { Config, RouteConfig } from '../config/schema/schema.ts'
 import type { Policy } from '../policy.ts'
 import type { Services } from '../run/services.ts'
+import type { WrittenAnswer } from '../tools/engine/answering.ts'
 import { presented, presentedWithProof } from '../tools/engine/presented.ts'
 import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import { certificateBinding } from '../tools/engine/shown-certificate.ts'
@@ -48,7 +47,7 @@ interface GivenToken {
   readonly token: string
   readonly proof: string | undefined
   /** What the server says of it; undefined: it is asked. */
-  readonly answer: IntrospectionAnswer | undefined
+  readonly answer: WrittenAnswer | undefined
 }
 
 export async function explainedWithToken(
@@ -79,7 +78,7 @@ function refuseUnasked({ findings, denial }: Trial, told: readonly string[], nam
 type StandingIn = { readonly proof: 'auto' | undefined } & (
   | { readonly claims: Claims }
   /** It counts as it is, but for what `--proof auto` and `--certificate` bind the token to. */
-  | { readonly answer: IntrospectionAnswer }
+  | { readonly answer: WrittenAnswer }
 )
 
 export async function explainedWithStandIn(asked: AskedRequest, tried: StandingIn): Promise<Explanation> {
@@ -126,7 +125,7 @@ async function tokenWith(
 function introspected(
   trusted: StandIn,
   { config, request, provider }: AskedRequest,
-  answer: IntrospectionAnswer,
+  answer: WrittenAnswer,
   token?: string,
 ) {
   const route = routeOf(config, trusted.policy, request)
@@ -147,7 +146,7 @@ function introspected(
 async function policyWithKeys(
   config: Config,
   services: Services,
-  standIns: ReadonlyMap<string, TokenVerifier> = new Map(),
+  standIns: StandIn['verifiers'] = new Map(),
 ): Promise<Policy> {
   const others = Object.entries(config.providers).filter(([id]) => !standIns.has(id))
   const providers = [...leasedProviders({ ...config, providers: Object.fromEntries(others) }, services)]

@@ -2,14 +2,13 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { IntrospectionAnswer } from '../authenticate/introspection/answer.ts'
 import { problemReport } from '../config/check/report.ts'
 import { readRevokedFile } from '../config/read/revoked-file.ts'
 import { readSource } from '../config/read/source.ts'
 import { ConfigError } from '../errors.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import type { RevocationEntry } from '../revocation/entry.ts'
-import { writtenAnswer } from '../tools/engine/answering.ts'
+import { type WrittenAnswer, writtenAnswer } from '../tools/engine/answering.ts'
 import { readCertificate } from '../tools/engine/shown-certificate.ts'
 import type { Claims } from '../types.ts'
 import { UsageError } from './command.ts'
@@ -42,7 +41,7 @@ export function claimsObject(given: string, { name, example } = CLAIMS): Claims 
 }
 
 /** Reads the answer of a server about a token, as {@link claimsObject} reads claims. @throws {UsageError} */
-export function introspectionAnswer(given: string): IntrospectionAnswer {
+export function introspectionAnswer(given: string): WrittenAnswer {
   const value = claimsObject(given, ANSWER)
   const answer = writtenAnswer(value)
   if (answer !== undefined) return answer

@@ -8,7 +8,6 @@ import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
-import type { IntrospectionAnswer } from '../../authenticate/introspection/answer.ts'
 import { type Finding, findings, problemText } from '../../config/check/findings.ts'
 import { problemReport } from '../../config/check/report.ts'
 import type { Environment } from '../../config/read/environment.ts'
@@ -19,7 +18,7 @@ import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
-import { writtenAnswer } from '../engine/answering.ts'
+import { type WrittenAnswer, writtenAnswer } from '../engine/answering.ts'
 import { type ProofFaults, saysItsKey } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
 import { trialRequest } from '../engine/trial.ts'
@@ -153,7 +152,7 @@ const caseSchema = z
 interface WrittenProof {
   readonly proof?: z.infer<typeof proof> | undefined
   readonly claims?: Claims | undefined
-  readonly introspection?: IntrospectionAnswer | undefined
+  readonly introspection?: WrittenAnswer | undefined
   readonly requestHeaders: Readonly<Record<string, string>>
 }
 
@@ -191,7 +190,7 @@ export interface TestCase {
   readonly request: RequestFacts
   readonly claims: Claims | undefined
   /** What the server says of the token; undefined where none is asked. */
-  readonly introspection: IntrospectionAnswer | undefined
+  readonly introspection: WrittenAnswer | undefined
   readonly provider: string | undefined
   /** They are in force besides what the configuration's own file says. */
   readonly revoked: readonly CaseEntry[]

@@ -1,12 +1,14 @@
 /**
- * Asks the network whether what a configuration relies on is there: whether keys can be fetched, whether upstreams take
- * connections, whether the store allows what is needed, and what the issuer calls itself.
+ * Asks the network whether what a configuration relies on is there: whether keys can be fetched, whether servers answer
+ * questions about tokens, whether upstreams take connections, whether the store allows what is needed, and what the
+ * issuer calls itself.
  *
  * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). A connection to an upstream
  * is opened as the gateway opens it, and closed again; no request is sent. Over `h2c:` the service has to say a word of
  * HTTP/2 (RFC 9113 §3.4).
  */
 import { readFileSync } from 'node:fs'
+import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
@@ -20,7 +22,8 @@ import type { Services } from '../../run/services.ts'
 import { type Connect, connector } from '../../upstream/connector.ts'
 import { openSession } from '../../upstream/http2-session.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
-import { healthResult } from './health-result.ts'
+import { askedResult } from './asked-result.ts'
+import { type HealthResult, healthResult } from './health-result.ts'
 import { storeResults } from './online-store.ts'
 import type { Warning } from './warnings.ts'
 
@@ -40,7 +43,19 @@ interface OnlineFindings {
 /** What the issuer itself is asked, for each type of provider. */
 const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, egress: Config['egress']]> = {
   jwt: issuerWarnings,
-  introspection: async () => [],
+  introspection: async ({ issuer, endpoint, timeout: timeoutMs, caFile }, id, egress) =>
+    endpoint === undefined
+      ? slashWarnings(issuer, id, { timeoutMs, maxBytes: MOST_METADATA_BYTES, caFile, egress })
+      : [],
+}
+
+/** The metadata of a server are smaller. */
+const MOST_METADATA_BYTES = 1024 * 1024
+
+/** How it is found out whether a provider can judge tokens, once it has got what that takes. */
+const TRIED: ByProviderType<Promise<HealthResult>, [verifier: TokenVerifier]> = {
+  jwt: async (_provider, verifier) => healthResult(verifier.health()),
+  introspection: askedResult,
 }
 
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */
@@ -62,7 +77,9 @@ function providerResults(config: Config, services: Services): Promise<readonly O
   return Promise.all(
     [...leasedProviders(config, services)].map(async ([id, { ready, verifier }]): Promise<OnlineResult> => {
       await ready()
-      return { kind: 'provider', id, ...healthResult(verifier.health()) }
+      const provider = config.providers[id]
+      const found = provider === undefined ? healthResult(verifier.health()) : byProviderType(TRIED, provider, verifier)
+      return { kind: 'provider', id, ...(await found) }
     }),
   )
 }
@@ -97,18 +114,30 @@ function textOf(file: string | undefined): string | undefined {
   return file === undefined ? undefined : readFileSync(file, 'utf8')
 }
 
-/** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
 async function issuerWarnings(
   { issuer, keys }: ProviderConfigs['jwt'],
   id: string,
   egress: Config['egress'],
 ): Promise<readonly Warning[]> {
   const source = keySourceDefinition(keys, egress)
-  if (!('maxBytes' in source) || URL.parse(issuer) === null || issuerTemplate(issuer) !== undefined) return []
+  return 'maxBytes' in source ? slashWarnings(issuer, id, source) : []
+}
+
+interface IssuerFetch {
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly caFile?: string | undefined
+  readonly bearerFile?: string | undefined
+  readonly egress?: Config['egress']
+}
+
+/** Finds an issuer that differs from its own document by a slash at the end: it looks right and refuses every token. */
+async function slashWarnings(issuer: string, id: string, fetch: IssuerFetch): Promise<readonly Warning[]> {
+  if (URL.parse(issuer) === null || issuerTemplate(issuer) !== undefined) return []
   // The places are asked one after the other, within the time that one fetch may take.
-  const signal = AbortSignal.timeout(source.timeoutMs)
+  const signal = AbortSignal.timeout(fetch.timeoutMs)
   for (const url of documentUrls(issuer)) {
-    const named = await issuerNamedAt(url, source, signal)
+    const named = await issuerNamedAt(url, fetch, signal)
     if (named === undefined) continue
     if (named === issuer || withoutSlash(named) !== withoutSlash(issuer)) return []
     const slip = named.length > issuer.length ? 'lacks the slash at its end' : 'has a slash too much at its end'
@@ -120,12 +149,7 @@ async function issuerWarnings(
 
 async function issuerNamedAt(
   url: string,
-  fetch: {
-    readonly maxBytes: number
-    readonly caFile?: string | undefined
-    readonly bearerFile?: string | undefined
-    readonly egress?: Config['egress']
-  },
+  fetch: Omit<IssuerFetch, 'timeoutMs'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {

@@ -14,6 +14,7 @@ import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
+import { longAnswers } from './doubtful-introspection.ts'
 import { proofUrlsInClear, replayPerProcess } from './doubtful-proofs.ts'
 import { blindToRevocations, revokedHereOnly } from './doubtful-revocation.ts'
 import { placeholders } from './placeholders.ts'
@@ -39,6 +40,8 @@ export const WARNING_CODES = [
   'revocation-local-only',
   'replay-per-process',
   'proof-url-in-clear',
+  'introspection-ttl',
+  'introspection-stale',
   'issuer-slash',
 ] as const
 
@@ -73,6 +76,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...revokedHereOnly(config),
     ...replayPerProcess(config),
     ...proofUrlsInClear(config),
+    ...longAnswers(config),
   ]
 }
 

@@ -9,6 +9,9 @@ import type { ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { Denial } from '../../errors.ts'
 import type { Claims } from '../../types.ts'
 
+/** What a server says of a token, as somebody has written it down. */
+export type WrittenAnswer = IntrospectionAnswer
+
 export interface Answering extends Introspector {
   /** Has this said about a token, or about one that is made up. @returns the token */
   told(answer: IntrospectionAnswer, token?: string): string

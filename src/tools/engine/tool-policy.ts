@@ -24,7 +24,7 @@ interface ToolServicesOptions {
   readonly nodeVersion: string
 }
 
-/** Makes the services that the gateway has, without a log. Whoever makes them ends them ({@link closeToolServices}). */
+/** Makes the services that the gateway has, without a log. {@link closeToolServices} ends them. */
 export function toolServices(options: ToolServicesOptions): Services {
   const services = gatewayServices({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
   return { ...services, replays: FORGETFUL }

@@ -395,6 +395,32 @@ describe('a DPoP proof', () => {
   })
 })
 
+describe('the answer of a server about a token', () => {
+  const withCache = (cache: string): Config =>
+    loadConfig({
+      text: textOf('{ id: a, path: /a }').replace(
+        'providers:\n',
+        `providers:\n  opaque: { type: introspection, issuer: https://opaque.example.com, audiences: [a], client: { auth: basic, id: a, secretFile: s }, cache: { ${cache} } }\n`,
+      ),
+      file: '/etc/sallyport.yaml',
+      env: {},
+      namedFiles: 'unread',
+    })
+
+  test.each([
+    ['', []],
+    ['ttl: 5m, maxStale: 5m', []],
+    ['ttl: 301s', ['introspection-ttl providers.opaque.cache.ttl']],
+    ['maxStale: 1h', ['introspection-stale providers.opaque.cache.maxStale']],
+    [
+      'ttl: 1h, maxStale: 1h',
+      ['introspection-ttl providers.opaque.cache.ttl', 'introspection-stale providers.opaque.cache.maxStale'],
+    ],
+  ])('must not count for so long that a revoked token works on: "%s"', (cache, expected) => {
+    expect(found(withCache(cache))).toEqual(expected)
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
