@@ -12,7 +12,13 @@ const files = folder()
 const POD = `listen: { address: "127.0.0.1:0", tls: { certFile: /pod/c.pem, keyFile: /pod/k.pem, clientCaFile: /pod/ca.pem } }
 providers:
   shared: { type: jwt, issuer: shared, audiences: [a], keys: { secretFile: /pod/secret } }
-  listed: { type: jwt, issuer: listed, audiences: [a], keys: { jwksFile: /pod/jwks } }
+  listed: { type: jwt, issuer: listed, audiences: [a], keys: { jwksFile: /pod/jwks }, decryption: { keyFiles: [/pod/enc] } }
+  asked:
+    type: introspection
+    issuer: https://opaque.example.com/
+    audiences: [a]
+    client: { auth: private_key_jwt, id: gateway, keyFile: /pod/client }
+    caFile: /pod/ca.pem
   found:
     type: jwt
     issuer: https://auth.example.com/
@@ -27,12 +33,17 @@ routes:
 const config = files.write('pod.yaml', POD)
 const cases = files.write(
   'cases.yaml',
-  'config: pod.yaml\ntests: [{ name: one, request: GET /, claims: { iss: shared, scope: s }, expect: allow }]\n',
+  'config: pod.yaml\ntests: [{ name: one, request: GET /, claims: { iss: shared, scope: s }, expect: allow }, { name: two, request: GET /, introspection: { active: false }, expect: token_inactive }]\n',
 )
 
 const COMMANDS: ReadonlyArray<readonly [string, Command, readonly string[]]> = [
   ['check', checkCommand, [config]],
   ['explain', explainCommand, ['GET', '/', '-c', config, '--claims', '{ iss: listed, scope: s }']],
+  [
+    'explain --introspection',
+    explainCommand,
+    ['GET', '/', '-c', config, '--introspection', '{ active: true, aud: a, scope: s }'],
+  ],
   ['test', testCommand, [cases]],
   ['diff', diffCommand, [config, config]],
 ]
