@@ -116,7 +116,7 @@ describe('token verify', () => {
     ['form', 'token_malformed', async () => 'a.b.c'],
     ['form', 'request_malformed', async () => 'a b'],
     ['decryption', 'decryption_failed', async () => encrypted(newKey('P-256'))],
-    ['introspection', 'introspection_unavailable', async () => 'opaque-opaque-opaque'],
+    ['introspection', 'introspection_unavailable', () => issuer.mint({ iss: 'https://opaque.example.com' })],
     ['form', 'algorithm_not_allowed', () => issuer.mint({}, { header: { jwk: { kty: 'oct' } } })],
     ['issuer', 'issuer_unknown', () => issuer.mint({ iss: `${issuer.issuer}/` })],
     [

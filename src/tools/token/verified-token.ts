@@ -114,13 +114,18 @@ export async function verifiedToken(
       return told(accepted(verified, checksOf(verified.provider)))
     const revokedBy =
       error.code === 'token_revoked' && verified !== undefined ? entriesAgainst(verified, config, shared) : undefined
-    return told(refused(error, checksOf(error.provider), { revokedBy, answer }))
+    return told(refused(error, checksOf(error.provider), { revokedBy, answer, isOpaque: isOpaque(token) }))
   }
 }
 
 /** RFC 7516 §3.1. */
 function isEncrypted(token: string): boolean {
   return token.split('.').length === 5
+}
+
+/** What has neither the form of a JWS nor that of a JWE says nothing of its issuer. */
+function isOpaque(token: string): boolean {
+  return token.split('.').length !== 3 && !isEncrypted(token)
 }
 
 function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken {
@@ -149,16 +154,21 @@ function entriesAgainst({ provider, claims }: Principal, config: Config, { clock
   )
 }
 
+type RefusedToken = Pick<VerifiedToken, 'revokedBy' | 'answer'> & { readonly isOpaque: boolean }
+
 function refused(
   denial: Denial,
   made: ReadonlySet<Stage>,
-  { revokedBy, answer }: Pick<VerifiedToken, 'revokedBy' | 'answer'>,
+  { revokedBy, answer, isOpaque: hidesIssuer }: RefusedToken,
 ): VerifiedToken {
   const failing = failingCheck(denial)
   const checks = [...STAGES.ofToken, ...STAGES.after].filter(stage => made.has(stage) || stage === failing)
   // The issuer of an opaque token is in the answer, so its server was asked before that check.
-  const isPassed = (check: Stage, index: number): boolean =>
-    index < checks.indexOf(failing) || (check === 'introspection' && answer?.active === true)
+  const isPassed = (check: Stage, index: number): boolean => {
+    if (check === 'introspection' && answer?.active === true) return true
+    if (check === 'issuer' && failing === 'introspection' && hidesIssuer) return false
+    return index < checks.indexOf(failing)
+  }
   return {
     verdict: denial.code,
     checks: checks.map((check, index) => ({

@@ -51,6 +51,7 @@ describe('an opaque token', () => {
     )
     expect([code, verdict, answer]).toEqual([1, 'token_inactive', { active: false }])
     expect(checks.find(({ result }) => result === 'fails')).toEqual({ check: 'introspection', result: 'fails' })
+    expect(checks).toContainEqual({ check: 'issuer', result: 'not reached' })
     expect(remedy).toMatch(/^[A-Z].*\.$/)
   })
 
