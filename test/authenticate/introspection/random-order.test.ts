@@ -74,7 +74,7 @@ test('random orders of everything keep all that is promised', async () => {
         for (const question of server.asked) {
           if (askedAtMs.has(question)) continue
           askedAtMs.set(question, time.monotonicMs())
-          // A stream knows its token as one that was active, although the memory may have forgotten what was said since.
+          // A stream knows its token as one that was active, whatever the memory has forgotten since.
           const isKnown = hasRoomForAll ? said.get(question.token)?.active === true : everActive.has(question.token)
           if (!isKnown) strangers.add(question)
         }
