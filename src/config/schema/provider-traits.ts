@@ -19,6 +19,8 @@ interface ProviderTraits {
   readonly signsEvents: boolean
   /** Whether it verifies by keys, and so has series and a status of them. */
   readonly verifiesBy: ProviderHealth['kind']
+  /** Whether it has keys of others, for tokens or for answers about them. */
+  readonly fetchesKeys: boolean
   /** Milliseconds, written under `maxLifetime`; undefined where it takes tokens however long they live. */
   readonly maxLifetime: number | undefined
   /** How far its clock may be off ours. */
@@ -40,6 +42,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     takesOpaque: undefined,
     signsEvents: true,
     verifiesBy: 'keys',
+    fetchesKeys: true,
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
@@ -53,6 +56,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     takesOpaque: provider.tokens,
     signsEvents: false,
     verifiesBy: 'introspection',
+    fetchesKeys: provider.response === 'jwt',
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
