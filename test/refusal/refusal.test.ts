@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { decryptionKey } from '../../src/authenticate/encrypted/decryption-keys.ts'
 import { DENIAL_CODES, DENIALS, type DenialCode, type DenialSpec } from '../../src/errors.ts'
+import { encrypted, privateJwk } from '../authenticate/encrypted/support.ts'
 import { dpopProof, type ProofOptions, type ProofSigner, proofSigner } from '../support/dpop-proof.ts'
 import { startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
@@ -24,7 +26,10 @@ beforeAll(async () => {
   key = await proofSigner()
   silent = await startRawUpstream()
   broken = await startRawUpstream(answering('nonsense\r\n\r\n'))
-  keyless = createServer((_request, response) => response.writeHead(500).end()).listen(0, '127.0.0.1')
+  keyless = createServer(({ url }, response) => {
+    if (url === '/inactive') response.writeHead(200, { 'content-type': 'application/json' }).end('{"active":false}')
+    else response.writeHead(500).end()
+  }).listen(0, '127.0.0.1')
   await once(keyless, 'listening')
   const keylessUrl = `http://127.0.0.1:${(keyless.address() as AddressInfo).port}`
   stack = await startTestStack(
@@ -36,7 +41,14 @@ beforeAll(async () => {
       revocation: { file: 'revoked.yaml' },
       dpop: { baseUrls: [CLIENTS_SEE], nonce: { secretFile: 'nonce-secret' } },
       providers: {
-        main: { ...testProvider(issuer), algorithms: ['RS256', 'ES256'], maxLifetime: '2h' },
+        main: {
+          ...testProvider(issuer),
+          algorithms: ['RS256', 'ES256'],
+          maxLifetime: '2h',
+          decryption: { keyFiles: ['enc.jwk'] },
+        },
+        asked: asking(`${keylessUrl}/inactive`, 'in_'),
+        unanswered: asking(`${keylessUrl}/failing`, 'un_'),
         strict: { ...testProvider(stranger), tokenType: 'at+jwt' },
         keyless: { type: 'jwt', issuer: keylessUrl, audiences: ['a'], keys: { jwksUri: `${keylessUrl}/jwks` } },
       },
@@ -56,7 +68,14 @@ beforeAll(async () => {
         { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
       ],
     }),
-    { files: { 'revoked.yaml': '', 'nonce-secret': MARKER.repeat(4) } },
+    {
+      files: {
+        'revoked.yaml': '',
+        'nonce-secret': MARKER.repeat(4),
+        'client-secret': MARKER,
+        'enc.jwk': privateJwk('P-256'),
+      },
+    },
   )
   stack.write('revoked.yaml', `- { issuer: "${stack.issuer.issuer}", jti: gone }`)
   await stack.running.reload()
@@ -72,6 +91,12 @@ afterAll(async () => {
   await Promise.all([stranger.close(), silent.close(), broken.close()])
   await new Promise(resolve => keyless.close(resolve))
 })
+
+/** A provider that asks about tokens with this prefix. */
+function asking(endpoint: string, prefix: string) {
+  const client = { id: 'gateway', auth: 'basic', secretFile: 'client-secret' }
+  return { type: 'introspection', issuer: endpoint, endpoint, audiences: ['a'], client, tokens: { prefixes: [prefix] } }
+}
 
 let keylessIssuer: string
 const CLIENTS_SEE = 'https://api.example.com'
@@ -127,6 +152,18 @@ const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
     const token = await stack.issuer.mint({ note }, { alg: 'EdDSA' })
     return { bytes: get('/plain/a', token), route: 'plain', provider: 'main', evidence: { alg: 'EdDSA' } }
   },
+  decryption_failed: async note => {
+    const strangers = decryptionKey(Buffer.from(privateJwk('P-256')))
+    const token = await encrypted(strangers, {}, await stack.issuer.mint({ note }))
+    return { bytes: get('/plain/a', token), route: 'plain', evidence: { alg: 'ECDH-ES', enc: 'A128GCM' } }
+  },
+  token_inactive: async note => ({ bytes: get('/plain/a', `in_${note.repeat(3)}`), route: 'plain', provider: 'asked' }),
+  introspection_unavailable: async note => ({
+    bytes: get('/plain/a', `un_${note.repeat(3)}`),
+    route: 'plain',
+    provider: 'unanswered',
+    evidence: { reason: `${keylessIssuer}/failing answered 500` },
+  }),
   key_unknown: async note => {
     const token = await stack.issuer.mint({ note }, { header: { kid: 'unheard-of' } })
     return { bytes: get('/plain/a', token), route: 'plain', provider: 'main', evidence: { kid: 'unheard-of' } }
