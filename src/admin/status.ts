@@ -57,7 +57,10 @@ export interface Status {
         readonly last_error: string | undefined
       }
     | undefined
-  /** Each process, where several share the listener. All of the above then comes from one that is not ready, if any. */
+  /**
+   * Each process, where several share the listener. The details above then come from one that is not ready, if any, and
+   * what each has of its own is shown where it is worst.
+   */
   readonly workers?: readonly WorkerStatus[]
 }
 

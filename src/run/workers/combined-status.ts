@@ -39,6 +39,7 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
       revocation: undefined,
       proofs: undefined,
     }),
+    providers: (shown?.status.providers ?? []).map(provider => withQuestionsOfAll(provider, answers)),
     ready: reasons.size === 0,
     reasons: [...reasons],
     revocation: leastFresh(answers),
@@ -50,6 +51,40 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
     })),
   }
 }
+
+type ProviderStatus = Status['providers'][number]
+
+/**
+ * Each process asks about tokens by itself. Of their pictures, returns the one that has most to tell, with the
+ * questions of all. How many tokens are remembered is said of the fullest memory, since most tokens are in several.
+ */
+function withQuestionsOfAll(provider: ProviderStatus, answers: readonly WorkerAnswer[]): ProviderStatus {
+  const asking = answers.flatMap(({ status: { providers } }) => {
+    const same = providers.find(({ id }) => id === provider.id)
+    return same?.introspection === undefined ? [] : [{ ...same, introspection: same.introspection }]
+  })
+  const [shown] = asking.toSorted((one, other) => soundness(one) - soundness(other))
+  if (shown === undefined) return provider
+  const all = asking.map(({ introspection }) => introspection)
+  return {
+    ...shown,
+    introspection: {
+      ...shown.introspection,
+      in_flight: all.reduce((sum, { in_flight }) => sum + in_flight, 0),
+      queued: all.reduce((sum, { queued }) => sum + queued, 0),
+      active_tokens: Math.max(...all.map(({ active_tokens }) => active_tokens)),
+      inactive_tokens: Math.max(...all.map(({ inactive_tokens }) => inactive_tokens)),
+    },
+  }
+}
+
+/** One that does not know whom to ask comes first, then one that leaves the server alone, then one that has failed. */
+function soundness({ usable, last_error, introspection }: ProviderStatus): number {
+  if (!usable) return 0
+  return 1 + 2 * BREAKER_SOUNDNESS[introspection?.breaker ?? 'closed'] + (last_error === undefined ? 1 : 0)
+}
+
+const BREAKER_SOUNDNESS = { open: 0, probing: 1, closed: 2 } as const
 
 /** Of the memories of proofs, returns the fullest, and whether all of them are shared. */
 function fullest(answers: readonly WorkerAnswer[]): Status['proofs'] {

@@ -18,6 +18,19 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
   return { pid, status, isCurrent }
 }
 
+const PROVIDER = {
+  id: 'main',
+  issuer: 'https://auth.example.com',
+  usable: true,
+  keys: undefined,
+  skipped: undefined,
+  last_success: undefined,
+  age_seconds: undefined,
+  last_error: undefined,
+  introspection: undefined,
+  decryption: undefined,
+}
+
 const SOURCE = { count: 2, isDraining: false, version: '1' }
 
 test('they are ready when each of them is', () => {
@@ -83,4 +96,37 @@ test('of their memories of proofs, the fullest is shown, and whether one of them
   })
   expect(combinedStatus({ ...SOURCE, answers: answers.slice(0, 2) }).proofs).toMatchObject({ shared: true })
   expect(combinedStatus({ ...SOURCE, answers: [answer(7)] }).proofs).toBeUndefined()
+})
+
+test('of what they know of a server that is asked, the worst is shown, with the questions of all', () => {
+  const questions = { next_try: undefined, last_failure: undefined, failure_age_seconds: undefined }
+  const asking = (pid: number, breaker: 'closed' | 'probing' | 'open', count: number, last_error?: string) => {
+    const introspection = { endpoint: 'https://auth.example.com/introspect', breaker, ...questions }
+    const counts = { in_flight: count, queued: 10 * count, active_tokens: 100 * count, inactive_tokens: 7 - count }
+    const { status, ...rest } = answer(pid)
+    const opaque = { ...PROVIDER, last_error, introspection: { ...introspection, ...counts } }
+    return { ...rest, status: { ...status, providers: [PROVIDER, { ...opaque, id: 'opaque' }] } }
+  }
+  const answers = [asking(7, 'closed', 1, 'was late'), asking(8, 'open', 2, 'is away'), asking(9, 'probing', 3)]
+  for (const order of [answers, answers.toReversed()]) {
+    const { providers } = combinedStatus({ ...SOURCE, count: 3, answers: order })
+    expect(providers).toEqual([
+      PROVIDER,
+      expect.objectContaining({
+        id: 'opaque',
+        last_error: 'is away',
+        introspection: expect.objectContaining({
+          breaker: 'open',
+          in_flight: 6,
+          queued: 60,
+          active_tokens: 300,
+          inactive_tokens: 6,
+        }),
+      }),
+    ])
+  }
+  const [late] = answers
+  const sound = asking(9, 'closed', 1)
+  const { providers } = combinedStatus({ ...SOURCE, answers: late === undefined ? [] : [sound, late] })
+  expect(providers[1]).toMatchObject({ last_error: 'was late' })
 })
