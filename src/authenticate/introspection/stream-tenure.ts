@@ -75,8 +75,10 @@ export class StreamTenure implements Tenure {
     if (now >= this.#waitUntilMs || !isUnderWay(this.#answer.known.key)) this.#end = 'unconfirmed'
   }
 
+  /** The first question may still be answered. After that, a further one under way does not keep the stream. */
   #goOnStale(now: number, inForceMs: number): void {
-    if (now < this.#nextOpenMs || this.#deps.isUnderWay(this.#answer.known.key)) return
+    const { hasAskedInVain, known } = this.#answer
+    if (now < this.#nextOpenMs || (!hasAskedInVain && this.#deps.isUnderWay(known.key))) return
     this.#nextOpenMs = now + inForceMs
     this.#deps.onOpen()
   }
