@@ -210,6 +210,16 @@ describe('an outage', () => {
     expect(tenure.endedBy()).toBe('unconfirmed')
   })
 
+  test('is counted from its first failure on, although each look asks anew', async () => {
+    const { look, server, results, introspector } = await streaming({ ttlMs: 1_000, maxStaleMs: 60_000 })
+    for (let second = 0; second < 4; second += 1) {
+      await look(1)
+      for (const question of server.underWay()) await question.fail()
+    }
+    expect(introspector.status().breaker).toBe('closed')
+    expect(results.filter(result => result === 'open')).toHaveLength(3)
+  })
+
   test('that is over in time leaves nothing behind', async () => {
     const { look, server, introspector } = await streaming({ maxStaleMs: 60_000 })
     await look(24)
