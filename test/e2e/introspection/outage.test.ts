@@ -20,7 +20,7 @@ test.for(Object.entries(FAULTS))(
   'a fault of the server is 503 with the time of the next try, and no word of it: %s',
   async ([name, fault]) => {
     const isSlow = name === 'hang' || name === 'slowHead' || name === 'drip'
-    const stack = await startOpaqueStack({ provider: { timeout: isSlow ? '100ms' : '10s' } })
+    const stack = await startOpaqueStack({ provider: { timeout: isSlow ? '500ms' : '10s' } })
     stack.endpoint.answerWith(fault)
     const reply = await stack.request('/all', { headers: bearer(opaqueToken()) })
     expect([reply.status, reply.json().code]).toEqual([503, 'introspection_unavailable'])
@@ -29,7 +29,9 @@ test.for(Object.entries(FAULTS))(
     expect(stack.upstream.seen).toEqual([])
     await stack.logged({ code: 'introspection_unavailable' })
     expect(reply.text + stack.logText()).not.toContain(MARK)
-    expect(stack.endpoint.questions).toHaveLength(1)
+    // On a busy machine the time may be over before the server has read the question.
+    if (isSlow) expect(await stack.counted('timeout')).toBe(1)
+    else expect(stack.endpoint.questions).toHaveLength(1)
     expect((await stack.counted('active')) + (await stack.counted('inactive'))).toBe(0)
   },
 )
