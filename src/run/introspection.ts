@@ -52,7 +52,8 @@ export function introspectionDefinition(
     allowInsecureHttp: config.allowInsecureHttp,
     egress,
     timeoutMs: timeout,
-    concurrency: Math.max(LEAST_CONCURRENCY, equalShare(config.concurrency, workers)),
+    // A server that takes no more than this must not get more, so what cannot be shared equally is nobody's.
+    concurrency: Math.max(LEAST_CONCURRENCY, Math.floor(config.concurrency / workers)),
     queue: equalShare(config.queue, workers),
     ttlMs: cache.ttl,
     inactiveTtlMs: cache.inactiveTtl,
