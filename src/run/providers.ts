@@ -29,7 +29,7 @@ export interface LeasedProvider {
 }
 
 /** What providers of any type are made with. */
-type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers' | 'introspectors' | 'decrypterOf'> &
+type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers' | 'introspectors' | 'answerDecrypterOf'> &
   QuestionSettings
 
 const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderServices]> = {
@@ -82,7 +82,7 @@ function jwtProvider(
 function introspectionProvider(
   config: ProviderConfigs['introspection'],
   id: string,
-  { clock, keySets, verifiers, introspectors, decrypterOf, ...settings }: ProviderServices,
+  { clock, keySets, verifiers, introspectors, answerDecrypterOf, ...settings }: ProviderServices,
 ): LeasedProvider {
   const { type, issuer, keys, response } = config
   const leased: Array<{ release(): void }> = []
@@ -105,7 +105,7 @@ function introspectionProvider(
         keySet && {
           keySet,
           decryption: read && {
-            decrypt: answerDecrypter(id, read, decrypterOf),
+            decrypt: answerDecrypter(id, read, answerDecrypterOf),
             identity: read.identity,
             required: read.decryption.required,
           },

@@ -3,7 +3,7 @@
  * verified tokens.
  */
 import type { DecrypterOf } from '../authenticate/decryption.ts'
-import { decryptionGate } from '../authenticate/encrypted/gate.ts'
+import { type DecryptionGate, decryptionGate } from '../authenticate/encrypted/gate.ts'
 import { tokenDecrypter } from '../authenticate/encrypted/token-decrypter.ts'
 import { type IntrospectorRegistry, introspectorRegistry } from '../authenticate/introspection/registry.ts'
 import { type ReplayMemory, replayMemory } from '../authenticate/proof/replay-memory.ts'
@@ -36,6 +36,8 @@ export interface Services {
   readonly verifiers: VerifierRegistry
   readonly tokenCache: TokenCache
   readonly decrypterOf: DecrypterOf
+  /** For answers of servers: strangers who make up encrypted tokens do not stand in their way. */
+  readonly answerDecrypterOf: DecrypterOf
   readonly introspectors: IntrospectorRegistry
   readonly revocations: Revocations
   readonly revoker: Revoker
@@ -90,7 +92,10 @@ export function gatewayServices({
     fetchResults: FETCH_RESULTS,
   })
   const revoked = revocations({ clock, scheduler: systemScheduler, ...revocationEvents(metrics, log) })
-  const gate = decryptionGate(DECRYPTIONS)
+  const decrypterIn =
+    (gate: DecryptionGate): DecrypterOf =>
+    decryptions =>
+      tokenDecrypter({ decryptions, gate, onResult: metrics.decrypted })
   const peers: RevocationPeers = { tellSiblings: () => {}, writer: undefined }
   return {
     mode,
@@ -119,7 +124,8 @@ export function gatewayServices({
       tellSiblings: (change, source) => peers.tellSiblings(change, source),
       writer: () => peers.writer,
     }),
-    decrypterOf: decryptions => tokenDecrypter({ decryptions, gate, onResult: metrics.decrypted }),
+    decrypterOf: decrypterIn(decryptionGate(DECRYPTIONS)),
+    answerDecrypterOf: decrypterIn(decryptionGate({ ...DECRYPTIONS, waiting: Number.POSITIVE_INFINITY })),
     introspectors: introspectorRegistry({
       clock,
       scheduler: systemScheduler,

@@ -133,7 +133,7 @@ export function providerMetrics({ tally, histogram, gauge }: Series, { cacheResu
   )
   const decryptions = tally(
     'decryptions_total',
-    'Encrypted tokens, by what became of them.',
+    'Encrypted tokens, and answers about tokens, by what became of them.',
     ['provider', 'result'],
     DECRYPTION_RESULTS.map(result => ({ result })),
   )

@@ -23,7 +23,7 @@ beforeEach(() => {
       scheduler: time,
       observer: { asked() {}, breakerChanged() {} },
     }),
-    decrypterOf: testDecrypterOf,
+    answerDecrypterOf: testDecrypterOf,
     egress: undefined,
     workers: 1,
     entries: 100,

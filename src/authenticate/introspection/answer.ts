@@ -9,11 +9,14 @@ import type { Claims, IntrospectionResult, IntrospectionStatus, Tenure } from '.
 /** Claims are all members but `active`. Nobody has judged them. */
 export type IntrospectionAnswer = { readonly active: false } | { readonly active: true; readonly claims: Claims }
 
+/** Whose fault a failure is. With `either` it may be that of the token that was asked about, or of the server. */
+export type Blamed = 'server' | 'question' | 'either'
+
 interface QuestionFailureOptions {
   /** What the server asked for with `Retry-After`. */
   readonly retryAfterSeconds?: number | undefined
-  /** Whether the server answered, but not as it should: that may be due to the token. */
-  readonly isAnswered?: boolean
+  /** Default: `server`. */
+  readonly blames?: Blamed
   /** A failure that nobody foresaw. */
   readonly cause?: unknown
 }
@@ -23,17 +26,17 @@ export class QuestionFailure extends Error {
   override readonly name = 'QuestionFailure'
   readonly result: Extract<IntrospectionResult, 'timeout' | 'unauthorized' | 'error' | 'invalid'>
   readonly retryAfterSeconds: number | undefined
-  readonly isAnswered: boolean
+  readonly blames: Blamed
 
   constructor(
     result: QuestionFailure['result'],
     message: string,
-    { retryAfterSeconds, isAnswered = false, cause }: QuestionFailureOptions = {},
+    { retryAfterSeconds, blames = 'server', cause }: QuestionFailureOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.result = result
     this.retryAfterSeconds = retryAfterSeconds
-    this.isAnswered = isAnswered
+    this.blames = blames
   }
 }
 

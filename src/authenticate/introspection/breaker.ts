@@ -13,13 +13,11 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { QuestionFailure } from './answer.ts'
 
-type BreakerState = 'closed' | 'open' | 'probing'
-
-export type BreakerListener = (from: BreakerState, to: BreakerState, reason: string) => void
+export type BreakerState = 'closed' | 'open' | 'probing'
 
 interface BreakerOptions {
   readonly clock: Clock
-  readonly onChange: BreakerListener
+  readonly onChange: (from: BreakerState, to: BreakerState, reason: string) => void
 }
 
 const FAILURES_IN_A_ROW = 5
@@ -33,7 +31,7 @@ export type BreakerTicket = number
 
 export class Breaker {
   readonly #clock: Clock
-  readonly #onChange: BreakerListener
+  readonly #onChange: BreakerOptions['onChange']
   #state: BreakerState = 'closed'
   /** Grows with each change of the state. */
   #age = 0
@@ -66,6 +64,11 @@ export class Breaker {
   get nextTrySeconds(): number | undefined {
     if (this.#state === 'closed') return undefined
     return (this.#clock.nowMs() + this.#untilMs - this.#clock.monotonicMs()) / 1_000
+  }
+
+  /** Says in which time a question is sent that is no probe of this breaker, and yet shows how the server is doing. */
+  get ticket(): BreakerTicket {
+    return this.#age
   }
 
   /** Call when a question that it {@link admits} is sent: in an open breaker that is the probe. */

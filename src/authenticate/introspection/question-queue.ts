@@ -7,7 +7,8 @@
  */
 
 /** `known`: the token was active when it was last asked about. */
-type Lane = 'known' | 'stranger'
+export const LANES = ['known', 'stranger'] as const
+export type Lane = (typeof LANES)[number]
 
 /** One question's place. */
 export interface QueuedQuestion {
@@ -71,7 +72,7 @@ export class QuestionQueue {
   /** Lets those begin for whom there is a place now. */
   finished({ lane }: QueuedQuestion): void {
     this.#underWay[lane] -= 1
-    for (const next of ['known', 'stranger'] as const) {
+    for (const next of LANES) {
       while (this.isFree(next)) {
         const question = this.#waiting[next].shift()
         if (question === undefined) break
@@ -81,10 +82,8 @@ export class QuestionQueue {
     }
   }
 
-  /** Sends away all who wait. */
-  dismissAll(): void {
-    for (const line of [this.#waiting.known, this.#waiting.stranger]) {
-      for (const question of line.splice(0)) question.dismiss()
-    }
+  /** Sends away all who wait in this lane. */
+  dismiss(lane: Lane): void {
+    for (const question of this.#waiting[lane].splice(0)) question.dismiss()
   }
 }

@@ -2,16 +2,17 @@
  * Sends questions about tokens: one at a time for each token, within the bounds of the queue, the timeout and the
  * breaker, and counts what became of each.
  *
- * A question that is not sent is refused. It says nothing about the server, so the breaker does not learn of it.
+ * A question that is not sent is refused. It says nothing about the server, so no breaker learns of it.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { type Deadline, deadline } from '../../lib/deadline.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import type { IntrospectionResult } from '../../types.ts'
 import { type AnsweringServer, type IntrospectionAnswer, QuestionFailure } from './answer.ts'
-import { Breaker, type BreakerListener, type BreakerTicket, retryAfterSecondsOf } from './breaker.ts'
+import { retryAfterSecondsOf } from './breaker.ts'
 import type { HeldAnswer, KnownToken } from './known-token.ts'
-import { QuestionQueue, type QueuedQuestion } from './question-queue.ts'
+import { type BreakerListener, type BreakerTickets, LaneBreakers } from './lane-breakers.ts'
+import { LANES, type Lane, QuestionQueue, type QueuedQuestion } from './question-queue.ts'
 
 export interface QuestionsOptions {
   readonly server: AnsweringServer
@@ -54,7 +55,8 @@ export type Outcome = HeldAnswer | 'inactive' | Unanswered
 
 interface Sent {
   readonly askedAtMs: number
-  readonly ticket: BreakerTicket
+  readonly lane: Lane
+  readonly tickets: BreakerTickets
 }
 
 interface Flight {
@@ -63,20 +65,15 @@ interface Flight {
   deadline: Deadline | undefined
 }
 
-/** How long an answer about a token that was active before shows that the server works. */
-const WORKS_MS = 10_000
-
 export class Questions {
   readonly #options: QuestionsOptions
   readonly #take: QuestionsDeps['take']
   readonly #queue: QuestionQueue
-  readonly #breaker: Breaker
+  readonly #breakers: LaneBreakers
   readonly #flights = new Map<string, Flight>()
   #lastSuccessSeconds: number | undefined
   #lastFailureSeconds: number | undefined
   #lastError: string | undefined
-  /** When the server last answered a question about a token that was active before. */
-  #lastKnownAnswerMs = Number.NEGATIVE_INFINITY
   #isClosed = false
 
   constructor(options: QuestionsOptions, { take }: QuestionsDeps) {
@@ -84,18 +81,19 @@ export class Questions {
     this.#options = options
     this.#take = take
     this.#queue = new QuestionQueue(options)
-    this.#breaker = new Breaker({ clock, onChange: (from, to, reason) => onBreaker?.(from, to, reason) })
+    this.#breakers = new LaneBreakers({ clock, onChange: (...change) => onBreaker?.(...change) })
   }
 
   /** Shares the question about this token that is under way. @returns no promise when it is refused at once */
   ask(question: Question): Outcome | Promise<Outcome> {
     const flight = this.#flights.get(question.key)
     if (flight !== undefined) return flight.outcome
-    if (this.#isClosed) return this.#refused('the gateway stopped asking this server')
-    if (!this.#breaker.admits) return this.#refused(this.#whyOpen())
-    const lane = question.known === undefined ? 'stranger' : 'known'
+    if (this.#isClosed) return this.#refused(laneOf(question), 'the gateway stopped asking this server')
+    const lane = laneOf(question)
+    const breaker = this.#breakers.of(lane)
+    if (!breaker.admits) return this.#refused(lane, this.#whyOpen())
     // A probe that waited in a line would keep the breaker open, and the line would be that of a server that is away.
-    if (this.#breaker.state !== 'closed' && !this.#queue.isFree(lane)) return this.#refused(this.#whyOpen())
+    if (breaker.state !== 'closed' && !this.#queue.isFree(lane)) return this.#refused(lane, this.#whyOpen())
     return this.#begin(question, lane)
   }
 
@@ -111,8 +109,7 @@ export class Questions {
 
   status() {
     return {
-      breaker: this.#breaker.state,
-      nextTrySeconds: this.#breaker.nextTrySeconds,
+      ...this.#breakers.status(),
       lastSuccessSeconds: this.#lastSuccessSeconds,
       lastFailureSeconds: this.#lastFailureSeconds,
       lastError: this.#lastError,
@@ -125,7 +122,7 @@ export class Questions {
   async close(): Promise<void> {
     this.#isClosed = true
     const flights = [...this.#flights.values()]
-    this.#queue.dismissAll()
+    for (const lane of LANES) this.#queue.dismiss(lane)
     for (const flight of flights) flight.deadline?.end(stopped())
     await Promise.all(flights.map(({ outcome }) => outcome))
   }
@@ -149,22 +146,22 @@ export class Questions {
       lane,
       begin: () => {
         cancelWait()
-        if (clock.monotonicMs() >= dueMs) end(this.#refused(waitedTooLong))
+        if (clock.monotonicMs() >= dueMs) end(this.#refused(lane, waitedTooLong))
         else void this.#send(question, flight, dueMs).then(end)
       },
       dismiss: () => {
         cancelWait()
-        land(this.#refused(this.#isClosed ? stopped().message : this.#whyOpen()))
+        land(this.#refused(lane, this.#isClosed ? stopped().message : this.#whyOpen()))
       },
     }
     const place = this.#queue.enter(queued)
-    if (place === 'full') return this.#refused('too many questions wait for the server')
+    if (place === 'full') return this.#refused(lane, 'too many questions wait for the server')
     this.#flights.set(question.key, flight)
     if (place === 'begins') queued.begin()
     else {
       cancelWait = scheduler.after(timeoutMs, () => {
         this.#queue.abandon(queued)
-        land(this.#refused(waitedTooLong))
+        land(this.#refused(lane, waitedTooLong))
       })
     }
     return promise
@@ -173,61 +170,51 @@ export class Questions {
   async #send(question: Question, flight: Flight, dueMs: number): Promise<Outcome> {
     const { clock, scheduler, server, timeoutMs } = this.#options
     const askedAtMs = clock.monotonicMs()
-    const sent: Sent = { askedAtMs, ticket: this.#breaker.sent() }
+    const lane = laneOf(question)
+    const sent: Sent = { askedAtMs, lane, tickets: this.#breakers.sent(lane) }
     flight.deadline = deadline(scheduler, dueMs - askedAtMs, timedOut(timeoutMs))
     const answer = await flight.deadline.run(signal => server.ask(question.token, signal)).catch(failureOf)
-    if (answer instanceof QuestionFailure) return this.#failed(question, answer, sent)
+    if (answer instanceof QuestionFailure) return this.#failed(answer, sent)
     return this.#answered(question, answer, sent)
   }
 
-  #answered(question: Question, answer: IntrospectionAnswer, { askedAtMs, ticket }: Sent): Outcome {
+  #answered(question: Question, answer: IntrospectionAnswer, { askedAtMs, tickets }: Sent): Outcome {
     const { clock, onResult } = this.#options
     this.#lastSuccessSeconds = clock.nowMs() / 1_000
     this.#lastError = undefined
-    if (question.known !== undefined) this.#lastKnownAnswerMs = clock.monotonicMs()
-    this.#breaker.succeeded(ticket)
+    this.#breakers.succeeded(tickets, answer.active ? 'active' : 'inactive')
     onResult(answer.active ? 'active' : 'inactive', (clock.monotonicMs() - askedAtMs) / 1_000)
     return this.#take(question, answer, askedAtMs)
   }
 
-  #failed(question: Question, failure: QuestionFailure, { askedAtMs, ticket }: Sent): Unanswered {
+  #failed(failure: QuestionFailure, { askedAtMs, lane, tickets }: Sent): Unanswered {
     const { clock, onResult } = this.#options
     // What we break off ourselves says nothing about the server.
-    if (this.#isClosed) return this.#refused(failure.message)
+    if (this.#isClosed) return this.#refused(lane, failure.message)
     this.noteFailure(failure.message)
-    if (!this.#isDueToToken(question, failure)) this.#breaker.failed(ticket, failure)
-    if (this.#breaker.state === 'open') this.#queue.dismissAll()
+    this.#breakers.failed(lane, tickets, failure)
+    for (const each of LANES) if (this.#breakers.of(each).state === 'open') this.#queue.dismiss(each)
     onResult(failure.result, (clock.monotonicMs() - askedAtMs) / 1_000)
     return {
       kind: 'failed',
       reason: failure.message,
-      retryAfterSeconds: Math.max(this.#breaker.retryAfterSeconds, retryAfterSecondsOf(failure) ?? 1),
+      retryAfterSeconds: Math.max(this.#breakers.of(lane).retryAfterSeconds, retryAfterSecondsOf(failure) ?? 1),
       cause: failure.cause,
     }
   }
 
-  /**
-   * Attack: somebody makes up tokens that the server answers with an error, as some servers do for what is no token of
-   * theirs. That must not keep those out who have one. While the server answers as it should about tokens that were
-   * active before, such an error says nothing about the server.
-   */
-  #isDueToToken({ known }: Question, { isAnswered }: QuestionFailure): boolean {
-    const { clock } = this.#options
-    return (
-      isAnswered &&
-      known === undefined &&
-      this.#breaker.state === 'closed' &&
-      clock.monotonicMs() - this.#lastKnownAnswerMs < WORKS_MS
-    )
-  }
-
-  #refused(reason: string): Unanswered {
-    return { kind: 'refused', reason, retryAfterSeconds: this.#breaker.retryAfterSeconds, cause: undefined }
+  #refused(lane: Lane, reason: string): Unanswered {
+    const { retryAfterSeconds } = this.#breakers.of(lane)
+    return { kind: 'refused', reason, retryAfterSeconds, cause: undefined }
   }
 
   #whyOpen(): string {
     return `the server is not asked for now: ${this.#lastError ?? 'it did not answer'}`
   }
+}
+
+function laneOf({ known }: Question): Lane {
+  return known === undefined ? 'stranger' : 'known'
 }
 
 export function stopped(): QuestionFailure {

@@ -7,7 +7,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseStrictJson } from '../../lib/strict-json.ts'
 import type { JsonObject } from '../../types.ts'
-import { type IntrospectionAnswer, QuestionFailure } from './answer.ts'
+import { type Blamed, type IntrospectionAnswer, QuestionFailure } from './answer.ts'
 
 export const MEDIA_TYPES = {
   json: 'application/json',
@@ -35,7 +35,7 @@ export function bodyOf({ status, headers, body }: ReceivedAnswer, { form, place,
     throw new QuestionFailure(
       'invalid',
       `${place} did not answer with ${MEDIA_TYPES[form]}, as \`response: ${form}\` says`,
-      { isAnswered: true },
+      { blames: 'either' },
     )
   return body
 }
@@ -43,16 +43,26 @@ export function bodyOf({ status, headers, body }: ReceivedAnswer, { form, place,
 function refused(status: number, place: string, retryAfter: number | undefined): QuestionFailure {
   if (status === 401 || status === 403) {
     const text = `${place} refuses our client credentials (${status}); see \`client\``
-    return new QuestionFailure('unauthorized', text)
+    return new QuestionFailure('unauthorized', text, { blames: 'either' })
   }
   const text =
     status >= 300 && status < 400
       ? `${place} answered with a redirect (${status}), which is not followed`
       : `${place} answered ${status}`
-  // A status that tells of the server's own condition is none of the token's doing.
-  const isAnswered = ![429, 502, 503, 504].includes(status)
-  return new QuestionFailure('error', text, { retryAfterSeconds: retryAfter, isAnswered })
+  return new QuestionFailure('error', text, { retryAfterSeconds: retryAfter, blames: blamedBy(status) })
 }
+
+/** RFC 9110 §15.5 and §15.6. What says nothing of either may be due to a firewall that did not like the token. */
+function blamedBy(status: number): Blamed {
+  if (OWN_CONDITION.has(status)) return 'server'
+  return OF_THE_QUESTION.has(status) ? 'question' : 'either'
+}
+
+/** The question is malformed, too long, or not understood. */
+const OF_THE_QUESTION: ReadonlySet<number> = new Set([400, 413, 414, 422, 431])
+
+/** Timeouts, limits and gateways that find nobody behind them are none of the token's doing. */
+const OWN_CONDITION: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
 
 /** Only where a server says that it has too much to do, or is away for a while, is its time to come back heeded. */
 function retryAfterSeconds(status: number, headers: IncomingHttpHeaders, nowMs: number): number | undefined {
@@ -75,7 +85,7 @@ export function jsonAnswer(body: Buffer, place: string): IntrospectionAnswer {
     value = parseStrictJson(body, MAX_JSON_DEPTH)
   } catch (error) {
     const reason = error instanceof SyntaxError ? error.message : 'unreadable'
-    throw new QuestionFailure('invalid', `${place} did not answer with good JSON: ${reason}`, { isAnswered: true })
+    throw new QuestionFailure('invalid', `${place} did not answer with good JSON: ${reason}`, { blames: 'either' })
   }
   return answerIn(value, place)
 }
@@ -83,12 +93,12 @@ export function jsonAnswer(body: Buffer, place: string): IntrospectionAnswer {
 /** @throws {QuestionFailure} it is no object with a boolean `active` */
 export function answerIn(value: unknown, place: string): IntrospectionAnswer {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new QuestionFailure('invalid', `${place} did not answer with a JSON object`, { isAnswered: true })
+    throw new QuestionFailure('invalid', `${place} did not answer with a JSON object`, { blames: 'either' })
   const { active, ...claims } = value as JsonObject
   // A server that says anything else than a boolean is broken: nobody gets in by "true", nor is kept out by "false".
   if (typeof active !== 'boolean')
     throw new QuestionFailure('invalid', `${place} did not say by a boolean whether the token is active`, {
-      isAnswered: true,
+      blames: 'either',
     })
   return active ? Object.freeze({ active, claims: Object.freeze(claims) }) : INACTIVE
 }

@@ -76,6 +76,8 @@ export interface IntrospectionObserver {
   asked(provider: string, result: IntrospectionResult, durationSeconds: number | undefined): void
   breakerChanged(event: {
     readonly provider: string
+    /** `stranger`: questions about tokens that were active before go on. */
+    readonly lane: 'known' | 'stranger'
     readonly from: IntrospectionStatus['breaker']
     readonly to: IntrospectionStatus['breaker']
     readonly reason: string | undefined
@@ -114,7 +116,7 @@ export function introspectorRegistry({
         clock,
         scheduler,
         onResult: (result, durationSeconds) => observer.asked(provider, result, durationSeconds),
-        onBreaker: (from, to, reason) => observer.breakerChanged({ provider, from, to, reason }),
+        onBreaker: (lane, from, to, reason) => observer.breakerChanged({ provider, lane, from, to, reason }),
       })
       // Nobody sends requests to a gateway that does not know yet whom to ask, so it does not wait for one to find out.
       void made.ready()

@@ -48,11 +48,17 @@ export function introspectionServer(options: IntrospectionServerOptions): Answer
   const kept = keptConnections(options.connections)
   const readSigned = signedReader(options)
 
+  async function found(signal: AbortSignal): Promise<string> {
+    try {
+      return await endpoint.find(signal)
+    } catch (error) {
+      throw undiscovered(error)
+    }
+  }
+
   async function ask(token: string, signal: AbortSignal): Promise<IntrospectionAnswer> {
     signal.throwIfAborted()
-    const url = await endpoint.find(signal).catch((error: unknown) => {
-      throw undiscovered(error)
-    })
+    const url = await found(signal)
     const form = new URLSearchParams({ token, token_type_hint: 'access_token' })
     const ca = caFile === undefined ? undefined : readLocalFile(caFile, 'caFile').toString('utf8')
     const proof = await authentication.proveIn(form)
@@ -87,12 +93,7 @@ export function introspectionServer(options: IntrospectionServerOptions): Answer
     ask: (token, signal) => failingAsAgreed(ask(token, signal), signal),
     async discover(signal) {
       if (endpoint.known !== undefined) return
-      await failingAsAgreed(
-        endpoint.find(signal).catch((error: unknown) => {
-          throw undiscovered(error)
-        }),
-        signal,
-      )
+      await failingAsAgreed(found(signal), signal)
     },
     close() {
       endpoint.close()
@@ -126,8 +127,7 @@ async function failingAsAgreed<T>(task: Promise<T>, signal: AbortSignal): Promis
 }
 
 function failureOf({ result, message }: FetchFailure): QuestionFailure {
-  const isAnswered = result === 'too_large' || result === 'invalid'
-  return isAnswered
-    ? new QuestionFailure('invalid', `the introspection endpoint did not answer well: ${message}`)
+  return result === 'too_large' || result === 'invalid'
+    ? new QuestionFailure('invalid', `the introspection endpoint did not answer well: ${message}`, { blames: 'either' })
     : new QuestionFailure('error', message)
 }

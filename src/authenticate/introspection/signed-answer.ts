@@ -91,5 +91,7 @@ function claimProblem(
 }
 
 function invalid(place: string, problem: string): QuestionFailure {
-  return new QuestionFailure('invalid', `the signed answer of ${place} is not accepted: ${problem}`)
+  return new QuestionFailure('invalid', `the signed answer of ${place} is not accepted: ${problem}`, {
+    blames: 'either',
+  })
 }

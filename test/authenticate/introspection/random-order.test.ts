@@ -123,7 +123,8 @@ test('random orders of everything keep all that is promised', async () => {
         expect(status.queued).toBeLessThanOrEqual(2 * QUEUE)
         expect(status.activeTokens).toBeLessThanOrEqual(chosen.entries)
         expect(status.inactiveTokens).toBeLessThanOrEqual(chosen.entries)
-        if (status.breaker === 'open') expect(status.queued).toBe(0)
+        // Of two lanes, one may wait while the other is stopped.
+        if (status.breaker === 'open') expect(status.queued).toBeLessThanOrEqual(QUEUE)
       }
       const say = async (question: AskedQuestion | undefined, active: boolean): Promise<void> => {
         if (question === undefined) return

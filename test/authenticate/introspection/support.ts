@@ -103,7 +103,7 @@ export function asking(settings: IntrospectorSettings = {}, server = scriptedSer
       results.push(result)
       durations.push(durationSeconds)
     },
-    onBreaker: (from, to, reason) => changes.push(`${from} → ${to}: ${reason}`),
+    onBreaker: (_lane, from, to, reason) => changes.push(`${from} → ${to}: ${reason}`),
     ...settings,
   })
   return {
