@@ -58,6 +58,16 @@ describe.for(['badRequest', 'broken', 'badJson'] as const)('made-up tokens that 
   })
 })
 
+test('made-up tokens that make the server hang keep nobody out for whom it works', async () => {
+  const { stack, callers, outcomes, strangers } = await startWithCallers(20, { timeout: '1s', concurrency: 8 })
+  stack.endpoint.answerWith(toStrangers(stack, FAULTS.hang))
+  for (let round = 0; round < 3; round += 1) {
+    stack.clock.pass(31_000)
+    expect(await outcomes(strangers(10))).toEqual(new Set([UNAVAILABLE]))
+    expect(await outcomes(callers)).toEqual(new Set(['200']))
+  }
+})
+
 test('bursts of made-up tokens cause few questions at a time, and refuse no honest caller', async () => {
   const [concurrency, bursts, burst] = [8, 160, 64]
   const { stack, callers, outcomes, strangers } = await startWithCallers(12, {
