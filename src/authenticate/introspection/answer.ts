@@ -77,5 +77,7 @@ export interface Introspector {
   status(): IntrospectionStatus
   /** Resolves when it is known where questions go, or that was tried. */
   ready(): Promise<void>
+  /** Closes it once no stream needs it any more, and resolves then. */
+  retire(): Promise<void>
   close(): Promise<void>
 }

@@ -40,6 +40,9 @@ interface IntrospectorOptions extends QuestionsOptions {
   readonly entries: number
 }
 
+/** Streams look once a second whether they may go on, or later where the process is busy. */
+const LONGEST_BETWEEN_LOOKS_MS = 5_000
+
 /** How long after a failure it is looked again for where questions go: 1, 2, 4 … 30 s. */
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 30_000
@@ -57,6 +60,10 @@ class RememberingIntrospector implements Introspector {
   #discoveryLimit: Deadline | undefined
   #cancelDiscovery = (): void => {}
   #isClosed = false
+  /** When a stream last looked whether it may go on. */
+  #lastLookMs = Number.NEGATIVE_INFINITY
+  #cancelRetirement = (): void => {}
+  readonly #closed = Promise.withResolvers<void>()
 
   constructor(options: IntrospectorOptions) {
     const { clock, ttlMs, maxStaleMs, timeoutMs, onResult } = options
@@ -69,7 +76,10 @@ class RememberingIntrospector implements Introspector {
       ttlMs,
       maxStaleMs,
       timeoutMs,
-      nowMs: () => clock.monotonicMs(),
+      nowMs: () => {
+        this.#lastLookMs = clock.monotonicMs()
+        return this.#lastLookMs
+      },
       newest: (answer, nowMs) => this.#newest(answer, nowMs),
       askAgain: (answer, nowMs) => this.#askAhead(answer, nowMs),
       isUnderWay: key => this.#questions.isUnderWay(key),
@@ -110,12 +120,24 @@ class RememberingIntrospector implements Introspector {
     return this.#discovery
   }
 
+  retire(): Promise<void> {
+    const { clock, scheduler } = this.#options
+    const lookAgain = (): void => {
+      if (clock.monotonicMs() - this.#lastLookMs >= LONGEST_BETWEEN_LOOKS_MS) void this.close()
+      else this.#cancelRetirement = scheduler.after(LONGEST_BETWEEN_LOOKS_MS, lookAgain)
+    }
+    lookAgain()
+    return this.#closed.promise
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#cancelRetirement()
     this.#cancelDiscovery()
     this.#discoveryLimit?.end(stopped())
     await Promise.all([this.#questions.close(), this.#discovery])
     this.#options.server.close()
+    this.#closed.resolve()
   }
 
   #holds(answer: HeldAnswer, nowMs: number): boolean {
@@ -163,7 +185,7 @@ class RememberingIntrospector implements Introspector {
   }
 
   #newest({ known }: HeldAnswer, nowMs: number): HeldAnswer | 'inactive' | undefined {
-    if (this.#memory.isInactive(known.key, nowMs)) return 'inactive'
+    if (this.#memory.wasInactive(known.key, nowMs)) return 'inactive'
     return lastActive(this.#memory.known(known.key))
   }
 

@@ -6,7 +6,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseStrictJson } from '../../lib/strict-json.ts'
-import type { JsonObject } from '../../types.ts'
+import type { JsonObject, JsonValue } from '../../types.ts'
 import { type Blamed, type IntrospectionAnswer, QuestionFailure } from './answer.ts'
 
 export const MEDIA_TYPES = {
@@ -100,7 +100,17 @@ export function answerIn(value: unknown, place: string): IntrospectionAnswer {
     throw new QuestionFailure('invalid', `${place} did not say by a boolean whether the token is active`, {
       blames: 'either',
     })
-  return active ? Object.freeze({ active, claims: Object.freeze(claims) }) : INACTIVE
+  return active ? Object.freeze({ active, claims: Object.freeze(stated(claims)) }) : INACTIVE
+}
+
+/**
+ * Leaves out what says nothing: some servers send every member that they know, with `null` for those that a token
+ * lacks, and Ory Hydra an empty list of audiences.
+ */
+function stated(claims: JsonObject): JsonObject {
+  const isStated = ([name, value]: readonly [string, JsonValue]): boolean =>
+    value !== null && !(name === 'aud' && Array.isArray(value) && value.length === 0)
+  return Object.fromEntries(Object.entries(claims).filter(isStated))
 }
 
 const INACTIVE: IntrospectionAnswer = Object.freeze({ active: false })

@@ -122,7 +122,9 @@ export function introspectorRegistry({
       void made.ready()
       return made
     },
-    end: each => each.close(),
+    // A stream that began before a reload goes on to be asked about as it was.
+    end: each => each.retire(),
+    endNow: each => each.close(),
     lingerMs: LINGER_MS,
     scheduler,
   })

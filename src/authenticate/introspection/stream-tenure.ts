@@ -56,7 +56,7 @@ export class StreamTenure implements Tenure {
     const inForceMs = Math.max(ttlMs, SHORTEST_TTL_MS)
     const askAgainMs = inForceMs * ASK_AGAIN_FROM
     this.#follow(this.#answer.known.said)
-    if (this.#ageMs(now) >= askAgainMs) this.#follow(newest(this.#answer, now))
+    this.#follow(newest(this.#answer, now))
     const ageMs = this.#ageMs(now)
     if (this.#end !== undefined || ageMs < askAgainMs) return
     if (ageMs >= inForceMs + maxStaleMs) {

@@ -24,11 +24,16 @@ export interface TokenMemory {
   /** The token, when it was active when it was last asked about. */
   known(key: string): KnownToken | undefined
   isInactive(key: string, nowMs: number): boolean
+  /** Whether it was called inactive, and not active since, within the time in which every stream looks. */
+  wasInactive(key: string, nowMs: number): boolean
   /** Puts a new answer in the place of the one before. @param known says of which token it is */
   setActive(known: KnownToken, claims: Claims, askedAtMs: number): HeldAnswer
   /** @param known the token, where others still rely on an answer about it */
   setInactive(key: string, known: KnownToken | undefined, nowMs: number): void
 }
+
+/** A stream whose token the memory has dropped learns here that it is inactive, and streams look once a second. */
+const KEPT_FOR_STREAMS_MS = 5_000
 
 /** Weight that a token may have on average; when tokens are heavier, fewer are remembered. */
 const AVERAGE_ENTRY_BYTES = 8 * 1024
@@ -58,9 +63,12 @@ export function tokenMemory({ entries, ttlMs, inactiveTtlMs }: TokenMemoryOption
     isInactive(key, nowMs) {
       const untilMs = inactive.get(key)
       if (untilMs === undefined) return false
-      if (nowMs < untilMs) return true
-      inactive.delete(key)
-      return false
+      if (nowMs >= untilMs + KEPT_FOR_STREAMS_MS) inactive.delete(key)
+      return nowMs < untilMs
+    },
+    wasInactive(key, nowMs) {
+      const untilMs = inactive.get(key)
+      return untilMs !== undefined && nowMs < untilMs + KEPT_FOR_STREAMS_MS
     },
     setActive(known, claims, askedAtMs) {
       const answer = new HeldAnswer(known, claims, { askedAtMs, ttlMs })
@@ -73,7 +81,7 @@ export function tokenMemory({ entries, ttlMs, inactiveTtlMs }: TokenMemoryOption
       const remembered = active.peek(key)?.known
       for (const each of [known, remembered]) if (each !== undefined) each.said = 'inactive'
       active.delete(key)
-      if (inactiveTtlMs > 0) inactive.set(key, nowMs + inactiveTtlMs)
+      inactive.set(key, nowMs + inactiveTtlMs)
     },
   }
 }

@@ -110,6 +110,11 @@ function send(request: RequestParts, way: https.RequestOptions): Sent {
   sent.on('socket', socket => {
     bytesBefore = socket.bytesRead
   })
+  // A server that switches to another protocol sends no answer any more.
+  sent.on('upgrade', ({ statusCode }, socket) => {
+    socket.destroy()
+    reject(new FetchFailure('http_status', `${place(url)} answered ${statusCode}`))
+  })
   sent.on('error', reject).end(body)
   return { response: promise, isUnheard: () => sent.reusedSocket && sent.socket?.bytesRead === bytesBefore }
 }

@@ -55,6 +55,7 @@ export function answeringFor({ tokens: { prefixes, minBytes } }: ProviderConfigs
       inactiveTokens: 0,
     }),
     ready: async () => {},
+    retire: async () => {},
     close: async () => {},
   }
 }

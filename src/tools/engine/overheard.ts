@@ -44,6 +44,7 @@ function listenedTo(introspector: Introspector, onAnswer: (answer: Introspection
     tenureOf: (answer, isGood) => introspector.tenureOf(answer, isGood),
     status: () => introspector.status(),
     ready: () => introspector.ready(),
+    retire: () => introspector.retire(),
     close: () => introspector.close(),
   }
 }

@@ -400,6 +400,41 @@ describe('what is seen from outside', () => {
   })
 })
 
+describe('when nobody leases it any more', () => {
+  test('it is closed at once where no stream needs it', async () => {
+    const { introspector, activate, server } = asking()
+    introspector.tenureOf(await activate('a'), () => true)
+    await introspector.retire()
+    expect(server.isClosed).toBe(true)
+  })
+
+  test('it goes on to be asked for streams that are open, and is closed after the last of them', async () => {
+    const { introspector, activate, server, pass } = asking()
+    const tenure = introspector.tenureOf(await activate('a'), () => true)
+    expect(tenure.endedBy()).toBeUndefined()
+    const retired = introspector.retire()
+    for (let second = 0; second < 200; second += 1) {
+      await pass(1_000)
+      expect(tenure.endedBy()).toBeUndefined()
+      if (server.underWay().length > 0) await server.last().active()
+    }
+    expect(server.isClosed).toBe(false)
+    await pass(10_000)
+    await retired
+    expect(server.isClosed).toBe(true)
+  })
+
+  test('it is closed at once all the same when the process ends', async () => {
+    const { introspector, activate, server, pass } = asking()
+    introspector.tenureOf(await activate('a'), () => true).endedBy()
+    const retired = introspector.retire()
+    await pass(1_000)
+    await introspector.close()
+    await retired
+    expect(server.isClosed).toBe(true)
+  })
+})
+
 describe('when it is closed', () => {
   test('it looks no more for where questions go', async () => {
     let tries = 0

@@ -207,6 +207,25 @@ describe('files', () => {
   })
 })
 
+test('members that are null, and an empty list of audiences, say nothing', async () => {
+  const endpoint = await startIntrospectionEndpoint()
+  const nothing = { exp: null, iss: null, sub: null, cnf: null, aud: [] }
+  endpoint.tokens.set('token', { active: true, ...nothing, scope: 'a', groups: [], nested: { deep: null } })
+  expect(await clientOf(endpoint).ask('token', never)).toEqual({
+    active: true,
+    claims: { scope: 'a', groups: [], nested: { deep: null } },
+  })
+})
+
+test('a server that switches to another protocol has not answered, and is not waited for', async () => {
+  const endpoint = await startIntrospectionEndpoint()
+  endpoint.answerWith(({ socket }) => {
+    socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n')
+  })
+  const asked = clientOf(endpoint).ask('token', never)
+  await expect(asked).rejects.toMatchObject({ result: 'error', message: expect.stringContaining('answered 101') })
+})
+
 test('claims are frozen, and hold what JSON made of them', async () => {
   const endpoint = await startIntrospectionEndpoint()
   endpoint.answerWith(says('{"active":true,"aud":["a","b"],"cnf":{"jkt":"x"}}'))

@@ -55,6 +55,15 @@ describe('a stream', () => {
     expect(tenure.endedBy()).toBe('inactive')
   })
 
+  test.each([0, 2_000])('ends when its token is called inactive that was forgotten here (inactiveTtl %i)', async ms => {
+    const all = await streaming({ entries: 2, inactiveTtlMs: ms, maxStaleMs: 600_000 })
+    for (const token of ['b', 'c']) await all.activate(token)
+    const request = all.request('a')
+    await all.server.last().inactive()
+    expect((await request.denial()).code).toBe('token_inactive')
+    expect(await all.look(1)).toBe('inactive')
+  })
+
   test.each([
     ['are not good', () => false],
     [
