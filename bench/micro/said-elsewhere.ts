@@ -12,6 +12,7 @@ import { introspectionVerifier } from '../../src/authenticate/introspection/intr
 import { introspector } from '../../src/authenticate/introspection/introspector.ts'
 import { parseJwt } from '../../src/authenticate/jwt/parse-jwt.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
+import { remoteKeySet } from '../../src/keys/remote-key-set.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
 import { AUDIENCE, ISSUER, type SigningKey } from '../http/tokens.ts'
@@ -27,7 +28,10 @@ export async function saidElsewhereCases(key: SigningKey, jwts: readonly string[
   ]
 }
 
-/** Both go through the same chooser and the same cache, as on a route that takes both. */
+/**
+ * Both go through the same chooser and the same cache, as on a route that takes both, and the keys are fetched ones, as
+ * they mostly are.
+ */
 async function opaqueCase(key: SigningKey, jwts: readonly string[]): Promise<Case> {
   const claims = new Map(jwts.map(jwt => [randomBytes(32).toString('base64url'), parseJwt(jwt).claims]))
   const asked = introspector({
@@ -63,7 +67,35 @@ async function opaqueCase(key: SigningKey, jwts: readonly string[]): Promise<Cas
     introspector: asked,
     clock: systemClock,
   })
-  const authenticate = issuerAuthenticator([verifierOf(key), opaque], tokenCache({ entries: 10_000, onResult() {} }))
+  const keySet = remoteKeySet({
+    provider: 'main',
+    source: {
+      fetch: async () => ({
+        url: ISSUER,
+        json: { value: { keys: [key.jwk] } },
+        etag: undefined,
+        cacheControl: undefined,
+        ageSeconds: 0,
+      }),
+      accepts: () => true,
+      proxy: undefined,
+    },
+    timeoutMs: 1000,
+    refreshMs: 3_600_000,
+    maxStaleMs: 3_600_000,
+    cooldownMs: 1000,
+    random: Math.random,
+    cacheFile: undefined,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    observer: { fetched() {}, unknownKey() {}, stateChanged() {}, cacheFile() {} },
+  })
+  keySet.start()
+  await keySet.ready()
+  const authenticate = issuerAuthenticator(
+    [verifierOf(key, keySet), opaque],
+    tokenCache({ entries: 10_000, onResult() {} }),
+  )
   const tokens = [...claims.keys()]
   for (const token of [...tokens, ...jwts]) await authenticate({ token })
   return {

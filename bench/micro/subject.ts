@@ -15,7 +15,7 @@ import { leaseProvider } from '../../src/run/providers.ts'
 import { gatewayServices } from '../../src/run/services.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
-import type { RequestFacts } from '../../src/types.ts'
+import type { KeySet, RequestFacts } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
 import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from '../http/tokens.ts'
 
@@ -66,12 +66,15 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
 }
 
 /** Makes a verifier without a cache, so that every token is a new one. */
-export function verifierOf(key: SigningKey): TokenVerifier {
+export function verifierOf(
+  key: SigningKey,
+  keySet: KeySet = jwksKeySet(JSON.stringify({ keys: [key.jwk] }), 'main'),
+): TokenVerifier {
   return jwtVerifier({
     provider: 'main',
     issuer: ISSUER,
     audiences: [AUDIENCE],
-    keySet: jwksKeySet(JSON.stringify({ keys: [key.jwk] }), 'main'),
+    keySet,
     clockToleranceSeconds: 5,
     tokenType: 'compatible',
     requiredClaims: ['sub'],
