@@ -6,8 +6,7 @@
  * byte, and no URL is normalised. An issuer that a provider names goes before one that a template of another stands
  * for.
  *
- * An opaque token belongs to the provider that recognises it. A token in the form of a JWS or a JWE is never taken for
- * opaque. Otherwise a stranger's JWT could be sent to a server that is asked about opaque tokens.
+ * An opaque token belongs to the provider that recognises it (`opaque-takers.ts`).
  *
  * An encrypted token (JWE) says nothing about its issuer until it is opened, with the keys of any provider of the route
  * that has some. What is inside is then judged as if it had come plain.
@@ -18,6 +17,7 @@
  * and so does every token that is remembered.
  */
 import { Denial } from '../errors.ts'
+import { compactForm } from '../lib/compact-form.ts'
 import type { KeyParameter } from '../lib/key-parameters.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
@@ -25,6 +25,7 @@ import type { Claims, Credential, Principal } from '../types.ts'
 import type { DecryptedToken, DecrypterOf, ProviderDecryption } from './decryption.ts'
 import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
+import { opaqueTakers } from './opaque-takers.ts'
 import type { TokenCache, VerdictOwner } from './token-cache.ts'
 import type { PresentedToken, TakenTenants, TokenVerifier } from './verifier.ts'
 
@@ -52,7 +53,7 @@ export function issuerAuthenticator(
     return template === undefined ? [] : [{ template, verifier }]
   })
   const ignoredHeaders = [...accepted].flatMap(({ takesJwts }) => takesJwts?.ignoredHeaders ?? [])
-  const opaqueTakers = [...accepted].filter(({ takesOpaque }) => takesOpaque !== undefined)
+  const takingOpaque = [...accepted].filter(({ takesOpaque }) => takesOpaque !== undefined)
 
   const judged = (presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal> =>
     cache === undefined
@@ -81,11 +82,11 @@ export function issuerAuthenticator(
   }
 
   const verify = (token: string): MaybePromise<Principal> => {
-    if (decrypt !== undefined && partsOf(token) === JWE_PARTS) {
+    if (decrypt !== undefined && compactForm(token) === 'jwe') {
       if (!isToken68(token)) throw noToken68()
       return verifyEncrypted(token, decrypt(token))
     }
-    const taker = opaqueTakers.length === 0 ? undefined : opaqueTaker(token, opaqueTakers)
+    const [taker] = takingOpaque.length === 0 ? [] : opaqueTakers(token, takingOpaque)
     if (taker !== undefined) return judged({ token, jwt: undefined, wasEncrypted: false }, taker)
     const jwt = parsed(token, ignoredHeaders)
     const { claims } = jwt
@@ -125,24 +126,10 @@ function tenantVerifier(claims: Claims, templates: readonly TemplateVerifier[]):
   return templates.find(({ template }) => template.judge(claims) === undefined)?.verifier
 }
 
-/** RFC 7515 §3.1, RFC 7516 §3.1. */
-const JWS_PARTS = 3
-const JWE_PARTS = 5
-
-function partsOf(token: string): number {
-  return token.split('.', JWE_PARTS + 1).length
-}
-
 function decryptionsOf(verifiers: ReadonlySet<TokenVerifier>): readonly ProviderDecryption[] {
   return [...verifiers].flatMap(({ provider, decryption }) =>
     decryption === undefined ? [] : [{ provider, decryption }],
   )
-}
-
-function opaqueTaker(token: string, takers: readonly TokenVerifier[]): TokenVerifier | undefined {
-  const parts = partsOf(token)
-  if (parts === JWS_PARTS || parts === JWE_PARTS || !isToken68(token)) return undefined
-  return takers.find(({ takesOpaque }) => takesOpaque?.(token))
 }
 
 /** Three parts in base64url are token68, so the slower look at every character is left for what is refused anyway. */

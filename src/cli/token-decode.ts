@@ -4,9 +4,10 @@
  */
 import { loadConfigFile } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
+import { compactForm } from '../lib/compact-form.ts'
 import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
-import { type DecodedJwe, decodedJwe, isEncrypted } from '../tools/token/decoded-jwe.ts'
+import { type DecodedJwe, decodedJwe } from '../tools/token/decoded-jwe.ts'
 import { type DecodedToken, decodedToken } from '../tools/token/decoded-token.ts'
 import { decryptionsOf, opened } from '../tools/token/decryptions.ts'
 import { parsedArguments } from './arguments.ts'
@@ -26,7 +27,7 @@ export async function decode(args: readonly string[], io: CommandIo): Promise<Ex
   const given = tokenText(token)
   const form = values.json === true ? 'json' : 'text'
   io.stdout(
-    isEncrypted(given)
+    compactForm(given) === 'jwe'
       ? printed(await decodedEncrypted(given, values.config, io), form, decoded => jweText(decoded, io.paint))
       : printed(decodedPlain(given), form, decoded => jwtText(decoded, io.paint)),
   )

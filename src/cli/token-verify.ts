@@ -8,7 +8,7 @@ import { systemClock } from '../lib/clock.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
 import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
-import { type VerifiedToken, verifiedToken } from '../tools/token/verified-token.ts'
+import { RivalServers, type VerifiedToken, verifiedToken } from '../tools/token/verified-token.ts'
 import { parsedArguments } from './arguments.ts'
 import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
@@ -30,13 +30,11 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const token = tokenText(given)
   const config = loadConfigFile(configFile(values.config, io.env), io.env)
   const provider = checkedProvider(config, values.provider)
-  if (provider === undefined) {
-    refuseTwins(namedIssuers(config))
-    refuseRivals(opaqueTakers(config, token))
-  }
+  if (provider === undefined) refuseTwins(namedIssuers(config))
   const services = toolServices({ ...io, clock: systemClock })
   const verified = await verifiedToken(token, config, provider, services)
-  await closeToolServices(services)
+    .catch(refuseRivals)
+    .finally(() => closeToolServices(services))
   io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
   return verified.verdict === 'valid' ? 0 : 1
 }
@@ -59,21 +57,11 @@ function refuseTwins(issuers: ReadonlyArray<readonly [issuer: string, id: string
   }
 }
 
-/** Lists the providers that would ask their server about this token. */
-function opaqueTakers({ providers }: Config, token: string): readonly string[] {
-  // What has the form of a JWS or a JWE is opaque to nobody.
-  if ([3, 5].includes(token.split('.').length)) return []
-  return Object.entries(providers).flatMap(([id, provider]) => {
-    const prefixes = providerTraits(provider).takesOpaque?.prefixes
-    if (prefixes === undefined) return []
-    return prefixes.length === 0 || prefixes.some(prefix => token.startsWith(prefix)) ? [id] : []
-  })
-}
-
-/** Refuses to choose among servers: a token is for one of them, and the others must not get it. */
-function refuseRivals(ids: readonly string[]): void {
-  if (ids.length > 1)
-    throw new UsageError(`the providers ${ids.join(', ')} would all be asked about it; name one with --provider`)
+/** Refuses to choose among servers: here the user has to. */
+function refuseRivals(error: unknown): never {
+  if (!(error instanceof RivalServers)) throw error
+  const ids = error.providers.join(', ')
+  throw new UsageError(`the providers ${ids} would all be asked about it; name one with --provider`)
 }
 
 function text({ checks, reason, remedy, revokedBy = [], answer, caller }: VerifiedToken, paint: Paint): string {

@@ -9,6 +9,7 @@
  */
 import { isAscii } from 'node:buffer'
 import { Denial } from '../../errors.ts'
+import { compactForm } from '../../lib/compact-form.ts'
 import type { DecryptionResult } from '../../types.ts'
 import type { DecryptedToken, Decryption, DecryptionKey, ProviderDecryption, TokenDecrypter } from '../decryption.ts'
 import { evidenceText } from '../evidence.ts'
@@ -141,6 +142,6 @@ function failed({ alg, enc, kid }: CompactJwe): Denial {
 function jwsText(plaintext: Uint8Array): string {
   if (!isAscii(plaintext)) throw malformed('what was encrypted is no ASCII text')
   const text = Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength).toString('latin1')
-  if (text.split('.', 6).length === 5) throw malformed('what was encrypted is encrypted once more')
+  if (compactForm(text) === 'jwe') throw malformed('what was encrypted is encrypted once more')
   return text
 }

@@ -6,6 +6,7 @@
  */
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { compactForm } from '../../lib/compact-form.ts'
 import type { Claims, KeySet } from '../../types.ts'
 import { eventVerifier } from '../jwt/event-verifier.ts'
 import { type IntrospectionAnswer, QuestionFailure } from './answer.ts'
@@ -54,7 +55,7 @@ async function plain(
   { decrypt, isEncryptionRequired }: SignedAnswerOptions,
   place: string,
 ): Promise<string> {
-  if (text.split('.', 6).length !== 5) {
+  if (compactForm(text) !== 'jwe') {
     if (isEncryptionRequired === true) throw invalid(place, 'it is not encrypted')
     return text
   }

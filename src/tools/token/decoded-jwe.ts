@@ -21,11 +21,6 @@ export interface DecodedJwe {
   readonly problem: string | undefined
 }
 
-/** Whether a token has the form of an encrypted one. */
-export function isEncrypted(token: string): boolean {
-  return token.split('.', 6).length === 5
-}
-
 /** @param open decrypts the token; undefined: only the header is looked at */
 export async function decodedJwe(token: string, nowMs: number, open: TokenDecrypter | undefined): Promise<DecodedJwe> {
   const header = shown(jsonPart(token.split('.', 1)[0] ?? ''))

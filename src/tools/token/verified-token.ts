@@ -9,10 +9,12 @@
 import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { isProvable } from '../../authenticate/confirmation.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
+import { opaqueTakers } from '../../authenticate/opaque-takers.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
+import { compactForm } from '../../lib/compact-form.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
 import { judgedProofs } from '../../run/proof-checks.ts'
 import { COMMAND_PARTS, requestChecks } from '../../run/request-checks.ts'
@@ -54,7 +56,20 @@ type VerifiedCaller = {
   readonly roles: readonly string[]
 } & Pick<Principal, 'claims' | 'confirmation'>
 
-/** @param provider the only one to ask; undefined: all of the configuration */
+/** Several servers would be asked about a token. It is for one of them, and the others must not get it. */
+export class RivalServers extends Error {
+  readonly providers: readonly string[]
+
+  constructor(providers: readonly string[]) {
+    super('several servers would be asked about the token')
+    this.providers = providers
+  }
+}
+
+/**
+ * @param provider the only one to ask; undefined: all of the configuration
+ * @throws {RivalServers} nobody was asked
+ */
 export async function verifiedToken(
   token: string,
   config: Config,
@@ -68,11 +83,13 @@ export async function verifiedToken(
   })
   const asked = { ...config, providers: Object.fromEntries(providers) }
   const leased = [...leasedProviders(asked, { ...shared, introspectors }).values()]
-  await Promise.all(leased.map(({ ready }) => ready()))
   const verifiers = leased.map(({ verifier }) => verifier)
+  const takers = opaqueTakers(token, verifiers)
+  if (takers.length > 1) throw new RivalServers(takers.map(taker => taker.provider))
+  await Promise.all(leased.map(({ ready }) => ready()))
   putInForce(shared.revocations, config, { namedFiles: 'read' })
   const { layers, tokenChecks } = requestChecks(config, shared, COMMAND_PARTS)
-  const isOpened = isEncrypted(token) && verifiers.some(({ decryption }) => decryption !== undefined)
+  const isOpened = compactForm(token) === 'jwe' && verifiers.some(({ decryption }) => decryption !== undefined)
   /** What is checked of the tokens of a provider; of a token whose provider is not known, what any of them checks. */
   const checksOf = (id: string | undefined): ReadonlySet<Stage> =>
     new Set<Stage>([
@@ -114,18 +131,10 @@ export async function verifiedToken(
       return told(accepted(verified, checksOf(verified.provider)))
     const revokedBy =
       error.code === 'token_revoked' && verified !== undefined ? entriesAgainst(verified, config, shared) : undefined
-    return told(refused(error, checksOf(error.provider), { revokedBy, answer, isOpaque: isOpaque(token) }))
+    return told(
+      refused(error, checksOf(error.provider), { revokedBy, answer, isOpaque: compactForm(token) === 'neither' }),
+    )
   }
-}
-
-/** RFC 7516 §3.1. */
-function isEncrypted(token: string): boolean {
-  return token.split('.').length === 5
-}
-
-/** What has neither the form of a JWS nor that of a JWE says nothing of its issuer. */
-function isOpaque(token: string): boolean {
-  return token.split('.').length !== 3 && !isEncrypted(token)
 }
 
 function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken {

@@ -118,6 +118,18 @@ describe('an opaque token', () => {
     expect(server.questions).toHaveLength(0)
     expect((await verified(TOKEN, config, '--provider', 'other')).caller?.provider).toBe('other')
   })
+
+  test('is asked about by the one provider whose tokens are as short, and the other is no rival', async () => {
+    const server = await startIntrospectionEndpoint()
+    const config = askingConfig(files, 'longer.yaml', {
+      endpoint: server.url,
+      providers: `  other: { type: introspection, issuer: https://other.example.com, endpoint: "${server.url}", audiences: ["${AUDIENCE}"],
+           client: { auth: basic, id: o, secretFile: asking.secret }, tokens: { minBytes: 4096 } }\n`,
+      routes: ['{ id: all, path: /**, providers: [opaque] }'],
+    })
+    server.tokens.set(TOKEN, { active: true, aud: AUDIENCE })
+    expect((await verified(TOKEN, config)).caller?.provider).toBe('opaque')
+  })
 })
 
 describe('a JWT of an issuer that is asked', () => {
