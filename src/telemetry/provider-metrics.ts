@@ -51,7 +51,8 @@ const BREAKER_VALUES: Readonly<Record<IntrospectionStatus['breaker'], number>> =
 
 /** What a provider is measured by. */
 interface MeasuredProvider {
-  readonly verifiesBy: ProviderHealth['kind']
+  /** Whether a server is asked about its tokens. */
+  readonly asksServer: boolean
   /** Whether it has keys of others, wherever they are from. */
   readonly fetchesKeys: boolean
   /** Undefined for a provider that opens nothing. */
@@ -211,12 +212,12 @@ export function providerMetrics({ tally, histogram, gauge }: Series, { cacheResu
     },
 
     /** Starts the series of a provider at 0, as far as it has a use for them. */
-    initProvider(provider: string, { fetchesKeys, verifiesBy, decryption }: MeasuredProvider): void {
+    initProvider(provider: string, { asksServer, fetchesKeys, decryption }: MeasuredProvider): void {
       if (decryption !== undefined) decryptions.of(provider, DECRYPTION_RESULTS.keys())
       providers.set(provider, {
         cache: tokenCache.of(provider, cacheResults.keys()),
         keys: fetchesKeys ? keyTallies(provider) : undefined,
-        introspection: verifiesBy === 'introspection' ? introspectionTallies(provider) : undefined,
+        introspection: asksServer ? introspectionTallies(provider) : undefined,
       })
     },
 

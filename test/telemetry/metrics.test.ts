@@ -400,7 +400,7 @@ test('a provider without keys has no series of keys, while it is there and when 
     const text = (await Array.fromAsync(exposition(familiesOf(metrics.registry)))).join('')
     return text.match(/^\w+\{provider="asking"[^}]*\}/gm) ?? []
   }
-  metrics.initProvider('asking', { verifiesBy: 'keyless', fetchesKeys: false })
+  metrics.initProvider('asking', { asksServer: false, fetchesKeys: false })
   metrics.showProvider('asking', { usable: true, lastError: undefined, kind: 'keyless' })
   expect(await shown()).toEqual(['sallyport_token_cache_total{provider="asking",result="hit"}'])
   metrics.forgetProvider('asking')

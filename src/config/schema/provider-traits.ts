@@ -3,7 +3,6 @@
  *
  * A new type of provider needs an entry in each table here. What a trait means is judged where it is asked for.
  */
-import type { ProviderHealth } from '../../types.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from './by-provider-type.ts'
 import type { DecryptionConfig, KeysConfig, ProviderConfig } from './schema.ts'
 import type { TakenIssuers } from './tenants.ts'
@@ -17,8 +16,8 @@ interface ProviderTraits {
   readonly takesOpaque: { readonly prefixes: readonly string[] } | undefined
   /** Whether it verifies what is signed about what has happened, such as logout tokens. */
   readonly signsEvents: boolean
-  /** Whether it verifies by keys, and so has series and a status of them. */
-  readonly verifiesBy: ProviderHealth['kind']
+  /** Whether a server is asked about its tokens. */
+  readonly asksServer: boolean
   /** Whether it has keys of others, for tokens or for answers about them. */
   readonly fetchesKeys: boolean
   /** Milliseconds, written under `maxLifetime`; undefined where it takes tokens however long they live. */
@@ -41,7 +40,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     takesJwts: provider,
     takesOpaque: undefined,
     signsEvents: true,
-    verifiesBy: 'keys',
+    asksServer: false,
     fetchesKeys: true,
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
@@ -55,7 +54,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     takesJwts: provider.tokens.jwts ? { issuer: provider.issuer } : undefined,
     takesOpaque: provider.tokens,
     signsEvents: false,
-    verifiesBy: 'introspection',
+    asksServer: true,
     fetchesKeys: provider.response === 'jwt',
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
@@ -63,7 +62,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     decryption: provider.decryption,
     cacheFile: cacheFileIn(provider.keys),
     filesReadAnew: [
-      ...filesOf(provider.client),
+      ...clientFiles(provider.client.auth, provider.client),
       ...(provider.keys?.bearerFile === undefined ? [] : [provider.keys.bearerFile]),
     ],
   }),
@@ -73,9 +72,21 @@ function cacheFileIn(keys: KeysConfig | undefined): ProviderTraits['cacheFile'] 
   return keys?.cacheFile === undefined ? undefined : { path: keys.cacheFile, at: ['keys', 'cacheFile'] }
 }
 
-/** Those that say who the gateway is are read with every question, so that they can be replaced at any time. */
-function filesOf(client: ProviderConfigs['introspection']['client']): readonly string[] {
-  return Object.entries(client).flatMap(([key, value]) => (key.endsWith('File') && value !== undefined ? [value] : []))
+type ClientConfig = ProviderConfigs['introspection']['client']
+type ClientConfigs = { readonly [C in ClientConfig as C['auth']]: C }
+
+/** What says who the gateway is, for each way to say it. */
+const CLIENT_FILES: { readonly [A in keyof ClientConfigs]: (client: ClientConfigs[A]) => readonly string[] } = {
+  basic: ({ secretFile }) => [secretFile],
+  post: ({ secretFile }) => [secretFile],
+  private_key_jwt: ({ keyFile }) => [keyFile],
+  tls: ({ certFile, keyFile }) => [certFile, keyFile],
+  bearer: ({ tokenFile }) => [tokenFile],
+}
+
+/** They are read with every question, so that they can be replaced at any time. */
+function clientFiles<A extends keyof ClientConfigs>(auth: A, client: ClientConfigs[A]): readonly string[] {
+  return CLIENT_FILES[auth](client)
 }
 
 /** The provider without the files that belong to the gateway that runs with it, and that nobody else may touch. */

@@ -206,7 +206,7 @@ function withoutEffect(
 }
 
 function asksServer(provider: ProviderConfig | undefined): boolean {
-  return provider !== undefined && providerTraits(provider).verifiesBy === 'introspection'
+  return provider !== undefined && providerTraits(provider).asksServer
 }
 
 function missingValues(requirement: Requirement, principal: Principal): readonly string[] {

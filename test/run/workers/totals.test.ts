@@ -10,7 +10,7 @@ const OUTCOME = { method: 'GET', code: 'ok', status: 200, overheadSeconds: 0.000
 function gatewayMetrics(hash = 'abc'): Metrics {
   const metrics = createMetrics({ version: '1', node: '26', cacheResults: ['hit', 'miss'], fetchResults: ['ok'] })
   metrics.policyInForce(hash)
-  metrics.initProvider('main', { verifiesBy: 'keys', fetchesKeys: true })
+  metrics.initProvider('main', { asksServer: false, fetchesKeys: true })
   return metrics
 }
 
