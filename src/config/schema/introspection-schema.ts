@@ -6,8 +6,16 @@
  */
 import * as z from 'zod'
 import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
+import {
+  acrOrderRule,
+  audiencesRule,
+  clockToleranceRule,
+  grantClaims,
+  maxLifetimeRule,
+  requiredClaimsRule,
+} from './claim-rules-schema.ts'
 import { decryptionSchema } from './decryption-schema.ts'
-import { acrList, claimReference, duration, filePath, flag, text } from './fields.ts'
+import { duration, filePath, flag, text } from './fields.ts'
 import { keysSchema } from './keys-schema.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -94,10 +102,7 @@ export const introspectionProviderSchema = z
     endpoint: text()
       .optional()
       .describe('URL of the introspection endpoint. Default: discovered, on the issuer’s host.'),
-    audiences: z
-      .array(text())
-      .min(1, { error: 'must not be empty: tokens meant for anyone else would pass; list at least one' })
-      .describe('A token must carry at least one of them in `aud`.'),
+    audiences: audiencesRule(),
     audienceCheckedByServer: flag()
       .default(false)
       .describe('`true`: an answer without `aud` is fine, because the server looks at it. Default `false`.'),
@@ -122,22 +127,11 @@ export const introspectionProviderSchema = z
       .default(32)
       .describe('Most questions at a time; half of them are kept for tokens that were active before. Default 32.'),
     queue: z.int().min(0).max(100_000).default(256).describe('Most questions that wait for their turn. Default 256.'),
-    clockTolerance: duration({ min: '0s', max: '10m' })
-      .prefault('5s')
-      .describe('How far the server’s clock may be off ours. Default `5s`.'),
-    maxLifetime: duration({ min: '1s', max: '87600h' })
-      .optional()
-      .describe('Refuse a token whose `exp` - `iat` is longer; both are then required.'),
-    acrOrder: acrList()
-      .optional()
-      .describe('Values of `acr`, the weakest first: a stronger one than `require.acr` asks for will do, too.'),
-    requiredClaims: z.array(claimReference()).default([]).describe('Members that every answer must have.'),
-    scopeClaim: claimReference()
-      .optional()
-      .describe('Claim with the scopes. Default: `scope`, or `scp` where that is missing or empty.'),
-    rolesClaim: claimReference()
-      .default('roles')
-      .describe('Claim with the roles: a name, or a JSON Pointer when it starts with `/`. Default `roles`.'),
+    clockTolerance: clockToleranceRule('How far the server’s clock may be off ours. Default `5s`.'),
+    maxLifetime: maxLifetimeRule('Refuse a token whose `exp` - `iat` is longer; both are then required.'),
+    acrOrder: acrOrderRule(),
+    requiredClaims: requiredClaimsRule('Members that every answer must have.'),
+    ...grantClaims(),
     caFile: filePath().optional().describe('PEM certificates to trust for questions, in place of the system’s.'),
     allowInsecureHttp: flag().default(false).describe('Allow `http:` to hosts other than loopback. Default `false`.'),
   })

@@ -8,8 +8,16 @@ import * as z from 'zod'
 import { isTenant } from '../../issuer-template.ts'
 import { JWS_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import { KEY_PARAMETERS } from '../../lib/key-parameters.ts'
+import {
+  acrOrderRule,
+  audiencesRule,
+  clockToleranceRule,
+  grantClaims,
+  maxLifetimeRule,
+  requiredClaimsRule,
+} from './claim-rules-schema.ts'
 import { decryptionSchema } from './decryption-schema.ts'
-import { acrList, claimReference, duration, flag, judgedText, list, text } from './fields.ts'
+import { claimReference, flag, judgedText, list, text } from './fields.ts'
 import { introspectionProviderSchema } from './introspection-schema.ts'
 import { keysSchema } from './keys-schema.ts'
 import { didYouMean } from './suggest.ts'
@@ -27,36 +35,22 @@ const jwtProviderSchema = z
       .union([anyTenant(), z.record(text(), z.union([anyTenant(), list(judgedText(tenantProblem))]))])
       .optional()
       .describe('For each `{name}` in `issuer` the values that are accepted, or `any`. Required with such an issuer.'),
-    audiences: z
-      .array(text())
-      .min(1, { error: 'must not be empty: tokens meant for anyone else would pass; list at least one' })
-      .describe('A token must carry at least one of them in `aud`.'),
+    audiences: audiencesRule(),
     audienceClaim: claimReference().default('aud').describe('Claim that is read in place of `aud`. Default `aud`.'),
     algorithms: list(z.enum(ALGORITHMS, { error: issue => algorithmProblem(issue.input) }))
       .optional()
       .describe('Signatures accepted. Default: every asymmetric one the key set can serve; HS256 with `secretFile`.'),
     keys: keysSchema.prefault({}),
     decryption: decryptionSchema.optional(),
-    clockTolerance: duration({ min: '0s', max: '10m' })
-      .prefault('5s')
-      .describe('How far the issuer’s clock may be off ours. Default `5s`.'),
-    maxLifetime: duration({ min: '1s', max: '87600h' })
-      .optional()
-      .describe('Refuse a token whose `exp` - `iat` is longer; `iat` is then required.'),
-    acrOrder: acrList()
-      .optional()
-      .describe('Values of `acr`, the weakest first: a stronger one than `require.acr` asks for will do, too.'),
+    clockTolerance: clockToleranceRule('How far the issuer’s clock may be off ours. Default `5s`.'),
+    maxLifetime: maxLifetimeRule('Refuse a token whose `exp` - `iat` is longer; `iat` is then required.'),
+    acrOrder: acrOrderRule(),
     tokenType: z
       .enum(['compatible', 'at+jwt'])
       .default('compatible')
       .describe('`compatible`: `typ` missing, JWT or at+jwt. `at+jwt`: RFC 9068, strict. Default `compatible`.'),
-    requiredClaims: z.array(claimReference()).default([]).describe('Claims that every token must carry besides `exp`.'),
-    scopeClaim: claimReference()
-      .optional()
-      .describe('Claim with the scopes. Default: `scope`, or `scp` where that is missing or empty.'),
-    rolesClaim: claimReference()
-      .default('roles')
-      .describe('Claim with the roles: a name, or a JSON Pointer when it starts with `/`. Default `roles`.'),
+    requiredClaims: requiredClaimsRule('Claims that every token must carry besides `exp`.'),
+    ...grantClaims(),
     numericSubject: flag()
       .default(false)
       .describe('`true`: a `sub` that is a whole number counts as its decimal text. Default `false`: it is refused.'),
