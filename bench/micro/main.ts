@@ -26,8 +26,8 @@ import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
+import { opaqueAndEncryptedCases } from './opaque-and-encrypted.ts'
 import { proofCases } from './proofs.ts'
-import { saidElsewhereCases } from './said-elsewhere.ts'
 import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
@@ -155,7 +155,7 @@ async function cases(): Promise<readonly Case[]> {
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
     ...proofCases(warm[0] as string),
-    ...(await saidElsewhereCases(rs256, warm)),
+    ...(await opaqueAndEncryptedCases(rs256, warm)),
   ]
 }
 

@@ -21,7 +21,7 @@ import { verifierOf } from './subject.ts'
 
 const ENCRYPTED = 200
 
-export async function saidElsewhereCases(key: SigningKey, jwts: readonly string[]): Promise<readonly Case[]> {
+export async function opaqueAndEncryptedCases(key: SigningKey, jwts: readonly string[]): Promise<readonly Case[]> {
   return [
     await opaqueCase(key, jwts),
     ...(await Promise.all((['ECDH-ES', 'RSA-OAEP-256'] as const).map(alg => encryptedCase(alg, key, jwts)))),
