@@ -9,6 +9,7 @@
 import type { Egress } from '../../egress/egress.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { unlessAborted } from '../../lib/unless-aborted.ts'
 import { addressProblem, type FoundMetadata, findMetadata, type Metadata } from '../../oauth/metadata.ts'
 
 interface EndpointOptions {
@@ -109,17 +110,4 @@ function addressIn(metadata: Metadata, options: EndpointOptions): string {
   })
   if (problem === undefined) return address
   throw new FetchFailure('invalid', `the introspection_endpoint of the discovery document ${problem}`)
-}
-
-/** Waits for what others may wait for, too, but only until `signal` ends it. */
-export async function unlessAborted<T>(task: Promise<T>, signal: AbortSignal): Promise<T> {
-  const ended = Promise.withResolvers<never>()
-  const end = (): void => ended.reject(signal.reason)
-  if (signal.aborted) end()
-  signal.addEventListener('abort', end, { once: true })
-  try {
-    return await Promise.race([task, ended.promise])
-  } finally {
-    signal.removeEventListener('abort', end)
-  }
 }

@@ -92,14 +92,20 @@ export function jsonAnswer(body: Buffer, place: string): IntrospectionAnswer {
 
 /** @throws {QuestionFailure} it is no object with a boolean `active` */
 export function answerIn(value: unknown, place: string): IntrospectionAnswer {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new QuestionFailure('invalid', `${place} did not answer with a JSON object`, { blames: 'either' })
-  const { active, ...claims } = value as JsonObject
+  const answer = answerOf(value)
+  if (answer !== undefined) return answer
+  const problem = isObject(value)
+    ? 'did not say by a boolean whether the token is active'
+    : 'did not answer with a JSON object'
+  throw new QuestionFailure('invalid', `${place} ${problem}`, { blames: 'either' })
+}
+
+/** @returns undefined for what is no object with a boolean `active` */
+export function answerOf(value: unknown): IntrospectionAnswer | undefined {
+  if (!isObject(value)) return undefined
+  const { active, ...claims } = value
   // A server that says anything else than a boolean is broken: nobody gets in by "true", nor is kept out by "false".
-  if (typeof active !== 'boolean')
-    throw new QuestionFailure('invalid', `${place} did not say by a boolean whether the token is active`, {
-      blames: 'either',
-    })
+  if (typeof active !== 'boolean') return undefined
   return active ? Object.freeze({ active, claims: Object.freeze(stated(claims)) }) : INACTIVE
 }
 
@@ -111,6 +117,10 @@ function stated(claims: JsonObject): JsonObject {
   const isStated = ([name, value]: readonly [string, JsonValue]): boolean =>
     value !== null && !(name === 'aud' && Array.isArray(value) && value.length === 0)
   return Object.fromEntries(Object.entries(claims).filter(isStated))
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const INACTIVE: IntrospectionAnswer = Object.freeze({ active: false })

@@ -5,11 +5,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { IntrospectionAnswer, Introspector } from '../../authenticate/introspection/answer.ts'
+import { answerOf } from '../../authenticate/introspection/read-answer.ts'
 import type { ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { Denial } from '../../errors.ts'
-import type { Claims } from '../../types.ts'
 
-/** What a server says of a token, as somebody has written it down. */
+/** What a server says of a token, as somebody has written it down; commands know nothing of the room that asks. */
 export type WrittenAnswer = IntrospectionAnswer
 
 export interface Answering extends Introspector {
@@ -17,12 +17,9 @@ export interface Answering extends Introspector {
   told(answer: IntrospectionAnswer, token?: string): string
 }
 
-/** Reads an answer as a server writes it, `active` being one of its members. @returns undefined for what is none */
-export function writtenAnswer(value: unknown): IntrospectionAnswer | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  const { active, ...claims } = value as Claims
-  if (active === true) return { active, claims }
-  return active === false ? { active } : undefined
+/** Reads an answer as the gateway reads that of a server. @returns undefined for what is none */
+export function writtenAnswer(value: unknown): WrittenAnswer | undefined {
+  return answerOf(value)
 }
 
 export function answeringFor({ tokens: { prefixes, minBytes } }: ProviderConfigs['introspection']): Answering {
