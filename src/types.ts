@@ -193,8 +193,8 @@ export interface Answer {
   readonly body: string
 }
 
-/** What a provider has signed about what happened: a logout token, or a security event token (RFC 8417). */
-export interface SignedEvent {
+/** What a provider has signed that is no access token: what has happened, or what it says of a token. */
+export interface SignedStatement {
   /** `typ` in lower case, without `application/`. */
   readonly type: string | undefined
   /** `iss`, in the spelling that the provider has chosen. */
@@ -203,13 +203,13 @@ export interface SignedEvent {
   readonly claims: Claims
 }
 
-/** Verifies the signed events of one provider. */
-export interface EventVerifier {
+/** Verifies the signed statements of one provider. */
+export interface StatementVerifier {
   readonly clockToleranceSeconds: number
   /** Whether this is a spelling of the provider's one issuer; never for a template of issuers. */
   isIssuer(issuer: string): boolean
-  /** It rejects with a `Denial`: the event is not the provider's, or what it takes to judge it is not there (503). */
-  verify(token: string): Promise<SignedEvent>
+  /** It rejects with a `Denial`: the statement is not the provider's, or what it takes to judge it is not there (503). */
+  verify(token: string): Promise<SignedStatement>
 }
 
 /** What an endpoint of our own needs before it can answer: all of the request's body. */

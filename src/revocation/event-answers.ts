@@ -6,7 +6,7 @@
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fieldValues } from '../lib/field-lines.ts'
-import type { Answer, EventVerifier, JsonObject, RequestFacts } from '../types.ts'
+import type { Answer, JsonObject, RequestFacts, StatementVerifier } from '../types.ts'
 import { EventRefusal } from './event-claims.ts'
 import { LONGEST_LIFE_SECONDS } from './logout-token.ts'
 import type { Revocations } from './revocations.ts'
@@ -28,7 +28,7 @@ export interface EventMemory {
 
 export interface EventEndpointOptions {
   readonly provider: string
-  readonly events: EventVerifier
+  readonly events: StatementVerifier
   /** How long an entry is kept. */
   readonly keepSeconds: number
   readonly clock: Clock

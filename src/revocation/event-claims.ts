@@ -4,7 +4,7 @@
  * RFC 8417 §2.2 (SET claims), OpenID Connect Back-Channel Logout 1.0 §2.4 (a logout token is a SET, too). Issuer and
  * signature are judged before.
  */
-import type { Claims, JsonObject, JsonValue, SignedEvent } from '../types.ts'
+import type { Claims, JsonObject, JsonValue, SignedStatement } from '../types.ts'
 import { entryOfPrograms, type RevocationSubject, type WrittenEntry } from './entry.ts'
 
 /** Why an event is refused: in the words of RFC 8935 §2.4, and for the log. */
@@ -36,7 +36,7 @@ const LATEST_SECONDS = 253_402_300_799
 const LONGEST_ID = 1024
 
 /** @throws {EventRefusal} */
-export function eventClaims({ issuer, claims }: SignedEvent, rules: EventRules): EventClaims {
+export function eventClaims({ issuer, claims }: SignedStatement, rules: EventRules): EventClaims {
   const { audience, clockToleranceSeconds, nowSeconds } = rules
   const { aud, jti, iat, events } = claims
   if (aud !== audience && !(Array.isArray(aud) && aud.includes(audience)))

@@ -4,7 +4,7 @@
  * OpenID Connect Back-Channel Logout 1.0 §2.4 (claims) and §2.6 (validation). The same `sid` may come back with the
  * next login (Keycloak does that), so what is revoked was issued up to the token's own time.
  */
-import type { SignedEvent } from '../types.ts'
+import type { SignedStatement } from '../types.ts'
 import type { WrittenEntry } from './entry.ts'
 import { EventRefusal, entryOf, eventClaims, isObject, isSeconds, optionalText } from './event-claims.ts'
 
@@ -31,7 +31,7 @@ interface Logout {
 
 /** @throws {EventRefusal} it is no valid logout token for us */
 export function logoutOf(
-  event: SignedEvent,
+  event: SignedStatement,
   { clientId, covers }: LogoutRules,
   clock: { readonly clockToleranceSeconds: number; readonly nowSeconds: number },
 ): Logout {

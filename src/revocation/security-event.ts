@@ -5,7 +5,7 @@
  * (account-disabled, account-purged), OpenID SSF 1.0 (verification). Older transmitters name the subject inside the
  * event, or by `sub` alone. A SET has no `exp`: it says what has happened, and that stays true.
  */
-import type { EventVerifier, JsonObject, JsonValue, SignedEvent } from '../types.ts'
+import type { JsonObject, JsonValue, SignedStatement, StatementVerifier } from '../types.ts'
 import type { RevocationSubject, WrittenEntry } from './entry.ts'
 import { EventRefusal, entryOf, eventClaims, isObject, isSeconds, optionalText } from './event-claims.ts'
 
@@ -33,12 +33,12 @@ interface SecurityEvent {
 interface SecurityEventRules {
   readonly audience: string
   readonly nowSeconds: number
-  readonly verifier: Pick<EventVerifier, 'isIssuer' | 'clockToleranceSeconds'>
+  readonly verifier: Pick<StatementVerifier, 'isIssuer' | 'clockToleranceSeconds'>
 }
 
 /** @throws {EventRefusal} it is no valid security event token for us */
 export function securityEventOf(
-  signed: SignedEvent,
+  signed: SignedStatement,
   { audience, nowSeconds, verifier }: SecurityEventRules,
 ): SecurityEvent {
   if (signed.type !== 'secevent+jwt') throw new EventRefusal('typ is not secevent+jwt')
@@ -59,7 +59,7 @@ export function securityEventOf(
 }
 
 /** No event happens after its token was issued, so a later time is a mistake, such as one in milliseconds. */
-function happenedAt({ claims }: SignedEvent, event: JsonObject, issuedAtSeconds: number): number {
+function happenedAt({ claims }: SignedStatement, event: JsonObject, issuedAtSeconds: number): number {
   const written = [event.event_timestamp, claims.toe].find(time => typeof time === 'number' && time > 0)
   return isSeconds(written) ? Math.min(written, issuedAtSeconds) : issuedAtSeconds
 }
@@ -68,7 +68,7 @@ type IsOurs = (issuer: JsonValue | undefined) => boolean
 
 /** @returns undefined for a subject of another issuer, and for one that no token names */
 function subjectOf(
-  { issuer, claims }: SignedEvent,
+  { issuer, claims }: SignedStatement,
   event: JsonObject,
   ends: 'session' | 'subject',
   isOurs: IsOurs,

@@ -6,13 +6,13 @@
  */
 import type { DecrypterOf } from '../authenticate/decryption.ts'
 import { introspectionVerifier } from '../authenticate/introspection/introspection.ts'
-import { eventVerifier } from '../authenticate/jwt/event-verifier.ts'
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
+import { statementVerifier } from '../authenticate/jwt/statement-verifier.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import type { ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
-import type { EventVerifier } from '../types.ts'
+import type { StatementVerifier } from '../types.ts'
 import { type ReadDecryption, readDecryption } from './decryption.ts'
 import { introspectionDefinition, introspectionRules, type QuestionSettings } from './introspection.ts'
 import { keySourceDefinition } from './key-source.ts'
@@ -21,7 +21,7 @@ import type { Services } from './services.ts'
 export interface LeasedProvider {
   readonly verifier: TokenVerifier
   /** Undefined for a provider that signs nothing. */
-  readonly events: EventVerifier | undefined
+  readonly events: StatementVerifier | undefined
   /** Resolves when the provider has what it takes to judge tokens, or has tried to get it. */
   ready(): Promise<void>
   /** Only the first call counts. */
@@ -65,7 +65,7 @@ function jwtProvider(
     })
     return {
       verifier: verifierLease.value,
-      events: eventVerifier({ ...jwtRules(id, config), keySet: keySetLease.value }),
+      events: statementVerifier({ ...jwtRules(id, config), keySet: keySetLease.value }),
       ready: keySetLease.ready,
       release() {
         verifierLease.release()

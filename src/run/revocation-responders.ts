@@ -4,7 +4,7 @@ import { secretsIn } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import { logoutResponder } from '../revocation/logout-endpoint.ts'
 import { signalsResponder } from '../revocation/signals-endpoint.ts'
-import type { EventVerifier, Responder } from '../types.ts'
+import type { Responder, StatementVerifier } from '../types.ts'
 import type { Services } from './services.ts'
 
 export type RevocationResponders = ReadonlyArray<{ readonly path: string; readonly respond: Responder }>
@@ -19,10 +19,10 @@ type ResponderServices = Pick<Services, 'clock' | 'revoker' | 'revocations' | 'e
  */
 export function revocationResponders(
   services: ResponderServices,
-  verifierOf: (provider: string) => EventVerifier | undefined,
+  verifierOf: (provider: string) => StatementVerifier | undefined,
 ): RespondersOf {
   const { clock, revoker, revocations, eventMemory: memory, onEventRefused: onRefused } = services
-  const verifying = (provider: string): EventVerifier => {
+  const verifying = (provider: string): StatementVerifier => {
     const events = verifierOf(provider)
     // The configuration was checked, so a missing one is a bug.
     if (events === undefined) throw new Error(`the provider ${provider} signs no events`)

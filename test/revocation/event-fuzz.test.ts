@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
-import { eventVerifier } from '../../src/authenticate/jwt/event-verifier.ts'
+import { statementVerifier } from '../../src/authenticate/jwt/statement-verifier.ts'
 import type { RevocationEntry } from '../../src/revocation/entry.ts'
 import { eventMemory } from '../../src/revocation/event-answers.ts'
 import { logoutResponder } from '../../src/revocation/logout-endpoint.ts'
@@ -45,7 +45,7 @@ function endpoints() {
   const inner = revoker({ revocations: known, tellSiblings() {}, writer: () => undefined })
   const shared = {
     provider: 'main',
-    events: eventVerifier({ issuer: ISSUER, keySet: new TestKeySet(by.key), clockToleranceSeconds: 5 }),
+    events: statementVerifier({ issuer: ISSUER, keySet: new TestKeySet(by.key), clockToleranceSeconds: 5 }),
     keepSeconds: 3600,
     clock: time,
     memory: eventMemory(time),

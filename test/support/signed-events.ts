@@ -1,6 +1,6 @@
 /** Logout tokens and security events signed with a key in memory, and the endpoints that take them. */
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { eventVerifier } from '../../src/authenticate/jwt/event-verifier.ts'
+import { statementVerifier } from '../../src/authenticate/jwt/statement-verifier.ts'
 import type { RevocationEntry } from '../../src/revocation/entry.ts'
 import { eventMemory } from '../../src/revocation/event-answers.ts'
 import { logoutResponder } from '../../src/revocation/logout-endpoint.ts'
@@ -49,7 +49,7 @@ export function eventDesk({ revoke = async () => APPLIED, keySet = {} }: EventDe
   const clock = { nowMs: () => (NOW + passed) * 1000, monotonicMs: () => passed * 1000 }
   const shared = {
     provider: 'main',
-    events: eventVerifier({
+    events: statementVerifier({
       issuer: ISSUER,
       clockToleranceSeconds: 5,
       keySet: {

@@ -8,7 +8,7 @@ import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { compactForm } from '../../lib/compact-form.ts'
 import type { Claims, KeySet } from '../../types.ts'
-import { eventVerifier } from '../jwt/event-verifier.ts'
+import { statementVerifier } from '../jwt/statement-verifier.ts'
 import { type IntrospectionAnswer, QuestionFailure } from './answer.ts'
 import { answerIn } from './read-answer.ts'
 
@@ -38,7 +38,7 @@ const OLDEST_SECONDS = 60
 
 export function signedAnswerReader(options: SignedAnswerOptions): SignedAnswerReader {
   const { issuer, keySet, algorithms, clockToleranceSeconds } = options
-  const verifier = eventVerifier({ issuer, keySet, algorithms, clockToleranceSeconds })
+  const verifier = statementVerifier({ issuer, keySet, algorithms, clockToleranceSeconds })
   return async (body, place) => {
     const jws = await plain(body.toString('latin1'), options, place)
     const { type, claims } = await verifier.verify(jws).catch((error: unknown) => {

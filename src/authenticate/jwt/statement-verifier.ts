@@ -6,18 +6,18 @@
  * find.
  */
 import { andThen } from '../../lib/maybe-promise.ts'
-import type { EventVerifier } from '../../types.ts'
+import type { StatementVerifier } from '../../types.ts'
 import { parseJwt } from './parse-jwt.ts'
 import { type SignatureJudgeOptions, signatureJudge } from './signature-judge.ts'
 import { withSubjectText } from './subject-text.ts'
 
-interface EventVerifierOptions extends SignatureJudgeOptions {
+interface StatementVerifierOptions extends SignatureJudgeOptions {
   /** Whether a `sub` that is an integer counts as its decimal text. */
   readonly numericSubject?: boolean | undefined
   readonly clockToleranceSeconds: number
 }
 
-export function eventVerifier(options: EventVerifierOptions): EventVerifier {
+export function statementVerifier(options: StatementVerifierOptions): StatementVerifier {
   const { clockToleranceSeconds, numericSubject, ignoredHeaders } = options
   const { takesJwts, keyOf } = signatureJudge(options)
   return Object.freeze({
