@@ -54,8 +54,8 @@ export function clientAuthentication(options: ClientAuthenticationOptions): Clie
   const method = methodOf(options)
   return {
     async proveIn(form) {
-      const { authenticate, tls = {}, bearer } = await method()
-      const headers = new Headers(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` })
+      const { authenticate, tls = {}, authorization } = await method()
+      const headers = new Headers(authorization === undefined ? {} : { authorization })
       await authenticate?.({ issuer }, { client_id: client.id ?? '' }, form, headers)
       return { headers: Object.fromEntries(headers), tls }
     },
@@ -65,16 +65,13 @@ export function clientAuthentication(options: ClientAuthenticationOptions): Clie
 interface Means {
   readonly authenticate?: ClientAuth
   readonly tls?: TlsMaterial
-  readonly bearer?: string
+  readonly authorization?: string
 }
 
 function methodOf({ client, clock }: ClientAuthenticationOptions): () => Means | Promise<Means> {
   switch (client.auth) {
     case 'basic':
-      return async () => {
-        const secret = secretIn(client.secretFile)
-        return { authenticate: (await oauth()).ClientSecretBasic(secret) }
-      }
+      return () => ({ authorization: basic(client.id, secretIn(client.secretFile)) })
     case 'post':
       return async () => {
         const secret = secretIn(client.secretFile)
@@ -99,8 +96,17 @@ function methodOf({ client, clock }: ClientAuthenticationOptions): () => Means |
       }
     }
     case 'bearer':
-      return () => ({ bearer: readBearerToken(client.tokenFile, 'client.tokenFile') })
+      return () => ({ authorization: `Bearer ${readBearerToken(client.tokenFile, 'client.tokenFile')}` })
   }
+}
+
+/**
+ * Servers that decode read every encoding in the same way, and those that do not take what needs none. So nothing is
+ * escaped that `application/x-www-form-urlencoded` leaves as it is: `-`, `_`, `.` and `*`.
+ */
+function basic(id: string, secret: string): string {
+  const [user, password] = [id, secret].map(text => new URLSearchParams([['', text]]).toString().slice('='.length))
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 let library: Promise<typeof import('oauth4webapi')> | undefined

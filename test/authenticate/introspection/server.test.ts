@@ -32,7 +32,7 @@ describe('RFC 7662 §2: a question', () => {
     expect(Object.fromEntries(question?.form ?? [])).toEqual({ token: 'a b+c%&=', token_type_hint: 'access_token' })
     const { authorization, accept, 'content-type': type, 'content-length': length } = question?.headers ?? {}
     expect({ authorization, accept, type, length }).toEqual({
-      authorization: `Basic ${btoa('orders%2Dgateway:secret%2Dof%2Dthe%2Dclient')}`,
+      authorization: `Basic ${btoa('orders-gateway:secret-of-the-client')}`,
       accept: 'application/json',
       type: 'application/x-www-form-urlencoded',
       length: String(question?.body.length),

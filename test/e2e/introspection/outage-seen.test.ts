@@ -13,7 +13,7 @@ const UNAVAILABLE = '503 introspection_unavailable'
 const LONGEST_PAUSE_MS = 61_000
 
 /** How questions say who we are (RFC 6749 §2.3.1). */
-const BASIC = btoa(`${CLIENT_ID}:${SECRET}`.replaceAll('-', '%2D'))
+const BASIC = btoa(`${CLIENT_ID}:${SECRET}`)
 
 interface Shown {
   readonly last_error?: string
