@@ -101,7 +101,9 @@ export const DENIALS = {
     title: 'The access token is malformed',
     stage: 'form',
     reportable: true,
-    remedy: 'Check that this is the whole access token, and a JWT; an opaque one cannot be verified here.',
+    remedy:
+      'Check that this is the whole access token. An opaque one needs a provider of type `introspection` that takes it, ' +
+      'and an encrypted one a provider that has `decryption`.',
   },
   decryption_failed: {
     status: 401,
@@ -141,7 +143,8 @@ export const DENIALS = {
     reportable: true,
     remedy:
       'Have the issuer sign with an algorithm of `providers.*.algorithms`, or add its algorithm there. ' +
-      'A token that carries a key is refused unless `ignoredHeaders` names its parameter; `crit` and `none` never pass.',
+      'A token that carries a key is refused unless `ignoredHeaders` names its parameter; `crit` and `none` never pass. ' +
+      'For an encrypted token the lists are `decryption.algorithms` and `decryption.encryptions`.',
   },
   key_unknown: {
     status: 401,
@@ -346,7 +349,8 @@ export const DENIALS = {
     reportable: true,
     retryAfterSeconds: 1,
     remedy:
-      'See that the server answers: `sallyport check --online` says what is wrong with it, or with our credentials.',
+      'The reason says what to mend. `sallyport check --online` asks the server as the gateway does, and ' +
+      'config/introspection.md has a section on outages ("When the server does not answer").',
   },
   revocation_unavailable: {
     status: 503,

@@ -17,8 +17,7 @@
  * and so does every token that is remembered.
  */
 import { Denial } from '../errors.ts'
-import { compactForm } from '../lib/compact-form.ts'
-import type { KeyParameter } from '../lib/key-parameters.ts'
+import { type CompactForm, compactForm } from '../lib/compact-form.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Claims, Credential, Principal } from '../types.ts'
@@ -81,6 +80,18 @@ export function issuerAuthenticator(
     return await judged({ token, jwt, wasEncrypted: true }, verifier)
   }
 
+  /** Three parts in base64url are token68, so the slower look at every character is left for what is refused anyway. */
+  const parsed = (token: string): Jwt => {
+    try {
+      return parseJwt(token, ignoredHeaders)
+    } catch (refusal) {
+      if (!isToken68(token)) throw noToken68()
+      const form = compactForm(token)
+      if (form === 'jws') throw refusal
+      throw new Denial('token_malformed', { evidence: { reason: whyNotTaken(form, takingOpaque) } })
+    }
+  }
+
   const verify = (token: string): MaybePromise<Principal> => {
     if (decrypt !== undefined && compactForm(token) === 'jwe') {
       if (!isToken68(token)) throw noToken68()
@@ -88,7 +99,7 @@ export function issuerAuthenticator(
     }
     const [taker] = takingOpaque.length === 0 ? [] : opaqueTakers(token, takingOpaque)
     if (taker !== undefined) return judged({ token, jwt: undefined, wasEncrypted: false }, taker)
-    const jwt = parsed(token, ignoredHeaders)
+    const jwt = parsed(token)
     const { claims } = jwt
     const verifier = ownerOf(claims)
     if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates) })
@@ -132,14 +143,12 @@ function decryptionsOf(verifiers: ReadonlySet<TokenVerifier>): readonly Provider
   )
 }
 
-/** Three parts in base64url are token68, so the slower look at every character is left for what is refused anyway. */
-function parsed(token: string, ignoredHeaders: readonly KeyParameter[]): Jwt {
-  try {
-    return parseJwt(token, ignoredHeaders)
-  } catch (refusal) {
-    if (isToken68(token)) throw refusal
-    throw noToken68()
-  }
+/** @param form of a token that is no JWS */
+function whyNotTaken(form: CompactForm, opaqueTakers: readonly TokenVerifier[]): string {
+  if (form === 'jwe') return 'encrypted, and no provider of the route has `decryption`'
+  return opaqueTakers.length === 0
+    ? 'not a JWT'
+    : 'opaque, and no provider of the route takes it: see `tokens.prefixes` and `tokens.minBytes`'
 }
 
 function noToken68(): Denial {

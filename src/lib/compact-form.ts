@@ -7,8 +7,10 @@
 const JWS_PARTS = 3
 const JWE_PARTS = 5
 
-/** @returns `neither` for a token that is opaque, or no token at all */
-export function compactForm(token: string): 'jws' | 'jwe' | 'neither' {
+/** `neither` is a token that is opaque, or no token at all. */
+export type CompactForm = 'jws' | 'jwe' | 'neither'
+
+export function compactForm(token: string): CompactForm {
   const parts = token.split('.', JWE_PARTS + 1).length
   if (parts === JWS_PARTS) return 'jws'
   return parts === JWE_PARTS ? 'jwe' : 'neither'

@@ -137,6 +137,26 @@ describe('an opaque token', () => {
     expect(asked).toEqual([])
   })
 
+  const opaqueReason = 'opaque, and no provider of the route takes it: see `tokens.prefixes` and `tokens.minBytes`'
+  const encryptedReason = 'encrypted, and no provider of the route has `decryption`'
+
+  test.each([
+    ['one part', 'other', opaqueReason, 'not a JWT'],
+    ['two parts', 'a.b', opaqueReason, 'not a JWT'],
+    ['four parts', 'a.b.c.d', opaqueReason, 'not a JWT'],
+    ['six parts', 'a.b.c.d.e.f', opaqueReason, 'not a JWT'],
+    ['five parts', 'a.b.c.d.e', encryptedReason, encryptedReason],
+  ])('of %s that nobody takes is told from others by its reason', async (_what, text, opaque, jwtOnly) => {
+    const routes = [
+      [issuerAuthenticator([asking([])]), opaque],
+      [issuerAuthenticator([jwtVerifier(verifierOptions(mainKeys))]), jwtOnly],
+    ] as const
+    for (const [route, reason] of routes) {
+      const { code, evidence } = await refusal(() => route({ token: text }))
+      expect([code, evidence]).toEqual(['token_malformed', { reason }])
+    }
+  })
+
   test('is malformed to a provider of JWTs, even when it is asked', async () => {
     const verifier = jwtVerifier(verifierOptions(mainKeys))
     expect(await refusal(() => verifier.verify({ token: 'op_1', jwt: undefined, wasEncrypted: false }))).toMatchObject({

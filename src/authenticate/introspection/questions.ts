@@ -4,6 +4,7 @@
  *
  * A question that is not sent is refused. It says nothing about the server, so no breaker learns of it.
  */
+import { place } from '../../keys/fetch/hardened-request.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type Deadline, deadline } from '../../lib/deadline.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
@@ -172,7 +173,7 @@ export class Questions {
     const askedAtMs = clock.monotonicMs()
     const lane = laneOf(question)
     const sent: Sent = { askedAtMs, lane, tickets: this.#breakers.sent(lane) }
-    flight.deadline = deadline(scheduler, dueMs - askedAtMs, timedOut(timeoutMs))
+    flight.deadline = deadline(scheduler, dueMs - askedAtMs, timedOut(timeoutMs, server.endpoint))
     const answer = await flight.deadline.run(signal => server.ask(question.token, signal)).catch(failureOf)
     if (answer instanceof QuestionFailure) return this.#failed(answer, sent)
     return this.#answered(question, answer, sent)
@@ -221,8 +222,10 @@ export function stopped(): QuestionFailure {
   return new QuestionFailure('error', 'the gateway stopped asking this server')
 }
 
-export function timedOut(timeoutMs: number): QuestionFailure {
-  return new QuestionFailure('timeout', `no complete answer within ${timeoutMs} ms`)
+/** @param endpoint undefined: it is not discovered yet */
+export function timedOut(timeoutMs: number, endpoint?: string): QuestionFailure {
+  const from = endpoint === undefined ? '' : ` from ${place(endpoint)}`
+  return new QuestionFailure('timeout', `no complete answer${from} within ${timeoutMs} ms`)
 }
 
 export function failureOf(error: unknown): QuestionFailure {

@@ -56,7 +56,7 @@ export function parseCompactJws(token: string, ignored: readonly KeyParameter[] 
 export function jwsParts(token: string): readonly [header: string, payload: string, signature: string] {
   const parts = token.split('.', 4)
   const [header, payload, signature] = parts
-  // Five parts are a JWE (RFC 7516 §3.1); we hold no decryption key.
+  // Five parts are a JWE (RFC 7516 §3.1), which is opened before its inside comes here.
   if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
     throw malformed('not three parts')
   return [header, payload, signature]

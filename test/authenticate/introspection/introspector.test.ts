@@ -221,7 +221,10 @@ describe('a question without an answer', () => {
     expect(server.last().signal.aborted).toBe(true)
     for (const each of [first, late]) expect((await each.denial()).code).toBe('introspection_unavailable')
     expect(results).toEqual(['timeout'])
-    expect(introspector.status()).toMatchObject({ inFlight: 0, lastError: 'no complete answer within 2000 ms' })
+    expect(introspector.status()).toMatchObject({
+      inFlight: 0,
+      lastError: 'no complete answer from https://auth.example.com/introspect within 2000 ms',
+    })
   })
 
   test('gives its place free although the server does not heed that it is broken off', async () => {

@@ -100,7 +100,9 @@ describe('the timeout', () => {
     await pass(TIMEOUT_MS - 1_001)
     expect(second.outcome).toBe('waits')
     await pass(1)
-    expect(await second.denial()).toMatchObject({ evidence: { reason: 'no complete answer within 2000 ms' } })
+    expect(await second.denial()).toMatchObject({
+      evidence: { reason: 'no complete answer from https://auth.example.com/introspect within 2000 ms' },
+    })
     expect(results).toEqual(['timeout', 'timeout'])
     expect(introspector.status()).toMatchObject({ inFlight: 0, queued: 0 })
   })

@@ -34,7 +34,7 @@ export function scriptedServer(discover: AnsweringServer['discover'] = async () 
   let isClosed = false
   return {
     asked,
-    endpoint: 'https://auth.example.com/introspect',
+    endpoint: 'https://auth.example.com/introspect?realm=shop',
     get isClosed() {
       return isClosed
     },

@@ -104,7 +104,7 @@ test('a server that hangs holds few questions, and all who wait for them are ref
   expect(stack.endpoint.questions.length).toBeLessThanOrEqual(9)
   expect(stack.upstream.seen).toEqual([])
   expect(await shown(stack)).toMatchObject({
-    last_error: 'no complete answer within 500 ms',
+    last_error: `no complete answer from ${stack.endpoint.url} within 500 ms`,
     introspection: { breaker: 'open', in_flight: 0, queued: 0 },
   })
 })

@@ -93,7 +93,7 @@ test('a server that does not answer at all is a failure after the timeout of the
   const server = await startIntrospectionEndpoint()
   server.answerWith(FAULTS.hang)
   const { provider } = await checked({ ...of(server), keys: ', timeout: 50ms' })
-  expect(provider).toMatchObject({ outcome: 'failed', detail: 'no complete answer within 50 ms' })
+  expect(provider).toMatchObject({ outcome: 'failed', detail: `no complete answer from ${server.url} within 50 ms` })
 })
 
 test('an issuer that lacks the slash of its own document is told so, where the endpoint is discovered', async () => {
