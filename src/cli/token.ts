@@ -37,7 +37,8 @@ proof  prints the same two headers for a token that an issuer has bound to the k
   TOKEN               ${TOKEN_HELP}
   --provider ID       verify, mint: the only provider; needed when several fit
   -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml. decode reads none but FILE
-  --encrypt FILE      mint: the gateway's key for encrypted tokens, a JWK; sallyport keys public prints its public half
+  --encrypt FILE      mint: the gateway's key for encrypted tokens, private or public, PEM or JWK; also the set that
+                      sallyport keys public prints, of which the first key counts
   --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, too, where it is missing
   --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce
   --json              decode, verify: the result as JSON

@@ -1,5 +1,5 @@
 /** Tests what commands do for encrypted tokens, as a user calls them: `keys public`, `token decode`, `token mint`. */
-import { generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compactDecrypt, decodeProtectedHeader } from 'jose'
@@ -34,19 +34,50 @@ function config(name: string, providers: Readonly<Record<string, ReadonlyArray<{
   return files.write(name, `listen: 127.0.0.1:8080\nproviders:\n${lines.join('\n')}\n${routes}`)
 }
 
+const one = config('one.yaml', { main: [newest, older], plain: [] })
+files.write('secret', 'secret-of-the-client')
 const both = config('both.yaml', { main: [newest, older], other: [newest, others] })
 const plain = config('plain.yaml', { main: [] })
 
 describe('keys public', () => {
-  test('prints the public half of every key once, in the order of the configuration, and nothing private', async () => {
-    const { code, stdout } = await keys('public', '-c', both)
+  test('prints the public half of every key, in the order of the configuration, and nothing private', async () => {
+    const { code, stdout } = await keys('public', '-c', one)
     expect(code).toBe(0)
     const set = JSON.parse(stdout) as { readonly keys: readonly Record<string, string>[] }
-    expect(set.keys).toEqual([newest, older, others].map(({ key }) => key.publicJwk))
+    expect(set.keys).toEqual([newest, older].map(({ key }) => key.publicJwk))
     expect(set.keys[0]).toMatchObject({ kid: 'enc-2', alg: 'ECDH-ES', use: 'enc', crv: 'P-256' })
-    for (const { jwk } of [newest, older, others])
+    for (const { jwk } of [newest, older])
       for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi'])
         if (member in jwk) expect(stdout).not.toContain(jwk[member])
+  })
+
+  test('prints keys that are for answers about tokens only where they are asked for', async () => {
+    const answers = `
+  opaque:
+    type: introspection
+    issuer: https://opaque.example.com/
+    audiences: [https://api.example.com]
+    client: { auth: post, id: gateway, secretFile: secret }
+    response: jwt
+    decryption: { keyFiles: [${others.name}] }
+`
+    const withAnswers = (name: string, of: string): string =>
+      files.write(name, readFileSync(of, 'utf8').replace('providers:\n', `providers:${answers}`))
+    const signed = withAnswers('answers.yaml', one)
+    expect(JSON.parse((await keys('public', '-c', signed)).stdout)).toEqual({
+      keys: [newest, older].map(({ key }) => key.publicJwk),
+    })
+    expect(JSON.parse((await keys('public', '-c', signed, '--provider', 'opaque')).stdout)).toEqual({
+      keys: [others.key.publicJwk],
+    })
+    expect(await keys('public', '-c', withAnswers('only-answers.yaml', plain))).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('--provider opaque prints those'),
+    })
+    expect((await keys('public', '-c', withAnswers('all.yaml', both))).stderr).toContain(
+      'name it with --provider (main, other; keys for answers about tokens: opaque)',
+    )
   })
 
   test('prints those of one provider', async () => {
@@ -56,6 +87,7 @@ describe('keys public', () => {
 
   test.each([
     [['public', '-c', plain], 'no provider has `decryption`: name the private keys in `decryption.keyFiles`'],
+    [['public', '-c', both], 'name it with --provider (main, other)'],
     [['public', '-c', plain, '--provider', 'main'], 'provider "main" has no `decryption`'],
     [['public', '-c', both, '--provider', 'nobody'], 'there is no provider "nobody"; there are main, other'],
     [[], 'write what to do: keys public'],
@@ -128,6 +160,11 @@ describe('token decode', () => {
 })
 
 describe('token mint --encrypt', () => {
+  const pem = (key: KeyObject, type: 'spki' | 'pkcs8' | 'pkcs1' | 'sec1' = key.type === 'public' ? 'spki' : 'pkcs8') =>
+    String(key.export({ format: 'pem', type }))
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  const x25519 = generateKeyPairSync('x25519').privateKey
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey
   const signing = join(files.path, 'dev.jwk')
   const given = ['--key', signing, '--create-key', '--claim', 'iss=me', '--claim', 'aud=you', '--claim', 'sub=alice']
 
@@ -145,15 +182,32 @@ describe('token mint --encrypt', () => {
     expect(shown).toContain('"sub": "alice"')
   })
 
+  test.each([
+    ['P-256 as PKCS #8', ec, pem(ec), 'ECDH-ES'],
+    ['P-256 as SEC 1', ec, pem(ec, 'sec1'), 'ECDH-ES'],
+    ['X25519', x25519, pem(x25519), 'ECDH-ES'],
+    ['RSA as PKCS #1', rsa, pem(rsa, 'pkcs1'), 'RSA-OAEP-256'],
+    ['P-256, the public half', ec, pem(createPublicKey(ec)), 'ECDH-ES'],
+    ['RSA, the public half', rsa, pem(createPublicKey(rsa)), 'RSA-OAEP-256'],
+  ])('takes PEM of %s, and names the key as the gateway does', async (name, key, text, alg) => {
+    const { code, stdout } = await token('mint', ...given, '--encrypt', files.write(`${name}.pem`, text))
+    expect(code).toBe(0)
+    const kid = decryptionKey(Buffer.from(pem(key))).thumbprint
+    expect(decodeProtectedHeader(stdout.trim())).toMatchObject({ alg, kid, cty: 'at+jwt' })
+    expect((await compactDecrypt(stdout.trim(), key)).plaintext).toBeDefined()
+  })
+
   test('takes the set that keys public prints, of which the first key counts', async () => {
-    const set = files.write('set.json', (await keys('public', '-c', both)).stdout)
+    const set = files.write('set.json', (await keys('public', '-c', one)).stdout)
     const { stdout } = await token('mint', ...given, '--typ', 'JWT', '--encrypt', set)
     expect(decodeProtectedHeader(stdout.trim())).toMatchObject({ alg: 'ECDH-ES', cty: 'JWT', kid: 'enc-2' })
   })
 
   test.each([
     ['missing.jwk', undefined, 'cannot be read'],
-    ['text.jwk', 'marked', 'is no JSON; it must hold a JWK'],
+    ['text.jwk', 'marked', 'is neither PEM nor JSON'],
+    ['broken.pem', '-----BEGIN PUBLIC KEY-----\nmarked\n-----END PUBLIC KEY-----\n', 'holds no key that encrypts'],
+    ['ed25519.pem', pem(generateKeyPairSync('ed25519').privateKey), 'holds no key that encrypts'],
     ['list.jwk', '["marked"]', 'holds no key that encrypts'],
     ['empty.jwk', '{"keys":[]}', 'is no JWK'],
     ['secret.jwk', '{"kty":"oct","k":"marked"}', 'holds no key that encrypts'],

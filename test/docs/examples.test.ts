@@ -39,7 +39,7 @@ describe('configurations', () => {
   function mounted(path: string): Buffer {
     if (path.endsWith(REVOKED)) return readFileSync(new URL(REVOKED, CONFIG))
     if (path.endsWith('.crt')) return Buffer.from(authority.cert)
-    if (path.endsWith('.key')) return Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    if (/\.(?:key|pem)$/.test(path)) return Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }))
     if (path.endsWith('.jwk')) return Buffer.from(JSON.stringify(privateKey.export({ format: 'jwk' })))
     return Buffer.from('a-secret-of-at-least-thirty-two-bytes')
   }

@@ -17,7 +17,14 @@ export function decryptionsOf({ providers }: Config, id?: string): readonly Prov
   })
 }
 
-/** Returns the public halves as a JWK Set, each once, in the order of the configuration: the newest first. */
+/** Says which providers have keys: for tokens that issuers encrypt, and for answers about tokens alone. */
+export function providersWithKeys({ providers }: Config): Readonly<Record<'tokens' | 'answers', readonly string[]>> {
+  const ids = Object.keys(providers).filter(id => providers[id]?.decryption !== undefined)
+  const forAnswers = (id: string): boolean => providers[id]?.type === 'introspection'
+  return { tokens: ids.filter(id => !forAnswers(id)), answers: ids.filter(forAnswers) }
+}
+
+/** Returns the public halves as a JWK Set, each once, in the order of `keyFiles`. */
 export function publicSet(decryptions: readonly ProviderDecryption[]): { readonly keys: readonly JsonObject[] } {
   const keys = decryptions.flatMap(({ decryption }) => decryption.keys.map(({ publicJwk }) => publicJwk))
   return { keys: [...new Map(keys.map(jwk => [JSON.stringify(jwk), jwk])).values()] }

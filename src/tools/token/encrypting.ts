@@ -7,21 +7,21 @@ import { createPublicKey, type webcrypto } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { CompactEncrypt, calculateJwkThumbprint, importJWK, type JWK } from 'jose'
 import { KEY_MANAGEMENT_ALGORITHMS } from '../../authenticate/decryption.ts'
-import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
+import { fileFailureText } from '../../lib/failure-text.ts'
 import { KeyFileError } from './development-key.ts'
 
 const ENCRYPTION = 'A256GCM'
 
 /**
- * @param keyFile a JWK, or a set of which the first counts; of a private one only the public half is used
+ * @param keyFile PEM, a JWK, or a set of which the first counts; of a private one only the public half is used
  * @param typ the type of the token, which `cty` repeats
  * @throws {KeyFileError} the key cannot be read, or cannot encrypt
  */
 export async function encryptedToken(keyFile: string, jws: string, typ: string): Promise<string> {
-  const jwk = readKey(keyFile)
   const problem = new KeyFileError(
     `${keyFile} holds no key that encrypts; name the private key of the gateway, or what \`sallyport keys public\` prints`,
   )
+  const jwk = readKey(keyFile, problem)
   const alg = jwk.alg ?? (jwk.kty === 'RSA' ? 'RSA-OAEP-256' : 'ECDH-ES')
   if (jwk.use === 'sig' || !KEY_MANAGEMENT_ALGORITHMS.some(name => name === alg)) throw problem
   try {
@@ -42,8 +42,10 @@ export async function encryptedToken(keyFile: string, jws: string, typ: string):
   }
 }
 
-function readKey(keyFile: string): JWK {
-  const value = parsed(keyFile)
+function readKey(keyFile: string, problem: KeyFileError): JWK {
+  const text = readText(keyFile)
+  if (text.includes('-----BEGIN ')) return publicJwkOf(text, problem)
+  const value = parsed(text, keyFile)
   if (typeof value === 'object' && value !== null) {
     const [jwk] = 'keys' in value && Array.isArray(value.keys) ? (value.keys as readonly unknown[]) : [value]
     if (typeof jwk === 'object' && jwk !== null) return jwk as JWK
@@ -51,15 +53,28 @@ function readKey(keyFile: string): JWK {
   throw new KeyFileError(`${keyFile} is no JWK`)
 }
 
-function parsed(keyFile: string): unknown {
+function readText(keyFile: string): string {
   try {
-    return JSON.parse(readFileSync(keyFile, 'utf8'))
+    return readFileSync(keyFile, 'utf8')
   } catch (error) {
+    throw new KeyFileError(`${keyFile} cannot be read: ${fileFailureText(error)}`)
+  }
+}
+
+/** @param pem of a private key, or of a public one */
+function publicJwkOf(pem: string, problem: KeyFileError): JWK {
+  try {
+    return createPublicKey(pem).export({ format: 'jwk' }) as JWK
+  } catch {
+    throw problem
+  }
+}
+
+function parsed(text: string, keyFile: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
     // The parser's own message is left out, since it would quote the file.
-    throw new KeyFileError(
-      codeOf(error) === undefined
-        ? `${keyFile} is no JSON; it must hold a JWK`
-        : `${keyFile} cannot be read: ${fileFailureText(error)}`,
-    )
+    throw new KeyFileError(`${keyFile} is neither PEM nor JSON; it must hold a key as PEM, or a JWK`)
   }
 }
