@@ -20,8 +20,11 @@ export async function askedResult(
   const health = verifier.health()
   const endpoint = health.kind === 'introspection' ? health.introspection.endpoint : undefined
   if (code === 'introspection_unavailable' || endpoint === undefined) {
-    const { detail } = healthResult(health)
-    return { outcome: 'failed', detail: health.lastError ?? detail }
+    const detail = health.lastError ?? healthResult(health).detail
+    return {
+      outcome: 'failed',
+      detail: MAY_BE_DUE_TO_TOKEN.test(detail) ? `${detail}; ${IF_REAL_TOKENS_PASS}` : detail,
+    }
   }
   if (code === 'token_inactive') {
     const signed = response === 'jwt' ? ', with signatures that its keys verify' : ''
@@ -30,6 +33,12 @@ export async function askedResult(
   const detail = `${endpoint} calls every token active, such as one that was made up for this check; name the endpoint that looks at tokens`
   return { outcome: 'failed', detail }
 }
+
+/** Overload and gateways that find nobody behind them (408, 425, 429, 502 to 504) are none of the token's doing. */
+const MAY_BE_DUE_TO_TOKEN = / answered (?!408|425|429|502|503|504)[45]\d\d$/
+const IF_REAL_TOKENS_PASS =
+  'some servers answer so about a token that nobody has issued, such as that of this check, although credentials are ' +
+  'right: try a real one with `sallyport token verify`'
 
 /** @returns undefined for a token that is accepted */
 async function refusalOf(verifier: TokenVerifier, token: string): Promise<Denial['code'] | undefined> {

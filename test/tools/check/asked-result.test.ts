@@ -89,6 +89,27 @@ test.each([
   expect(provider.detail).toMatch(words)
 })
 
+test.each([
+  [400, true],
+  [404, true],
+  [500, true],
+  [429, false],
+  [503, false],
+])(
+  'where a server answers %i, the message says whether that may be due to the token that was made up',
+  async (status, isDue) => {
+    const server = await startIntrospectionEndpoint()
+    server.answerWith(response => {
+      response.writeHead(status).end()
+    })
+    const { code, provider } = await checked(of(server))
+    const hint = '; some servers answer so about a token that nobody has issued'
+    expect([code, provider.outcome]).toEqual([1, 'failed'])
+    expect(provider.detail.startsWith(`${server.url} answered ${status}`)).toBe(true)
+    expect(provider.detail.includes(hint)).toBe(isDue)
+  },
+)
+
 test('a server that does not answer at all is a failure after the timeout of the provider', async () => {
   const server = await startIntrospectionEndpoint()
   server.answerWith(FAULTS.hang)
