@@ -6,7 +6,7 @@
  * that, and another key by the one algorithm that is made for it.
  */
 import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
-import { FetchFailure } from '../keys/fetch/fetch-failure.ts'
+import { UnusableContent } from '../keys/fetch/local-file.ts'
 import { JWS_ALGORITHMS, type JwsAlgorithm } from '../lib/jws-algorithms.ts'
 
 export interface AssertionKey {
@@ -16,23 +16,26 @@ export interface AssertionKey {
   readonly algorithm: string
 }
 
-const OPTION = 'client.keyFile'
 const LEAST_RSA_BITS = 2_048
+const OTHER_KEY = `write a private key into it, such as EC P-256, Ed25519, or RSA of at least ${LEAST_RSA_BITS} bits`
 
 /**
  * @param content that of the file
  * @param configured the algorithm that the operator chose
- * @throws {FetchFailure} `local_file`: it holds no such key, or one that does not fit the algorithm
+ * @throws {UnusableContent} it holds no such key, or one that does not fit the algorithm
  */
 export function assertionKey(content: string, configured: string | undefined): AssertionKey {
   const { key, kid, alg } = content.trimStart().startsWith('{') ? fromJwk(content) : fromPem(content)
   const algorithm = configured ?? alg ?? defaultAlgorithm(key)
-  if (algorithm === undefined) throw unusable('holds a key that signs by no algorithm we know')
+  if (algorithm === undefined) throw new UnusableContent('holds a key that signs by no algorithm we know', OTHER_KEY)
   const known = JWS_ALGORITHMS.get(algorithm)
   if (known === undefined || !isFitting(key, algorithm, known))
-    throw unusable(`holds a key that does not fit the algorithm ${configured ?? 'of its own `alg`'}`)
+    throw new UnusableContent(
+      `holds a key that does not fit the algorithm ${configured ?? 'of its own `alg`'}`,
+      'change one of the two',
+    )
   if ((key.asymmetricKeyDetails?.modulusLength ?? LEAST_RSA_BITS) < LEAST_RSA_BITS)
-    throw unusable(`holds an RSA key of less than ${LEAST_RSA_BITS} bits`)
+    throw new UnusableContent(`holds an RSA key of less than ${LEAST_RSA_BITS} bits`, OTHER_KEY)
   return { key: imported(key, importAs(algorithm, known)), kid, algorithm }
 }
 
@@ -46,7 +49,7 @@ function fromPem(content: string): ReadKey {
   try {
     return { key: createPrivateKey(content) }
   } catch {
-    throw unusable('does not hold a private key, as PEM without a passphrase or as a JWK')
+    throw new UnusableContent('does not hold a private key, as PEM without a passphrase or as a JWK', OTHER_KEY)
   }
 }
 
@@ -55,7 +58,7 @@ function fromJwk(content: string): ReadKey {
     const jwk = JSON.parse(content) as webcrypto.JsonWebKey & { readonly kid?: unknown; readonly alg?: unknown }
     return { key: createPrivateKey({ key: jwk, format: 'jwk' }), kid: textOf(jwk.kid), alg: textOf(jwk.alg) }
   } catch {
-    throw unusable('does not hold a private JWK')
+    throw new UnusableContent('does not hold a private JWK', OTHER_KEY)
   }
 }
 
@@ -105,7 +108,7 @@ function imported(key: KeyObject, parameters: ReturnType<typeof importAs>): webc
   try {
     return key.toCryptoKey(parameters, false, ['sign'])
   } catch {
-    throw unusable('holds a key that cannot be used for its algorithm')
+    throw new UnusableContent('holds a key that cannot be used for its algorithm', OTHER_KEY)
   }
 }
 
@@ -127,8 +130,4 @@ function importAs(
     default:
       return { name: algorithm } as webcrypto.EcKeyImportParams
   }
-}
-
-function unusable(problem: string): FetchFailure {
-  return new FetchFailure('local_file', `${OPTION} ${problem}`)
 }

@@ -6,14 +6,12 @@
  * Files are read for every request, so that a new secret counts as soon as it is there; what costs time to make of them
  * is remembered for as long as they stay the same. No message holds any content of a file.
  */
-import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { ClientAuth, ModifyAssertionFunction } from 'oauth4webapi'
-import { FetchFailure } from '../keys/fetch/fetch-failure.ts'
 import type { TlsMaterial } from '../keys/fetch/kept-connections.ts'
-import { readBearerToken, readLocalFile } from '../keys/fetch/local-file.ts'
+import { readBearerToken, readLocalFile, usedFrom } from '../keys/fetch/local-file.ts'
 import type { Clock } from '../lib/clock.ts'
-import { withoutLineBreak } from '../lib/secrets.ts'
 import { type AssertionKey, assertionKey } from './assertion-key.ts'
+import { clientCertificate, clientKey, requirePair, textOf } from './client-files.ts'
 
 /** How a client proves who it is, as in the `client` block of the configuration. */
 export type ClientCredentials =
@@ -78,7 +76,9 @@ function methodOf({ client, clock }: ClientAuthenticationOptions): () => Means |
         return { authenticate: (await oauth()).ClientSecretPost(secret) }
       }
     case 'private_key_jwt': {
-      const keyOf = rememberLast((content: string) => assertionKey(content, client.algorithm))
+      const keyOf = rememberLast((content: string) =>
+        usedFrom('client.keyFile', () => assertionKey(content, client.algorithm)),
+      )
       return async () => {
         const key = await keyOf(contentOf(client.keyFile, 'client.keyFile'))
         return { authenticate: await assertionBy(key, clock) }
@@ -117,16 +117,9 @@ function oauth(): Promise<typeof import('oauth4webapi')> {
   return library
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
 function contentOf(path: string, option: string): string {
-  const content = withoutLineBreak(readLocalFile(path, option))
-  if (content.length === 0) throw new FetchFailure('local_file', `${option} is empty`)
-  try {
-    return utf8.decode(content)
-  } catch {
-    throw new FetchFailure('local_file', `${option} is not text in UTF-8`)
-  }
+  const content = readLocalFile(path, option)
+  return usedFrom(option, () => textOf(content))
 }
 
 function secretIn(path: string): string {
@@ -149,19 +142,9 @@ const ASSERTION_SECONDS = 60
 /** TLS would fail with a code that says nothing of the files. */
 function checkPair(pair: string): true {
   const { cert, key } = JSON.parse(pair) as { readonly cert: string; readonly key: string }
-  const certificate = readable(() => new X509Certificate(cert), 'client.certFile does not hold a PEM certificate')
-  const privateKey = readable(() => createPrivateKey(key), 'client.keyFile does not hold a private key as PEM')
-  if (createPublicKey(privateKey).equals(certificate.publicKey)) return true
-  throw new FetchFailure('local_file', 'client.keyFile does not belong to the certificate in client.certFile')
-}
-
-/** The reason is dropped: OpenSSL's helps nobody, and a parser's may quote the file. */
-function readable<T>(read: () => T, problem: string): T {
-  try {
-    return read()
-  } catch {
-    throw new FetchFailure('local_file', problem)
-  }
+  const certificate = usedFrom('client.certFile', () => clientCertificate(cert))
+  usedFrom('client.keyFile', () => requirePair(certificate, clientKey(key)))
+  return true
 }
 
 /** Remembers what was made of the last content. A failure is not remembered. */

@@ -6,14 +6,17 @@
  * No message repeats anything that stands in a file.
  */
 
-import { createPrivateKey, type KeyObject, type webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { decryptionKey } from '../../authenticate/encrypted/decryption-keys.ts'
 import { credentialsProblem } from '../../egress/credentials.ts'
+import { bearerToken, UnusableContent } from '../../keys/fetch/local-file.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
+import { assertionKey } from '../../oauth/assertion-key.ts'
+import { clientCertificate, clientKey, requirePair, textOf } from '../../oauth/client-files.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/keys-schema.ts'
@@ -43,7 +46,9 @@ export function fileFindings(
     ...check([...path, 'caFile'], tls?.caFile, certificateProblem),
     ...check([...path, 'clientCaFile'], tls?.clientCaFile, certificateProblem),
     ...check([...path, 'certFile'], tls?.certFile, certificateProblem),
-    ...check([...path, 'keyFile'], tls?.keyFile, content => privateKeyProblem(content, tls?.certFile, read)),
+    ...check([...path, 'keyFile'], tls?.keyFile, (content, readOther) =>
+      privateKeyProblem(content, tls?.certFile, readOther),
+    ),
   ]
   return [
     ...tlsOf(['listen', 'tls'], listen?.tls),
@@ -83,7 +88,7 @@ function keysOf(path: Path, keys: KeysConfig | undefined, check: Check): readonl
   return [
     ...check([...path, 'jwksFile'], keys?.jwksFile, jwksFileProblem),
     ...check([...path, 'caFile'], keys?.caFile, certificateProblem),
-    ...check([...path, 'bearerFile'], keys?.bearerFile, emptyProblem),
+    ...check([...path, 'bearerFile'], keys?.bearerFile, content => emptyProblem(content) ?? bearerProblem(content)),
     ...inlineFindings([...path, 'jwks'], keys?.jwks),
   ]
 }
@@ -112,14 +117,15 @@ const CLIENT_FILES: {
     check: Check,
   ) => readonly Finding[]
 } = {
-  basic: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, emptyProblem),
-  post: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, emptyProblem),
-  private_key_jwt: (path, { keyFile }, check) => check([...path, 'keyFile'], keyFile, assertionKeyProblem),
+  basic: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, clientSecretProblem),
+  post: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, clientSecretProblem),
+  private_key_jwt: (path, { keyFile, algorithm }, check) =>
+    check([...path, 'keyFile'], keyFile, content => unusable(() => assertionKey(textOf(content), algorithm))),
   tls: (path, { certFile, keyFile }, check) => [
-    ...check([...path, 'certFile'], certFile, certificateProblem),
-    ...check([...path, 'keyFile'], keyFile, content => privateKeyProblem(content, undefined, undefined)),
+    ...check([...path, 'certFile'], certFile, clientCertificateProblem),
+    ...check([...path, 'keyFile'], keyFile, (content, read) => clientKeyProblem(content, certFile, read)),
   ],
-  bearer: (path, { tokenFile }, check) => check([...path, 'tokenFile'], tokenFile, emptyProblem),
+  bearer: (path, { tokenFile }, check) => check([...path, 'tokenFile'], tokenFile, bearerProblem),
 }
 
 function clientOf<A extends ClientConfig['auth']>(
@@ -130,13 +136,36 @@ function clientOf<A extends ClientConfig['auth']>(
   return CLIENT_FILES[client.auth](path, client, check)
 }
 
-function assertionKeyProblem(content: Buffer): string | undefined {
-  const key = readable(() =>
-    content.toString().trim().startsWith('{')
-      ? createPrivateKey({ key: JSON.parse(content.toString()) as webcrypto.JsonWebKey, format: 'jwk' })
-      : createPrivateKey(content),
-  )
-  return key === undefined ? 'holds no private key, as PEM without a passphrase or as JWK' : undefined
+/** Says what is wrong with a file of a client, by making of it what the gateway would make of it. */
+function unusable(use: () => unknown): string | undefined {
+  try {
+    use()
+    return undefined
+  } catch (error) {
+    if (error instanceof UnusableContent) return `${error.message}; ${error.remedy}`
+    throw error
+  }
+}
+
+function clientSecretProblem(content: Buffer): string | undefined {
+  return unusable(() => textOf(content))
+}
+
+function bearerProblem(content: Buffer): string | undefined {
+  return unusable(() => bearerToken(content))
+}
+
+function clientCertificateProblem(content: Buffer): string | undefined {
+  return certificateProblem(content) ?? unusable(() => clientCertificate(textOf(content)))
+}
+
+function clientKeyProblem(content: Buffer, certFile: string, read: ReadFile): string | undefined {
+  // A certificate that cannot be read is reported at `certFile`.
+  const certificate = readable(() => clientCertificate(textOf(read(certFile))))
+  return unusable(() => {
+    const key = clientKey(textOf(content))
+    if (certificate !== undefined) requirePair(certificate, key)
+  })
 }
 
 interface TlsFiles {
@@ -146,11 +175,12 @@ interface TlsFiles {
   readonly keyFile?: string | undefined
 }
 
-type Judge = (content: Buffer) => string | undefined
+/** @param read reads another file that belongs to this one */
+type Judge = (content: Buffer, read: ReadFile) => string | undefined
 
 function judgedFile(file: string, read: ReadFile, judge: Judge): string | undefined {
   try {
-    return judge(read(file))
+    return judge(read(file), read)
   } catch (error) {
     if (error instanceof UntrustedFile) return error.message
     return `cannot be read: ${fileFailureText(error)}; check the path, which starts at the folder of this file, and the permissions`
@@ -222,15 +252,10 @@ function certificateProblem(content: Buffer): string | undefined {
   }
 }
 
-function privateKeyProblem(
-  content: Buffer,
-  certFile: string | undefined,
-  read: ReadFile | undefined,
-): string | undefined {
+function privateKeyProblem(content: Buffer, certFile: string | undefined, read: ReadFile): string | undefined {
   const key = readable(() => createPrivateKey(content))
   if (key === undefined) return 'holds no PEM private key that can be read without a passphrase'
-  const certificate =
-    certFile === undefined || read === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
+  const certificate = certFile === undefined ? undefined : readable(() => new X509Certificate(read(certFile)))
   // A certificate that cannot be read is reported at `certFile`.
   return certificate === undefined || isPair(certificate, key)
     ? undefined
