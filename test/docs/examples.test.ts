@@ -35,11 +35,12 @@ describe('configurations', () => {
 
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
-  /** Files that Kubernetes mounts: a certificate or a private key where one is asked for, a secret elsewhere. */
+  /** Files that Kubernetes mounts: a certificate or its private key where one is asked for, a secret elsewhere. */
   function mounted(path: string): Buffer {
     if (path.endsWith(REVOKED)) return readFileSync(new URL(REVOKED, CONFIG))
     if (path.endsWith('.crt')) return Buffer.from(authority.cert)
-    if (/\.(?:key|pem)$/.test(path)) return Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    if (path.endsWith('.key')) return Buffer.from(authority.key)
+    if (path.endsWith('.pem')) return Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }))
     if (path.endsWith('.jwk')) return Buffer.from(JSON.stringify(privateKey.export({ format: 'jwk' })))
     return Buffer.from('a-secret-of-at-least-thirty-two-bytes')
   }
