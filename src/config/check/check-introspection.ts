@@ -13,7 +13,11 @@ import type { Finding, Path } from './findings.ts'
 
 type Introspection = ProviderConfigs['introspection']
 
-export function introspectionFindings(provider: Introspection, path: Path): readonly Finding[] {
+export function introspectionFindings(
+  provider: Introspection,
+  path: Path,
+  workers: number | undefined,
+): readonly Finding[] {
   const { keys, response } = provider
   return [
     ...issuerFindings(provider, path),
@@ -23,6 +27,7 @@ export function introspectionFindings(provider: Introspection, path: Path): read
     ...unusedFindings(provider, path),
     ...clientFindings(provider, path),
     ...prefixFindings(provider, path),
+    ...concurrencyFindings(provider, path, workers ?? 1),
   ]
 }
 
@@ -81,4 +86,15 @@ function prefixFindings({ tokens: { prefixes } }: Introspection, path: Path): re
     const message = `is covered by \`${covering}\` already; leave it out`
     return [{ path: [...path, 'tokens', 'prefixes', index], message }]
   })
+}
+
+/** One of them is kept for tokens that were active before. */
+const LEAST_OF_A_WORKER = 2
+
+/** Refuses a bound that could only be kept by a worker that never asks. */
+function concurrencyFindings({ concurrency }: Introspection, path: Path, workers: number): readonly Finding[] {
+  const least = LEAST_OF_A_WORKER * workers
+  if (concurrency >= least) return []
+  const message = `is too small for ${workers} workers, of which each needs ${LEAST_OF_A_WORKER} (default 32); write at least ${least}, or fewer \`workers\``
+  return [{ path: [...path, 'concurrency'], message }]
 }

@@ -16,15 +16,15 @@ import { introspectionFindings } from './check-introspection.ts'
 import { keysFindings, sources } from './check-keys.ts'
 import type { Finding, Path } from './findings.ts'
 
-export function providerFindings({ providers }: Draft): readonly Finding[] {
+export function providerFindings({ providers, workers }: Draft): readonly Finding[] {
   return [
     ...cacheFileFindings(providers),
-    ...[...providers].flatMap(([id, provider]) => byProviderType(FINDINGS, provider, ['providers', id])),
+    ...[...providers].flatMap(([id, provider]) => byProviderType(FINDINGS, provider, ['providers', id], workers)),
   ]
 }
 
-/** Judges a provider of each type by itself. */
-const FINDINGS: ByProviderType<readonly Finding[], [path: Path]> = {
+/** Judges a provider of each type by itself. How many processes share it is undefined where that is wrong. */
+const FINDINGS: ByProviderType<readonly Finding[], [path: Path, workers: number | undefined]> = {
   jwt: (provider, path) => [
     ...userInfoFindings(provider, path),
     ...issuerFindings(provider, path),

@@ -73,44 +73,60 @@ describe('a provider that asks', () => {
     expect(problems(settings)).toEqual([])
   })
 
-  test.each<readonly [object, ...(readonly string[])]>([
-    [{ issuer: 'https://auth.example/{name}' }, COMPARED],
-    [{ issuer: 'https://*.example' }, COMPARED],
-    [
-      { issuer: 'https://user:marked@auth.example', endpoint: 'https://auth.example/' },
-      'issuer: carries credentials; leave out the part before `@`',
-    ],
-    [
-      { issuer: 'http://auth.example' },
-      'issuer: must be an `https:` URL (or set `allowInsecureHttp: true` to trust the network), because its metadata is discovered there; or give `endpoint`',
-    ],
-    [
-      { endpoint: 'http://auth.example/introspect' },
-      'endpoint: must be an `https:` URL (or set `allowInsecureHttp: true` to trust the network)',
-    ],
-    [{ endpoint: 'https://user:marked@auth.example/' }, 'endpoint: carries credentials; leave out the part before `@`'],
-    [{ endpoint: 'auth.example/introspect' }, 'endpoint: is no URL; write `https://auth.example/introspect`'],
-    [{ keys: {} }, 'keys: has no effect with `response: json`, where nothing is signed; leave it out'],
-    [
-      { response: 'jwt', keys: { jwksUri: 'http://auth.example/keys' } },
-      'keys.jwksUri: must be an `https:` URL (or set `keys.allowInsecureHttp: true` to trust the network)',
-    ],
-    [
-      { response: 'jwt', client: BEARER },
-      'client.id: is missing; with `response: jwt` an answer names the client that asked',
-    ],
-    [
-      { cache: { ttl: '0s', maxStale: '1m' } },
-      'cache.maxStale: has no effect with `ttl: 0s`, which asks for no old answers; leave it out',
-    ],
-    [{ tokens: { prefixes: ['at_', 'at_live_'] } }, 'tokens.prefixes.1: is covered by `at_` already; leave it out'],
-    [
-      { tokens: { prefixes: ['at_live_', 'at_', 'at_'] } },
-      'tokens.prefixes.0: is covered by `at_` already; leave it out',
-      'tokens.prefixes.2: is covered by `at_` already; leave it out',
-    ],
-    [{ tokens: { prefixes: [''] } }, 'tokens.prefixes.0: is no beginning of a token'],
-  ])('may not say %j', (settings, ...expected) => {
+  test.each<{ readonly settings: object; readonly expected: readonly string[] }>([
+    { settings: { issuer: 'https://auth.example/{name}' }, expected: [COMPARED] },
+    { settings: { issuer: 'https://*.example' }, expected: [COMPARED] },
+    {
+      settings: { issuer: 'https://user:marked@auth.example', endpoint: 'https://auth.example/' },
+      expected: ['issuer: carries credentials; leave out the part before `@`'],
+    },
+    {
+      settings: { issuer: 'http://auth.example' },
+      expected: [
+        'issuer: must be an `https:` URL (or set `allowInsecureHttp: true` to trust the network), because its metadata is discovered there; or give `endpoint`',
+      ],
+    },
+    {
+      settings: { endpoint: 'http://auth.example/introspect' },
+      expected: ['endpoint: must be an `https:` URL (or set `allowInsecureHttp: true` to trust the network)'],
+    },
+    {
+      settings: { endpoint: 'https://user:marked@auth.example/' },
+      expected: ['endpoint: carries credentials; leave out the part before `@`'],
+    },
+    {
+      settings: { endpoint: 'auth.example/introspect' },
+      expected: ['endpoint: is no URL; write `https://auth.example/introspect`'],
+    },
+    {
+      settings: { keys: {} },
+      expected: ['keys: has no effect with `response: json`, where nothing is signed; leave it out'],
+    },
+    {
+      settings: { response: 'jwt', keys: { jwksUri: 'http://auth.example/keys' } },
+      expected: ['keys.jwksUri: must be an `https:` URL (or set `keys.allowInsecureHttp: true` to trust the network)'],
+    },
+    {
+      settings: { response: 'jwt', client: BEARER },
+      expected: ['client.id: is missing; with `response: jwt` an answer names the client that asked'],
+    },
+    {
+      settings: { cache: { ttl: '0s', maxStale: '1m' } },
+      expected: ['cache.maxStale: has no effect with `ttl: 0s`, which asks for no old answers; leave it out'],
+    },
+    {
+      settings: { tokens: { prefixes: ['at_', 'at_live_'] } },
+      expected: ['tokens.prefixes.1: is covered by `at_` already; leave it out'],
+    },
+    {
+      settings: { tokens: { prefixes: ['at_live_', 'at_', 'at_'] } },
+      expected: [
+        'tokens.prefixes.0: is covered by `at_` already; leave it out',
+        'tokens.prefixes.2: is covered by `at_` already; leave it out',
+      ],
+    },
+    { settings: { tokens: { prefixes: [''] } }, expected: ['tokens.prefixes.0: is no beginning of a token'] },
+  ])('may not say $settings', ({ settings, expected }) => {
     expect(problems(settings)).toEqual(expected)
   })
 })
@@ -150,6 +166,32 @@ describe('on a route', () => {
   })
 })
 
+describe('with several workers', () => {
+  const about = (workers: number, settings: object) => problemsIn({ main: { ...ASKED, ...settings } }, { workers })
+
+  test.each([
+    [1, { concurrency: 2 }],
+    [4, { concurrency: 8 }],
+    [16, {}],
+  ])('%i can share %j', (workers, settings) => {
+    expect(about(workers, settings)).toEqual([])
+  })
+
+  test.each([
+    [2, { concurrency: 3 }, 4],
+    [4, { concurrency: 2 }, 8],
+    [17, {}, 34],
+  ])('%i cannot share %j', (workers, settings, least) => {
+    expect(about(workers, settings)).toEqual([
+      `providers.main.concurrency: is too small for ${workers} workers, of which each needs 2 (default 32); write at least ${least}, or fewer \`workers\``,
+    ])
+  })
+
+  test('of a number that is wrong, only that is told', () => {
+    expect(about(65, { concurrency: 2 })).toEqual(['workers: must be at most 64'])
+  })
+})
+
 function pem(key: KeyObject): string {
   return key.export({ format: 'pem', type: 'pkcs8' }).toString()
 }
@@ -172,7 +214,7 @@ describe('the file of a client', () => {
     expect(problems({ client })).toEqual([])
   })
 
-  test.each<readonly [what: string, content: string | Buffer, problem: string, algorithm?: string]>([
+  test.each<readonly [what: string, content: string | Buffer, problem: string]>([
     ['is empty', '\n', 'is empty; fill it, or name another file'],
     ['is no key', 'marked', `does not hold a private key, as PEM without a passphrase or as a JWK; ${OTHER_KEY}`],
     ['is no JWK', '{"marked": 1}', `does not hold a private JWK; ${OTHER_KEY}`],
@@ -187,19 +229,20 @@ describe('the file of a client', () => {
       `holds an RSA key of less than 2048 bits; ${OTHER_KEY}`,
     ],
     [
-      'does not fit the algorithm',
-      pem(ec),
-      'holds a key that does not fit the algorithm ES384; change one of the two',
-      'ES384',
-    ],
-    [
       'is no text',
       Buffer.from([0x30, 0x82, 0xff, 0xfe]),
       'is not text in UTF-8; save it as UTF-8; keys and certificates are written as PEM',
     ],
-  ])('with a key for assertions is refused when it %s', (_, content, problem, algorithm) => {
-    const client = { auth: 'private_key_jwt', id: 'gateway', keyFile: file('key', content), algorithm }
+  ])('with a key for assertions is refused when it %s', (_, content, problem) => {
+    const client = { auth: 'private_key_jwt', id: 'gateway', keyFile: file('key', content) }
     expect(problems({ client })).toEqual([`client.keyFile: ${problem}`])
+  })
+
+  test('with a key that does not fit `algorithm` is refused', () => {
+    const client = { auth: 'private_key_jwt', id: 'gateway', keyFile: 'ec.pem', algorithm: 'ES384' }
+    expect(problems({ client })).toEqual([
+      'client.keyFile: holds a key that does not fit the algorithm ES384; change one of the two',
+    ])
   })
 
   test('with a key of another certificate is refused', () => {
