@@ -360,7 +360,7 @@ export type DecryptionResult = 'ok' | 'refused' | 'failed' | 'overloaded'
 
 /** How it is going with the server that is asked about tokens, for `-/status` and the metrics. */
 export interface IntrospectionStatus {
-  /** Undefined until it is discovered. */
+  /** Undefined until it is discovered. Its query is left out, since it may hold a key. */
   readonly endpoint: string | undefined
   /** `open`: nobody is asked. `probing`: one question finds out whether the server is back. */
   readonly breaker: 'closed' | 'open' | 'probing'

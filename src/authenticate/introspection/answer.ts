@@ -44,7 +44,7 @@ export class QuestionFailure extends Error {
 export interface AnsweringServer {
   /** It rejects with a {@link QuestionFailure}, or with the reason of `signal`. */
   ask(token: string, signal: AbortSignal): Promise<IntrospectionAnswer>
-  /** Where questions go; undefined until that is discovered. */
+  /** Where questions go; undefined until that is discovered. Its query may hold a key. */
   readonly endpoint: string | undefined
   /** Finds out where questions go, if that is not known. It rejects as {@link ask} does. */
   discover(signal: AbortSignal): Promise<void>

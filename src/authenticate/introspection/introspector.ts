@@ -11,6 +11,7 @@
  */
 import { hash } from 'node:crypto'
 import { Denial } from '../../errors.ts'
+import { place } from '../../keys/fetch/hardened-request.ts'
 import { type Deadline, deadline } from '../../lib/deadline.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Claims, IntrospectionStatus, Tenure } from '../../types.ts'
@@ -107,8 +108,9 @@ class RememberingIntrospector implements Introspector {
   }
 
   status(): IntrospectionStatus {
+    const { endpoint } = this.#options.server
     return {
-      endpoint: this.#options.server.endpoint,
+      endpoint: endpoint === undefined ? undefined : place(endpoint),
       ...this.#questions.status(),
       activeTokens: this.#memory.activeTokens,
       inactiveTokens: this.#memory.inactiveTokens,

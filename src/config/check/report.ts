@@ -77,6 +77,8 @@ function maskedLines(text: string): readonly string[] {
         .replaceAll(PRIVATE_JWK_VALUE, (_, key: string, value: string) => key + dots(value))
         // Up to the last `@`: whoever writes a password into a URL may have written it without encoding it.
         .replaceAll(/(?<=:\/\/)\S+(?=@)/g, dots)
+        // A query may hold the key of an API.
+        .replaceAll(/(:\/\/[^\s"?]{0,2048}\?)([^\s"]+)/g, (_, place: string, query: string) => place + dots(query))
         .replaceAll(/[A-Za-z0-9+=_-]{32,}(?:[./][A-Za-z0-9+/=_-]+)*/g, run => (/\d/.test(run) ? dots(run) : run))
     )
   })

@@ -82,6 +82,8 @@ describe('what looks like a secret is masked in the quoted lines', () => {
     ['a value in a list', 'x:\n  - secret: marked\n    y: 1'],
     ['credentials of a URL', 'x: https://user:marked@example.com/'],
     ['credentials with a sign of their own', 'x: https://user:marked@marked/marked@example.com/'],
+    ['the query of a URL', 'x: https://example.com/introspect?api=marked&x=marked'],
+    ['the query of a URL in quotes', 'x: { y: "https://example.com/?marked,marked", z: 1 }'],
     ['a private member of a key', `x: { kty: RSA, d: marked${'A'.repeat(20)} }`],
     ['a private member in JSON', `x: {"kty":"oct", "k": "marked${'A'.repeat(20)}"}`],
     ['a token', `x: ${JWT.replaceAll('a1a1', 'marked1')}`],
