@@ -53,7 +53,7 @@ function endpointFindings(provider: Introspection, path: Path): readonly Finding
   }))
 }
 
-const TO_TRUST = 'allowInsecureHttp: true'
+const TO_TRUST = '`allowInsecureHttp: true` beside it'
 
 function unusedFindings({ response, keys, decryption, cache }: Introspection, path: Path): readonly Finding[] {
   const unused: Array<readonly [key: Path, reason: string]> = []

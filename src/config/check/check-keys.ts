@@ -52,12 +52,12 @@ export function urlFindings(
   text: string,
   { allowInsecureHttp }: Pick<KeysConfig, 'allowInsecureHttp'>,
   path: Path,
-  toTrust = 'keys.allowInsecureHttp: true',
+  toTrust = '`keys.allowInsecureHttp: true`',
 ): readonly Finding[] {
   try {
     const url = httpUrl(text)
     if (url.protocol === 'https:' || isLoopback(url) || allowInsecureHttp) return []
-    return [{ path, message: `must be an \`https:\` URL (or set \`${toTrust}\` to trust the network)` }]
+    return [{ path, message: `must be an \`https:\` URL (or set ${toTrust} to trust the network)` }]
   } catch (error) {
     if (error instanceof SyntaxError) return [{ path, message: error.message }]
     throw error

@@ -159,13 +159,31 @@ function given(input: unknown): string {
 function unknownKeyTexts(keys: readonly string[], schema: unknown): string {
   const known = shapeKeys(schema)
   return keys
-    .map(key => `is not a known key.${didYouMean(key, known) || ` Known here: ${known.join(', ')}.`}`)
+    .map(key => {
+      const remedy = didYouMean(key, known) || deeper(key, schema) || ` Known here: ${known.join(', ')}.`
+      return `is not a known key.${remedy}`
+    })
     .join('\n')
 }
 
+/** Says in which block beside it the key belongs. Where many have it, none of them is a likely slip. */
+function deeper(key: string, schema: unknown): string {
+  const blocks = shapeKeys(schema).filter(name => shapeKeys(shapeOf(schema)?.[name]).includes(key))
+  if (blocks.length === 0 || blocks.length > 2) return ''
+  return ` It belongs into ${blocks.map(block => `\`${block}\``).join(' or ')}.`
+}
+
 function shapeKeys(schema: unknown): readonly string[] {
-  const shape = member(member(member(schema, '_zod'), 'def'), 'shape')
-  return typeof shape === 'object' && shape !== null ? Object.keys(shape) : []
+  return Object.keys(shapeOf(schema) ?? {})
+}
+
+/** @returns the keys of a block, which may be optional or have a default */
+function shapeOf(schema: unknown): Readonly<Record<string, unknown>> | undefined {
+  const definition = member(member(schema, '_zod'), 'def')
+  const inner = member(definition, 'innerType')
+  if (inner !== undefined) return shapeOf(inner)
+  const shape = member(definition, 'shape')
+  return typeof shape === 'object' && shape !== null ? { ...shape } : undefined
 }
 
 function choiceText(input: unknown, choices: readonly string[]): string {

@@ -83,12 +83,12 @@ describe('a provider that asks', () => {
     {
       settings: { issuer: 'http://auth.example' },
       expected: [
-        'issuer: must be an `https:` URL (or set `allowInsecureHttp: true` to trust the network), because its metadata is discovered there; or give `endpoint`',
+        'issuer: must be an `https:` URL (or set `allowInsecureHttp: true` beside it to trust the network), because its metadata is discovered there; or give `endpoint`',
       ],
     },
     {
       settings: { endpoint: 'http://auth.example/introspect' },
-      expected: ['endpoint: must be an `https:` URL (or set `allowInsecureHttp: true` to trust the network)'],
+      expected: ['endpoint: must be an `https:` URL (or set `allowInsecureHttp: true` beside it to trust the network)'],
     },
     {
       settings: { endpoint: 'https://user:marked@auth.example/' },
@@ -128,6 +128,30 @@ describe('a provider that asks', () => {
     { settings: { tokens: { prefixes: [''] } }, expected: ['tokens.prefixes.0: is no beginning of a token'] },
   ])('may not say $settings', ({ settings, expected }) => {
     expect(problems(settings)).toEqual(expected)
+  })
+})
+
+describe('a key that another block has', () => {
+  test.each([
+    [{ ...JWT, allowInsecureHttp: true }, 'allowInsecureHttp: is not a known key. It belongs into `keys`.'],
+    [{ ...JWT, jwksUri: 'https://auth.example/' }, 'jwksUri: is not a known key. It belongs into `keys`.'],
+    [{ ...ASKED, maxStale: '1m' }, 'maxStale: is not a known key. It belongs into `keys` or `cache`.'],
+    [{ ...ASKED, ttl: '1m' }, 'ttl: is not a known key. It belongs into `cache`.'],
+    [{ ...ASKED, minBytes: 8 }, 'minBytes: is not a known key. It belongs into `tokens`.'],
+    [
+      { ...JWT, keys: { audience: ['a'] } },
+      expect.stringMatching(/^keys\.audience: is not a known key\. Known here: /),
+    ],
+  ])('is told where it belongs: %j', (main, problem) => {
+    expect(problemsIn({ main }).map(text => text.replace('providers.main.', ''))).toEqual([problem])
+  })
+
+  test('is told so at an endpoint in clear, where `keys` does not help', () => {
+    const keys = { allowInsecureHttp: true }
+    expect(problems({ endpoint: 'http://auth.example/introspect', keys })).toEqual([
+      'endpoint: must be an `https:` URL (or set `allowInsecureHttp: true` beside it to trust the network)',
+      'keys: has no effect with `response: json`, where nothing is signed; leave it out',
+    ])
   })
 })
 
