@@ -35,6 +35,11 @@ export function readRegularFile(path: string): Buffer {
   return readJudged(path, {}, kindProblem)
 }
 
+/** Continues a sentence about a file: why nobody who trusts it may read it, if others may write it. */
+export function writersProblem(path: string): string | undefined {
+  return modeProblem(statSync(path))
+}
+
 /** Continues a sentence about a file: why it could not be read, without its path. */
 export function unreadableText(error: unknown): string {
   if (error instanceof UntrustedFile) return error.message

@@ -12,6 +12,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Services } from '../../run/services.ts'
 import { standIn } from '../engine/stand-in.ts'
+import { doubtfulSecrets } from './doubtful-secrets.ts'
 import { type OnlineResult, onlineFindings } from './online.ts'
 import { unwritableCaches } from './unwritable-caches.ts'
 import { type Warning, type WarningCode, warnings } from './warnings.ts'
@@ -48,10 +49,8 @@ export async function check(options: CheckOptions, services: Services): Promise<
     const config = loadConfigForTool(file, env, namedFiles)
     const { policy } = standIn(config, services)
     const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
-    const caches = namedFiles === 'read' ? unwritableCaches(config) : []
-    const reported = [...warnings(config, policy), ...caches, ...found.warnings].filter(
-      ({ code }) => !ignored.has(code),
-    )
+    const files = namedFiles === 'read' ? [...unwritableCaches(config), ...doubtfulSecrets(config)] : []
+    const reported = [...warnings(config, policy), ...files, ...found.warnings].filter(({ code }) => !ignored.has(code))
     return {
       file,
       errors: [],

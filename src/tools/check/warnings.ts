@@ -42,6 +42,8 @@ export const WARNING_CODES = [
   'proof-url-in-clear',
   'introspection-ttl',
   'introspection-stale',
+  'secret-writable',
+  'secret-blanks',
   'issuer-slash',
 ] as const
 

@@ -422,6 +422,6 @@ describe('the answer of a server about a token', () => {
 })
 
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
-  const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable']
+  const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable', 'secret-writable', 'secret-blanks']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
 })
