@@ -8,6 +8,7 @@ import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
 import { providerTraits } from '../schema/provider-traits.ts'
 import type { RevocationConfig } from '../schema/schema.ts'
+import { durationText } from '../schema/units.ts'
 import { shapeOf, unknownText } from './check-routes.ts'
 import type { Finding, Path } from './findings.ts'
 import { pathText } from './report.ts'
@@ -119,25 +120,14 @@ function keepFindings({ providers }: Draft, revocation: RevocationConfig): reado
     if (!signsEvents) return []
     const path = ['providers', id, 'maxLifetime']
     if (maxLifetime === undefined) {
-      const message = `is missing; set it, to ${durationText(keep)} at most: a token that outlives \`revocation.keep\` is revoked for a time only`
+      const message = `is missing; set it, to \`${durationText(keep)}\` at most: a token that outlives \`revocation.keep\` is revoked for a time only`
       return [{ path, message }]
     }
     if (maxLifetime <= keep) return []
-    const message = `must be at least ${durationText(maxLifetime)}, the \`maxLifetime\` of provider \`${id}\`: its tokens are revoked for a time only; raise it, or lower that`
+    const message = `must be at least \`${durationText(maxLifetime)}\`, the \`maxLifetime\` of provider \`${id}\`: its tokens are revoked for a time only; raise it, or lower that`
     return [{ path: ['revocation', 'keep'], message }]
   })
 }
-
-function durationText(ms: number): string {
-  const [unit, unitMs] = UNITS.find(([, each]) => ms % each === 0) ?? ['ms', 1]
-  return `\`${ms / unitMs}${unit}\``
-}
-
-const UNITS = [
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-] as const
 
 interface OwnEndpoint {
   readonly at: Path

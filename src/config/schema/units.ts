@@ -19,6 +19,13 @@ export function durationMs(text: string): number | undefined {
   return quantity(text, DURATION_PATTERN, MS_PER_UNIT)
 }
 
+/** Writes a duration in the largest unit of which it is a multiple. */
+export function durationText(ms: number): string {
+  if (ms === 0) return '0s'
+  const [unit, factor] = Object.entries(MS_PER_UNIT).findLast(([, each]) => ms % each === 0) ?? ['ms', 1]
+  return `${ms / factor}${unit}`
+}
+
 /** Returns bytes; `undefined` when the text is no size. */
 export function sizeBytes(text: string): number | undefined {
   return quantity(text, SIZE_PATTERN, BYTES_PER_UNIT)

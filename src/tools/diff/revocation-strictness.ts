@@ -5,6 +5,7 @@
  * tokens in again, and shows here as nothing.
  */
 import type { RevocationConfig, StoreConfig } from '../../config/schema/schema.ts'
+import { durationText } from '../../config/schema/units.ts'
 import {
   allOf,
   another,
@@ -56,8 +57,8 @@ const REVOCATION: Comparisons<RevocationConfig, RevocationConfig> = {
     WHEN_STALE(name, whenStaleIn(around.before, undefined), whenStaleIn(around.after, undefined), around),
   maxStale: limitMs,
   shortLived: (name, before = 0, after = 0) => limitMs(name, before, after),
-  keep: (name, before, after) => atLeast(`${name} in ms`, before, after),
-  entries: atLeast,
+  keep: (name, before, after) => atLeast(name, before, after, durationText),
+  entries: (name, before, after) => atLeast(name, before, after, String),
   claims: (name, before, after) =>
     before.session === after.session
       ? []
@@ -81,9 +82,9 @@ const REVOCATION: Comparisons<RevocationConfig, RevocationConfig> = {
 }
 
 /** Compares lower bounds: what is kept for a shorter time, or has less room, revokes less. */
-function atLeast(name: string, before: number, after: number): readonly Difference[] {
+function atLeast(name: string, before: number, after: number, text: (bound: number) => string): readonly Difference[] {
   if (before === after) return []
-  return [{ direction: after < before ? 'loosened' : 'tightened', text: `${name}: ${before} → ${after}` }]
+  return [{ direction: after < before ? 'loosened' : 'tightened', text: `${name}: ${text(before)} → ${text(after)}` }]
 }
 
 /** Compares a source that both have. Where only one has it, the list of sources tells of that. */

@@ -9,6 +9,7 @@
  * cannot be sure says "loosened".
  */
 import { isDeepStrictEqual } from 'node:util'
+import { durationText } from '../../config/schema/units.ts'
 
 export type Direction = 'loosened' | 'tightened' | 'changed'
 
@@ -90,14 +91,24 @@ export function ranked<Value extends string | boolean>(
 
 /** Compares upper bounds: a larger one is looser, and undefined is no bound at all. */
 export function limit(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
-  if (before === after) return []
-  const isLooser = (after ?? Number.POSITIVE_INFINITY) > (before ?? Number.POSITIVE_INFINITY)
-  return [{ direction: isLooser ? 'loosened' : 'tightened', text: `${name}: ${before ?? 'any'} → ${after ?? 'any'}` }]
+  return shownLimit(name, before, after, String)
 }
 
-/** Compares upper bounds that are durations. */
+/** Compares upper bounds that are durations, and shows them as the configuration has them. */
 export function limitMs(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
-  return limit(`${name} in ms`, before, after)
+  return shownLimit(name, before, after, durationText)
+}
+
+function shownLimit(
+  name: string,
+  before: number | undefined,
+  after: number | undefined,
+  text: (bound: number) => string,
+): readonly Difference[] {
+  if (before === after) return []
+  const isLooser = (after ?? Number.POSITIVE_INFINITY) > (before ?? Number.POSITIVE_INFINITY)
+  const [from, to] = [before, after].map(bound => (bound === undefined ? 'any' : text(bound)))
+  return [{ direction: isLooser ? 'loosened' : 'tightened', text: `${name}: ${from} → ${to}` }]
 }
 
 /** Compares lists of which every member is asked for. */

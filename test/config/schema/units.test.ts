@@ -1,6 +1,6 @@
-/** Tests how durations and sizes are read. */
+/** Tests how durations and sizes are read, and durations written. */
 import { describe, expect, test } from 'vitest'
-import { durationMs, sizeBytes } from '../../../src/config/schema/units.ts'
+import { durationMs, durationText, sizeBytes } from '../../../src/config/schema/units.ts'
 
 describe('durations', () => {
   test.each([
@@ -19,6 +19,21 @@ describe('durations', () => {
       expect(durationMs(text)).toBeUndefined()
     },
   )
+})
+
+describe('durations in milliseconds', () => {
+  test.each([
+    [0, '0s'],
+    [1, '1ms'],
+    [1_500, '1500ms'],
+    [30_000, '30s'],
+    [90_000, '90s'],
+    [300_000, '5m'],
+    [86_400_000, '24h'],
+  ])('%i are written in the largest unit that fits: %s', (ms, expected) => {
+    expect(durationText(ms)).toBe(expected)
+    expect(durationMs(expected)).toBe(ms)
+  })
 })
 
 describe('sizes', () => {

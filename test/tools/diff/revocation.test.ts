@@ -84,20 +84,20 @@ test.each<readonly [Sections, Sections, readonly string[], readonly string[]]>([
   [
     stored(', maxStale: 1m'),
     stored(', maxStale: 2m'),
-    ['loosened revocation: maxStale in ms: 60000 → 120000'],
-    ['tightened revocation: maxStale in ms: 120000 → 60000'],
+    ['loosened revocation: maxStale: 1m → 2m'],
+    ['tightened revocation: maxStale: 2m → 1m'],
   ],
   [
     stored(''),
     stored(', shortLived: 5m'),
-    ['loosened revocation: shortLived in ms: 0 → 300000'],
-    ['tightened revocation: shortLived in ms: 300000 → 0'],
+    ['loosened revocation: shortLived: 0s → 5m'],
+    ['tightened revocation: shortLived: 5m → 0s'],
   ],
   [
     stored(''),
     stored(', keep: 48h'),
-    ['tightened revocation: keep in ms: 86400000 → 172800000'],
-    ['loosened revocation: keep in ms: 172800000 → 86400000'],
+    ['tightened revocation: keep: 24h → 48h'],
+    ['loosened revocation: keep: 48h → 24h'],
   ],
   [
     stored(''),

@@ -49,7 +49,7 @@ test('what decides of a provider is told in one change, and so is identity', () 
   }
   expect(changes(BASE, next)).toEqual([
     'loosened identity: forwardToken: false → true',
-    'changed provider main: audiences: or urn:x; algorithms: only RS256; maxLifetime in ms: any → 1000',
+    'changed provider main: audiences: or urn:x; algorithms: only RS256; maxLifetime: any → 1s',
     'tightened limits: bodyBytes: 104857600 → 1',
   ])
 })
@@ -89,8 +89,8 @@ describe('what makes a provider accept other tokens', () => {
     [{ algorithms: ['RS256'] }, {}, 'loosened provider main: algorithms: any, not only RS256'],
     [{ algorithms: ['RS256'] }, { algorithms: ['RS256', 'ES256'] }, 'loosened provider main: algorithms: or ES256'],
     [{ requiredClaims: ['tid'] }, {}, 'loosened provider main: requiredClaims: no longer tid'],
-    [{ maxLifetime: 1000 }, {}, 'loosened provider main: maxLifetime in ms: 1000 → any'],
-    [{ clockTolerance: 0 }, { clockTolerance: 1 }, 'loosened provider main: clockTolerance in ms: 0 → 1'],
+    [{ maxLifetime: 1000 }, {}, 'loosened provider main: maxLifetime: 1s → any'],
+    [{ clockTolerance: 0 }, { clockTolerance: 1 }, 'loosened provider main: clockTolerance: 0s → 1ms'],
     [{ tokenType: 'at+jwt' }, {}, 'loosened provider main: tokenType: at+jwt → compatible'],
     [{}, { tokenType: 'at+jwt' }, 'tightened provider main: tokenType: compatible → at+jwt'],
   ])('%j → %j', (before, after, change) => {
@@ -106,8 +106,8 @@ describe('what makes a provider believe other keys', () => {
     [{}, { hosts: ['cdn.example.com'] }, 'loosened provider main: keys.hosts: or cdn.example.com'],
     [{}, { allowInsecureHttp: true }, 'loosened provider main: keys.allowInsecureHttp: false → true'],
     [{ allowInsecureHttp: true }, {}, 'tightened provider main: keys.allowInsecureHttp: true → false'],
-    [{ refresh: 1000 }, { refresh: 2000 }, 'loosened provider main: keys.refresh in ms: 1000 → 2000'],
-    [{ maxStale: 2000 }, { maxStale: 1000 }, 'tightened provider main: keys.maxStale in ms: 2000 → 1000'],
+    [{ refresh: 1000 }, { refresh: 2000 }, 'loosened provider main: keys.refresh: 1s → 2s'],
+    [{ maxStale: 2000 }, { maxStale: 1000 }, 'tightened provider main: keys.maxStale: 2s → 1s'],
     [{ timeout: 1000 }, { timeout: 2000 }, 'changed provider main: keys.timeout is another'],
   ])('%j → %j', (before, after, change) => {
     expect(changes(withKeys(before), withKeys(after))).toEqual([change])
@@ -259,7 +259,7 @@ test('more connections to a service let more requests through at a time', () => 
 
 test('a limit that is tightened hides none that is loosened', () => {
   expect(changes(BASE, withLimits({ bodyBytes: 1, connections: 20_000, headersTimeout: 20_000 }))).toEqual([
-    'loosened limits: headersTimeout in ms: 10000 → 20000; connections: 10000 → 20000',
+    'loosened limits: headersTimeout: 10s → 20s; connections: 10000 → 20000',
     'tightened limits: bodyBytes: 104857600 → 1',
   ])
 })
@@ -272,11 +272,11 @@ describe('how long a stream may outlive its token', () => {
 
   test('is told once for all routes that leave it to the section', () => {
     expect(changes(BASE, withStreams({ onExpiry: 'keep' }))).toEqual(['loosened streams: onExpiry: close → keep'])
-    expect(changes(withStreams({ grace: 1000 }), BASE)).toEqual(['tightened streams: grace in ms: 1000 → 0'])
+    expect(changes(withStreams({ grace: 1000 }), BASE)).toEqual(['tightened streams: grace: 1s → 0s'])
   })
 
   test('is told of a route that says so itself, by what holds in the end', () => {
-    expect(changes(BASE, withRoute({ grace: 1000 }))).toEqual(['loosened a: streams.grace in ms: 0 → 1000'])
+    expect(changes(BASE, withRoute({ grace: 1000 }))).toEqual(['loosened a: streams.grace: 0s → 1s'])
     expect(changes(BASE, withRoute({ onExpiry: 'close', grace: 0 }))).toEqual([])
   })
 
