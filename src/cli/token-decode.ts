@@ -41,7 +41,10 @@ function printed<T extends object>(decoded: T, form: 'json' | 'text', text: (dec
 function decodedPlain(token: string): DecodedToken {
   const decoded = decodedToken(token, systemClock.nowMs())
   if (decoded.header === undefined && decoded.claims === undefined)
-    throw new UsageError('this is no JWT: it has no header and no claims that can be read')
+    throw new UsageError(
+      'this is no JWT: it has no header and no claims that can be read. If it is an opaque token, `sallyport token ' +
+        'verify` asks the server that has made it, and shows what it answers',
+    )
   return decoded
 }
 

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { loadConfigFile } from '../config/read/load.ts'
 import { type ByProviderType, byProviderType } from '../config/schema/by-provider-type.ts'
+import { providerTraits } from '../config/schema/provider-traits.ts'
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
 import { audienceClaims, issuerClaims } from '../tools/engine/made-up-claims.ts'
@@ -108,6 +109,8 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
     throw new UsageError(
       `name the provider with --provider (${ids.join(', ') || 'there is none'}), or give iss and aud`,
     )
+  if (providerTraits(provider).takesJwts === undefined)
+    io.stderr(`warning: the provider ${named} takes no JWTs (\`tokens.jwts: false\`), and so never this token\n`)
   return { ...byProviderType(OWN_CLAIMS, provider, given), ...times }
 }
 

@@ -19,6 +19,7 @@ import type { VerifiedToken } from '../../src/tools/token/verified-token.ts'
 import { encrypted, newKey, privateJwk } from '../authenticate/encrypted/support.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
+import { askingConfig } from '../tools/introspection-support.ts'
 import { folder, textOf } from '../tools/support.ts'
 
 const files = folder()
@@ -76,6 +77,7 @@ describe('token decode', () => {
     const { code, stdout, stderr } = await token('decode', 'opaque-marked')
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).not.toContain('marked')
+    expect(stderr).toContain('If it is an opaque token, `sallyport token verify` asks the server')
   })
 })
 
@@ -283,6 +285,21 @@ describe('token mint', () => {
     )
     expect(code).toBe(0)
     expect(stdout.split('.')).toHaveLength(3)
+  })
+
+  test.each([
+    ['', ''],
+    [
+      ', tokens: { jwts: false }',
+      'warning: the provider opaque takes no JWTs (`tokens.jwts: false`), and so never this token\n',
+    ],
+  ])('for a provider that is asked about tokens%s it warns where that takes no JWTs', async (keys, warning) => {
+    const key = join(files.path, 'asked.jwk')
+    await token('mint', '--key', key, '--create-key', '--claim', 'iss=me', '--claim', 'aud=you')
+    const file = askingConfig(files, 'asked.yaml', { keys })
+    const { code, stdout, stderr } = await token('mint', '--key', key, '--provider', 'opaque', '-c', file)
+    expect([code, stderr]).toEqual([0, warning])
+    expect(decodeJwt(stdout.trim())).toMatchObject({ iss: 'https://opaque.example.com' })
   })
 
   test('a key file that is none is refused without quoting it', async () => {

@@ -2,6 +2,7 @@
 import type { DecryptedToken, ProviderDecryption } from '../../authenticate/decryption.ts'
 import { decryptionGate } from '../../authenticate/encrypted/gate.ts'
 import { tokenDecrypter } from '../../authenticate/encrypted/token-decrypter.ts'
+import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { readDecryption } from '../../run/decryption.ts'
 import type { JsonObject } from '../../types.ts'
@@ -19,9 +20,17 @@ export function decryptionsOf({ providers }: Config, id?: string): readonly Prov
 
 /** Says which providers have keys: for tokens that issuers encrypt, and for answers about tokens alone. */
 export function providersWithKeys({ providers }: Config): Readonly<Record<'tokens' | 'answers', readonly string[]>> {
-  const ids = Object.keys(providers).filter(id => providers[id]?.decryption !== undefined)
-  const forAnswers = (id: string): boolean => providers[id]?.type === 'introspection'
-  return { tokens: ids.filter(id => !forAnswers(id)), answers: ids.filter(forAnswers) }
+  const having = (use: 'tokens' | 'answers'): readonly string[] =>
+    Object.entries(providers).flatMap(([id, config]) =>
+      config.decryption !== undefined && byProviderType(USES, config) === use ? [id] : [],
+    )
+  return { tokens: having('tokens'), answers: having('answers') }
+}
+
+/** What the keys of a provider open. */
+const USES: ByProviderType<'tokens' | 'answers'> = {
+  jwt: () => 'tokens',
+  introspection: () => 'answers',
 }
 
 /** Returns the public halves as a JWK Set, each once, in the order of `keyFiles`. */
