@@ -6,18 +6,20 @@
  * clients with bound tokens), RFC 9068 §2.2.1 (`acr`, `auth_time`) and the authorization server's part of RFC 9470:
  * `acr_values` and `max_age` ask for another login when that of the session does not do.
  */
-import { createHash, randomBytes, X509Certificate } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
 import { text } from 'node:stream/consumers'
-import type { TLSSocket } from 'node:tls'
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js'
 import { base, Check } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
-import { Provider } from 'oidc-provider/lib/provider.js'
-import { closeServer, listen } from '../../../src/demo/loopback.ts'
+import type { Provider } from 'oidc-provider/lib/provider.js'
 import type { Certificate, TestAuthority } from '../certificates.ts'
 import { AUDIENCE } from './issuer.ts'
+import {
+  CLIENT_CERTIFICATES,
+  certificateKey,
+  MACHINE_FEATURES,
+  startOidcOverTls,
+  type TlsContext,
+} from './oidc-over-tls.ts'
 
 /** The issuer knows these clients. The machines use client credentials, the apps authorization code with PKCE. */
 export const BOUND_CLIENTS = Object.freeze({
@@ -78,34 +80,12 @@ export async function startBoundIssuer(
   authority: TestAuthority,
   { nonces = 'none' }: BoundIssuerOptions = {},
 ): Promise<BoundIssuer> {
-  const tls = authority.issue('issuer', ['DNS:localhost', 'IP:127.0.0.1'])
   const certificates = {
     signed: authority.issue('tls-machine', [`DNS:${CLIENT_NAME}`]),
     selfSigned: authority.selfSigned('self-signed-machine'),
   }
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const signingKey: JWK = { ...(await exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'bound-ES256' }
   const clientSecret = randomBytes(16).toString('base64url')
-  const errors: Error[] = []
-  // The port is part of the issuer's name, so the server listens before the provider is made.
-  let handle = async (_request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    response.writeHead(503).end()
-  }
-  const server = createServer(
-    { cert: tls.cert, key: tls.key, ca: authority.cert, requestCert: true, rejectUnauthorized: false },
-    (request, response) => {
-      handle(request, response).catch((error: Error) => {
-        errors.push(error)
-        response.destroy()
-      })
-    },
-  )
-  const issuer = `https://localhost:${new URL(`https://${await listen(server, 0)}`).port}`
-
-  const provider = new Provider(issuer, {
-    adapter: createMemoryAdapter(),
-    jwks: { keys: [signingKey] },
-    cookies: { keys: [randomBytes(32).toString('base64url')] },
+  const configuration = {
     clients: clients(clientSecret, certificates.selfSigned),
     clientAuthMethods: ['client_secret_basic', 'tls_client_auth', 'self_signed_tls_client_auth', 'none'],
     enabledJWA: {
@@ -113,8 +93,6 @@ export async function startBoundIssuer(
       dPoPSigningAlgValues: ['ES256', 'ES384', 'Ed25519', 'EdDSA', 'PS256', 'RS256'],
     },
     acrValues: ACR_VALUES,
-    clientBasedCORS: () => false,
-    findAccount: (_context: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
     issueRefreshToken: (_context: unknown, client: { grantTypeAllowed(type: string): boolean }) =>
       client.grantTypeAllowed('refresh_token'),
     extraTokenClaims: howAndWhen,
@@ -133,24 +111,12 @@ export async function startBoundIssuer(
       Session: 86_400,
     },
     features: {
-      devInteractions: { enabled: false },
-      rpInitiatedLogout: { enabled: false },
-      clientCredentials: { enabled: true },
+      ...MACHINE_FEATURES,
       dPoP: {
         enabled: true,
         ...(nonces === 'required' ? { nonceSecret: randomBytes(32), requireNonce: () => true } : {}),
       },
-      mTLS: {
-        enabled: true,
-        certificateBoundAccessTokens: true,
-        selfSignedTlsClientAuth: true,
-        tlsClientAuth: true,
-        getCertificate: (context: TlsContext) => context.socket.getPeerX509Certificate(),
-        certificateAuthorized: (context: TlsContext) => context.socket.authorized,
-        certificateSubjectMatches: (context: TlsContext, property: string, expected: string) =>
-          property === 'tls_client_auth_san_dns' &&
-          context.socket.getPeerX509Certificate()?.subjectAltName === `DNS:${expected}`,
-      },
+      mTLS: { ...CLIENT_CERTIFICATES, certificateBoundAccessTokens: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => AUDIENCE,
@@ -164,12 +130,16 @@ export async function startBoundIssuer(
         }),
       },
     },
+  }
+  const { issuer, provider, errors, handleBy, close } = await startOidcOverTls({
+    name: 'bound',
+    authority,
+    configuration,
   })
-  provider.silent = true
-  provider.on('server_error', (_context, error) => errors.push(error))
   const oidc = provider.callback()
-  handle = (request, response) =>
-    request.url?.startsWith('/interaction/') === true ? signIn(provider, request, response) : oidc(request, response)
+  handleBy((request, response) =>
+    request.url?.startsWith('/interaction/') === true ? signIn(provider, request, response) : oidc(request, response),
+  )
 
   const keys = { jwksUri: `${issuer}/jwks`, caFile: authority.certFile }
   return {
@@ -179,12 +149,8 @@ export async function startBoundIssuer(
     certificates,
     provider: { type: 'jwt', issuer, audiences: [AUDIENCE], keys },
     errors,
-    close: () => closeServer(server),
+    close,
   }
-}
-
-interface TlsContext {
-  readonly socket: TLSSocket
 }
 
 interface StructuredToken {
@@ -232,16 +198,6 @@ function clients(secret: string, selfSigned: Certificate): readonly object[] {
     id_token_signed_response_alg: 'ES256',
     ...each[name as BoundClientName],
   }))
-}
-
-/** Registers a certificate as RFC 8705 §2.2.2 does: as a key with `x5c`. */
-function certificateKey({ cert }: Certificate): object {
-  const { publicKey, raw } = new X509Certificate(cert)
-  return {
-    ...publicKey.export({ format: 'jwk' }),
-    kid: createHash('sha256').update(raw).digest('hex'),
-    x5c: [raw.toString('base64')],
-  }
 }
 
 /** What the token endpoint has read of an authorization code or a refresh token. */

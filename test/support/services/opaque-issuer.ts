@@ -5,20 +5,17 @@
  * RFC 7662 and RFC 9701 (introspection, in JSON and signed), RFC 7009 (revocation), RFC 8707 (the resource decides what
  * form a token has), RFC 8705 and RFC 7523 (clients without secrets). oidc-provider refuses questions about JWTs.
  */
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer, request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import type { TLSSocket } from 'node:tls'
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js'
-import { Provider } from 'oidc-provider/lib/provider.js'
-import { closeServer, listen } from '../../../src/demo/loopback.ts'
+import type { Provider } from 'oidc-provider/lib/provider.js'
 import type { ClientCredentials } from '../../../src/oauth/client-authentication.ts'
-import type { Certificate, TestAuthority } from '../certificates.ts'
+import type { TestAuthority } from '../certificates.ts'
+import { CLIENT_CERTIFICATES, certificateKey, MACHINE_FEATURES, startOidcOverTls } from './oidc-over-tls.ts'
 
 /** A token for one of these has that form; a token for none is opaque and has no audience. */
 export const RESOURCES = Object.freeze({
@@ -86,11 +83,8 @@ export async function startOpaqueIssuer(
   authority: TestAuthority,
   { encryption }: OpaqueIssuerOptions = {},
 ): Promise<OpaqueIssuer> {
-  const tls = authority.issue('opaque-issuer', ['DNS:localhost', 'IP:127.0.0.1'])
   const signed = authority.issue('tls-gateway', [`DNS:${CLIENT_NAME}`])
   const selfSigned = authority.selfSigned('self-signed-gateway')
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const signingKey: JWK = { ...(await exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'opaque-ES256' }
   const [tokenKeys, answerKeys, assertionKeys] = [ecKeys(), ecKeys(), ecKeys()]
   const encrypt = encryption ?? { alg: 'ECDH-ES', enc: 'A256GCM', key: tokenKeys.publicKey }
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-opaque-issuer-'))
@@ -114,28 +108,9 @@ export async function startOpaqueIssuer(
     encrypted: { id: 'gateway-encrypted', auth: 'post', secretFile },
   }
   const tokenClient = { id: 'machine', secret: randomBytes(16).toString('base64url') }
-  const errors: Error[] = []
-  // The port is part of the issuer's name, so the server listens before the provider is made.
-  let handle = async (_request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    response.writeHead(503).end()
-  }
-  const server = createServer(
-    { cert: tls.cert, key: tls.key, ca: authority.cert, requestCert: true, rejectUnauthorized: false },
-    (request, response) => {
-      handle(request, response).catch((error: Error) => {
-        errors.push(error)
-        response.destroy()
-      })
-    },
-  )
-  const issuer = `https://localhost:${new URL(`https://${await listen(server, 0)}`).port}`
-
   const asker = { grant_types: [], response_types: [], redirect_uris: [], introspection_signed_response_alg: 'ES256' }
   const publicJwk = (keys: Keys, members: object) => ({ ...keys.publicKey.export({ format: 'jwk' }), ...members })
-  const provider = new Provider(issuer, {
-    adapter: createMemoryAdapter(),
-    jwks: { keys: [signingKey] },
-    cookies: { keys: [randomBytes(32).toString('base64url')] },
+  const configuration = {
     clients: [
       { client_id: tokenClient.id, client_secret: tokenClient.secret, ...asker, grant_types: ['client_credentials'] },
       { client_id: ODD_ID, client_secret: ODD_SECRET, ...asker },
@@ -190,28 +165,15 @@ export async function startOpaqueIssuer(
       introspectionEncryptionEncValues: ['A256GCM'],
       clientAuthSigningAlgValues: ['ES256'],
     },
-    clientBasedCORS: () => false,
-    findAccount: (_context: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
     scopes: ['openid', 'offline_access', ...OPAQUE_SCOPES],
     ttl: { AccessToken: 3_600, ClientCredentials: 3_600, Grant: 86_400, RefreshToken: 86_400 },
     features: {
-      devInteractions: { enabled: false },
-      rpInitiatedLogout: { enabled: false },
-      clientCredentials: { enabled: true },
+      ...MACHINE_FEATURES,
       introspection: { enabled: true, allowedPolicy: () => true },
       jwtIntrospection: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       encryption: { enabled: true },
-      mTLS: {
-        enabled: true,
-        selfSignedTlsClientAuth: true,
-        tlsClientAuth: true,
-        getCertificate: (context: TlsContext) => context.socket.getPeerX509Certificate(),
-        certificateAuthorized: (context: TlsContext) => context.socket.authorized,
-        certificateSubjectMatches: (context: TlsContext, property: string, expected: string) =>
-          property === 'tls_client_auth_san_dns' &&
-          context.socket.getPeerX509Certificate()?.subjectAltName === `DNS:${expected}`,
-      },
+      mTLS: CLIENT_CERTIFICATES,
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,
@@ -224,10 +186,9 @@ export async function startOpaqueIssuer(
         }),
       },
     },
-  })
-  provider.silent = true
-  provider.on('server_error', (_context, error) => errors.push(error))
-  handle = provider.callback()
+  }
+  const server = await startOidcOverTls({ name: 'opaque', authority, configuration })
+  const { issuer, provider, errors } = server
 
   const asMachine = { client_id: tokenClient.id, client_secret: tokenClient.secret }
   const basic = `Basic ${btoa(`${asMachine.client_id}:${encodeURIComponent(asMachine.client_secret)}`)}`
@@ -261,14 +222,10 @@ export async function startOpaqueIssuer(
     },
     errors,
     async close() {
-      await closeServer(server)
+      await server.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }
-}
-
-interface TlsContext {
-  readonly socket: TLSSocket
 }
 
 /** What of oidc-provider makes a refresh token without a browser. */
@@ -285,16 +242,6 @@ interface Keys {
 
 function ecKeys(): Keys {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' })
-}
-
-/** Registers a certificate as RFC 8705 §2.2.2 does: as a key with `x5c`. */
-function certificateKey({ cert }: Certificate): object {
-  const { publicKey, raw } = new X509Certificate(cert)
-  return {
-    ...publicKey.export({ format: 'jwk' }),
-    kid: createHash('sha256').update(raw).digest('hex'),
-    x5c: [raw.toString('base64')],
-  }
 }
 
 /** @throws {Error} the answer is not 200; it says what the issuer said */
