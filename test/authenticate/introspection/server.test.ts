@@ -3,10 +3,10 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TestAuthority, testAuthority } from '../../support/certificates.ts'
 import { manualTime } from '../../support/manual-time.ts'
+import { FAULTS } from '../../support/services/answer-faults.ts'
 import { startForwardProxy } from '../../support/services/forward-proxy.ts'
 import {
   CLIENT_ID,
-  FAULTS,
   MARK,
   says,
   saysJson,

@@ -4,7 +4,8 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { type EndpointAnswer, FAULTS, type Question, saysJson } from '../../support/services/introspection-endpoint.ts'
+import { FAULTS } from '../../support/services/answer-faults.ts'
+import { type EndpointAnswer, type Question, saysJson } from '../../support/services/introspection-endpoint.ts'
 import { activeAnswer, type OpaqueStack, opaqueToken, startOpaqueStack } from './support.ts'
 
 const UNAVAILABLE = '503 introspection_unavailable'

@@ -4,7 +4,8 @@
  */
 import { expect, test } from 'vitest'
 import { bearer, type Reply } from '../../support/gateway/gateway.ts'
-import { CLIENT_ID, FAULTS, MARK, saysJson } from '../../support/services/introspection-endpoint.ts'
+import { FAULTS } from '../../support/services/answer-faults.ts'
+import { CLIENT_ID, MARK, saysJson } from '../../support/services/introspection-endpoint.ts'
 import { activeAnswer, type OpaqueStack, opaqueProvider, opaqueToken, SECRET, startOpaqueStack } from './support.ts'
 
 const UNAVAILABLE = '503 introspection_unavailable'

@@ -5,7 +5,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { bearer } from '../../support/gateway/gateway.ts'
-import { FAULTS, MARK, saysJson } from '../../support/services/introspection-endpoint.ts'
+import { FAULTS } from '../../support/services/answer-faults.ts'
+import { MARK, saysJson } from '../../support/services/introspection-endpoint.ts'
 import { activeAnswer, heldUntilRelease, type OpaqueStack, opaqueToken, startOpaqueStack } from './support.ts'
 
 const UNAVAILABLE = '503 introspection_unavailable'

@@ -11,8 +11,8 @@ import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { atEnd } from '../../support/at-end.ts'
 import { type RawClient, rawClient } from '../../support/clients/raw-client.ts'
 import { bearer, startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts'
+import { FAULTS } from '../../support/services/answer-faults.ts'
 import {
-  FAULTS,
   type IntrospectionEndpoint,
   startIntrospectionEndpoint,
 } from '../../support/services/introspection-endpoint.ts'

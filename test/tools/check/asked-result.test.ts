@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
 import { checkCommand } from '../../../src/cli/check.ts'
 import { runCommand } from '../../support/gateway/command.ts'
+import { FAULTS } from '../../support/services/answer-faults.ts'
 import {
-  FAULTS,
   type IntrospectionEndpoint,
   MARK,
   saysJson,
