@@ -208,7 +208,7 @@ export interface StatementVerifier {
   readonly clockToleranceSeconds: number
   /** Whether this is a spelling of the provider's one issuer; never for a template of issuers. */
   isIssuer(issuer: string): boolean
-  /** It rejects with a `Denial`: the statement is not the provider's, or what it takes to judge it is not there (503). */
+  /** It rejects with a `Denial`: the statement is not the provider's, or nobody can tell whether it is (503). */
   verify(token: string): Promise<SignedStatement>
 }
 

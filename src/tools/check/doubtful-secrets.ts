@@ -1,6 +1,6 @@
 /**
- * Looks for two slips in the files by which the gateway proves who it is: others may write such a file, or there is more
- * around a secret than the one line break that editors add.
+ * Looks for two slips in the files by which the gateway proves who it is: others may write such a file, or there is
+ * more around a secret than the one line break that editors add.
  *
  * The gateway does not read a file that others may write. A tool does, since it may see a checkout in place of what is
  * deployed, so it warns. Blanks around a secret are sent with it. No message quotes anything of a file.
