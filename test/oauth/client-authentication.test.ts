@@ -3,18 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type ClientCredentials, clientAuthentication } from '../../src/oauth/client-authentication.ts'
-import { type TestAuthority, testAuthority } from '../support/certificates.ts'
+import { authorityOfFile } from '../support/certificates.ts'
 import { manualTime } from '../support/manual-time.ts'
 
 const ISSUER = 'https://issuer.example/'
 
-let authority: TestAuthority
-beforeAll(() => {
-  authority = testAuthority()
-})
-afterAll(() => authority.remove())
+const authority = authorityOfFile()
 
 function fileOf(content: string | Buffer): string {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-client-'))

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 
 export interface Certificate {
   readonly certFile: string
@@ -50,6 +51,13 @@ export function testAuthority(): TestAuthority {
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+}
+
+/** Makes an authority for all tests of the file that calls it, which is removed after the last one. */
+export function authorityOfFile(): TestAuthority {
+  const authority = testAuthority()
+  afterAll(() => authority.remove())
+  return authority
 }
 
 /** In a section of its own, a name may contain commas. */

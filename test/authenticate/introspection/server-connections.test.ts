@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type TestAuthority, testAuthority } from '../../support/certificates.ts'
+import { describe, expect, test } from 'vitest'
+import { authorityOfFile } from '../../support/certificates.ts'
 import {
   CLIENT_ID,
   type IntrospectionEndpoint,
@@ -13,11 +13,7 @@ import {
 } from '../../support/services/introspection-endpoint.ts'
 import { clientOf, failureOf, fileOf, never } from './server-support.ts'
 
-let authority: TestAuthority
-beforeAll(() => {
-  authority = testAuthority()
-})
-afterAll(() => authority.remove())
+const authority = authorityOfFile()
 
 const connectionsOf = ({ questions }: IntrospectionEndpoint) => questions.map(({ connection }) => connection)
 

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type TestAuthority, testAuthority } from '../../support/certificates.ts'
+import { describe, expect, test } from 'vitest'
+import { authorityOfFile } from '../../support/certificates.ts'
 import { manualTime } from '../../support/manual-time.ts'
 import { CLIENT_ID, startIntrospectionEndpoint } from '../../support/services/introspection-endpoint.ts'
 import { clientOf, failureOf, never } from './server-support.ts'
@@ -7,11 +7,7 @@ import { clientOf, failureOf, never } from './server-support.ts'
 const DOCUMENT = '/.well-known/openid-configuration'
 const HOUR_MS = 3_600_000
 
-let authority: TestAuthority
-beforeAll(() => {
-  authority = testAuthority()
-})
-afterAll(() => authority.remove())
+const authority = authorityOfFile()
 
 describe('RFC 8414: the endpoint', () => {
   test('is found in the metadata when it is first needed, once for all who ask', async () => {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type TestAuthority, testAuthority } from '../../support/certificates.ts'
+import { describe, expect, test } from 'vitest'
+import { authorityOfFile } from '../../support/certificates.ts'
 import { manualTime } from '../../support/manual-time.ts'
 import { FAULTS } from '../../support/services/answer-faults.ts'
 import { startForwardProxy } from '../../support/services/forward-proxy.ts'
@@ -16,11 +16,7 @@ import {
 } from '../../support/services/introspection-endpoint.ts'
 import { clientOf, failureOf, fileOf, never, SECRET } from './server-support.ts'
 
-let authority: TestAuthority
-beforeAll(() => {
-  authority = testAuthority()
-})
-afterAll(() => authority.remove())
+const authority = authorityOfFile()
 
 describe('RFC 7662 §2: a question', () => {
   test('is a form with the token and a hint, and goes with our credentials', async () => {
