@@ -7,183 +7,17 @@
 import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import * as z from 'zod'
 import { type Finding, findings, problemText } from '../../config/check/findings.ts'
 import { problemReport } from '../../config/check/report.ts'
 import type { Environment } from '../../config/read/environment.ts'
 import { readSource } from '../../config/read/source.ts'
-import { duration, list, text } from '../../config/schema/fields.ts'
-import { didYouMean } from '../../config/schema/suggest.ts'
-import { ConfigError, DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
+import { ConfigError } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
-import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
-import { type WrittenAnswer, writtenAnswer } from '../engine/answering.ts'
-import { type ProofFaults, saysItsKey } from '../engine/prover.ts'
+import type { WrittenAnswer } from '../engine/answering.ts'
+import type { ProofFaults } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
-import { trialRequest } from '../engine/trial.ts'
-
-const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
-  error: 'must be a block of claims, like `{ sub: alice, scope: orders:read }`',
-})
-
-const answer = z
-  .custom<Claims>(value => writtenAnswer(value) !== undefined, {
-    error: 'must be what a server answers, with `active: true` or `active: false`, like `{ active: true, sub: alice }`',
-  })
-  .transform(value => writtenAnswer(value) ?? { active: false as const })
-
-const code = z.string({ error: issue => problemText(issue) }).superRefine((value, context) => {
-  if (!(DENIAL_CODES as readonly string[]).includes(value))
-    context.addIssue({ code: 'custom', message: `is no refusal code.${didYouMean(value, DENIAL_CODES)}` })
-})
-
-const expectation = z.string().superRefine((value, context) => {
-  const message = expectationProblem(value)
-  if (message !== undefined) context.addIssue({ code: 'custom', message })
-})
-
-/** Stages at which a request is refused for its connection, the service or a bug, none of which a case has. */
-const BEYOND_CASES: ReadonlySet<Stage> = new Set(['anywhere', 'receive', 'forward'])
-
-function expectationProblem(value: string): string | undefined {
-  if (value === 'allow') return undefined
-  const expected = DENIAL_CODES.find(each => each === value)
-  if (expected === undefined)
-    return `must be \`allow\` or a refusal code like \`scope_missing\`.${didYouMean(value, ['allow', ...DENIAL_CODES])}`
-  if (!BEYOND_CASES.has(denialSpec(expected).stage)) return undefined
-  return 'can never come of a case, which has no connection and no service; expect what the policy decides'
-}
-
-/** Stands in an entry for the issuer that it leaves out. No issuer is called so: it would be no URL and no name. */
-const OF_THE_CASE = '(the issuer of the token)'
-
-/** An entry of a case is like one of a file, and need not name the issuer. */
-const revokedEntry = z
-  .preprocess(value => {
-    const isBlock = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isBlock && !Object.hasOwn(value, 'issuer') ? { ...value, issuer: OF_THE_CASE } : value
-  }, entryOfPeople)
-  .transform(({ issuer, ...entry }): CaseEntry => ({ ...entry, issuer: issuer === OF_THE_CASE ? undefined : issuer }))
-
-const proof = z.union([
-  z
-    .string()
-    .superRefine((value, context) => {
-      if (value !== 'dpop' && value !== 'none')
-        context.addIssue({ code: 'custom', message: 'must be `dpop`, `none`, or a block like `{ age: 2m }`' })
-    })
-    .transform(value => (value === 'none' ? ('none' as const) : ('dpop' as const))),
-  z.strictObject({
-    htu: text().optional().describe('The proof is for this URL.'),
-    age: duration({ min: '1s' }).optional().describe('The proof was made so long ago.'),
-    key: z.literal('other').optional().describe('`other`: the proof is by a key that the token is not bound to.'),
-  }),
-])
-
-const caseSchema = z
-  .strictObject({
-    name: text().describe('What must hold, in words.'),
-    request: z.string().describe('Method and path: `GET /orders?x=1`.'),
-    requestHeaders: z.record(text(), z.string()).default({}).describe('Headers of the request.'),
-    claims: claims.optional().describe('Claims of a valid token; left out: no token.'),
-    introspection: answer
-      .optional()
-      .describe('What the server says of the token, as it is: nothing is filled in. In place of `claims`.'),
-    provider: text().optional().describe('Provider whose token it is.'),
-    revoked: list(revokedEntry)
-      .default([])
-      .describe('What is revoked: `{ sub: alice }`. Without `issuer` that of the token, without `before` up to now.'),
-    revocation: z
-      .literal('stale')
-      .optional()
-      .describe('`stale`: revocations may be missing, so that `whenStale` decides.'),
-    now: timeOfPeople
-      .optional()
-      .describe('When the request arrives: `2026-01-01T00:00:00Z`, or whole seconds since the epoch. Left out: now.'),
-    proof: proof
-      .optional()
-      .describe(
-        'The token is bound to a key: `dpop` with a valid proof, `none` without one, or `{ htu: URL, age: 2m, key: other }` with another.',
-      ),
-    certificate: text()
-      .optional()
-      .describe(
-        'The token is bound to a certificate: a PEM file, from the folder of this file, which is shown, or `none`, and none is.',
-      ),
-    expect: expectation.describe('`allow`, or the refusal code.'),
-    reported: code.optional().describe('What a report-only route must report.'),
-    route: text().optional().describe('Id of the route that must take the request.'),
-    headers: z
-      .record(text(), z.string().nullable())
-      .default({})
-      .describe('Headers the upstream must get; `null`: must not get.'),
-  })
-  .superRefine((written, context) => {
-    const { request, requestHeaders, expect, headers } = written
-    const message = proofProblem(written)
-    if (written.claims !== undefined && written.introspection !== undefined)
-      context.addIssue({
-        code: 'custom',
-        path: ['introspection'],
-        message: 'says all that is known of the token; leave out `claims`, or this',
-      })
-    if (written.certificate !== undefined && claimsOf(written) === undefined)
-      context.addIssue({
-        code: 'custom',
-        path: ['certificate'],
-        message: 'needs `claims` or `introspection`: their token is bound to it',
-      })
-    if (message !== undefined) context.addIssue({ code: 'custom', path: ['proof'], message })
-    try {
-      requestOf(request, requestHeaders)
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error
-      context.addIssue({ code: 'custom', path: ['request'], message: error.message })
-    }
-    if (expect !== 'allow' && Object.keys(headers).length > 0)
-      context.addIssue({
-        code: 'custom',
-        path: ['headers'],
-        message: 'needs `expect: allow`: a refused request has none',
-      })
-  })
-
-interface WrittenProof {
-  readonly proof?: z.infer<typeof proof> | undefined
-  readonly claims?: Claims | undefined
-  readonly introspection?: WrittenAnswer | undefined
-  readonly requestHeaders: Readonly<Record<string, string>>
-}
-
-function proofProblem(written: WrittenProof): string | undefined {
-  const { proof: given, requestHeaders } = written
-  if (given === undefined) return undefined
-  const ofToken = claimsOf(written)
-  if (ofToken === undefined) return 'needs `claims` or `introspection`: it says how their token is proven'
-  if (saysItsKey(ofToken))
-    return `says what \`cnf.jkt\` is; leave it out of \`${written.claims === undefined ? 'introspection' : 'claims'}\``
-  if (Object.keys(requestHeaders).some(name => name.toLowerCase() === 'dpop'))
-    return 'sends the header `DPoP`; leave it out of `requestHeaders`'
-  return undefined
-}
-
-/** Returns what is known of the token of a case; undefined where it has none. */
-function claimsOf({
-  claims: given,
-  introspection,
-}: Pick<WrittenProof, 'claims' | 'introspection'>): Claims | undefined {
-  if (introspection === undefined) return given
-  return introspection.active ? introspection.claims : {}
-}
-
-const caseFileSchema = z.strictObject({
-  config: text().optional().describe('The configuration, from the folder of this file.'),
-  tests: list(caseSchema),
-})
-
-/** An entry whose issuer is that of the token where it names none. */
-type CaseEntry = Omit<WrittenEntry, 'issuer'> & { readonly issuer: string | undefined }
+import { type CaseEntry, caseFileSchema, requestOf } from './case-schema.ts'
 
 export interface TestCase {
   readonly name: string
@@ -267,14 +101,6 @@ function certificatesOf(
       return { problem: error instanceof SyntaxError ? error.message : `cannot be read: ${fileFailureText(error)}` }
     }
   })
-}
-
-/** @throws {SyntaxError} no request can be made of it; the message says why */
-function requestOf(request: string, headers: Readonly<Record<string, string>>): RequestFacts {
-  const [, method, target] = /^(\S+) +(\S+)$/.exec(request) ?? []
-  if (method === undefined || target === undefined)
-    throw new SyntaxError('must be a method and a path, like `GET /orders`')
-  return trialRequest(method, target, Object.entries(headers).flat())
 }
 
 function fileText(file: string): string {
