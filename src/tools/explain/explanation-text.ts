@@ -1,7 +1,8 @@
 /** Prints an explanation for a person to read from top to bottom. */
 import type { Paint } from '../text/paint.ts'
 import { columns } from '../text/table.ts'
-import type { CheckResult, Explanation, HeaderLine } from './explanation.ts'
+import type { CheckResult, Explanation } from './explanation.ts'
+import type { HeaderLine } from './header-changes.ts'
 
 export function explanationText(explained: Explanation, paint: Paint): string {
   const { request, others, params, checks, filledIn, headers, response } = explained

@@ -27,7 +27,9 @@ import type { Claims, Principal, RequestFacts } from '../../types.ts'
 import type { Trial } from '../engine/trial.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
-import { shown, shownHeaderValue } from '../text/shown.ts'
+import { shown } from '../text/shown.ts'
+import { denialText } from './denial-text.ts'
+import { type HeaderLine, headerChanges } from './header-changes.ts'
 
 export type CheckResult = 'ok' | 'fails' | 'skipped'
 
@@ -44,11 +46,6 @@ interface Candidate {
   readonly methods: readonly string[] | undefined
   /** The reason why the request does not take this route. */
   readonly why: string
-}
-
-export interface HeaderLine {
-  readonly name: string
-  readonly value: string
 }
 
 export interface Explanation {
@@ -296,50 +293,11 @@ async function holds({ authorize }: Requirement, principal: Principal, facts: Re
   }
 }
 
-/** Every refusal of a token names these members of it; they are of interest only after the reason. */
-const OF_ANY_TOKEN: ReadonlySet<string> = new Set(['alg', 'kid', 'iss'])
-
-/** Says the code and what was found, as the log would show it. */
-export function denialText({ code, evidence = {} }: Denial): string {
-  const present = Object.entries(evidence).filter(([, value]) => value !== undefined)
-  const found = present.toSorted(([a], [b]) => Number(OF_ANY_TOKEN.has(a)) - Number(OF_ANY_TOKEN.has(b)))
-  const texts = found.map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return texts.length === 0 ? code : `${code} (${texts.join(', ')})`
-}
-
-const MADE_PER_REQUEST: ReadonlySet<string> = new Set(['x-request-id', 'traceparent'])
-
 /** Leaves tokens out that stand in the query. */
 function shownTarget(target: string, { tokenPlaces }: Policy): string {
   const query = target.indexOf('?')
   if (tokenPlaces === undefined || query === -1) return target
   return target.slice(0, query) + tokenPlaces.withoutParameters(target.slice(query))
-}
-
-/** Compares whole lines: a name that arrives with one value and leaves with another counts as removed and as added. */
-function headerChanges(before: readonly string[], after: readonly string[], { tokenPlaces }: Policy) {
-  const holdsToken = (name: string) =>
-    tokenPlaces?.isHeader(name) === true ||
-    (tokenPlaces?.hasProtocols === true && name.toLowerCase() === 'sec-websocket-protocol')
-  const sent = linesOf(before)
-  const forwarded = linesOf(after)
-  const isIn = (line: HeaderLine, lines: readonly HeaderLine[]) =>
-    lines.some(({ name, value }) => name === line.name && value === line.value)
-  const printable = ({ name, value }: HeaderLine): HeaderLine => ({ name, value: shownHeaderValue(name, value) })
-  return {
-    removed: sent
-      .filter(line => !isIn(line, forwarded))
-      .map(line => (holdsToken(line.name) ? { ...line, value: '(left out)' } : printable(line))),
-    added: forwarded
-      .filter(line => !isIn(line, sent))
-      .map(line =>
-        MADE_PER_REQUEST.has(line.name.toLowerCase()) ? { ...line, value: '(made for each request)' } : printable(line),
-      ),
-  }
-}
-
-export function linesOf(flat: readonly string[]): readonly HeaderLine[] {
-  return flat.flatMap((name, index) => (index % 2 === 0 ? [{ name, value: flat[index + 1] ?? '' }] : []))
 }
 
 /** What stands for a value that is another with each answer. */

@@ -6,7 +6,7 @@
 import type { TokenDecrypter } from '../../authenticate/decryption.ts'
 import { parseCompactJwe, requireNestedJwt } from '../../authenticate/encrypted/jwe-header.ts'
 import { Denial } from '../../errors.ts'
-import { denialText } from '../explain/explanation.ts'
+import { denialText } from '../explain/denial-text.ts'
 import { shown } from '../text/shown.ts'
 import { type DecodedToken, decodedToken, jsonPart } from './decoded-token.ts'
 

@@ -8,7 +8,7 @@ import { confirmationOf } from '../../authenticate/confirmation.ts'
 import { parseJwt } from '../../authenticate/jwt/parse-jwt.ts'
 import { Denial } from '../../errors.ts'
 import type { Claims } from '../../types.ts'
-import { denialText } from '../explain/explanation.ts'
+import { denialText } from '../explain/denial-text.ts'
 import { distance } from '../text/distance.ts'
 import { shown } from '../text/shown.ts'
 

@@ -26,7 +26,7 @@ import { overheard } from '../engine/overheard.ts'
 import { entryText, revokingEntries } from '../engine/revoking-entries.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { trialRequest } from '../engine/trial.ts'
-import { denialText } from '../explain/explanation.ts'
+import { denialText } from '../explain/denial-text.ts'
 import { shown, withoutToken } from '../text/shown.ts'
 
 export interface VerifiedToken {
