@@ -241,7 +241,7 @@ describe('a question without an answer', () => {
 
 describe('what is seen from outside', () => {
   test('is where questions go, without a query, which may hold a key', () => {
-    const { introspector, server } = asking({ concurrency: 1 })
+    const { introspector } = asking({ concurrency: 1 })
     expect(introspector.status().endpoint).toBe('https://auth.example.com/introspect')
   })
 
