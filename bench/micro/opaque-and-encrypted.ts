@@ -8,6 +8,7 @@ import { issuerAuthenticator } from '../../src/authenticate/by-issuer.ts'
 import { decryptionKey } from '../../src/authenticate/encrypted/decryption-keys.ts'
 import { decryptionGate } from '../../src/authenticate/encrypted/gate.ts'
 import { tokenDecrypter } from '../../src/authenticate/encrypted/token-decrypter.ts'
+import { heardInactive } from '../../src/authenticate/introspection/heard-inactive.ts'
 import { introspectionVerifier } from '../../src/authenticate/introspection/introspection.ts'
 import { introspector } from '../../src/authenticate/introspection/introspector.ts'
 import { parseJwt } from '../../src/authenticate/jwt/parse-jwt.ts'
@@ -51,6 +52,7 @@ async function opaqueCase(key: SigningKey, jwts: readonly string[]): Promise<Cas
     refreshAhead: true,
     maxStaleMs: 0,
     entries: 10_000,
+    heard: heardInactive(10_000),
     onResult() {},
   })
   const opaque = introspectionVerifier({

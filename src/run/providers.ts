@@ -95,21 +95,24 @@ function introspectionProvider(
   }
   try {
     const read = readDecryption(config.decryption)
-    const keySet =
+    const keySetDefinition =
       response === 'jwt' && keys !== undefined
-        ? held(keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys, settings.egress) }))
+        ? { provider: id, issuer, source: keySourceDefinition(keys, settings.egress) }
         : undefined
+    const keySet = keySetDefinition && held(keySets.acquire(keySetDefinition))
     const introspector = held(
       introspectors.acquire(
         introspectionDefinition(id, config, settings),
-        keySet && {
-          keySet,
-          decryption: read && {
-            decrypt: answerDecrypter(id, read, answerDecrypterOf),
-            identity: read.identity,
-            required: read.decryption.required,
+        keySet &&
+          keySetDefinition && {
+            keySet,
+            holdKeySet: () => keySets.acquire(keySetDefinition),
+            decryption: read && {
+              decrypt: answerDecrypter(id, read, answerDecrypterOf),
+              identity: read.identity,
+              required: read.decryption.required,
+            },
           },
-        },
       ),
     )
     const verifier = held(

@@ -26,6 +26,8 @@ const WINDOW_LEAST_QUESTIONS = 20
 const LONGEST_OPEN_SECONDS = 30
 const LONGEST_RETRY_AFTER_SECONDS = 60
 
+const SOON_MS = 1_000
+
 /** Says in which time a question was sent. */
 export type BreakerTicket = number
 
@@ -87,6 +89,13 @@ export class Breaker {
     this.#openings = 0
     this.#window = new OutcomeWindow()
     this.#become('closed', 'the server answers again')
+  }
+
+  /** What came of a question tells nothing about the server. If it was the probe, the next one is sent soon. */
+  toldNothing(ticket: BreakerTicket, reason: string): void {
+    if (ticket !== this.#age || this.#state !== 'probing') return
+    this.#untilMs = this.#clock.monotonicMs() + SOON_MS
+    this.#become('open', reason)
   }
 
   failed(ticket: BreakerTicket, failure: QuestionFailure): void {

@@ -16,6 +16,7 @@ import { type Deadline, deadline } from '../../lib/deadline.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Claims, IntrospectionStatus, Tenure } from '../../types.ts'
 import type { ActiveAnswer, IntrospectionAnswer, Introspector } from './answer.ts'
+import type { HeardInactive } from './heard-inactive.ts'
 import { ASK_AHEAD_BACKOFF_MS, HeldAnswer, KnownToken } from './known-token.ts'
 import {
   failureOf,
@@ -39,6 +40,8 @@ interface IntrospectorOptions extends QuestionsOptions {
   readonly maxStaleMs: number
   /** Most tokens that are remembered, of the active and of the inactive. */
   readonly entries: number
+  /** What streams hear, whichever introspector of their provider heard it. */
+  readonly heard: HeardInactive
 }
 
 /** Streams look once a second whether they may go on, or later where the process is busy. */

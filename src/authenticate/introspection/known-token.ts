@@ -19,6 +19,8 @@ export class KnownToken {
   readonly token: string
   /** What the server said last. `inactive` is final; a token that is active again is another {@link KnownToken}. */
   said: HeldAnswer | 'inactive' | undefined
+  /** Whether the server had no answer when it was asked last, and that may be due to the token. */
+  isDoubtful = false
 
   constructor(key: string, token: string) {
     this.key = key

@@ -5,7 +5,7 @@
  * in front of them have, or for which it takes too long, and goes on, so that every probe is theirs. With one breaker
  * for all that would keep out everybody whose token has to be asked about again. So what comes of questions about
  * strangers' tokens never stops those about tokens that were active before. What fails for the latter counts for all,
- * and an answer shows whoever is stopped that the server is back.
+ * and an answer about them, or one that calls any token active, shows whoever is stopped that the server is back.
  *
  * Callers with a new token are strangers, too. So a failure that may be due to the token does not count while the
  * server calls other tokens active, and never where it blames the question (4xx).
@@ -14,7 +14,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { IntrospectionStatus } from '../../types.ts'
 import type { QuestionFailure } from './answer.ts'
 import { Breaker, type BreakerState, type BreakerTicket } from './breaker.ts'
-import { LANES, type Lane } from './question-queue.ts'
+import type { Lane } from './question-queue.ts'
 
 export type BreakerListener = (lane: Lane, from: BreakerState, to: BreakerState, reason: string) => void
 
@@ -53,17 +53,20 @@ export class LaneBreakers {
     return { known: known.ticket, stranger: stranger.ticket, [lane]: ticket }
   }
 
-  succeeded(tickets: BreakerTickets, said: 'active' | 'inactive'): void {
+  /** That a token is not active can be said without looking, by a firewall as well, so of strangers it says little. */
+  succeeded(lane: Lane, tickets: BreakerTickets, said: 'active' | 'inactive'): void {
     if (said === 'active') this.#lastActiveMs = this.#clock.monotonicMs()
-    for (const lane of LANES) this.#breakers[lane].succeeded(tickets[lane])
+    this.#breakers.stranger.succeeded(tickets.stranger)
+    if (lane === 'known' || said === 'active') this.#breakers.known.succeeded(tickets.known)
   }
 
   failed(lane: Lane, tickets: BreakerTickets, failure: QuestionFailure): void {
     const { known, stranger } = this.#breakers
     if (lane === 'known') known.failed(tickets.known, failure)
-    if (lane === 'known' || !this.#isDueToToken(failure)) stranger.failed(tickets.stranger, failure)
-    // The server has answered, and would have done so to anybody.
-    else stranger.succeeded(tickets.stranger)
+    const isProbe = stranger.state === 'probing'
+    if (lane === 'stranger' && (this.#isDueToToken(failure) || (isProbe && failure.blames !== 'server')))
+      stranger.toldNothing(tickets.stranger, failure.message)
+    else stranger.failed(tickets.stranger, failure)
   }
 
   /** Tells of the lane that is worse off. */

@@ -175,25 +175,27 @@ export class Questions {
     const sent: Sent = { askedAtMs, lane, tickets: this.#breakers.sent(lane) }
     flight.deadline = deadline(scheduler, dueMs - askedAtMs, timedOut(timeoutMs, server.endpoint))
     const answer = await flight.deadline.run(signal => server.ask(question.token, signal)).catch(failureOf)
-    if (answer instanceof QuestionFailure) return this.#failed(answer, sent)
+    if (answer instanceof QuestionFailure) return this.#failed(question, answer, sent)
     return this.#answered(question, answer, sent)
   }
 
-  #answered(question: Question, answer: IntrospectionAnswer, { askedAtMs, tickets }: Sent): Outcome {
+  #answered(question: Question, answer: IntrospectionAnswer, { askedAtMs, lane, tickets }: Sent): Outcome {
     const { clock, onResult } = this.#options
     this.#lastSuccessSeconds = clock.nowMs() / 1_000
     this.#lastError = undefined
-    this.#breakers.succeeded(tickets, answer.active ? 'active' : 'inactive')
+    if (question.known !== undefined) question.known.isDoubtful = false
+    this.#breakers.succeeded(lane, tickets, answer.active ? 'active' : 'inactive')
     onResult(answer.active ? 'active' : 'inactive', (clock.monotonicMs() - askedAtMs) / 1_000)
     return this.#take(question, answer, askedAtMs)
   }
 
-  #failed(failure: QuestionFailure, { askedAtMs, lane, tickets }: Sent): Unanswered {
+  #failed({ known }: Question, failure: QuestionFailure, { askedAtMs, lane, tickets }: Sent): Unanswered {
     const { clock, onResult } = this.#options
     // What we break off ourselves says nothing about the server.
     if (this.#isClosed) return this.#refused(lane, failure.message)
     this.noteFailure(failure.message)
     this.#breakers.failed(lane, tickets, failure)
+    if (known !== undefined && failure.blames !== 'server') known.isDoubtful = true
     for (const each of LANES) if (this.#breakers.of(each).state === 'open') this.#queue.dismiss(each)
     onResult(failure.result, (clock.monotonicMs() - askedAtMs) / 1_000)
     return {
@@ -214,8 +216,12 @@ export class Questions {
   }
 }
 
+/**
+ * Attack: a token that has expired is used again and again, for which the server has no answer but an error. It is a
+ * stranger's after the first of them.
+ */
 function laneOf({ known }: Question): Lane {
-  return known === undefined ? 'stranger' : 'known'
+  return known === undefined || known.isDoubtful ? 'stranger' : 'known'
 }
 
 export function stopped(): QuestionFailure {

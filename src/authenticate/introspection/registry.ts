@@ -12,6 +12,7 @@ import type { Scheduler } from '../../lib/scheduler.ts'
 import type { ClientCredentials } from '../../oauth/client-authentication.ts'
 import type { IntrospectionResult, IntrospectionStatus, KeySet } from '../../types.ts'
 import type { Introspector } from './answer.ts'
+import { type HeardInactive, heardInactive } from './heard-inactive.ts'
 import { introspector } from './introspector.ts'
 import { introspectionServer } from './server.ts'
 
@@ -48,8 +49,9 @@ interface AnswerDecryption {
 
 /** What signed answers are judged with. */
 interface SignedAnswers {
-  /** Its lease must not end before that of the introspector. */
   readonly keySet: Pick<Lease<KeySet>, 'value' | 'serial'>
+  /** Leases the same key set once more, for as long as the introspector asks. */
+  holdKeySet(): { release(): void }
   /** Opens encrypted answers, and what tells it from another that does; undefined: they are refused. */
   readonly decryption: AnswerDecryption | undefined
 }
@@ -93,11 +95,26 @@ interface IntrospectorRegistryOptions {
 /** Longer than a request waits for an answer. */
 const LINGER_MS = 60_000
 
+/** Most tokens of a provider that were called inactive within the last seconds. */
+const HEARD_ENTRIES = 10_000
+
 export function introspectorRegistry({
   clock,
   scheduler,
   observer,
 }: IntrospectorRegistryOptions): IntrospectorRegistry {
+  const heardBy = new Map<string, HeardInactive>()
+  const heardOf = (provider: string): HeardInactive => {
+    const heard = heardBy.get(provider) ?? heardInactive(HEARD_ENTRIES)
+    heardBy.set(provider, heard)
+    return heard
+  }
+  const keySets = new Map<Introspector, { release(): void }>()
+  const ended = (introspector: Introspector): void => {
+    keySets.get(introspector)?.release()
+    keySets.delete(introspector)
+  }
+
   const introspectors = leases({
     identityOf,
     make({ definition, signed }: Definition) {
@@ -115,16 +132,18 @@ export function introspectorRegistry({
         server,
         clock,
         scheduler,
+        heard: heardOf(provider),
         onResult: (result, durationSeconds) => observer.asked(provider, result, durationSeconds),
         onBreaker: (lane, from, to, reason) => observer.breakerChanged({ provider, lane, from, to, reason }),
       })
       // Nobody sends requests to a gateway that does not know yet whom to ask, so it does not wait for one to find out.
       void made.ready()
+      if (signed !== undefined) keySets.set(made, signed.holdKeySet())
       return made
     },
     // A stream that began before a reload goes on to be asked about as it was.
-    end: each => each.retire(),
-    endNow: each => each.close(),
+    end: each => each.retire().then(() => ended(each)),
+    endNow: each => each.close().then(() => ended(each)),
     lingerMs: LINGER_MS,
     scheduler,
   })

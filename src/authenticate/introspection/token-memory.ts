@@ -7,6 +7,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Claims } from '../../types.ts'
+import type { HeardInactive } from './heard-inactive.ts'
 import { HeldAnswer, type KnownToken } from './known-token.ts'
 
 interface TokenMemoryOptions {
@@ -16,6 +17,7 @@ interface TokenMemoryOptions {
   readonly ttlMs: number
   /** How long an inactive answer is in force, from when it came. */
   readonly inactiveTtlMs: number
+  readonly heard: HeardInactive
 }
 
 export interface TokenMemory {
@@ -32,13 +34,10 @@ export interface TokenMemory {
   setInactive(key: string, known: KnownToken | undefined, nowMs: number): void
 }
 
-/** A stream whose token the memory has dropped learns here that it is inactive, and streams look once a second. */
-const KEPT_FOR_STREAMS_MS = 5_000
-
 /** Weight that a token may have on average; when tokens are heavier, fewer are remembered. */
 const AVERAGE_ENTRY_BYTES = 8 * 1024
 
-export function tokenMemory({ entries, ttlMs, inactiveTtlMs }: TokenMemoryOptions): TokenMemory {
+export function tokenMemory({ entries, ttlMs, inactiveTtlMs, heard }: TokenMemoryOptions): TokenMemory {
   const maxSize = entries * AVERAGE_ENTRY_BYTES
   const active = new LRUCache<string, HeldAnswer>({
     max: entries,
@@ -63,17 +62,16 @@ export function tokenMemory({ entries, ttlMs, inactiveTtlMs }: TokenMemoryOption
     isInactive(key, nowMs) {
       const untilMs = inactive.get(key)
       if (untilMs === undefined) return false
-      if (nowMs >= untilMs + KEPT_FOR_STREAMS_MS) inactive.delete(key)
-      return nowMs < untilMs
+      if (nowMs < untilMs) return true
+      inactive.delete(key)
+      return false
     },
-    wasInactive(key, nowMs) {
-      const untilMs = inactive.get(key)
-      return untilMs !== undefined && nowMs < untilMs + KEPT_FOR_STREAMS_MS
-    },
+    wasInactive: (key, nowMs) => heard.within(key, nowMs),
     setActive(known, claims, askedAtMs) {
       const answer = new HeldAnswer(known, claims, { askedAtMs, ttlMs })
       known.said = answer
       inactive.delete(known.key)
+      heard.forget(known.key)
       active.set(known.key, answer)
       return answer
     },
@@ -81,7 +79,8 @@ export function tokenMemory({ entries, ttlMs, inactiveTtlMs }: TokenMemoryOption
       const remembered = active.peek(key)?.known
       for (const each of [known, remembered]) if (each !== undefined) each.said = 'inactive'
       active.delete(key)
-      inactive.set(key, nowMs + inactiveTtlMs)
+      heard.note(key, nowMs)
+      if (inactiveTtlMs > 0) inactive.set(key, nowMs + inactiveTtlMs)
     },
   }
 }

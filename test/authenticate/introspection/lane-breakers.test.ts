@@ -70,28 +70,76 @@ test('what fails about tokens that were active counts for all', async () => {
   }
 })
 
-test('an answer to a stranger shows those whose token was active that the server is back', async () => {
-  const { activate, pass, request, server, introspector } = asking()
-  for (const token of ['a', 'b', 'c', 'd', 'e', 'f']) await activate(token)
-  await pass(TTL_MS)
+/** Five tokens that were active fail, and so nobody is asked about any other. */
+async function stopped() {
+  const all = asking()
+  for (const token of ['a', 'b', 'c', 'd', 'e', 'f']) await all.activate(token)
+  await all.pass(TTL_MS)
   for (const token of ['a', 'b', 'c', 'd', 'e']) {
-    const failing = request(token)
-    await server.last().fail()
+    const failing = all.request(token)
+    await all.server.last().fail()
     await failing.denial()
   }
-  await pass(1_000)
+  expect(all.request('f').atOnce).toBe(true)
+  await all.pass(1_000)
+  return all
+}
+
+test('a stranger who is called active shows those whose token was active that the server is back', async () => {
+  const { request, server, introspector } = await stopped()
   const stranger = request('stranger')
-  await server.last().inactive()
-  expect((await stranger.denial()).code).toBe('token_inactive')
+  await server.last().active()
+  await stranger.answer()
   expect(introspector.status().breaker).toBe('closed')
 })
 
-test('a probe that fails by the fault of its token is no failure', async () => {
-  const { failTimes, pass, request, server, introspector } = asking()
-  await failTimes(5)
-  await pass(1_000)
-  const probe = request('made up')
-  await server.last().fail(new QuestionFailure('error', 'the server answered 400', { blames: 'question' }))
-  expect((await probe.denial()).code).toBe('introspection_unavailable')
+test('a stranger who is called inactive shows only strangers that somebody answers', async () => {
+  const { request, server, introspector } = await stopped()
+  for (const token of ['one', 'two', 'three']) {
+    const stranger = request(token)
+    await server.last().inactive()
+    expect((await stranger.denial()).code).toBe('token_inactive')
+  }
+  expect(introspector.status().breaker).toBe('open')
+  const probe = request('a')
+  await server.last().fail()
+  await probe.denial()
+  expect(request('b').atOnce).toBe(true)
+})
+
+test.each(['question', 'either'] as const)(
+  'a probe whose failure blames the %s is followed by another soon',
+  async blames => {
+    const { failTimes, pass, request, server, introspector } = asking()
+    await failTimes(5)
+    for (let probes = 0; probes < 5; probes += 1) {
+      await pass(1_000)
+      const probe = request(`made up ${probes}`)
+      expect(introspector.status().breaker).toBe('probing')
+      await server.last().fail(new QuestionFailure('error', 'an answer, but none that is good', { blames }))
+      expect((await probe.denial()).code).toBe('introspection_unavailable')
+    }
+    await pass(1_000)
+    const honest = request('honest')
+    await server.last().active()
+    await honest.answer()
+    expect(introspector.status().breaker).toBe('closed')
+  },
+)
+
+test('a token that the server has no answer for any more, used again and again, keeps nobody else out', async () => {
+  const { activate, pass, request, server, introspector } = asking()
+  for (const token of ['expired', 'a', 'b']) await activate(token)
+  await pass(TTL_MS)
+  for (let uses = 0; uses < 50; uses += 1) {
+    const expired = request('expired')
+    if (!expired.atOnce) await server.last().fail(failures['an error'])
+    await expired.denial()
+  }
+  for (const token of ['a', 'b']) {
+    const known = request(token)
+    await server.last().active()
+    await known.answer()
+  }
   expect(introspector.status().breaker).toBe('closed')
 })

@@ -1,6 +1,7 @@
 /** For how long a stream goes on whose token only a server knows. */
 import { describe, expect, test } from 'vitest'
 import type { ActiveAnswer } from '../../../src/authenticate/introspection/answer.ts'
+import { heardInactive } from '../../../src/authenticate/introspection/heard-inactive.ts'
 import type { Claims, Tenure } from '../../../src/types.ts'
 import { asking, TIMEOUT_MS, TTL_MS } from './support.ts'
 
@@ -62,6 +63,16 @@ describe('a stream', () => {
     await all.server.last().inactive()
     expect((await request.denial()).code).toBe('token_inactive')
     expect(await all.look(1)).toBe('inactive')
+  })
+
+  test('ends when its token is called inactive by the server that a reload has put in place of its own', async () => {
+    const heard = heardInactive(100)
+    const before = await streaming({ heard, maxStaleMs: 600_000 })
+    const after = asking({ heard })
+    const request = after.request('a')
+    await after.server.last().inactive()
+    expect((await request.denial()).code).toBe('token_inactive')
+    expect(await before.look(1)).toBe('inactive')
   })
 
   test.each([

@@ -5,6 +5,7 @@ import {
   type IntrospectionAnswer,
   QuestionFailure,
 } from '../../../src/authenticate/introspection/answer.ts'
+import { heardInactive } from '../../../src/authenticate/introspection/heard-inactive.ts'
 import { introspector } from '../../../src/authenticate/introspection/introspector.ts'
 import { Denial } from '../../../src/errors.ts'
 import type { Claims, IntrospectionResult } from '../../../src/types.ts'
@@ -99,6 +100,7 @@ export function asking(settings: IntrospectorSettings = {}, server = scriptedSer
     refreshAhead: false,
     maxStaleMs: 0,
     entries: 100,
+    heard: heardInactive(100),
     onResult(result, durationSeconds) {
       results.push(result)
       durations.push(durationSeconds)
