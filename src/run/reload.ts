@@ -10,7 +10,7 @@
  * rejected as a whole. A file whose key server is down is not rejected, since a restart would be no better.
  */
 import type { Server } from 'node:http'
-import type { ReadFile } from '../config/check/check-files.ts'
+import type { ReadFile } from '../config/check/file-judges.ts'
 import { pathText } from '../config/check/report.ts'
 import type { Environment } from '../config/read/environment.ts'
 import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'

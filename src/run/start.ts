@@ -8,7 +8,7 @@
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { admin } from '../admin/admin.ts'
-import type { ReadFile } from '../config/check/check-files.ts'
+import type { ReadFile } from '../config/check/file-judges.ts'
 import { type FileContents, notedReads } from '../config/read/file-contents.ts'
 import { loadConfigFile } from '../config/read/load.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'

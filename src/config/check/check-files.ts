@@ -9,23 +9,19 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { decryptionKey } from '../../authenticate/encrypted/decryption-keys.ts'
 import { credentialsProblem } from '../../egress/credentials.ts'
-import { bearerToken, UnusableContent } from '../../keys/fetch/local-file.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
-import { assertionKey } from '../../oauth/assertion-key.ts'
-import { clientCertificate, clientKey, requirePair, textOf } from '../../oauth/client-files.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/keys-schema.ts'
 import type { DecryptionConfig, KeysConfig } from '../schema/schema.ts'
+import { bearerProblem, clientFileFindings } from './check-client-files.ts'
 import { secretsProblem } from './check-secrets.ts'
+import { type Check, certificateProblem, type Judge, type ReadFile, readable } from './file-judges.ts'
 import type { Finding, Path } from './findings.ts'
-
-/** Returns the content of a file. @throws {Error} it cannot be read; the `code` says why */
-export type ReadFile = (path: string) => Buffer
 
 /**
  * Judges every file that is named, and the keys that stand in the configuration itself.
@@ -67,8 +63,6 @@ export function fileFindings(
   ]
 }
 
-type Check = (path: Path, file: string | undefined, judge: Judge) => readonly Finding[]
-
 /** Judges the files of a provider of each type. */
 const OF_PROVIDERS: ByProviderType<readonly Finding[], [provider: Path, check: Check]> = {
   jwt: (provider, path, check) => [
@@ -79,7 +73,7 @@ const OF_PROVIDERS: ByProviderType<readonly Finding[], [provider: Path, check: C
   introspection: (provider, path, check) => [
     ...keysOf([...path, 'keys'], provider.keys, check),
     ...decryptionOf([...path, 'decryption'], provider.decryption, check),
-    ...clientOf([...path, 'client'], provider.client, check),
+    ...clientFileFindings([...path, 'client'], provider.client, check),
     ...check([...path, 'caFile'], provider.caFile, certificateProblem),
   ],
 }
@@ -107,76 +101,12 @@ function decryptionKeyProblem(content: Buffer, algorithms: readonly string[]): s
   })
 }
 
-type ClientConfig = ProviderConfigs['introspection']['client']
-
-/** What each kind of client needs in its files. */
-const CLIENT_FILES: {
-  readonly [A in ClientConfig['auth']]: (
-    path: Path,
-    client: Extract<ClientConfig, { readonly auth: A }>,
-    check: Check,
-  ) => readonly Finding[]
-} = {
-  basic: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, clientSecretProblem),
-  post: (path, { secretFile }, check) => check([...path, 'secretFile'], secretFile, clientSecretProblem),
-  private_key_jwt: (path, { keyFile, algorithm }, check) =>
-    check([...path, 'keyFile'], keyFile, content => unusable(() => assertionKey(textOf(content), algorithm))),
-  tls: (path, { certFile, keyFile }, check) => [
-    ...check([...path, 'certFile'], certFile, clientCertificateProblem),
-    ...check([...path, 'keyFile'], keyFile, (content, read) => clientKeyProblem(content, certFile, read)),
-  ],
-  bearer: (path, { tokenFile }, check) => check([...path, 'tokenFile'], tokenFile, bearerProblem),
-}
-
-function clientOf<A extends ClientConfig['auth']>(
-  path: Path,
-  client: Extract<ClientConfig, { readonly auth: A }> & { readonly auth: A },
-  check: Check,
-): readonly Finding[] {
-  return CLIENT_FILES[client.auth](path, client, check)
-}
-
-/** Says what is wrong with a file of a client, by making of it what the gateway would make of it. */
-function unusable(use: () => unknown): string | undefined {
-  try {
-    use()
-    return undefined
-  } catch (error) {
-    if (error instanceof UnusableContent) return `${error.message}; ${error.remedy}`
-    throw error
-  }
-}
-
-function clientSecretProblem(content: Buffer): string | undefined {
-  return unusable(() => textOf(content))
-}
-
-function bearerProblem(content: Buffer): string | undefined {
-  return unusable(() => bearerToken(content))
-}
-
-function clientCertificateProblem(content: Buffer): string | undefined {
-  return certificateProblem(content) ?? unusable(() => clientCertificate(textOf(content)))
-}
-
-function clientKeyProblem(content: Buffer, certFile: string, read: ReadFile): string | undefined {
-  // A certificate that cannot be read is reported at `certFile`.
-  const certificate = readable(() => clientCertificate(textOf(read(certFile))))
-  return unusable(() => {
-    const key = clientKey(textOf(content))
-    if (certificate !== undefined) requirePair(certificate, key)
-  })
-}
-
 interface TlsFiles {
   readonly caFile?: string | undefined
   readonly clientCaFile?: string | undefined
   readonly certFile?: string | undefined
   readonly keyFile?: string | undefined
 }
-
-/** @param read reads another file that belongs to this one */
-type Judge = (content: Buffer, read: ReadFile) => string | undefined
 
 function judgedFile(file: string, read: ReadFile, judge: Judge): string | undefined {
   try {
@@ -241,17 +171,6 @@ function jwksFileProblem(content: Buffer): string | undefined {
   return isPrivate ? 'holds a private or secret key; it must hold public keys only' : undefined
 }
 
-function certificateProblem(content: Buffer): string | undefined {
-  const blocks = content.toString().match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) return 'holds no PEM certificate (`-----BEGIN CERTIFICATE-----`)'
-  try {
-    for (const block of blocks) new X509Certificate(block)
-    return undefined
-  } catch {
-    return 'holds a PEM certificate that cannot be read'
-  }
-}
-
 function privateKeyProblem(content: Buffer, certFile: string | undefined, read: ReadFile): string | undefined {
   const key = readable(() => createPrivateKey(content))
   if (key === undefined) return 'holds no PEM private key that can be read without a passphrase'
@@ -260,14 +179,6 @@ function privateKeyProblem(content: Buffer, certFile: string | undefined, read: 
   return certificate === undefined || isPair(certificate, key)
     ? undefined
     : 'holds a key that does not belong to the certificate in `certFile`; replace both together'
-}
-
-function readable<T>(make: () => T): T | undefined {
-  try {
-    return make()
-  } catch {
-    return undefined
-  }
 }
 
 /** Is false, too, when certificate and key are of different kinds, for which Node throws. */

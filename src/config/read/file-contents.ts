@@ -5,7 +5,7 @@
  * the same text again. Nothing but a digest is kept of a file. For a file that cannot be read, the reason is noted.
  */
 import { createHash } from 'node:crypto'
-import type { ReadFile } from '../check/check-files.ts'
+import type { ReadFile } from '../check/file-judges.ts'
 import { isHandedOver, readOwnFile } from './own-file.ts'
 
 /** Maps the absolute path of a file to the digest of its content, or to the reason why it cannot be read. */
