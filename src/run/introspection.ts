@@ -32,9 +32,6 @@ export interface QuestionSettings {
   readonly entries: number
 }
 
-/** At least two at a time, since one of them is kept for tokens that were active before. */
-const LEAST_CONCURRENCY = 2
-
 export function introspectionDefinition(
   id: string,
   config: IntrospectionConfig,
@@ -52,8 +49,9 @@ export function introspectionDefinition(
     allowInsecureHttp: config.allowInsecureHttp,
     egress,
     timeoutMs: timeout,
-    // A server that takes no more than this must not get more, so what cannot be shared equally is nobody's.
-    concurrency: Math.max(LEAST_CONCURRENCY, Math.floor(config.concurrency / workers)),
+    // A server that takes no more than this must not get more, so what cannot be shared equally is nobody's. That each
+    // process has enough of it is for `check-introspection.ts` to see.
+    concurrency: Math.floor(config.concurrency / workers),
     queue: equalShare(config.queue, workers),
     ttlMs: cache.ttl,
     inactiveTtlMs: cache.inactiveTtl,

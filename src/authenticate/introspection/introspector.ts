@@ -80,7 +80,7 @@ class RememberingIntrospector implements Introspector {
       ttlMs,
       maxStaleMs,
       timeoutMs,
-      nowMs: () => {
+      looks: () => {
         this.#lastLookMs = clock.monotonicMs()
         return this.#lastLookMs
       },

@@ -20,7 +20,8 @@ export interface TenureDeps {
   readonly maxStaleMs: number
   /** The longest time that a question takes. */
   readonly timeoutMs: number
-  readonly nowMs: () => number
+  /** Call for each look of a stream. @returns the time */
+  readonly looks: () => number
   /** What is known about the token by now, from whoever asked. */
   readonly newest: (answer: HeldAnswer, nowMs: number) => HeldAnswer | 'inactive' | undefined
   /** Asks again, unless that is being done or failed a moment ago. */
@@ -47,7 +48,7 @@ export class StreamTenure implements Tenure {
   }
 
   endedBy(): 'inactive' | 'unconfirmed' | undefined {
-    if (this.#end === undefined) this.#look(this.#deps.nowMs())
+    if (this.#end === undefined) this.#look(this.#deps.looks())
     return this.#end
   }
 
