@@ -23,10 +23,10 @@ const OUTAGES: readonly Outage[] = [
   { name: 'is killed, and comes back with what it had', begin: store => store.kill(), end: store => store.restart() },
   { name: 'hangs as a process', begin: store => store.pause(), end: store => store.resume() },
   {
-    name: 'takes commands and answers none',
-    begin: store => store.command('CLIENT', 'PAUSE', 5_000, 'ALL'),
-    // A server that is paused for all does not hear that it should go on, so this waits until its time is up.
-    end: store => store.command('PING'),
+    name: 'takes commands and answers none until it is restarted',
+    begin: store => store.command('CLIENT', 'PAUSE', 600_000, 'ALL'),
+    // A server that is paused for all hears no command to go on, either.
+    end: store => store.restart(),
   },
 ]
 
