@@ -12,7 +12,10 @@ import { extractCredential } from './authenticate/extract.ts'
 import { checkHead } from './downstream/head.ts'
 import { Denial } from './errors.ts'
 import { andThen, type MaybePromise } from './lib/maybe-promise.ts'
-import type { Decision, Findings, Policy, Route, Undecided } from './policy.ts'
+import type { Decision, Endpoint, Findings, ForwardDecision, JudgedBody, Policy, Route, Undecided } from './policy.ts'
+import { askedBy } from './route/cors.ts'
+import type { Resolution } from './route/match.ts'
+import { checkOrigin, type Preflight, preflightLines, preflightOf } from './route/preflight.ts'
 import type { Answer, Principal, RequestFacts, WantedBody } from './types.ts'
 
 /**
@@ -24,7 +27,14 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   findings.host = host
   policy.checkClientCertificate?.(facts)
   findings.bodyBytes = bodyBytes
-  const { route: target, path, query } = policy.matcher.resolve(facts.method, facts.target, host)
+  const preflight = policy.answersPreflights && facts.method === 'OPTIONS' ? preflightOf(facts.rawHeaders) : undefined
+  const {
+    route: target,
+    path,
+    query,
+  } = preflight === undefined
+    ? policy.matcher.resolve(facts.method, facts.target, host)
+    : resolvePreflight(preflight, facts, policy, host)
   findings.path = path
   findings.query = policy.tokenPlaces === undefined ? query : policy.tokenPlaces.withoutParameters(query)
   if (target.kind === 'endpoint') {
@@ -35,9 +45,13 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
     )
   }
   findings.route = target
+  if (preflight !== undefined && target.cors !== undefined) return answerPreflight(preflight, findings, target, policy)
+  const page = target.cors && askedBy(facts.rawHeaders)
+  if (page !== undefined) findings.responseLines = target.cors?.answerLines(page) ?? []
   checkBodyLength(findings, policy)
-  if (target.access === 'public') return forwarded(findings)
   try {
+    if (page !== undefined && target.cors !== undefined) checkOrigin(target.cors, page.origin)
+    if (target.access === 'public') return forwarded(findings)
     const principal = authenticate(facts, policy, findings, target, query)
     return principal instanceof Promise
       ? principal.then(
@@ -47,6 +61,52 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
       : admit(facts, policy, findings, target, principal)
   } catch (error) {
     return tolerate(findings, target, error)
+  }
+}
+
+/**
+ * Finds the route that the real request will meet. Where that one says nothing about pages, the preflight is the
+ * ordinary request of OPTIONS that it was before there were any.
+ */
+function resolvePreflight(
+  { method }: Preflight,
+  { target }: RequestFacts,
+  { matcher }: Policy,
+  host: string,
+): Resolution<Route | Endpoint> {
+  const meant = resolved(() => matcher.resolve(method, target, host))
+  if (meant !== undefined && corsOf(meant.route) !== undefined) return meant
+  const ordinary = matcher.resolve('OPTIONS', target, host)
+  // Nobody takes the real request, and the route of OPTIONS answers for itself alone.
+  if (meant === undefined && corsOf(ordinary.route) !== undefined) throw new Denial('route_unknown')
+  return ordinary
+}
+
+/** @returns undefined when no route takes the request */
+function resolved<T>(resolve: () => T): T | undefined {
+  try {
+    return resolve()
+  } catch (error) {
+    if (error instanceof Denial && error.code === 'route_unknown') return undefined
+    throw error
+  }
+}
+
+function corsOf(target: Route | Endpoint | undefined): Route['cors'] {
+  return target?.kind === 'route' ? target.cors : undefined
+}
+
+/** Nothing of it goes on, and no token is looked at. Call it for a route that has `cors`. */
+function answerPreflight(preflight: Preflight, findings: Undecided, route: Route, { matcher }: Policy): Decision {
+  const { cors, metrics } = route
+  if (cors === undefined) throw new Error('a preflight of a route without cors')
+  try {
+    const headers = preflightLines(preflight, cors, method => corsOf(matcher.match(method, findings.path)))
+    metrics.answeredPreflight('allowed')
+    return responded(findings, { status: 204, headers, body: '' })
+  } catch (error) {
+    metrics.answeredPreflight('refused')
+    throw error
   }
 }
 
@@ -75,7 +135,7 @@ function admit(
   route: Route,
   principal: Principal | undefined,
 ): MaybePromise<Decision> {
-  if (principal === undefined) return forwarded(findings)
+  if (principal === undefined) return passed(facts, findings, route)
   findings.principal = principal
   // These lines come before the requirements, so that a report-only route passes the identity on in any case.
   findings.identityLines = identity.lines(principal)
@@ -83,17 +143,56 @@ function admit(
     const allowed = route.authorize(principal, facts)
     if (allowed instanceof Promise)
       return allowed.then(
-        () => forwarded(findings),
-        (error: unknown) => tolerate(findings, route, error),
+        () => passed(facts, findings, route),
+        (error: unknown) => lacks(facts, findings, route, error),
       )
+  } catch (error) {
+    return lacks(facts, findings, route, error)
+  }
+  return passed(facts, findings, route)
+}
+
+/** Forwards what meets the requirements, unless its body has to be judged. */
+function passed(facts: RequestFacts, findings: Undecided, route: Route, lacking?: Denial): Decision {
+  const { calls } = route
+  if (calls === undefined) return forwarded(findings)
+  try {
+    if (calls.judgesBodyOf(facts, findings.bodyBytes)) return bodyJudged(facts, findings, route, lacking)
+    if (lacking !== undefined) throw lacking
+    return forwarded(findings)
   } catch (error) {
     return tolerate(findings, route, error)
   }
-  return forwarded(findings)
+}
+
+/** A scope that is missing is told together with those that the call asks for: a caller asks for all of them. */
+function lacks(facts: RequestFacts, findings: Undecided, route: Route, error: unknown): Decision {
+  if (route.calls === undefined || !(error instanceof Denial) || error.code !== 'scope_missing')
+    return tolerate(findings, route, error)
+  return passed(facts, findings, route, error)
+}
+
+function bodyJudged(facts: RequestFacts, findings: Undecided, route: Route, lacking: Denial | undefined): Decision {
+  const { calls } = route
+  if (calls === undefined) throw new Error('no body of this route is judged')
+  checkLength(findings, calls.maxBytes)
+  findings.kind = 'judge'
+  findings.answer = {
+    mostBytes: calls.maxBytes,
+    judge(body) {
+      try {
+        calls.judge(body, facts, { principal: findings.principal, lacking })
+        return forwarded(findings)
+      } catch (error) {
+        return tolerate(findings, route, error)
+      }
+    },
+  }
+  return findings as Undecided & { readonly kind: 'judge'; readonly route: Route; readonly answer: JudgedBody }
 }
 
 /** On a report-only route a refusal is noted and the request passes, unless a limit of size or a bug is the reason. */
-function tolerate(findings: Undecided, route: Route, error: unknown): Decision {
+function tolerate(findings: Undecided, route: Route, error: unknown): ForwardDecision {
   if (route.mode === 'enforce' || !(error instanceof Denial) || error.spec.reportable !== true) throw error
   findings.reported = error
   route.metrics.reportDenial(error.code)
@@ -101,7 +200,7 @@ function tolerate(findings: Undecided, route: Route, error: unknown): Decision {
 }
 
 /** Call it when the findings have their route. */
-function forwarded(findings: Undecided): Decision {
+function forwarded(findings: Undecided): ForwardDecision {
   findings.kind = 'forward'
   return findings as Undecided & { readonly kind: 'forward'; readonly route: Route }
 }

@@ -297,6 +297,17 @@ export const DENIALS = {
     stage: 'requirements',
     reportable: true,
   },
+  cors_refused: {
+    status: 403,
+    title: 'Pages of this origin may not send this request',
+    stage: 'route',
+  },
+  origin_forbidden: {
+    status: 403,
+    title: 'Requests of this origin are not allowed',
+    stage: 'route',
+    reportable: true,
+  },
   identity_too_large: {
     status: 403,
     title: 'The identity of the caller is too large to pass on',
@@ -385,6 +396,7 @@ export const DENIALS = {
     stage: 'forward',
     retryAfterSeconds: 5,
   },
+  upstream_unauthorized: { status: 502, title: 'The service refused the gateway', stage: 'forward' },
   upstream_unreachable: { status: 502, title: 'The service is unreachable', stage: 'forward' },
   upstream_timeout: {
     status: 504,
@@ -445,6 +457,17 @@ interface DenialOptions {
   readonly retryAfterSeconds?: number
   /** The technical failure behind a 5xx refusal, for the log. */
   readonly cause?: unknown
+  /** Scopes that the challenge asks for in place of the route's, space-separated. */
+  readonly scope?: string
+  /** The call that is answered, where the client understands errors of JSON-RPC alone. */
+  readonly rpc?: RpcError
+}
+
+/** An error of JSON-RPC 2.0 (§5.1) that a refusal's body carries besides. */
+export interface RpcError {
+  /** Of the call; undefined where it has none that can be told. */
+  readonly id: string | number | undefined
+  readonly code: number
 }
 
 /** A refusal, which any stage may throw. It is an expected outcome, so it carries no stack. */
@@ -455,6 +478,9 @@ export class Denial extends Error {
   readonly provider: string | undefined
   /** Seconds for `Retry-After`; undefined where coming again does not help. */
   readonly retryAfterSeconds: number | undefined
+  /** Scopes that the challenge asks for in place of the route's, space-separated. */
+  readonly scope: string | undefined
+  readonly rpc: RpcError | undefined
 
   constructor(code: DenialCode, options: DenialOptions = {}) {
     const limit = Error.stackTraceLimit
@@ -465,6 +491,8 @@ export class Denial extends Error {
     this.evidence = options.evidence
     this.provider = options.provider
     this.retryAfterSeconds = options.retryAfterSeconds ?? denialSpec(code).retryAfterSeconds
+    this.scope = options.scope
+    this.rpc = options.rpc
   }
 
   get spec(): DenialSpec {

@@ -1,5 +1,5 @@
 /**
- * The request path on one screen: receive → decide → forward, respond, read or refuse.
+ * The request path on one screen: receive → decide → forward, respond, read, judge or refuse.
  *
  * Fastify sees one route and the same URL for every request (`rewriteUrl`), so nothing that a client can spell reaches
  * its router, its body parsers or the URL handling of the proxy plugin. Only the matcher of the compiled policy
@@ -31,11 +31,12 @@ import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
 import { wholeBody } from './forward/client-body.ts'
 import { forward } from './forward/forward.ts'
+import { bodyJudge } from './forward/judged-body.ts'
 import { streams } from './forward/streams.ts'
 import type { Clock } from './lib/clock.ts'
 import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Scheduler } from './lib/scheduler.ts'
-import type { Decision } from './policy.ts'
+import type { Decision, JudgedBody } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
 import { refuse as answerRefusal } from './refusal/refuse.ts'
@@ -80,6 +81,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams({ ...options, isRevoked: principal => policies.current.isRevoked?.(principal) === true })
   revocations.onChange(open.revocationsChanged)
+  const judgedBody = bodyJudge(open)
   const places = requestLimit()
   const { begin, expectContinue } = receiver({
     policies,
@@ -193,7 +195,18 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   function act(exchange: Exchange, decision: Decision): void {
     if (decision.kind === 'forward') forward(exchange, decision.route, forwardDeps)
     else if (decision.kind === 'respond') respond(exchange, decision.answer)
-    else read(exchange, decision.answer)
+    else if (decision.kind === 'read') read(exchange, decision.answer)
+    else judge(exchange, decision.answer)
+  }
+
+  /** Forwards the body that was judged, byte for byte, if it may pass. */
+  function judge(exchange: Exchange, judged: JudgedBody): void {
+    judgedBody(exchange, judged).then(
+      ({ body, decision }) => {
+        if (!exchange.hasEnded) forward(exchange, decision.route, forwardDeps, body)
+      },
+      (error: unknown) => gone(exchange, error),
+    )
   }
 
   /** Answers with what the endpoint makes of the body. A client that has gone by then is told nothing. */
@@ -204,10 +217,13 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
         made => {
           if (!exchange.hasEnded) respond(exchange, made)
         },
-        (error: unknown) => {
-          if (!exchange.hasEnded && !(error instanceof ClientGone)) refuse(exchange, error)
-        },
+        (error: unknown) => gone(exchange, error),
       )
+  }
+
+  /** Refuses a request whose body has failed, unless its client has left. */
+  function gone(exchange: Exchange, error: unknown): void {
+    if (!exchange.hasEnded && !(error instanceof ClientGone)) refuse(exchange, error)
   }
 
   function serverOf(fastify: RequestListener): Server {

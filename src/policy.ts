@@ -5,6 +5,8 @@
  */
 import type { Denial } from './errors.ts'
 import type { Identity } from './identity/header-lines.ts'
+import type { CallJudge } from './mcp/call-judge.ts'
+import type { Cors } from './route/cors.ts'
 import type { Matcher } from './route/match.ts'
 import type { PathAllowance } from './route/target.ts'
 import type {
@@ -45,6 +47,12 @@ export interface Route {
   readonly readCredential: CredentialReader | undefined
   readonly authorize: Authorizer
   readonly challenge: RouteChallenge
+  /** Which pages may read the answers; undefined: the gateway says nothing about it. */
+  readonly cors: Cors | undefined
+  /** Judges calls of tools by their bodies; undefined: no body is read. */
+  readonly calls: CallJudge | undefined
+  /** Whether a 401 of the service means that it refuses the gateway, and not the caller. */
+  readonly hidesUnauthorized: boolean
   /** What the upstream gets of a request's headers. */
   readonly requestHeaders: RequestHeaders
   readonly upstream: Upstream
@@ -69,6 +77,8 @@ export interface RouteChallenge {
   readonly proofAlgorithms: string | undefined
   /** Whether a token without a DPoP proof can ever get in. */
   readonly takesBearer: boolean
+  /** RFC 9728 §5.1: the URL of the metadata of the protected resource; undefined for a route that is none. */
+  readonly resourceMetadata: string | undefined
 }
 
 /**
@@ -126,6 +136,8 @@ export interface Policy {
   readonly routes: readonly Route[]
   readonly providers: readonly Provider[]
   readonly matcher: Matcher<Route | Endpoint>
+  /** Whether there is a route that answers preflights. */
+  readonly answersPreflights: boolean
   readonly identity: Identity
   readonly credentialRules: CredentialRules
   /** Undefined when `Authorization` is the only place of a token. */
@@ -167,12 +179,28 @@ export interface Findings {
   readonly reported: Denial | undefined
 }
 
+/** A request whose body says whether it may pass. */
+export interface JudgedBody {
+  /** A longer one is refused. The configuration may allow less. */
+  readonly mostBytes: number
+  /**
+   * Call it once, when all of the body is there.
+   *
+   * @throws {Denial} the request is refused
+   */
+  judge(body: Buffer): ForwardDecision
+}
+
+export type ForwardDecision = Findings & { readonly kind: 'forward'; readonly route: Route }
+
 /** What is to be done with a request that is not refused, and all that was found out about it. */
 export type Decision =
-  | (Findings & { readonly kind: 'forward'; readonly route: Route })
+  | ForwardDecision
   | (Findings & { readonly kind: 'respond'; readonly answer: Answer })
   /** The body has to be read, and is what the answer depends on. */
   | (Findings & { readonly kind: 'read'; readonly answer: WantedBody })
+  /** The body has to be read, and is forwarded if it may pass. */
+  | (Findings & { readonly kind: 'judge'; readonly route: Route; readonly answer: JudgedBody })
 
 const NO_LINES: readonly string[] = Object.freeze([])
 
@@ -190,8 +218,8 @@ export class Undecided implements Findings, RequestNotes {
   identityLines: readonly string[] = NO_LINES
   responseLines: readonly string[] = NO_LINES
   reported: Denial | undefined
-  /** It is one field for both, because every request pays for each field. */
-  answer: Answer | WantedBody | undefined
+  /** It is one field for all, because every request pays for each field. */
+  answer: Answer | WantedBody | JudgedBody | undefined
 
   /** Lets go of what is copied from the head or made for the service. */
   forgetHead(): void {

@@ -295,7 +295,14 @@ export interface RouteMetrics {
   streamClosed(reason: StreamEnd): void
   /** Counts a decision that was made while revocations may be missing. */
   decidedStale(decision: StaleDecision): void
+  /** Counts an answer to a preflight. */
+  answeredPreflight(result: PreflightResult): void
+  /** Counts a call of a tool. @param tool as the configuration has it, or `other` */
+  calledTool(tool: string, code: 'ok' | DenialCode): void
 }
+
+/** What became of a preflight. */
+export type PreflightResult = 'allowed' | 'refused'
 
 /** A key that may verify signatures. The same JWK keeps the same object across refreshes of its set. */
 export interface VerificationKey {

@@ -53,7 +53,7 @@ const ROOMS = tableOf(`
                       telemetry types upstream
   admin             → errors lib policy revocation types upstream
 
-  config            → authenticate authorize config/schema downstream forward identity lib policy route telemetry types
+  config            → authenticate authorize config/schema downstream forward identity lib mcp policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib oauth route
@@ -61,22 +61,23 @@ const ROOMS = tableOf(`
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       types
-  decide            → authenticate downstream errors lib policy types
+  decide            → authenticate downstream errors lib policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy types
-  telemetry         → authenticate/introspection errors exchange keys lib node policy revocation route types
+  telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route types
   exchange          → errors policy types
   policy-store      → policy
-  policy            → errors identity route types upstream
+  policy            → errors identity mcp route types upstream
   authenticate/proof → authenticate authenticate/jwt errors keys lib store types
   authenticate/encrypted → authenticate authenticate/jwt errors keys lib types
   authenticate/introspection → authenticate authenticate/jwt egress errors keys/fetch lib oauth types
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate errors issuer-template lib types
   authorize         → claim-reader errors lib types
+  mcp               → errors lib types
   identity          → claim-reader errors lib types
-  route             → errors
+  route             → errors lib
   keys              → egress errors issuer-template keys/fetch lib oauth types
   oauth             → egress keys/fetch lib
   keys/fetch        → egress lib

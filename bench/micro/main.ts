@@ -27,6 +27,7 @@ import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { type Case, type Effort, time } from './harness.ts'
 import { opaqueAndEncryptedCases } from './opaque-and-encrypted.ts'
+import { pageAndToolCases } from './pages-and-tools.ts'
 import { proofCases } from './proofs.ts'
 import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
@@ -156,6 +157,7 @@ async function cases(): Promise<readonly Case[]> {
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
     ...proofCases(warm[0] as string),
     ...(await opaqueAndEncryptedCases(rs256, warm)),
+    ...(await pageAndToolCases([...keys.values()], heads)),
   ]
 }
 

@@ -19,7 +19,12 @@ import type { KeySet, RequestFacts } from '../../src/types.ts'
 import { upstreamPool } from '../../src/upstream/pool.ts'
 import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from '../http/tokens.ts'
 
-export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
+/** @param more sections of the configuration */
+export function policyOf(
+  keys: Iterable<SigningKey>,
+  routes: number,
+  more: Readonly<Record<string, unknown>> = {},
+): Policy {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-micro-'))
   try {
     const jwks = { keys: [...keys].map(({ jwk }) => jwk) }
@@ -33,6 +38,7 @@ export function policyOf(keys: Iterable<SigningKey>, routes: number): Policy {
         providers: { main: { type: 'jwt', issuer: ISSUER, audiences: [AUDIENCE], keys: { jwks } } },
         upstreams: { app: 'http://127.0.0.1:9' },
         log: { access: 'off' },
+        ...more,
         routes: [{ id: 'orders', path: '/orders/**', methods: ['GET'], require }, ...many],
       }),
     )

@@ -18,11 +18,11 @@
  */
 import { Denial } from '../errors.ts'
 import { type CompactForm, compactForm } from '../lib/compact-form.ts'
+import { evidenceText } from '../lib/evidence-text.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Claims, Credential, Principal } from '../types.ts'
 import type { DecryptedToken, DecrypterOf, ProviderDecryption } from './decryption.ts'
-import { evidenceText } from './evidence.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
 import { opaqueTakers } from './opaque-takers.ts'
 import type { TokenCache, VerdictOwner } from './token-cache.ts'

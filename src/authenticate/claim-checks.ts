@@ -8,9 +8,9 @@
 import { type ClaimReader, claimReader } from '../claim-reader.ts'
 import { Denial, type DenialCode } from '../errors.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { evidenceText } from '../lib/evidence-text.ts'
 import type { Claims, Confirmation } from '../types.ts'
 import { confirmationOf } from './confirmation.ts'
-import { evidenceText } from './evidence.ts'
 
 /** Which `typ` a token may have. `compatible`: none, `JWT` or `at+jwt`. `at+jwt`: RFC 9068 to the letter. */
 export type TokenType = 'compatible' | 'at+jwt'

@@ -1,5 +1,6 @@
 /**
  * Requires that the token is meant for one of a route's own audiences, on top of its provider's.
+ * The provider's are judged with the token, unless they count on some routes only.
  *
  * RFC 7519 §4.1.3, RFC 8707 §2 (one token, one resource), RFC 9700 §2.3. Audiences are compared
  * byte for byte; no URL is normalised.
@@ -11,7 +12,25 @@ import type { Authorizer } from '../types.ts'
 export function requireAudience(accepted: readonly string[]): Authorizer {
   const isAccepted = new Set(accepted)
   return ({ audiences }) => {
-    if (audiences.some(audience => isAccepted.has(audience))) return
-    throw new Denial('audience_mismatch', { evidence: { requirement: 'audiences', accepted } })
+    if (!audiences.some(audience => isAccepted.has(audience))) throw mismatch(accepted)
   }
+}
+
+/**
+ * Refuses a token that was taken for an audience that counts on other routes only. One that names none was let in
+ * because somebody else had looked at that.
+ *
+ * @param byProvider the audiences that count here, of each provider whose tokens are taken for further ones elsewhere
+ */
+export function requireOwnAudience(byProvider: ReadonlyMap<string, readonly string[]>): Authorizer {
+  const accepted = new Map([...byProvider].map(([id, audiences]) => [id, new Set(audiences)]))
+  return ({ provider, audiences }) => {
+    const own = accepted.get(provider)
+    if (own === undefined || audiences.length === 0 || audiences.some(audience => own.has(audience))) return
+    throw mismatch([...own])
+  }
+}
+
+function mismatch(accepted: readonly string[]): Denial {
+  return new Denial('audience_mismatch', { evidence: { requirement: 'audiences', accepted } })
 }

@@ -22,6 +22,9 @@ const IS_ASKED = {
   passAuthorization: true,
   upstream: true,
   revocation: true,
+  cors: true,
+  resource: true,
+  mcp: true,
 } satisfies Record<keyof RouteConfig, boolean>
 
 export function askedOf(route: RouteConfig): string {

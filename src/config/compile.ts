@@ -22,13 +22,17 @@ import {
   identityHeader,
 } from '../identity/header-lines.ts'
 import type { Clock } from '../lib/clock.ts'
+import { callJudge } from '../mcp/call-judge.ts'
 import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge } from '../policy.ts'
+import { type Cors, type CorsRules, cors } from '../route/cors.ts'
 import { compileMatcher } from '../route/match.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
 import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
-import { requirementContext, requirementsOf } from './requirements.ts'
+import { corsRules } from './cors.ts'
+import { requirementContext, requirementsOf, type WhatIsAsked } from './requirements.ts'
+import { metadataUrl } from './resources.ts'
 import { certificateSource } from './schema/certificate-source.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
@@ -79,6 +83,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     matcher: compileMatcher<Route | Endpoint>([...parts.endpoints, ...routes], {
       letterCase: config.paths.ignoreCase ? 'ignored' : 'heeded',
     }),
+    answersPreflights: routes.some(({ cors }) => cors !== undefined),
     identity,
     credentialRules: credentialRules(config),
     tokenPlaces: places,
@@ -149,7 +154,7 @@ function compileRoute(
   judges: Judges & { readonly headers: HeaderWriters },
   { upstreams, routeMetrics, mode, layers }: PolicyParts,
 ): Route {
-  const { id, path, methods, pathAllow, access, require, providers, audiences, timeout, ...others } = route
+  const { id, path, methods, pathAllow, access, require, providers, audiences, resource, timeout, ...others } = route
   const {
     upstream: upstreamId,
     mode: written,
@@ -157,6 +162,8 @@ function compileRoute(
     credentials,
     passAuthorization,
     revocation,
+    cors: _,
+    mcp,
     ...unread
   } = others
   // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
@@ -164,8 +171,9 @@ function compileRoute(
   const upstream = named(upstreams, upstreamId ?? onlyKey(upstreams))
   const effective = mode ?? written
   const { streams } = config
-  const metrics = routeMetrics(id, route)
   const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
+  const rules = corsRules(route, config, sources)
+  const metrics = routeMetrics(id, { ...route, answersPreflights: rules !== undefined })
   return Object.freeze({
     kind: 'route' as const,
     id,
@@ -179,8 +187,11 @@ function compileRoute(
     readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
       ? undefined
       : credentialReader(sources, credentialRules(config)),
-    authorize: judges.authorizer({ audiences, require }),
-    challenge: challengeOf(require, config, sources),
+    authorize: judges.authorizer({ audiences, require, resource }),
+    challenge: challengeOf(route, config, sources),
+    cors: rules && judges.cors(rules),
+    calls: callJudgeOf(route, metrics),
+    hidesUnauthorized: mcp !== undefined,
     requestHeaders: judges.headers(handlingOfAuthorization({ access, passAuthorization }, config, sources)),
     upstream,
     headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
@@ -193,7 +204,8 @@ function compileRoute(
 /** What judges callers. Routes that ask for the same share it, so that a thousand of them fit the processor's cache. */
 interface Judges {
   authenticator(asked: Pick<RouteConfig, 'providers'>): LayeredAuthenticator
-  authorizer(asked: Pick<RouteConfig, 'audiences' | 'require'>): Authorizer
+  authorizer(asked: WhatIsAsked): Authorizer
+  cors(rules: CorsRules): Cors
 }
 
 function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, clock }: PolicyParts): Judges {
@@ -202,12 +214,13 @@ function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, cloc
   const authenticator = remembered((ids: readonly string[]) =>
     layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache, decrypterOf }),
   )
-  const authorizer = remembered((asked: Pick<RouteConfig, 'audiences' | 'require'>) =>
+  const authorizer = remembered((asked: WhatIsAsked) =>
     all(...requirementsOf(asked, context).map(({ authorize }) => authorize)),
   )
   return {
     authenticator: ({ providers = every }) => authenticator(providers),
-    authorizer: ({ audiences, require }) => authorizer({ audiences, require }),
+    authorizer: ({ audiences, require, resource }) => authorizer({ audiences, require, resource }),
+    cors: remembered(cors),
   }
 }
 
@@ -233,9 +246,20 @@ function credentialRules({ limits, dpop }: Config): CredentialRules {
   return { tokenBytes: limits.tokenBytes, takesProofs: dpop !== undefined }
 }
 
+function callJudgeOf({ mcp, require }: Pick<RouteConfig, 'mcp' | 'require'>, metrics: RouteMetrics) {
+  if (mcp?.tools === undefined) return undefined
+  return callJudge({
+    tools: mcp.tools,
+    others: mcp.others,
+    maxBytes: mcp.maxBody,
+    routeScopes: { all: require?.scopes ?? [], any: require?.anyScope ?? [] },
+    onCall: metrics.calledTool,
+  })
+}
+
 function challengeOf(
-  require: RequireConfig | undefined,
-  { dpop }: Config,
+  { require, resource }: Pick<RouteConfig, 'require' | 'resource'>,
+  { dpop, resources }: Config,
   sources: readonly CredentialSource[],
 ): RouteChallenge {
   return Object.freeze({
@@ -246,6 +270,8 @@ function challengeOf(
     // Scheme DPoP comes in `Authorization` alone.
     proofAlgorithms: sources.includes('authorization') ? dpop?.algorithms.join(' ') : undefined,
     takesBearer: require?.proof !== 'dpop',
+    resourceMetadata:
+      resource === undefined ? undefined : metadataUrl(named(new Map(Object.entries(resources)), resource)),
   })
 }
 

@@ -7,13 +7,15 @@
  */
 import { type AcrOrders, acceptedAcrs, requireAcr } from '../authorize/acr.ts'
 import { type AgeKind, type AgeRules, requireAge, seenAge } from '../authorize/age.ts'
-import { requireAudience } from '../authorize/audience.ts'
+import { all } from '../authorize/all.ts'
+import { requireAudience, requireOwnAudience } from '../authorize/audience.ts'
 import { type ClaimRequirement, requireClaim } from '../authorize/claims.ts'
 import { type RequiredProof, requireProof } from '../authorize/proof.ts'
 import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Authorizer, Principal } from '../types.ts'
+import { narrowedAudiences } from './resources.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig } from './schema/schema.ts'
 
@@ -47,18 +49,27 @@ export type Requirement = (
 /** What judges have to know besides what the route asks: the time, and what is said of the provider of a caller. */
 export interface RequirementContext extends AgeRules {
   readonly acrOrders: AcrOrders
+  readonly resources: Config['resources']
+  /** The audiences of providers whose tokens are taken for those of resources, too. */
+  readonly narrowed: ReadonlyMap<string, readonly string[]>
 }
 
-export function requirementContext({ providers }: Pick<Config, 'providers'>, clock: Clock): RequirementContext {
+export function requirementContext(
+  config: Pick<Config, 'providers' | 'routes' | 'resources'>,
+  clock: Clock,
+): RequirementContext {
+  const { providers, resources } = config
   const traits = Object.entries(providers).map(([id, provider]) => ({ id, ...providerTraits(provider) }))
   return {
     clock,
+    resources,
+    narrowed: narrowedAudiences(config),
     tolerancesMs: new Map(traits.map(({ id, clockToleranceMs }) => [id, clockToleranceMs])),
     acrOrders: new Map(traits.flatMap(({ id, acrOrder }) => (acrOrder === undefined ? [] : [[id, acrOrder]]))),
   }
 }
 
-type WhatIsAsked = Pick<RouteConfig, 'audiences' | 'require'>
+export type WhatIsAsked = Pick<RouteConfig, 'audiences' | 'require' | 'resource'>
 
 /** What is written under each key of `require`. */
 type Wanted = { readonly [K in keyof RequireConfig]-?: NonNullable<RequireConfig[K]> }
@@ -102,17 +113,34 @@ function ageRequirement(kind: AgeKind, wanted: number, rules: AgeRules): Require
 }
 
 /** @returns the requirements in the order in which they are judged */
-export function requirementsOf(
-  { audiences, require = {} }: WhatIsAsked,
-  context: RequirementContext,
-): readonly Requirement[] {
-  const ofAudiences: readonly Requirement[] =
-    audiences === undefined ? [] : [{ kind: 'audiences', wanted: audiences, authorize: requireAudience(audiences) }]
-  const keys = Object.keys(LINES) as ReadonlyArray<keyof Wanted>
-  return [...ofAudiences, ...keys.flatMap(key => requirementsUnder(key, require, context))]
+export function requirementsOf(asked: WhatIsAsked, context: RequirementContext): readonly Requirement[] {
+  return [...audienceRequirements(asked, context), ...requirementsUnder(asked, context)]
 }
 
-function requirementsUnder<K extends keyof Wanted>(
+/** @returns one at most: whom the token is for is asked once, whatever it is that asks for it */
+export function audienceRequirements(
+  { audiences, resource }: Pick<WhatIsAsked, 'audiences' | 'resource'>,
+  { resources, narrowed }: RequirementContext,
+): readonly Requirement[] {
+  const url = resource === undefined ? undefined : resources[resource]?.url
+  const ofResource = url === undefined ? [] : [url]
+  const wanted = [...ofResource, ...(audiences ?? [])]
+  const own = new Map([...narrowed].map(([id, ofProvider]) => [id, [...ofProvider, ...ofResource]]))
+  if (wanted.length > 0)
+    return [{ kind: 'audiences', wanted, authorize: all(requireOwnAudience(own), requireAudience(wanted)) }]
+  if (own.size === 0) return []
+  return [{ kind: 'audiences', wanted: [...new Set([...own.values()].flat())], authorize: requireOwnAudience(own) }]
+}
+
+export function requirementsUnder(
+  { require = {} }: Pick<WhatIsAsked, 'require'>,
+  context: RequirementContext,
+): readonly Requirement[] {
+  const keys = Object.keys(LINES) as ReadonlyArray<keyof Wanted>
+  return keys.flatMap(key => requirementsOfKey(key, require, context))
+}
+
+function requirementsOfKey<K extends keyof Wanted>(
   key: K,
   require: Written,
   context: RequirementContext,

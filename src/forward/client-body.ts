@@ -3,6 +3,7 @@
  *
  * The limits are those of every body: its size, the client's silences, and `100 Continue` only when it is wanted.
  */
+import { Readable } from 'node:stream'
 import type { Exchange } from '../exchange.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -16,6 +17,19 @@ export function clientBody(exchange: Exchange, maxBytes: number): RequestBody {
     onFirstRead: () => {
       if (exchange.expectsContinue && !response.headersSent) response.writeContinue()
     },
+  })
+}
+
+/** @returns a body that is there already, to be passed on like one that is still to come */
+export function arrivedBody(exchange: Exchange, bytes: Buffer): RequestBody {
+  const source = new Readable({ autoDestroy: false, read: () => {} })
+  source.push(bytes)
+  source.push(null)
+  return new RequestBody(source, {
+    maxBytes: bytes.length,
+    idleTimeoutMs: exchange.policy.limits.bodyIdleTimeoutMs,
+    isAnswered: () => true,
+    onFirstRead: () => {},
   })
 }
 

@@ -12,9 +12,10 @@ import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange, Forwarding } from '../exchange.ts'
 import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
-import type { GrantEnd, StreamEnd } from '../types.ts'
+import type { GrantEnd } from '../types.ts'
 import type { UpstreamCall, UpstreamHandler } from '../upstream/connections.ts'
-import { clientBody } from './client-body.ts'
+import { arrivedBody, clientBody } from './client-body.ts'
+import { END_CODES } from './end-codes.ts'
 import { putOwnLines } from './own-lines.ts'
 import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
@@ -30,11 +31,14 @@ interface ForwardDeps extends TunnelDeps {
   readonly refuse: (exchange: Exchange, error: unknown) => void
 }
 
-/** @param exchange authorised: its route is chosen and its identity lines are made */
-export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): void {
+/**
+ * @param exchange authorised: its route is chosen and its identity lines are made
+ * @param arrived the whole body, where it was read before; undefined where it is still to come
+ */
+export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arrived?: Buffer): void {
   const { facts, findings } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
-  const body = findings.bodyBytes === 0 ? null : clientBody(exchange, exchange.policy.limits.bodyBytes)
+  const body = findings.bodyBytes === 0 ? null : bodyOf(exchange, arrived)
   const relay = new ResponseRelay(exchange, deps)
   if (body !== null) deps.streams.uploading(relay)
   route.upstream.dispatch(
@@ -55,6 +59,10 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps): vo
     },
     relay,
   )
+}
+
+function bodyOf(exchange: Exchange, arrived: Buffer | undefined) {
+  return arrived === undefined ? clientBody(exchange, exchange.policy.limits.bodyBytes) : arrivedBody(exchange, arrived)
 }
 
 const NO_BYTES = Buffer.alloc(0)
@@ -95,6 +103,8 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     const { request, response, requestId, findings } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
+    if (statusCode === UNAUTHORIZED && findings.route?.hidesUnauthorized === true)
+      throw new Denial('upstream_unauthorized', { evidence: { status: statusCode } })
     const headers = responseHeaders({ statusCode, rawHeaders, requestId })
     if (findings.hasQueryToken) keepPrivate(headers)
     putOwnLines(headers, this.exchange)
@@ -196,16 +206,8 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   }
 }
 
-/** Maps the reason why the gateway ends a stream to the code that its client is told, where it can be told. */
-const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
-  expired: 'token_expired',
-  revoked: 'token_revoked',
-  inactive: 'token_inactive',
-  unconfirmed: 'introspection_unavailable',
-  idle: 'request_timeout',
-  stalled: 'request_timeout',
-  shutdown: 'draining',
-}
+/** Clients of MCP throw their session away for any 401, whoever it is that was refused (RFC 9110 §15.5.2). */
+const UNAUTHORIZED = 401
 
 /** Is true for a gRPC response without a body: the head must also be the end, so it has to wait for the end. */
 function isTrailersOnly(rawHeaders: readonly string[]): boolean {

@@ -2,8 +2,8 @@
  * Tells a refused client, in a header and in the body, why it was refused and what to do about it.
  *
  * RFC 6750 §3 (`WWW-Authenticate: Bearer`), §3.1 (when to name an error); RFC 9449 §7.1 and §9 (`DPoP`); RFC 9470 §3
- * (step-up); RFC 9110 §5.6.4 (quoted-string), §11.6.1; RFC 9457 (problem details). Texts are fixed per code: nothing
- * from the request gets in here but its checked id.
+ * (step-up); RFC 9728 §5.1 (`resource_metadata`); RFC 9110 §5.6.4 (quoted-string), §11.6.1; RFC 9457 (problem details).
+ * Texts are fixed per code: nothing from the request gets in here but its checked id.
  */
 import { DENIALS, type DenialCode, type DenialSpec } from '../errors.ts'
 import { fieldValue } from '../lib/field-lines.ts'
@@ -16,6 +16,8 @@ interface ChallengeOptions {
   readonly route: RouteChallenge | undefined
   /** Undefined when the request has brought neither. */
   readonly used: AuthScheme | undefined
+  /** Scopes that are needed in place of the route's, space-separated. */
+  readonly scope?: string | undefined
 }
 
 /**
@@ -24,7 +26,7 @@ interface ChallengeOptions {
  *
  * @returns none for all other refusals: a caller cannot mend an outage of ours by logging in
  */
-export function challenges(code: DenialCode, { realm, route, used }: ChallengeOptions): readonly string[] {
+export function challenges(code: DenialCode, { realm, route, used, scope }: ChallengeOptions): readonly string[] {
   const { status, error, title }: DenialSpec = DENIALS[code]
   if (status !== 401 && error === undefined) return []
   const schemes = schemesOf(route)
@@ -32,8 +34,9 @@ export function challenges(code: DenialCode, { realm, route, used }: ChallengeOp
   return schemes.map(scheme => {
     const parameters: ReadonlyArray<readonly [name: string, value: string | undefined]> = [
       ['realm', realm],
-      ['scope', route?.scope],
+      ['scope', scope ?? route?.scope],
       ...(scheme === told && error !== undefined ? errorParameters({ error, title }, route) : []),
+      ['resource_metadata', route?.resourceMetadata],
       ['algs', scheme === 'DPoP' ? route?.proofAlgorithms : undefined],
     ]
     const written = parameters.flatMap(([name, value]) =>
@@ -68,10 +71,10 @@ export function usedScheme(rawHeaders: readonly string[]): AuthScheme | undefine
   return /^dpop(?: |$)/i.test(value) ? 'DPoP' : 'Bearer'
 }
 
-/** Returns the body, which is `application/problem+json`. */
-export function problem(code: DenialCode, requestId: string): string {
+/** Returns what the body says, as in `application/problem+json`. */
+export function problem(code: DenialCode, requestId: string): Readonly<Record<string, string | number>> {
   const { status, title }: DenialSpec = DENIALS[code]
-  return JSON.stringify({ type: `urn:sallyport:denial:${code}`, title, status, code, request_id: requestId })
+  return { type: `urn:sallyport:denial:${code}`, title, status, code, request_id: requestId }
 }
 
 /** Realm and scopes come from the configuration. What no header may carry becomes `?`, so that nothing throws. */

@@ -1,11 +1,11 @@
 /**
  * Makes the answer to a refused request: the gateway, a bare socket and `sallyport explain` all send or show this one.
  *
- * RFC 9457 (problem details), RFC 6750 §3 (challenge), RFC 9110 §10.2.3 (Retry-After). A gRPC call gets a status of
- * gRPC and 200 as that of HTTP. Whether the connection ends with the answer depends on what is still to come on it, so
- * the sender decides that.
+ * RFC 9457 (problem details), JSON-RPC 2.0 §5.1 (errors), RFC 6750 §3 (challenge), RFC 9110 §10.2.3 (Retry-After). A
+ * gRPC call gets a status of gRPC and 200 as that of HTTP. Whether the connection ends with the answer depends on what
+ * is still to come on it, so the sender decides that.
  */
-import { type Denial, GRPC_HTTP_STATUS } from '../errors.ts'
+import { type Denial, GRPC_HTTP_STATUS, type RpcError } from '../errors.ts'
 import type { HeaderRecord } from '../exchange.ts'
 import type { Findings, Route } from '../policy.ts'
 import type { RequestFacts } from '../types.ts'
@@ -37,19 +37,24 @@ export function refusalResponse(
   findings: RefusalFindings | undefined,
   requestId: string,
 ): RefusalResponse {
-  const { code, retryAfterSeconds, spec } = denial
+  const { code, retryAfterSeconds, spec, rpc, scope } = denial
   const grpc = facts && grpcContentType(facts.rawHeaders)
-  const body = grpc === undefined ? problem(code, requestId) : ''
+  const told = problem(code, requestId)
+  const body = grpc !== undefined ? '' : JSON.stringify(rpc === undefined ? told : rpcError(rpc, spec.title, told))
   const wwwAuthenticate = challenges(code, {
     realm: REALM,
     route: findings?.route?.challenge,
     used: facts && usedScheme(facts.rawHeaders),
+    scope,
   })
   return {
     status: grpc === undefined ? spec.status : GRPC_HTTP_STATUS,
     headers: {
       ...(grpc === undefined
-        ? { 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body) }
+        ? {
+            'content-type': rpc === undefined ? 'application/problem+json' : 'application/json',
+            'content-length': Buffer.byteLength(body),
+          }
         : { 'content-type': grpc, ...grpcStatus(code) }),
       'cache-control': 'no-store',
       'x-request-id': requestId,
@@ -59,6 +64,11 @@ export function refusalResponse(
     },
     body,
   }
+}
+
+/** Clients of JSON-RPC take an error for one only if it has no other members, so that the problem is its `data`. */
+function rpcError({ id, code }: RpcError, message: string, data: unknown) {
+  return { jsonrpc: '2.0', ...(id !== undefined && { id }), error: { code, message, data } }
 }
 
 function oneOrMore(values: readonly string[]): string | readonly string[] {

@@ -47,7 +47,7 @@ interface MatcherOptions {
   readonly letterCase?: 'heeded' | 'ignored'
 }
 
-interface Resolution<R> {
+export interface Resolution<R> {
   readonly route: R
   /** The path, to be forwarded as it is. */
   readonly path: string

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { compilePolicy, equalShare } from '../config/compile.ts'
+import { withResourceAudiences } from '../config/resources.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 import { secretsIn } from '../lib/secrets.ts'
@@ -58,7 +59,7 @@ export function prepare(config: Config, services: Services): Prepared {
   }
   try {
     const providers = Object.entries(config.providers).map(([id, provider]) => {
-      const leased = leaseProvider(id, provider, {
+      const leased = leaseProvider(id, withResourceAudiences(config, id, provider), {
         ...services,
         egress: config.egress,
         workers: config.workers,

@@ -15,6 +15,7 @@ import type { TokenStage } from '../errors.ts'
 import { issuerTemplate } from '../issuer-template.ts'
 import type { Endpoint, Policy } from '../policy.ts'
 import { proofChecks } from './proof-checks.ts'
+import { metadataEndpoints } from './resource-metadata.ts'
 import type { RespondersOf, RevocationResponders } from './revocation-responders.ts'
 import type { Services } from './services.ts'
 
@@ -48,7 +49,8 @@ export function requestChecks(
   const { revocation } = config
   const { layer: bound, checkClientCertificate } = proofChecks(config, services, { shared: sharedReplays, nonceSecret })
   const proofs = { tokenChecks: ['proof'], checkClientCertificate } as const
-  if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: [] }
+  const metadata = metadataEndpoints(config, id => services.metrics.forRoute(id, READ_BY_ALL))
+  if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: metadata }
   const standing = standings({
     revocations: services.revocations,
     issuersOf: id => spellingsOf(config, id),
@@ -68,9 +70,11 @@ export function requestChecks(
     ],
     tokenChecks: ['revocation', ...proofs.tokenChecks],
     isRevoked: principal => !standing.isClear(principal) && standing.hit(principal) !== undefined,
-    endpoints: endpointsOf(respondersOf(revocation), services),
+    endpoints: [...endpointsOf(respondersOf(revocation), services), ...metadata],
   }
 }
+
+const READ_BY_ALL = { methods: ['GET'], access: 'public', mode: 'enforce' } as const
 
 function endpointsOf(responders: RevocationResponders, { metrics }: Pick<Services, 'metrics'>): readonly Endpoint[] {
   if (responders.length === 0) return []

@@ -2,6 +2,9 @@
 import { DENIAL_CODES } from '../errors.ts'
 import type { RouteMetrics, StaleDecision, StreamEnd } from '../types.ts'
 import {
+  CALL_SERIES,
+  callSeries,
+  PREFLIGHT_RESULTS,
   REPORT_SERIES,
   REQUEST_SERIES,
   type RouteKind,
@@ -35,7 +38,7 @@ const STALE_DECISIONS = Object.keys({
 } satisfies Record<StaleDecision, true>)
 const STALE_SERIES = STALE_DECISIONS.map(decision => ({ decision }))
 
-export function routeMetrics({ tally, histogram, overall }: Series) {
+export function routeMetrics({ tally, partedTally, histogram, overall }: Series) {
   const requests = tally(
     'requests_total',
     'Requests by decision: ok or the refusal code.',
@@ -71,6 +74,18 @@ export function routeMetrics({ tally, histogram, overall }: Series) {
     ['route', 'decision'],
     STALE_SERIES,
   )
+  const preflights = tally(
+    'cors_preflights_total',
+    'Preflights of browsers that the gateway answered.',
+    ['route', 'result'],
+    PREFLIGHT_RESULTS.map(result => ({ result })),
+  )
+  const calls = partedTally(
+    'mcp_requests_total',
+    'Calls of tools by decision: ok or the refusal code.',
+    { owner: 'route', part: 'tool', labelNames: ['code'] },
+    CALL_SERIES,
+  )
   const duration = histogram(
     'request_duration_seconds',
     'From the request head to the end of the response.',
@@ -92,6 +107,8 @@ export function routeMetrics({ tally, histogram, overall }: Series) {
     const reportTally = reports.of(route, listed.reports)
     const streamTally = streamsClosed.of(route, STREAM_ENDS.keys())
     const staleTally = staleDecisions.of(route, [])
+    const preflightTally = preflights.of(route, listed.preflights)
+    const callTallies = new Map(listed.tools.map(tool => [tool, calls.ofPart(route, tool, [callSeries('ok')])]))
     const [durations, overheads, upstreams] = [duration.of(route), overhead.of(route), upstream.of(route)]
     return {
       observe({ method, code, status, durationSeconds, overheadSeconds, upstreamSeconds }) {
@@ -104,6 +121,8 @@ export function routeMetrics({ tally, histogram, overall }: Series) {
       },
       reportDenial: code => reportTally.add(reportSeries(code)),
       streamClosed: reason => streamTally.add(STREAM_ENDS.indexOf(reason)),
+      answeredPreflight: result => preflightTally.add(PREFLIGHT_RESULTS.indexOf(result)),
+      calledTool: (tool, code) => callTallies.get(tool)?.add(callSeries(code)),
       decidedStale: decision => staleTally.add(STALE_DECISIONS.indexOf(decision)),
     }
   }
@@ -115,8 +134,8 @@ export function routeMetrics({ tally, histogram, overall }: Series) {
     unmatched: bind(NO_ROUTE, UNMATCHED_SERIES),
     /** Drops the series of a route that no policy has any more. */
     forgetRoute(route: string): void {
-      for (const each of [requests, responses, reports, streamsClosed, staleDecisions, duration, overhead, upstream])
-        each.forget(route)
+      const counts = [requests, responses, reports, streamsClosed, staleDecisions, preflights, calls]
+      for (const each of [...counts, duration, overhead, upstream]) each.forget(route)
     },
   }
 }

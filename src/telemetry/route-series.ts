@@ -6,7 +6,9 @@
  * of series for each route. What has to be seen from its first event is `refusals_total`.
  */
 import { DENIAL_CODES, type DenialCode, denialSpec } from '../errors.ts'
+import { OTHER_TOOL } from '../mcp/call-judge.ts'
 import { coveredMethods, METHODS } from '../route/methods.ts'
+import type { PreflightResult } from '../types.ts'
 
 type RequestCode = 'ok' | DenialCode
 
@@ -16,12 +18,19 @@ export interface RouteKind {
   readonly methods?: Iterable<string> | undefined
   readonly access: 'required' | 'optional' | 'public'
   readonly mode: 'enforce' | 'report'
+  /** Undefined where no calls of tools are judged. */
+  readonly mcp?: { readonly tools?: Readonly<Record<string, unknown>> | undefined } | undefined
+  /** Whether it answers preflights. */
+  readonly answersPreflights?: boolean | undefined
 }
 
 /** Places in {@link REQUEST_SERIES} and {@link REPORT_SERIES}. */
 export interface RouteSeries {
   readonly requests: Iterable<number>
   readonly reports: Iterable<number>
+  readonly preflights: Iterable<number>
+  /** The tools whose calls are shown from the start. */
+  readonly tools: readonly string[]
 }
 
 const OTHER = 'OTHER'
@@ -45,12 +54,25 @@ export function reportSeries(code: DenialCode): number {
   return DENIAL_CODES.indexOf(code)
 }
 
+export const PREFLIGHT_RESULTS = Object.keys({
+  allowed: true,
+  refused: true,
+} satisfies Record<PreflightResult, true>)
+/** Labels of every series that one tool could ever have. */
+export const CALL_SERIES = CODES.map(code => ({ code }))
+
+export function callSeries(code: RequestCode): number {
+  return codePlaces.get(code) ?? 0
+}
+
 /** A route has `ok` for each of its methods from the start, and one that only reports has what it can report. */
-export function routeSeries({ methods, access, mode }: RouteKind): RouteSeries {
+export function routeSeries({ methods, access, mode, mcp, answersPreflights }: RouteKind): RouteSeries {
   const served = methods === undefined ? METHOD_LABELS : labelsOf(coveredMethods(methods))
   return {
     requests: [...served].map(method => requestSeries(method, 'ok')),
     reports: access === 'public' || mode === 'enforce' ? [] : REPORTABLE.map(reportSeries),
+    preflights: answersPreflights === true ? PREFLIGHT_RESULTS.keys() : [],
+    tools: mcp?.tools === undefined ? [] : [...Object.keys(mcp.tools), OTHER_TOOL],
   }
 }
 
@@ -59,7 +81,7 @@ function labelsOf(methods: ReadonlySet<string>): Iterable<string> {
 }
 
 /** The series of requests that match no route, or are refused before they are matched: each is a refusal. */
-export const UNMATCHED_SERIES: RouteSeries = { requests: [], reports: [] }
+export const UNMATCHED_SERIES: RouteSeries = { requests: [], reports: [], preflights: [], tools: [] }
 
 const REPORTABLE = DENIAL_CODES.filter(code => {
   const { reportable, beforeRoute } = denialSpec(code)

@@ -18,6 +18,17 @@ export type Series = ReturnType<typeof seriesIn>
 export function seriesIn(registry: Registry) {
   const tally = (name: string, help: string, [owner, ...labelNames]: OwnLabels, cells: readonly Labels[]) =>
     tallyCounter({ name: `sallyport_${name}`, help, owner, labelNames, cells, registry })
+  /** @returns counts whose owners have several lists each, told apart by the label `part` */
+  const partedTally = (
+    name: string,
+    help: string,
+    {
+      owner,
+      part,
+      labelNames,
+    }: { readonly owner: Owner; readonly part: string; readonly labelNames: readonly string[] },
+    cells: readonly Labels[],
+  ) => tallyCounter({ name: `sallyport_${name}`, help, owner, part, labelNames, cells, registry })
   const histogram = (name: string, help: string, bounds: readonly number[], owner: Owner) =>
     tallyHistogram({ name: `sallyport_${name}`, help, owner, bounds, registry })
   /** @param aggregator says what several processes show together */
@@ -32,5 +43,5 @@ export function seriesIn(registry: Registry) {
       cells,
       registry,
     }).of('', cells.keys())
-  return { tally, histogram, gauge, overall }
+  return { tally, partedTally, histogram, gauge, overall }
 }

@@ -15,6 +15,8 @@ interface TallyOptions {
   readonly help: string
   /** The label that says whose numbers they are: a route's, a provider's. Left out, there is one, nameless owner. */
   readonly owner?: string | undefined
+  /** The label that tells several lists of one owner apart. */
+  readonly part?: string | undefined
   readonly registry: Registry
 }
 
@@ -62,6 +64,8 @@ interface TallyCounter {
    * @param listed the series that are shown from now on; any other is shown from its first event
    */
   of(owner: string, listed: Iterable<number>): Tally
+  /** Does the same for one of the lists of an owner who has several. */
+  ofPart(owner: string, part: string, listed: Iterable<number>): Tally
   /** Drops the series of an owner. */
   forget(owner: string): void
 }
@@ -175,11 +179,21 @@ interface Kind<Counting, Extra extends readonly unknown[]> {
 }
 
 function register<Counting, Extra extends readonly unknown[]>(
-  { name, help, owner: label, registry }: TallyOptions,
+  { name, help, owner: label, part: partLabel, registry }: TallyOptions,
   { type, labelNames, length, empty, cells, shown, made }: Kind<Counting, Extra>,
 ) {
-  const owners = new Map<string, { readonly text: string; readonly numbers: Float64Array }>()
-  const own = label === undefined ? [] : [label]
+  const owners = new Map<string, { readonly owner: string; readonly text: string; readonly numbers: Float64Array }>()
+  const own = [label, partLabel].filter(name => name !== undefined)
+  function numbersOf(owner: string, part: string): Float64Array {
+    const key = JSON.stringify([owner, part])
+    const text = labelText({
+      ...(label !== undefined && { [label]: owner }),
+      ...(partLabel !== undefined && { [partLabel]: part }),
+    })
+    const known = owners.get(key) ?? { owner, text, numbers: new Float64Array(length).fill(empty) }
+    owners.set(key, known)
+    return known.numbers
+  }
   const metric = new TallyMetric({
     name,
     help,
@@ -192,12 +206,10 @@ function register<Counting, Extra extends readonly unknown[]>(
   })
   registerMetric(registry, metric)
   return {
-    of(owner: string, ...extra: Extra): Counting {
-      const text = label === undefined ? '' : labelText({ [label]: owner })
-      const known = owners.get(owner) ?? { text, numbers: new Float64Array(length).fill(empty) }
-      owners.set(owner, known)
-      return made(known.numbers, ...extra)
+    of: (owner: string, ...extra: Extra): Counting => made(numbersOf(owner, ''), ...extra),
+    ofPart: (owner: string, part: string, ...extra: Extra): Counting => made(numbersOf(owner, part), ...extra),
+    forget(owner: string): void {
+      for (const [key, known] of owners) if (known.owner === owner) owners.delete(key)
     },
-    forget: (owner: string): void => void owners.delete(owner),
   }
 }

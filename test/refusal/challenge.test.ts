@@ -12,6 +12,7 @@ const ROUTE: RouteChallenge = {
   maxAgeSeconds: undefined,
   proofAlgorithms: undefined,
   takesBearer: true,
+  resourceMetadata: undefined,
 }
 
 interface Asked extends Partial<RouteChallenge> {
@@ -103,7 +104,7 @@ describe('RFC 9110 §5.6.4', () => {
 
 describe('RFC 9457', () => {
   test('the body says what happened and nothing about why', () => {
-    expect(JSON.parse(problem('token_expired', 'r-1'))).toEqual({
+    expect(problem('token_expired', 'r-1')).toEqual({
       type: 'urn:sallyport:denial:token_expired',
       title: 'The access token expired',
       status: 401,

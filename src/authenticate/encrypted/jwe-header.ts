@@ -7,9 +7,9 @@
  * says which keys fit.
  */
 import { Denial } from '../../errors.ts'
+import { evidenceText } from '../../lib/evidence-text.ts'
 import { KEY_PARAMETERS } from '../../lib/key-parameters.ts'
 import type { JsonValue } from '../../types.ts'
-import { evidenceText } from '../evidence.ts'
 import { decodedPart, jsonObject } from '../jwt/compact-jws.ts'
 
 export interface CompactJwe {

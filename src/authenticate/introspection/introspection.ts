@@ -7,10 +7,11 @@
  */
 import { Denial, type TokenStage } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { evidenceText } from '../../lib/evidence-text.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
 import type { Claims } from '../../types.ts'
 import { type ClaimRules, checkClaims, checkTime, invalid } from '../claim-checks.ts'
-import { attributed, evidenceText } from '../evidence.ts'
+import { attributed } from '../evidence.ts'
 import { principalReader } from '../principal.ts'
 import type { PresentedToken, TokenVerifier, Verdict } from '../verifier.ts'
 import type { ActiveAnswer, Introspector } from './answer.ts'

@@ -7,10 +7,10 @@
  */
 import { Denial } from '../../errors.ts'
 import { boundedMemo } from '../../lib/bounded-memo.ts'
+import { evidenceText } from '../../lib/evidence-text.ts'
 import { KEY_PARAMETERS, type KeyParameter } from '../../lib/key-parameters.ts'
 import { parseStrictJson } from '../../lib/strict-json.ts'
 import type { JsonObject } from '../../types.ts'
-import { evidenceText } from '../evidence.ts'
 
 /** The header parameters that matter (RFC 7515 §4.1). */
 interface JwsHeader {

@@ -6,6 +6,7 @@
  * nothing is configured: a bound token without its proof is a stolen token until shown otherwise.
  */
 import { Denial, type DenialCode, type DenialCodeOf } from '../../errors.ts'
+import { evidenceText } from '../../lib/evidence-text.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
 import { isSameSecret } from '../../lib/secrets.ts'
 import type {
@@ -18,7 +19,7 @@ import type {
   RequestNotes,
 } from '../../types.ts'
 import { thumbprintProblem } from '../confirmation.ts'
-import { attributed, evidenceText } from '../evidence.ts'
+import { attributed } from '../evidence.ts'
 import type { DpopJudge } from './dpop.ts'
 import { mismatch } from './refusals.ts'
 

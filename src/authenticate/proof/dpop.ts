@@ -147,7 +147,8 @@ function checkTime(
   const nowMs = clock.nowMs()
   if (nonces !== undefined) {
     const judged = typeof nonce === 'string' ? nonces.judge(nonce) : undefined
-    if (judged === undefined || judged.isAging) notes.responseLines = ['DPoP-Nonce', nonces.current()]
+    if (judged === undefined || judged.isAging)
+      notes.responseLines = [...notes.responseLines, 'DPoP-Nonce', nonces.current()]
     // Whatever its `iat` says, the proof may have been made at any time until the nonce expires.
     if (judged !== undefined) return { madeAtMs: judged.expiresAtMs, expiresAtMs: judged.expiresAtMs }
     throw new Denial('proof_nonce_required', {

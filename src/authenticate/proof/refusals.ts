@@ -1,9 +1,9 @@
 /** Makes the refusals of proofs. Their evidence says what was wanted and what was seen, and never holds a proof. */
 import { Denial } from '../../errors.ts'
+import { evidenceText } from '../../lib/evidence-text.ts'
 import { redactPath } from '../../lib/redact-path.ts'
 import type { JsonValue } from '../../types.ts'
 import { thumbprintProblem } from '../confirmation.ts'
-import { evidenceText } from '../evidence.ts'
 
 interface Seen {
   readonly wanted?: string

@@ -10,6 +10,8 @@ import type { TakenIssuers } from './tenants.ts'
 interface ProviderTraits {
   /** Whose tokens it takes, whatever form they have: revocations name these. */
   readonly issuers: TakenIssuers
+  /** Of which a token must hold one; empty where only its server judges that. */
+  readonly audiences: readonly string[]
   /** Which JWTs are its own; undefined for a provider that takes none. */
   readonly takesJwts: TakenIssuers | undefined
   /** Which tokens that are no JWTs are its own; undefined for a provider that takes none. */
@@ -37,6 +39,7 @@ interface ProviderTraits {
 const TRAITS: ByProviderType<ProviderTraits> = {
   jwt: provider => ({
     issuers: provider,
+    audiences: provider.audiences,
     takesJwts: provider,
     takesOpaque: undefined,
     signsEvents: true,
@@ -51,6 +54,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
   }),
   introspection: provider => ({
     issuers: { issuer: provider.issuer },
+    audiences: provider.audiences,
     takesJwts: provider.tokens.jwts ? { issuer: provider.issuer } : undefined,
     takesOpaque: provider.tokens,
     signsEvents: false,

@@ -21,8 +21,10 @@ interface AsksNobody {
 const ROUTE_KEYS = {
   credentials: { asks: 'caller', onOptional: 'sensible' },
   providers: { asks: 'caller', onOptional: 'sensible' },
+  resource: { asks: 'caller', onOptional: 'sensible' },
   audiences: { asks: 'caller', onOptional: 'sensible' },
   require: { asks: 'caller', onOptional: 'doubtful' },
+  mcp: { asks: 'caller', onOptional: 'sensible' },
   access: { asks: 'nobody', because: 'It says whether anybody is asked.' },
   mode: { asks: 'nobody', because: 'It says what becomes of a refusal.' },
   id: { asks: 'nobody', because: 'It names the route in logs and metrics.' },
@@ -33,6 +35,7 @@ const ROUTE_KEYS = {
   passAuthorization: { asks: 'nobody', because: 'It says what the service gets of a request that got in.' },
   timeout: { asks: 'nobody', because: 'It bounds the answer to a request that got in.' },
   revocation: { asks: 'nobody', because: 'It says what becomes of requests while nobody can say who is revoked.' },
+  cors: { asks: 'nobody', because: 'It says which pages may read the answers.' },
   streams: { asks: 'nobody', because: 'It bounds a stream that got in.' },
 } as const satisfies Readonly<Record<keyof RouteConfig, AsksCaller | AsksNobody>>
 

@@ -9,8 +9,10 @@ import type { ClaimRequirement } from '../../authorize/claims.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 import { FORWARDED, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
+import { corsOfRoute } from './cors-schema.ts'
 import { acrList, age, claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { credentialHeaderProblem } from './header-names.ts'
+import { mcpSchema } from './mcp-schema.ts'
 import { revocationOfRoute } from './revocation-schema.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -165,6 +167,9 @@ export const routeSchema = z.strictObject({
   audiences: list(text())
     .optional()
     .describe('Narrows the audiences of the provider: a token must carry one of these as well.'),
+  resource: id()
+    .optional()
+    .describe('Id of the protected resource that this is: `aud` must hold its URL, or one of `audiences`.'),
   credentials: credentialsSchema.optional().describe('In place of the `credentials` of the file.'),
   passAuthorization: flag()
     .default(false)
@@ -186,6 +191,8 @@ export const routeSchema = z.strictObject({
     .optional()
     .describe('When a stream of this route is ended before its time.'),
   revocation: revocationOfRoute,
+  cors: corsOfRoute,
+  mcp: mcpSchema,
   pathAllow: z
     .array(z.enum(['encodedSlash', 'semicolon', 'emptySegment', 'encodedUnreserved']))
     .default([])

@@ -13,6 +13,7 @@ import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
 import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
 import { clientCertificateSchema } from './client-certificate-schema.ts'
+import { corsSchema } from './cors-schema.ts'
 import { dpopSchema } from './dpop-schema.ts'
 import {
   claimReference,
@@ -31,6 +32,7 @@ import {
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
+import { resourceSchema } from './resource-schema.ts'
 import { revocationSchema } from './revocation-schema.ts'
 import { credentialsSchema, routeSchema, streamsShape } from './route-schema.ts'
 import { storeSchema } from './store-schema.ts'
@@ -64,6 +66,7 @@ export type StoreConfig = NonNullable<Config['store']>
 export type ClientCertificateConfig = NonNullable<Config['clientCertificate']>
 export type DpopConfig = NonNullable<Config['dpop']>
 export type RevocationConfig = NonNullable<Config['revocation']>
+export type ResourceConfig = Config['resources'][string]
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
 const address = markedAddress(readText(listenAddress))
@@ -275,6 +278,11 @@ export const configSchema = z.strictObject({
   revocation: revocationSchema.optional(),
   dpop: dpopSchema.optional(),
   clientCertificate: clientCertificateSchema.optional(),
+  cors: corsSchema.optional(),
+  resources: z
+    .record(id(), resourceSchema)
+    .default({})
+    .describe('Protected resources by id, which routes name. Default: none.'),
   identity: identitySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   paths: z

@@ -6,10 +6,11 @@
  * passed count.
  */
 import {
+  audienceRequirements,
   type Requirement,
   type RequirementContext,
   requirementContext,
-  requirementsOf,
+  requirementsUnder,
 } from '../../config/requirements.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -75,10 +76,12 @@ const ITEMS: Readonly<
   // Where tokens come from, and whose are accepted, shows where a caller is let in.
   credentials: () => [],
   providers: () => [],
-  audiences: ({ audiences }, item, context) =>
-    requirementsOf({ audiences }, context).flatMap(each => requirementItems(each, item)),
+  resource: () => [],
+  audiences: ({ audiences, resource }, item, context) =>
+    audienceRequirements({ audiences, resource }, context).flatMap(each => requirementItems(each, item)),
   require: ({ require }, item, context) =>
-    requirementsOf({ require }, context).flatMap(each => requirementItems(each, item)),
+    requirementsUnder({ require }, context).flatMap(each => requirementItems(each, item)),
+  mcp: () => [],
 }
 
 type MakeItem = (name: string, isCase: (result: CaseResult) => boolean) => CoverageItem

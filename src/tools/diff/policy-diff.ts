@@ -91,6 +91,8 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
     // Where a token may come from is compared at the routes. What is named here is also removed on all of them.
     return changesByDirection('credentials', undefined, allOf('removed before forwarding', before ?? [], after ?? []))
   },
+  cors: noMatter('It is compared at the routes.'),
+  resources: noMatter('They are compared at the routes.'),
   identity: settings('identity', IDENTITY, config => config.identity),
   limits: settings('limits', LIMITS, config => config.limits),
   paths: settings('paths', PATHS, config => config.paths),

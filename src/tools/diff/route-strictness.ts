@@ -86,6 +86,9 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
       ? []
       : WHEN_STALE(`${name}.whenStale`, whenStaleOf(around.before), whenStaleOf(around.after), around),
   ),
+  cors: noMatter('It says which pages may read the answers.'),
+  resource: noMatter('Which audiences count is compared with the audiences.'),
+  mcp: noMatter('It says which tools may be called.'),
   id: noMatter('It names the route in logs and metrics.'),
   path: noMatter('Which requests a route takes is found by routing them.'),
   methods: noMatter('Which requests a route takes is found by routing them.'),

@@ -7,6 +7,7 @@
  */
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { compilePolicy } from '../../config/compile.ts'
+import { withResourceAudiences } from '../../config/resources.ts'
 import { withoutFilesOfItsGateway } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -73,7 +74,7 @@ export function leasedProviders(config: Config, services: Services): ReadonlyMap
   return new Map(
     Object.entries(config.providers).map(([id, provider]) => [
       id,
-      leaseProvider(id, withoutFilesOfItsGateway(provider), {
+      leaseProvider(id, withoutFilesOfItsGateway(withResourceAudiences(config, id, provider)), {
         ...services,
         egress: config.egress,
         workers: config.workers,

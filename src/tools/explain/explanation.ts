@@ -8,10 +8,11 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import {
+  audienceRequirements,
   type Requirement,
   type RequirementContext,
   requirementContext,
-  requirementsOf,
+  requirementsUnder,
 } from '../../config/requirements.ts'
 import { certificateSource } from '../../config/schema/certificate-source.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
@@ -172,8 +173,12 @@ const CHECKS: Readonly<
     ...revocationChecks(trial, config),
     ...possessionChecks(trial, config),
   ],
-  audiences: (deps, _route, { audiences }) => requirementChecks(deps, requirementsOf({ audiences }, contextOf(deps))),
-  require: (deps, _route, { require }) => requirementChecks(deps, requirementsOf({ require }, contextOf(deps))),
+  // What a resource asks for is one with the audiences.
+  resource: () => [],
+  audiences: (deps, _route, { audiences, resource }) =>
+    requirementChecks(deps, audienceRequirements({ audiences, resource }, contextOf(deps))),
+  require: (deps, _route, { require }) => requirementChecks(deps, requirementsUnder({ require }, contextOf(deps))),
+  mcp: () => [],
 }
 
 function contextOf({ config, clock }: ExplanationDeps): RequirementContext {

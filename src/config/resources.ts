@@ -1,0 +1,62 @@
+/**
+ * Says what follows from a route's being a protected resource: where its metadata are, and which audiences count.
+ *
+ * RFC 9728 §3.1 (the well-known URL), RFC 8707 §2 and RFC 9068 §3 (the resource is the audience of the token).
+ */
+import { providerTraits } from './schema/provider-traits.ts'
+import type { Config, ProviderConfig, ResourceConfig, RouteConfig } from './schema/schema.ts'
+
+const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+
+/** Where the metadata are, whatever the path of the resource, while there is only one. */
+export const BARE_METADATA_PATH = WELL_KNOWN
+
+/** @returns the path of the metadata, which stands between the host and the path of the resource */
+export function metadataPath({ url }: ResourceConfig): string {
+  const path = url.slice(new URL(url).origin.length)
+  return path === '/' ? WELL_KNOWN : WELL_KNOWN + path
+}
+
+/** It is made of the configuration alone: a client that is lured by `Host` would bring its token to somebody else. */
+export function metadataUrl(resource: ResourceConfig): string {
+  return new URL(resource.url).origin + metadataPath(resource)
+}
+
+/** Returns the routes of a resource that look at tokens. */
+export function routesOf({ routes }: Pick<Config, 'routes'>, resource: string): readonly RouteConfig[] {
+  return routes.filter(route => route.resource === resource && route.access !== 'public')
+}
+
+/** Returns the audiences of which a token must hold one at least: the provider's, and its resources'. */
+function widenedAudiences(config: Pick<Config, 'routes' | 'resources'>, id: string, own: readonly string[]) {
+  const resources = Object.entries(config.resources).filter(([resource]) =>
+    routesOf(config, resource).some(({ providers }) => providers?.includes(id) ?? true),
+  )
+  return [...new Set([...own, ...resources.map(([, { url }]) => url)])]
+}
+
+/** Returns the provider as its tokens are verified: whichever of its routes they are for. */
+export function withResourceAudiences(
+  config: Pick<Config, 'routes' | 'resources'>,
+  id: string,
+  provider: ProviderConfig,
+): ProviderConfig {
+  const { audiences } = providerTraits(provider)
+  const widened = widenedAudiences(config, id, audiences)
+  return widened.length === audiences.length ? provider : { ...provider, audiences: widened }
+}
+
+/**
+ * Returns the audiences of those providers whose tokens are verified with more than these, because what is for a
+ * resource counts only there.
+ */
+export function narrowedAudiences(
+  config: Pick<Config, 'providers' | 'routes' | 'resources'>,
+): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    Object.entries(config.providers).flatMap(([id, provider]) => {
+      const { audiences } = providerTraits(provider)
+      return widenedAudiences(config, id, audiences).length === audiences.length ? [] : [[id, audiences]]
+    }),
+  )
+}

@@ -1,0 +1,73 @@
+/**
+ * Reads the one message of the Model Context Protocol that a request brings, as every server behind us would read it.
+ *
+ * JSON-RPC 2.0 §4 (request), §5 (response); MCP 2025-11-25 and 2026-07-28, "Streamable HTTP". What readers disagree on
+ * is refused: batches, members that are there twice or in another letter case, and all that `lib/strict-json.ts` names.
+ */
+import { Denial } from '../errors.ts'
+import { parseStrictJson } from '../lib/strict-json.ts'
+
+export interface Message {
+  /** Undefined for a notification, and where it is neither text nor a number. */
+  readonly id: string | number | undefined
+  /** Undefined for the answer to what the server has asked. */
+  readonly method: string | undefined
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+/** The method that calls a tool, whose name is in `params.name`. */
+export const TOOLS_CALL = 'tools/call'
+
+/** Arguments of tools are any JSON; whoever nests them deeper has no tool in mind. */
+const MAX_DEPTH = 100
+
+/** Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. */
+const OF_A_MESSAGE = namesakes(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
+const OF_PARAMS = namesakes(['name', 'uri', 'taskId'])
+
+/** @throws {Denial} `request_malformed` */
+export function readMessage(body: Uint8Array): Message {
+  const message = parsed(body)
+  if (!isObject(message)) throw malformed(Array.isArray(message) ? 'a batch' : 'no JSON-RPC message')
+  refuseNamesakes(message, OF_A_MESSAGE)
+  const { id, method, params = {} } = message
+  if (method !== undefined && typeof method !== 'string') throw malformed('a method that is no text')
+  if (method === undefined && !('result' in message) && !('error' in message)) throw malformed('no JSON-RPC message')
+  if (!isObject(params)) throw malformed('params that are no object')
+  refuseNamesakes(params, OF_PARAMS)
+  if (method === TOOLS_CALL && typeof params.name !== 'string') throw malformed('a tool without a name')
+  return { id: typeof id === 'string' || typeof id === 'number' ? id : undefined, method, params }
+}
+
+function parsed(body: Uint8Array): unknown {
+  try {
+    return parseStrictJson(body, MAX_DEPTH)
+  } catch (error) {
+    if (error instanceof SyntaxError) throw malformed(error.message)
+    throw error
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function namesakes(names: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(names.map(name => [folded(name), name]))
+}
+
+function refuseNamesakes(object: object, names: ReadonlyMap<string, string>): void {
+  for (const key of Object.keys(object)) {
+    const name = names.get(folded(key))
+    if (name !== undefined && name !== key) throw malformed(`another spelling of \`${name}\``)
+  }
+}
+
+/** Brings what any reader may take for the same letter to one. */
+function folded(name: string): string {
+  return name.toUpperCase().toLowerCase()
+}
+
+export function malformed(what: string): Denial {
+  return new Denial('request_malformed', { evidence: { what } })
+}

@@ -1,0 +1,73 @@
+/**
+ * Reads and answers preflights: what a browser asks before it sends a request that a page may not send unasked.
+ *
+ * Fetch Standard (CORS-preflight fetch). A preflight brings no token, so it is answered before anybody looks for one,
+ * by the rules of the route that the *real* request will meet. Attack: who lets everything pass that looks like a
+ * preflight, or takes it to the service, has a way around its policy (istio#45716, envoy#38556).
+ */
+import { Denial } from '../errors.ts'
+import { evidenceText } from '../lib/evidence-text.ts'
+import type { Cors } from './cors.ts'
+import { FORWARDED } from './methods.ts'
+
+export interface Preflight {
+  readonly origin: string
+  /** The method that the real request will have. */
+  readonly method: string
+}
+
+/**
+ * @returns undefined for an OPTIONS that is no preflight, and an ordinary request
+ * @throws {Denial} `request_malformed`: a line is there twice
+ */
+export function preflightOf(rawHeaders: readonly string[]): Preflight | undefined {
+  const origin = only(rawHeaders, 'origin')
+  const method = only(rawHeaders, 'access-control-request-method')
+  return origin === undefined || method === undefined ? undefined : { origin, method }
+}
+
+function only(rawHeaders: readonly string[], name: string): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== name) continue
+    if (found !== undefined) throw new Denial('request_malformed', { evidence: { what: `more than one ${name}` } })
+    found = rawHeaders[i + 1]
+  }
+  return found
+}
+
+/** The methods that a browser is told of, where their routes let it: nearly all that a page sends. */
+const TOLD = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+/**
+ * @param corsOf what the route of a method on this path says; undefined without a route, or where it says nothing
+ * @returns the lines of the answer, flat names and values
+ * @throws {Denial} `cors_refused`
+ */
+export function preflightLines(
+  { origin, method }: Preflight,
+  rules: Cors,
+  corsOf: (method: string) => Cors | undefined,
+): readonly string[] {
+  // The gateway never forwards any other method, CONNECT and TRACE among them.
+  if (!FORWARDED.includes(method)) throw refused({ requirement: 'method', seen: evidenceText(method) })
+  if (!rules.grants(origin))
+    throw refused({ requirement: 'cors.origins', accepted: rules.rules.origins, seen: evidenceText(origin) })
+  const others = TOLD.filter(told => told !== method && corsOf(told)?.grants(origin) === true)
+  return rules.preflightLines(origin, [method, ...others])
+}
+
+function refused(evidence: Readonly<Record<string, unknown>>): Denial {
+  return new Denial('cors_refused', { evidence })
+}
+
+/**
+ * @returns nothing for a request without `Origin`, which is no page's, and for one that the route lists
+ * @throws {Denial} `origin_forbidden`
+ */
+export function checkOrigin({ grants, rules }: Cors, origin: string | undefined): void {
+  if (!rules.enforceOrigin || origin === undefined || grants(origin)) return
+  throw new Denial('origin_forbidden', {
+    evidence: { requirement: 'cors.origins', accepted: rules.origins, seen: evidenceText(origin) },
+  })
+}
