@@ -2,6 +2,7 @@
  * Runs once before all tests: sees to the programs from outside npm that tests start. Where they cannot be had, the run
  * fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
  */
+import { ensureBrowserPrograms } from './browser-programs.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
 
@@ -16,6 +17,7 @@ interface ProgramGroup {
 const GROUPS: readonly ProgramGroup[] = [
   { programs: 'redis-server and valkey-server', without: 'WITHOUT_STORES', ensure: ensureStorePrograms },
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
+  { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },
 ]
 
 /** Vitest calls it before the tests, and what it returns after them. */
