@@ -64,6 +64,10 @@ describe.skipIf(WITHOUT_BROWSER)('a page', () => {
   })
 
   test('finds no name of the world outside', async () => {
-    await expect(browser.open('http://example.com/')).rejects.toThrow('ERR_NAME_NOT_RESOLVED')
+    const page = await browser.open(pages.plain('app.test'))
+    const refused = page.waitForEvent('requestfailed')
+    expect(await page.evaluate(textOf, 'http://example.com/')).toBe('Failed to fetch')
+    expect((await refused).failure()?.errorText).toBe('net::ERR_NAME_NOT_RESOLVED')
+    await expect(browser.open('http://example.com/')).rejects.toThrow('not on loopback')
   })
 })

@@ -54,6 +54,8 @@ export async function startTestBrowser({ trusted = [] }: TestBrowserOptions = {}
   }
   return {
     async open(url) {
+      // Chromium asks the name servers of the world what is wrong when it cannot find the name of a page.
+      if (!LOOPBACK.test(new URL(url).hostname)) throw new Error(`not on loopback: ${url}`)
       const context = await browser.newContext()
       atEnd(() => context.close())
       const page = await context.newPage()
@@ -87,6 +89,8 @@ export function browserOfFile(options: () => TestBrowserOptions = () => ({})): P
     },
   }
 }
+
+const LOOPBACK = /(?:^127\.0\.0\.1|^localhost|\.test)$/
 
 /** What Playwright's own arguments leave on of what a browser does in the network without being asked. */
 const QUIET = [
