@@ -14,7 +14,6 @@
  * to wait, for example for keys, goes through them.
  */
 import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { decide } from './decide.ts'
@@ -116,7 +115,8 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     logger: false,
     exposeHeadRoutes: false,
     rewriteUrl: () => OPAQUE_URL,
-    clientErrorHandler: (error, socket) => broken.answer(error, socket as Socket),
+    // The server has its own.
+    clientErrorHandler: () => {},
     serverFactory: serverOf,
   })
   // Fastify is told that no method has a body, so that it neither parses nor refuses one.
@@ -234,6 +234,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
         else receive(request, response, fastify)
       }),
       onHttp2: socket => sessions.adopt(socket),
+      onBroken: broken.answer,
       isBusy: broken.isBusy,
     })
     const isReset = resetConnections(server)

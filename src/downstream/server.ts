@@ -1,7 +1,8 @@
 /**
- * Makes the server under Fastify: it speaks HTTP/1.1 within limits, and hands over connections that agreed to HTTP/2.
+ * Makes the server under Fastify: it speaks HTTP/1.1 within limits, and hands over connections that speak HTTP/2.
  *
- * RFC 9112 (message framing). Those of Node's defaults that do not suit a gateway are changed here: Node would answer
+ * RFC 9112 (message framing), RFC 9113 §3.2 (over TLS both sides agree on HTTP/2), §3.3 (without TLS a client that
+ * knows of it begins with it). Those of Node's defaults that do not suit a gateway are changed here: Node would answer
  * `Expect` and a missing Host by itself, drop header lines past a count, and end long uploads after five minutes.
  */
 import { constants } from 'node:crypto'
@@ -11,6 +12,7 @@ import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { ALPN_PROTOCOLS, handOverHttp2 } from '../node/alpn.ts'
 import { readOnBehind } from '../node/ignored-offer.ts'
+import { handOverPreface, Preface } from '../node/preface.ts'
 import { setMaxHeaderSize } from '../node/server-limits.ts'
 import { HandshakeResponse, isHandshake } from './handshake.ts'
 import { Http1Request } from './http1-request.ts'
@@ -53,11 +55,16 @@ interface ServerHandlers {
   readonly onRequest: (request: Http1Request, response: Http1Response) => void
   /** Takes over a connection that speaks HTTP/2. */
   readonly onHttp2: (socket: Socket) => void
+  /** Takes what a client has sent that is no request, or has not sent in time, as Node's `clientError` gives it. */
+  readonly onBroken: (error: Error, socket: Socket) => void
   /** Whether a request is under way on a connection. */
   readonly isBusy: (socket: Socket) => boolean
 }
 
-export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHttp2, isBusy }: ServerHandlers): Server {
+export function gatewayServer(
+  { limits, tls }: ServerOptions,
+  { onRequest, onHttp2, onBroken, isBusy }: ServerHandlers,
+): Server {
   const options = {
     IncomingMessage: Http1Request,
     ServerResponse: Http1Response,
@@ -106,9 +113,17 @@ export function gatewayServer({ limits, tls }: ServerOptions, { onRequest, onHtt
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
   server.on('checkContinue', onRequest).on('checkExpectation', onRequest)
-  server.on('upgrade', (request, socket, head) =>
-    onRequest(request, new HandshakeResponse(request, socket as Socket, head)),
-  )
+  server.on('clientError', (error, duplex) => {
+    const socket = duplex as Socket
+    if (!handOverPreface(error, socket)) onBroken(error, socket)
+  })
+  server.on('upgrade', (request: Http1Request | Preface, duplex, head) => {
+    const socket = duplex as Socket
+    if (request instanceof Preface) {
+      request.restore(socket)
+      onHttp2(socket)
+    } else onRequest(request, new HandshakeResponse(request, socket, head))
+  })
   return server
 }
 
