@@ -65,18 +65,16 @@ export async function startRawStack(
 
 export interface Http2Stack extends Stack {
   readonly url: string
-  /** PEM text of the authority that the gateway's certificate comes from. */
-  readonly ca: string
+  /** PEM text of the authority that the gateway's certificate comes from; undefined without TLS. */
+  readonly ca: string | undefined
   /** Resolves once no request is under way any more. */
   idle(): Promise<void>
 }
 
+type StartHttp2Stack = (config?: ConfigOver, given?: TestUpstream, nodeArgs?: readonly string[]) => Promise<Http2Stack>
+
 /** Starts the same with TLS and HTTP/2: tests write requests as for HTTP/1.1, and they are sent as those of HTTP/2. */
-export async function startHttp2Stack(
-  config: ConfigOver = () => ({}),
-  given?: TestUpstream,
-  nodeArgs?: readonly string[],
-): Promise<Http2Stack> {
+export const startHttp2Stack: StartHttp2Stack = async (config = () => ({}), given, nodeArgs) => {
   const authority = testAuthority()
   const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
   const tls = (issuer: TestIssuer, upstream: RecordingUpstream) => {
@@ -84,15 +82,9 @@ export async function startHttp2Stack(
     const block = typeof listen === 'object' ? listen : {}
     return { ...over, listen: { address: '127.0.0.1:0', ...block, tls: { certFile, keyFile } } }
   }
-  const upstream = given ?? (await startTestUpstream())
-  const stack = await startStack(tls, upstream, exchangeOverHttp2(authority.cert), nodeArgs)
+  const stack = await startWithHttp2(tls, authority.cert, given, nodeArgs)
   return {
     ...stack,
-    url: `https://127.0.0.1:${stack.port}`,
-    ca: authority.cert,
-    async idle() {
-      while (!/^sallyport_requests_in_flight 0$/m.test(await stack.metrics()));
-    },
     async close() {
       await stack.close()
       authority.remove()
@@ -100,14 +92,39 @@ export async function startHttp2Stack(
   }
 }
 
+/** Starts the same with HTTP/2 and without TLS. */
+export const startH2cStack: StartHttp2Stack = (config = () => ({}), given, nodeArgs) =>
+  startWithHttp2(config, undefined, given, nodeArgs)
+
+async function startWithHttp2(
+  config: ConfigOver,
+  ca: string | undefined,
+  given: TestUpstream | undefined,
+  nodeArgs: readonly string[] | undefined,
+): Promise<Http2Stack> {
+  const upstream = given ?? (await startTestUpstream())
+  const stack = await startStack(config, upstream, exchangeOverHttp2(ca), nodeArgs)
+  return {
+    ...stack,
+    url: `${ca === undefined ? 'http' : 'https'}://127.0.0.1:${stack.port}`,
+    ca,
+    async idle() {
+      while (!/^sallyport_requests_in_flight 0$/m.test(await stack.metrics()));
+    },
+  }
+}
+
+/** For `describe.each`: what is true of HTTP/2 over TLS has to be true of it without TLS, too. */
+export const HTTP2_STACKS: ReadonlyArray<{ readonly name: string; readonly startStack: StartHttp2Stack }> = [
+  { name: 'HTTP/2', startStack: startHttp2Stack },
+  { name: 'HTTP/2 without TLS', startStack: startH2cStack },
+]
+
 /** For `describe.each`: what is true of a request has to be true of it in every version. */
 export const PROTOCOLS: ReadonlyArray<{
   readonly name: string
   readonly startStack: (config?: ConfigOver) => Promise<Stack>
-}> = [
-  { name: 'HTTP/1.1', startStack: startRawStack },
-  { name: 'HTTP/2', startStack: startHttp2Stack },
-]
+}> = [{ name: 'HTTP/1.1', startStack: startRawStack }, ...HTTP2_STACKS]
 
 type Exchange = (port: number, bytes: string | Buffer, method: string | undefined) => Promise<RawReply | undefined>
 

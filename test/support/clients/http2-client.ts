@@ -1,4 +1,4 @@
-/** A client of HTTP/2 over TLS: whole answers, answers piece by piece, and how each of them ended. */
+/** A client of HTTP/2, over TLS or without it: whole answers, answers piece by piece, and how each of them ended. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
 
@@ -56,10 +56,10 @@ export interface Http2ClientOptions extends SecureContextOptions {
   readonly initialWindowSize?: number
 }
 
-/** @param ca PEM text of the authority that the server's certificate comes from */
+/** @param ca PEM text of the authority that the server's certificate comes from; undefined without TLS */
 export function http2Client(
   url: string,
-  ca: string,
+  ca: string | undefined,
   { initialWindowSize, ...tls }: Http2ClientOptions = {},
 ): Http2Client {
   const session = connect(url.replace('127.0.0.1', 'localhost'), {

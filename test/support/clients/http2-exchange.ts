@@ -7,11 +7,11 @@
 import type { RawReply } from '../wire.ts'
 import { http2Client, requestHead } from './http2-client.ts'
 
-/** @param ca PEM text of the authority that the server's certificate comes from */
-export function exchangeOverHttp2(ca: string) {
+/** @param ca PEM text of the authority that the server's certificate comes from; undefined without TLS */
+export function exchangeOverHttp2(ca: string | undefined) {
   return async (port: number, bytes: string | Buffer): Promise<RawReply | undefined> => {
     const { head, body } = translated(bytes.toString('latin1'))
-    const client = http2Client(`https://localhost:${port}`, ca)
+    const client = http2Client(`${ca === undefined ? 'http' : 'https'}://localhost:${port}`, ca)
     const { status, headers, body: received, complete, errorCode } = await client.send(head, body)
     client.destroy()
     if (status === 0) return errorCode === MALFORMED.errorCode ? MALFORMED.reply : undefined

@@ -5,8 +5,8 @@
  * apart into frames, and reads only the status of a head.
  */
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
-import { connect, type TLSSocket } from 'node:tls'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect } from 'node:tls'
 import { headStatus } from './hpack-status.ts'
 
 export const TYPES = {
@@ -62,7 +62,7 @@ export interface StreamEnd {
 }
 
 export interface Http2Frames {
-  readonly socket: TLSSocket
+  readonly socket: Socket
   /** All frames so far, oldest first. */
   readonly received: readonly Frame[]
   write(...frames: readonly Buffer[]): void
@@ -79,15 +79,19 @@ export interface Http2Frames {
 /** Without a dynamic table, each head can be read by itself. */
 const PLAIN = { [SETTINGS.headerTableSize]: 0 }
 
-/** Connects and sends the preface. Windows stay as they are by default: the server may send 65,535 bytes. */
+/**
+ * Connects and sends the preface. Windows stay as they are by default: the server may send 65,535 bytes.
+ *
+ * @param ca PEM text of the authority that the server's certificate comes from; undefined without TLS
+ */
 export async function http2Frames(
   url: string,
-  ca: string,
+  ca: string | undefined,
   given: Readonly<Record<number, number>> = {},
 ): Promise<Http2Frames> {
   const port = Number(new URL(url).port)
   const tcp = connectTcp({ host: 'localhost', port })
-  const socket = connect({ socket: tcp, servername: 'localhost', ca, ALPNProtocols: ['h2'] })
+  const socket = ca === undefined ? tcp : connect({ socket: tcp, servername: 'localhost', ca, ALPNProtocols: ['h2'] })
   const received: Frame[] = []
   let isClosed = false
   let wake = Promise.withResolvers<void>()
@@ -113,7 +117,7 @@ export async function http2Frames(
       resolve(goawayCode(received))
     }),
   )
-  await once(socket, 'secureConnect')
+  await once(socket, ca === undefined ? 'connect' : 'secureConnect')
   socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings({ ...PLAIN, ...given })]))
   return {
     socket,
