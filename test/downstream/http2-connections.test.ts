@@ -12,6 +12,7 @@ import { headers, http2Frames, requestFields, settings } from '../support/client
 import { rawClient } from '../support/clients/raw-client.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
 import { startGatewayOnFile } from '../support/gateway/gateway-process.ts'
+import { http2TransportsOfFile } from '../support/http2-transports.ts'
 import { manualTime } from '../support/manual-time.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
@@ -84,23 +85,38 @@ test('with clientCaFile a client without a certificate gets nothing', async () =
   expect((await known.request('/x')).body).toBe('answered')
 })
 
-test('limits.connections counts connections that speak HTTP/2', async () => {
-  const { url } = await started({ limits: { connections: 2 } })
-  const clients = [http2Client(url, authority.cert), http2Client(url, authority.cert)]
-  for (const { destroy } of clients) atEnd(destroy)
-  for (const client of clients) expect((await client.request('/x')).status).toBe(200)
-  const third = http2Client(url, authority.cert)
-  await third.closed
-  for (const client of clients) expect((await client.request('/x')).status).toBe(200)
-})
+describe.each(http2TransportsOfFile())('over $name', ({ listen, ca }) => {
+  test('limits.connections counts connections that speak HTTP/2', async () => {
+    const { url } = await started({ listen, limits: { connections: 2 } })
+    const clients = [http2Client(url, ca), http2Client(url, ca)]
+    for (const { destroy } of clients) atEnd(destroy)
+    for (const client of clients) expect((await client.request('/x')).status).toBe(200)
+    const third = http2Client(url, ca)
+    await third.closed
+    for (const client of clients) expect((await client.request('/x')).status).toBe(200)
+  })
 
-test('a connection that asks for nothing is closed after limits.headersTimeout, one that has asked is not', async () => {
-  const { url } = await started({ limits: { headersTimeout: '300ms' } })
-  const busy = http2Client(url, authority.cert)
-  atEnd(busy.destroy)
-  expect((await busy.request('/x')).status).toBe(200)
-  await (await http2Frames(url, authority.cert)).closed
-  expect((await busy.request('/x')).status).toBe(200)
+  test('a connection that asks for nothing is closed after limits.headersTimeout, one that has asked is not', async () => {
+    const { url } = await started({ listen, limits: { headersTimeout: '300ms' } })
+    const busy = http2Client(url, ca)
+    atEnd(busy.destroy)
+    expect((await busy.request('/x')).status).toBe(200)
+    await (await http2Frames(url, ca)).closed
+    expect((await busy.request('/x')).status).toBe(200)
+  })
+
+  test('a reload counts for connections to come', async () => {
+    const config = { listen, upstreams: { app: service.url }, routes }
+    const gateway = await startGatewayOnFile(config)
+    atEnd(gateway.stop)
+    const before = http2Client(gateway.url, ca)
+    atEnd(before.destroy)
+    expect((await before.request('/x')).status).toBe(200)
+    gateway.write('sallyport.yaml', { ...config, limits: { connections: 1 } })
+    await gateway.logged({ msg: 'configuration reloaded' })
+    await http2Client(gateway.url, ca).closed
+    expect((await before.request('/x')).status).toBe(200)
+  })
 })
 
 test('a renewed certificate is what the next connection sees', async () => {

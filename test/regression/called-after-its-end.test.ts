@@ -7,7 +7,6 @@
  */
 import type { RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { testAuthority } from '../support/certificates.ts'
 import {
   CODES,
   data,
@@ -21,10 +20,9 @@ import {
 } from '../support/clients/http2-frame-client.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
 import { type GatewayOnFile, startGatewayOnFile } from '../support/gateway/gateway-process.ts'
+import { http2TransportsOfFile } from '../support/http2-transports.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
-const authority = testAuthority()
-const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
 const routes = [{ id: 'all', path: '/**', access: 'public' }]
 
 const BIG = Buffer.alloc(20 * 1024 * 1024)
@@ -39,7 +37,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await service.close()
-  authority.remove()
 })
 
 /** Resolves when no request is under way any more, and shows that the process which was started still answers. */
@@ -49,58 +46,61 @@ async function lives({ process, metrics }: GatewayOnFile, ask: () => Promise<num
   expect([process.child.exitCode, process.stderr()]).toEqual([null, ''])
 }
 
-describe('a session of HTTP/2 that ends while the gateway drains', () => {
-  let gateway: GatewayOnFile
-  beforeAll(async () => {
-    gateway = await startGatewayOnFile({
-      listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } },
-      upstreams: { app: service.url },
-      drain: { timeout: '1s' },
-      routes,
+describe.each(http2TransportsOfFile())(
+  'a session of HTTP/2 over $name that ends while the gateway drains',
+  ({ listen, ca }) => {
+    let gateway: GatewayOnFile
+    beforeAll(async () => {
+      gateway = await startGatewayOnFile({
+        listen,
+        upstreams: { app: service.url },
+        drain: { timeout: '1s' },
+        routes,
+      })
+      await gateway.admin('/-/drain', 'POST')
     })
-    await gateway.admin('/-/drain', 'POST')
-  })
-  afterAll(() => gateway.stop())
+    afterAll(() => gateway.stop())
 
-  async function uploading(): Promise<Http2Frames> {
-    const client = await http2Frames(gateway.url, authority.cert)
-    const arrival = service.arrival()
-    client.write(headers(1, requestFields('POST', '/held'), END_HEADERS), data(1, 'first'))
-    await arrival
-    return client
-  }
+    async function uploading(): Promise<Http2Frames> {
+      const client = await http2Frames(gateway.url, ca)
+      const arrival = service.arrival()
+      client.write(headers(1, requestFields('POST', '/held'), END_HEADERS), data(1, 'first'))
+      await arrival
+      return client
+    }
 
-  async function ask(): Promise<number> {
-    const client = await http2Frames(gateway.url, authority.cert)
-    client.write(headers(1, requestFields('GET', '/ok')))
-    const { status } = await client.ended(1)
-    client.socket.destroy()
-    return status
-  }
+    async function ask(): Promise<number> {
+      const client = await http2Frames(gateway.url, ca)
+      client.write(headers(1, requestFields('GET', '/ok')))
+      const { status } = await client.ended(1)
+      client.socket.destroy()
+      return status
+    }
 
-  test.for<readonly [string, (client: Http2Frames) => void]>([
-    ['a reset of its connection', client => client.cut()],
-    ['a frame that breaks the protocol', client => client.write(data(0, 'x'))],
-    [
-      'a GOAWAY with an error',
-      client => client.write(frame('goaway', 0, 0, Buffer.concat([uint32(0), uint32(CODES.internalError)]))),
-    ],
-  ])('by %s does not end the process', async ([, end]) => {
-    const client = await uploading()
-    end(client)
-    await client.closed
-    await lives(gateway, ask)
-  })
+    test.for<readonly [string, (client: Http2Frames) => void]>([
+      ['a reset of its connection', client => client.cut()],
+      ['a frame that breaks the protocol', client => client.write(data(0, 'x'))],
+      [
+        'a GOAWAY with an error',
+        client => client.write(frame('goaway', 0, 0, Buffer.concat([uint32(0), uint32(CODES.internalError)]))),
+      ],
+    ])('by %s does not end the process', async ([, end]) => {
+      const client = await uploading()
+      end(client)
+      await client.closed
+      await lives(gateway, ask)
+    })
 
-  test('by drain.timeout leaves the exit code and the last line of the log as they are', async () => {
-    gateway.process.child.kill('SIGTERM')
-    await uploading()
-    expect(await gateway.process.exited).toBe(0)
-    expect(gateway.lines().map(({ msg }) => msg)).toContain('drain ran out of time')
-    expect(gateway.lines().at(-1)).toMatchObject({ method: 'POST' })
-    expect(gateway.process.stderr()).toBe('')
-  })
-})
+    test('by drain.timeout leaves the exit code and the last line of the log as they are', async () => {
+      gateway.process.child.kill('SIGTERM')
+      await uploading()
+      expect(await gateway.process.exited).toBe(0)
+      expect(gateway.lines().map(({ msg }) => msg)).toContain('drain ran out of time')
+      expect(gateway.lines().at(-1)).toMatchObject({ method: 'POST' })
+      expect(gateway.process.stderr()).toBe('')
+    })
+  },
+)
 
 describe('a client of HTTP/1.1 that asks for a tunnel', () => {
   let gateway: GatewayOnFile

@@ -28,7 +28,7 @@ import {
 } from '../support/clients/http2-frame-client.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
 import { manualTime } from '../support/manual-time.ts'
-import { get, type Http2Stack, type RawStack, startHttp2Stack, startRawStack } from '../support/raw.ts'
+import { get, HTTP2_STACKS, type Http2Stack, type RawStack, startRawStack } from '../support/raw.ts'
 import { echo, startTestUpstream } from '../support/services/upstream.ts'
 
 const CONNECTIONS = 46
@@ -44,10 +44,10 @@ function distinctFields(): Field[] {
   return Array.from({ length: 20 }, () => [`x-${lines++}`, 'v'.repeat(700)] as const)
 }
 
-describe('over HTTP/2', () => {
+describe.each(HTTP2_STACKS)('over $name', ({ startStack }) => {
   let stack: Http2Stack
   beforeAll(async () => {
-    stack = await startHttp2Stack(undefined, undefined, SMALL_HEAP)
+    stack = await startStack(undefined, undefined, SMALL_HEAP)
   })
   afterAll(() => stack.close())
 
@@ -83,7 +83,10 @@ describe('over HTTP/2', () => {
   })
 
   test('a head alone says nothing of a body', async () => {
-    const client = connectHttp2(`https://localhost:${stack.port}`, { ca: stack.ca, settings: { initialWindowSize: 0 } })
+    const client = connectHttp2(stack.url.replace('127.0.0.1', 'localhost'), {
+      ca: stack.ca,
+      settings: { initialWindowSize: 0 },
+    } as Parameters<typeof connectHttp2>[1])
     atEnd(() => client.destroy())
     const request = client.request({ ':path': '/private/x' })
     const [answer] = await once(request, 'response')

@@ -15,8 +15,8 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'
-import { testAuthority } from '../support/certificates.ts'
 import { startTestStack } from '../support/gateway/gateway.ts'
+import { http2TransportsOfFile } from '../support/http2-transports.ts'
 
 const VICTIM = 'b'.repeat(64)
 const BOUND = { cnf: { 'x5t#S256': Buffer.from(VICTIM, 'hex').toString('base64url') } }
@@ -54,19 +54,16 @@ test.each([[['unix:']], [['unix:', '10.0.0.0/8']]])(
   },
 )
 
-test('nor is a client over HTTP/2', async () => {
-  const authority = testAuthority()
-  atEnd(async () => authority.remove())
-  const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
-  const listen = { address: '127.0.0.1:0', tls: { certFile, keyFile }, trustedProxies: ['unix:'] }
-  const stack = await startTestStack({ listen, clientCertificate })
+test.each(http2TransportsOfFile())('nor is a client over HTTP/2 with $name', async ({ listen, ca }) => {
+  const stack = await startTestStack({ listen: { ...listen, trustedProxies: ['unix:'] }, clientCertificate })
   atEnd(stack.close)
   const token = await stack.issuer.mint(BOUND)
   for (let i = 0; i < CONNECTIONS / 4; i += 1) {
     const below = connect(Number(new URL(stack.url).port), '127.0.0.1').on('error', () => {})
-    const encrypted = connectTls({ socket: below, servername: 'localhost', ca: authority.cert, ALPNProtocols: ['h2'] })
-    await once(encrypted, 'secureConnect')
-    const session = connectHttp2(stack.url, { createConnection: () => encrypted }).on('error', () => {})
+    const options = { socket: below, servername: 'localhost', ca, ALPNProtocols: ['h2'] }
+    const socket = ca === undefined ? below : connectTls(options)
+    await once(socket, ca === undefined ? 'connect' : 'secureConnect')
+    const session = connectHttp2(stack.url, { createConnection: () => socket }).on('error', () => {})
     const head = { ':method': 'POST', ':path': '/private/bound', authorization: `Bearer ${token}` }
     const stream = session.request({ ...head, 'x-forwarded-client-cert': `Hash=${VICTIM}` }).on('error', () => {})
     stream.end()
