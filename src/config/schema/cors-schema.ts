@@ -34,8 +34,9 @@ export const corsSchema = z
   })
   .describe('Pages of other origins that may read the answers. Left out: browsers let none.')
 
+/** The block comes first: of two branches that fit in type, the first tells what is wrong. */
 export const corsOfRoute = z
-  .union([z.literal('off', { error: 'must be a block, or `off`' }), corsSchema])
+  .union([corsSchema, z.literal('off', { error: 'must be a block, or `off`' })])
   .optional()
   .describe('In place of the `cors` of the file; `off`: none.')
 
