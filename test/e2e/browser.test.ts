@@ -27,7 +27,7 @@ describe.skipIf(WITHOUT_BROWSER)('a page', () => {
     )
 
   test('reads the answer of another origin only if that lets it', async () => {
-    const page = await browser.open(pages.plain('app.test'))
+    const page = await browser.shared(pages.plain('app.test'))
     const service = await startTestUpstream((request, response) => {
       if (request.url === '/open') response.setHeader('access-control-allow-origin', pages.plain('app.test'))
       response.end('secret')
@@ -42,7 +42,7 @@ describe.skipIf(WITHOUT_BROWSER)('a page', () => {
   })
 
   test('over https talks HTTP/2 with a server whose certificate the test trusts, and with no other', async () => {
-    const page = await browser.open(pages.secure('app.test'))
+    const page = await browser.shared(pages.secure('app.test'))
     const open = { 'access-control-allow-origin': '*' }
     for (const [certificate, text] of [
       [server, '2.0'],
@@ -58,13 +58,23 @@ describe.skipIf(WITHOUT_BROWSER)('a page', () => {
     }
   })
 
+  test('shares cookies with those of its profile alone', async () => {
+    const url = pages.plain('app.test')
+    const [page, other] = await Promise.all([browser.open(url), browser.open(url)])
+    await page.evaluate('document.cookie = "id=7"')
+    const sibling = await page.context().newPage()
+    await sibling.goto(url)
+    expect(await sibling.evaluate('document.cookie')).toBe('id=7')
+    expect(await other.evaluate('document.cookie')).toBe('')
+  })
+
   test('has the origin null when it is sandboxed', async () => {
     const page = await browser.open(`${pages.plain('app.test')}/sandboxed`)
     expect(await page.evaluate('origin')).toBe('null')
   })
 
   test('finds no name of the world outside', async () => {
-    const page = await browser.open(pages.plain('app.test'))
+    const page = await browser.shared(pages.plain('app.test'))
     const refused = page.waitForEvent('requestfailed')
     expect(await page.evaluate(textOf, 'http://example.com/')).toBe('Failed to fetch')
     expect((await refused).failure()?.errorText).toBe('net::ERR_NAME_NOT_RESOLVED')

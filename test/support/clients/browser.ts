@@ -9,7 +9,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
 import { atEnd } from '../at-end.ts'
 import type { Certificate } from '../certificates.ts'
@@ -23,6 +23,8 @@ export interface TestBrowser {
    * others. Further pages of the profile come from `page.context()`. All of it is closed after the current test.
    */
   open(url: string): Promise<Page>
+  /** Opens a page once for all tests, since that takes its time. Such pages share a profile, and stay open. */
+  shared(url: string): Promise<Page>
   close(): Promise<void>
 }
 
@@ -52,14 +54,17 @@ export async function startTestBrowser({ trusted = [] }: TestBrowserOptions = {}
     removeHome()
     throw error
   }
+  const profile = await browser.newContext()
+  const pages = new Map<string, Promise<Page>>()
   return {
     async open(url) {
-      // Chromium asks the name servers of the world what is wrong when it cannot find the name of a page.
-      if (!LOOPBACK.test(new URL(url).hostname)) throw new Error(`not on loopback: ${url}`)
       const context = await browser.newContext()
       atEnd(() => context.close())
-      const page = await context.newPage()
-      await page.goto(url)
+      return openIn(context, url)
+    },
+    shared(url) {
+      const page = pages.get(url) ?? openIn(profile, url)
+      pages.set(url, page)
       return page
     },
     async close() {
@@ -69,12 +74,22 @@ export async function startTestBrowser({ trusted = [] }: TestBrowserOptions = {}
   }
 }
 
+async function openIn(profile: BrowserContext, url: string): Promise<Page> {
+  // Chromium asks the name servers of the world what is wrong when it cannot find the name of a page.
+  if (!LOOPBACK.test(new URL(url).hostname)) throw new Error(`not on loopback: ${url}`)
+  const page = await profile.newPage()
+  await page.goto(url)
+  return page
+}
+
+const LOOPBACK = /(?:^127\.0\.0\.1|^localhost|\.test)$/
+
 /**
  * Starts a browser for all tests of the file that calls it, unless there is none.
  *
  * @param options asked for when the browser starts
  */
-export function browserOfFile(options: () => TestBrowserOptions = () => ({})): Pick<TestBrowser, 'open'> {
+export function browserOfFile(options: () => TestBrowserOptions = () => ({})): Omit<TestBrowser, 'close'> {
   let browser: TestBrowser | undefined
   if (!WITHOUT_BROWSER) {
     beforeAll(async () => {
@@ -82,15 +97,12 @@ export function browserOfFile(options: () => TestBrowserOptions = () => ({})): P
     })
     afterAll(() => browser?.close())
   }
-  return {
-    open(url) {
-      if (browser === undefined) throw new Error('the browser has not been started')
-      return browser.open(url)
-    },
+  const started = (): TestBrowser => {
+    if (browser === undefined) throw new Error('the browser has not been started')
+    return browser
   }
+  return { open: url => started().open(url), shared: url => started().shared(url) }
 }
-
-const LOOPBACK = /(?:^127\.0\.0\.1|^localhost|\.test)$/
 
 /** What Playwright's own arguments leave on of what a browser does in the network without being asked. */
 const QUIET = [
