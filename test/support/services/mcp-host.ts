@@ -13,6 +13,7 @@ import {
   type EventStore,
   isLegacyRequest,
   type McpServer,
+  type Server,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
 import { closeServer, listen } from '../../../src/demo/loopback.ts'
@@ -42,7 +43,7 @@ export interface McpHost {
 
 export interface McpHostOptions {
   /** Makes a server of which each serves one session, or one request. */
-  readonly makeServer: () => McpServer
+  readonly makeServer: () => McpServer | Server
   /** Remembers events of streams that clients may resume. Default: streams cannot be resumed. */
   readonly eventStore?: () => EventStore
 }
