@@ -12,10 +12,10 @@ import { extractCredential } from './authenticate/extract.ts'
 import { checkHead } from './downstream/head.ts'
 import { Denial } from './errors.ts'
 import { andThen, type MaybePromise } from './lib/maybe-promise.ts'
+import type { CallJudge } from './mcp/call-judge.ts'
 import type { Decision, Endpoint, Findings, ForwardDecision, JudgedBody, Policy, Route, Undecided } from './policy.ts'
-import { askedBy } from './route/cors.ts'
-import type { Resolution } from './route/match.ts'
-import { checkOrigin, type Preflight, preflightLines, preflightOf } from './route/preflight.ts'
+import { askedBy, type Cors } from './route/cors.ts'
+import { checkOrigin, type Preflight, preflightLines, preflightOf, preflightRoute } from './route/preflight.ts'
 import type { Answer, Principal, RequestFacts, WantedBody } from './types.ts'
 
 /**
@@ -28,13 +28,15 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   policy.checkClientCertificate?.(facts)
   findings.bodyBytes = bodyBytes
   const preflight = policy.answersPreflights && facts.method === 'OPTIONS' ? preflightOf(facts.rawHeaders) : undefined
-  const {
-    route: target,
-    path,
-    query,
-  } = preflight === undefined
-    ? policy.matcher.resolve(facts.method, facts.target, host)
-    : resolvePreflight(preflight, facts, policy, host)
+  const { matcher } = policy
+  const found =
+    preflight === undefined
+      ? matcher.resolve(facts.method, facts.target, host)
+      : preflightRoute<Route | Endpoint>(preflight, {
+          resolve: method => matcher.resolve(method, facts.target, host),
+          corsOf,
+        })
+  const { route: target, path, query } = found
   findings.path = path
   findings.query = policy.tokenPlaces === undefined ? query : policy.tokenPlaces.withoutParameters(query)
   if (target.kind === 'endpoint') {
@@ -45,12 +47,13 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
     )
   }
   findings.route = target
-  if (preflight !== undefined && target.cors !== undefined) return answerPreflight(preflight, findings, target, policy)
-  const page = target.cors && askedBy(facts.rawHeaders)
-  if (page !== undefined) findings.responseLines = target.cors?.answerLines(page) ?? []
+  if (preflight !== undefined && hasCors(target)) return answerPreflight(preflight, findings, target, policy)
+  const { cors } = target
+  const asking = cors && askedBy(facts.rawHeaders)
+  if (cors !== undefined && asking !== undefined) findings.responseLines = cors.answerLines(asking)
   checkBodyLength(findings, policy)
   try {
-    if (page !== undefined && target.cors !== undefined) checkOrigin(target.cors, page.origin)
+    if (cors !== undefined) checkOrigin(cors, asking?.origin)
     if (target.access === 'public') return forwarded(findings)
     const principal = authenticate(facts, policy, findings, target, query)
     return principal instanceof Promise
@@ -64,42 +67,21 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   }
 }
 
-/**
- * Finds the route that the real request will meet. Where that one says nothing about pages, the preflight is the
- * ordinary request of OPTIONS that it was before there were any.
- */
-function resolvePreflight(
-  { method }: Preflight,
-  { target }: RequestFacts,
-  { matcher }: Policy,
-  host: string,
-): Resolution<Route | Endpoint> {
-  const meant = resolved(() => matcher.resolve(method, target, host))
-  if (meant !== undefined && corsOf(meant.route) !== undefined) return meant
-  const ordinary = matcher.resolve('OPTIONS', target, host)
-  // Nobody takes the real request, and the route of OPTIONS answers for itself alone.
-  if (meant === undefined && corsOf(ordinary.route) !== undefined) throw new Denial('route_unknown')
-  return ordinary
+function hasCors(route: Route): route is Route & { readonly cors: Cors } {
+  return route.cors !== undefined
 }
 
-/** @returns undefined when no route takes the request */
-function resolved<T>(resolve: () => T): T | undefined {
-  try {
-    return resolve()
-  } catch (error) {
-    if (error instanceof Denial && error.code === 'route_unknown') return undefined
-    throw error
-  }
-}
-
-function corsOf(target: Route | Endpoint | undefined): Route['cors'] {
+function corsOf(target: Route | Endpoint | undefined): Cors | undefined {
   return target?.kind === 'route' ? target.cors : undefined
 }
 
-/** Nothing of it goes on, and no token is looked at. Call it for a route that has `cors`. */
-function answerPreflight(preflight: Preflight, findings: Undecided, route: Route, { matcher }: Policy): Decision {
-  const { cors, metrics } = route
-  if (cors === undefined) throw new Error('a preflight of a route without cors')
+/** Nothing of it goes on, and no token is looked at. */
+function answerPreflight(
+  preflight: Preflight,
+  findings: Undecided,
+  { cors, metrics }: Route & { readonly cors: Cors },
+  { matcher }: Policy,
+): Decision {
   try {
     const headers = preflightLines(preflight, cors, method => corsOf(matcher.match(method, findings.path)))
     metrics.answeredPreflight('allowed')
@@ -157,7 +139,7 @@ function passed(facts: RequestFacts, findings: Undecided, route: Route, lacking?
   const { calls } = route
   if (calls === undefined) return forwarded(findings)
   try {
-    if (calls.judgesBodyOf(facts, findings.bodyBytes)) return bodyJudged(facts, findings, route, lacking)
+    if (calls.judgesBodyOf(facts, findings.bodyBytes)) return bodyJudged(facts, findings, { route, calls, lacking })
     if (lacking !== undefined) throw lacking
     return forwarded(findings)
   } catch (error) {
@@ -172,9 +154,14 @@ function lacks(facts: RequestFacts, findings: Undecided, route: Route, error: un
   return passed(facts, findings, route, error)
 }
 
-function bodyJudged(facts: RequestFacts, findings: Undecided, route: Route, lacking: Denial | undefined): Decision {
-  const { calls } = route
-  if (calls === undefined) throw new Error('no body of this route is judged')
+interface Judged {
+  readonly route: Route
+  readonly calls: CallJudge
+  /** What the route misses already. */
+  readonly lacking: Denial | undefined
+}
+
+function bodyJudged(facts: RequestFacts, findings: Undecided, { route, calls, lacking }: Judged): Decision {
   checkLength(findings, calls.maxBytes)
   findings.kind = 'judge'
   findings.answer = {

@@ -61,7 +61,7 @@ const ROOMS = tableOf(`
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       types
-  decide            → authenticate downstream errors lib policy route types
+  decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy types

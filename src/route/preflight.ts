@@ -8,6 +8,7 @@
 import { Denial } from '../errors.ts'
 import { evidenceText } from '../lib/evidence-text.ts'
 import type { Cors } from './cors.ts'
+import type { Resolution } from './match.ts'
 import { FORWARDED } from './methods.ts'
 
 export interface Preflight {
@@ -34,6 +35,37 @@ function only(rawHeaders: readonly string[], name: string): string | undefined {
     found = rawHeaders[i + 1]
   }
   return found
+}
+
+interface Routes<R> {
+  /** @throws {Denial} */
+  resolve(method: string): Resolution<R>
+  corsOf(route: R): Cors | undefined
+}
+
+/**
+ * Finds the route that the real request will meet. Where that one says nothing about pages, the preflight is the
+ * ordinary request of OPTIONS that it was before there were any.
+ *
+ * @throws {Denial} as the matcher does
+ */
+export function preflightRoute<R>({ method }: Preflight, { resolve, corsOf }: Routes<R>): Resolution<R> {
+  const meant = resolved(() => resolve(method))
+  if (meant !== undefined && corsOf(meant.route) !== undefined) return meant
+  const ordinary = resolve('OPTIONS')
+  // Nobody takes the real request, and the route of OPTIONS answers for itself alone.
+  if (meant === undefined && corsOf(ordinary.route) !== undefined) throw new Denial('route_unknown')
+  return ordinary
+}
+
+/** @returns undefined when no route takes the request */
+function resolved<T>(resolve: () => T): T | undefined {
+  try {
+    return resolve()
+  } catch (error) {
+    if (error instanceof Denial && error.code === 'route_unknown') return undefined
+    throw error
+  }
 }
 
 /** The methods that a browser is told of, where their routes let it: nearly all that a page sends. */
