@@ -1,26 +1,10 @@
 /**
- * Says what follows from a route's being a protected resource: where its metadata are, and which audiences count.
+ * Says what follows from a route's being a protected resource: which audiences count.
  *
- * RFC 9728 §3.1 (the well-known URL), RFC 8707 §2 and RFC 9068 §3 (the resource is the audience of the token).
+ * RFC 8707 §2 and RFC 9068 §3 (the resource is the audience of the token).
  */
 import { providerTraits } from './schema/provider-traits.ts'
-import type { Config, ProviderConfig, ResourceConfig, RouteConfig } from './schema/schema.ts'
-
-const WELL_KNOWN = '/.well-known/oauth-protected-resource'
-
-/** Where the metadata are, whatever the path of the resource, while there is only one. */
-export const BARE_METADATA_PATH = WELL_KNOWN
-
-/** @returns the path of the metadata, which stands between the host and the path of the resource */
-export function metadataPath({ url }: ResourceConfig): string {
-  const path = url.slice(new URL(url).origin.length)
-  return path === '/' ? WELL_KNOWN : WELL_KNOWN + path
-}
-
-/** It is made of the configuration alone: a client that is lured by `Host` would bring its token to somebody else. */
-export function metadataUrl(resource: ResourceConfig): string {
-  return new URL(resource.url).origin + metadataPath(resource)
-}
+import type { Config, ProviderConfig, RouteConfig } from './schema/schema.ts'
 
 /** Returns the routes of a resource that look at tokens. */
 export function routesOf({ routes }: Pick<Config, 'routes'>, resource: string): readonly RouteConfig[] {

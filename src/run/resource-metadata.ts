@@ -3,9 +3,9 @@
  *
  * RFC 9728 §2 (metadata), §3.1 (the well-known path), §3.2 (the answer), Fetch Standard (CORS: any page may read it).
  */
-
-import { BARE_METADATA_PATH, metadataPath, routesOf } from '../config/resources.ts'
+import { routesOf } from '../config/resources.ts'
 import { certificateSource } from '../config/schema/certificate-source.ts'
+import { BARE_METADATA_PATH, metadataPath } from '../config/schema/metadata-path.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config, ResourceConfig } from '../config/schema/schema.ts'
 import { Denial } from '../errors.ts'
