@@ -22,7 +22,8 @@ function urlProblem(url: string): string | undefined {
   const { origin, username, password, search, hash } = new URL(url)
   if (username !== '' || password !== '') return 'must have no user name and password'
   if (search !== '' || hash !== '' || /[?#]/.test(url)) return 'must have no query and no fragment'
-  if (!url.startsWith(origin)) return `names its host in another way than clients do; begin it with \`${origin}\``
+  if (/^[^/]+\/\/[^/]+/.exec(url)?.[0] !== origin)
+    return `names its host in another way than clients do; begin it with \`${origin}\``
   return pathProblem(url.slice(origin.length))
 }
 
