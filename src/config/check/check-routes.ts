@@ -207,7 +207,7 @@ export function upstreamProblem(upstreamIds: readonly string[], upstream: string
   return `is missing; ${remedy}`
 }
 
-export function unknownText(kind: 'provider' | 'upstream', id: string, ids: readonly string[]): string {
+export function unknownText(kind: 'provider' | 'upstream' | 'resource', id: string, ids: readonly string[]): string {
   if (ids.length === 0) return `names no ${kind}; add it to \`${kind}s\``
   return `names no ${kind}; there ${ids.length === 1 ? 'is' : 'are'} ${ids.join(', ')}.${didYouMean(id, ids)}`
 }

@@ -8,8 +8,11 @@ import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { Listener } from '../schema/schema.ts'
 import { certificateFindings } from './check-certificates.ts'
+import { corsFindings } from './check-cors.ts'
+import { mcpFindings } from './check-mcp.ts'
 import { proofFindings } from './check-proof.ts'
 import { providerFindings } from './check-providers.ts'
+import { resourceFindings } from './check-resources.ts'
 import { revocationFindings } from './check-revocation.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
 import type { Finding } from './findings.ts'
@@ -27,6 +30,9 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...revocationFindings(draft),
     ...proofFindings(draft),
     ...certificateFindings(draft),
+    ...corsFindings(draft),
+    ...resourceFindings(draft),
+    ...mcpFindings(draft),
   ]
 }
 

@@ -20,7 +20,18 @@ export interface Finding {
   /** It is set when the type is wrong and that of a text, or of a list, would be right. */
   readonly wanted?: 'text' | 'list'
   /** The finding means nothing while this section is wrong: it may only look empty, or as if it were not there. */
-  readonly about?: 'providers' | 'upstreams' | 'admin' | 'store' | 'revocation' | 'dpop' | 'clientCertificate'
+  readonly about?:
+    | 'providers'
+    | 'upstreams'
+    | 'admin'
+    | 'store'
+    | 'revocation'
+    | 'dpop'
+    | 'clientCertificate'
+    | 'cors'
+    | 'resources'
+    | 'routes'
+    | 'limits'
   /** It is set when the offset in the text is known more exactly than from the path. */
   readonly offset?: number
 }

@@ -31,6 +31,8 @@ export interface Draft extends Sections {
   /** The ids of all entries of the file are listed, also of those that are left out. */
   readonly providerIds: readonly string[]
   readonly upstreamIds: readonly string[]
+  /** How many routes the file has, also those that are left out. */
+  readonly routeCount: number
 }
 
 export function draftOf(value: unknown): Draft {
@@ -42,6 +44,7 @@ export function draftOf(value: unknown): Draft {
     routes: readable(Array.isArray(routes) ? [...routes.entries()] : [], routeSchema),
     providerIds: Object.keys(members(providers)),
     upstreamIds: Object.keys(members(upstreams)),
+    routeCount: Array.isArray(routes) ? routes.length : 0,
   }
 }
 

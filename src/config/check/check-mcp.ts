@@ -1,0 +1,37 @@
+/**
+ * Judges what `mcp` of a route means together with its methods and with the limits of the file.
+ *
+ * Whether keys of the block have an effect at all is judged by its schema, which alone knows what was written.
+ */
+import { coveredMethods } from '../../route/methods.ts'
+import type { Draft } from '../schema/draft.ts'
+import { DEFAULT_MAX_BODY_BYTES } from '../schema/mcp-schema.ts'
+import type { RouteConfig } from '../schema/schema.ts'
+import type { Finding } from './findings.ts'
+
+export function mcpFindings({ routes, limits }: Draft): readonly Finding[] {
+  return [...routes].flatMap(([index, route]) => {
+    const path = ['routes', index, 'mcp']
+    return [
+      ...methodProblems(route).map(message => ({ path: [...path, 'tools'], message, at: 'key' as const })),
+      ...sizeProblems(route, limits).map(message => ({
+        path: [...path, 'maxBody'],
+        message,
+        about: 'limits' as const,
+      })),
+    ]
+  })
+}
+
+/** MCP 2025-11-25 and 2026-07-28, "Streamable HTTP": every message of a client is a POST. */
+function methodProblems({ mcp, methods }: RouteConfig): readonly string[] {
+  if (mcp?.tools === undefined || methods === undefined || coveredMethods(methods).has('POST')) return []
+  return ['has no effect: calls come by POST, which is not in `methods`; add it there, or leave `tools` out']
+}
+
+function sizeProblems({ mcp }: RouteConfig, limits: Draft['limits']): readonly string[] {
+  if (mcp === undefined || limits === undefined || mcp.maxBody <= limits.bodyBytes) return []
+  // The default is no promise to anybody, and the lower limit counts.
+  if (mcp.maxBody === DEFAULT_MAX_BODY_BYTES) return []
+  return ['is more than `limits.bodyBytes`, which counts for every body; lower it, or raise that']
+}
