@@ -7,10 +7,10 @@ import { once } from 'node:events'
 import { Metadata, status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { grpcClient, unary } from '../e2e/grpc/support.ts'
-import { testAuthority } from '../support/certificates.ts'
 import { type Http2Client, http2Client } from '../support/clients/http2-client.ts'
 import { dpopProof, type ProofOptions, type ProofSigner, proofSigner, withBadSignature } from '../support/dpop-proof.ts'
 import { type GatewayParts, startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
+import { http2TransportsOfFile } from '../support/http2-transports.ts'
 import { manualTime } from '../support/manual-time.ts'
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import { echo, startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
@@ -26,8 +26,6 @@ import {
 const BASE = 'https://api.example.com'
 const LIFETIME_MS = 300_000
 
-const authority = testAuthority()
-const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
 let issuer: TestIssuer
 let upstream: TestUpstream
 let sockets: WebSocketService
@@ -52,7 +50,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const close of closers) await close()
   await Promise.all([issuer.close(), upstream.close(), sockets.close()])
-  authority.remove()
 })
 
 async function startGateway(change: Record<string, unknown> = {}, parts: GatewayParts = {}): Promise<TestGateway> {
@@ -224,12 +221,12 @@ describe('a WebSocket', () => {
   })
 })
 
-describe('over HTTP/2', () => {
+describe.each(http2TransportsOfFile())('over HTTP/2 with $name', ({ listen, ca }) => {
   let gateway: TestGateway
   let client: Http2Client
   beforeAll(async () => {
-    gateway = await startGateway({ listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } } })
-    client = http2Client(gateway.url, authority.cert)
+    gateway = await startGateway({ listen })
+    client = http2Client(gateway.url, ca)
     closers.unshift(() => client.destroy())
   })
   const ask = (lines: readonly string[], authority?: string) =>
@@ -262,7 +259,7 @@ describe('over HTTP/2', () => {
   })
 
   test('a gRPC call without a good proof is UNAUTHENTICATED', async () => {
-    const grpc = grpcClient(gateway.url, authority.cert)
+    const grpc = grpcClient(gateway.url, ca)
     try {
       for (const text of [undefined, 'x', withBadSignature(proof('/shop.Orders/Get', { method: 'POST' }))]) {
         const metadata = new Metadata()

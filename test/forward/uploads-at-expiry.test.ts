@@ -67,6 +67,7 @@ afterAll(async () => {
 })
 afterEach(() => {
   laterMs = 0
+  arrivals.clear()
 })
 
 function gatewayOf(scheme: 'http' | 'https'): TestGateway {
@@ -147,10 +148,10 @@ describe('over HTTP/1.1', () => {
   })
 })
 
-describe('over HTTP/2', () => {
+describe.each(['https', 'http'] as const)('over HTTP/2 and %s', scheme => {
   let client: Http2Frames
   beforeAll(async () => {
-    client = await http2Frames(gatewayOf('https').url, authority.cert)
+    client = await http2Frames(gatewayOf(scheme).url, scheme === 'https' ? authority.cert : undefined)
   })
   afterAll(() => void client.socket.destroy())
   let id = -1
@@ -180,12 +181,11 @@ describe('over HTTP/2', () => {
     const { payload } = await client.until(({ type, id: of }) => type === TYPES.reset && of === stream)
     expect(payload.readUInt32BE(0)).toBe(CODES.none)
     expect(await endAtService(path)).toBe('cut')
-    const line = await gatewayOf('https').logged({ path })
+    const line = await gatewayOf(scheme).logged({ path })
     expect(line).toMatchObject({ code: 'token_expired', closed: 'expired', status })
   })
 
   test('one goes on where streams are kept', async () => {
-    arrivals.delete('/kept')
     const [ended, kept] = [upload('/h2-ended'), upload('/kept')]
     await Promise.all(['/h2-ended', '/kept'].map(arrived))
     laterMs = EXPIRED_MS

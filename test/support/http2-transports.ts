@@ -14,7 +14,7 @@ export interface Http2Transport {
 }
 
 /** Makes both for all tests of the file that calls it. */
-export function http2TransportsOfFile(): readonly Http2Transport[] {
+export function http2TransportsOfFile(): readonly [secure: Http2Transport, plain: Http2Transport] {
   const authority = authorityOfFile()
   const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
   const address = '127.0.0.1:0'

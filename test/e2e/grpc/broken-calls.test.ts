@@ -4,7 +4,7 @@ import { connect, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:
 import { type Client, Metadata, status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HEAD, MESSAGE, methodPath, startGrpcService, startHttp2Service } from './services.ts'
-import { chat, type GrpcStack, startGrpcStack, unary, watch } from './support.ts'
+import { chat, type GrpcStack, startGrpcStack, TRANSPORTS, unary, watch } from './support.ts'
 
 const UNREACHABLE = { code: status.UNAVAILABLE, details: 'upstream_unreachable: The service is unreachable' }
 const PUBLIC = [{ id: 'all', path: '/shop.Orders/**', access: 'public' }]
@@ -32,13 +32,14 @@ test('a service that dies in the middle of its calls makes them UNAVAILABLE', as
   }
 })
 
-describe('a service', () => {
+describe.each(TRANSPORTS)('with %s from its clients, a service', transport => {
   let stack: GrpcStack
   let client: Client
   let serve: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
   beforeAll(async () => {
     const service = await startHttp2Service((stream, headers) => serve(stream, headers))
     stack = await startGrpcStack({
+      transport,
       service,
       config: () => ({ upstreams: { app: { url: service.url, timeouts: { idle: '1s' } } }, routes: PUBLIC }),
     })
@@ -196,7 +197,7 @@ test('a call that was broken off is over, even if its client does not end its ow
     service,
     config: () => ({ routes: PUBLIC, upstreams: { app: { url: service.url, timeouts: { idle: '1s' } } } }),
   })
-  const session = connect(stack.url.replace('127.0.0.1', 'localhost'), { ca: stack.ca })
+  const session = connect(stack.url.replace('127.0.0.1', 'localhost'), { ca: stack.ca ?? [] })
   try {
     const call = session.request({ ':method': 'POST', ':path': methodPath('Chat'), 'content-type': 'application/grpc' })
     const closed = new Promise(resolve => call.on('close', resolve))

@@ -1,4 +1,4 @@
-/** Puts a gateway with TLS in front of a gRPC service, and makes calls through it with gRPC's own library. */
+/** Puts a gateway in front of a gRPC service, and makes calls through it with gRPC's own library. */
 import { once } from 'node:events'
 import {
   type CallOptions,
@@ -11,7 +11,7 @@ import {
   type ServiceError,
   type StatusObject,
 } from '@grpc/grpc-js'
-import { testAuthority } from '../../support/certificates.ts'
+import { type Certificate, testAuthority } from '../../support/certificates.ts'
 import { type GatewayParts, startTestStack, type TestStack } from '../../support/gateway/gateway.ts'
 import type { TestIssuer } from '../../support/services/issuer.ts'
 import { type GrpcService, methodPath, same, UNBOUNDED } from './services.ts'
@@ -21,13 +21,19 @@ export interface GrpcStack extends TestStack {
   readonly client: Client
   /** @returns a client on a connection of its own */
   newClient(): Client
-  /** The PEM text of who signed the gateway's certificate, and nobody else's. */
-  readonly ca: string
+  /** The PEM text of who signed the gateway's certificate, and nobody else's; undefined without TLS. */
+  readonly ca: string | undefined
   /** @returns the metadata of a caller with `orders:read`; further entries may be added */
   metadata(claims?: Readonly<Record<string, unknown>>): Promise<Metadata>
 }
 
+/** How clients reach the gateway, for `describe.each`. */
+export const TRANSPORTS = ['TLS', 'no TLS'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
 export interface GrpcStackOptions extends GatewayParts {
+  /** Default: `TLS`. */
+  readonly transport?: Transport
   readonly service: GrpcService
   readonly config?: (issuer: TestIssuer) => Record<string, unknown>
 }
@@ -36,12 +42,13 @@ export const ROUTES = [
   { id: 'orders', path: '/shop.Orders/**', methods: ['POST'], require: { scopes: ['orders:read'] } },
 ]
 
-export async function startGrpcStack({ service, config, ...parts }: GrpcStackOptions): Promise<GrpcStack> {
-  const authority = testAuthority()
-  const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
+export async function startGrpcStack(options: GrpcStackOptions): Promise<GrpcStack> {
+  const { service, config, transport = 'TLS', ...parts } = options
+  const authority = transport === 'TLS' ? testAuthority() : undefined
+  const certificate = authority?.issue('gateway', ['DNS:localhost'])
   const stack = await startTestStack(
     issuer => ({
-      listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } },
+      listen: { address: '127.0.0.1:0', ...(certificate && { tls: filesOf(certificate) }) },
       upstreams: { app: service.url },
       routes: ROUTES,
       ...config?.(issuer),
@@ -50,7 +57,7 @@ export async function startGrpcStack({ service, config, ...parts }: GrpcStackOpt
   )
   const clients: Client[] = []
   const newClient = (): Client => {
-    const client = grpcClient(stack.url, authority.cert)
+    const client = grpcClient(stack.url, authority?.cert)
     clients.push(client)
     return client
   }
@@ -59,7 +66,7 @@ export async function startGrpcStack({ service, config, ...parts }: GrpcStackOpt
     service,
     client: newClient(),
     newClient,
-    ca: authority.cert,
+    ca: authority?.cert,
     async metadata(claims = { scope: 'orders:read' }) {
       const metadata = new Metadata()
       metadata.set('authorization', `Bearer ${await stack.issuer.mint(claims)}`)
@@ -69,17 +76,22 @@ export async function startGrpcStack({ service, config, ...parts }: GrpcStackOpt
       for (const client of clients) client.close()
       await stack.close()
       service.kill()
-      authority.remove()
+      authority?.remove()
     },
   }
 }
 
-/** @param ca PEM text */
-export function grpcClient(url: string, ca: string): Client {
-  return new Client(`localhost:${new URL(url).port}`, credentials.createSsl(Buffer.from(ca)), {
+/** @param ca PEM text; undefined without TLS */
+export function grpcClient(url: string, ca: string | undefined): Client {
+  const channel = ca === undefined ? credentials.createInsecure() : credentials.createSsl(Buffer.from(ca))
+  return new Client(`localhost:${new URL(url).port}`, channel, {
     ...UNBOUNDED,
     'grpc.use_local_subchannel_pool': 1,
   })
+}
+
+function filesOf({ certFile, keyFile }: Certificate) {
+  return { certFile, keyFile }
 }
 
 export interface Outcome {
