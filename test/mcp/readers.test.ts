@@ -1,0 +1,127 @@
+/** Compares how the judge of calls reads a body with how servers do, over bodies that are made to be misread. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Denial } from '../../src/errors.ts'
+import { callJudge } from '../../src/mcp/call-judge.ts'
+import { factsOf } from '../support/facts.ts'
+
+const ALLOWED = 'orders.list'
+
+const judge = callJudge({
+  tools: { [ALLOWED]: {} },
+  others: 'refuse',
+  maxBytes: 65_536,
+  routeScopes: { all: [], any: [] },
+  onCall: () => {},
+})
+
+function passes(body: Uint8Array, rawHeaders: readonly string[] = []): boolean {
+  try {
+    judge.judge(body, factsOf({ method: 'POST', rawHeaders }), { principal: undefined, lacking: undefined })
+    return true
+  } catch (error) {
+    if (error instanceof Denial) return false
+    throw error
+  }
+}
+
+type Members = ReadonlyArray<readonly [name: string, value: unknown]>
+
+/** How servers find a member: each by other rules, of which some take the first and some the last that fits. */
+const READERS: Readonly<Record<string, (members: Members, name: string) => unknown>> = {
+  'of JavaScript': (members, name) => members.findLast(([each]) => each === name)?.[1],
+  'that takes the first': (members, name) => members.find(([each]) => each === name)?.[1],
+  'of Go': (members, name) => members.findLast(([each]) => each.toUpperCase() === name.toUpperCase())?.[1],
+}
+
+/** @returns the tool that a server with this reader would call; undefined when it would call none */
+function calledBy(find: (typeof READERS)[string], body: Uint8Array): unknown {
+  // It forgives what servers forgive: a byte order mark, bytes that are no UTF-8.
+  const message: unknown = JSON.parse(new TextDecoder().decode(body))
+  if (typeof message !== 'object' || message === null) return undefined
+  const members = Object.entries(message)
+  if (find(members, 'method') !== 'tools/call') return undefined
+  return find(Object.entries(find(members, 'params') ?? {}), 'name')
+}
+
+const PIECES = [
+  ...['"method":"tools/call"', '"Method":"tools/call"', '"\\u006dethod":"tools/call"', '"method":"ping"', '"method":1'],
+  ...['"params":{"name":"orders.list"}', '"params":{"name":"orders.delete"}', '"parAms":{"name":"orders.delete"}'],
+  ...['"param\u017f":{"name":"orders.delete"}', '"params":{"Name":"orders.delete"}', '"params":[]', '"params":null'],
+  ...['"params":{"name":"orders.list","NAME":"orders.delete"}', '"params":{"n\\u0061me":"orders.delete"}'],
+  ...['"id":1', '"result":{}', '"__proto__":{"method":"tools/call"}', '"jsonrpc":"2.0"', '"x":"\\"}"', '"x":{"a":[1]}'],
+]
+const NOISE = [
+  '"',
+  '\\',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  ' ',
+  '\n',
+  '\0',
+  '\u00ff',
+  '\u212a',
+  '\ufeff',
+  '//',
+  '/**/',
+  'name',
+]
+
+const messages = fc
+  .tuple(
+    fc.constantFrom('"method":"tools/call"', '"method":"tools\\/call"', '"x":0'),
+    fc.constantFrom('"params":{"name":"orders.list"}', '"params":{"name":"orders.delete"}', '"id":"a"'),
+    fc.shuffledSubarray(PIECES, { maxLength: 3 }),
+  )
+  .chain(([method, params, others]) => {
+    const members = [...new Set([method, params, ...others])]
+    return fc.shuffledSubarray(members, { minLength: members.length })
+  })
+  .map(members => Buffer.from(`{${members.join(',')}}`))
+
+/** Replaces some bytes of a message. */
+const broken = fc
+  .tuple(messages, fc.array(fc.tuple(fc.nat(), fc.nat(3), fc.constantFrom(...NOISE)), { maxLength: 2 }), fc.boolean())
+  .map(([message, edits, isLatin1]) =>
+    edits.reduce((bytes, [at, length, noise]) => {
+      const start = at % (bytes.length + 1)
+      const inserted = Buffer.from(noise, isLatin1 ? 'latin1' : 'utf8')
+      return Buffer.concat([bytes.subarray(0, start), inserted, bytes.subarray(start + length)])
+    }, message),
+  )
+
+test('no server calls another tool than the one that was judged', () => {
+  let passed = 0
+  let calls = 0
+  fc.assert(
+    fc.property(broken, body => {
+      if (!passes(body)) return
+      passed += 1
+      const [called, ...others] = Object.values(READERS).map(find => calledBy(find, body))
+      if (called !== undefined) calls += 1
+      expect([undefined, ALLOWED]).toContain(called)
+      for (const other of others) expect(other).toBe(called)
+    }),
+    { numRuns: 20_000 },
+  )
+  // The property says nothing about bodies that are refused, so enough of them have to pass.
+  expect(passed).toBeGreaterThan(500)
+  expect(calls).toBeGreaterThan(100)
+})
+
+test('a name in a header passes exactly if a client could have sent it for the name in the body', () => {
+  const names = fc.string({ unit: fc.constantFrom('a', 'é', '=', '?', ' ', '\t', 'b', '4', '/', '+', '東', '😀') })
+  fc.assert(
+    fc.property(names, names, (inBody, inHeader) => {
+      const body = Buffer.from(JSON.stringify({ method: 'prompts/get', params: { name: inBody } }))
+      const encoded = `=?base64?${Buffer.from(inHeader).toString('base64')}?=`
+      expect(passes(body, ['Mcp-Name', encoded])).toBe(inHeader === inBody)
+      expect(passes(body, ['Mcp-Name', inHeader])).toBe(inHeader === inBody)
+    }),
+    { numRuns: 5_000 },
+  )
+})
