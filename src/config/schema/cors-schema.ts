@@ -1,7 +1,7 @@
 /**
  * Holds the schema of `cors`: which pages of other origins may read the answers, and what they may send.
  *
- * Fetch Standard (CORS protocol), RFC 6454 §6.2 (serialised origins). Rules that span keys are in `config/check/`.
+ * Fetch Standard (CORS protocol), RFC 6454 §6.2 (serialised origins). Rules that span keys are in `check-cors.ts`.
  */
 import * as z from 'zod'
 import { isToken } from '../../lib/field-name.ts'

@@ -1,7 +1,7 @@
 /**
  * Holds the schema of `mcp` of a route: which tools of a server of the Model Context Protocol ask for which scopes.
  *
- * Rules that span keys are in `config/check/`.
+ * Rules that reach beyond the block are in `check-mcp.ts`.
  */
 import * as z from 'zod'
 import { judgedText, list, scopeToken, size } from './fields.ts'

@@ -1,7 +1,7 @@
 /**
  * Holds the schema of `resources`: what protected resources are called, and what clients are told about them.
  *
- * RFC 9728 §1.2 (resource identifier), §2 (metadata). Rules that span keys are in `config/check/`.
+ * RFC 9728 §1.2 (resource identifier), §2 (metadata). Rules that span keys are in `check-resources.ts`.
  */
 import * as z from 'zod'
 import { parsePattern } from '../../route/pattern.ts'

@@ -1,4 +1,4 @@
-/** Walks with each real client through what users of a protected MCP service see, from the first 401 to the last tool. */
+/** Walks with each real client through what users of a protected MCP service see, from a 401 to the last tool. */
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MCP_CLIENTS, type McpClient, type SentRequest } from '../../support/clients/mcp-client.ts'

@@ -1,6 +1,6 @@
 /**
- * Real MCP clients behind one face: that of the SDK 1.x, and that of 2.x in each era. Each signs its user in as often as
- * it is sent to the authorization server, and writes down every request that it sends.
+ * Real MCP clients behind one face: that of the SDK 1.x, and that of 2.x in each era. Each signs its user in as often
+ * as it is sent to the authorization server, and writes down every request that it sends.
  */
 import {
   Client as ModernClient,

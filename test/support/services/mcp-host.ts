@@ -1,8 +1,8 @@
 /**
  * Serves MCP over HTTP with the SDK's own server, in both eras at one address, and remembers what reached it.
  *
- * Requests of 2026-07-28 are stateless. Those of 2025-11-25 belong to a session, which `initialize` opens, a GET listens
- * to and a DELETE ends. The bytes of each body are kept beside what the SDK makes of them.
+ * Requests of 2026-07-28 are stateless. Those of 2025-11-25 belong to a session, which `initialize` opens, a GET
+ * listens to and a DELETE ends. The bytes of each body are kept beside what the SDK makes of them.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
