@@ -15,7 +15,14 @@ import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
 import { longAnswers } from './doubtful-introspection.ts'
+import { doubtfulOrigins, missingHeaders } from './doubtful-origins.ts'
 import { proofUrlsInClear, replayPerProcess } from './doubtful-proofs.ts'
+import {
+  otherToolsAllowed,
+  resourcesInClear,
+  resourcesWithoutIssuer,
+  tokensForwardedToTools,
+} from './doubtful-resources.ts'
 import { blindToRevocations, revokedHereOnly } from './doubtful-revocation.ts'
 import { placeholders } from './placeholders.ts'
 import { similarScopes } from './similar-scopes.ts'
@@ -42,6 +49,13 @@ export const WARNING_CODES = [
   'proof-url-in-clear',
   'introspection-ttl',
   'introspection-stale',
+  'cors-origin-in-clear',
+  'cors-wildcard-wide',
+  'cors-header-missing',
+  'resource-in-clear',
+  'resource-without-issuer',
+  'mcp-others-allowed',
+  'mcp-token-forwarded',
   'secret-writable',
   'secret-blanks',
   'issuer-slash',
@@ -79,6 +93,12 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...replayPerProcess(config),
     ...proofUrlsInClear(config),
     ...longAnswers(config),
+    ...doubtfulOrigins(config),
+    ...missingHeaders(config),
+    ...resourcesInClear(config),
+    ...resourcesWithoutIssuer(config),
+    ...otherToolsAllowed(config),
+    ...tokensForwardedToTools(config),
   ]
 }
 
@@ -142,10 +162,15 @@ interface ScopeUse {
   readonly path: Path
 }
 
-function scopesOf({ require }: RouteConfig, index: number): readonly ScopeUse[] {
-  return (['scopes', 'anyScope'] as const).flatMap(kind =>
-    (require?.[kind] ?? []).map((scope, at) => ({ scope, path: ['routes', index, 'require', kind, at] })),
-  )
+function scopesOf({ require, mcp }: RouteConfig, index: number): readonly ScopeUse[] {
+  return [
+    ...(['scopes', 'anyScope'] as const).flatMap(kind =>
+      (require?.[kind] ?? []).map((scope, at) => ({ scope, path: ['routes', index, 'require', kind, at] })),
+    ),
+    ...Object.entries(mcp?.tools ?? {}).flatMap(([tool, { scopes = [] }]) =>
+      scopes.map((scope, at) => ({ scope, path: ['routes', index, 'mcp', 'tools', tool, 'scopes', at] })),
+    ),
+  ]
 }
 
 /** Where nobody can revoke a token, its lifetime is how long a thief has it. */

@@ -421,6 +421,152 @@ describe('the answer of a server about a token', () => {
   })
 })
 
+/** @param sections of the file, one in a line */
+function withSections(route: string, ...sections: readonly string[]): Config {
+  return loadConfig({
+    text: `${textOf(route)}${sections.join('\n')}\n`,
+    file: '/etc/sallyport.yaml',
+    env: {},
+    namedFiles: 'unread',
+  })
+}
+
+describe('an origin that pages come from', () => {
+  const withOrigin = (origin: string) => withSections('{ id: a, path: /a }', `cors: { origins: ["${origin}"] }`)
+
+  test.each([
+    ['http://app.example.com', ['cors-origin-in-clear cors.origins.0']],
+    ['http://10.0.0.1:3000', ['cors-origin-in-clear cors.origins.0']],
+    ['http://*.example.com', ['cors-origin-in-clear cors.origins.0']],
+    ['https://*.com', ['cors-wildcard-wide cors.origins.0']],
+    ['https://*.com:8443', ['cors-wildcard-wide cors.origins.0']],
+    ['https://*.internal', ['cors-wildcard-wide cors.origins.0']],
+    ['https://*.co.uk', ['cors-wildcard-wide cors.origins.0']],
+    ['https://*.com.au', ['cors-wildcard-wide cors.origins.0']],
+    ['https://*.github.io', ['cors-wildcard-wide cors.origins.0']],
+    ['https://*.vercel.app', ['cors-wildcard-wide cors.origins.0']],
+    ['http://*.com', ['cors-origin-in-clear cors.origins.0', 'cors-wildcard-wide cors.origins.0']],
+  ])('is doubtful: %s', (origin, warned) => {
+    expect(found(withOrigin(origin))).toEqual(warned)
+  })
+
+  test.each([
+    '*',
+    'https://app.example.com',
+    'https://*.example.com',
+    'https://*.example.co.uk',
+    'https://*.me.github.io',
+    'http://localhost:5173',
+    'http://*.localhost:5173',
+    'http://127.0.0.1:5173',
+    'http://[::1]:5173',
+    'chrome-extension://abcdef',
+  ])('is fine: %s', origin => {
+    expect(found(withOrigin(origin))).toEqual([])
+  })
+
+  test('is looked at in the rules of a route, too', () => {
+    expect(found(configOf('{ id: a, path: /a, cors: { origins: [http://a.example] } }'))).toEqual([
+      'cors-origin-in-clear routes.0.cors.origins.0',
+    ])
+  })
+})
+
+describe('a list of headers', () => {
+  const CORS = (headers: string) => `cors: { origins: [https://a.example], headers: [${headers}] }`
+
+  test.each<[string, string, readonly string[]]>([
+    ['{ id: a, path: /a }', 'content-type', ['cors-header-missing cors.headers']],
+    ['{ id: a, path: /a, access: optional }', '', ['cors-header-missing cors.headers']],
+    ['{ id: a, path: /a, credentials: [{ header: X-Token }] }', 'authorization', ['cors-header-missing cors.headers']],
+    [
+      '{ id: a, path: /a, cors: { origins: [https://a.example], headers: [x-a] } }',
+      'authorization',
+      ['cors-header-missing routes.0.cors.headers'],
+    ],
+    ['{ id: a, path: /a, mcp: {} }', 'authorization, content-type', ['cors-header-missing cors.headers']],
+  ])('%s with [%s] lacks what the route asks for', (route, headers, warned) => {
+    expect(found(withSections(route, CORS(headers)))).toEqual(warned)
+  })
+
+  test('without the proof that is asked for is pointed out', () => {
+    const config = withSections(
+      '{ id: a, path: /a, require: { proof: dpop } }',
+      CORS('authorization'),
+      'dpop: { baseUrls: [https://api.example.com], replay: { store: false } }',
+    )
+    expect(found(config)).toEqual(['cors-header-missing cors.headers'])
+  })
+
+  test.each<[string, string]>([
+    ['{ id: a, path: /a }', 'Authorization'],
+    ['{ id: a, path: /a, access: public }', ''],
+    ['{ id: a, path: /a, cors: off }', ''],
+    ['{ id: a, path: /a, credentials: [authorization, { header: X-Token }] }', 'x-token'],
+    ['{ id: a, path: /a, mcp: {} }', 'authorization, content-type, mcp-protocol-version'],
+  ])('%s with [%s] is fine', (route, headers) => {
+    expect(found(withSections(route, CORS(headers)))).toEqual([])
+  })
+
+  test('is told once, however many routes lack the same', () => {
+    const text = `${textOf('{ id: a, path: /a }', '{ id: b, path: /b }')}${CORS('content-type')}\n`
+    expect(found(loadConfig({ text, file: '/etc/s.yaml', env: {} }))).toEqual(['cors-header-missing cors.headers'])
+  })
+})
+
+describe('a protected resource', () => {
+  const ROUTE = '{ id: a, path: /a, resource: r }'
+
+  test.each<[string, readonly string[]]>([
+    ['http://mcp.example.com/a', ['resource-in-clear resources.r.url']],
+    ['https://mcp.example.com/a', []],
+    ['http://localhost:8080/a', []],
+    ['http://127.0.0.1:8080/a', []],
+  ])('at %s', (url, warned) => {
+    expect(found(withSections(ROUTE, `resources: { r: { url: "${url}" } }`))).toEqual(warned)
+  })
+
+  test('with an issuer for each tenant names none, unless another provider has one', () => {
+    const text = withSections(ROUTE, 'resources: { r: { url: https://mcp.example.com/a } }')
+    const template = withJwt(text, {
+      issuer: 'https://login.example.com/{tid}/v2.0',
+      tenants: { tid: ['f6d0c9b2-0000-0000-0000-000000000000'] },
+    })
+    expect(found(template)).toEqual(['resource-without-issuer resources.r'])
+    const { main } = text.providers
+    if (main === undefined) throw new Error('no provider')
+    expect(found({ ...template, providers: { ...template.providers, other: main } })).toEqual([])
+  })
+})
+
+describe('a server of MCP', () => {
+  test('with tools that nobody has listed is pointed out', () => {
+    expect(found(configOf('{ id: a, path: /a, mcp: { tools: { b: {} }, others: allow } }'))).toEqual([
+      'mcp-others-allowed routes.0.mcp.others',
+    ])
+    expect(found(configOf('{ id: a, path: /a, mcp: { tools: { b: {} } } }'))).toEqual([])
+  })
+
+  test('should not get the caller’s token, even on this machine', () => {
+    const forwarding = 'identity: { forwardToken: true }'
+    expect(found(withSections('{ id: a, path: /a, mcp: {} }', forwarding))).toEqual([
+      'mcp-token-forwarded identity.forwardToken',
+    ])
+    expect(found(withSections('{ id: a, path: /a }', forwarding))).toEqual([])
+  })
+
+  test('can have a misspelled scope in its tools', () => {
+    expect(
+      found(
+        configOf(
+          '{ id: a, path: /a, require: { scopes: [orders:read] }, mcp: { tools: { b: { scopes: [order:read] } } } }',
+          '{ id: b, path: /b, require: { scopes: [orders:read] } }',
+        ),
+      ),
+    ).toEqual(['scope-misspelled routes.0.mcp.tools.b.scopes.0'])
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable', 'secret-writable', 'secret-blanks']
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
