@@ -301,6 +301,7 @@ export const DENIALS = {
     status: 403,
     title: 'Pages of this origin may not send this request',
     stage: 'route',
+    beforeRoute: 'too',
   },
   origin_forbidden: {
     status: 403,

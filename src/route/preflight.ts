@@ -45,17 +45,21 @@ interface Routes<R> {
 
 /**
  * Finds the route that the real request will meet. Where that one says nothing about pages, the preflight is the
- * ordinary request of OPTIONS that it was before there were any.
+ * ordinary request of OPTIONS that it was before there were any, unless it would meet a route that does say something.
  *
- * @throws {Denial} as the matcher does
+ * @throws {Denial} `cors_refused`, or what the matcher throws
  */
-export function preflightRoute<R>({ method }: Preflight, { resolve, corsOf }: Routes<R>): Resolution<R> {
+export function preflightRoute<R extends { readonly path: string }>(
+  { method }: Preflight,
+  { resolve, corsOf }: Routes<R>,
+): Resolution<R> {
   const meant = resolved(() => resolve(method))
   if (meant !== undefined && corsOf(meant.route) !== undefined) return meant
   const ordinary = resolve('OPTIONS')
-  // Nobody takes the real request, and the route of OPTIONS answers for itself alone.
-  if (meant === undefined && corsOf(ordinary.route) !== undefined) throw new Denial('route_unknown')
-  return ordinary
+  if (corsOf(ordinary.route) === undefined) return ordinary
+  // The rules of the route of OPTIONS are about that route alone.
+  if (meant === undefined) throw new Denial('route_unknown')
+  throw refused({ requirement: 'cors', wanted: `cors on ${meant.route.path}`, seen: 'none' })
 }
 
 /** @returns undefined when no route takes the request */
