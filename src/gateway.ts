@@ -203,7 +203,8 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   function judge(exchange: Exchange, judged: JudgedBody): void {
     judgedBody(exchange, judged).then(
       ({ body, decision }) => {
-        if (!exchange.hasEnded) forward(exchange, decision.route, forwardDeps, body)
+        if (exchange.hasEnded) body.onTaken()
+        else forward(exchange, decision.route, forwardDeps, body)
       },
       (error: unknown) => gone(exchange, error),
     )

@@ -5,6 +5,7 @@
  */
 import { Readable } from 'node:stream'
 import type { Exchange } from '../exchange.ts'
+import { GatheredBytes } from '../lib/gathered-bytes.ts'
 import { RequestBody } from './request-body.ts'
 
 /** @param maxBytes a longer body fails with `body_too_large` */
@@ -20,17 +21,26 @@ export function clientBody(exchange: Exchange, maxBytes: number): RequestBody {
   })
 }
 
-/** @returns a body that is there already, to be passed on like one that is still to come */
-export function arrivedBody(exchange: Exchange, bytes: Buffer): RequestBody {
+/** A body that is there already, and is kept until the service has taken it. */
+export interface ArrivedBody {
+  readonly bytes: Buffer
+  /** Called when it need not be kept any more, once or several times. */
+  readonly onTaken: () => void
+}
+
+/** @returns a body to be passed on like one that is still to come */
+export function arrivedBody(exchange: Exchange, { bytes, onTaken }: ArrivedBody): RequestBody {
   const source = new Readable({ autoDestroy: false, read: () => {} })
   source.push(bytes)
   source.push(null)
-  return new RequestBody(source, {
+  const body = new RequestBody(source, {
     maxBytes: bytes.length,
     idleTimeoutMs: exchange.policy.limits.bodyIdleTimeoutMs,
     isAnswered: () => true,
     onFirstRead: () => {},
   })
+  exchange.response.once('close', onTaken)
+  return body.once('end', onTaken).once('close', onTaken)
 }
 
 /**
@@ -41,10 +51,10 @@ export function arrivedBody(exchange: Exchange, bytes: Buffer): RequestBody {
 export function wholeBody(exchange: Exchange, mostBytes: number): Promise<Buffer> {
   if (exchange.findings.bodyBytes === 0) return Promise.resolve(Buffer.alloc(0))
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    const bytes = new GatheredBytes()
     const body = clientBody(exchange, Math.min(mostBytes, exchange.policy.limits.bodyBytes))
-    body.on('data', (chunk: Buffer) => chunks.push(chunk))
-    body.on('end', () => resolve(Buffer.concat(chunks)))
+    body.on('data', (chunk: Buffer) => bytes.append(chunk))
+    body.on('end', () => resolve(bytes.take()))
     body.on('error', reject)
     body.resume()
   })

@@ -14,9 +14,10 @@ import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
 import type { GrantEnd } from '../types.ts'
 import type { UpstreamCall, UpstreamHandler } from '../upstream/connections.ts'
-import { arrivedBody, clientBody } from './client-body.ts'
+import { type ArrivedBody, arrivedBody, clientBody } from './client-body.ts'
 import { END_CODES } from './end-codes.ts'
 import { putOwnLines } from './own-lines.ts'
+import type { RequestBody } from './request-body.ts'
 import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
 import { traceContext } from './trace-context.ts'
@@ -35,10 +36,10 @@ interface ForwardDeps extends TunnelDeps {
  * @param exchange authorised: its route is chosen and its identity lines are made
  * @param arrived the whole body, where it was read before; undefined where it is still to come
  */
-export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arrived?: Buffer): void {
+export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arrived?: ArrivedBody): void {
   const { facts, findings } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
-  const body = findings.bodyBytes === 0 ? null : bodyOf(exchange, arrived)
+  const body = bodyOf(exchange, arrived)
   const relay = new ResponseRelay(exchange, deps)
   if (body !== null) deps.streams.uploading(relay)
   route.upstream.dispatch(
@@ -61,7 +62,11 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arr
   )
 }
 
-function bodyOf(exchange: Exchange, arrived: Buffer | undefined) {
+function bodyOf(exchange: Exchange, arrived: ArrivedBody | undefined): RequestBody | null {
+  if (exchange.findings.bodyBytes === 0) {
+    arrived?.onTaken()
+    return null
+  }
   return arrived === undefined ? clientBody(exchange, exchange.policy.limits.bodyBytes) : arrivedBody(exchange, arrived)
 }
 

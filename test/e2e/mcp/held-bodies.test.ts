@@ -1,0 +1,103 @@
+/** Bodies that are judged are held in memory, which no caller can use up for the others. */
+import { connect, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { bearer, startTestStack, type TestStack } from '../../support/gateway/gateway.ts'
+
+const MIB = 1024 * 1024
+/** Of bodies of this size four fill what all of them together may take. */
+const LARGE = 16 * MIB
+const SOON = { timeout: 20_000, interval: 20 }
+const CALL = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'free' } })
+
+let stack: TestStack
+let token: string
+const open: Socket[] = []
+beforeAll(async () => {
+  stack = await startTestStack({
+    routes: [
+      { id: 'mcp', path: '/mcp', mcp: { maxBody: '16MiB', tools: { free: {} } } },
+      { id: 'report', path: '/report', mode: 'report', mcp: { maxBody: '16MiB', tools: { free: {} } } },
+    ],
+  })
+  token = await stack.issuer.mint()
+})
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.destroy()
+})
+afterAll(() => stack.close())
+
+interface Begun {
+  readonly socket: Socket
+  answer(): string
+}
+
+/** Sends a body of so many bytes without its end. */
+async function begin(bytes: number, framing: 'length' | 'chunked' = 'chunked'): Promise<Begun> {
+  const socket = connect(Number(new URL(stack.url).port), '127.0.0.1')
+  open.push(socket)
+  let answer = ''
+  socket.on('data', (data: Buffer) => {
+    answer += data.toString('latin1')
+  })
+  socket.on('error', () => {})
+  const line = framing === 'chunked' ? 'Transfer-Encoding: chunked' : `Content-Length: ${LARGE}`
+  socket.write(`POST /mcp HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`)
+  socket.write(`Content-Type: application/json\r\n${line}\r\n\r\n`)
+  const piece = Buffer.alloc(bytes, ' ')
+  if (framing === 'chunked') socket.write(`${bytes.toString(16)}\r\n`)
+  await new Promise<void>(resolve => socket.write(piece, () => resolve()))
+  if (framing === 'chunked') socket.write('\r\n')
+  return { socket, answer: () => answer }
+}
+
+async function call(path = '/mcp', body = CALL): Promise<number> {
+  const headers = { ...bearer(token), 'content-type': 'application/json' }
+  return (await stack.request(path, { method: 'POST', headers, body })).status
+}
+
+async function inFlight(): Promise<number | undefined> {
+  return (await stack.metrics()).get('sallyport_requests_in_flight')
+}
+
+describe('a body that is given up', () => {
+  test.each([
+    ['its client leaves', (socket: Socket) => socket.destroy()],
+    ['its connection is reset', (socket: Socket) => socket.resetAndDestroy()],
+    ['its client ends it too early', (socket: Socket) => socket.end()],
+    ['its framing breaks', (socket: Socket) => socket.write('zz\r\n')],
+  ])('is held no more when %s', async (_, giveUp) => {
+    // Four times as many as there is room for.
+    for (let round = 0; round < 4; round++) {
+      const begun = await Promise.all(Array.from({ length: 4 }, () => begin(6 * MIB)))
+      for (const { socket } of begun) giveUp(socket)
+      await expect.poll(inFlight, SOON).toBe(0)
+    }
+    const rest = await Promise.all(Array.from({ length: 7 }, () => begin(6 * MIB)))
+    expect(await call()).toBe(200)
+    expect(rest.map(({ answer }) => answer()).join('')).toBe('')
+  })
+})
+
+describe('callers whose large bodies never end', () => {
+  test.each(['chunked', 'length'] as const)('give way to each other, and not others to them (%s)', async framing => {
+    const begun: Begun[] = []
+    for (let at = 0; at < 8; at++) begun.push(await begin(15 * MIB, framing))
+    const refused = () => begun.filter(({ answer }) => answer().startsWith('HTTP/1.1 503')).length
+    await expect.poll(refused, SOON).toBeGreaterThanOrEqual(4)
+    expect(await call()).toBe(200)
+    expect(refused()).toBeLessThan(8)
+  })
+
+  test('hold nothing that they have only announced', async () => {
+    const begun = await Promise.all(Array.from({ length: 40 }, () => begin(1, 'length')))
+    expect(await call()).toBe(200)
+    expect(begun.map(({ answer }) => answer()).join('')).toBe('')
+  })
+})
+
+test('bodies that have passed are held no more', async () => {
+  const large = JSON.stringify({ ...JSON.parse(CALL), padding: 'x'.repeat(7 * MIB) })
+  for (let at = 0; at < 10; at++) expect(await call('/mcp', large)).toBe(200)
+  for (let at = 0; at < 5; at++) expect(await call('/report', '')).toBe(200)
+  expect(await call()).toBe(200)
+})
