@@ -59,10 +59,8 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
       throw lacking ?? new Denial('claim_forbidden', { evidence: { requirement: 'mcp.tools', seen: known } })
     const asked = rule?.scopes ?? []
     const missing = asked.filter(scope => principal?.scopes.has(scope) !== true)
-    if (missing.length === 0) {
-      if (lacking !== undefined) throw lacking
-      return
-    }
+    if (missing.length === 0 && lacking === undefined) return
+    if (asked.length === 0 && lacking !== undefined) throw lacking
     const scope = [...new Set([...scopesOfRoute(principal), ...asked])].join(' ')
     if (principal === undefined) throw new Denial('token_missing', { evidence: { tool: known }, scope })
     throw new Denial('scope_missing', {
@@ -70,7 +68,7 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
         requirement: 'mcp.tools',
         tool: known,
         ...lacking?.evidence,
-        missing,
+        missing: [lacking?.evidence?.missing ?? [], missing].flat(),
         granted: [...principal.scopes],
       },
       provider: principal.provider,
