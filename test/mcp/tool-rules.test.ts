@@ -1,0 +1,56 @@
+/** Tests which rule a tool has: that of its name, or else of the longest beginning of it. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { toolRules } from '../../src/mcp/tool-rules.ts'
+
+const RULES = { 'orders.delete': { scopes: ['w'] }, 'orders.*': { scopes: ['r'] }, 'orders.admin.*': {}, 'report*': {} }
+
+test.each([
+  ['orders.delete', 'orders.delete'],
+  ['orders.deleted', 'orders.*'],
+  ['orders.', 'orders.*'],
+  ['orders.admin.a', 'orders.admin.*'],
+  ['orders.admin', 'orders.*'],
+  ['report', 'report*'],
+  ['reports', 'report*'],
+  ['orders', undefined],
+  ['Orders.delete', undefined],
+  [' orders.delete', undefined],
+  ['orders.delete ', 'orders.*'],
+  ['', undefined],
+  ['__proto__', undefined],
+  ['constructor', undefined],
+])('the tool "%s" has the rule %s', (tool, rule) => {
+  expect(toolRules(RULES)(tool)?.name).toBe(rule)
+})
+
+test('`*` is the rule of every tool without another one', () => {
+  const ruleOf = toolRules({ ...RULES, '*': {} })
+  expect(['', 'x', 'orders', 'orders.delete'].map(tool => ruleOf(tool)?.name)).toEqual(['*', '*', '*', 'orders.delete'])
+})
+
+test('a name with `*` at its end is no exact name', () => {
+  expect(toolRules({ 'a*': {} })('a*')?.name).toBe('a*')
+  expect(toolRules({ 'a*': {} })('ab')?.name).toBe('a*')
+})
+
+test('scopes that are not written are none', () => {
+  expect(toolRules({ a: {} })('a')?.scopes).toEqual([])
+})
+
+test('the rule is the one that a look at all of them finds', () => {
+  const name = fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 4 })
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.tuple(name, fc.boolean()), { selector: String }), name, (written, tool) => {
+      const names = written.map(([text, isBeginning]) => (isBeginning ? `${text}*` : text)).filter(text => text !== '')
+      const rule = toolRules(Object.fromEntries(names.map(text => [text, {}])))(tool)?.name
+      const fitting = names.filter(text => (text.endsWith('*') ? tool.startsWith(text.slice(0, -1)) : text === tool))
+      const exact = fitting.find(text => !text.endsWith('*'))
+      const longest = fitting.reduce<string | undefined>(
+        (best, text) => (best === undefined || text.length > best.length ? text : best),
+        undefined,
+      )
+      expect(rule).toBe(exact ?? longest)
+    }),
+  )
+})
