@@ -18,6 +18,7 @@ let stack: TestStack
 let stranger: TestIssuer
 let silent: RawUpstream
 let broken: RawUpstream
+let refusing: RawUpstream
 let keyless: ReturnType<typeof createServer>
 let key: ProofSigner
 let nonce: string
@@ -26,6 +27,9 @@ beforeAll(async () => {
   key = await proofSigner()
   silent = await startRawUpstream()
   broken = await startRawUpstream(answering('nonsense\r\n\r\n'))
+  refusing = await startRawUpstream(
+    answering(`HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="${MARKER}"\r\nContent-Length: 0\r\n\r\n`),
+  )
   keyless = createServer(({ url }, response) => {
     if (url === '/inactive') response.writeHead(200, { 'content-type': 'application/json' }).end('{"active":false}')
     else response.writeHead(500).end()
@@ -56,6 +60,7 @@ beforeAll(async () => {
         app: upstream.url,
         silent: { url: silent.url, timeouts: { headers: '250ms' } },
         broken: broken.url,
+        refusing: refusing.url,
       },
       routes: [
         { id: 'private', path: '/private/**', upstream: 'app', require: { scopes: ['a:read', 'a:write'] } },
@@ -63,6 +68,8 @@ beforeAll(async () => {
         { id: 'editors', path: '/editors/**', upstream: 'app', require: { roles: ['editor'] } },
         { id: 'sensitive', path: '/sensitive/**', upstream: 'app', require: { acr: ['mfa', 'otp'], authAge: '5m' } },
         { id: 'young', path: '/young/**', upstream: 'app', require: { tokenAge: '2m' } },
+        { id: 'pages', path: '/pages/**', upstream: 'app', cors: { origins: [PAGE], enforceOrigin: true } },
+        { id: 'tools', path: '/tools/**', upstream: 'refusing', mcp: {} },
         { id: 'public', path: '/public/**', upstream: 'app', access: 'public' },
         { id: 'silent', path: '/silent/**', upstream: 'silent', access: 'public' },
         { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
@@ -88,7 +95,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await stack.close()
-  await Promise.all([stranger.close(), silent.close(), broken.close()])
+  await Promise.all([stranger.close(), silent.close(), broken.close(), refusing.close()])
   await new Promise(resolve => keyless.close(resolve))
 })
 
@@ -99,6 +106,7 @@ function asking(endpoint: string, prefix: string) {
 }
 
 let keylessIssuer: string
+const PAGE = 'https://app.example.com'
 const CLIENTS_SEE = 'https://api.example.com'
 const PROOF_ALGORITHMS = 'ES256 ES384 Ed25519 EdDSA PS256 RS256'
 const HOUR_SECONDS = 3600
@@ -107,6 +115,8 @@ const nowSeconds = () => Math.floor(Date.now() / 1000)
 interface Refused {
   /** Request head without the request id; `\r\n\r\n` and a body may follow. */
   readonly bytes: string
+  /** Default: GET. */
+  readonly method?: string
   /** The route, if it is known when the request is refused. */
   readonly route?: string
   readonly scope?: string
@@ -291,6 +301,25 @@ const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
     provider: 'main',
     evidence: { revoked_by: 'jti', source: 'file' },
   }),
+  cors_refused: async note => ({
+    bytes: get('/pages/a', note, ['Origin: https://other.example', 'Access-Control-Request-Method: PUT']).replace(
+      'GET',
+      'OPTIONS',
+    ),
+    method: 'OPTIONS',
+    route: 'pages',
+    evidence: { requirement: 'cors.origins', accepted: [PAGE], seen: 'https://other.example' },
+  }),
+  origin_forbidden: async note => ({
+    bytes: get('/pages/a', note, ['Origin: https://other.example']),
+    route: 'pages',
+    evidence: { requirement: 'cors.origins', accepted: [PAGE], seen: 'https://other.example' },
+  }),
+  upstream_unauthorized: async note => ({
+    bytes: get('/tools/a', await stack.issuer.mint({ note })),
+    route: 'tools',
+    evidence: { status: 401 },
+  }),
   upstream_unreachable: async note => ({ bytes: get('/broken/a', note), route: 'broken' }),
   upstream_timeout: async note => ({ bytes: get('/silent/a', note), route: 'silent' }),
 }
@@ -323,7 +352,16 @@ describe.each(EXERCISED)('%s', code => {
 
   test('has the status, body and challenge of the table, is counted once and logged once', async () => {
     const before = await stack.metrics()
-    const { told = 'Bearer', route, scope, asksFor, provider, evidence, ...answer } = await refused(code, 'secret')
+    const {
+      told = 'Bearer',
+      method = 'GET',
+      route,
+      scope,
+      asksFor,
+      provider,
+      evidence,
+      ...answer
+    } = await refused(code, 'secret')
     const { requestId, status, headers, challenges, body } = answer
 
     expect(status).toBe(spec.status)
@@ -359,7 +397,7 @@ describe.each(EXERCISED)('%s', code => {
     expect(line).toMatchObject({
       level: spec.status >= 500 ? 'error' : 'warn',
       msg: 'request refused',
-      method: 'GET',
+      method,
       code,
       status: spec.status,
       ...(route !== undefined && { route }),
@@ -371,7 +409,7 @@ describe.each(EXERCISED)('%s', code => {
     if (route === undefined) expect(line).not.toHaveProperty('route')
 
     const after = await stack.metrics()
-    const series = `sallyport_requests_total{route="${route ?? '(none)'}",method="GET",code="${code}"}`
+    const series = `sallyport_requests_total{route="${route ?? '(none)'}",method="${method}",code="${code}"}`
     expect((after.get(series) ?? 0) - (before.get(series) ?? 0)).toBe(1)
     const overall = `sallyport_refusals_total{code="${code}"}`
     expect(before.get(overall), `${overall} starts at 0`).toBeGreaterThanOrEqual(0)
