@@ -90,6 +90,47 @@ describe('RFC 9470 §3', () => {
   })
 })
 
+describe('RFC 9728 §5.1', () => {
+  const url = 'https://mcp.example.com/.well-known/oauth-protected-resource/mcp'
+
+  test('says where the metadata of the resource are, in each challenge that sends somebody for a token', () => {
+    expect(challenge('token_missing', { realm, scope: 'a', resourceMetadata: url })).toBe(
+      `Bearer realm="sallyport", scope="a", resource_metadata="${url}"`,
+    )
+    expect(challenge('scope_missing', { realm, scope: 'a', resourceMetadata: url })).toContain(
+      `error="insufficient_scope", error_description="The access token lacks a required scope", resource_metadata="${url}"`,
+    )
+    for (const code of DENIAL_CODES) {
+      const value = challenge(code, { realm, resourceMetadata: url })
+      expect(value === undefined || value.endsWith(`, resource_metadata="${url}"`)).toBe(true)
+    }
+  })
+
+  test('names `Bearer` first, since clients of MCP look at no further scheme', () => {
+    const route = { ...ROUTE, scope: 'a', proofAlgorithms: 'ES256', resourceMetadata: url }
+    for (const used of ['Bearer', 'DPoP', undefined] as const) {
+      const [first, second] = challenges('token_missing', { realm, used, route })
+      expect(first).toBe(`Bearer realm="sallyport", scope="a", resource_metadata="${url}"`)
+      expect(second).toMatch(/^DPoP /)
+    }
+  })
+
+  test('is the same for each request, since clients take another one for another demand', () => {
+    const route = { ...ROUTE, scope: 'a', resourceMetadata: url }
+    const all = Array.from({ length: 3 }, () => challenges('scope_missing', { realm, used: 'Bearer', route }))
+    expect(new Set(all.map(String)).size).toBe(1)
+  })
+})
+
+describe('a scope that a call asks for', () => {
+  test('stands in place of the route’s, in every scheme', () => {
+    const route = { ...ROUTE, scope: 'use', proofAlgorithms: 'ES256' }
+    const told = challenges('scope_missing', { realm, used: 'Bearer', route, scope: 'use w' })
+    expect(told).toHaveLength(2)
+    for (const each of told) expect(each.match(/scope="[^"]*"/g)).toEqual(['scope="use w"'])
+  })
+})
+
 describe('RFC 9110 §5.6.4', () => {
   test('quotes and backslashes are escaped', () => {
     expect(challenge('token_missing', { realm: 'a"b\\c' })).toBe('Bearer realm="a\\"b\\\\c"')

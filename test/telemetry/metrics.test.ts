@@ -56,6 +56,14 @@ const OF_DECRYPTION: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_decryptions_total', ['provider', 'result']],
 ]
 
+/** The further metrics of a gateway that answers preflights, and of one that judges calls of tools. */
+const OF_CORS: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_cors_preflights_total', ['route', 'result']],
+]
+const OF_MCP: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_mcp_requests_total', ['route', 'tool', 'code']],
+]
+
 const SLOW_MS = 300
 
 let upstream: TestUpstream
@@ -310,6 +318,65 @@ describe('revocation', () => {
       expect(series).not.toBe('')
       expect([...series.matchAll(/(\w+)="/g)].map(([, label]) => label)).toEqual(labels)
     }
+  })
+})
+
+describe('pages and tools', () => {
+  const TOOLS = { tools: { 'orders.delete': { scopes: ['w'] }, 'report.*': {} } }
+
+  function ours(metrics: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+    return new Map([...metrics].filter(([series]) => /^sallyport_(?:cors|mcp)_/.test(series)))
+  }
+
+  test('have no series where nobody asks for them', async () => {
+    expect([...ours(await stack.metrics()).keys()]).toEqual([])
+  })
+
+  test('start at 0 for what can pass, with names from the file alone', async () => {
+    const own = await startTestStack(
+      {
+        cors: { origins: ['https://app.example.com'] },
+        routes: [
+          { id: 'mcp', path: '/mcp', mcp: TOOLS },
+          { id: 'pages', path: '/pages', access: 'public' },
+          { id: 'off', path: '/off', access: 'public', cors: 'off' },
+        ],
+      },
+      { upstream },
+    )
+    expect(Object.fromEntries(ours(await own.metrics()))).toEqual({
+      'sallyport_cors_preflights_total{route="mcp",result="allowed"}': 0,
+      'sallyport_cors_preflights_total{route="mcp",result="refused"}': 0,
+      'sallyport_cors_preflights_total{route="pages",result="allowed"}': 0,
+      'sallyport_cors_preflights_total{route="pages",result="refused"}': 0,
+      'sallyport_mcp_requests_total{route="mcp",tool="orders.delete",code="ok"}': 0,
+      'sallyport_mcp_requests_total{route="mcp",tool="report.*",code="ok"}': 0,
+      'sallyport_mcp_requests_total{route="mcp",tool="other",code="ok"}': 0,
+    })
+    const headers = { ...bearer(await own.issuer.mint({ scope: 'a' })), 'content-type': 'application/json' }
+    for (const name of ['orders.delete', 'report.daily', 'report.weekly', 'unheard.of'])
+      await own.request('/mcp', {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } }),
+      })
+    const asking = { 'access-control-request-method': 'PUT' }
+    for (const origin of ['https://app.example.com', 'https://other.example'])
+      await own.request('/pages', { method: 'OPTIONS', headers: { ...asking, origin } })
+    const grown = [...ours(await own.metrics())].filter(([, value]) => value !== 0)
+    expect(Object.fromEntries(grown)).toEqual({
+      'sallyport_cors_preflights_total{route="pages",result="allowed"}': 1,
+      'sallyport_cors_preflights_total{route="pages",result="refused"}': 1,
+      'sallyport_mcp_requests_total{route="mcp",tool="orders.delete",code="scope_missing"}': 1,
+      'sallyport_mcp_requests_total{route="mcp",tool="report.*",code="ok"}': 2,
+      'sallyport_mcp_requests_total{route="mcp",tool="other",code="claim_forbidden"}': 1,
+    })
+    for (const [name, labels] of [...OF_CORS, ...OF_MCP]) {
+      const series = [...ours(await own.metrics()).keys()].filter(each => each.replace(/\{.*/, '') === name)
+      expect(series).not.toEqual([])
+      for (const each of series) expect([...each.matchAll(/(\w+)="/g)].map(([, label]) => label)).toEqual(labels)
+    }
+    await own.close()
   })
 })
 

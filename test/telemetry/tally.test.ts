@@ -79,6 +79,36 @@ describe('a counter', () => {
   })
 })
 
+test('a counter whose owners have several lists drops all of them with their owner', async () => {
+  const definition = { name: 'called_total', help: 'Help.' } as const
+  const own = tallyCounter({
+    ...definition,
+    owner: 'route',
+    part: 'tool',
+    labelNames: ['code'],
+    cells: RESULTS.map(code => ({ code })),
+    registry: ours,
+  })
+  const other = new Counter({ ...definition, labelNames: ['route', 'tool', 'code'], registers: [theirs] })
+  const add = (route: string, tool: string): void => {
+    own.ofPart(route, tool, []).add(0)
+    other.inc({ route, tool, code: 'hit' })
+  }
+  for (const [route, tool] of [
+    ['a', 'b","c'],
+    ['a","b', 'c'],
+    ['a', 'b'],
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const)
+    add(route, tool)
+  await expectTheSame()
+  own.forget('a')
+  other.remove('a', 'b","c', 'hit')
+  other.remove('a', 'b', 'hit')
+  await expectTheSame()
+})
+
 test('counters without an owner, or without further labels, are written as prom-client writes them', async () => {
   const definition = { help: 'Help.', registry: ours } as const
   tallyCounter({ ...definition, name: 'refused_total', labelNames: ['result'], cells: [{ result: 'hit' }] }).of('', [0])

@@ -1,0 +1,106 @@
+/** Tests that what a token is for counts where it should: a resource's URL on its own routes, and nowhere else. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { narrowedAudiences, routesOf, withResourceAudiences } from '../../src/config/resources.ts'
+import { providerTraits } from '../../src/config/schema/provider-traits.ts'
+import { bearer, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
+import { AUDIENCE } from '../support/services/issuer.ts'
+import { load } from './support.ts'
+
+const MCP = 'https://mcp.example.com/mcp'
+const BILLS = 'https://bills.example.com'
+
+describe('a provider', () => {
+  const config = load(`listen: 127.0.0.1:8080
+providers:
+  main: { type: jwt, issuer: https://a.example, audiences: [https://api.example.com] }
+  both: { type: jwt, issuer: https://b.example, audiences: ['${MCP}', own] }
+  apart: { type: jwt, issuer: https://c.example, audiences: [own] }
+upstreams: { app: http://127.0.0.1:3000 }
+resources: { mcp: { url: '${MCP}' }, bills: { url: '${BILLS}' } }
+routes:
+  - { id: a, path: /a, resource: mcp, providers: [main, both] }
+  - { id: b, path: /b, resource: bills, providers: [main] }
+  - { id: c, path: /c }
+`)
+  const audiencesOf = (id: 'main' | 'both' | 'apart') => {
+    const provider = config.providers[id]
+    if (provider === undefined) throw new Error(`no provider ${id}`)
+    return providerTraits(withResourceAudiences(config, id, provider)).audiences
+  }
+
+  test('verifies tokens for the resources of the routes that take it, besides its own', () => {
+    expect(audiencesOf('main')).toEqual(['https://api.example.com', MCP, BILLS])
+  })
+
+  test('that has the URL among its own is as it was, and so is one of other routes', () => {
+    expect(audiencesOf('both')).toEqual([MCP, 'own'])
+    expect(audiencesOf('apart')).toEqual(['own'])
+  })
+
+  test('is narrowed again on each route, if it was widened', () => {
+    expect([...narrowedAudiences(config)]).toEqual([['main', ['https://api.example.com']]])
+  })
+
+  test('has the routes that look at tokens', () => {
+    expect(routesOf(config, 'mcp').map(({ id }) => id)).toEqual(['a'])
+  })
+})
+
+describe('a token', () => {
+  let stack: TestStack
+  beforeAll(async () => {
+    stack = await startTestStack(issuer => ({
+      providers: { main: testProvider(issuer) },
+      resources: { mcp: { url: MCP }, bills: { url: BILLS } },
+      routes: [
+        { id: 'mcp', path: '/mcp', resource: 'mcp' },
+        { id: 'bills', path: '/bills', resource: 'bills', audiences: [AUDIENCE] },
+        { id: 'plain', path: '/plain' },
+        { id: 'optional', path: '/optional', access: 'optional' },
+        { id: 'own', path: '/own', audiences: [MCP] },
+      ],
+    }))
+  })
+  afterAll(() => stack.close())
+
+  test.each<[string | readonly string[], readonly [mcp: number, bills: number, plain: number, own: number]]>([
+    [MCP, [200, 401, 401, 401]],
+    [BILLS, [401, 200, 401, 401]],
+    [AUDIENCE, [401, 200, 200, 401]],
+    [
+      [MCP, AUDIENCE],
+      [200, 200, 200, 200],
+    ],
+    [
+      [MCP, BILLS],
+      [200, 200, 401, 401],
+    ],
+    [`${MCP}/`, [401, 401, 401, 401]],
+    ['https://mcp.example.com', [401, 401, 401, 401]],
+    ['https://elsewhere.example', [401, 401, 401, 401]],
+  ])('for %j passes on these routes alone', async (aud, statuses) => {
+    const headers = bearer(await stack.issuer.mint({ aud }))
+    const seen = await Promise.all(
+      ['/mcp', '/bills', '/plain', '/own'].map(async path => (await stack.request(path, { headers })).status),
+    )
+    expect(seen).toEqual(statuses)
+  })
+
+  test('for a resource of another route is a bad token where none is needed, too', async () => {
+    const headers = bearer(await stack.issuer.mint({ aud: MCP }))
+    expect((await stack.request('/optional', { headers })).status).toBe(401)
+    expect((await stack.request('/optional')).status).toBe(200)
+  })
+
+  test('that is refused is told where the metadata of the resource are, and nobody else is', async () => {
+    const mcp = await stack.request('/mcp', { headers: { host: 'evil.example' } })
+    expect(mcp.headers['www-authenticate']).toBe(
+      'Bearer realm="sallyport", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"',
+    )
+    const bills = await stack.request('/bills')
+    expect(bills.headers['www-authenticate']).toBe(
+      'Bearer realm="sallyport", resource_metadata="https://bills.example.com/.well-known/oauth-protected-resource"',
+    )
+    expect((await stack.request('/plain')).headers['www-authenticate']).toBe('Bearer realm="sallyport"')
+  })
+})
