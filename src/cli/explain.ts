@@ -25,7 +25,7 @@ import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
   help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [--introspection FILE] [-H 'Name: value']... [-c FILE]
-                         [--proof auto|TEXT] [--certificate FILE] [--revoked FILE] [--no-files] [--json]
+                         [--proof auto|TEXT] [--certificate FILE] [--tool NAME] [--revoked FILE] [--no-files] [--json]
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
 each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
@@ -43,6 +43,7 @@ each check with what it wanted and saw, the headers that are removed and added, 
                       \`dpop.baseUrls\`
   --certificate FILE  the client shows this certificate (PEM), or a trusted proxy names it, as the configuration has it.
                       Claims are bound to it, unless their cnf says to what. Who has signed it is not judged
+  --tool NAME         the request calls this tool, where the route has \`mcp.tools\`; else it calls none
   -H, --header LINE   a header of the request; may be repeated
   --revoked FILE      entries, as in \`revocation.file\`, that are in force besides what the configuration names
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
@@ -58,6 +59,8 @@ Examples:
   sallyport explain DELETE /orders/42 --claims '{ sub: alice, scope: orders:read }'
   sallyport explain GET /orders --claims '{ sub: alice }' --proof auto
   sallyport explain GET /orders -H 'X-Auth-Subject: root' --token - < token.txt
+  sallyport explain OPTIONS /orders -H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: PUT'
+  sallyport explain POST /mcp --claims '{ scope: mcp:use }' --tool orders.delete
 `,
   async run(args, io) {
     const { values, positionals } = parsedArguments('explain', args, {
@@ -70,6 +73,7 @@ Examples:
         provider: { type: 'string' },
         proof: { type: 'string' },
         certificate: { type: 'string' },
+        tool: { type: 'string' },
         header: { type: 'string', short: 'H', multiple: true },
         peer: { type: 'string' },
         revoked: { type: 'string' },
@@ -112,7 +116,7 @@ Examples:
     if (plain === undefined)
       throw new UsageError('--certificate has no effect: the configuration asks for no client certificates')
     const answer = values.introspection === undefined ? undefined : introspectionAnswer(values.introspection)
-    const asked: AskedRequest = { config, request: plain, services, provider, certificate }
+    const asked: AskedRequest = { config, request: plain, services, provider, certificate, tool: values.tool }
     const proofOfStandIn = values.proof === 'auto' ? 'auto' : undefined
     const explained = await (values.token !== undefined
       ? explainedWithToken(asked, { token: tokenText(values.token), proof, answer })

@@ -11,6 +11,7 @@ import { presented, presentedWithProof } from '../tools/engine/presented.ts'
 import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import { certificateBinding } from '../tools/engine/shown-certificate.ts'
 import { type StandIn, standIn } from '../tools/engine/stand-in.ts'
+import { bodyOf, callOf, isJudged, withJsonBody } from '../tools/engine/tool-call.ts'
 import { leasedProviders, toolPolicy } from '../tools/engine/tool-policy.ts'
 import { type Trial, trial } from '../tools/engine/trial.ts'
 import { type Explanation, explanation } from '../tools/explain/explanation.ts'
@@ -26,21 +27,17 @@ export interface AskedRequest {
   /** The option `--provider`. */
   readonly provider: string | undefined
   readonly certificate: X509Certificate | undefined
+  /** The option `--tool`. */
+  readonly tool: string | undefined
 }
 
 /** Tries the request as it is. A token in one of its headers is judged as the gateway would. */
-export async function explainedAsSent({ config, request, services }: AskedRequest): Promise<Explanation> {
+export async function explainedAsSent(asked: AskedRequest): Promise<Explanation> {
+  const { config, request, services } = asked
   const hasToken =
     request.rawHeaders.some(name => name.toLowerCase() === 'authorization') || otherPlaces(config).length > 0
   const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
-  return explanation({
-    config,
-    policy,
-    request,
-    trial: await trial(policy, request),
-    filledIn: {},
-    clock: services.clock,
-  })
+  return explained(asked, await tried(asked, policy, request), {})
 }
 
 interface GivenToken {
@@ -62,9 +59,9 @@ export async function explainedWithToken(
   const { providers } = introspected(trusted, asked, answer, token)
   const answered = new Map([...trusted.verifiers].filter(([id]) => providers.includes(id)))
   const policy = await policyWithKeys(config, services, answered)
-  const tried = await trial(policy, request)
-  refuseUnasked(tried, providers, provider)
-  return explanation({ config, policy, request, trial: tried, filledIn: {}, clock: services.clock })
+  const found = await tried(asked, policy, request)
+  refuseUnasked(found.trial, providers, provider)
+  return explained(asked, found, {})
 }
 
 /** The answer must not seem to count for a token that another provider judges. */
@@ -81,30 +78,49 @@ type StandingIn = { readonly proof: 'auto' | undefined } & (
   | { readonly answer: WrittenAnswer }
 )
 
-export async function explainedWithStandIn(asked: AskedRequest, tried: StandingIn): Promise<Explanation> {
+export async function explainedWithStandIn(asked: AskedRequest, standing: StandingIn): Promise<Explanation> {
   const { config, request, services, certificate } = asked
   const trusted = standIn(config, services)
   const { policy, prover } = trusted
-  const written = 'claims' in tried ? tried.claims : tried.answer.active ? tried.answer.claims : {}
+  const written = 'claims' in standing ? standing.claims : standing.answer.active ? standing.answer.claims : {}
   const shown = certificate === undefined ? {} : certificateBinding(written, certificate)
   const given = { ...written, ...shown }
-  if (tried.proof === 'auto' && saysItsKey(given))
+  if (standing.proof === 'auto' && saysItsKey(given))
     throw new UsageError(
-      `--proof auto says what cnf.jkt is; leave it out of the ${'claims' in tried ? 'claims' : 'answer'}`,
+      `--proof auto says what cnf.jkt is; leave it out of the ${'claims' in standing ? 'claims' : 'answer'}`,
     )
-  const binding = { ...shown, ...(tried.proof === 'auto' && boundTo(await prover.jkt(), given)) }
+  const binding = { ...shown, ...(standing.proof === 'auto' && boundTo(await prover.jkt(), given)) }
   const claims = { ...given, ...binding }
-  const signed = await tokenWith(trusted, asked, tried, claims)
-  const shownProof = tried.proof === 'auto' ? await prover.proof(request, signed.token) : undefined
+  const signed = await tokenWith(trusted, asked, standing, claims)
+  const shownProof = standing.proof === 'auto' ? await prover.proof(request, signed.token) : undefined
   const asSent = withToken(request, signed.token, sourcesAsked(config, policy, request), shownProof)
-  return explanation({
-    config,
-    policy,
-    request: asSent,
-    trial: await trial(policy, asSent),
-    filledIn: { ...signed.filledIn, ...('answer' in tried && !tried.answer.active ? {} : binding) },
-    clock: services.clock,
-  })
+  const bound = 'answer' in standing && !standing.answer.active ? {} : binding
+  return explained(asked, await tried(asked, policy, asSent), { ...signed.filledIn, ...bound })
+}
+
+interface Tried {
+  readonly policy: Policy
+  readonly request: RequestFacts
+  readonly trial: Trial
+}
+
+/** @throws {UsageError} a tool is named, and nobody judges which one is called */
+async function tried(asked: AskedRequest, policy: Policy, request: RequestFacts): Promise<Tried> {
+  const { config, tool } = asked
+  const route = routeOf(config, policy, request)
+  const isCall = isJudged(route, request)
+  const sent = isCall ? withJsonBody(request) : request
+  const found = await trial(policy, sent, isCall && tool !== undefined ? bodyOf(callOf(tool)) : undefined)
+  const taken = found.findings.route ?? found.findings.endpoint
+  if (tool !== undefined && !isCall && taken !== undefined)
+    throw new UsageError(
+      `--tool has no effect: ${taken.kind === 'route' && config.routes.some(({ id, mcp }) => id === taken.id && mcp?.tools !== undefined) ? 'only a POST calls tools' : `${taken.id} has no \`mcp.tools\``}`,
+    )
+  return { policy, request: sent, trial: found }
+}
+
+function explained({ config, services, tool }: AskedRequest, found: Tried, filledIn: Claims): Promise<Explanation> {
+  return explanation({ config, ...found, tool, filledIn, clock: services.clock })
 }
 
 /** @param claims those that are given, and what they are bound to */

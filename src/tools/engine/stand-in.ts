@@ -11,6 +11,7 @@ import type { IntrospectionAnswer } from '../../authenticate/introspection/answe
 import { introspectionVerifier } from '../../authenticate/introspection/introspection.ts'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
+import { withResourceAudiences } from '../../config/resources.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -77,12 +78,15 @@ const LIFETIME_SECONDS = 3600
 
 /** Compiles the configuration with a new stand-in key. @throws {Error} starting would throw the same */
 export function standIn(config: Config, services: Services): StandIn {
-  const deps = { clock: services.clock, ...generateKeyPairSync('ed25519') }
+  const deps = { clock: services.clock, resources: config.resources, ...generateKeyPairSync('ed25519') }
   const issuers = new Map(
-    Object.entries(config.providers).map(([id, provider]) => [id, byProviderType(ISSUERS, provider, id, deps)]),
+    Object.entries(config.providers).map(([id, provider]) => {
+      const { audiences } = providerTraits(provider)
+      return [id, byProviderType(ISSUERS, withResourceAudiences(config, id, provider), id, { ...deps, audiences })]
+    }),
   )
   const verifiers = new Map([...issuers].map(([id, { verifier }]) => [id, verifier]))
-  const nobody = jwtSigner(undefined, deps)
+  const nobody = jwtSigner(undefined, { ...deps, audiences: [] })
   const nonceSecret = randomBytes(32)
   return {
     policy: toolPolicy(config, verifiers, services, nonceSecret),
@@ -117,6 +121,9 @@ interface StandInIssuer {
 
 interface StandInDeps {
   readonly clock: Clock
+  readonly resources: Config['resources']
+  /** Those that count on every route of the provider, as the file has them. */
+  readonly audiences: readonly string[]
   readonly publicKey: KeyObject
   readonly privateKey: KeyObject
 }
@@ -129,15 +136,17 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
     const verifier = jwtVerifier({ ...rules, keySet, clock: deps.clock, decryption: undefined })
     return { verifier, token: jwtSigner(provider, deps), asks: undefined }
   },
-  introspection(provider, id, { clock }) {
+  introspection(provider, id, deps) {
     const server = answeringFor(provider)
-    const verifier = introspectionVerifier({ ...introspectionRules(id, provider), introspector: server, clock })
+    const rules = introspectionRules(id, provider)
+    const verifier = introspectionVerifier({ ...rules, introspector: server, clock: deps.clock })
     return {
       verifier,
       async token(claims, route) {
         const taken = { ...provider, audienceClaim: 'aud', tokenType: 'compatible' } as const
-        const { aud, ...others } = missingClaims(claims, taken, route, clock)
-        const isAudienceNeeded = !provider.audienceCheckedByServer || route?.audiences !== undefined
+        const { aud, ...others } = missingClaims(claims, taken, route, deps)
+        const isAsked = route?.audiences !== undefined || route?.resource !== undefined
+        const isAudienceNeeded = !provider.audienceCheckedByServer || isAsked
         const filledIn = isAudienceNeeded && aud !== undefined ? { ...others, aud } : others
         const token = server.told({ active: true, claims: { ...filledIn, ...claims } })
         return { token, filledIn, issuer: provider.issuer }
@@ -150,7 +159,7 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
 /** @param provider undefined when no provider takes the token */
 function jwtSigner(provider: ProviderConfigs['jwt'] | undefined, deps: StandInDeps): StandInIssuer['token'] {
   return async (claims, route) => {
-    const filledIn = missingClaims(claims, provider, route, deps.clock)
+    const filledIn = missingClaims(claims, provider, route, deps)
     const payload = Buffer.from(JSON.stringify({ ...filledIn, ...claims }))
     const typ = provider?.tokenType === 'at+jwt' ? { typ: 'at+jwt' } : {}
     const token = await new CompactSign(payload)
@@ -185,15 +194,14 @@ function providerId(config: Config, claims: Claims, route: RouteConfig | undefin
 }
 
 /** What decides which claims a token needs. */
-type TakesClaims = TakenIssuers &
-  Pick<ProviderConfigs['jwt'], 'audiences' | 'audienceClaim' | 'tokenType' | 'maxLifetime'>
+type TakesClaims = TakenIssuers & Pick<ProviderConfigs['jwt'], 'audienceClaim' | 'tokenType' | 'maxLifetime'>
 
 /** Makes up the claims that every token needs and that say nothing about the caller, where they are missing. */
 function missingClaims(
   claims: Claims,
   provider: TakesClaims | undefined,
   route: RouteConfig | undefined,
-  clock: Clock,
+  { clock, resources, audiences }: StandInDeps,
 ): Claims {
   const nowSeconds = Math.floor(clock.nowMs() / 1000)
   const { iat, exp } = claims
@@ -202,7 +210,7 @@ function missingClaims(
   const lifetimeSeconds = Math.min(LIFETIME_SECONDS, (provider?.maxLifetime ?? Number.POSITIVE_INFINITY) / 1000)
   const suggested: Readonly<Record<string, JsonValue | undefined>> = {
     ...(provider && issuerClaims(provider, claims)),
-    ...(provider && audienceClaims(provider, audience(provider.audiences, route?.audiences))),
+    ...(provider && audienceClaims(provider, audience(audiences, route, resources))),
     iat: issuedAt,
     exp: (typeof iat === 'number' ? iat : nowSeconds) + lifetimeSeconds,
     jti: provider?.tokenType === 'at+jwt' ? 'stand-in' : undefined,
@@ -213,9 +221,19 @@ function missingClaims(
   return Object.fromEntries(missing) as Claims
 }
 
-/** Picks an audience that provider and route both accept; where there is none, the token names one of each. */
-function audience(ofProvider: readonly string[], ofRoute: readonly string[] | undefined): JsonValue {
+/**
+ * Picks an audience that provider and route both accept; where there is none, the token names one of each. The URL of
+ * the route's resource is one of both.
+ */
+function audience(
+  ofProvider: readonly string[],
+  route: Pick<RouteConfig, 'audiences' | 'resource'> | undefined,
+  resources: Config['resources'],
+): JsonValue {
+  const url = route?.resource === undefined ? undefined : resources[route.resource]?.url
+  if (url !== undefined) return url
   const [first = ''] = ofProvider
+  const ofRoute = route?.audiences
   if (ofRoute === undefined) return first
   return ofRoute.find(each => ofProvider.includes(each)) ?? [first, ...ofRoute.slice(0, 1)]
 }

@@ -9,8 +9,9 @@ import { requestId } from '../../downstream/request-id.ts'
 import { Denial } from '../../errors.ts'
 import { traceContext } from '../../forward/trace-context.ts'
 import { isToken } from '../../lib/field-name.ts'
-import { type Findings, type Policy, Undecided } from '../../policy.ts'
-import type { Peer, RequestFacts } from '../../types.ts'
+import { type Findings, type ForwardDecision, type Policy, Undecided } from '../../policy.ts'
+import type { Answer, Peer, RequestFacts } from '../../types.ts'
+import { NO_CALL } from './tool-call.ts'
 
 export interface Trial {
   /** What each stage found out. */
@@ -19,6 +20,8 @@ export interface Trial {
   readonly denial: Denial | undefined
   /** Flat names and values for the upstream; undefined when the request is not forwarded. */
   readonly upstreamHeaders: readonly string[] | undefined
+  /** What the gateway answers itself; undefined where it does not, or where the answer depends on a body. */
+  readonly answer: Answer | undefined
 }
 
 /** Where a request comes from unless told otherwise: nobody's address (RFC 5737), so nobody's trusted proxy. */
@@ -51,27 +54,38 @@ export function trialRequest(method: string, target: string, headers: readonly s
   }
 }
 
-/** Never refuses by throwing; what it throws is a bug. */
-export async function trial(policy: Policy, facts: RequestFacts): Promise<Trial> {
+/**
+ * Never refuses by throwing; what it throws is a bug.
+ *
+ * @param body what is judged where the route judges bodies, and looked at nowhere else
+ */
+export async function trial(policy: Policy, facts: RequestFacts, body: Buffer = NO_CALL): Promise<Trial> {
   const findings = new Undecided()
+  const result = { findings, denial: undefined, upstreamHeaders: undefined, answer: undefined }
   try {
     const decision = await decide(facts, policy, findings)
-    if (decision.kind !== 'forward') return { findings, denial: undefined, upstreamHeaders: undefined }
-    const { route, host, identityLines } = decision
-    const { rawHeaders, peer } = facts
-    const upstreamHeaders = route.requestHeaders({
-      rawHeaders,
-      host,
-      peer,
-      requestId: requestId(rawHeaders),
-      trace: traceContext(rawHeaders),
-      identityLines,
-    })
-    return { findings, denial: undefined, upstreamHeaders }
+    if (decision.kind === 'respond') return { ...result, answer: decision.answer }
+    if (decision.kind === 'read') return result
+    return {
+      ...result,
+      upstreamHeaders: forwarded(facts, decision.kind === 'judge' ? decision.answer.judge(body) : decision),
+    }
   } catch (error) {
     if (!(error instanceof Denial)) throw error
-    return { findings, denial: error, upstreamHeaders: undefined }
+    return { ...result, denial: error }
   }
+}
+
+function forwarded(facts: RequestFacts, { route, host, identityLines }: ForwardDecision): readonly string[] {
+  const { rawHeaders, peer } = facts
+  return route.requestHeaders({
+    rawHeaders,
+    host,
+    peer,
+    requestId: requestId(rawHeaders),
+    trace: traceContext(rawHeaders),
+    identityLines,
+  })
 }
 
 /** As Node's parser gives it: one character a byte. */

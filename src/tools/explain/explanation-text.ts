@@ -1,7 +1,8 @@
 /** Prints an explanation for a person to read from top to bottom. */
 import type { Paint } from '../text/paint.ts'
 import { columns } from '../text/table.ts'
-import type { CheckResult, Explanation } from './explanation.ts'
+import type { CheckResult } from './explained-check.ts'
+import type { Explanation } from './explanation.ts'
 import type { HeaderLine } from './header-changes.ts'
 
 export function explanationText(explained: Explanation, paint: Paint): string {
@@ -21,9 +22,12 @@ export function explanationText(explained: Explanation, paint: Paint): string {
     ],
     ['Removed from the request', headerLines(headers?.removed)],
     ['Added to the request', headerLines(headers?.added)],
+    ['Added to the answer', headerLines(explained.addedToAnswer)],
     [
       'Response',
-      response === undefined ? [] : [String(response.status), ...headerLines(response.headers), response.body],
+      response === undefined
+        ? []
+        : [String(response.status), ...headerLines(response.headers), ...(response.body === '' ? [] : [response.body])],
     ],
   ]
   const text = sections
@@ -40,8 +44,14 @@ const MARKS: Readonly<Record<CheckResult, (paint: Paint) => string>> = {
   skipped: paint => paint('dim', 'skipped'),
 }
 
-function verdict({ decision, reported, forwardedTo, answeredBy }: Explanation, paint: Paint): string {
+function verdict(explained: Explanation, paint: Paint): string {
+  const { decision, reported, forwardedTo, answeredBy, preflight, route } = explained
   if (decision !== 'allow') return paint('red', decision)
+  if (preflight !== undefined) {
+    const answered = `${paint('green', 'answered by the gateway itself')}, by the rules of ${route?.id}`
+    if (preflight.refusedHeaders.length === 0) return answered
+    return `${answered}; ${paint('yellow', `no page may send ${preflight.refusedHeaders.join(', ')}`)}`
+  }
   if (answeredBy !== undefined) return `${paint('green', 'answered by the gateway itself')}, and never forwarded`
   const passes = `${paint('green', 'allow')}, forwarded to ${forwardedTo}`
   return reported === undefined ? passes : `${passes}; ${paint('yellow', `would be ${reported}`)} if the route enforced`

@@ -23,23 +23,19 @@ import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Endpoint, Findings, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
 import { takesMethod } from '../../route/methods.ts'
+import type { Preflight } from '../../route/preflight.ts'
 import type { PathAllowance } from '../../route/target.ts'
-import type { Claims, Principal, RequestFacts } from '../../types.ts'
+import type { Answer, Claims, Principal, RequestFacts } from '../../types.ts'
+import { type AskedPreflight, headersRefused, preflightIn } from '../engine/asked-preflight.ts'
 import type { Trial } from '../engine/trial.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
+import { callChecks, isAnonymous } from './call-checks.ts'
 import { denialText } from './denial-text.ts'
-import { type HeaderLine, headerChanges } from './header-changes.ts'
-
-export type CheckResult = 'ok' | 'fails' | 'skipped'
-
-interface ExplainedCheck {
-  readonly check: string
-  readonly result: CheckResult
-  readonly wanted: string
-  readonly saw: string
-}
+import type { CheckResult, ExplainedCheck } from './explained-check.ts'
+import { type HeaderLine, headerChanges, linesOf } from './header-changes.ts'
+import { isOfPage, meantBy, pageChecks, preflightChecks } from './page-checks.ts'
 
 interface Candidate {
   readonly id: string
@@ -51,6 +47,11 @@ interface Candidate {
 
 export interface Explanation {
   readonly request: { readonly method: string; readonly target: string }
+  /**
+   * What a browser asks for a page, which the route of the real request answers; undefined for any other request.
+   * `refusedHeaders` are those that the answer does not name, so that the browser sends nothing.
+   */
+  readonly preflight: (AskedPreflight & { readonly refusedHeaders: readonly string[] }) | undefined
   readonly route: (Omit<Candidate, 'why'> & Pick<RouteConfig, 'access' | 'mode'>) | undefined
   /**
    * The path fits these routes, too, but they were not taken; the most specific one comes first. Those that it would
@@ -65,9 +66,12 @@ export interface Explanation {
   /** These claims were filled in, because a token needs them. */
   readonly filledIn: Claims
   readonly headers: { readonly removed: readonly HeaderLine[]; readonly added: readonly HeaderLine[] } | undefined
+  /** What the answer of the service gets of us, whatever it is. */
+  readonly addedToAnswer: readonly HeaderLine[]
   readonly forwardedTo: string | undefined
   /** The endpoint of the gateway's own that answers; its id is that of its metrics. */
   readonly answeredBy: Omit<Candidate, 'why'> | undefined
+  /** What the gateway answers itself: a refusal, or what it says in place of the service. */
   readonly response:
     | { readonly status: number; readonly headers: readonly HeaderLine[]; readonly body: string }
     | undefined
@@ -78,6 +82,8 @@ interface ExplanationDeps {
   readonly policy: Policy
   readonly request: RequestFacts
   readonly trial: Trial
+  /** The tool that the body calls; undefined for one that calls none, and where no body is judged. */
+  readonly tool: string | undefined
   readonly filledIn: Claims
   readonly clock: Clock
 }
@@ -88,22 +94,26 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   const { route, endpoint } = findings
   const routeConfig = config.routes.find(({ id }) => id === route?.id)
   const path = findings.path || (request.target.split('?', 1)[0] ?? '')
+  const preflight = preflightIn(request, trial)
   return shown({
     request: { method: request.method, target: shownTarget(request.target, policy) },
+    preflight: preflight && { ...preflight, refusedHeaders: headersRefused(preflight, trial) },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
-    others: othersOf(policy, path, route ?? endpoint, request.method),
+    others: othersOf(policy, path, route ?? endpoint, askedMethod(request, trial, policy)),
     params: route === undefined ? {} : Object.fromEntries(policy.matcher.params(route, findings.path)),
     checks: [
-      requestCheck(trial),
+      requestCheck(trial, preflight),
       ...(route === undefined || routeConfig === undefined ? [] : await routeChecks(deps, route, routeConfig)),
     ],
     decision: denial?.code ?? 'allow',
     reported: findings.reported?.code,
     filledIn,
     headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders, policy),
-    forwardedTo: denial === undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
+    addedToAnswer: trial.upstreamHeaders === undefined ? [] : linesOf(findings.responseLines).map(answerLine),
+    forwardedTo:
+      trial.upstreamHeaders !== undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
     answeredBy: endpoint && shapeOf(endpoint),
-    response: denial && responseOf(denial, request, findings),
+    response: denial === undefined ? trial.answer && answered(trial.answer) : responseOf(denial, request, findings),
   })
 }
 
@@ -111,36 +121,55 @@ function shapeOf({ id, path, methods }: Route | Endpoint): Omit<Candidate, 'why'
   return { id, path, methods: methods === undefined ? undefined : [...methods] }
 }
 
+interface AskedMethod {
+  readonly method: string
+  /** Why a route that takes the method is not taken while no route is. */
+  readonly without: string
+}
+
+/** Returns the method by which the route was looked for: that of the real request, for a preflight. */
+function askedMethod(request: RequestFacts, tried: Trial, { answersPreflights }: Policy): AskedMethod {
+  const { route, endpoint } = tried.findings
+  const isMeant = preflightIn(request, tried) !== undefined || (route ?? endpoint) === undefined
+  const meant = answersPreflights && isMeant ? meantBy(request) : undefined
+  if (meant !== undefined) return { method: meant.method, without: 'has no `cors`, and no route takes OPTIONS' }
+  return { method: request.method, without: 'the request is refused before a route is chosen' }
+}
+
 /** Lists those that fit the path as it is, and then those that fit it without an oddity. */
 function othersOf(
   { matcher }: Policy,
   path: string,
   route: Route | Endpoint | undefined,
-  method: string,
+  asked: AskedMethod,
 ): readonly Candidate[] {
   const lacking = new Map(matcher.lacking(path).map(({ route, lacks }) => [route, lacks]))
   const fitting = new Set([...matcher.candidates(path), ...lacking.keys()])
   return [...fitting]
     .filter(other => other !== route)
-    .map(other => ({ ...shapeOf(other), why: whyNot(other, lacking.get(other), route, method) }))
+    .map(other => ({ ...shapeOf(other), why: whyNot(other, lacking.get(other), route, asked) }))
 }
 
 function whyNot(
   other: Route | Endpoint,
   lacks: readonly PathAllowance[] | undefined,
   route: Route | Endpoint | undefined,
-  method: string,
+  { method, without }: AskedMethod,
 ): string {
   if (!takesMethod(other.methods, method)) return `does not take ${method}`
   if (lacks !== undefined) return `does not allow ${lacks.join(', ')} in its paths (pathAllow)`
-  return route === undefined ? 'the request is refused before a route is chosen' : `is less specific than ${route.path}`
+  return route === undefined ? without : `is less specific than ${route.path}`
 }
 
 /** Tells of head, path and route, which are judged before anybody asks who is calling. */
-function requestCheck({ findings: { route, endpoint, path }, denial }: Trial): ExplainedCheck {
+function requestCheck(
+  { findings: { route, endpoint, path }, denial }: Trial,
+  preflight: Preflight | undefined,
+): ExplainedCheck {
   const wanted = 'an unambiguous request that a route takes'
   if (endpoint !== undefined) return { check: 'request', result: 'ok', wanted, saw: `${path}, answered by the gateway` }
-  if (route !== undefined) return { check: 'request', result: 'ok', wanted, saw: path }
+  const meant = preflight === undefined ? '' : `, of a preflight for ${preflight.method}`
+  if (route !== undefined) return { check: 'request', result: 'ok', wanted, saw: `${path}${meant}` }
   return { check: 'request', result: 'fails', wanted, saw: denial === undefined ? '' : denialText(denial) }
 }
 
@@ -149,14 +178,23 @@ async function routeChecks(
   route: Route,
   routeConfig: RouteConfig,
 ): Promise<readonly ExplainedCheck[]> {
-  const { trial } = deps
-  const { denial } = trial
-  if (route.access === 'public')
-    return denial === undefined
-      ? [{ check: 'token', result: 'skipped', wanted: 'nothing: the route is public', saw: 'not looked at' }]
-      : [{ check: 'limits', result: 'fails', wanted: 'a request within the limits', saw: denialText(denial) }]
+  const { trial, request, policy } = deps
+  const { denial, findings } = trial
+  const preflight = preflightIn(request, trial)
+  if (preflight !== undefined) return preflightChecks(preflight, trial)
+  const pages = pageChecks(request, trial, policy)
+  const isPublic = route.access === 'public'
+  if (isOfPage(denial ?? findings.reported, request) || (isPublic && denial === undefined)) {
+    const wanted = isPublic ? 'nothing: the route is public' : 'nothing of a request that its origin decides about'
+    return [...pages, { check: 'token', result: 'skipped', wanted, saw: 'not looked at' }]
+  }
+  if (isPublic && denial !== undefined)
+    return [
+      ...pages,
+      { check: 'limits', result: 'fails', wanted: 'a request within the limits', saw: denialText(denial) },
+    ]
   const checks = (await Promise.all(CALLER_KEYS.map(key => CHECKS[key](deps, route, routeConfig)))).flat()
-  return [...checks, ...(checks.every(({ result }) => result !== 'fails') ? identityChecks(trial) : [])]
+  return [...pages, ...checks, ...(checks.every(({ result }) => result !== 'fails') ? identityChecks(trial) : [])]
 }
 
 /** What is shown of each key that asks something of the caller. */
@@ -173,12 +211,15 @@ const CHECKS: Readonly<
     ...revocationChecks(trial, config),
     ...possessionChecks(trial, config),
   ],
-  // What a resource asks for is one with the audiences.
+  // That a token is for the resource is one with the audiences.
   resource: () => [],
-  audiences: (deps, _route, { audiences, resource }) =>
-    requirementChecks(deps, audienceRequirements({ audiences, resource }, contextOf(deps))),
+  audiences: async (deps, _route, { audiences, resource }) => {
+    const checks = await requirementChecks(deps, audienceRequirements({ audiences, resource }, contextOf(deps)))
+    if (resource === undefined) return checks
+    return checks.map(check => ({ ...check, wanted: `${check.wanted}, by resource ${resource}` }))
+  },
   require: (deps, _route, { require }) => requirementChecks(deps, requirementsUnder({ require }, contextOf(deps))),
-  mcp: () => [],
+  mcp: ({ trial, request, tool }, _route, routeConfig) => callChecks(trial, request, routeConfig, tool),
 }
 
 function contextOf({ config, clock }: ExplanationDeps): RequirementContext {
@@ -214,6 +255,7 @@ function tokenCheck(
   const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}${where}`
   if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
   const refusal = denial ?? reported
+  if (route.access === 'optional' && isAnonymous(refusal)) return { check: 'token', result: 'ok', wanted, saw: 'none' }
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
   if (isOfValidToken(refusal)) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${refusal.provider}` }
   return { check: 'token', result: 'fails', wanted, saw: denialText(refusal) }
@@ -314,10 +356,15 @@ const ANSWER_VALUES: Readonly<Record<string, string>> = {
 function responseOf(denial: Denial, request: RequestFacts, findings: Findings): Explanation['response'] {
   const { status, headers, body } = refusalResponse(denial, request, findings, '(made for each request)')
   const lines = Object.entries(headers).flatMap(([name, value]) =>
-    [value].flat().map(each => ({
-      name,
-      value: ANSWER_VALUES[name.toLowerCase()] ?? String(each),
-    })),
+    [value].flat().map(each => answerLine({ name, value: String(each) })),
   )
   return { status, headers: lines, body }
+}
+
+function answered({ status, headers, body }: Answer): Explanation['response'] {
+  return { status, headers: linesOf(headers).map(answerLine), body }
+}
+
+function answerLine({ name, value }: HeaderLine): HeaderLine {
+  return { name, value: ANSWER_VALUES[name.toLowerCase()] ?? value }
 }

@@ -1,0 +1,176 @@
+/** Tests what `sallyport explain` and `sallyport test` show of preflights, and of requests that pages send. */
+import { describe, expect, test } from 'vitest'
+import { explainCommand } from '../../src/cli/explain.ts'
+import type { Explanation } from '../../src/tools/explain/explanation.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { folder, textOf } from './support.ts'
+
+const files = folder()
+const APP = 'https://app.example.com'
+const EVIL = 'https://app.example.com.evil.example'
+const config = files.write(
+  'sallyport.yaml',
+  `${textOf(
+    '{ id: read, path: /orders, methods: [GET], cors: off }',
+    '{ id: write, path: /orders, methods: [PUT, DELETE], require: { scopes: [orders:write] } }',
+    `{ id: strict, path: /strict, cors: { origins: [${APP}], enforceOrigin: true } }`,
+    `{ id: tried, path: /tried, mode: report, cors: { origins: [${APP}], enforceOrigin: true } }`,
+    '{ id: any, path: /any, access: public, cors: { origins: ["*"] } }',
+    '{ id: plain, path: /plain, access: public, cors: off }',
+  )}cors: { origins: [${APP}, "https://*.shop.example"] }\n`,
+)
+
+async function explain(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runCommand(explainCommand, [...args, '-c', config])
+  expect([code, stderr]).toEqual([0, ''])
+  return stdout
+}
+
+async function explained(...args: readonly string[]): Promise<Explanation> {
+  return JSON.parse(await explain(...args, '--json')) as Explanation
+}
+
+function preflight(path: string, origin: string, method: string, headers?: string): readonly string[] {
+  const asked = ['-H', `Origin: ${origin}`, '-H', `Access-Control-Request-Method: ${method}`]
+  return [
+    'OPTIONS',
+    path,
+    ...asked,
+    ...(headers === undefined ? [] : ['-H', `Access-Control-Request-Headers: ${headers}`]),
+  ]
+}
+
+function resultOf({ checks }: Explanation, name: string): string | undefined {
+  return checks.find(({ check }) => check === name)?.result
+}
+
+describe('explain OPTIONS', () => {
+  test('shows that the gateway answers, by the route of the real request, and what it grants', async () => {
+    const asked = preflight('/orders', APP, 'DELETE', 'authorization, content-type')
+    expect(await explain(...asked)).toContain(
+      'OPTIONS /orders: answered by the gateway itself, by the rules of write\n',
+    )
+    const found = await explained(...asked)
+    expect(found).toMatchObject({
+      decision: 'allow',
+      route: { id: 'write' },
+      preflight: { origin: APP, method: 'DELETE', headers: ['authorization', 'content-type'], refusedHeaders: [] },
+      response: {
+        status: 204,
+        headers: expect.arrayContaining([
+          { name: 'Access-Control-Allow-Origin', value: APP },
+          { name: 'Access-Control-Allow-Methods', value: 'DELETE, PUT' },
+        ]),
+        body: '',
+      },
+    })
+    expect(found.forwardedTo).toBeUndefined()
+    expect(found.checks.map(({ check, result }) => [check, result])).toEqual([
+      ['request', 'ok'],
+      ['cors.origins', 'ok'],
+      ['cors.headers', 'ok'],
+      ['token', 'skipped'],
+    ])
+  })
+
+  test('says which header the answer does not name, for which a browser sends nothing', async () => {
+    const asked = preflight('/orders', 'https://a.shop.example', 'PUT', 'content-type, x-trace')
+    expect(await explain(...asked)).toContain('by the rules of write; no page may send x-trace\n')
+    const found = await explained(...asked)
+    expect(found.preflight?.refusedHeaders).toEqual(['x-trace'])
+    expect(resultOf(found, 'cors.headers')).toBe('fails')
+  })
+
+  test('says why a foreign origin is refused, with an answer that tells it nothing', async () => {
+    const found = await explained(...preflight('/orders', EVIL, 'DELETE'))
+    expect(found).toMatchObject({ decision: 'cors_refused', route: { id: 'write' }, response: { status: 403 } })
+    expect(resultOf(found, 'cors.origins')).toBe('fails')
+    expect(JSON.stringify(found.response)).not.toMatch(/access-control/i)
+  })
+
+  test('says of a path without a route for the method why each route is not taken', async () => {
+    const patch = await explained(...preflight('/orders', APP, 'PATCH'))
+    expect(patch.decision).toBe('route_unknown')
+    expect(patch.others.map(({ id, why }) => [id, why])).toEqual([
+      ['read', 'does not take PATCH'],
+      ['write', 'does not take PATCH'],
+    ])
+    const get = await explained(...preflight('/orders', APP, 'GET'))
+    expect(get.others.map(({ id, why }) => [id, why])).toEqual([
+      ['read', 'has no `cors`, and no route takes OPTIONS'],
+      ['write', 'does not take GET'],
+    ])
+  })
+
+  test('says of a route without cors that it is an ordinary request', async () => {
+    const found = await explained(...preflight('/plain', APP, 'PUT'))
+    expect(found).toMatchObject({ decision: 'allow', forwardedTo: expect.stringContaining('app') })
+    expect(found.preflight).toBeUndefined()
+    expect(found.checks).toContainEqual(
+      expect.objectContaining({ check: 'cors', saw: 'plain, which has none, so this is an ordinary request' }),
+    )
+  })
+
+  test('is an ordinary request without a method that a page asks for', async () => {
+    const found = await explained('OPTIONS', '/strict', '-H', `Origin: ${APP}`)
+    expect(found.preflight).toBeUndefined()
+    expect(found.decision).toBe('token_missing')
+  })
+})
+
+describe('explain of a request with an origin', () => {
+  test('shows that a page may read the answer, and the lines that say so', async () => {
+    const found = await explained('PUT', '/orders', '-H', `Origin: ${APP}`, '--claims', '{ scope: orders:write }')
+    expect(found).toMatchObject({ decision: 'allow' })
+    expect(found.addedToAnswer).toContainEqual({ name: 'Access-Control-Allow-Origin', value: APP })
+    expect(resultOf(found, 'cors.origins')).toBe('ok')
+  })
+
+  test('shows the lines of a refusal, which a page may read, too', async () => {
+    const found = await explained('PUT', '/orders', '-H', `Origin: ${APP}`)
+    expect(found.response?.headers).toContainEqual({ name: 'access-control-allow-origin', value: APP })
+    expect(found.addedToAnswer).toEqual([])
+  })
+
+  test('shows that a foreign page may not read what passes all the same', async () => {
+    const found = await explained('PUT', '/orders', '-H', `Origin: ${EVIL}`, '--claims', '{ scope: orders:write }')
+    expect(found.decision).toBe('allow')
+    expect(found.checks).toContainEqual({
+      check: 'cors.origins',
+      result: 'fails',
+      wanted: `${APP} or https://*.shop.example`,
+      saw: `${EVIL}, whose pages may not read the answer`,
+    })
+    expect(found.addedToAnswer).toEqual([{ name: 'Vary', value: 'Origin' }])
+  })
+
+  test('shows that enforceOrigin refuses before anybody looks at a token', async () => {
+    const found = await explained('GET', '/strict', '-H', `Origin: ${EVIL}`, '--claims', '{}')
+    expect(found.decision).toBe('origin_forbidden')
+    expect(found.checks.map(({ check, result }) => [check, result])).toEqual([
+      ['request', 'ok'],
+      ['cors.enforceOrigin', 'fails'],
+      ['token', 'skipped'],
+    ])
+  })
+
+  test('shows what a report-only route would refuse', async () => {
+    expect(await explain('GET', '/tried', '-H', `Origin: ${EVIL}`)).toContain('would be origin_forbidden')
+  })
+
+  test('shows that two origins are malformed', async () => {
+    const found = await explained('GET', '/any', '-H', `Origin: ${APP}`, '-H', `Origin: ${EVIL}`)
+    expect(found.decision).toBe('request_malformed')
+    expect(found.checks).toContainEqual({
+      check: 'cors',
+      result: 'fails',
+      wanted: 'one Origin at most',
+      saw: 'request_malformed (what: more than one Origin)',
+    })
+  })
+
+  test('shows for any origin that every page may read', async () => {
+    const found = await explained('GET', '/any', '-H', `Origin: ${EVIL}`)
+    expect(found.addedToAnswer).toContainEqual({ name: 'Access-Control-Allow-Origin', value: '*' })
+  })
+})

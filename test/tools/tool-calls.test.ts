@@ -1,0 +1,142 @@
+/** Tests what `sallyport explain` and `sallyport test` show of calls of tools, and of protected resources. */
+import { describe, expect, test } from 'vitest'
+import { explainCommand } from '../../src/cli/explain.ts'
+import type { Explanation } from '../../src/tools/explain/explanation.ts'
+import { runCommand } from '../support/gateway/command.ts'
+import { folder, textOf } from './support.ts'
+
+const files = folder()
+const TOOLS = "{ orders.delete: { scopes: [orders:write] }, 'report.*': { scopes: [reports:read] }, free: {} }"
+const URL_OF_RESOURCE = 'https://mcp.example.com/mcp'
+const config = files.write(
+  'sallyport.yaml',
+  `${textOf(
+    `{ id: mcp, path: /mcp, resource: orders, require: { scopes: [mcp:use] }, mcp: { tools: ${TOOLS} } }`,
+    `{ id: lax, path: /lax, mcp: { tools: ${TOOLS}, others: allow } }`,
+    `{ id: maybe, path: /maybe, access: optional, mcp: { tools: ${TOOLS} } }`,
+    `{ id: tried, path: /tried, mode: report, require: { scopes: [mcp:use] }, mcp: { tools: ${TOOLS} } }`,
+    '{ id: other, path: /other }',
+  )}resources: { orders: { url: ${URL_OF_RESOURCE}, scopes: [mcp:use] } }\n`,
+)
+
+async function explain(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runCommand(explainCommand, [...args, '-c', config])
+  expect([code, stderr]).toEqual([0, ''])
+  return stdout
+}
+
+async function explained(...args: readonly string[]): Promise<Explanation> {
+  return JSON.parse(await explain(...args, '--json')) as Explanation
+}
+
+const calling = (path: string, tool: string, scope: string): Promise<Explanation> =>
+  explained('POST', path, '--tool', tool, '--claims', `{ scope: "${scope}" }`)
+
+describe('explain --tool', () => {
+  test('shows the rule, what is missing of its scopes, and the challenge with all of them', async () => {
+    const found = await calling('/mcp', 'orders.delete', 'mcp:use')
+    expect(found.decision).toBe('scope_missing')
+    expect(found.checks).toContainEqual({
+      check: 'mcp.tools.orders.delete',
+      result: 'fails',
+      wanted: 'orders:write',
+      saw: 'mcp:use',
+    })
+    expect(found.response?.headers).toContainEqual({
+      name: 'www-authenticate',
+      value: expect.stringContaining('scope="mcp:use orders:write"'),
+    })
+  })
+
+  test.each([
+    ['orders.delete', 'mcp:use orders:write', 'mcp.tools.orders.delete', 'ok'],
+    ['report.sales', 'mcp:use', 'mcp.tools.report.*', 'fails'],
+    ['report.sales', 'mcp:use reports:read', 'mcp.tools.report.*', 'ok'],
+    ['free', 'mcp:use', 'mcp.tools.free', 'ok'],
+  ])('%s with %s is judged by %s: %s', async (tool, scope, check, result) => {
+    const found = await calling('/mcp', tool, scope)
+    expect(found.decision).toBe(result === 'ok' ? 'allow' : 'scope_missing')
+    expect(found.checks).toContainEqual(expect.objectContaining({ check, result }))
+  })
+
+  test('shows that a tool which is not listed is refused, or passes where others do', async () => {
+    const refused = await calling('/mcp', 'drop', 'mcp:use')
+    expect(refused.decision).toBe('claim_forbidden')
+    expect(refused.checks).toContainEqual(
+      expect.objectContaining({ check: 'mcp.others', result: 'fails', saw: 'drop' }),
+    )
+    const passes = await calling('/lax', 'drop', 'x')
+    expect(passes.decision).toBe('allow')
+    expect(passes.checks).toContainEqual(expect.objectContaining({ check: 'mcp.others', result: 'ok' }))
+  })
+
+  test('shows that a caller without a token may call what asks for no scope, where the route lets it', async () => {
+    const free = await explained('POST', '/maybe', '--tool', 'free')
+    expect(free.decision).toBe('allow')
+    const asking = await explained('POST', '/maybe', '--tool', 'orders.delete')
+    expect(asking.decision).toBe('token_missing')
+    expect(asking.checks.map(({ check, result }) => [check, result])).toEqual([
+      ['request', 'ok'],
+      ['token', 'ok'],
+      ['audiences', 'skipped'],
+      ['mcp.tools.orders.delete', 'fails'],
+    ])
+  })
+
+  test('shows what a report-only route would refuse', async () => {
+    const found = await calling('/tried', 'orders.delete', 'mcp:use')
+    expect(found).toMatchObject({ decision: 'allow', reported: 'scope_missing' })
+    expect(found.checks).toContainEqual(expect.objectContaining({ check: 'mcp.tools.orders.delete', result: 'fails' }))
+  })
+
+  test('shows that a header which names another tool is told as clients understand it', async () => {
+    const claims = ['--claims', '{ scope: mcp:use }']
+    const found = await explained('POST', '/mcp', '--tool', 'free', '-H', 'Mcp-Name: drop', ...claims)
+    expect(found.decision).toBe('request_malformed')
+    expect(found.checks).toContainEqual(expect.objectContaining({ check: 'mcp.tools', result: 'fails' }))
+    expect(JSON.parse(found.response?.body ?? '')).toMatchObject({ jsonrpc: '2.0', id: 1, error: { code: -32020 } })
+  })
+
+  test('without it, a message that calls none is assumed', async () => {
+    const found = await explained('POST', '/mcp', '--claims', '{ scope: mcp:use }')
+    expect(found.decision).toBe('allow')
+    expect(found.checks).toContainEqual(
+      expect.objectContaining({ check: 'mcp.tools', saw: 'a message that calls none is assumed; --tool names one' }),
+    )
+  })
+
+  test.each([
+    ['POST', '/other', '--tool has no effect: other has no `mcp.tools`'],
+    ['GET', '/mcp', '--tool has no effect: only a POST calls tools'],
+    ['GET', '/.well-known/oauth-protected-resource', '--tool has no effect: (metadata) has no `mcp.tools`'],
+  ])('%s %s judges no tool, and says so', async (method, path, message) => {
+    const { code, stderr } = await runCommand(explainCommand, [method, path, '--tool', 'free', '-c', config])
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+  })
+})
+
+describe('explain of a protected resource', () => {
+  test('fills in its URL as the audience, and says that the resource asks for it', async () => {
+    const found = await calling('/mcp', 'free', 'mcp:use')
+    expect(found.filledIn).toMatchObject({ aud: URL_OF_RESOURCE })
+    expect(found.checks).toContainEqual({
+      check: 'audiences',
+      result: 'ok',
+      wanted: `${URL_OF_RESOURCE}, by resource orders`,
+      saw: URL_OF_RESOURCE,
+    })
+  })
+
+  test('shows that its token is for no other route', async () => {
+    const found = await explained('GET', '/other', '--claims', `{ aud: "${URL_OF_RESOURCE}" }`)
+    expect(found.decision).toBe('audience_mismatch')
+    expect((await explained('GET', '/other', '--claims', '{}')).decision).toBe('allow')
+  })
+
+  test('shows the metadata, which the gateway answers itself', async () => {
+    const found = await explained('GET', '/.well-known/oauth-protected-resource/mcp')
+    expect(found.response?.status).toBe(200)
+    expect(JSON.parse(found.response?.body ?? '')).toMatchObject({ resource: URL_OF_RESOURCE })
+  })
+})
