@@ -32,7 +32,7 @@ const ROOMS = tableOf(`
   build             →
   demo              → lib
 
-  tools/cases       → config config/check config/read config/schema errors lib revocation run tools/engine tools/explain tools/text
+  tools/cases       → config config/check config/read config/schema errors lib mcp revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types

@@ -18,6 +18,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
     '--provider=',
     '--proof=',
     '--certificate=',
+    '--tool=',
     '--header=',
     '--peer=',
     '--introspection=',

@@ -58,6 +58,8 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
     #       introspection: { active: true, sub: alice } (in place of claims: what the server says, as it is),
     #       proof: dpop (the token is bound to a key, and comes with a valid DPoP proof), proof: none (without it),
     #       proof: { htu: URL, age: 2m, key: other } (with one for that URL, that old, or by another key),
+    #       preflight: { origin: URL, method: PUT, headers: [content-type] } (of request: OPTIONS /orders, without a token),
+    #       mcp: { tool: orders.delete } (the body calls it; method: tools/list calls none),
     #       certificate: FILE (the token is bound to this one, which the client shows), certificate: none (it shows none)
 
 Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement

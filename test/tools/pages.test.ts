@@ -1,6 +1,7 @@
 /** Tests what `sallyport explain` and `sallyport test` show of preflights, and of requests that pages send. */
 import { describe, expect, test } from 'vitest'
 import { explainCommand } from '../../src/cli/explain.ts'
+import { testCommand } from '../../src/cli/test.ts'
 import type { Explanation } from '../../src/tools/explain/explanation.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { folder, textOf } from './support.ts'
@@ -172,5 +173,97 @@ describe('explain of a request with an origin', () => {
   test('shows for any origin that every page may read', async () => {
     const found = await explained('GET', '/any', '-H', `Origin: ${EVIL}`)
     expect(found.addedToAnswer).toContainEqual({ name: 'Access-Control-Allow-Origin', value: '*' })
+  })
+})
+
+describe('test cases', () => {
+  const cases = async (...lines: readonly string[]) => {
+    const file = files.write(
+      'cases.yaml',
+      `config: sallyport.yaml\ntests:\n${lines.map(line => `  - ${line}\n`).join('')}`,
+    )
+    const { code, stdout, stderr } = await runCommand(testCommand, [file, '--json'])
+    return { code, stderr, report: code === 2 ? undefined : (JSON.parse(stdout) as Report) }
+  }
+  interface Report {
+    readonly files: ReadonlyArray<{
+      readonly tests: ReadonlyArray<{
+        readonly decision: string
+        readonly reason?: string
+        readonly mismatches: unknown
+      }>
+    }>
+    readonly coverage: ReadonlyArray<{
+      readonly routes: ReadonlyArray<{
+        readonly route: string
+        readonly items: ReadonlyArray<{ readonly item: string; readonly state: string }>
+      }>
+    }>
+  }
+
+  test('say what a page may ask for, and are covered by one that may and one that may not', async () => {
+    const { code, report } = await cases(
+      `{ name: a, request: OPTIONS /orders, preflight: { origin: "${APP}", method: PUT }, expect: allow, route: write }`,
+      `{ name: b, request: OPTIONS /orders, preflight: { origin: "${EVIL}", method: PUT }, expect: cors_refused }`,
+      `{ name: c, request: OPTIONS /orders, preflight: { origin: "${APP}", method: PATCH }, expect: route_unknown }`,
+      `{ name: d, request: GET /strict, requestHeaders: { Origin: "${EVIL}" }, expect: origin_forbidden }`,
+      `{ name: e, request: OPTIONS /any, preflight: { origin: "${EVIL}", method: PUT }, expect: allow }`,
+      `{ name: f, request: GET /tried, requestHeaders: { Origin: "${EVIL}" }, expect: allow, reported: origin_forbidden }`,
+    )
+    expect(code).toBe(0)
+    const items = report?.coverage[0]?.routes.flatMap(({ route, items: each }) =>
+      each.filter(({ item }) => /preflight|origin/.test(item)).map(({ item, state }) => `${route}: ${item}: ${state}`),
+    )
+    expect(items).toEqual([
+      'write: preflight allowed: covered',
+      'write: preflight refused: covered',
+      'strict: preflight allowed: untested',
+      'strict: preflight refused: untested',
+      'strict: refused for its origin: covered',
+      'tried: preflight allowed: untested',
+      'tried: preflight refused: untested',
+      'tried: refused for its origin: covered',
+      'any: preflight allowed: covered',
+    ])
+    expect(report?.coverage[0]?.routes.find(({ route }) => route === 'any')?.items).toContainEqual({
+      item: 'allowed',
+      state: 'untested',
+    })
+  })
+
+  test('take a header that the answer does not name for refused, as a browser does', async () => {
+    const { code, report } = await cases(
+      `{ name: a, request: OPTIONS /orders, preflight: { origin: "${APP}", method: PUT, headers: [Content-Type] }, expect: allow }`,
+      `{ name: b, request: OPTIONS /orders, preflight: { origin: "${APP}", method: PUT, headers: [x-trace] }, expect: cors_refused }`,
+    )
+    expect(code).toBe(0)
+    expect(report?.files[0]?.tests[1]?.reason).toBe('the answer does not name x-trace')
+    expect(report?.coverage[0]?.routes.find(({ route }) => route === 'write')?.items).toContainEqual({
+      item: 'preflight refused',
+      state: 'untested',
+    })
+  })
+
+  test('fail where a preflight is an ordinary request', async () => {
+    const { code, report } = await cases(
+      `{ name: a, request: OPTIONS /plain, preflight: { origin: "${APP}", method: PUT }, expect: allow }`,
+    )
+    expect(code).toBe(1)
+    expect(report?.files[0]?.tests[0]?.mismatches).toMatchObject([{ what: 'preflight', hasNoEffect: true }])
+  })
+
+  test.each([
+    [`request: PUT /orders, preflight: { origin: "${APP}", method: PUT }`, 'must be `OPTIONS` and a path'],
+    [`request: OPTIONS /orders, preflight: { origin: "${APP}" }`, 'method'],
+    [`request: OPTIONS /orders, claims: {}, preflight: { origin: "${APP}", method: PUT }`, 'brings no token'],
+    [`request: OPTIONS /orders, headers: { X-A: b }, preflight: { origin: "${APP}", method: PUT }`, 'not forwarded'],
+    [
+      `request: OPTIONS /orders, requestHeaders: { Origin: b }, preflight: { origin: "${APP}", method: PUT }`,
+      'sends the header `Origin`',
+    ],
+  ])('%s is told what is wrong', async (written, message) => {
+    const { code, stderr } = await cases(`{ name: a, ${written}, expect: allow }`)
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
   })
 })

@@ -1,6 +1,7 @@
 /** Tests what `sallyport explain` and `sallyport test` show of calls of tools, and of protected resources. */
 import { describe, expect, test } from 'vitest'
 import { explainCommand } from '../../src/cli/explain.ts'
+import { testCommand } from '../../src/cli/test.ts'
 import type { Explanation } from '../../src/tools/explain/explanation.ts'
 import { runCommand } from '../support/gateway/command.ts'
 import { folder, textOf } from './support.ts'
@@ -138,5 +139,78 @@ describe('explain of a protected resource', () => {
     const found = await explained('GET', '/.well-known/oauth-protected-resource/mcp')
     expect(found.response?.status).toBe(200)
     expect(JSON.parse(found.response?.body ?? '')).toMatchObject({ resource: URL_OF_RESOURCE })
+  })
+})
+
+describe('test cases', () => {
+  const run = async (lines: readonly string[]) => {
+    const file = files.write(
+      'cases.yaml',
+      `config: sallyport.yaml\ntests:\n${lines.map(line => `  - ${line}\n`).join('')}`,
+    )
+    return runCommand(testCommand, [file, '--json'])
+  }
+  const call = (path: string, tool: string, scope: string, expected: string): string =>
+    `{ name: x, request: POST ${path}, mcp: { tool: ${tool} }, claims: { scope: "${scope}" }, expect: ${expected} }`
+  const ofCalls = (stdout: string): readonly string[] => {
+    interface Item {
+      readonly item: string
+      readonly state: string
+    }
+    const { coverage } = JSON.parse(stdout) as { coverage: [{ routes: { route: string; items: Item[] }[] }] }
+    return coverage[0].routes.flatMap(({ route, items }) =>
+      items.filter(({ item }) => item.includes('mcp.')).map(({ item, state }) => `${route}: ${item}: ${state}`),
+    )
+  }
+
+  test('say who may call which tool, and cover each line that judges a call', async () => {
+    const { code, stdout } = await run([
+      call('/mcp', 'orders.delete', 'mcp:use orders:write', 'allow'),
+      call('/mcp', 'orders.delete', 'mcp:use', 'scope_missing'),
+      call('/mcp', 'report.x', 'mcp:use', 'scope_missing'),
+      call('/mcp', 'free', 'mcp:use', 'allow'),
+      call('/mcp', 'drop', 'mcp:use', 'claim_forbidden'),
+      call('/lax', 'drop', 'x', 'allow'),
+      // Of two scopes that are missing, neither is shown to be asked for.
+      call('/tried', 'report.x', 'none', 'allow'),
+      '{ name: x, request: POST /mcp, mcp: { method: tools/list }, claims: { scope: mcp:use }, expect: allow }',
+      '{ name: x, request: POST /mcp, claims: { scope: mcp:use }, expect: allow }',
+      '{ name: x, request: POST /maybe, mcp: { tool: orders.delete }, expect: token_missing }',
+    ])
+    expect(code).toBe(0)
+    expect(ofCalls(stdout)).toEqual([
+      'mcp: refused without mcp.tools.orders.delete orders:write: covered',
+      'mcp: refused without mcp.tools.report.* reports:read: covered',
+      'mcp: allowed mcp.tools.free: covered',
+      'mcp: refused by mcp.others: covered',
+      'lax: refused without mcp.tools.orders.delete orders:write: untested',
+      'lax: refused without mcp.tools.report.* reports:read: untested',
+      'lax: allowed mcp.tools.free: untested',
+      'lax: allowed mcp.others: covered',
+      'maybe: refused without mcp.tools.orders.delete orders:write: covered',
+      'maybe: refused without mcp.tools.report.* reports:read: untested',
+      'maybe: allowed mcp.tools.free: untested',
+      'maybe: refused by mcp.others: untested',
+      'tried: refused without mcp.tools.orders.delete orders:write: untested',
+      'tried: refused without mcp.tools.report.* reports:read: untested',
+      'tried: allowed mcp.tools.free: untested',
+      'tried: refused by mcp.others: untested',
+    ])
+  })
+
+  test('fail where no tool is judged', async () => {
+    const { code, stdout } = await run([call('/other', 'free', 'x', 'allow')])
+    expect(code).toBe(1)
+    expect(stdout).toContain('`mcp.tools` on the route that takes the request')
+  })
+
+  test.each([
+    ['request: POST /mcp, mcp: {}', 'needs `tool`'],
+    ['request: POST /mcp, mcp: { method: tools/list, tool: x }', 'only `tools/call` calls'],
+    ['request: GET /mcp, mcp: { tool: x }', 'must be `POST` and a path for `mcp`'],
+  ])('%s is told what is wrong', async (written, message) => {
+    const { code, stderr } = await run([`{ name: a, ${written}, expect: allow }`])
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
   })
 })

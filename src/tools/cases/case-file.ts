@@ -17,11 +17,16 @@ import type { Claims, RequestFacts } from '../../types.ts'
 import type { WrittenAnswer } from '../engine/answering.ts'
 import type { ProofFaults } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
+import type { WrittenMessage } from '../engine/tool-call.ts'
 import { type CaseEntry, caseFileSchema, requestOf } from './case-schema.ts'
 
 export interface TestCase {
   readonly name: string
   readonly request: RequestFacts
+  /** Whether the case says that the request is a preflight. */
+  readonly isPreflight: boolean
+  /** The message that is the body; undefined where the case says nothing of it. */
+  readonly message: WrittenMessage | undefined
   readonly claims: Claims | undefined
   /** What the server says of the token; undefined where none is asked. */
   readonly introspection: WrittenAnswer | undefined
@@ -68,8 +73,10 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
   return {
     file,
     configFile: config === undefined ? undefined : resolve(dirname(file), config),
-    cases: tests.map(({ request, requestHeaders, ...rest }, index) => ({
+    cases: tests.map(({ request, requestHeaders, preflight, mcp, ...rest }, index) => ({
       ...rest,
+      isPreflight: preflight !== undefined,
+      message: mcp && { method: mcp.method, tool: mcp.tool },
       claims: rest.claims,
       introspection: rest.introspection,
       provider: rest.provider,
@@ -79,7 +86,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       certificate: certificates[index] as TestCase['certificate'],
       reported: rest.reported,
       route: rest.route,
-      request: requestOf(request, requestHeaders),
+      request: requestOf({ request, requestHeaders, preflight }),
       line: source.position({ path: ['tests', index], message: '' }).line,
     })),
   }

@@ -8,10 +8,12 @@ import { problemText } from '../../config/check/findings.ts'
 import { duration, list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
+import { TOOLS_CALL } from '../../mcp/message.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { type WrittenAnswer, writtenAnswer } from '../engine/answering.ts'
 import { saysItsKey } from '../engine/prover.ts'
+import { messageProblem } from '../engine/tool-call.ts'
 import { trialRequest } from '../engine/trial.ts'
 
 /** An entry whose issuer is that of the token where it names none. */
@@ -75,10 +77,29 @@ const proof = z.union([
   }),
 ])
 
+const preflight = z.strictObject({
+  origin: text().describe('Origin of the page: `https://app.example.com`.'),
+  method: text().describe('Method of the request that the page has in mind.'),
+  headers: z.array(text()).default([]).describe('Headers that the page wants to send.'),
+})
+
+const mcp = z.strictObject({
+  method: text().default(TOOLS_CALL).describe('Method of the message. Default `tools/call`.'),
+  tool: text().optional().describe('The tool that is called.'),
+})
+
 const caseSchema = z
   .strictObject({
     name: text().describe('What must hold, in words.'),
     request: z.string().describe('Method and path: `GET /orders?x=1`.'),
+    preflight: preflight
+      .optional()
+      .describe(
+        'The request asks for a page: `{ origin: URL, method: PUT, headers: [content-type] }`. It brings no token.',
+      ),
+    mcp: mcp
+      .optional()
+      .describe('The body calls a tool: `{ tool: orders.delete }`; left out where bodies are judged: it calls none.'),
     requestHeaders: z.record(text(), z.string()).default({}).describe('Headers of the request.'),
     claims: claims.optional().describe('Claims of a valid token; left out: no token.'),
     introspection: answer
@@ -114,8 +135,10 @@ const caseSchema = z
       .describe('Headers the upstream must get; `null`: must not get.'),
   })
   .superRefine((written, context) => {
-    const { request, requestHeaders, expect, headers } = written
+    const { expect, headers } = written
     const message = proofProblem(written)
+    for (const { key, problem } of [...preflightProblems(written), ...messageProblems(written)])
+      context.addIssue({ code: 'custom', path: [key], message: problem })
     if (written.claims !== undefined && written.introspection !== undefined)
       context.addIssue({
         code: 'custom',
@@ -130,7 +153,7 @@ const caseSchema = z
       })
     if (message !== undefined) context.addIssue({ code: 'custom', path: ['proof'], message })
     try {
-      requestOf(request, requestHeaders)
+      requestOf(written)
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       context.addIssue({ code: 'custom', path: ['request'], message: error.message })
@@ -142,6 +165,54 @@ const caseSchema = z
         message: 'needs `expect: allow`: a refused request has none',
       })
   })
+
+interface WrittenRequest {
+  readonly request: string
+  readonly requestHeaders: Readonly<Record<string, string>>
+  readonly preflight?: z.infer<typeof preflight> | undefined
+}
+
+interface KeyProblem {
+  readonly key: 'preflight' | 'mcp' | 'request' | 'headers'
+  readonly problem: string
+}
+
+const ASKED_BY_PREFLIGHTS = ['origin', 'access-control-request-method', 'access-control-request-headers']
+
+function preflightProblems(
+  written: WrittenRequest & WrittenProof & { readonly headers: Readonly<Record<string, string | null>> },
+): readonly KeyProblem[] {
+  const { request, requestHeaders, headers } = written
+  if (written.preflight === undefined) return []
+  const found: KeyProblem[] = []
+  if (!request.startsWith('OPTIONS '))
+    found.push({
+      key: 'request',
+      problem: 'must be `OPTIONS` and a path: `preflight.method` is that of the real request',
+    })
+  if (claimsOf(written) !== undefined)
+    found.push({ key: 'preflight', problem: 'brings no token; leave out `claims` and `introspection`, or this' })
+  const twice = Object.keys(requestHeaders).find(name => ASKED_BY_PREFLIGHTS.includes(name.toLowerCase()))
+  if (twice !== undefined)
+    found.push({ key: 'preflight', problem: `sends the header \`${twice}\`; leave it out of \`requestHeaders\`` })
+  if (Object.keys(headers).length > 0)
+    found.push({ key: 'headers', problem: 'never come of a preflight, which is not forwarded' })
+  return found
+}
+
+function messageProblems({
+  request,
+  mcp: message,
+}: WrittenRequest & { readonly mcp?: z.infer<typeof mcp> | undefined }): readonly KeyProblem[] {
+  if (message === undefined) return []
+  const problem = messageProblem(message)
+  return [
+    ...(problem === undefined ? [] : [{ key: 'mcp' as const, problem }]),
+    ...(request.startsWith('POST ')
+      ? []
+      : [{ key: 'request' as const, problem: 'must be `POST` and a path for `mcp`' }]),
+  ]
+}
 
 interface WrittenProof {
   readonly proof?: z.infer<typeof proof> | undefined
@@ -177,9 +248,14 @@ export const caseFileSchema = z.strictObject({
 })
 
 /** @throws {SyntaxError} no request can be made of it; the message says why */
-export function requestOf(request: string, headers: Readonly<Record<string, string>>): RequestFacts {
+export function requestOf({ request, requestHeaders, preflight: asked }: WrittenRequest): RequestFacts {
   const [, method, target] = /^(\S+) +(\S+)$/.exec(request) ?? []
   if (method === undefined || target === undefined)
     throw new SyntaxError('must be a method and a path, like `GET /orders`')
-  return trialRequest(method, target, Object.entries(headers).flat())
+  return trialRequest(method, target, [...Object.entries(requestHeaders).flat(), ...(asked ? linesOf(asked) : [])])
+}
+
+function linesOf({ origin, method, headers }: z.infer<typeof preflight>): readonly string[] {
+  const names = headers.length === 0 ? [] : ['Access-Control-Request-Headers', headers.join(',')]
+  return ['Origin', origin, 'Access-Control-Request-Method', method, ...names]
 }

@@ -1,10 +1,12 @@
 /**
  * Measures what a set of test cases would notice: for each route, whether somebody gets in, whether a stranger is kept
- * out, and, for each requirement, whether a caller who lacks that one thing and nothing else is refused.
+ * out, and, for each requirement, whether a caller who lacks that one thing and nothing else is refused. Tools and pages
+ * count alike: each line that judges a call, and a preflight that is allowed and one that is refused.
  *
  * An item that is covered stands for a line of the policy: taking that line out would fail a test. Only cases that
  * passed count.
  */
+import { corsRules } from '../../config/cors.ts'
 import {
   audienceRequirements,
   type Requirement,
@@ -15,6 +17,9 @@ import {
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { CorsRules } from '../../route/cors.ts'
+import { lineOf, OTHERS } from '../engine/tool-call.ts'
+import { sourcesOf } from '../text/credential-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import type { CaseResult } from './run-cases.ts'
 
@@ -42,7 +47,7 @@ export interface Coverage {
 
 export function coverage(config: Config, results: readonly CaseResult[], clock: Clock): Coverage {
   const context = requirementContext(config, clock)
-  const byRoute = config.routes.map(route => routeCoverage(route, results, context))
+  const byRoute = config.routes.map(route => routeCoverage(route, results, config, context))
   const items = byRoute.flatMap(route => route.items)
   const covered = items.filter(({ state }) => state === 'covered').length
   return {
@@ -53,19 +58,30 @@ export function coverage(config: Config, results: readonly CaseResult[], clock: 
   }
 }
 
-function routeCoverage(route: RouteConfig, results: readonly CaseResult[], context: RequirementContext): RouteCoverage {
+function routeCoverage(
+  route: RouteConfig,
+  results: readonly CaseResult[],
+  config: Config,
+  context: RequirementContext,
+): RouteCoverage {
   const cases = results.filter(result => result.route === route.id)
   const counting = cases.filter(({ mismatches }) => mismatches.length === 0)
-  const item = (name: string, isCase: (result: CaseResult) => boolean): CoverageItem => ({
-    item: name,
-    state: counting.some(isCase) ? 'covered' : 'untested',
-  })
+  const itemOf =
+    (counted: readonly CaseResult[]): MakeItem =>
+    (name, isCase) => ({ item: name, state: counted.some(isCase) ? 'covered' : 'untested' })
+  const byKind = Map.groupBy(counting, ({ preflight }) => (preflight === undefined ? 'requests' : 'preflights'))
+  const item = itemOf(byKind.get('requests') ?? [])
+  const ofPreflights = itemOf(byKind.get('preflights') ?? [])
   return {
     route: route.id,
     cases: cases.length,
     allowed: cases.filter(({ decision }) => decision === 'allow').length,
     refused: cases.filter(({ decision }) => decision !== 'allow').length,
-    items: [...accessItems(route, item), ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item, context))],
+    items: [
+      ...accessItems(route, item),
+      ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item, context)),
+      ...pageItems(corsRules(route, config, sourcesOf(route, config)), item, ofPreflights),
+    ],
   }
 }
 
@@ -81,7 +97,7 @@ const ITEMS: Readonly<
     audienceRequirements({ audiences, resource }, context).flatMap(each => requirementItems(each, item)),
   require: ({ require }, item, context) =>
     requirementsUnder({ require }, context).flatMap(each => requirementItems(each, item)),
-  mcp: () => [],
+  mcp: callItems,
 }
 
 type MakeItem = (name: string, isCase: (result: CaseResult) => boolean) => CoverageItem
@@ -102,6 +118,42 @@ function accessItems({ access }: RouteConfig, item: MakeItem): readonly Coverage
         item('refused without a token', result => isNoticed(result) && result.caller === 'anonymous'),
       ]
   }
+}
+
+/** A tool that asks for no more than its route is shown by a call that is allowed. */
+function callItems({ access, mcp, require }: RouteConfig, item: MakeItem): readonly CoverageItem[] {
+  if (mcp?.tools === undefined || access === 'public') return []
+  const isAllowed = (line: string) =>
+    item(`allowed ${line}`, ({ decision, calledBy }) => decision === 'allow' && calledBy === line)
+  const ofTools = Object.entries(mcp.tools).flatMap(([tool, { scopes = [] }]) => {
+    const line = lineOf(tool)
+    const own = scopes.filter(scope => require?.scopes?.includes(scope) !== true)
+    if (own.length === 0) return [isAllowed(line)]
+    return own.map(scope =>
+      item(
+        `refused without ${line} ${scope}`,
+        result => isNoticed(result) && isOnly(result.unmet, line) && isOnly(result.missing, `${line} ${scope}`),
+      ),
+    )
+  })
+  const ofOthers =
+    mcp.others === 'allow'
+      ? isAllowed(OTHERS)
+      : item(`refused by ${OTHERS}`, result => isNoticed(result) && isOnly(result.unmet, OTHERS))
+  return [...ofTools, ofOthers]
+}
+
+/** Where any origin may ask, none is refused. */
+function pageItems(rules: CorsRules | undefined, item: MakeItem, ofPreflights: MakeItem): readonly CoverageItem[] {
+  if (rules === undefined) return []
+  const { origins, enforceOrigin } = rules
+  return [
+    ofPreflights('preflight allowed', ({ preflight }) => preflight === 'allowed'),
+    ...(origins.includes('*') ? [] : [ofPreflights('preflight refused', ({ preflight }) => preflight === 'refused')]),
+    ...(enforceOrigin
+      ? [item('refused for its origin', ({ decision, test }) => [decision, test.reported].includes('origin_forbidden'))]
+      : []),
+  ]
 }
 
 /** Makes one item of a requirement as a whole, or one of each value where every single value is asked for. */

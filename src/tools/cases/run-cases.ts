@@ -12,11 +12,13 @@ import type { Config, ProviderConfig, RouteConfig } from '../../config/schema/sc
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
+import { headersRefused, preflightIn } from '../engine/asked-preflight.ts'
 import { putInForce } from '../engine/known-revocations.ts'
 import { presented, presentedWithProof } from '../engine/presented.ts'
 import { boundTo, type Prover } from '../engine/prover.ts'
 import { certificateBinding, withCertificate } from '../engine/shown-certificate.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
+import { askedOfCall, bodyOf, isJudged, missingForCall, withJsonBody } from '../engine/tool-call.ts'
 import { trial } from '../engine/trial.ts'
 import { denialText } from '../explain/denial-text.ts'
 import { unmetOf } from '../explain/explanation.ts'
@@ -50,6 +52,10 @@ export interface CaseResult {
   readonly unmet: readonly string[]
   /** The single scopes and roles that the caller lacks, each as `scopes orders:read`. */
   readonly missing: readonly string[]
+  /** What came of a preflight: `unnamed`, if the answer leaves out a header that the page wants to send. */
+  readonly preflight: 'allowed' | 'refused' | 'unnamed' | undefined
+  /** The line of the route that has judged the call of a tool, as `mcp.tools.orders.delete`. */
+  readonly calledBy: string | undefined
 }
 
 /** @param clock is the one of `services` */
@@ -81,11 +87,13 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const { config, services, namedFiles } = deps
   const { policy, prover } = deps.trusted
   const { proof } = test
-  const request = requestWith(test, config)
+  const plain = requestWith(test, config)
   const claims = await boundClaims(test, prover)
-  const path = request.target.split('?', 1)[0] ?? ''
-  const expectedRoute = policy.matcher.match(request.method, path)
+  const path = plain.target.split('?', 1)[0] ?? ''
+  const expectedRoute = policy.matcher.match(plain.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
+  const isCall = isJudged(routeConfig, plain)
+  const request = isCall ? withJsonBody(plain) : plain
   const signed = claims && (await tokenOf(test, claims, routeConfig, deps.trusted))
   const facts =
     signed === undefined
@@ -93,32 +101,60 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
       : await withToken(request, signed.token, sourcesOf(routeConfig, config), { proof, prover })
   const further = entriesOf(test, signed?.issuer, config, services)
   putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
-  const { findings, denial, upstreamHeaders } = await trial(policy, facts)
+  const tried = await trial(policy, facts, isCall && test.message ? bodyOf(test.message) : undefined)
+  const { findings, denial, upstreamHeaders } = tried
   const { principal, reported, route } = findings
   const refusal = denial ?? reported
+  const preflight = preflightIn(facts, tried)
+  const unnamed = preflight === undefined ? [] : headersRefused(preflight, tried)
   const outcome = {
-    decision: denial?.code ?? 'allow',
+    // The browser is who refuses here, but what the page may not send is refused for whoever writes the case.
+    decision: denial?.code ?? (unnamed.length > 0 ? 'cors_refused' : 'allow'),
     reported: reported?.code,
     route: route?.id,
     headers: upstreamHeaders,
   }
+  const caller =
+    principal !== undefined
+      ? 'verified'
+      : refusal === undefined || refusal.code === 'token_missing'
+        ? 'anonymous'
+        : 'rejected'
   const context = requirementContext(config, services.clock)
   const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig, context)
   const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, facts)
+  const isAsked = principal !== undefined || (caller === 'anonymous' && routeConfig?.access === 'optional')
+  const tool = isCall && isAsked ? test.message?.tool : undefined
+  const call = tool === undefined || routeConfig?.mcp === undefined ? undefined : askedOfCall(routeConfig.mcp, tool)
+  const missingForTool = call === undefined ? [] : missingForCall(call, principal)
+  const isCallUnmet = call !== undefined && (call.scopes === undefined || missingForTool.length > 0)
+  const hasRoute = { taken: route !== undefined, isPreflight: preflight !== undefined, isCall }
   return {
     test,
     decision: outcome.decision,
-    reason: refusal && shown(denialText(refusal)),
-    mismatches: shown([...withoutEffect(test, config, routeConfig), ...mismatches(test, outcome)]),
+    reason:
+      refusal === undefined
+        ? unnamed.length === 0
+          ? undefined
+          : shown(`the answer does not name ${unnamed.join(', ')}`)
+        : shown(denialText(refusal)),
+    mismatches: shown([...withoutEffect(test, config, routeConfig, hasRoute), ...mismatches(test, outcome)]),
     route: route?.id,
-    caller:
-      principal !== undefined
-        ? 'verified'
-        : refusal === undefined || refusal.code === 'token_missing'
-          ? 'anonymous'
-          : 'rejected',
-    unmet: unmet.map(requirementName),
-    missing: principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal)),
+    caller,
+    unmet: [...unmet.map(requirementName), ...(isCallUnmet ? [call.line] : [])],
+    missing: [
+      ...(principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal))),
+      ...missingForTool.map(scope => `${call?.line} ${scope}`),
+    ],
+    preflight:
+      preflight === undefined
+        ? undefined
+        : denial !== undefined
+          ? 'refused'
+          : unnamed.length > 0
+            ? 'unnamed'
+            : 'allowed',
+    calledBy: call?.line,
   }
 }
 
@@ -180,9 +216,10 @@ function entriesOf(
 
 /** A case must not pass because the configuration has no use for what it says. */
 function withoutEffect(
-  { introspection, provider, revoked, revocation: state, proof, certificate }: TestCase,
+  { introspection, provider, revoked, revocation: state, proof, certificate, isPreflight, message }: TestCase,
   { providers, revocation, dpop, listen, clientCertificate }: Config,
   route: RouteConfig | undefined,
+  found: { readonly taken: boolean; readonly isPreflight: boolean; readonly isCall: boolean },
 ): readonly Mismatch[] {
   const accepted = provider === undefined ? (route?.providers ?? Object.keys(providers)) : [provider]
   const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing', hasNoEffect: true })
@@ -203,6 +240,12 @@ function withoutEffect(
     certificate !== 'none' &&
     certificateSource(listen, clientCertificate) === undefined
       ? [needs('certificate', '`listen.tls.clientCertificate` or `clientCertificate` in the configuration')]
+      : []),
+    ...(isPreflight && found.taken && !found.isPreflight
+      ? [needs('preflight', '`cors` on the route that takes the request of the page')]
+      : []),
+    ...(message !== undefined && found.taken && !found.isCall
+      ? [needs('mcp', '`mcp.tools` on the route that takes the request')]
       : []),
   ]
 }

@@ -11,10 +11,10 @@ import { toolRules } from '../../mcp/tool-rules.ts'
 import type { Principal, RequestFacts } from '../../types.ts'
 
 /** What a message says that calls a tool, or does something else. */
-interface WrittenMessage {
+export interface WrittenMessage {
   readonly method: string
   /** Undefined for a method that calls none. */
-  readonly tool: string | undefined
+  readonly tool?: string | undefined
 }
 
 /** A message that calls no tool, and asks for nothing. */
@@ -22,6 +22,12 @@ export const NO_CALL: Buffer = bodyOf({ method: 'ping', tool: undefined })
 
 export function callOf(tool: string): WrittenMessage {
   return { method: TOOLS_CALL, tool }
+}
+
+/** Says what is wrong with a message; undefined where nothing is. */
+export function messageProblem({ method, tool }: WrittenMessage): string | undefined {
+  if (method === TOOLS_CALL) return tool === undefined ? 'needs `tool`: which one is called' : undefined
+  return tool === undefined ? undefined : `has a \`tool\`, which only \`${TOOLS_CALL}\` calls; leave out \`method\``
 }
 
 export function bodyOf({ method, tool }: WrittenMessage): Buffer {
@@ -54,7 +60,7 @@ export function askedOfCall({ tools = {}, others }: NonNullable<RouteConfig['mcp
   return { line: OTHERS, scopes: others === 'allow' ? [] : undefined }
 }
 
-const OTHERS = 'mcp.others'
+export const OTHERS = 'mcp.others'
 
 /** @param tool as the file has it */
 export function lineOf(tool: string): string {
