@@ -11,7 +11,7 @@ import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { RouteConfig } from '../../config/schema/schema.ts'
 import type { JsonValue } from '../../types.ts'
 import { claimPath, type Demand, demandsOf, type Fact } from './demand.ts'
-import type { RouteInConfig } from './route-strictness.ts'
+import { audiencesOf, type RouteInConfig, urlOf } from './route-strictness.ts'
 
 /** Says who gets in that did not: claims, or words where it is nobody with claims. */
 export type Witness = { readonly provider: string; readonly claims: Readonly<Record<string, JsonValue>> } | string
@@ -25,7 +25,7 @@ export function witnessOf(letting: RouteInConfig, refusing: RouteInConfig): Witn
   if (isLetIn('rejected', refusing.route)) return undefined
   const provider = providersOf(letting).find(id => !providersOf(refusing).includes(id))
   if (provider !== undefined) {
-    const demands = demandsOf(letting.route, acrOrderOf(letting, provider))
+    const demands = demandsOf(askedOf(letting, letting, provider), acrOrderOf(letting, provider))
     return witness(letting, provider, leastOf(demands.flat(), demands))
   }
   for (const common of providersOf(letting)) {
@@ -38,12 +38,31 @@ export function witnessOf(letting: RouteInConfig, refusing: RouteInConfig): Witn
 /** One order counts for both sides, since another order is a change of the provider and told there. */
 function witnessOfProvider(letting: RouteInConfig, refusing: RouteInConfig, provider: string): Witness | undefined {
   const acrOrder = acrOrderOf(letting, provider)
-  const demands = demandsOf(letting.route, acrOrder)
-  const others = demandsOf(refusing.route, acrOrder)
+  const demands = demandsOf(askedOf(letting, refusing, provider), acrOrder)
+  const others = demandsOf(askedOf(refusing, letting, provider), acrOrder)
   const facts = [...new Map([...demands, ...others].flat().map(fact => [keyOf(fact), fact])).values()]
   const unmet = others.map(demand => facts.filter(fact => !demand.some(wanted => meets(fact, wanted))))
   const found = unmet.find(held => areMet(demands, held))
   return found === undefined ? undefined : witness(letting, provider, leastOf(found, demands))
+}
+
+/**
+ * A provider's audiences are asked for by both sides, and compared at the provider. They matter here where the URL of a
+ * resource, which not both may have, stands in for them.
+ */
+function askedOf(side: RouteInConfig, other: RouteInConfig, id: string): Parameters<typeof demandsOf>[0] {
+  const provider = side.config.providers[id]
+  const url = urlOf(side)
+  const ofProvider = provider === undefined ? [] : providerTraits(provider).audiences
+  const isOfMatter = (url ?? urlOf(other)) !== undefined && ofProvider.length > 0
+  const ofRoute = audiencesOf(side)
+  return {
+    require: side.route.require,
+    audiences: [
+      ...(isOfMatter ? [[...ofProvider, ...(url === undefined ? [] : [url])]] : []),
+      ...(ofRoute === undefined ? [] : [ofRoute]),
+    ],
+  }
 }
 
 function acrOrderOf({ config: { providers } }: RouteInConfig, id: string): readonly string[] | undefined {

@@ -23,13 +23,17 @@ export type Fact =
 export type Demand = readonly Fact[]
 
 interface Asked {
-  readonly audiences?: readonly string[] | undefined
+  /** Of each list the token needs one. */
+  readonly audiences: ReadonlyArray<readonly string[]>
   readonly require?: RequireConfig | undefined
 }
 
 /** Lists what is asked; every demand must be met. @param acrOrder of the provider whose callers are asked */
 export function demandsOf({ audiences, require = {} }: Asked, acrOrder?: readonly string[]): readonly Demand[] {
-  return [...anyOf('audience', audiences), ...Object.values(DEMANDS).flatMap(demands => demands(require, acrOrder))]
+  return [
+    ...audiences.flatMap(each => anyOf('audience', each)),
+    ...Object.values(DEMANDS).flatMap(demands => demands(require, acrOrder)),
+  ]
 }
 
 /** Holds the demands of each key of `require`, so the compiler asks for those of a new key. */

@@ -24,7 +24,7 @@ import {
   routeStreamDifferences,
   STREAMS,
 } from './route-strictness.ts'
-import { ADMIN, EGRESS, IDENTITY, LIMITS, LISTEN, PATHS, UPSTREAM } from './settings-strictness.ts'
+import { ADMIN, EGRESS, IDENTITY, LIMITS, LISTEN, PATHS, RESOURCE, UPSTREAM } from './settings-strictness.ts'
 import {
   allOf,
   type Comparisons,
@@ -92,7 +92,11 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
     return changesByDirection('credentials', undefined, allOf('removed before forwarding', before ?? [], after ?? []))
   },
   cors: noMatter('It is compared at the routes.'),
-  resources: noMatter('They are compared at the routes.'),
+  // Whom a token is for is compared at the routes. What clients are told to ask for lets nobody in.
+  resources: (old, next) =>
+    inBoth(old.config.resources, next.config.resources).flatMap(([id, before, after]) =>
+      changesByDirection(`resource ${id}`, undefined, differencesOf(RESOURCE, before, after, { before, after })),
+    ),
   identity: settings('identity', IDENTITY, config => config.identity),
   limits: settings('limits', LIMITS, config => config.limits),
   paths: settings('paths', PATHS, config => config.paths),

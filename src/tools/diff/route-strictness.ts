@@ -6,9 +6,12 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { secondsText } from '../../authorize/age.ts'
+import { corsRules } from '../../config/cors.ts'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
+import type { CorsRules } from '../../route/cors.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
+import { pageDifferences } from './page-strictness.ts'
 import { WHEN_STALE, whenStaleIn } from './revocation-strictness.ts'
 import {
   allOf,
@@ -23,6 +26,7 @@ import {
   type Pair,
   ranked,
 } from './strictness.ts'
+import { toolDifferences } from './tool-strictness.ts'
 
 /** Pairs a route with its configuration, which holds the defaults of some of the route's keys. */
 export interface RouteInConfig {
@@ -67,7 +71,10 @@ export function routeStreamDifferences({ before, after }: Pair<RouteInConfig>): 
 const ROUTE: Comparisons<Entry, RouteInConfig> = {
   access: ranked({ public: 0, optional: 1, required: 2 }),
   mode: ranked({ report: 0, enforce: 1 }),
-  audiences: ofCallers(asked(anyOf, joined(' or '))),
+  // The URL of the route's resource counts as one of them.
+  audiences: ofCallers((name, _before, _after, around) =>
+    asked(anyOf<string>, joined(' or '))(name, audiencesOf(around.before), audiencesOf(around.after), around),
+  ),
   require: ofCallers((_name, before = {}, after = {}, around) => differencesOf(REQUIRE, before, after, around)),
   providers: ofCallers((name, before, after, around) =>
     anyOf(
@@ -86,9 +93,11 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
       ? []
       : WHEN_STALE(`${name}.whenStale`, whenStaleOf(around.before), whenStaleOf(around.after), around),
   ),
-  cors: noMatter('It says which pages may read the answers.'),
-  resource: noMatter('Which audiences count is compared with the audiences.'),
-  mcp: noMatter('It says which tools may be called.'),
+  cors: (name, _before, _after, { before, after }) => pageDifferences(name, pagesOf(before), pagesOf(after)),
+  resource: noMatter('Its URL is compared with the audiences.'),
+  mcp: ofCallers((name, _before, _after, { before, after }) =>
+    toolDifferences(name, { before: before.route, after: after.route }),
+  ),
   id: noMatter('It names the route in logs and metrics.'),
   path: noMatter('Which requests a route takes is found by routing them.'),
   methods: noMatter('Which requests a route takes is found by routing them.'),
@@ -128,6 +137,23 @@ function ofCallers<Value>(compare: Compare<Value, RouteInConfig>): Compare<Value
     around.before.route.access === 'public' || around.after.route.access === 'public'
       ? []
       : compare(name, before, after, around)
+}
+
+/** A report-only route refuses no origin. */
+function pagesOf({ route, config }: RouteInConfig): CorsRules | undefined {
+  const rules = corsRules(route, config, sourcesOf(route, config))
+  return rules && { ...rules, enforceOrigin: rules.enforceOrigin && route.mode === 'enforce' }
+}
+
+/** Returns the audiences of which a token needs one besides those of its provider; undefined where any will do. */
+export function audiencesOf({ route, config }: RouteInConfig): readonly string[] | undefined {
+  const url = urlOf({ route, config })
+  return url === undefined ? route.audiences : [url, ...(route.audiences ?? [])]
+}
+
+/** Returns the URL of the route's resource, which counts as one of its provider's audiences there. */
+export function urlOf({ route: { resource }, config: { resources } }: RouteInConfig): string | undefined {
+  return resource === undefined ? undefined : resources[resource]?.url
 }
 
 /** Lists each use of a query parameter by itself: a parameter for every request has more of them. */

@@ -17,6 +17,7 @@ import type {
   LimitsConfig,
   ListenConfig,
   PathsConfig,
+  ResourceConfig,
   UpstreamConfig,
 } from '../../config/schema/schema.ts'
 import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
@@ -90,6 +91,14 @@ export const UPSTREAM: Comparisons<UpstreamConfig> = {
   connectRetry: noMatter('It says how long a request that got in waits for its service.'),
   headerBytes: noMatter('It bounds the answer of the service to a request that got in.'),
   tls: another,
+}
+
+export const RESOURCE: Comparisons<ResourceConfig> = {
+  url: noMatter('It is compared with the audiences of the routes.'),
+  // A client that is told of fewer gets fewer, whatever the routes ask for.
+  scopes: otherwise,
+  name: noMatter('It is for people.'),
+  documentation: noMatter('It is for people.'),
 }
 
 export const IDENTITY: Comparisons<IdentityConfig> = {

@@ -1,0 +1,285 @@
+/** Tests what is said of a change of origins, tools and resources, and that it agrees with what is decided. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { loadConfig } from '../../../src/config/read/load.ts'
+import type { Config } from '../../../src/config/schema/schema.ts'
+import { policyDiff } from '../../../src/tools/diff/policy-diff.ts'
+import { presented } from '../../../src/tools/engine/presented.ts'
+import { type StandIn, standIn } from '../../../src/tools/engine/stand-in.ts'
+import { bodyOf, isJudged, withJsonBody } from '../../../src/tools/engine/tool-call.ts'
+import { type Trial, trial, trialRequest } from '../../../src/tools/engine/trial.ts'
+import { HEAD, silentServices } from '../support.ts'
+import { changes, compared } from './support.ts'
+
+const URL_OF_RESOURCE = 'https://mcp.example.com/mcp'
+const RESOURCES = `resources: { one: { url: ${URL_OF_RESOURCE} }, two: { url: https://two.example.com/ } }\n`
+
+/** @param rest of the one route, and what stands beside the routes */
+function configOf(rest: string, beside = ''): Config {
+  const text = `${HEAD}${RESOURCES}${beside}routes:\n  - { id: a, path: /a, ${rest} }\n  - { id: two, path: /two, resource: two }\n`
+  return loadConfig({ text, file: '/etc/sallyport.yaml', env: {} })
+}
+
+const told = (before: string, after: string): readonly string[] => changes(configOf(before), configOf(after))
+const cors = (rest: string): string => `access: required, cors: { ${rest} }`
+const tools = (rest: string): string => `require: { scopes: [use] }, mcp: { ${rest} }`
+
+describe('which pages may read the answers', () => {
+  test.each([
+    ['origins: [https://a.io]', 'origins: [https://a.io, https://b.io]', 'loosened a: cors.origins: or https://b.io'],
+    [
+      'origins: [https://a.io, https://b.io]',
+      'origins: [https://a.io]',
+      'tightened a: cors.origins: not https://b.io any more',
+    ],
+    ['origins: [https://a.io]', 'origins: ["*"]', 'loosened a: cors.origins: or *'],
+    [
+      'origins: ["https://*.a.io"]',
+      'origins: [https://x.a.io]',
+      'tightened a: cors.origins: not https://*.a.io any more',
+    ],
+    ['origins: [https://x.a.io]', 'origins: ["https://*.a.io"]', 'loosened a: cors.origins: or https://*.a.io'],
+    [
+      'origins: [https://a.io]',
+      'origins: [https://a.io], credentials: true',
+      'loosened a: cors.credentials: false → true',
+    ],
+    [
+      'origins: [https://a.io], headers: [x-a]',
+      'origins: [https://a.io], headers: [x-a, x-b]',
+      'loosened a: cors.headers: or x-b',
+    ],
+    [
+      'origins: [https://a.io], exposeHeaders: [ETag, Link]',
+      'origins: [https://a.io], exposeHeaders: [etag]',
+      'tightened a: cors.exposeHeaders: not link any more',
+    ],
+    [
+      'origins: [https://a.io], enforceOrigin: true',
+      'origins: [https://a.io]',
+      'loosened a: cors.enforceOrigin: true → false',
+    ],
+  ])('%s → %s', (before, after, change) => {
+    expect(told(cors(before), cors(after))).toEqual([change])
+  })
+
+  test('an origin that a wildcard stands for is neither gained nor lost, and neither is another way to say the same', () => {
+    expect(told(cors('origins: ["https://*.a.io"]'), cors('origins: ["https://*.a.io", https://x.a.io]'))).toEqual([])
+    const ofFile = configOf('access: required', 'cors: { origins: [https://a.io] }\n')
+    expect(
+      changes(ofFile, configOf(cors('origins: [https://a.io], headers: [authorization, content-type], maxAge: 1m'))),
+    ).toEqual([
+      // The other route has its rules of the file.
+      expect.stringMatching(/^changed two: cors: off/),
+    ])
+  })
+
+  test('without rules the service says so itself, which nobody knows here', () => {
+    expect(told('access: required', cors('origins: [https://a.io]'))).toEqual([
+      'loosened a: cors: pages of https://a.io may read the answers',
+    ])
+    const found = policyDiff(
+      compared(configOf(cors('origins: [https://a.io], enforceOrigin: true'))),
+      compared(configOf('cors: off, access: required')),
+    )
+    expect(found).toMatchObject([
+      { kind: 'loosened', details: ['cors.enforceOrigin: true → false'] },
+      { kind: 'changed', witness: 'pages that the service lets read its answers' },
+    ])
+  })
+
+  test('a route that only reports enforces no origin, also where it asks for no token', () => {
+    const open = (mode: string) =>
+      `access: public, mode: ${mode}, cors: { origins: [https://a.io], enforceOrigin: true }`
+    expect(told(open('enforce'), open('report'))).toContain('loosened a: cors.enforceOrigin: true → false')
+  })
+})
+
+describe('which tools may be called', () => {
+  test.each([
+    ['tools: { x: { scopes: [s, t] } }', 'tools: { x: { scopes: [s] } }', 'loosened a: mcp.tools.x: no longer t'],
+    ['tools: { x: {} }', 'tools: { x: { scopes: [s] } }', 'tightened a: mcp.tools.x: also s'],
+    ['tools: { x: {} }', 'tools: { x: {}, y: {} }', 'loosened a: mcp.tools: or y'],
+    ['tools: { x: {}, y: {} }', 'tools: { x: {} }', 'tightened a: mcp.tools: not y any more'],
+    ['tools: { x: {} }', 'tools: { x: {} }, others: allow', 'loosened a: mcp.others: refuse → allow'],
+    ['tools: { x: {} }, others: allow', 'tools: { x: {} }', 'tightened a: mcp.others: allow → refuse'],
+    [
+      'tools: { "x.*": { scopes: [s] } }',
+      'tools: { "x.*": { scopes: [s] }, x.y: {} }',
+      'loosened a: mcp.tools.x.y: no longer s',
+    ],
+    ['tools: { "x.*": {} }', 'tools: { "x.*": {}, "x.x*": { scopes: [s] } }', 'tightened a: mcp.tools.x.x*: also s'],
+    ['tools: { x: {} }', 'tools: { x: {} }, maxBody: 2MiB', 'loosened a: mcp.maxBody: 1048576 → 2097152'],
+    ['tools: { x: {} }', '', 'loosened a: mcp.tools: no longer says who may call what'],
+    ['', 'tools: { x: {} }', 'tightened a: mcp.tools: now says who may call what'],
+  ])('%s → %s', (before, after, change) => {
+    expect(told(tools(before), tools(after))).toEqual([change])
+  })
+
+  test('nothing changes when the same is said in another way', () => {
+    expect(told(tools('tools: { x: {} }'), tools('tools: { x: { scopes: [use] } }'))).toEqual([])
+    expect(
+      told(tools('tools: { "x*": { scopes: [s] } }'), tools('tools: { x: { scopes: [s] }, "x*": { scopes: [s] } }')),
+    ).toEqual([])
+    expect(told(tools(''), 'require: { scopes: [use] }')).toEqual([])
+  })
+})
+
+describe('whom a token is for', () => {
+  test('a resource lets its tokens in, and keeps those of the provider out', () => {
+    const found = policyDiff(compared(configOf('access: required')), compared(configOf('resource: one')))
+    expect(found).toMatchObject([
+      {
+        kind: 'changed',
+        subject: 'a',
+        details: [`now asks for audiences: ${URL_OF_RESOURCE}`],
+        witness: { provider: 'main', claims: { aud: URL_OF_RESOURCE } },
+      },
+    ])
+  })
+
+  test('another resource is another audience, and its name is none', () => {
+    expect(told('resource: one', 'resource: two')).toEqual([
+      `changed a: audiences: or https://two.example.com/; audiences: not ${URL_OF_RESOURCE} any more`,
+    ])
+    const renamed = { ...configOf('resource: one') }
+    const { one, two } = renamed.resources
+    if (one === undefined || two === undefined) throw new Error('there are two')
+    const next = {
+      ...renamed,
+      resources: { two, other: one },
+      routes: renamed.routes.map(each => (each.resource === 'one' ? { ...each, resource: 'other' } : each)),
+    }
+    expect(changes(renamed, next)).toEqual([])
+  })
+
+  test('scopes that clients are told of are a change, and let nobody in', () => {
+    const old = configOf('resource: one')
+    const { one } = old.resources
+    if (one === undefined) throw new Error('there is one')
+    const next = { ...old, resources: { ...old.resources, one: { ...one, scopes: ['s'] } } }
+    expect(policyDiff(compared(old), compared(next))).toMatchObject([
+      { kind: 'changed', subject: 'resource one', details: ['scopes is another'], witness: undefined },
+    ])
+  })
+})
+
+const SCOPES = fc.uniqueArray(fc.constantFrom('use', 's', 't'), { maxLength: 2 })
+const TOOLS = fc.dictionary(
+  fc.constantFrom('x', 'x.y', 'x*', 'x.*', 'y', '*'),
+  SCOPES.map(scopes => (scopes.length === 0 ? {} : { scopes })),
+  { minKeys: 1, maxKeys: 4 },
+)
+const ORIGINS: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.uniqueArray(fc.constantFrom('https://a.io', 'https://*.a.io', 'https://b.a.io'), { minLength: 1 }),
+  fc.constant(['*']),
+)
+const CORS = ORIGINS.chain(origins =>
+  fc.record({
+    origins: fc.constant(origins),
+    enforceOrigin: origins.includes('*') ? fc.constant(false) : fc.boolean(),
+    headers: fc.uniqueArray(fc.constantFrom('x-a', 'x-b')),
+  }),
+)
+const SCOPED = SCOPES.map(scopes => (scopes.length === 0 ? undefined : { scopes }))
+const ROUTE = fc.record({
+  access: fc.constantFrom('required', 'optional'),
+  mode: fc.constantFrom('enforce', 'enforce', 'report'),
+  require: SCOPED,
+  resource: fc.constantFrom(undefined, 'one', 'two'),
+  audiences: fc.constantFrom(undefined, ['urn:a'], ['https://api.example.com', 'urn:a']),
+  mcp: fc.option(fc.record({ tools: TOOLS, others: fc.constantFrom('refuse', 'allow') }), { nil: undefined }),
+  cors: fc.option(CORS, { nil: undefined }),
+})
+const AUDIENCES = fc.uniqueArray(
+  fc.constantFrom('https://api.example.com', URL_OF_RESOURCE, 'https://two.example.com/', 'urn:a'),
+  {
+    minLength: 1,
+    maxLength: 2,
+  },
+)
+const REQUEST = fc.record({
+  claims: fc.option(fc.record({ aud: AUDIENCES, scope: SCOPES.map(scopes => scopes.join(' ')) }), { nil: undefined }),
+  tool: fc.constantFrom('x', 'x.y', 'x.z', 'xz', 'y', 'z', undefined),
+  origin: fc.constantFrom(undefined, 'https://a.io', 'https://b.a.io', 'https://c.a.io', 'https://evil.io'),
+})
+
+interface Asked {
+  readonly claims: { readonly aud: string[]; readonly scope: string } | undefined
+  readonly tool: string | undefined
+  readonly origin: string | undefined
+}
+
+/** Puts the request to the policy; a page that may not read the answer has got nothing. */
+async function outcome(config: Config, trusted: StandIn, { claims, tool, origin }: Asked): Promise<readonly string[]> {
+  const [route] = config.routes
+  const plain = trialRequest('POST', '/a', origin === undefined ? [] : ['Origin', origin])
+  const asked = isJudged(route, plain) ? withJsonBody(plain) : plain
+  const facts =
+    claims === undefined ? asked : presented(asked, (await trusted.token(claims, route)).token, ['authorization'])
+  const body = bodyOf(tool === undefined ? { method: 'tools/list' } : { method: 'tools/call', tool })
+  const found = await trial(trusted.policy, facts, body)
+  if (found.denial !== undefined) return []
+  return ['gets in', ...(origin !== undefined && isReadable(found) ? ['is read'] : [])]
+}
+
+function isReadable({ findings }: Trial): boolean {
+  return findings.responseLines.includes('Access-Control-Allow-Origin')
+}
+
+/** Most pairs differ in a few keys, so that what one key opens is not told for another one by chance. */
+const PAIR = fc
+  .tuple(
+    ROUTE,
+    ROUTE,
+    fc.subarray(['access', 'mode', 'require', 'resource', 'audiences', 'mcp', 'cors'] as const, {
+      minLength: 1,
+      maxLength: 2,
+    }),
+  )
+  .map(([before, other, keys]) => ({
+    before,
+    after: { ...before, ...Object.fromEntries(keys.map(key => [key, other[key]])) },
+  }))
+
+test('what gets in that did not, and what does not any more, is told', async () => {
+  const line = (asked: object): string => JSON.stringify(asked).slice(1, -1)
+  await fc.assert(
+    fc.asyncProperty(PAIR, fc.array(REQUEST, { minLength: 4, maxLength: 16 }), async ({ before, after }, requests) => {
+      const [old, next] = [configOf(line(before)), configOf(line(after))]
+      const [was, is] = [standIn(old, silentServices()), standIn(next, silentServices())]
+      const found = policyDiff({ config: old, policy: was.policy }, { config: next, policy: is.policy }).filter(
+        ({ subject }) => subject === 'a',
+      )
+      const isOpened = found.some(({ kind, witness }) => kind === 'loosened' || witness !== undefined)
+      const isClosed = found.some(({ kind }) => kind === 'tightened' || kind === 'changed')
+      for (const request of requests) {
+        const [from, to] = [await outcome(old, was, request), await outcome(next, is, request)]
+        if (to.some(each => !from.includes(each))) expect(isOpened).toBe(true)
+        if (from.some(each => !to.includes(each))) expect(isClosed).toBe(true)
+      }
+    }),
+    { numRuns: 400 },
+  )
+}, 60_000)
+
+test('a change of tools alone is told in the direction in which a call changes', async () => {
+  const MCP = fc.record({ tools: TOOLS, others: fc.constantFrom('refuse', 'allow') })
+  const line = (mcp: object): string => `require: { scopes: [use] }, mcp: ${JSON.stringify(mcp)}`
+  await fc.assert(
+    fc.asyncProperty(MCP, MCP, SCOPES, async (before, after, scopes) => {
+      const [old, next] = [configOf(line(before)), configOf(line(after))]
+      const [was, is] = [standIn(old, silentServices()), standIn(next, silentServices())]
+      const found = policyDiff({ config: old, policy: was.policy }, { config: next, policy: is.policy })
+      const kinds = found.map(({ kind }) => kind)
+      const claims = { aud: ['https://api.example.com'], scope: [...scopes, 'use'].join(' ') }
+      for (const tool of ['x', 'x.y', 'x.z', 'xz', 'y', 'z']) {
+        const asked = { claims, tool, origin: undefined }
+        const [from, to] = [await outcome(old, was, asked), await outcome(next, is, asked)]
+        if (to.length > from.length) expect(kinds).toContain('loosened')
+        if (from.length > to.length) expect(kinds).toContain('tightened')
+      }
+    }),
+    { numRuns: 150 },
+  )
+}, 60_000)
