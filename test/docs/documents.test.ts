@@ -79,6 +79,8 @@ test.each([
   'config/README.md',
   'config/proof-of-possession.md',
   'config/introspection.md',
+  'config/browsers.md',
+  'config/mcp.md',
   'config/encrypted-tokens.md',
   'k8s/README.md',
   'bench/README.md',
