@@ -68,7 +68,11 @@ test.each(rules)('$alert', ({ expr, labels, annotations }) => {
 
 test('an alert on a code alone counts a metric that has every code from the start, so that it sees the first', () => {
   const onCodes = rules.filter(({ expr }) => /\bcode=/.test(expr) && !expr.includes('/'))
-  expect(onCodes.map(({ alert }) => alert)).toEqual(['SallyportCannotJudge', 'SallyportInternalErrors'])
+  expect(onCodes.map(({ alert }) => alert)).toEqual([
+    'SallyportCannotJudge',
+    'SallyportServiceUnauthorized',
+    'SallyportInternalErrors',
+  ])
   for (const { expr } of onCodes) expect(selectors(expr).map(({ name }) => name)).toEqual(['sallyport_refusals_total'])
 })
 
