@@ -28,6 +28,7 @@ const site: TerminatorSite = {
   nginxPath: 'exact',
   envoyDetails: ['cert'],
   envoyForwarding: 'SANITIZE_SET',
+  onwards: 'HTTP/1.1',
   folder,
   configFile: join(folder, 'terminator.conf'),
 }

@@ -1,7 +1,10 @@
 /** Without TLS the first bytes of a connection say which version of HTTP it speaks, however they arrive. */
 import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -185,4 +188,31 @@ test('limits.connections counts all of them alike', async () => {
   expect((await fifth.closed).text).toBe('')
   expect(await clients[2]?.until(/answered/)).toContain('over-http1')
   expect(await clients[3]?.until(/answered/)).toContain('over-http2')
+})
+
+test('a Unix socket speaks both, too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-unix-'))
+  atEnd(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'gateway.sock')
+  const local = await startTestGateway({ listen: `unix:${path}`, upstreams: { app: service.url }, routes })
+  atEnd(local.close)
+  for (const [bytes, answer] of [
+    [OPENING, 'answered /over-http2'],
+    [GET, 'answered /over-http1'],
+  ] as const) {
+    const client = rawClient(path)
+    atEnd(() => client.socket.destroy())
+    client.write(Buffer.from(bytes, 'latin1'))
+    expect(await client.until(/answered/)).toContain(answer)
+  }
+})
+
+test.for(['http', 'https'])('a client without TLS that calls its scheme %s says nothing by that', async scheme => {
+  const client = await connected()
+  const fields = requestFields('GET', '/scheme').map(field =>
+    field[0] === ':scheme' ? ([':scheme', scheme] as const) : field,
+  )
+  client.write(Buffer.concat([Buffer.from(PREFACE), settings({}), headers(1, fields)]))
+  await client.until(/answered/)
+  expect(service.seen.at(-1)?.headers).toMatchObject({ 'x-forwarded-proto': 'http' })
 })

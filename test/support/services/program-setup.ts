@@ -3,6 +3,7 @@
  * fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
  */
 import { ensureBrowserPrograms } from './browser-programs.ts'
+import { ensureHttpClients } from './http-clients.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
 
@@ -16,6 +17,7 @@ interface ProgramGroup {
 
 const GROUPS: readonly ProgramGroup[] = [
   { programs: 'redis-server and valkey-server', without: 'WITHOUT_STORES', ensure: ensureStorePrograms },
+  { programs: 'curl and h2load', without: 'WITHOUT_HTTP_CLIENTS', ensure: ensureHttpClients },
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
   { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },
 ]

@@ -8,6 +8,10 @@ import type { TerminatorCommand, TerminatorSite } from './terminator.ts'
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions'
 
+const HTTP = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+/** Without TLS nobody can agree on it, so Envoy begins with it. */
+const HTTP2_ALONE = { '@type': `type.googleapis.com/${HTTP}`, explicit_http_config: { http2_protocol_options: {} } }
+
 export function envoyCommand(site: TerminatorSite): TerminatorCommand {
   const { port, server, upstream, prefix, configFile } = site
   const route =
@@ -55,6 +59,7 @@ export function envoyCommand(site: TerminatorSite): TerminatorCommand {
         {
           name: 'app',
           connect_timeout: '5s',
+          ...(site.onwards === 'HTTP/2' && { typed_extension_protocol_options: { [HTTP]: HTTP2_ALONE } }),
           load_assignment: {
             cluster_name: 'app',
             endpoints: [{ lb_endpoints: [{ endpoint: { address: address(upstream.host, upstream.port) } }] }],

@@ -12,6 +12,7 @@ export function haproxyCommand({
   server,
   upstream,
   prefix,
+  onwards,
   folder,
   configFile,
 }: TerminatorSite): TerminatorCommand {
@@ -42,7 +43,7 @@ frontend tls
 ${prefix === '' ? '' : strip.join('\n')}
   default_backend app
 backend app
-  server app ${upstream.host}:${upstream.port}
+  server app ${upstream.host}:${upstream.port}${onwards === 'HTTP/2' ? ' proto h2' : ''}
 `
   return { config, args: ['-db', '-f', configFile] }
 }

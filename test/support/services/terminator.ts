@@ -37,6 +37,8 @@ export interface TerminatorOptions {
   readonly envoyDetails?: readonly EnvoyDetail[]
   /** What Envoy does with the header of the client, and with its own. Default: `SANITIZE_SET`. */
   readonly envoyForwarding?: EnvoyForwarding
+  /** Which HTTP it sends requests on in; nginx knows HTTP/1.1 alone. Default: `HTTP/1.1`. */
+  readonly onwards?: 'HTTP/1.1' | 'HTTP/2'
 }
 
 export type EnvoyDetail = 'cert' | 'chain' | 'subject' | 'uri' | 'dns'
@@ -72,6 +74,7 @@ export interface TerminatorSite {
   readonly nginxPath: 'normalised' | 'exact'
   readonly envoyDetails: readonly EnvoyDetail[]
   readonly envoyForwarding: EnvoyForwarding
+  readonly onwards: 'HTTP/1.1' | 'HTTP/2'
   readonly folder: string
   readonly configFile: string
 }
@@ -114,6 +117,7 @@ async function startOn(port: number, kind: TerminatorKind, options: TerminatorOp
     nginxPath: options.nginxPath ?? 'normalised',
     envoyDetails: options.envoyDetails ?? ['cert', 'subject'],
     envoyForwarding: options.envoyForwarding ?? 'SANITIZE_SET',
+    onwards: options.onwards ?? 'HTTP/1.1',
     folder,
     configFile,
   })
