@@ -66,9 +66,8 @@ const LINES = [
 const ONLY_HTTP1 = /^(?:Keep-Alive|TE|Proxy-Connection|Upgrade):/
 const VERSIONS = PROTOCOLS.map(protocol => ({
   ...protocol,
-  ...(protocol.name === 'HTTP/2'
-    ? { scheme: 'https', isSendable: (line: string) => !ONLY_HTTP1.test(line) }
-    : { scheme: 'http', isSendable: () => true }),
+  scheme: protocol.name === 'HTTP/2' ? 'https' : 'http',
+  isSendable: (line: string) => protocol.name === 'HTTP/1.1' || !ONLY_HTTP1.test(line),
 }))
 
 describe.each(VERSIONS)('over $name', ({ startStack, scheme, isSendable }) => {
