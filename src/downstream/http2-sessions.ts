@@ -36,7 +36,7 @@ interface Http2SessionsOptions {
 }
 
 export interface Http2Sessions {
-  /** Serves a connection that has agreed to HTTP/2. */
+  /** Serves a connection that speaks HTTP/2. */
   adopt(socket: Socket): void
   /** Tells clients to go elsewhere for their next requests. What they have sent already is served. */
   goAway(): void

@@ -190,6 +190,18 @@ test('limits.connections counts all of them alike', async () => {
   expect(await clients[3]?.until(/answered/)).toContain('over-http2')
 })
 
+test('a stop ends connections that say nothing, and those that have spoken HTTP/2', async () => {
+  const stopping = await startTestGateway({ upstreams: { app: service.url }, routes })
+  atEnd(stopping.close)
+  const [silent, idle] = [await connected(stopping), await connected(stopping)]
+  await drip(idle, [OPENING])
+  await idle.until(/answered/)
+  await stopping.running.drain()
+  expect((await silent.closed).text).toBe('')
+  await idle.closed
+  expect(stopping.logs.map(({ msg }) => msg)).toContain('drained')
+})
+
 test('a Unix socket speaks both, too', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-unix-'))
   atEnd(() => rmSync(folder, { recursive: true }))
