@@ -72,7 +72,7 @@ function resolved<T>(resolve: () => T): T | undefined {
   }
 }
 
-/** The methods that a browser is told of, where their routes let it: nearly all that a page sends. */
+/** The methods that a browser is told of, where their routes let a page send as much: nearly all that pages use. */
 const TOLD = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 /**
@@ -89,8 +89,15 @@ export function preflightLines(
   if (!FORWARDED.includes(method)) throw refused({ requirement: 'method', seen: evidenceText(method) })
   if (!rules.grants(origin))
     throw refused({ requirement: 'cors.origins', accepted: rules.rules.origins, seen: evidenceText(origin) })
-  const others = TOLD.filter(told => told !== method && corsOf(told)?.grants(origin) === true)
+  const others = TOLD.filter(told => told !== method && grantsAsMuch(corsOf(told), rules, origin))
   return rules.preflightLines(origin, [method, ...others])
+}
+
+/** Browsers keep the methods with the headers and with the leave to send cookies, as if each held for all of them. */
+function grantsAsMuch(other: Cors | undefined, { rules }: Cors, origin: string): boolean {
+  if (other === undefined || !other.grants(origin)) return false
+  const { credentials, headers } = other.rules
+  return (credentials || !rules.credentials) && rules.headers.every(name => headers.includes(name))
 }
 
 function refused(evidence: Readonly<Record<string, unknown>>): Denial {
