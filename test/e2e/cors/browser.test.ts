@@ -146,6 +146,17 @@ describe.skipIf(WITHOUT_BROWSER).for(VERSIONS)('over %s', version => {
       expect(await asks(page, '/strict/1', { credentials: 'include' })).toBe(UNREADABLE)
     })
 
+    test('sends no cookies with a method that another route of the path has, whatever it was told before', async () => {
+      const page = await browser.open(`${stack.origin(LISTED)}/`)
+      const asking = { credentials: 'include', headers: JSON_BODY } as const
+      expect(await asks(page, '/session/1', { ...asking, method: 'PUT' })).toMatchObject({ status: 200 })
+      const requests = await served(async () =>
+        expect(await asks(page, '/session/1', { ...asking, method: 'DELETE' })).toBe(UNREADABLE),
+      )
+      expect(requests).toEqual([])
+      expect(await asks(page, '/session/1', { method: 'DELETE' })).toMatchObject({ status: 200 })
+    })
+
     test('learns nothing where the route has no cors, nor where there is no route', async () => {
       const page = await openPage()
       expect(await asks(page, '/closed/own')).toMatchObject({ headers: { 'x-secret': 'secret' } })

@@ -26,6 +26,12 @@ const ROUTES = [
   { id: 'purge', path: '/orders/:id', methods: ['PATCH'], access: 'public' },
   { id: 'open', path: '/open/**', access: 'public', cors: { origins: ORIGINS } },
   { id: 'mixed-read', path: '/mixed/:id', methods: ['GET'], cors: { origins: ORIGINS } },
+  // Here the route of OPTIONS says something about pages, and another one does not.
+  { id: 'told', path: '/told/:id', methods: ['GET', 'OPTIONS'], access: 'public', cors: { origins: ORIGINS } },
+  { id: 'untold', path: '/told/:id', methods: ['DELETE'], access: 'public' },
+  { id: 'cookies', path: '/unlike/:id', methods: ['GET'], cors: { origins: ORIGINS, credentials: true } },
+  { id: 'no-cookies', path: '/unlike/:id', methods: ['PUT'], cors: { origins: ORIGINS } },
+  { id: 'bare', path: '/unlike/:id', methods: ['PATCH'], cors: { origins: ORIGINS, headers: [], credentials: true } },
   { id: 'mixed-rest', path: '/mixed/**', methods: ['POST', 'OPTIONS'], access: 'public' },
 ]
 
@@ -50,7 +56,13 @@ const host = fc.constantFrom(
   ...['app.example.com', 'app.example.com', 'x.example.org', 'x-1_y.example.org', 'localhost', 'App.example.com'],
   ...['evilexample.com', 'app.example.com.evil', 'app.example.com.', 'x.example.org.', 'example.org', '.example.org'],
   ...['a.b.example.org', '*.example.org', 'evilexample.org', 'x.example.org.evil.com', 'evil.com/.example.org'],
-  ...['evil.com#.example.org', 'evil.com?.example.org', 'evil.com\\.example.org', 'evil.com:80.example.org'],
+  ...[
+    'alongnamewithoutanydots',
+    'evil.com#.example.org',
+    'evil.com?.example.org',
+    'evil.com\\.example.org',
+    'evil.com:80.example.org',
+  ],
   ...[utf8('évil.example.org'), 'xn--vil-9la.example.org', '%61pp.example.com', 'app%2eexample.com', 'x.EXAMPLE.org'],
   ...[utf8('app。example.com'), 'a b.example.org', 'a\tb.example.org', '[::1]', '127.0.0.1', 'null', '-.example.org'],
 )
@@ -153,6 +165,14 @@ describe.each([
     expect(await methods('https://x.example.org', 'GET')).toEqual(['GET', 'HEAD'])
   })
 
+  test('methods are not told whose routes let a page send less', async () => {
+    const methods = async (method: string): Promise<unknown> =>
+      corsLines(await kept(preflight('/unlike/1', APP, method)))['access-control-allow-methods']
+    expect(await methods('GET')).toBe('GET, HEAD')
+    expect(await methods('PUT')).toBe('PUT, GET, HEAD')
+    expect(await methods('PATCH')).toBe('PATCH, GET, HEAD')
+  })
+
   test.each([
     ['of an origin that the route does not list', '/orders/1', WRITER, 'GET'],
     ['of one that another route of the path lists', '/orders/1', 'https://x.example.org', 'DELETE'],
@@ -167,6 +187,8 @@ describe.each([
   test.each([
     ['on a path without a route', preflight('/nowhere', APP, 'GET'), 404],
     ['for a method without a route', preflight('/orders/1', APP, 'POST'), 404],
+    ['for a method without a route, where OPTIONS has one', preflight('/told/1', APP, 'POST'), 404],
+    ['for a route without cors, where that of OPTIONS has it', preflight('/told/1', APP, 'DELETE'), 403],
     ['for a method in lower case', preflight('/orders/1', APP, 'put'), 404],
     ['for a method that nobody knows', preflight('/open/1', APP, 'NONSENSE'), 403],
     ['for a method in lower case, where every method has a route', preflight('/open/1', APP, 'patch'), 403],

@@ -62,6 +62,14 @@ export async function startCorsStack(version: Version): Promise<CorsStack> {
           cors: { origins: listed, credentials: true },
         },
         {
+          id: 'session-end',
+          path: '/session/:id',
+          methods: ['DELETE'],
+          upstream: 'app',
+          access: 'public',
+          cors: { origins: listed },
+        },
+        {
           id: 'strict',
           path: '/strict/**',
           upstream: 'app',
