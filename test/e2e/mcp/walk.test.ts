@@ -17,7 +17,7 @@ const pathOf = ({ url }: Pick<SentRequest, 'url'>) => new URL(url).pathname
 const scopesAsked = (url: URL | undefined) =>
   (url?.searchParams.get('scope') ?? '').split(' ').filter(scope => scope !== 'offline_access')
 
-describe.each(MCP_CLIENTS)('$name', ({ makeClient, era }) => {
+describe.each(MCP_CLIENTS)('$name', ({ name, makeClient, era }) => {
   const inSessions = era === '2025-11-25'
   let client: McpClient
   /** How many requests had reached the service before this client came. */
@@ -88,9 +88,26 @@ describe.each(MCP_CLIENTS)('$name', ({ makeClient, era }) => {
     const session = client.session()
     await expect(client.callTool(TOOLS.list)).rejects.toThrow(/upstream_unauthorized/)
     expect(client.sent.at(-1)?.status).toBe(502)
+    const authorization = `Bearer ${client.accessToken()}`
+    for (const method of ['GET', 'DELETE']) {
+      stack.service.answerNext(method, 401)
+      const { status, headers } = await stack.gateway.request('/mcp?by-hand', { method, headers: { authorization } })
+      expect([status, headers['www-authenticate']]).toEqual([502, undefined])
+    }
     expect(await client.callTool(TOOLS.list)).toBe(`${TOOLS.list} done`)
     expect(client.session()).toBe(session)
     expect(client.authorizations).toHaveLength(3)
+  })
+
+  test('gets another token when its own does not count any more, and goes on in its session', async () => {
+    const session = client.session()
+    const refreshes = () => client.sent.filter(({ body }) => body.startsWith('grant_type=refresh_token')).length
+    client.spoilAccessToken()
+    expect(await client.callTool(TOOLS.list)).toBe(`${TOOLS.list} done`)
+    expect(client.session()).toBe(session)
+    // The SDK 1.x asks for no refresh token, so its user signs in again.
+    expect([refreshes(), client.authorizations.length]).toEqual(name === 'sdk 1.x' ? [0, 4] : [1, 3])
+    expect(decodeJwt(client.accessToken() ?? '')).toMatchObject({ aud: stack.url })
   })
 
   test('answers what the service asks while a tool runs', async () => {
@@ -122,7 +139,7 @@ describe.each(MCP_CLIENTS)('$name', ({ makeClient, era }) => {
 
   test('has sent the service exactly what reached it, and no token', () => {
     const passed = client.sent.filter(request => request.url === stack.url && ![401, 403].includes(request.status))
-    const reached = stack.service.requests.slice(before)
+    const reached = stack.service.requests.slice(before).filter(({ path }) => path === '/mcp')
     const told = reached.map(({ method, body }) => `${method} ${body()}`)
     expect(told.toSorted()).toEqual(passed.map(({ method, body }) => `${method} ${body}`).toSorted())
     expect(reached.filter(({ headers }) => 'authorization' in headers)).toEqual([])

@@ -56,6 +56,8 @@ export interface McpClient {
   readonly authorizations: readonly URL[]
   /** The access token in use. */
   accessToken(): string | undefined
+  /** Makes the access token one that nobody takes, as if it had expired. */
+  spoilAccessToken(): void
   close(): Promise<void>
 }
 
@@ -204,7 +206,14 @@ function signedInUser({ issuer, registration = 'known' }: McpClientOptions) {
   }
   return {
     provider,
-    seen: { sent, authorizations, accessToken: () => tokens?.access_token },
+    seen: {
+      sent,
+      authorizations,
+      accessToken: () => tokens?.access_token,
+      spoilAccessToken() {
+        if (tokens !== undefined) tokens = { ...tokens, access_token: tokens.access_token.slice(0, -4) }
+      },
+    },
     async fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
       const { method = 'GET', body } = init
       const request = {
