@@ -3,6 +3,7 @@
  * as it is sent to the authorization server, and writes down every request that it sends.
  */
 import {
+  DpopSession,
   Client as ModernClient,
   StreamableHTTPClientTransport as ModernTransport,
   UnauthorizedError as ModernUnauthorized,
@@ -35,6 +36,8 @@ export interface McpClientOptions {
   readonly issuer: string
   /** Whether the client has to make itself known to the authorization server first. Default: `known`. */
   readonly registration?: 'known' | 'dynamic'
+  /** Whether the SDK 2.x asks for tokens that are bound to a key of its own (RFC 9449). Default: `bearer`. */
+  readonly tokens?: 'bearer' | 'dpop'
 }
 
 export interface McpClient {
@@ -119,6 +122,8 @@ function firstClient(options: McpClientOptions): McpClient {
 function secondClient(options: McpClientOptions, mode: 'legacy' | 'auto'): McpClient {
   const user = signedInUser(options)
   const changed = Promise.withResolvers<void>()
+  const proofs = options.tokens === 'dpop' ? DpopSession.create() : undefined
+  const provider = proofs === undefined ? user.provider : { ...user.provider, dpop: () => proofs }
   let client: ModernClient | undefined
   let transport: ModernTransport | undefined
   const connected = () => ready(client)
@@ -128,7 +133,7 @@ function secondClient(options: McpClientOptions, mode: 'legacy' | 'auto'): McpCl
     client.setRequestHandler('elicitation/create', () => ANSWER)
     client.setRequestHandler('sampling/createMessage', () => SUMMARY)
     client.setNotificationHandler('notifications/tools/list_changed', () => changed.resolve())
-    transport = new ModernTransport(new URL(options.url), { authProvider: user.provider, fetch: user.fetch })
+    transport = new ModernTransport(new URL(options.url), { authProvider: provider, fetch: user.fetch })
     await client.connect(transport)
   }
   const signedIn = <T>(action: () => Promise<T>): Promise<T> =>
