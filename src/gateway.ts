@@ -28,7 +28,7 @@ import { connectionEvent, gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptio
 import { stalledPeers } from './downstream/stalled-peers.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
-import { wholeBody } from './forward/client-body.ts'
+import { WholeBody } from './forward/client-body.ts'
 import { forward } from './forward/forward.ts'
 import { bodyJudge } from './forward/judged-body.ts'
 import { streams } from './forward/streams.ts'
@@ -212,14 +212,12 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
 
   /** Answers with what the endpoint makes of the body. A client that has gone by then is told nothing. */
   function read(exchange: Exchange, { mostBytes, answer }: WantedBody): void {
-    wholeBody(exchange, mostBytes)
-      .then(answer)
-      .then(
-        made => {
-          if (!exchange.hasEnded) respond(exchange, made)
-        },
-        (error: unknown) => gone(exchange, error),
-      )
+    new WholeBody(exchange, { mostBytes }).bytes.then(answer).then(
+      made => {
+        if (!exchange.hasEnded) respond(exchange, made)
+      },
+      (error: unknown) => gone(exchange, error),
+    )
   }
 
   /** Refuses a request whose body has failed, unless its client has left. */

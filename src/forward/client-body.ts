@@ -1,10 +1,10 @@
 /**
- * Takes the body of an exchange: piece by piece to be passed on, or all of it for what the gateway answers itself.
+ * Takes the body of an exchange: piece by piece to be passed on, or all of it for what the gateway answers or judges.
  *
  * The limits are those of every body: its size, the client's silences, and `100 Continue` only when it is wanted.
  */
 import { Readable } from 'node:stream'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange, Forwarding } from '../exchange.ts'
 import { GatheredBytes } from '../lib/gathered-bytes.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -43,19 +43,49 @@ export function arrivedBody(exchange: Exchange, { bytes, onTaken }: ArrivedBody)
   return body.once('end', onTaken).once('close', onTaken)
 }
 
+interface WholeBodyOptions {
+  /** The bound, unless the configuration's is lower. */
+  readonly mostBytes: number
+  /** Told how much memory the body takes, whenever that has grown. */
+  readonly onGrown?: (capacity: number) => void
+}
+
 /**
- * It rejects with a `Denial`, or with `ClientGone` when the client leaves before the end of its request.
- *
- * @param mostBytes the bound, unless the configuration's is lower
+ * Gathers all of a body. It stands where the upstream's part of the exchange would stand, so that whoever ends that
+ * early ends this, too: nothing of a request that is over is kept.
  */
-export function wholeBody(exchange: Exchange, mostBytes: number): Promise<Buffer> {
-  if (exchange.findings.bodyBytes === 0) return Promise.resolve(Buffer.alloc(0))
-  return new Promise((resolve, reject) => {
-    const bytes = new GatheredBytes()
-    const body = clientBody(exchange, Math.min(mostBytes, exchange.policy.limits.bodyBytes))
-    body.on('data', (chunk: Buffer) => bytes.append(chunk))
-    body.on('end', () => resolve(bytes.take()))
-    body.on('error', reject)
-    body.resume()
-  })
+export class WholeBody implements Forwarding {
+  /** It rejects with a `Denial`, or with `ClientGone` when the client leaves before the end of its request. */
+  readonly bytes: Promise<Buffer>
+  readonly #body: RequestBody
+
+  constructor(exchange: Exchange, { mostBytes, onGrown = () => {} }: WholeBodyOptions) {
+    const gathered = new GatheredBytes()
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+    this.#body = clientBody(exchange, Math.min(mostBytes, exchange.policy.limits.bodyBytes))
+    this.bytes = promise.finally(() => {
+      exchange.forwarding = undefined
+    })
+    exchange.forwarding = this
+    if (exchange.findings.bodyBytes === 0) {
+      resolve(gathered.take())
+      return
+    }
+    this.#body.on('data', (chunk: Buffer) => {
+      const before = gathered.capacity
+      gathered.append(chunk)
+      if (gathered.capacity !== before) onGrown(gathered.capacity)
+    })
+    this.#body.on('end', () => resolve(gathered.take()))
+    this.#body.on('error', (error: Error) => {
+      // The connection may stay open for long, and keeps what it has brought.
+      gathered.take()
+      reject(error)
+    })
+    this.#body.resume()
+  }
+
+  cancel(reason: Error): void {
+    this.#body.destroy(reason)
+  }
 }

@@ -6,14 +6,11 @@
  * whoever holds the most gives way, and an honest call is small and soon over.
  */
 import { Denial } from '../errors.ts'
-import type { Exchange, Forwarding } from '../exchange.ts'
-import { GatheredBytes } from '../lib/gathered-bytes.ts'
+import type { Exchange } from '../exchange.ts'
 import { type Enrolled, Roster } from '../lib/roster.ts'
 import type { ForwardDecision, JudgedBody } from '../policy.ts'
-import type { GrantEnd } from '../types.ts'
-import { type ArrivedBody, clientBody } from './client-body.ts'
+import { type ArrivedBody, WholeBody } from './client-body.ts'
 import { END_CODES } from './end-codes.ts'
-import type { RequestBody } from './request-body.ts'
 import type { Streams, Upload } from './streams.ts'
 
 const MOST_HELD_BYTES = 64 * 1024 * 1024
@@ -41,7 +38,7 @@ export function bodyJudge(
       if (largest === undefined) return
       release(largest)
       const evidence = { what: 'bodies that are judged', limit_bytes: MOST_HELD_BYTES }
-      largest.reading.cancel(new Denial('overloaded', { evidence }))
+      largest.whole.cancel(new Denial('overloaded', { evidence }))
     }
   }
 
@@ -52,65 +49,35 @@ export function bodyJudge(
   }
 
   return async (exchange, { mostBytes, judge }) => {
-    const reading = new Reading(exchange, mostBytes)
-    const holding: Holding = { slot: -1, reading, bytes: 0 }
-    held.add(holding)
-    streams.uploading(reading)
-    try {
-      const body = await reading.gathered(capacity => {
+    const whole = new WholeBody(exchange, {
+      mostBytes,
+      onGrown(capacity) {
         const by = capacity - holding.bytes
         holding.bytes = capacity
         grew(by)
-      })
-      return { decision: judge(body), body: { bytes: body, onTaken: () => release(holding) } }
+      },
+    })
+    const holding: Holding = { slot: -1, whole, bytes: 0 }
+    const upload: Upload = {
+      slot: -1,
+      exchange,
+      end: reason => whole.cancel(new Denial(END_CODES[reason], { evidence: { reason: 'during the upload' } })),
+    }
+    held.add(holding)
+    streams.uploading(upload)
+    try {
+      const bytes = await whole.bytes
+      return { decision: judge(bytes), body: { bytes, onTaken: () => release(holding) } }
     } catch (error) {
       release(holding)
       throw error
     } finally {
-      streams.uploaded(reading)
+      streams.uploaded(upload)
     }
   }
 }
 
 interface Holding extends Enrolled {
-  readonly reading: Reading
+  readonly whole: WholeBody
   bytes: number
-}
-
-/** It stands where the upstream's part of the exchange will stand, so that whoever ends that early ends this, too. */
-class Reading implements Upload, Forwarding {
-  readonly exchange: Exchange
-  slot = -1
-  readonly #body: RequestBody
-
-  constructor(exchange: Exchange, mostBytes: number) {
-    this.exchange = exchange
-    this.#body = clientBody(exchange, Math.min(mostBytes, exchange.policy.limits.bodyBytes))
-    exchange.forwarding = this
-  }
-
-  /** @param onGrown told how much memory is taken */
-  gathered(onGrown: (capacity: number) => void): Promise<Buffer> {
-    const bytes = new GatheredBytes()
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-    this.#body.on('data', (chunk: Buffer) => {
-      const before = bytes.capacity
-      bytes.append(chunk)
-      if (bytes.capacity !== before) onGrown(bytes.capacity)
-    })
-    this.#body.on('end', () => resolve(bytes.take()))
-    this.#body.on('error', reject)
-    this.#body.resume()
-    return promise.finally(() => {
-      this.exchange.forwarding = undefined
-    })
-  }
-
-  cancel(reason: Error): void {
-    this.#body.destroy(reason)
-  }
-
-  end(reason: GrantEnd): void {
-    this.cancel(new Denial(END_CODES[reason], { evidence: { reason: 'during the upload' } }))
-  }
 }

@@ -53,6 +53,7 @@ beforeAll(async () => {
         routes: [
           { id: 'kept', path: '/kept', streams: { onExpiry: 'keep' } },
           { id: 'graced', path: '/graced', streams: { grace: '10m' } },
+          { id: 'judged', path: '/judged', mcp: { tools: { any: {} } } },
           { id: 'all', path: '/**' },
         ],
       },
@@ -118,6 +119,16 @@ describe('over HTTP/1.1', () => {
     if (body !== '') expect(await endAtService(path)).toBe('cut')
     expect(await gatewayOf('http').logged({ path })).toMatchObject({ code: 'token_expired', closed: 'expired' })
     expect(await closedOf(gatewayOf('http'))).toBe(before + 1)
+  })
+
+  test('one that has to be judged first is refused, and nothing of it reaches the service', async () => {
+    const client = upload('/judged', 'Content-Type: application/json\r\nContent-Length: 8', 'half')
+    while ((await gatewayOf('http').metrics()).get('sallyport_requests_in_flight') === 0);
+    laterMs = EXPIRED_MS
+    const { text } = await client.closed
+    expect(text).toMatch(/^HTTP\/1\.1 401 [\s\S]*connection: close[\s\S]*"code":"token_expired"/i)
+    expect(await gatewayOf('http').logged({ path: '/judged' })).toMatchObject({ closed: 'expired' })
+    expect(arrivals).toEqual(new Map())
   })
 
   test('one goes on where streams are kept or have a grace, and one that is whole may wait for its answer', async () => {
