@@ -75,6 +75,21 @@ function corsOf(target: Route | Endpoint | undefined): Cors | undefined {
   return target?.kind === 'route' ? target.cors : undefined
 }
 
+/**
+ * Lets a page read why its request was refused before anybody has decided about it. Whatever is wrong with the request
+ * is nobody's matter here.
+ */
+export function letPageRead(facts: RequestFacts, policy: Policy, findings: Undecided): void {
+  if (!policy.answersPreflights) return
+  try {
+    const { host } = checkHead(facts, policy.limits)
+    const cors = corsOf(policy.matcher.resolve(facts.method, facts.target, host).route)
+    if (cors !== undefined) findings.responseLines = cors.answerLines(askedBy(facts.rawHeaders))
+  } catch (error) {
+    if (!(error instanceof Denial)) throw error
+  }
+}
+
 /** Nothing of it goes on, and no token is looked at. */
 function answerPreflight(
   preflight: Preflight,

@@ -16,7 +16,7 @@
 import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { decide } from './decide.ts'
+import { decide, letPageRead } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
 import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
@@ -162,12 +162,15 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   function receive(request: ClientRequest, response: ClientResponse, fastify: RequestListener): void {
     const exchange = begin(request, response)
     let decision: MaybePromise<Decision>
+    let isAdmitted = false
     try {
       // The head is not judged yet, so this answer is the last of its connection.
       if (!overload.admits()) throw new Denial('overloaded')
       places.take(exchange)
+      isAdmitted = true
       decision = decide(exchange.facts, exchange.policy, exchange.findings)
     } catch (error) {
+      if (!isAdmitted) letPageRead(exchange.facts, exchange.policy, exchange.findings)
       refuse(exchange, error)
       return
     }

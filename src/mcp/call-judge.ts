@@ -7,7 +7,7 @@
  */
 import { Denial, type DenialCode } from '../errors.ts'
 import { evidenceText } from '../lib/evidence-text.ts'
-import { fieldValue } from '../lib/field-lines.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import type { Principal, RequestFacts } from '../types.ts'
 import { checkHeaders } from './header-agreement.ts'
@@ -51,13 +51,18 @@ export interface CallJudge {
 
 export function callJudge(options: CallJudgeOptions): CallJudge {
   const { others, maxBytes, routeScopes, onCall } = options
-  const ruleOf = toolRules(options.tools)
+  const rules = toolRules(options.tools)
 
   function judgeCall(tool: string, rule: ToolRule | undefined, { principal, lacking }: Caller): void {
     const known = evidenceText(tool)
     if (rule === undefined && others === 'refuse')
       throw lacking ?? new Denial('claim_forbidden', { evidence: { requirement: 'mcp.tools', seen: known } })
     const asked = rule?.scopes ?? []
+    const other = rules.otherReading(tool)
+    if (other?.scopes.some(scope => !asked.includes(scope)) === true)
+      throw new Denial('claim_forbidden', {
+        evidence: { requirement: 'mcp.tools', seen: known, read_as: other.name },
+      })
     const missing = asked.filter(scope => principal?.scopes.has(scope) !== true)
     if (missing.length === 0 && lacking === undefined) return
     if (asked.length === 0 && lacking !== undefined) throw lacking
@@ -101,7 +106,7 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
         return
       }
       const tool = String(message.params.name)
-      const rule = ruleOf(tool)
+      const rule = rules.ruleOf(tool)
       const label = rule?.name ?? OTHER_TOOL
       try {
         judgeCall(tool, rule, caller)
@@ -115,11 +120,11 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
 }
 
 function isUpgrade({ rawHeaders }: RequestFacts): boolean {
-  return /(?:^|,)\s*websocket\b/i.test(fieldValue(rawHeaders, 'upgrade') ?? '')
+  return fieldValues(rawHeaders, 'upgrade').some(value => /websocket/i.test(value))
 }
 
 /** JSON is UTF-8 (RFC 8259 §8.1). A server that goes by another charset, or decodes first, would read another body. */
-const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
+const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$/i
 
 /** @throws {Denial} `request_malformed` */
 function checkType({ rawHeaders }: RequestFacts): void {

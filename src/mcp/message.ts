@@ -2,10 +2,12 @@
  * Reads the one message of the Model Context Protocol that a request brings, as every server behind us would read it.
  *
  * JSON-RPC 2.0 §4 (request), §5 (response); MCP 2025-11-25 and 2026-07-28, "Streamable HTTP". What readers disagree on
- * is refused: batches, members that are there twice or in another letter case, and all that `lib/strict-json.ts` names.
+ * is refused: batches, members that are there twice or in another spelling, names that a reader may cut off or trim, and
+ * what `lib/strict-json.ts` names. What stands within the arguments of a tool is nobody's matter here.
  */
 import { Denial } from '../errors.ts'
-import { parseStrictJson } from '../lib/strict-json.ts'
+import { parseStrictOuterJson } from '../lib/strict-json.ts'
+import { foldedName } from './folded-name.ts'
 
 export interface Message {
   /** Undefined for a notification, and where it is neither text nor a number. */
@@ -21,6 +23,8 @@ export const TOOLS_CALL = 'tools/call'
 /** Arguments of tools are any JSON; whoever nests them deeper has no tool in mind. */
 const MAX_DEPTH = 100
 
+const BLANKS = /[\p{Cc}\s]/gu
+
 /** Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. */
 const OF_A_MESSAGE = namesakes(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const OF_PARAMS = namesakes(['name', 'uri', 'taskId'])
@@ -35,13 +39,17 @@ export function readMessage(body: Uint8Array): Message {
   if (method === undefined && !('result' in message) && !('error' in message)) throw malformed('no JSON-RPC message')
   if (!isObject(params)) throw malformed('params that are no object')
   refuseNamesakes(params, OF_PARAMS)
-  if (method === TOOLS_CALL && typeof params.name !== 'string') throw malformed('a tool without a name')
+  if (method !== undefined) refuseBlanks('method', method)
+  if (method === TOOLS_CALL) {
+    if (typeof params.name !== 'string') throw malformed('a tool without a name')
+    refuseBlanks('name', params.name)
+  }
   return { id: typeof id === 'string' || typeof id === 'number' ? id : undefined, method, params }
 }
 
 function parsed(body: Uint8Array): unknown {
   try {
-    return parseStrictJson(body, MAX_DEPTH)
+    return parseStrictOuterJson(body, MAX_DEPTH)
   } catch (error) {
     if (error instanceof SyntaxError) throw malformed(error.message)
     throw error
@@ -63,9 +71,14 @@ function refuseNamesakes(object: object, names: ReadonlyMap<string, string>): vo
   }
 }
 
-/** Brings what any reader may take for the same letter to one. */
+/** Brings what any reader may take for the same name to one. */
 function folded(name: string): string {
-  return name.toUpperCase().toLowerCase()
+  return foldedName(name.replace(BLANKS, ''))
+}
+
+/** Readers with C strings cut a name at NUL, and others trim it. */
+function refuseBlanks(what: string, text: string): void {
+  if (/\p{Cc}/u.test(text) || text !== text.trim()) throw malformed(`a ${what} with blanks or control characters`)
 }
 
 export function malformed(what: string): Denial {

@@ -1,4 +1,10 @@
-/** Finds what a route asks of the caller of a tool: the rule of its name, or else of the longest beginning of it. */
+/**
+ * Finds what a route asks of the caller of a tool: the rule of its name, or else of the longest beginning of it.
+ *
+ * Names are compared byte for byte. A service that ignores letter case would take `Orders.Delete` for `orders.delete`,
+ * so a name counts as ambiguous that such a service would find under another rule.
+ */
+import { foldedName } from './folded-name.ts'
 
 export interface ToolRule {
   /** As it is written in the configuration. */
@@ -7,15 +13,36 @@ export interface ToolRule {
   readonly scopes: readonly string[]
 }
 
+interface ToolRules {
+  /** @returns undefined for a tool that has no rule */
+  ruleOf(tool: string): ToolRule | undefined
+  /** @returns the rule that a service with a laxer reading of names would find; undefined if it is the same */
+  otherReading(tool: string): ToolRule | undefined
+}
+
 /** @param tools as written: a name, or its beginning with `*` behind it → its scopes */
 export function toolRules(
   tools: Readonly<Record<string, { readonly scopes?: readonly string[] | undefined }>>,
-): (tool: string) => ToolRule | undefined {
+): ToolRules {
   const rules = Object.entries(tools).map(([name, { scopes = [] }]) => Object.freeze({ name, scopes }))
-  const exact = new Map(rules.filter(({ name }) => !name.endsWith('*')).map(rule => [rule.name, rule]))
+  const written = finder(rules, name => name)
+  const lax = finder(rules, foldedName)
+  return {
+    ruleOf: written,
+    otherReading(tool) {
+      const rule = written(tool)
+      if (rule?.name === tool) return undefined
+      const other = lax(foldedName(tool))
+      return other === rule ? undefined : other
+    },
+  }
+}
+
+function finder(rules: readonly ToolRule[], spell: (name: string) => string): (tool: string) => ToolRule | undefined {
+  const exact = new Map(rules.filter(({ name }) => !name.endsWith('*')).map(rule => [spell(rule.name), rule]))
   const beginnings = rules
     .filter(({ name }) => name.endsWith('*'))
-    .map(rule => ({ rule, beginning: rule.name.slice(0, -1) }))
+    .map(rule => ({ rule, beginning: spell(rule.name.slice(0, -1)) }))
     .toSorted((one, other) => other.beginning.length - one.beginning.length)
   return tool => exact.get(tool) ?? beginnings.find(({ beginning }) => tool.startsWith(beginning))?.rule
 }

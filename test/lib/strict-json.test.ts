@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseStrictJson } from '../../src/lib/strict-json.ts'
+import { parseStrictJson, parseStrictOuterJson } from '../../src/lib/strict-json.ts'
 
 const parse = (text: string | Uint8Array, maxDepth = 32) => parseStrictJson(Buffer.from(text), maxDepth)
 
@@ -151,6 +151,38 @@ describe('against JSON.parse', () => {
         },
       ),
       { numRuns: 500 },
+    )
+  })
+})
+
+describe('the outer objects of a text', () => {
+  const outer = (text: string) => parseStrictOuterJson(Buffer.from(text), 32)
+
+  test.each([
+    ['a repeated name', '{"a":1,"a":1}', 'duplicate member name'],
+    ['a repeated name, escaped', String.raw`{"a":1,"\u0061":1}`, 'duplicate member name'],
+    ['a repeated name within', '{"a":{"b":1,"b":2}}', 'duplicate member name'],
+    ['one member too many within and one too few without', '{"a":{"b":1,"b":2},"a":{}}', 'duplicate member name'],
+    ['__proto__', '{"__proto__":{}}', 'member name __proto__'],
+    ['__proto__ within', '{"a":{"__proto__":1}}', 'member name __proto__'],
+    ['half a character within', String.raw`{"a":{"b":"\ud800"}}`, 'lone surrogate'],
+    ['a number without end', '{"a":1e999}', 'number out of range'],
+    ['nesting without end', '['.repeat(40) + ']'.repeat(40), 'nested too deeply'],
+    ['what is no JSON', '{"a":1,}', 'not JSON'],
+  ])('have no %s', (_, text, reason) => {
+    expect(() => outer(text)).toThrow(new SyntaxError(reason))
+  })
+
+  test('may hold anything deeper, which nobody here reads', () => {
+    const text = String.raw`{"a":{"b":[{"c":1,"c":"\ud800"},{"__proto__":1e999}]},"d":[{"e":1,"e":2}]}`
+    expect(outer(text)).toEqual(JSON.parse(text))
+  })
+
+  test('are refused only where the whole text is refused, too, and then read alike', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 4 }), text => {
+        expect(outer(text)).toEqual(parse(text))
+      }),
     )
   })
 })

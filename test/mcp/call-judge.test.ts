@@ -123,12 +123,9 @@ describe('a call', () => {
     expect(calls('orders.delete', { options, caller: withScopes() }).scope).toBe('a w')
   })
 
-  test.each(['__proto__', 'constructor', 'toString', 'orders.delete\u0000', 'ORDERS.DELETE', ' orders.delete'])(
-    'of the tool %j is one of the others',
-    tool => {
-      expect(calls(tool, { caller: withScopes('use', 'w') }).code).toBe('claim_forbidden')
-    },
-  )
+  test.each(['__proto__', 'constructor', 'toString', 'ORDERS.DELETE'])('of the tool %j is one of the others', tool => {
+    expect(calls(tool, { caller: withScopes('use', 'w') }).code).toBe('claim_forbidden')
+  })
 })
 
 describe('another message', () => {
@@ -210,5 +207,21 @@ describe('a body', () => {
   test('behind an upgrade could not be judged', () => {
     expect(what('GET', ['Upgrade', 'websocket', 'Connection', 'Upgrade'], 0)).toMatch(/^an upgrade/)
     expect(judges('GET', ['Upgrade', 'h2c'], 0)).toBe(false)
+  })
+})
+
+describe('a name that a laxer service reads as that of a tool with scopes', () => {
+  const tools = { 'orders.delete': { scopes: ['w'] }, 'orders.*': {} }
+
+  test.each(['allow', 'refuse'] as const)('is refused where others are: %s', others => {
+    const judged = (tool: string) => calls(tool, { options: { tools, others }, caller: withScopes('use', 'w') }).code
+    expect(judged('orders.Delete')).toBe('claim_forbidden')
+    expect(judged('orders.delete')).toBeUndefined()
+    expect(judged('orders.deleted')).toBeUndefined()
+  })
+
+  test('passes where that tool asks for nothing more', () => {
+    const options = { tools: { 'orders.list': {}, 'orders.*': {} } }
+    expect(calls('orders.List', { options, caller: withScopes('use') }).code).toBeUndefined()
   })
 })

@@ -21,21 +21,21 @@ test.each([
   ['__proto__', undefined],
   ['constructor', undefined],
 ])('the tool "%s" has the rule %s', (tool, rule) => {
-  expect(toolRules(RULES)(tool)?.name).toBe(rule)
+  expect(toolRules(RULES).ruleOf(tool)?.name).toBe(rule)
 })
 
 test('`*` is the rule of every tool without another one', () => {
-  const ruleOf = toolRules({ ...RULES, '*': {} })
+  const { ruleOf } = toolRules({ ...RULES, '*': {} })
   expect(['', 'x', 'orders', 'orders.delete'].map(tool => ruleOf(tool)?.name)).toEqual(['*', '*', '*', 'orders.delete'])
 })
 
 test('a name with `*` at its end is no exact name', () => {
-  expect(toolRules({ 'a*': {} })('a*')?.name).toBe('a*')
-  expect(toolRules({ 'a*': {} })('ab')?.name).toBe('a*')
+  expect(toolRules({ 'a*': {} }).ruleOf('a*')?.name).toBe('a*')
+  expect(toolRules({ 'a*': {} }).ruleOf('ab')?.name).toBe('a*')
 })
 
 test('scopes that are not written are none', () => {
-  expect(toolRules({ a: {} })('a')?.scopes).toEqual([])
+  expect(toolRules({ a: {} }).ruleOf('a')?.scopes).toEqual([])
 })
 
 test('the rule is the one that a look at all of them finds', () => {
@@ -43,7 +43,7 @@ test('the rule is the one that a look at all of them finds', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.tuple(name, fc.boolean()), { selector: String }), name, (written, tool) => {
       const names = written.map(([text, isBeginning]) => (isBeginning ? `${text}*` : text)).filter(text => text !== '')
-      const rule = toolRules(Object.fromEntries(names.map(text => [text, {}])))(tool)?.name
+      const rule = toolRules(Object.fromEntries(names.map(text => [text, {}]))).ruleOf(tool)?.name
       const fitting = names.filter(text => (text.endsWith('*') ? tool.startsWith(text.slice(0, -1)) : text === tool))
       const exact = fitting.find(text => !text.endsWith('*'))
       const longest = fitting.reduce<string | undefined>(
@@ -53,4 +53,21 @@ test('the rule is the one that a look at all of them finds', () => {
       expect(rule).toBe(exact ?? longest)
     }),
   )
+})
+
+test.each([
+  ['ORDERS.DELETE', 'orders.delete'],
+  ['orders.Delete', 'orders.delete'],
+  ['Orders.list', 'orders.*'],
+  ['orders.ｄelete', 'orders.delete'],
+  ['orders.delete', undefined],
+  ['orders.list', undefined],
+  ['ORDER', undefined],
+])('a service with a laxer reading finds for "%s" the rule %s', (tool, rule) => {
+  expect(toolRules(RULES).otherReading(tool)?.name).toBe(rule)
+})
+
+test('two tools whose names differ in letter case alone are each what they are', () => {
+  const { otherReading } = toolRules({ a: { scopes: ['x'] }, A: {} })
+  expect(['a', 'A'].map(otherReading)).toEqual([undefined, undefined])
 })

@@ -55,7 +55,7 @@ interface AskedOfCall {
 }
 
 export function askedOfCall({ tools = {}, others }: NonNullable<RouteConfig['mcp']>, tool: string): AskedOfCall {
-  const rule = toolRules(tools)(tool)
+  const rule = toolRules(tools).ruleOf(tool)
   if (rule !== undefined) return { line: lineOf(rule.name), scopes: rule.scopes }
   return { line: OTHERS, scopes: others === 'allow' ? [] : undefined }
 }
