@@ -93,8 +93,11 @@ const ITEMS: Readonly<
   credentials: () => [],
   providers: () => [],
   resource: () => [],
-  audiences: ({ audiences, resource }, item, context) =>
-    audienceRequirements({ audiences, resource }, context).flatMap(each => requirementItems(each, item)),
+  // The audiences of a provider can be narrowed on every route, and nobody asks for them on a public one.
+  audiences: ({ access, audiences, resource }, item, context) =>
+    access === 'public'
+      ? []
+      : audienceRequirements({ audiences, resource }, context).flatMap(each => requirementItems(each, item)),
   require: ({ require }, item, context) =>
     requirementsUnder({ require }, context).flatMap(each => requirementItems(each, item)),
   mcp: callItems,

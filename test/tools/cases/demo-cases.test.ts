@@ -1,13 +1,19 @@
-/** Tests the cases that ship with the demo: they are the first that a user sees, so they must be right and complete. */
+/** Tests the cases that ship with examples: they are the first that a user sees, so they must be right and complete. */
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { testCommand } from '../../../src/cli/test.ts'
 import { runCommand } from '../../support/gateway/command.ts'
 
-test('the cases of config/tests/demo.yaml hold, and leave no line of the policy untested', async () => {
-  const file = fileURLToPath(new URL('../../../config/tests/demo.yaml', import.meta.url))
-  const { code, stdout } = await runCommand(testCommand, [file, '--min-coverage', '100'])
-  expect(stdout).not.toContain('FAIL')
-  expect(stdout).not.toContain('Never tested')
-  expect(code).toBe(0)
-})
+const CASES = new URL('../../../config/tests/', import.meta.url)
+
+test.each(readdirSync(CASES))(
+  'the cases of config/tests/%s hold, and leave no line of the policy untested',
+  async name => {
+    const file = fileURLToPath(new URL(name, CASES))
+    const { code, stdout } = await runCommand(testCommand, [file, '--min-coverage', '100'])
+    expect(stdout).not.toContain('FAIL')
+    expect(stdout).not.toContain('Never tested')
+    expect(code).toBe(0)
+  },
+)
