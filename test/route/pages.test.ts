@@ -1,4 +1,4 @@
-/** Tests what pages of other origins get to see: preflights are answered by the matcher, and every answer is readable. */
+/** Tests what pages of other origins get to see: the matcher answers preflights, and every answer is readable. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

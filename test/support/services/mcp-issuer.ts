@@ -3,7 +3,8 @@
  * and clients that register themselves.
  *
  * RFC 8414 (metadata), RFC 8707 (the token is a JWT whose `aud` is the resource), RFC 7591 (registration), RFC 7636
- * (PKCE), RFC 9207 (`iss` in the answer), RFC 9449 (tokens that are bound to a key, for who proves to have one). Its identifier has a path, so that clients have to look for its metadata.
+ * (PKCE), RFC 9207 (`iss` in the answer), RFC 9449 (tokens that are bound to a key, for who proves to have one). Its
+ * identifier has a path, so that clients have to look for its metadata.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
