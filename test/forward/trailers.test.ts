@@ -1,9 +1,9 @@
 /** An answer may be followed by the service's own trailers, but by nothing that frames, routes or ends at this hop. */
 import { once } from 'node:events'
 import { connect } from 'node:http2'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testAuthority } from '../support/certificates.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
+import { http2TransportsOfFile } from '../support/http2-transports.ts'
 import { answering, type RawUpstream, startRawUpstream } from '../support/services/raw-upstream.ts'
 
 const BODY = ['HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: x-sum', '', '5', 'hello', '0', ''].join('\r\n')
@@ -24,36 +24,35 @@ const ENDING = [
   'DPoP-Nonce: of the service',
 ]
 
-const authority = testAuthority()
-const { certFile, keyFile } = authority.issue('gateway', ['DNS:localhost'])
-let service: RawUpstream
-let gateway: TestGateway
-beforeAll(async () => {
-  service = await startRawUpstream(answering(`${[BODY + PASSING.join('\r\n'), ...ENDING].join('\r\n')}\r\n\r\n`))
-  gateway = await startTestGateway({
-    listen: { address: '127.0.0.1:0', tls: { certFile, keyFile } },
-    upstreams: { app: service.url },
-    routes: [{ id: 'all', path: '/**', access: 'public' }],
-  })
-})
-afterAll(async () => {
-  await gateway.close()
-  await service.close()
-  authority.remove()
-})
-
-test('over HTTP/2 they pass, but for those', async () => {
-  const session = connect(gateway.url.replace('127.0.0.1', 'localhost'), { ca: authority.cert })
-  try {
-    const call = session.request({ ':path': '/x' })
-    const [trailers] = await Promise.all([once(call, 'trailers'), call.resume()])
-    expect(Object.fromEntries(Object.entries(trailers[0]))).toEqual({
-      'x-sum': '1',
-      'x-many': 'a, b',
-      'grpc-status': '5',
-      'x-auth-subject': 'the service may say so',
+describe.each(http2TransportsOfFile())('with $name', ({ listen, ca }) => {
+  let service: RawUpstream
+  let gateway: TestGateway
+  beforeAll(async () => {
+    service = await startRawUpstream(answering(`${[BODY + PASSING.join('\r\n'), ...ENDING].join('\r\n')}\r\n\r\n`))
+    gateway = await startTestGateway({
+      listen,
+      upstreams: { app: service.url },
+      routes: [{ id: 'all', path: '/**', access: 'public' }],
     })
-  } finally {
-    session.destroy()
-  }
+  })
+  afterAll(async () => {
+    await gateway.close()
+    await service.close()
+  })
+
+  test('over HTTP/2 they pass, but for those', async () => {
+    const session = connect(gateway.url.replace('127.0.0.1', 'localhost'), { ca: ca ?? [] })
+    try {
+      const call = session.request({ ':path': '/x' })
+      const [trailers] = await Promise.all([once(call, 'trailers'), call.resume()])
+      expect(Object.fromEntries(Object.entries(trailers[0]))).toEqual({
+        'x-sum': '1',
+        'x-many': 'a, b',
+        'grpc-status': '5',
+        'x-auth-subject': 'the service may say so',
+      })
+    } finally {
+      session.destroy()
+    }
+  })
 })
