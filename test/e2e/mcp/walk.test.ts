@@ -50,6 +50,7 @@ describe.each(MCP_CLIENTS)('$name', ({ name, makeClient, era }) => {
     expect(authorization?.searchParams.get('resource')).toBe(stack.url)
     expect(decodeJwt(client.accessToken() ?? '')).toMatchObject({ aud: stack.url, scope: 'mcp:use' })
     expect(client.session() !== undefined).toBe(inSessions)
+    if (inSessions) await stack.service.streaming(client.session() ?? '')
   })
 
   test('lists all tools and calls one that asks for no more', async () => {
@@ -129,12 +130,13 @@ describe.each(MCP_CLIENTS)('$name', ({ name, makeClient, era }) => {
 
   test.runIf(inSessions)('hears on its stream what the service says, and ends its session', async () => {
     const session = client.session() ?? ''
-    await stack.service.streaming(session)
     await client.callTool(TOOLS.announce)
     await client.toolsChanged
     await client.endSession()
     expect(stack.service.sessions).not.toContain(session)
     expect(client.sent.at(-1)).toMatchObject({ method: 'DELETE', status: 200 })
+    // It would ask for its stream again after a while.
+    await client.close()
   })
 
   test('has sent the service exactly what reached it, and no token', () => {
