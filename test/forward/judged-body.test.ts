@@ -1,0 +1,173 @@
+/** Bodies that are judged go on byte for byte, or not at all, and end with their token and with their client. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
+import { atEnd } from '../support/at-end.ts'
+import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
+import { startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
+import { startTestUpstream } from '../support/services/upstream.ts'
+
+const EXPIRED_MS = 2 * 60 * 60_000
+
+let laterMs = 0
+const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs }
+
+let stack: TestStack
+let token: string
+const bodies: Buffer[] = []
+beforeAll(async () => {
+  const upstream = await startTestUpstream((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      bodies.push(Buffer.concat(chunks))
+      response.end('called')
+    })
+  })
+  stack = await startTestStack(
+    issuer => ({
+      providers: { main: testProvider(issuer) },
+      routes: [
+        { id: 'mcp', path: '/mcp', mcp: { tools: { free: {}, paid: { scopes: ['w'] } }, maxBody: '64KiB' } },
+        { id: 'large', path: '/large', mcp: { tools: { free: {} }, maxBody: '16MiB' } },
+        { id: 'report', path: '/report', mode: 'report', mcp: { tools: { free: {} }, maxBody: '64KiB' } },
+      ],
+    }),
+    { upstream, clock },
+  )
+  token = await stack.issuer.mint({ scope: 'a' })
+})
+afterAll(() => stack.close())
+beforeEach(() => {
+  bodies.length = 0
+})
+afterEach(() => {
+  laterMs = 0
+})
+
+const call = (name: string) => `{ "jsonrpc":"2.0","id":1,"method":"tools\\/call",\r\n\t"params":{"name":"${name}"}}`
+
+function head(path: string, ...lines: readonly string[]): string {
+  const all = [`Authorization: Bearer ${token}`, 'Content-Type: application/json', ...lines]
+  return `POST ${path} HTTP/1.1\r\nHost: a\r\n${all.join('\r\n')}\r\n\r\n`
+}
+
+function client(): RawClient {
+  const made = rawClient(Number(new URL(stack.url).port))
+  atEnd(() => made.socket.destroy())
+  return made
+}
+
+/** Sends a whole request. @returns the status, and the code of a refusal */
+async function send(path: string, body: string, ...lines: readonly string[]) {
+  const text = await stack.raw(
+    head(path, `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', ...lines) + body,
+  )
+  return { status: Number(text.split(' ')[1]), code: /"code":"(\w+)"/.exec(text)?.[1], text }
+}
+
+describe('a body that may pass', () => {
+  test('reaches the service as it came', async () => {
+    expect(await send('/mcp', call('free'))).toMatchObject({ status: 200 })
+    expect(bodies.map(String)).toEqual([call('free')])
+  })
+
+  test('may come in pieces, without a length, after the client was told to go on', async () => {
+    const own = client()
+    own.write(head('/mcp', 'Transfer-Encoding: chunked', 'Expect: 100-continue'))
+    await own.until(/^HTTP\/1\.1 100 Continue\r\n\r\n$/)
+    for (const piece of call('free').match(/.{1,20}/gs) ?? [])
+      own.write(`${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n`)
+    expect(stack.upstream.seen.filter(({ headers }) => headers.expect !== undefined)).toEqual([])
+    own.write('0\r\n\r\n')
+    await own.until(/called/)
+    expect(bodies.map(String)).toEqual([call('free')])
+  })
+
+  test('leaves its connection for the next one', async () => {
+    const own = client()
+    for (const count of [1, 2]) {
+      own.write(head('/mcp', `Content-Length: ${call('free').length}`) + call('free'))
+      await own.until(new RegExp(`(?:called.*){${count}}`, 's'))
+    }
+    expect(bodies).toHaveLength(2)
+  })
+
+  test('may be as large as the route says, and no byte larger', async () => {
+    const padded = call('free').padEnd(64 * 1024, ' ')
+    expect((await send('/mcp', padded)).status).toBe(200)
+    expect(bodies[0]?.length).toBe(64 * 1024)
+    expect(await send('/mcp', `${padded} `)).toMatchObject({ status: 413, code: 'body_too_large' })
+    const own = client()
+    own.write(`${head('/mcp', 'Transfer-Encoding: chunked')}10001\r\n${padded} \r\n0\r\n\r\n`)
+    await own.until(/^HTTP\/1\.1 413 /)
+    expect(bodies).toHaveLength(1)
+  })
+})
+
+describe('a body that may not pass', () => {
+  test.each([
+    ['a tool without its scope', call('paid'), 403, 'scope_missing'],
+    ['a tool that is not listed', call('other'), 403, 'claim_forbidden'],
+    ['a batch', `[${call('free')}]`, 400, 'request_malformed'],
+    ['no JSON', call('free').slice(0, -1), 400, 'request_malformed'],
+    ['nothing', '', 400, 'request_malformed'],
+  ])('with %s reaches nobody', async (_, body, status, code) => {
+    expect(await send('/mcp', body)).toMatchObject({ status, code })
+    expect(bodies).toEqual([])
+  })
+
+  test('with another name than its header is answered as JSON-RPC, with all of the refusal in its data', async () => {
+    const { status, text } = await send('/mcp', call('free'), 'Mcp-Name: paid', 'X-Request-Id: mismatch')
+    expect(status).toBe(400)
+    expect(text).toMatch(/^content-type: application\/json\r$/im)
+    expect(JSON.parse(text.split('\r\n\r\n')[1] ?? '')).toEqual({
+      jsonrpc: '2.0',
+      id: 1,
+      error: {
+        code: -32020,
+        message: 'The request is malformed',
+        data: {
+          type: 'urn:sallyport:denial:request_malformed',
+          title: 'The request is malformed',
+          status: 400,
+          code: 'request_malformed',
+          request_id: 'mismatch',
+        },
+      },
+    })
+    expect(bodies).toEqual([])
+  })
+
+  test('passes on a route that only reports, as it came', async () => {
+    expect((await send('/report', call('other'))).status).toBe(200)
+    expect((await send('/report', 'no JSON')).status).toBe(200)
+    expect(bodies.map(String)).toEqual([call('other'), 'no JSON'])
+    const series = 'sallyport_report_denials_total{route="report",code="claim_forbidden"}'
+    expect((await stack.metrics()).get(series)).toBe(1)
+  })
+
+  test('is refused when its token expires while it comes', async () => {
+    const own = client()
+    own.write(`${head('/mcp', 'Content-Length: 1000')}{`)
+    const before = (await stack.metrics()).get('sallyport_requests_in_flight')
+    expect(before).toBe(1)
+    laterMs = EXPIRED_MS
+    expect((await own.closed).text).toMatch(/^HTTP\/1\.1 401 .*token_expired/s)
+    expect(bodies).toEqual([])
+  })
+
+  test.each(['closes', 'resets'])('is forgotten with a client that %s its connection', async how => {
+    for (let count = 0; count < 5; count++) {
+      const own = client()
+      const id = `${how}-${count}`
+      own.write(head('/large', 'Content-Length: 16000000', 'Expect: 100-continue', `X-Request-Id: ${id}`))
+      await own.until(/100 Continue/)
+      if (how === 'closes') own.socket.end('{')
+      else own.socket.resetAndDestroy()
+      await stack.logged({ request_id: id })
+      expect(stack.logs.find(({ request_id }) => request_id === id)).not.toMatchObject({ code: 'overloaded' })
+    }
+    expect((await send('/mcp', call('free'))).status).toBe(200)
+    expect(bodies).toHaveLength(1)
+  })
+})
