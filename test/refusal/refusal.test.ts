@@ -43,6 +43,7 @@ beforeAll(async () => {
       limits: { bodyBytes: '1KiB', bodyIdleTimeout: '250ms', headers: 40 },
       identity: { headers: { 'X-Auth-Note': 'note' }, maxBytes: '256B' },
       revocation: { file: 'revoked.yaml' },
+      cors: { origins: [PAGE] },
       dpop: { baseUrls: [CLIENTS_SEE], nonce: { secretFile: 'nonce-secret' } },
       providers: {
         main: {
@@ -415,6 +416,27 @@ describe.each(EXERCISED)('%s', code => {
     expect(before.get(overall), `${overall} starts at 0`).toBeGreaterThanOrEqual(0)
     expect((after.get(overall) ?? 0) - (before.get(overall) ?? 0)).toBe(1)
   })
+})
+
+/** Those that are about an origin bring one of their own. */
+const OF_ORIGINS: readonly DenialCode[] = ['cors_refused', 'origin_forbidden']
+
+test.each(EXERCISED.filter(code => !OF_ORIGINS.includes(code)))(
+  '%s can be read by a page that its route lets in, once there is a route',
+  async code => {
+    const { route, headers, body } = await refused(code, 'secret', [`Origin: ${PAGE}`])
+    expect(JSON.parse(body)).toMatchObject({ code })
+    expect(headers.get('access-control-allow-origin')).toBe(route === undefined ? undefined : PAGE)
+    expect(headers.get('access-control-expose-headers')).toEqual(
+      route === undefined ? undefined : expect.stringMatching(/^WWW-Authenticate, Retry-After, /),
+    )
+    expect(headers.get('vary')).toBe(route === undefined ? undefined : 'Origin')
+  },
+)
+
+test.each(OF_ORIGINS)('%s cannot', async code => {
+  const { headers } = await refused(code, 'secret')
+  expect([...headers.keys()].filter(name => name.startsWith('access-control-'))).toEqual([])
 })
 
 test('every code of the table is exercised here, but for those that take a gateway of their own', () => {
