@@ -58,7 +58,9 @@ describe('sallyport init', () => {
       const { code, stdout } = await runCommand(initCommand, ['-', '--preset', preset])
       expect(code).toBe(0)
       const ofTheMachine = stdout.replaceAll(/^ +(caFile|bearerFile): .*\n/gm, '')
-      expect(loadConfig({ text: ofTheMachine, file: '/etc/sallyport.yaml', env: {} }).routes).toHaveLength(3)
+      expect(loadConfig({ text: ofTheMachine, file: '/etc/sallyport.yaml', env: {} }).routes).toHaveLength(
+        preset === 'mcp' ? 2 : 3,
+      )
     },
   )
 

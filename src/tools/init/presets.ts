@@ -19,9 +19,11 @@ export interface Preset {
   readonly providerLines: readonly string[]
   /** These lines become `identity.headers`; without any, the default headers are kept. */
   readonly identityLines: readonly string[]
-  /** The example routes that read and that write have these lines under `require`. */
+  /** The example routes that read and that write have these lines under `require`; of a server of MCP its tools do. */
   readonly read: string
   readonly write: string
+  /** What the routes are for: a web API, unless it says otherwise. */
+  readonly serves?: 'mcp'
 }
 
 const SCOPES = {
@@ -184,6 +186,20 @@ export const PRESETS = {
     ],
     read: 'claims: { /kubernetes.io/namespace: [shop, billing] }',
     write: 'claims: { sub: "system:serviceaccount:shop:checkout" }',
+  },
+  mcp: {
+    summary: 'a server of the Model Context Protocol',
+    issuer: 'https://auth.example.com/',
+    issuerLines: [],
+    audience: 'https://mcp.example.com/mcp',
+    issuerNotes: [
+      'Clients are told of it, and get their tokens there: it must take the parameter `resource` (RFC 8707).',
+    ],
+    audienceNotes: ['The URL of the server, as under `resources`: clients ask for a token for it.'],
+    providerLines: [],
+    identityLines: [],
+    ...SCOPES,
+    serves: 'mcp',
   },
 } as const satisfies Record<string, Preset>
 

@@ -44,22 +44,64 @@ upstreams:
 identity:
 ${identityHeaders(preset.identityLines)}  reserved: [X-Auth-*]
 
-# The most specific route wins, whatever the order. What no route matches is a 404 and never reaches the service.
+${preset.serves === 'mcp' ? protectedServer(resourceUrl(preset, audience), preset) : webApi(preset)}`
+}
+
+const HEAD_OF_ROUTES = `# The most specific route wins, whatever the order. What no route matches is a 404 and never reaches the service.
 routes:
   - { id: health, path: /healthz, methods: [GET], access: public }
+`
 
+function webApi({ read, write }: Preset): string {
+  return `${HEAD_OF_ROUTES}
   # Yours. /orders and everything below it; GET covers HEAD.
   - id: orders-read
     path: /orders/**
     methods: [GET]
     require:
-      ${preset.read}
+      ${read}
 
   - id: orders-write
     path: /orders/:id
     methods: [PUT, PATCH, DELETE]
     require:
-      ${preset.write}
+      ${write}
+`
+}
+
+/** An audience that is no URL is what the provider calls the server, and clients do not. */
+function resourceUrl(preset: Preset, audience: string | undefined): string {
+  return audience !== undefined && /^https?:/.test(audience) && URL.canParse(audience) ? audience : preset.audience
+}
+
+function protectedServer(url: string, { read, write }: Preset): string {
+  return `# What clients are told: where to get a token, and for what (RFC 9728). It is served to everybody, below
+# /.well-known/oauth-protected-resource.
+resources:
+  mcp:
+    # Yours. Byte for byte what people type into their clients.
+    url: ${scalar(url)}
+    # Scopes to ask for at first. Those of a tool are told to whoever calls it without them.
+    scopes: [mcp:use]
+
+# Clients that run in a web page read the answers only where their origin is listed. \`enforceOrigin\` refuses requests of
+# all other pages, as a server has to that is reachable from a browser's machine. Yours:
+# cors: { origins: [https://app.example.com], enforceOrigin: true }
+
+${HEAD_OF_ROUTES}
+  # POST brings messages; GET opens the stream of a session, and DELETE ends it.
+  - id: mcp
+    path: ${scalar(new URL(url).pathname)}
+    methods: [GET, POST, DELETE]
+    resource: mcp
+    require: { scopes: [mcp:use] }
+    mcp:
+      # Yours. A call needs the scopes of its tool besides those of the route. Tools that are not listed are refused;
+      # \`others: allow\` would let them pass.
+      tools:
+        orders.get: { ${read} }
+        orders.delete: { ${write} }
+        "reports.*": { scopes: [reports:read] }
 `
 }
 
@@ -77,7 +119,7 @@ function comments(lines: readonly string[]): string {
 
 /** Writes a text plain where YAML reads it back unchanged, and otherwise as a JSON string, which YAML understands. */
 function scalar(text: string): string {
-  return /^[A-Za-z][\w./:-]*$/.test(text) && !/^(true|false|null)$/i.test(text) && !text.endsWith(':')
+  return /^[A-Za-z/][\w./:-]*$/.test(text) && !/^(true|false|null)$/i.test(text) && !text.endsWith(':')
     ? text
     : JSON.stringify(text)
 }

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/read/load.ts'
 import { standIn } from '../../../src/tools/engine/stand-in.ts'
+import { bodyOf, withJsonBody } from '../../../src/tools/engine/tool-call.ts'
 import { trial, trialRequest } from '../../../src/tools/engine/trial.ts'
 import type { PresetName } from '../../../src/tools/init/presets.ts'
 import { starterFile } from '../../../src/tools/init/starter-file.ts'
@@ -78,6 +79,45 @@ describe('a token that is not meant', () => {
   ])('is refused with the preset %s: one %s is %s', async (preset, _what, code, claims) => {
     const { client_id: clientId = 'nobody', ...rest } = claims
     expect(await outcome(preset, preset === 'cognito' ? { client_id: clientId, ...rest } : claims)).toBe(code)
+  })
+})
+
+describe('the preset mcp', () => {
+  const server = (options: { readonly audience?: string } = {}) => {
+    const config = loadConfig({
+      text: starterFile({ preset: 'mcp', ...options }),
+      file: '/etc/sallyport.yaml',
+      env: {},
+    })
+    const trusted = standIn(config, silentServices())
+    const call = async (path: string, tool: string, claims: Claims) => {
+      const route = config.routes.find(({ id }) => id === 'mcp')
+      const { token } = await trusted.token(claims, route)
+      const facts = withJsonBody(trialRequest('POST', path, ['Authorization', `Bearer ${token}`]))
+      return (await trial(trusted.policy, facts, bodyOf({ method: 'tools/call', tool }))).denial?.code ?? 'allow'
+    }
+    return { config, call }
+  }
+
+  test('asks for the scopes of each tool, and refuses tools that are not listed', async () => {
+    const { call } = server()
+    expect(await call('/mcp', 'orders.get', { scope: 'mcp:use orders:read' })).toBe('allow')
+    expect(await call('/mcp', 'orders.delete', { scope: 'mcp:use orders:read' })).toBe('scope_missing')
+    expect(await call('/mcp', 'reports.sales', { scope: 'mcp:use reports:read' })).toBe('allow')
+    expect(await call('/mcp', 'drop', { scope: 'mcp:use' })).toBe('claim_forbidden')
+    expect(await call('/mcp', 'orders.get', { scope: 'mcp:use', aud: 'https://other.example.com' })).toBe(
+      'audience_mismatch',
+    )
+  })
+
+  test.each([
+    ['https://tools.example.org/v1/mcp', 'https://tools.example.org/v1/mcp', '/v1/mcp'],
+    ['https://tools.example.org', 'https://tools.example.org', '/'],
+    ['orders', 'https://mcp.example.com/mcp', '/mcp'],
+  ])('with the audience %s is the resource %s', async (audience, url, path) => {
+    const { config, call } = server({ audience })
+    expect([config.resources.mcp?.url, jwtOf(config).audiences]).toEqual([url, [audience]])
+    expect(await call(path, 'orders.get', { scope: 'mcp:use orders:read' })).toBe('allow')
   })
 })
 
