@@ -8,7 +8,7 @@ import { type ByProviderType, byProviderType } from '../config/schema/by-provide
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
-import { audienceClaims, issuerClaims } from '../tools/engine/made-up-claims.ts'
+import { audienceClaims, audienceOfAll, issuerClaims } from '../tools/engine/made-up-claims.ts'
 import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import {
   createKey,
@@ -111,16 +111,16 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
     )
   if (providerTraits(provider).takesJwts === undefined)
     io.stderr(`warning: the provider ${named} takes no JWTs (\`tokens.jwts: false\`), and so never this token\n`)
-  return { ...byProviderType(OWN_CLAIMS, provider, given), ...times }
+  return { ...byProviderType(OWN_CLAIMS, provider, given, audienceOfAll(config, named ?? '')), ...times }
 }
 
 /** The claims by which a provider of each type takes a token for one of its own. */
-const OWN_CLAIMS: ByProviderType<Claims, [given: Claims]> = {
-  jwt: (provider, given) => ({
+const OWN_CLAIMS: ByProviderType<Claims, [given: Claims, audience: JsonValue]> = {
+  jwt: (provider, given, audience) => ({
     ...issuerClaims(provider, given),
-    ...audienceClaims(provider, provider.audiences[0] ?? ''),
+    ...audienceClaims(provider, audience),
   }),
-  introspection: ({ issuer, audiences }) => ({ iss: issuer, aud: audiences[0] ?? '' }),
+  introspection: ({ issuer }, _given, audience) => ({ iss: issuer, aud: audience }),
 }
 
 /** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */

@@ -28,10 +28,11 @@ verify does what the gateway does with the token, fetching keys or asking the se
        the server answers, and names the check that fails and the remedy. It does not ask a route: sallyport explain
        does.
 mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
-       it, dev.public.json, the public key set to name in \`keys.jwksFile\`. iss and aud are the provider's; iat and exp are
-       filled in; --claim a=1 is a number, --claim a=x text, --claim 'a=["x"]' a list. With --dpop-key the token is bound
-       to that key (cnf.jkt); with --proof, too, it comes as the two headers of that one request, Authorization and
-       DPoP, for curl -H @-. With --encrypt the token is encrypted for the gateway.
+       it, dev.public.json, the public key set to name in \`keys.jwksFile\`. iss and aud are the provider's, with the URLs
+       of the resources that take its tokens; iat and exp are filled in; --claim a=1 is a number, --claim a=x text,
+       --claim 'a=["x"]' a list. With --dpop-key the token is bound to that key (cnf.jkt); with --proof, too, it comes
+       as the two headers of that one request, Authorization and DPoP, for curl -H @-. With --encrypt the token is
+       encrypted for the gateway.
 proof  prints the same two headers for a token that an issuer has bound to the key. Each request needs a new proof.
 
   TOKEN               ${TOKEN_HELP}

@@ -13,10 +13,15 @@ export function routesOf({ routes }: Pick<Config, 'routes'>, resource: string): 
 
 /** Returns the audiences of which a token must hold one at least: the provider's, and its resources'. */
 function widenedAudiences(config: Pick<Config, 'routes' | 'resources'>, id: string, own: readonly string[]) {
+  return [...new Set([...own, ...resourceUrls(config, id)])]
+}
+
+/** Returns the URLs of the resources that take tokens of the provider. */
+export function resourceUrls(config: Pick<Config, 'routes' | 'resources'>, id: string): readonly string[] {
   const resources = Object.entries(config.resources).filter(([resource]) =>
     routesOf(config, resource).some(({ providers }) => providers?.includes(id) ?? true),
   )
-  return [...new Set([...own, ...resources.map(([, { url }]) => url)])]
+  return resources.map(([, { url }]) => url)
 }
 
 /** Returns the provider as its tokens are verified: whichever of its routes they are for. */

@@ -1,9 +1,13 @@
 /** Tests what `sallyport explain` and `sallyport test` show of calls of tools, and of protected resources. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { explainCommand } from '../../src/cli/explain.ts'
 import { testCommand } from '../../src/cli/test.ts'
+import { tokenCommand } from '../../src/cli/token.ts'
 import type { Explanation } from '../../src/tools/explain/explanation.ts'
 import { runCommand } from '../support/gateway/command.ts'
+import { askingConfig } from './introspection-support.ts'
 import { folder, textOf } from './support.ts'
 
 const files = folder()
@@ -140,6 +144,49 @@ describe('explain of a protected resource', () => {
     expect(found.response?.status).toBe(200)
     expect(JSON.parse(found.response?.body ?? '')).toMatchObject({ resource: URL_OF_RESOURCE })
   })
+})
+
+describe('a token for a protected resource', () => {
+  test('that is minted gets in there and at the other routes, and so does one of the resource at its own', async () => {
+    const key = join(files.path, 'dev.jwk')
+    const text = readFileSync(config, 'utf8')
+    const own = files.write(
+      'minted.yaml',
+      text.replace('audiences:', 'keys: { jwksFile: dev.public.json }, tokenType: compatible, audiences:'),
+    )
+    const mint = async (...args: readonly string[]): Promise<string> => {
+      const { stdout, code } = await runCommand(tokenCommand, ['mint', '--key', key, ...args, '-c', config])
+      expect(code).toBe(0)
+      return stdout.trim()
+    }
+    const decided = async (path: string, token: string): Promise<string> => {
+      const { stdout } = await runCommand(explainCommand, ['GET', path, '--token', token, '-c', own, '--json'])
+      return (JSON.parse(stdout) as Explanation).decision
+    }
+    const both = await mint('--create-key', '--claim', 'scope=mcp:use')
+    const narrow = await mint('--claim', 'scope=mcp:use', '--claim', `aud=${URL_OF_RESOURCE}`)
+    expect([await decided('/mcp', both), await decided('/other', both)]).toEqual(['allow', 'allow'])
+    expect([await decided('/mcp', narrow), await decided('/other', narrow)]).toEqual(['allow', 'audience_mismatch'])
+    const verified = await runCommand(tokenCommand, ['verify', narrow, '-c', own, '--json'])
+    expect(JSON.parse(verified.stdout)).toMatchObject({ verdict: 'valid' })
+  })
+
+  test.each(['', ', audienceCheckedByServer: true'])(
+    'that a server is asked about has its URL filled in%s',
+    async keys => {
+      const asking = askingConfig(files, 'asking.yaml', {
+        keys,
+        routes: [`{ id: mcp, path: /mcp, resource: orders, mcp: { tools: ${TOOLS} } }`],
+        sections: `resources: { orders: { url: ${URL_OF_RESOURCE} } }\n`,
+      })
+      const args = ['POST', '/mcp', '--tool', 'free', '--claims', '{ sub: alice }', '-c', asking, '--json']
+      const found = JSON.parse((await runCommand(explainCommand, args)).stdout) as Explanation
+      expect([found.decision, found.filledIn.aud]).toEqual(['allow', URL_OF_RESOURCE])
+      const said = `{ active: true, sub: alice, aud: "${URL_OF_RESOURCE}" }`
+      const told = ['POST', '/mcp', '--tool', 'free', '--introspection', said, '-c', asking, '--json']
+      expect((JSON.parse((await runCommand(explainCommand, told)).stdout) as Explanation).decision).toBe('allow')
+    },
+  )
 })
 
 describe('test cases', () => {

@@ -1,5 +1,8 @@
 /** Makes up the claims by which a provider takes a token for one of its own: issuer, tenant and audience. */
+import { resourceUrls } from '../../config/resources.ts'
 import type { ProviderConfigs } from '../../config/schema/by-provider-type.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
+import type { Config } from '../../config/schema/schema.ts'
 import { issuersOf, type TakenIssuers, tenantsOf } from '../../config/schema/tenants.ts'
 import { issuerTemplate, tenantJudge } from '../../issuer-template.ts'
 import type { Claims, JsonValue } from '../../types.ts'
@@ -30,6 +33,14 @@ export function issuerClaims(provider: TakenIssuers, given: Claims): Claims {
     }),
   )
   return { iss: template.filled(values), ...values }
+}
+
+/** Returns an audience with which a token of the provider gets in wherever its tokens do. */
+export function audienceOfAll(config: Config, id: string): JsonValue {
+  const provider = config.providers[id]
+  const [first = ''] = provider === undefined ? [] : providerTraits(provider).audiences
+  const all = [...new Set([first, ...resourceUrls(config, id)])]
+  return all.length === 1 ? first : all
 }
 
 /** @returns the audience under the claim that the provider reads, at any depth */
