@@ -20,6 +20,7 @@ const config = files.write(
     `{ id: lax, path: /lax, mcp: { tools: ${TOOLS}, others: allow } }`,
     `{ id: maybe, path: /maybe, access: optional, mcp: { tools: ${TOOLS} } }`,
     `{ id: tried, path: /tried, mode: report, require: { scopes: [mcp:use] }, mcp: { tools: ${TOOLS} } }`,
+    "{ id: every, path: /every, mcp: { tools: { '*': { scopes: [x] } } } }",
     '{ id: other, path: /other }',
   )}resources: { orders: { url: ${URL_OF_RESOURCE}, scopes: [mcp:use] } }\n`,
 )
@@ -218,6 +219,7 @@ describe('test cases', () => {
       call('/mcp', 'free', 'mcp:use', 'allow'),
       call('/mcp', 'drop', 'mcp:use', 'claim_forbidden'),
       call('/lax', 'drop', 'x', 'allow'),
+      call('/every', 'drop', 'y', 'scope_missing'),
       // Of two scopes that are missing, neither is shown to be asked for.
       call('/tried', 'report.x', 'none', 'allow'),
       '{ name: x, request: POST /mcp, mcp: { method: tools/list }, claims: { scope: mcp:use }, expect: allow }',
@@ -242,7 +244,18 @@ describe('test cases', () => {
       'tried: refused without mcp.tools.report.* reports:read: untested',
       'tried: allowed mcp.tools.free: untested',
       'tried: refused by mcp.others: untested',
+      'every: refused without mcp.tools.* x: covered',
     ])
+  })
+
+  test('are listed with the tool that they call', async () => {
+    const file = files.write(
+      'listed.yaml',
+      `config: sallyport.yaml\ntests:\n  - ${call('/mcp', 'drop', 'mcp:use', 'claim_forbidden')}\n`,
+    )
+    const { stdout } = await runCommand(testCommand, [file])
+    expect(stdout).toMatch(/ok +x +POST \/mcp drop +claim_forbidden/)
+    expect(stdout).toMatch(/^ +mcp +refused without mcp\.tools\.report\.\* reports:read$/m)
   })
 
   test('fail where no tool is judged', async () => {

@@ -1,8 +1,11 @@
 /** Prints what test cases found: for a person, as JSON, or as JUnit XML for a CI server. */
+import { fieldValue } from '../../lib/field-lines.ts'
 import type { Paint } from '../text/paint.ts'
 import { columns } from '../text/table.ts'
+import type { TestCase } from './case-file.ts'
 import type { Coverage } from './coverage.ts'
-import type { CaseResult, Mismatch } from './run-cases.ts'
+import type { Mismatch } from './mismatches.ts'
+import type { CaseResult } from './run-cases.ts'
 
 /** Holds the results of one file of cases, and names the configuration they were put to. */
 export interface FileResult {
@@ -46,12 +49,19 @@ function fileText({ file, configFile, results }: FileResult, paint: Paint): stri
     results.map(result => [
       isFailed(result) ? paint('red', 'FAIL') : paint('green', 'ok  '),
       result.test.name,
-      `${result.test.request.method} ${result.test.request.target}`,
+      requestText(result.test),
       result.decision,
     ]),
   )
   const lines = results.flatMap((result, index) => [`  ${rows[index]}`, ...diffLines(result, file, paint)])
   return [`${paint('bold', file)} (${configFile})`, ...lines].join('\n')
+}
+
+/** Names what the request is about besides its path: the tool that it calls, or what a page has in mind. */
+function requestText({ request, message, isPreflight }: TestCase): string {
+  const { method, target, rawHeaders } = request
+  const meant = isPreflight ? ` for ${fieldValue(rawHeaders, 'access-control-request-method')}` : ''
+  return `${method} ${target}${meant}${message === undefined ? '' : ` ${message.tool ?? message.method}`}`
 }
 
 function diffLines(result: CaseResult, file: string, paint: Paint): readonly string[] {

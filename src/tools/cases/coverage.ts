@@ -123,7 +123,10 @@ function accessItems({ access }: RouteConfig, item: MakeItem): readonly Coverage
   }
 }
 
-/** A tool that asks for no more than its route is shown by a call that is allowed. */
+/**
+ * A tool that asks for no more than its route is shown by a call that is allowed. Where `*` has a line, no tool is left
+ * for `others`.
+ */
 function callItems({ access, mcp, require }: RouteConfig, item: MakeItem): readonly CoverageItem[] {
   if (mcp?.tools === undefined || access === 'public') return []
   const isAllowed = (line: string) =>
@@ -139,6 +142,7 @@ function callItems({ access, mcp, require }: RouteConfig, item: MakeItem): reado
       ),
     )
   })
+  if (mcp.tools['*'] !== undefined) return ofTools
   const ofOthers =
     mcp.others === 'allow'
       ? isAllowed(OTHERS)

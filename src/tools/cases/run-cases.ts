@@ -6,9 +6,7 @@
 
 import type { NamedFiles } from '../../config/read/load.ts'
 import { type Requirement, requirementContext, requirementsOf } from '../../config/requirements.ts'
-import { certificateSource } from '../../config/schema/certificate-source.ts'
-import { providerTraits } from '../../config/schema/provider-traits.ts'
-import type { Config, ProviderConfig, RouteConfig } from '../../config/schema/schema.ts'
+import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
@@ -19,24 +17,15 @@ import { boundTo, type Prover } from '../engine/prover.ts'
 import { certificateBinding, withCertificate } from '../engine/shown-certificate.ts'
 import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { askedOfCall, bodyOf, isJudged, missingForCall, withJsonBody } from '../engine/tool-call.ts'
-import { trial } from '../engine/trial.ts'
+import { type Trial, trial } from '../engine/trial.ts'
 import { denialText } from '../explain/denial-text.ts'
 import { unmetOf } from '../explain/explanation.ts'
-import { linesOf } from '../explain/header-changes.ts'
 import { sourcesOf } from '../text/credential-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
 import type { CaseClock } from './case-clock.ts'
 import type { TestCase } from './case-file.ts'
-
-export interface Mismatch {
-  /** It is `decision`, `route`, `reported`, the name of a header, or the key of a case that has no effect. */
-  readonly what: string
-  readonly expected: string
-  readonly actual: string
-  /** It is set when the case says what the configuration has no use for; `expected` is then what it lacks. */
-  readonly hasNoEffect?: true
-}
+import { type Mismatch, mismatches, withoutEffect } from './mismatches.ts'
 
 export interface CaseResult {
   readonly test: TestCase
@@ -105,11 +94,9 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const { findings, denial, upstreamHeaders } = tried
   const { principal, reported, route } = findings
   const refusal = denial ?? reported
-  const preflight = preflightIn(facts, tried)
-  const unnamed = preflight === undefined ? [] : headersRefused(preflight, tried)
+  const preflight = preflightResult(facts, tried)
   const outcome = {
-    // The browser is who refuses here, but what the page may not send is refused for whoever writes the case.
-    decision: denial?.code ?? (unnamed.length > 0 ? 'cors_refused' : 'allow'),
+    decision: preflight?.decision ?? denial?.code ?? 'allow',
     reported: reported?.code,
     route: route?.id,
     headers: upstreamHeaders,
@@ -124,37 +111,55 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig, context)
   const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, facts)
   const isAsked = principal !== undefined || (caller === 'anonymous' && routeConfig?.access === 'optional')
-  const tool = isCall && isAsked ? test.message?.tool : undefined
-  const call = tool === undefined || routeConfig?.mcp === undefined ? undefined : askedOfCall(routeConfig.mcp, tool)
-  const missingForTool = call === undefined ? [] : missingForCall(call, principal)
-  const isCallUnmet = call !== undefined && (call.scopes === undefined || missingForTool.length > 0)
-  const hasRoute = { taken: route !== undefined, isPreflight: preflight !== undefined, isCall }
+  const call = isCall && isAsked ? callResult(test, routeConfig, principal) : undefined
+  const found = { hasRoute: route !== undefined, isPreflight: preflight !== undefined, isCall }
   return {
     test,
     decision: outcome.decision,
-    reason:
-      refusal === undefined
-        ? unnamed.length === 0
-          ? undefined
-          : shown(`the answer does not name ${unnamed.join(', ')}`)
-        : shown(denialText(refusal)),
-    mismatches: shown([...withoutEffect(test, config, routeConfig, hasRoute), ...mismatches(test, outcome)]),
+    reason: shown(refusal === undefined ? preflight?.reason : denialText(refusal)),
+    mismatches: shown([...withoutEffect(test, config, routeConfig, found), ...mismatches(test, outcome)]),
     route: route?.id,
     caller,
-    unmet: [...unmet.map(requirementName), ...(isCallUnmet ? [call.line] : [])],
+    unmet: [...unmet.map(requirementName), ...(call?.unmet ?? [])],
     missing: [
       ...(principal === undefined ? [] : unmet.flatMap(requirement => missingValues(requirement, principal))),
-      ...missingForTool.map(scope => `${call?.line} ${scope}`),
+      ...(call?.missing ?? []),
     ],
-    preflight:
-      preflight === undefined
-        ? undefined
-        : denial !== undefined
-          ? 'refused'
-          : unnamed.length > 0
-            ? 'unnamed'
-            : 'allowed',
+    preflight: preflight?.result,
     calledBy: call?.line,
+  }
+}
+
+interface PreflightResult {
+  readonly result: NonNullable<CaseResult['preflight']>
+  readonly decision: string
+  readonly reason: string | undefined
+}
+
+/**
+ * For a header that the answer leaves out a browser refuses, and not the gateway. For whoever says in a case what a
+ * page may send it is all one.
+ */
+function preflightResult(facts: RequestFacts, tried: Trial): PreflightResult | undefined {
+  const preflight = preflightIn(facts, tried)
+  if (preflight === undefined) return undefined
+  const { denial } = tried
+  if (denial !== undefined) return { result: 'refused', decision: denial.code, reason: undefined }
+  const unnamed = headersRefused(preflight, tried)
+  if (unnamed.length === 0) return { result: 'allowed', decision: 'allow', reason: undefined }
+  return { result: 'unnamed', decision: 'cors_refused', reason: `the answer does not name ${unnamed.join(', ')}` }
+}
+
+/** Says which line judges the call, and what of it is not met. Call it for somebody who gets as far as that. */
+function callResult({ message }: TestCase, route: RouteConfig | undefined, principal: Principal | undefined) {
+  if (message?.tool === undefined || route?.mcp === undefined) return undefined
+  const asked = askedOfCall(route.mcp, message.tool)
+  const { line, scopes } = asked
+  const missing = missingForCall(asked, principal)
+  return {
+    line,
+    unmet: scopes === undefined || missing.length > 0 ? [line] : [],
+    missing: missing.map(scope => `${line} ${scope}`),
   }
 }
 
@@ -214,46 +219,6 @@ function entriesOf(
   })
 }
 
-/** A case must not pass because the configuration has no use for what it says. */
-function withoutEffect(
-  { introspection, provider, revoked, revocation: state, proof, certificate, isPreflight, message }: TestCase,
-  { providers, revocation, dpop, listen, clientCertificate }: Config,
-  route: RouteConfig | undefined,
-  found: { readonly taken: boolean; readonly isPreflight: boolean; readonly isCall: boolean },
-): readonly Mismatch[] {
-  const accepted = provider === undefined ? (route?.providers ?? Object.keys(providers)) : [provider]
-  const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing', hasNoEffect: true })
-  return [
-    ...(introspection !== undefined && !accepted.some(id => asksServer(providers[id]))
-      ? [needs('introspection', 'a provider of `type: introspection` that the route accepts')]
-      : []),
-    ...(revoked.length > 0 && revocation === undefined
-      ? [needs('revoked', 'the section `revocation` in the configuration')]
-      : []),
-    ...(state === 'stale' && revocation?.store === undefined
-      ? [needs('revocation', '`revocation.store` in the configuration, which alone can be stale')]
-      : []),
-    ...(proof !== undefined && proof !== 'none' && dpop === undefined
-      ? [needs('proof', 'the section `dpop` in the configuration')]
-      : []),
-    ...(certificate !== undefined &&
-    certificate !== 'none' &&
-    certificateSource(listen, clientCertificate) === undefined
-      ? [needs('certificate', '`listen.tls.clientCertificate` or `clientCertificate` in the configuration')]
-      : []),
-    ...(isPreflight && found.taken && !found.isPreflight
-      ? [needs('preflight', '`cors` on the route that takes the request of the page')]
-      : []),
-    ...(message !== undefined && found.taken && !found.isCall
-      ? [needs('mcp', '`mcp.tools` on the route that takes the request')]
-      : []),
-  ]
-}
-
-function asksServer(provider: ProviderConfig | undefined): boolean {
-  return provider !== undefined && providerTraits(provider).asksServer
-}
-
 function missingValues(requirement: Requirement, principal: Principal): readonly string[] {
   const { kind } = requirement
   switch (kind) {
@@ -270,31 +235,4 @@ function missingValues(requirement: Requirement, principal: Principal): readonly
     case 'tokenAge':
       return []
   }
-}
-
-interface Outcome {
-  readonly decision: string
-  readonly reported: string | undefined
-  readonly route: string | undefined
-  readonly headers: readonly string[] | undefined
-}
-
-function mismatches(test: TestCase, { decision, reported, route, headers }: Outcome): readonly Mismatch[] {
-  const found: Mismatch[] = []
-  const compare = (what: string, expected: string | undefined, actual: string | undefined): void => {
-    if (expected !== actual) found.push({ what, expected: expected ?? 'nothing', actual: actual ?? 'nothing' })
-  }
-  compare('decision', test.expect, decision)
-  if (test.reported !== undefined) compare('reported', test.reported, reported)
-  if (test.route !== undefined) compare('route', test.route, route)
-  // A request that was refused has no headers for the upstream, and the decision has told of that already.
-  if (headers !== undefined)
-    for (const [name, value] of Object.entries(test.headers))
-      compare(name, value ?? undefined, headerValue(headers, name))
-  return found
-}
-
-function headerValue(headers: readonly string[], name: string): string | undefined {
-  const values = linesOf(headers).filter(line => line.name.toLowerCase() === name.toLowerCase())
-  return values.length === 0 ? undefined : values.map(({ value }) => value).join(', ')
 }

@@ -6,7 +6,6 @@
  * requirements are asked all the same, so that one look shows all that is missing. An explanation holds no credential
  * and no signature.
  */
-import { isDeepStrictEqual } from 'node:util'
 import {
   audienceRequirements,
   type Requirement,
@@ -14,36 +13,26 @@ import {
   requirementContext,
   requirementsUnder,
 } from '../../config/requirements.ts'
-import { certificateSource } from '../../config/schema/certificate-source.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
-import type { Endpoint, Findings, Policy, Route } from '../../policy.ts'
+import type { Findings, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
-import { takesMethod } from '../../route/methods.ts'
 import type { Preflight } from '../../route/preflight.ts'
-import type { PathAllowance } from '../../route/target.ts'
 import type { Answer, Claims, Principal, RequestFacts } from '../../types.ts'
 import { type AskedPreflight, headersRefused, preflightIn } from '../engine/asked-preflight.ts'
 import type { Trial } from '../engine/trial.ts'
-import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
-import { callChecks, isAnonymous } from './call-checks.ts'
+import { callChecks } from './call-checks.ts'
+import { askedMethod, type Candidate, othersOf, shapeOf } from './candidates.ts'
 import { denialText } from './denial-text.ts'
 import type { CheckResult, ExplainedCheck } from './explained-check.ts'
 import { type HeaderLine, headerChanges, linesOf } from './header-changes.ts'
-import { isOfPage, meantBy, pageChecks, preflightChecks } from './page-checks.ts'
-
-interface Candidate {
-  readonly id: string
-  readonly path: string
-  readonly methods: readonly string[] | undefined
-  /** The reason why the request does not take this route. */
-  readonly why: string
-}
+import { isOfPage, pageChecks, preflightChecks } from './page-checks.ts'
+import { tokenChecks } from './token-checks.ts'
 
 export interface Explanation {
   readonly request: { readonly method: string; readonly target: string }
@@ -117,50 +106,6 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   })
 }
 
-function shapeOf({ id, path, methods }: Route | Endpoint): Omit<Candidate, 'why'> {
-  return { id, path, methods: methods === undefined ? undefined : [...methods] }
-}
-
-interface AskedMethod {
-  readonly method: string
-  /** Why a route that takes the method is not taken while no route is. */
-  readonly without: string
-}
-
-/** Returns the method by which the route was looked for: that of the real request, for a preflight. */
-function askedMethod(request: RequestFacts, tried: Trial, { answersPreflights }: Policy): AskedMethod {
-  const { route, endpoint } = tried.findings
-  const isMeant = preflightIn(request, tried) !== undefined || (route ?? endpoint) === undefined
-  const meant = answersPreflights && isMeant ? meantBy(request) : undefined
-  if (meant !== undefined) return { method: meant.method, without: 'has no `cors`, and no route takes OPTIONS' }
-  return { method: request.method, without: 'the request is refused before a route is chosen' }
-}
-
-/** Lists those that fit the path as it is, and then those that fit it without an oddity. */
-function othersOf(
-  { matcher }: Policy,
-  path: string,
-  route: Route | Endpoint | undefined,
-  asked: AskedMethod,
-): readonly Candidate[] {
-  const lacking = new Map(matcher.lacking(path).map(({ route, lacks }) => [route, lacks]))
-  const fitting = new Set([...matcher.candidates(path), ...lacking.keys()])
-  return [...fitting]
-    .filter(other => other !== route)
-    .map(other => ({ ...shapeOf(other), why: whyNot(other, lacking.get(other), route, asked) }))
-}
-
-function whyNot(
-  other: Route | Endpoint,
-  lacks: readonly PathAllowance[] | undefined,
-  route: Route | Endpoint | undefined,
-  { method, without }: AskedMethod,
-): string {
-  if (!takesMethod(other.methods, method)) return `does not take ${method}`
-  if (lacks !== undefined) return `does not allow ${lacks.join(', ')} in its paths (pathAllow)`
-  return route === undefined ? without : `is less specific than ${route.path}`
-}
-
 /** Tells of head, path and route, which are judged before anybody asks who is calling. */
 function requestCheck(
   { findings: { route, endpoint, path }, denial }: Trial,
@@ -206,11 +151,7 @@ const CHECKS: Readonly<
 > = {
   // The check of the token says whether one was found in the places of the route.
   credentials: () => [],
-  providers: ({ trial, config }, route, routeConfig) => [
-    tokenCheck(trial, route, routeConfig, config),
-    ...revocationChecks(trial, config),
-    ...possessionChecks(trial, config),
-  ],
+  providers: ({ trial, config }, route, routeConfig) => tokenChecks(trial, route, routeConfig, config),
   // That a token is for the resource is one with the audiences.
   resource: () => [],
   audiences: async (deps, _route, { audiences, resource }) => {
@@ -242,72 +183,6 @@ function identityChecks({ findings: { principal }, denial }: Trial): readonly Ex
   if (denial === undefined || principal === undefined) return []
   return [{ check: 'identity', result: 'fails', wanted: 'claims that fit the headers', saw: denialText(denial) }]
 }
-
-function tokenCheck(
-  { findings: { principal, reported }, denial }: Trial,
-  route: Route,
-  routeConfig: RouteConfig,
-  config: Config,
-): ExplainedCheck {
-  const accepted = routeConfig.providers ?? Object.keys(config.providers)
-  const sources = sourcesOf(routeConfig, config).map(sourceText)
-  const where = isDeepStrictEqual(sources, ['Authorization']) ? '' : `, in ${sources.join(' or ')}`
-  const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}${where}`
-  if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
-  const refusal = denial ?? reported
-  if (route.access === 'optional' && isAnonymous(refusal)) return { check: 'token', result: 'ok', wanted, saw: 'none' }
-  if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
-  if (isOfValidToken(refusal)) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${refusal.provider}` }
-  return { check: 'token', result: 'fails', wanted, saw: denialText(refusal) }
-}
-
-/** What is refused in a layer is a token that was verified. */
-function isOfValidToken({ provider, spec: { stage } }: Denial): boolean {
-  return stage === 'revocation' || (stage === 'proof' && provider !== undefined)
-}
-
-/** A token is verified before anybody asks whether it was taken back. */
-function revocationChecks(
-  { findings: { principal, reported }, denial }: Trial,
-  { revocation }: Config,
-): readonly ExplainedCheck[] {
-  if (revocation === undefined) return []
-  const check = 'revocation'
-  const wanted = 'a token that is not revoked'
-  if (principal !== undefined) return [{ check, result: 'ok', wanted, saw: 'no entry that revokes it' }]
-  const refusal = denial ?? reported
-  if (refusal?.spec.stage === 'revocation') return [{ check, result: 'fails', wanted, saw: denialText(refusal) }]
-  if (refusal?.spec.stage === 'proof') return [{ check, result: 'ok', wanted, saw: 'no entry that revokes it' }]
-  return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
-}
-
-/**
- * Tells whether the caller holds the key of a bound token. Where nobody judges proofs or asks for certificates, only a
- * refusal is shown.
- */
-function possessionChecks(
-  { findings: { principal, reported }, denial }: Trial,
-  { dpop, listen, clientCertificate }: Config,
-): readonly ExplainedCheck[] {
-  const check = 'possession'
-  const wanted = 'a proof of the key that the token is bound to'
-  const refusal = denial ?? reported
-  if (principal === undefined && refusal?.spec.stage === 'proof')
-    return [{ check, result: 'fails', wanted, saw: denialText(refusal) }]
-  if (principal?.confirmation !== undefined) return [{ check, result: 'ok', wanted, saw: boundText(principal) }]
-  if (dpop === undefined && certificateSource(listen, clientCertificate) === undefined) return []
-  if (principal !== undefined) return [{ check, result: 'ok', wanted, saw: 'a token that is not bound' }]
-  return [{ check, result: 'skipped', wanted, saw: 'no token to ask it of' }]
-}
-
-function boundText({ confirmation: { jkt, certificateThumbprint } = NOTHING }: Principal): string {
-  return [
-    ...(jkt === undefined ? [] : [`the proof of key ${jkt}`]),
-    ...(certificateThumbprint === undefined ? [] : [`the certificate ${certificateThumbprint}`]),
-  ].join(', ')
-}
-
-const NOTHING = { jkt: undefined, certificateThumbprint: undefined }
 
 function requirementCheck(
   requirement: Requirement,
