@@ -2,8 +2,8 @@
  * Reads the one message of the Model Context Protocol that a request brings, as every server behind us would read it.
  *
  * JSON-RPC 2.0 §4 (request), §5 (response); MCP 2025-11-25 and 2026-07-28, "Streamable HTTP". What readers disagree on
- * is refused: batches, members that are there twice or in another spelling, names that a reader may cut off or trim, and
- * what `lib/strict-json.ts` names. What stands within the arguments of a tool is nobody's matter here.
+ * is refused: batches, members that are there twice or in another spelling, names that a reader may cut off or trim,
+ * and what `lib/strict-json.ts` names. What stands within the arguments of a tool is nobody's matter here.
  */
 import { Denial } from '../errors.ts'
 import { parseStrictOuterJson } from '../lib/strict-json.ts'
