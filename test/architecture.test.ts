@@ -56,7 +56,7 @@ const ROOMS = tableOf(`
   config            → authenticate authorize config/schema downstream forward identity lib mcp policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib revocation
-  config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib oauth route
+  config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
   config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib route
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry

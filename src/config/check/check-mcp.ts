@@ -1,8 +1,9 @@
 /**
- * Judges what `mcp` of a route means together with its methods and with the limits of the file.
+ * Judges what `mcp` of a route means together with its methods and with the limits of the file, and its tools together.
  *
  * Whether keys of the block have an effect at all is judged by its schema, which alone knows what was written.
  */
+import { foldedName } from '../../mcp/folded-name.ts'
 import { coveredMethods } from '../../route/methods.ts'
 import type { Draft } from '../schema/draft.ts'
 import { DEFAULT_MAX_BODY_BYTES } from '../schema/mcp-schema.ts'
@@ -14,6 +15,7 @@ export function mcpFindings({ routes, limits }: Draft): readonly Finding[] {
     const path = ['routes', index, 'mcp']
     return [
       ...methodProblems(route).map(message => ({ path: [...path, 'tools'], message, at: 'key' as const })),
+      ...toolTwins(route).map(({ name, message }) => ({ path: [...path, 'tools', name], message, at: 'key' as const })),
       ...sizeProblems(route, limits).map(message => ({
         path: [...path, 'maxBody'],
         message,
@@ -27,6 +29,16 @@ export function mcpFindings({ routes, limits }: Draft): readonly Finding[] {
 function methodProblems({ mcp, methods }: RouteConfig): readonly string[] {
   if (mcp?.tools === undefined || methods === undefined || coveredMethods(methods).has('POST')) return []
   return ['has no effect: calls come by POST, which is not in `methods`; add it there, or leave `tools` out']
+}
+
+/** A service that ignores case would call one of them under the rule of the other. */
+function toolTwins({ mcp }: RouteConfig): ReadonlyArray<{ readonly name: string; readonly message: string }> {
+  const names = Object.keys(mcp?.tools ?? {})
+  return names.flatMap((name, index) => {
+    const twin = names.slice(0, index).find(other => foldedName(other) === foldedName(name))
+    if (twin === undefined) return []
+    return [{ name, message: `is read like the tool \`${twin}\` by services that ignore case; keep one of them` }]
+  })
 }
 
 function sizeProblems({ mcp }: RouteConfig, limits: Draft['limits']): readonly string[] {

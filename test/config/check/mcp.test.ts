@@ -61,6 +61,18 @@ test.each([
     'routes[0].mcp.tools.a.scopes: must not be empty; list at least one, or leave the key out',
   ],
   ['mcp: { tools: { "a*b": {} } }', 'routes[0].mcp.tools["a*b"]: may have a `*` only at its end, as in `report.*`'],
+  [
+    'mcp: { tools: { orders.delete: { scopes: [w] }, Orders.Delete: {} } }',
+    'routes[0].mcp.tools["Orders.Delete"]: is read like the tool `orders.delete` by services that ignore case; keep one of them',
+  ],
+  [
+    'mcp: { tools: { "report.*": {}, "REPORT.*": { scopes: [r] } } }',
+    'routes[0].mcp.tools["REPORT.*"]: is read like the tool `report.*` by services that ignore case; keep one of them',
+  ],
+  [
+    'mcp: { tools: { "a ": {} } }',
+    'routes[0].mcp.tools["a "]: has a blank at an end, with which no call passes; leave the blank out',
+  ],
   ['mcp: { tools: { "": {} } }', 'routes[0].mcp.tools[""]: is no name of a tool'],
   ['mcp: { tools: { a: {} }, maxBody: 17MiB }', 'routes[0].mcp.maxBody: must be at most `16MiB`'],
 ])('%s is refused', (rest, problem) => {
