@@ -98,7 +98,7 @@ describe('explain OPTIONS', () => {
     ])
     const get = await explained(...preflight('/orders', APP, 'GET'))
     expect(get.others.map(({ id, why }) => [id, why])).toEqual([
-      ['read', 'has no `cors`, and no route takes OPTIONS'],
+      ['read', 'has no `cors`, and so answers no preflight'],
       ['write', 'does not take GET'],
     ])
   })

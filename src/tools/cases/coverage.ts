@@ -93,9 +93,9 @@ const ITEMS: Readonly<
   credentials: () => [],
   providers: () => [],
   resource: () => [],
-  // The audiences of a provider can be narrowed on every route, and nobody asks for them on a public one.
-  audiences: ({ access, audiences, resource }, item, context) =>
-    access === 'public'
+  // That tokens of a resource are for no other route is not said by any line of the others.
+  audiences: ({ audiences, resource }, item, context) =>
+    (audiences ?? resource) === undefined
       ? []
       : audienceRequirements({ audiences, resource }, context).flatMap(each => requirementItems(each, item)),
   require: ({ require }, item, context) =>

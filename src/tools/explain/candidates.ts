@@ -30,7 +30,7 @@ export function askedMethod(request: RequestFacts, tried: Trial, { answersPrefli
   const { route, endpoint } = tried.findings
   const isMeant = preflightIn(request, tried) !== undefined || (route ?? endpoint) === undefined
   const meant = answersPreflights && isMeant ? meantBy(request) : undefined
-  if (meant !== undefined) return { method: meant.method, without: 'has no `cors`, and no route takes OPTIONS' }
+  if (meant !== undefined) return { method: meant.method, without: 'has no `cors`, and so answers no preflight' }
   return { method: request.method, without: 'the request is refused before a route is chosen' }
 }
 

@@ -8,6 +8,7 @@ import { presented } from '../../../src/tools/engine/presented.ts'
 import { type StandIn, standIn } from '../../../src/tools/engine/stand-in.ts'
 import { bodyOf, isJudged, withJsonBody } from '../../../src/tools/engine/tool-call.ts'
 import { type Trial, trial, trialRequest } from '../../../src/tools/engine/trial.ts'
+import type { Claims } from '../../../src/types.ts'
 import { HEAD, silentServices } from '../support.ts'
 import { changes, compared } from './support.ts'
 
@@ -209,7 +210,7 @@ const REQUEST = fc.record({
 })
 
 interface Asked {
-  readonly claims: { readonly aud: string[]; readonly scope: string } | undefined
+  readonly claims: Claims | undefined
   readonly tool: string | undefined
   readonly origin: string | undefined
 }
@@ -261,6 +262,13 @@ test('what gets in that did not, and what does not any more, is told', async () 
         const [from, to] = [await outcome(old, was, request), await outcome(next, is, request)]
         if (to.some(each => !from.includes(each))) expect(isOpened).toBe(true)
         if (from.some(each => !to.includes(each))) expect(isClosed).toBe(true)
+      }
+      for (const { witness } of found) {
+        // Where neither is a resource, the audience of the provider goes without saying, and a witness may lack it.
+        if (typeof witness !== 'object' || (before.resource ?? after.resource) === undefined) continue
+        const asked = { claims: witness.claims as Claims, tool: undefined, origin: undefined }
+        expect(await outcome(next, is, asked)).toEqual(['gets in'])
+        expect(await outcome(old, was, asked)).toEqual([])
       }
     }),
     { numRuns: 400 },
