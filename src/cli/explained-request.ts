@@ -113,10 +113,14 @@ async function tried(asked: AskedRequest, policy: Policy, request: RequestFacts)
   const found = await trial(policy, sent, isCall && tool !== undefined ? bodyOf(callOf(tool)) : undefined)
   const taken = found.findings.route ?? found.findings.endpoint
   if (tool !== undefined && !isCall && taken !== undefined)
-    throw new UsageError(
-      `--tool has no effect: ${taken.kind === 'route' && config.routes.some(({ id, mcp }) => id === taken.id && mcp?.tools !== undefined) ? 'only a POST calls tools' : `${taken.id} has no \`mcp.tools\``}`,
-    )
+    throw new UsageError(`--tool has no effect: ${whyUnjudged(config, taken.id)}`)
   return { policy, request: sent, trial: found }
+}
+
+/** @param taken the id of the route or endpoint that takes the request */
+function whyUnjudged({ routes }: Config, taken: string): string {
+  const isServer = routes.some(({ id, mcp }) => id === taken && mcp?.tools !== undefined)
+  return isServer ? 'only a POST calls tools' : `${taken} has no \`mcp.tools\``
 }
 
 function explained({ config, services, tool }: AskedRequest, found: Tried, filledIn: Claims): Promise<Explanation> {
