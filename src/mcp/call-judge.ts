@@ -12,7 +12,7 @@ import { foldedFieldName } from '../lib/field-name.ts'
 import type { Principal, RequestFacts } from '../types.ts'
 import { checkHeaders } from './header-agreement.ts'
 import { malformed, readMessage, TOOLS_CALL } from './message.ts'
-import { type ToolRule, toolRules } from './tool-rules.ts'
+import { demandOf, type ToolDemand, toolRules } from './tool-rules.ts'
 
 interface CallJudgeOptions {
   readonly tools: Parameters<typeof toolRules>[0]
@@ -53,16 +53,12 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
   const { others, maxBytes, routeScopes, onCall } = options
   const rules = toolRules(options.tools)
 
-  function judgeCall(tool: string, rule: ToolRule | undefined, { principal, lacking }: Caller): void {
+  function judgeCall(tool: string, { scopes: asked, readAs }: ToolDemand, { principal, lacking }: Caller): void {
     const known = evidenceText(tool)
-    if (rule === undefined && others === 'refuse')
-      throw lacking ?? new Denial('claim_forbidden', { evidence: { requirement: 'mcp.tools', seen: known } })
-    const asked = rule?.scopes ?? []
-    const other = rules.otherReading(tool)
-    if (other?.scopes.some(scope => !asked.includes(scope)) === true)
-      throw new Denial('claim_forbidden', {
-        evidence: { requirement: 'mcp.tools', seen: known, read_as: other.name },
-      })
+    if (asked === undefined) {
+      const evidence = { requirement: 'mcp.tools', seen: known, read_as: readAs?.name }
+      throw lacking ?? new Denial('claim_forbidden', { evidence })
+    }
     const missing = asked.filter(scope => principal?.scopes.has(scope) !== true)
     if (missing.length === 0 && lacking === undefined) return
     if (asked.length === 0 && lacking !== undefined) throw lacking
@@ -106,10 +102,10 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
         return
       }
       const tool = String(message.params.name)
-      const rule = rules.ruleOf(tool)
-      const label = rule?.name ?? OTHER_TOOL
+      const demand = demandOf(rules, others, tool)
+      const label = demand.rule?.name ?? OTHER_TOOL
       try {
-        judgeCall(tool, rule, caller)
+        judgeCall(tool, demand, caller)
       } catch (error) {
         if (error instanceof Denial) onCall(label, error.code)
         throw error

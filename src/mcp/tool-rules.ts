@@ -13,11 +13,29 @@ export interface ToolRule {
   readonly scopes: readonly string[]
 }
 
-interface ToolRules {
+export interface ToolRules {
   /** @returns undefined for a tool that has no rule */
   ruleOf(tool: string): ToolRule | undefined
   /** @returns the rule that a service with a laxer reading of names would find; undefined if it is the same */
   otherReading(tool: string): ToolRule | undefined
+}
+
+/** What is asked of the caller of one tool. */
+export interface ToolDemand {
+  /** Undefined for a tool that has no rule. */
+  readonly rule: ToolRule | undefined
+  /** Scopes on top of the route's; undefined where nobody may call the tool. */
+  readonly scopes: readonly string[] | undefined
+  /** The rule that a service with a laxer reading would go by, where that is why nobody may. */
+  readonly readAs: ToolRule | undefined
+}
+
+export function demandOf(rules: ToolRules, others: 'refuse' | 'allow', tool: string): ToolDemand {
+  const rule = rules.ruleOf(tool)
+  const other = rules.otherReading(tool)
+  const asked = rule?.scopes ?? (others === 'allow' ? [] : undefined)
+  const readAs = other?.scopes.some(scope => asked?.includes(scope) === false) === true ? other : undefined
+  return { rule, scopes: readAs === undefined ? asked : undefined, readAs }
 }
 
 /** @param tools as written: a name, or its beginning with `*` behind it → its scopes */

@@ -7,7 +7,7 @@
 import type { RouteConfig } from '../../config/schema/schema.ts'
 import { fieldValue } from '../../lib/field-lines.ts'
 import { TOOLS_CALL } from '../../mcp/message.ts'
-import { toolRules } from '../../mcp/tool-rules.ts'
+import { demandOf, toolRules } from '../../mcp/tool-rules.ts'
 import type { Principal, RequestFacts } from '../../types.ts'
 
 /** What a message says that calls a tool, or does something else. */
@@ -55,9 +55,9 @@ interface AskedOfCall {
 }
 
 export function askedOfCall({ tools = {}, others }: NonNullable<RouteConfig['mcp']>, tool: string): AskedOfCall {
-  const rule = toolRules(tools).ruleOf(tool)
-  if (rule !== undefined) return { line: lineOf(rule.name), scopes: rule.scopes }
-  return { line: OTHERS, scopes: others === 'allow' ? [] : undefined }
+  const { rule, scopes, readAs } = demandOf(toolRules(tools), others, tool)
+  const line = readAs ?? rule
+  return { line: line === undefined ? OTHERS : lineOf(line.name), scopes }
 }
 
 export const OTHERS = 'mcp.others'
