@@ -14,8 +14,8 @@ import { Denial } from './errors.ts'
 import { andThen, type MaybePromise } from './lib/maybe-promise.ts'
 import type { CallJudge } from './mcp/call-judge.ts'
 import type { Decision, Endpoint, Findings, ForwardDecision, JudgedBody, Policy, Route, Undecided } from './policy.ts'
-import { askedBy, type Cors } from './route/cors.ts'
-import { checkOrigin, type Preflight, preflightLines, preflightOf, preflightRoute } from './route/preflight.ts'
+import { askedBy, type Cors, checkOrigin, VARY } from './route/cors.ts'
+import { type Preflight, preflightLines, preflightOf, preflightRoute } from './route/preflight.ts'
 import type { Answer, Principal, RequestFacts, WantedBody } from './types.ts'
 
 /**
@@ -75,10 +75,7 @@ function corsOf(target: Route | Endpoint | undefined): Cors | undefined {
   return target?.kind === 'route' ? target.cors : undefined
 }
 
-/**
- * Lets a page read why its request was refused before anybody has decided about it. Whatever is wrong with the request
- * is nobody's matter here.
- */
+/** Lets a page read the refusal of a request that nobody has decided about, if the route of that lets it. */
 export function letPageRead(facts: RequestFacts, policy: Policy, findings: Undecided): void {
   if (!policy.answersPreflights) return
   try {
@@ -90,7 +87,11 @@ export function letPageRead(facts: RequestFacts, policy: Policy, findings: Undec
   }
 }
 
-/** Nothing of it goes on, and no token is looked at. */
+/**
+ * Answers a preflight, which never reaches the service, and looks at no token.
+ *
+ * @throws {Denial} `cors_refused`
+ */
 function answerPreflight(
   preflight: Preflight,
   findings: Undecided,
@@ -103,6 +104,7 @@ function answerPreflight(
     return responded(findings, { status: 204, headers, body: '' })
   } catch (error) {
     metrics.answeredPreflight('refused')
+    findings.responseLines = VARY
     throw error
   }
 }
@@ -132,7 +134,7 @@ function admit(
   route: Route,
   principal: Principal | undefined,
 ): MaybePromise<Decision> {
-  if (principal === undefined) return passed(facts, findings, route)
+  if (principal === undefined) return pass(facts, findings, route)
   findings.principal = principal
   // These lines come before the requirements, so that a report-only route passes the identity on in any case.
   findings.identityLines = identity.lines(principal)
@@ -140,17 +142,21 @@ function admit(
     const allowed = route.authorize(principal, facts)
     if (allowed instanceof Promise)
       return allowed.then(
-        () => passed(facts, findings, route),
-        (error: unknown) => lacks(facts, findings, route, error),
+        () => pass(facts, findings, route),
+        (error: unknown) => fail(facts, findings, route, error),
       )
   } catch (error) {
-    return lacks(facts, findings, route, error)
+    return fail(facts, findings, route, error)
   }
-  return passed(facts, findings, route)
+  return pass(facts, findings, route)
 }
 
-/** Forwards what meets the requirements, unless its body has to be judged. */
-function passed(facts: RequestFacts, findings: Undecided, route: Route, lacking?: Denial): Decision {
+/**
+ * Forwards a request, unless its body has to be judged first.
+ *
+ * @param lacking the scope that the caller does not have, where that is the only requirement it has failed until now
+ */
+function pass(facts: RequestFacts, findings: Undecided, route: Route, lacking?: Denial): Decision {
   const { calls } = route
   if (calls === undefined) return forwarded(findings)
   try {
@@ -162,11 +168,11 @@ function passed(facts: RequestFacts, findings: Undecided, route: Route, lacking?
   }
 }
 
-/** A scope that is missing is told together with those that the call asks for: a caller asks for all of them. */
-function lacks(facts: RequestFacts, findings: Undecided, route: Route, error: unknown): Decision {
+/** Refuses a request, unless its body says which further scopes the caller will need: it should ask for all at once. */
+function fail(facts: RequestFacts, findings: Undecided, route: Route, error: unknown): Decision {
   if (route.calls === undefined || !(error instanceof Denial) || error.code !== 'scope_missing')
     return tolerate(findings, route, error)
-  return passed(facts, findings, route, error)
+  return pass(facts, findings, route, error)
 }
 
 interface Judged {

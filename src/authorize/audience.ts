@@ -17,8 +17,8 @@ export function requireAudience(accepted: readonly string[]): Authorizer {
 }
 
 /**
- * Refuses a token that was taken for an audience that counts on other routes only. One that names none was let in
- * because somebody else had looked at that.
+ * Refuses a token whose audience counts on other routes only. A token without an audience passes: its provider takes it
+ * only where the server that was asked about it judges audiences itself.
  *
  * @param byProvider the audiences that count here, of each provider whose tokens are taken for further ones elsewhere
  */

@@ -11,7 +11,7 @@ import { fieldValues } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import type { Principal, RequestFacts } from '../types.ts'
 import { checkHeaders } from './header-agreement.ts'
-import { malformed, readMessage, TOOLS_CALL } from './message.ts'
+import { type Message, malformed, readMessage, TOOLS_CALL } from './message.ts'
 import { demandOf, type ToolDemand, toolRules } from './tool-rules.ts'
 
 interface CallJudgeOptions {
@@ -20,7 +20,7 @@ interface CallJudgeOptions {
   readonly maxBytes: number
   /** What the route asks for, whichever tool is called: all of the one list, and any of the other. */
   readonly routeScopes: { readonly all: readonly string[]; readonly any: readonly string[] }
-  /** @param tool as the configuration has it, or {@link OTHER_TOOL} */
+  /** @param tool as the configuration has it, or {@link OTHER_TOOL}, also for what is no message */
   readonly onCall: (tool: string, code: 'ok' | DenialCode) => void
 }
 
@@ -77,6 +77,15 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
     })
   }
 
+  function counted<T>(label: string, judge: () => T): T {
+    try {
+      return judge()
+    } catch (error) {
+      if (error instanceof Denial) onCall(label, error.code)
+      throw error
+    }
+  }
+
   /** A client asks for exactly what it is told, so that it would lose the one of several that it has. */
   function scopesOfRoute(principal: Principal | undefined): readonly string[] {
     const { all, any } = routeScopes
@@ -95,24 +104,22 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
       return false
     },
     judge: (body, facts, caller) => {
-      const message = readMessage(body)
-      checkHeaders(facts.rawHeaders, message)
-      if (message.method !== TOOLS_CALL) {
-        if (caller.lacking !== undefined) throw caller.lacking
-        return
-      }
-      const tool = String(message.params.name)
-      const demand = demandOf(rules, others, tool)
-      const label = demand.rule?.name ?? OTHER_TOOL
-      try {
-        judgeCall(tool, demand, caller)
-      } catch (error) {
-        if (error instanceof Denial) onCall(label, error.code)
-        throw error
-      }
-      onCall(label, 'ok')
+      const { method, params } = counted(OTHER_TOOL, () => messageOf(body, facts))
+      if (method === TOOLS_CALL) {
+        const tool = String(params.name)
+        const demand = demandOf(rules, others, tool)
+        const label = demand.rule?.name ?? OTHER_TOOL
+        counted(label, () => judgeCall(tool, demand, caller))
+        onCall(label, 'ok')
+      } else if (caller.lacking !== undefined) throw caller.lacking
     },
   } satisfies CallJudge)
+}
+
+function messageOf(body: Uint8Array, { rawHeaders }: RequestFacts): Message {
+  const message = readMessage(body)
+  checkHeaders(rawHeaders, message)
+  return message
 }
 
 function isUpgrade({ rawHeaders }: RequestFacts): boolean {

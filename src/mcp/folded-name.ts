@@ -1,4 +1,4 @@
-/** Brings to one what readers that ignore letter case, or normalise Unicode, take for the same name. */
+/** Makes one text of all names that a reader cannot tell apart who ignores letter case or normalises Unicode. */
 export function foldedName(name: string): string {
   return name.normalize('NFKC').toUpperCase().toLowerCase()
 }

@@ -53,7 +53,7 @@ const ENCODED = /^=\?base64\?((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** @returns null for what is encoded and cannot be read, which is like no name */
+/** @returns null for an encoding that cannot be decoded, which equals no name */
 function nameIn(value: string): string | null {
   if (!value.startsWith('=?base64?') || !value.endsWith('?=')) return value
   const [, payload] = ENCODED.exec(value) ?? []

@@ -3,7 +3,7 @@
  *
  * JSON-RPC 2.0 §4 (request), §5 (response); MCP 2025-11-25 and 2026-07-28, "Streamable HTTP". What readers disagree on
  * is refused: batches, members that are there twice or in another spelling, names that a reader may cut off or trim,
- * and what `lib/strict-json.ts` names. What stands within the arguments of a tool is nobody's matter here.
+ * and what `lib/strict-json.ts` names. The arguments of a tool are left to the server.
  */
 import { Denial } from '../errors.ts'
 import { parseStrictOuterJson } from '../lib/strict-json.ts'
@@ -71,7 +71,7 @@ function refuseNamesakes(object: object, names: ReadonlyMap<string, string>): vo
   }
 }
 
-/** Brings what any reader may take for the same name to one. */
+/** Returns the same text for all names that some reader cannot tell apart. */
 function folded(name: string): string {
   return foldedName(name.replace(BLANKS, ''))
 }

@@ -6,14 +6,14 @@
  */
 import { foldedName } from './folded-name.ts'
 
-export interface ToolRule {
+interface ToolRule {
   /** As it is written in the configuration. */
   readonly name: string
   /** Scopes that are needed on top of the route's. */
   readonly scopes: readonly string[]
 }
 
-export interface ToolRules {
+interface ToolRules {
   /** @returns undefined for a tool that has no rule */
   ruleOf(tool: string): ToolRule | undefined
   /** @returns the rule that a service with a laxer reading of names would find; undefined if it is the same */

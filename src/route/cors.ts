@@ -5,6 +5,7 @@
  * lines on a route with `cors`: two of them, the service's and ours, would be refused by every browser.
  */
 import { Denial } from '../errors.ts'
+import { evidenceText } from '../lib/evidence-text.ts'
 
 /** What the configuration says of a route. */
 export interface CorsRules {
@@ -50,7 +51,8 @@ const EXPOSED = [
 ] as const
 const EXPOSED_IN_GRPC = ['grpc-status', 'grpc-message'] as const
 
-const VARY: readonly string[] = Object.freeze(['Vary', 'Origin'])
+/** Says that the answer depends on who asks, also where that was not a page. */
+export const VARY: readonly string[] = Object.freeze(['Vary', 'Origin'])
 /** Most origins of a wildcard whose lines are remembered; those of more are made anew. */
 const REMEMBERED = 100
 
@@ -108,13 +110,25 @@ export function askedBy(rawHeaders: readonly string[]): AskedBy {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === ORIGIN.length && name.toLowerCase() === ORIGIN) {
-      if (origin !== undefined) throw new Denial('request_malformed', { evidence: { what: 'more than one Origin' } })
+      if (origin !== undefined) throw new Denial('request_malformed', { evidence: { what: 'more than one origin' } })
       origin = rawHeaders[i + 1] as string
     } else if (name.length === TYPE.length && name.toLowerCase() === TYPE) {
       isGrpcWeb = GRPC_WEB.test(rawHeaders[i + 1] as string)
     }
   }
   return { origin, isGrpcWeb }
+}
+
+/**
+ * Takes a request without `Origin`, which is no page's, and one whose origin is listed.
+ *
+ * @throws {Denial} `origin_forbidden`
+ */
+export function checkOrigin({ grants, rules }: Cors, origin: string | undefined): void {
+  if (!rules.enforceOrigin || origin === undefined || grants(origin)) return
+  throw new Denial('origin_forbidden', {
+    evidence: { requirement: 'cors.origins', accepted: rules.origins, seen: evidenceText(origin) },
+  })
 }
 
 const ORIGIN = 'origin'

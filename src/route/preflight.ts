@@ -2,7 +2,7 @@
  * Reads and answers preflights: what a browser asks before it sends a request that a page may not send unasked.
  *
  * Fetch Standard (CORS-preflight fetch). A preflight brings no token, so it is answered before anybody looks for one,
- * by the rules of the route that the *real* request will meet. Attack: who lets everything pass that looks like a
+ * by the rules of the route that the *real* request will meet. Attack: whoever lets everything pass that looks like a
  * preflight, or takes it to the service, has a way around its policy (istio#45716, envoy#38556).
  */
 import { Denial } from '../errors.ts'
@@ -44,8 +44,8 @@ interface Routes<R> {
 }
 
 /**
- * Finds the route that the real request will meet. Where that one says nothing about pages, the preflight is the
- * ordinary request of OPTIONS that it was before there were any, unless it would meet a route that does say something.
+ * Finds the route that the real request will meet. Where that route has no `cors`, the preflight is an ordinary OPTIONS
+ * request, and is refused if it would then meet another route that has `cors`.
  *
  * @throws {Denial} `cors_refused`, or what the matcher throws
  */
@@ -102,15 +102,4 @@ function grantsAsMuch(other: Cors | undefined, { rules }: Cors, origin: string):
 
 function refused(evidence: Readonly<Record<string, unknown>>): Denial {
   return new Denial('cors_refused', { evidence })
-}
-
-/**
- * @returns nothing for a request without `Origin`, which is no page's, and for one that the route lists
- * @throws {Denial} `origin_forbidden`
- */
-export function checkOrigin({ grants, rules }: Cors, origin: string | undefined): void {
-  if (!rules.enforceOrigin || origin === undefined || grants(origin)) return
-  throw new Denial('origin_forbidden', {
-    evidence: { requirement: 'cors.origins', accepted: rules.origins, seen: evidenceText(origin) },
-  })
 }

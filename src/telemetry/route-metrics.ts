@@ -82,7 +82,7 @@ export function routeMetrics({ tally, partedTally, histogram, overall }: Series)
   )
   const calls = partedTally(
     'mcp_requests_total',
-    'Calls of tools by decision: ok or the refusal code.',
+    'Calls of tools, and bodies that are no message, by decision: ok or the refusal code.',
     { owner: 'route', part: 'tool', labelNames: ['code'] },
     CALL_SERIES,
   )

@@ -225,3 +225,12 @@ describe('a name that a laxer service reads as that of a tool with scopes', () =
     expect(calls('orders.List', { options, caller: withScopes('use') }).code).toBeUndefined()
   })
 })
+
+describe('what is no message', () => {
+  test.each(['', '[]', '{"method":"tools/call","params":{}}'])('is counted as a call of another tool: %s', body => {
+    const { judge, counted } = judgeOf()
+    const caller = { principal: withScopes('use'), lacking: undefined }
+    expect(denied(() => judge.judge(Buffer.from(body), factsOf(), caller))?.code).toBe('request_malformed')
+    expect(counted).toEqual(['other request_malformed'])
+  })
+})

@@ -2,7 +2,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Denial } from '../../src/errors.ts'
-import { askedBy, type CorsRules, cors } from '../../src/route/cors.ts'
+import { askedBy, type CorsRules, checkOrigin, cors } from '../../src/route/cors.ts'
+
+const APP = 'https://app.example.com'
 
 const RULES: CorsRules = {
   origins: ['https://app.example.com', 'https://*.preview.example', 'http://localhost:5173'],
@@ -201,3 +203,28 @@ describe('who asks', () => {
     expect(ask).toThrow('request_malformed')
   })
 })
+
+describe('an origin that is enforced', () => {
+  test.each(['https://b.example', 'null', '', `${APP}/`])('refuses %j', origin => {
+    expect(refusalOf(() => checkOrigin(cors({ ...RULES, enforceOrigin: true }), origin))).toBe('origin_forbidden')
+  })
+
+  test('lets in what is listed, and who is no page', () => {
+    for (const origin of [APP, undefined])
+      expect(refusalOf(() => checkOrigin(cors({ ...RULES, enforceOrigin: true }), origin))).toBe(undefined)
+  })
+
+  test('is not, unless the route says so', () => {
+    expect(refusalOf(() => checkOrigin(cors(RULES), 'https://b.example'))).toBeUndefined()
+  })
+})
+
+function refusalOf(action: () => void): string | undefined {
+  try {
+    action()
+    return undefined
+  } catch (error) {
+    if (error instanceof Denial) return error.code
+    throw error
+  }
+}

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Denial } from '../../src/errors.ts'
 import { type Cors, cors } from '../../src/route/cors.ts'
-import { checkOrigin, preflightLines, preflightOf } from '../../src/route/preflight.ts'
+import { preflightLines, preflightOf } from '../../src/route/preflight.ts'
 
 const PAGE = 'https://app.example.com'
 
@@ -81,20 +81,5 @@ describe('its answer', () => {
         else expect(refusalOf(ask)).toBe('cors_refused')
       }),
     )
-  })
-})
-
-describe('an origin that is enforced', () => {
-  test.each(['https://b.example', 'null', '', `${PAGE}/`])('refuses %j', origin => {
-    expect(refusalOf(() => checkOrigin(corsOf([PAGE], true), origin))).toBe('origin_forbidden')
-  })
-
-  test('lets in what is listed, and who is no page', () => {
-    for (const origin of [PAGE, undefined])
-      expect(refusalOf(() => checkOrigin(corsOf([PAGE], true), origin))).toBe(undefined)
-  })
-
-  test('is not, unless the route says so', () => {
-    expect(refusalOf(() => checkOrigin(corsOf([PAGE]), 'https://b.example'))).toBeUndefined()
   })
 })

@@ -166,7 +166,7 @@ describe('explain of a request with an origin', () => {
       check: 'cors',
       result: 'fails',
       wanted: 'one Origin at most',
-      saw: 'request_malformed (what: more than one Origin)',
+      saw: 'request_malformed (what: more than one origin)',
     })
   })
 
