@@ -57,7 +57,7 @@ const ROOMS = tableOf(`
                       upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
-  config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib route
+  config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib mcp route
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       types

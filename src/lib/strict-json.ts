@@ -7,6 +7,9 @@
  * Integers beyond 2^53 are not refused: `JSON.parse` rounds them.
  */
 
+/** Each of them is looked at, which takes longer than to parse it. */
+const MOST_OUTER_MEMBERS = 1000
+
 /** It keeps a byte order mark, so that the parser refuses it. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -44,13 +47,15 @@ function parsed(text: string): unknown {
 
 /**
  * Does the same for a text that is an object, and for the objects that are its members. What stands deeper is left to
- * whoever reads that: nobody here does. It freezes nothing, and takes about as long as the parser of the engine.
+ * whoever reads that: nobody here does. It freezes nothing, and takes about as long as the parser of the engine. More
+ * than {@link MOST_OUTER_MEMBERS} members are refused.
  *
  * @throws {SyntaxError} as {@link parseStrictJson} does
  */
 export function parseStrictOuterJson(bytes: Uint8Array, maxDepth: number): unknown {
   const text = decoded(bytes)
   const members = outerMembers(text, maxDepth)
+  if (members[0] + members[1] > MOST_OUTER_MEMBERS) throw new SyntaxError('too many members')
   const value = parsed(text)
   if (!isObject(value)) return value
   const inner = Object.values(value).filter(isObject)

@@ -20,9 +20,14 @@ export interface Message {
 /** The method that calls a tool, whose name is in `params.name`. */
 export const TOOLS_CALL = 'tools/call'
 
+/** In UTF-16 units. MCP 2025-11-25, "Tool names", has 128 characters at most. */
+export const LONGEST_TOOL_NAME = 256
+
 /** Arguments of tools are any JSON; whoever nests them deeper has no tool in mind. */
 const MAX_DEPTH = 100
 
+/** In UTF-16 units. Each letter of the longest name of a member takes two at most, before it is folded to one. */
+const MOST_UNITS = 2 * 'jsonrpc'.length
 const BLANKS = /[\p{Cc}\s]/gu
 
 /** Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. */
@@ -42,6 +47,7 @@ export function readMessage(body: Uint8Array): Message {
   if (method !== undefined) refuseBlanks('method', method)
   if (method === TOOLS_CALL) {
     if (typeof params.name !== 'string') throw malformed('a tool without a name')
+    if (params.name.length > LONGEST_TOOL_NAME) throw malformed('a name that is too long for a tool')
     refuseBlanks('name', params.name)
   }
   return { id: typeof id === 'string' || typeof id === 'number' ? id : undefined, method, params }
@@ -73,7 +79,9 @@ function refuseNamesakes(object: object, names: ReadonlyMap<string, string>): vo
 
 /** Returns the same text for all names that some reader cannot tell apart. */
 function folded(name: string): string {
-  return foldedName(name.replace(BLANKS, ''))
+  const text = name.replace(BLANKS, '')
+  // Attack: to normalise a long name takes time that grows with its square.
+  return text.length > MOST_UNITS ? text : foldedName(text)
 }
 
 /** Readers with C strings cut a name at NUL, and others trim it. */

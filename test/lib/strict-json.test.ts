@@ -167,6 +167,11 @@ describe('the outer objects of a text', () => {
     ['__proto__ within', '{"a":{"__proto__":1}}', 'member name __proto__'],
     ['half a character within', String.raw`{"a":{"b":"\ud800"}}`, 'lone surrogate'],
     ['a number without end', '{"a":1e999}', 'number out of range'],
+    [
+      'members without end',
+      `{"a":{${Array.from({ length: 1001 }, (_, at) => `"${at}":1`).join(',')}}}`,
+      'too many members',
+    ],
     ['nesting without end', '['.repeat(40) + ']'.repeat(40), 'nested too deeply'],
     ['what is no JSON', '{"a":1,}', 'not JSON'],
   ])('have no %s', (_, text, reason) => {

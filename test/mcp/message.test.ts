@@ -56,6 +56,23 @@ describe('a message that is accepted', () => {
   })
 })
 
+describe('a name without end', () => {
+  test.each([
+    ['of a member', (name: string) => ({ method: 'ping', [name]: 1 })],
+    ['of a member of params', (name: string) => ({ method: 'ping', params: { [name]: 1 } })],
+    ['of a tool', (name: string) => ({ method: 'tools/call', params: { name } })],
+  ])('%s is never normalised, which would take minutes', (_, message) => {
+    const marks = `a${'\u0301\u0316'.repeat(250_000)}`
+    refusalOf(JSON.stringify(message(marks)))
+  })
+
+  test('is no name of a tool', () => {
+    const call = (name: string) => JSON.stringify({ method: 'tools/call', params: { name } })
+    expect(refusalOf(call('x'.repeat(257)))).toBe('a name that is too long for a tool')
+    expect(refusalOf(call('x'.repeat(256)))).toBeUndefined()
+  })
+})
+
 describe('a message that is refused', () => {
   test.each([
     ['a batch', '[{"method":"tools/list"}]', 'a batch'],

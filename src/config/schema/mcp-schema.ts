@@ -4,6 +4,7 @@
  * Rules that reach beyond the block are in `check-mcp.ts`.
  */
 import * as z from 'zod'
+import { LONGEST_TOOL_NAME } from '../../mcp/message.ts'
 import { judgedText, list, scopeToken, size } from './fields.ts'
 
 const toolSchema = z.strictObject({
@@ -50,7 +51,7 @@ function effectProblem(key: string, tools: Readonly<Record<string, unknown>> | u
 
 /** Names are compared byte for byte, and hold no control character. */
 function toolProblem(name: string): string | undefined {
-  if (name === '' || name.length > 256 || /\p{Cc}/u.test(name)) return 'is no name of a tool'
+  if (name === '' || name.length > LONGEST_TOOL_NAME || /\p{Cc}/u.test(name)) return 'is no name of a tool'
   if (name !== name.trim()) return 'has a blank at an end, with which no call passes; leave the blank out'
   if (name.slice(0, -1).includes('*')) return 'may have a `*` only at its end, as in `report.*`'
   return undefined
