@@ -21,26 +21,24 @@ export function clientBody(exchange: Exchange, maxBytes: number): RequestBody {
   })
 }
 
-/** A body that is there already, and is kept until the service has taken it. */
+/** A body that is there already. */
 export interface ArrivedBody {
   readonly bytes: Buffer
-  /** Called when it need not be kept any more, once or several times. */
+  /** Called when nobody need know of it any more, once or several times. */
   readonly onTaken: () => void
 }
 
 /** @returns a body to be passed on like one that is still to come */
-export function arrivedBody(exchange: Exchange, { bytes, onTaken }: ArrivedBody): RequestBody {
+export function arrivedBody({ policy }: Exchange, { bytes }: ArrivedBody): RequestBody {
   const source = new Readable({ autoDestroy: false, read: () => {} })
   source.push(bytes)
   source.push(null)
-  const body = new RequestBody(source, {
+  return new RequestBody(source, {
     maxBytes: bytes.length,
-    idleTimeoutMs: exchange.policy.limits.bodyIdleTimeoutMs,
+    idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
     isAnswered: () => true,
     onFirstRead: () => {},
   })
-  exchange.response.once('close', onTaken)
-  return body.once('end', onTaken).once('close', onTaken)
 }
 
 interface WholeBodyOptions {

@@ -40,7 +40,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arr
   const { facts, findings } = exchange
   exchange.upstreamStartedMs = deps.monotonicMs()
   const body = bodyOf(exchange, arrived)
-  const relay = new ResponseRelay(exchange, deps)
+  const relay = new ResponseRelay(exchange, deps, arrived?.onTaken)
   if (body !== null) deps.streams.uploading(relay)
   route.upstream.dispatch(
     {
@@ -63,10 +63,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arr
 }
 
 function bodyOf(exchange: Exchange, arrived: ArrivedBody | undefined): RequestBody | null {
-  if (exchange.findings.bodyBytes === 0) {
-    arrived?.onTaken()
-    return null
-  }
+  if (exchange.findings.bodyBytes === 0) return null
   return arrived === undefined ? clientBody(exchange, exchange.policy.limits.bodyBytes) : arrivedBody(exchange, arrived)
 }
 
@@ -77,6 +74,8 @@ const NO_TRAILERS = {}
 class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   readonly exchange: Exchange
   readonly #deps: ForwardDeps
+  /** Called when the answer begins or the upstream's part is over; undefined where no body was held. */
+  readonly #onTaken: (() => void) | undefined
   #call: UpstreamCall | undefined
   #cancelled: Error | undefined
   /** The first chunk of the body, as long as it may be the only one. */
@@ -87,9 +86,10 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   /** Its place among the uploads. */
   slot = -1
 
-  constructor(exchange: Exchange, deps: ForwardDeps) {
+  constructor(exchange: Exchange, deps: ForwardDeps, onTaken: (() => void) | undefined) {
     this.exchange = exchange
     this.#deps = deps
+    this.#onTaken = onTaken
     // What is assigned is this object and no function, for the reason that `Forwarding` gives.
     exchange.forwarding = this
   }
@@ -105,6 +105,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
 
   onHead(statusCode: number, rawHeaders: readonly string[]): void {
     if (statusCode < 200) return
+    this.#onTaken?.()
     const { request, response, requestId, findings } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
@@ -168,6 +169,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   #detach(): void {
     this.#call = undefined
     this.exchange.forwarding = undefined
+    this.#onTaken?.()
     this.#deps.streams.uploaded(this)
   }
 

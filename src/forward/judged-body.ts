@@ -22,7 +22,8 @@ interface Judged {
 
 /**
  * Returns a function that rejects with a `Denial`, among them what the judge throws and what became of the token, or
- * with `ClientGone`. What it resolves to counts as held until the service has taken it.
+ * with `ClientGone`. What it resolves to counts as held until the service has begun to answer: nobody can tell when a
+ * socket has let go of it, and a service that reads nothing would be sent any number of bodies.
  */
 export function bodyJudge(
   streams: Pick<Streams, 'uploading' | 'uploaded'>,
@@ -38,7 +39,7 @@ export function bodyJudge(
       if (largest === undefined) return
       release(largest)
       const evidence = { what: 'bodies that are judged', limit_bytes: MOST_HELD_BYTES }
-      largest.whole.cancel(new Denial('overloaded', { evidence }))
+      largest.exchange.forwarding?.cancel(new Denial('overloaded', { evidence }))
     }
   }
 
@@ -57,7 +58,7 @@ export function bodyJudge(
         grew(by)
       },
     })
-    const holding: Holding = { slot: -1, whole, bytes: 0 }
+    const holding: Holding = { slot: -1, exchange, bytes: 0 }
     const upload: Upload = {
       slot: -1,
       exchange,
@@ -78,6 +79,6 @@ export function bodyJudge(
 }
 
 interface Holding extends Enrolled {
-  readonly whole: WholeBody
+  readonly exchange: Exchange
   bytes: number
 }

@@ -67,6 +67,17 @@ test.each([
   expect(toolRules(RULES).otherReading(tool)?.name).toBe(rule)
 })
 
+test.each([
+  ['straße', 'straẞe'],
+  ['straße', 'STRASSE'],
+  ['οδος', 'ΟΔΟΣ'],
+  ['kilo', '\u212Ailo'],
+  ['sum', '\u017Fum'],
+])('"%s" is read as "%s" by some', (listed, called) => {
+  expect(toolRules({ [listed]: { scopes: ['w'] } }).otherReading(called)?.name).toBe(listed)
+  expect(toolRules({ [`${listed}*`]: { scopes: ['w'] } }).otherReading(`${called}x`)?.name).toBe(`${listed}*`)
+})
+
 test('two tools whose names differ in letter case alone are each what they are', () => {
   const { otherReading } = toolRules({ a: { scopes: ['x'] }, A: {} })
   expect(['a', 'A'].map(otherReading)).toEqual([undefined, undefined])

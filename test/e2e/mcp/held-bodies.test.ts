@@ -1,5 +1,5 @@
 /** Bodies that are judged are held in memory, which no caller can use up for the others. */
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { bearer, startTestStack, type TestStack } from '../../support/gateway/gateway.ts'
 
@@ -9,22 +9,41 @@ const LARGE = 16 * MIB
 const SOON = { timeout: 20_000, interval: 20 }
 const CALL = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'free' } })
 
+/** Takes connections, and reads nothing from them. */
+const connected: Socket[] = []
+const deaf = createServer({ pauseOnConnect: true }, socket => {
+  socket.on('error', () => {})
+  connected.push(socket)
+})
 let stack: TestStack
 let token: string
 const open: Socket[] = []
 beforeAll(async () => {
-  stack = await startTestStack({
+  await new Promise<void>(resolve => deaf.listen(0, '127.0.0.1', resolve))
+  stack = await startTestStack((_, { url }) => ({
+    upstreams: { app: url, deaf: `http://127.0.0.1:${(deaf.address() as AddressInfo).port}` },
     routes: [
-      { id: 'mcp', path: '/mcp', mcp: { maxBody: '16MiB', tools: { free: {} } } },
-      { id: 'report', path: '/report', mode: 'report', mcp: { maxBody: '16MiB', tools: { free: {} } } },
+      { id: 'mcp', path: '/mcp', upstream: 'app', mcp: { maxBody: '16MiB', tools: { free: {} } } },
+      { id: 'deaf', path: '/deaf', upstream: 'deaf', mcp: { maxBody: '16MiB', tools: { free: {} } } },
+      {
+        id: 'report',
+        path: '/report',
+        upstream: 'app',
+        mode: 'report',
+        mcp: { maxBody: '16MiB', tools: { free: {} } },
+      },
     ],
-  })
+  }))
   token = await stack.issuer.mint()
 })
 afterEach(() => {
   for (const socket of open.splice(0)) socket.destroy()
 })
-afterAll(() => stack.close())
+afterAll(async () => {
+  await stack.close()
+  for (const socket of connected) socket.destroy()
+  deaf.close()
+})
 
 interface Begun {
   readonly socket: Socket
@@ -100,4 +119,16 @@ test('bodies that have passed are held no more', async () => {
   for (let at = 0; at < 10; at++) expect(await call('/mcp', large)).toBe(200)
   for (let at = 0; at < 5; at++) expect(await call('/report', '')).toBe(200)
   expect(await call()).toBe(200)
+})
+
+test('bodies that the service does not take are held, and give way like those that are still to come', async () => {
+  const large = JSON.stringify({ ...JSON.parse(CALL), padding: 'x'.repeat(15 * MIB) })
+  const answers: number[] = []
+  const calls = Array.from({ length: 6 }, () => call('/deaf', large).then(status => answers.push(status)))
+  await expect.poll(() => answers.length, SOON).toBeGreaterThanOrEqual(2)
+  expect(new Set(answers)).toEqual(new Set([503]))
+  expect(await call()).toBe(200)
+  await expect.poll(() => connected.length, SOON).toBeGreaterThanOrEqual(4)
+  for (const socket of connected) socket.destroy()
+  await Promise.all(calls)
 })
