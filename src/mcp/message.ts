@@ -26,11 +26,12 @@ export const LONGEST_TOOL_NAME = 256
 /** Arguments of tools are any JSON; whoever nests them deeper has no tool in mind. */
 const MAX_DEPTH = 100
 
-/** In UTF-16 units. Each letter of the longest name of a member takes two at most, before it is folded to one. */
-const MOST_UNITS = 2 * 'jsonrpc'.length
+/** In UTF-16 units. Each letter of the longest text that is looked for takes two at most, before it is folded to one. */
+const MOST_UNITS = 2 * TOOLS_CALL.length
 const BLANKS = /[\p{Cc}\s]/gu
 
 /** Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. */
+const FOLDED_CALL = folded(TOOLS_CALL)
 const OF_A_MESSAGE = namesakes(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const OF_PARAMS = namesakes(['name', 'uri', 'taskId'])
 
@@ -45,6 +46,8 @@ export function readMessage(body: Uint8Array): Message {
   if (!isObject(params)) throw malformed('params that are no object')
   refuseNamesakes(params, OF_PARAMS)
   if (method !== undefined) refuseBlanks('method', method)
+  if (method !== undefined && method !== TOOLS_CALL && folded(method) === FOLDED_CALL)
+    throw malformed(`another spelling of \`${TOOLS_CALL}\``)
   if (method === TOOLS_CALL) {
     if (typeof params.name !== 'string') throw malformed('a tool without a name')
     if (params.name.length > LONGEST_TOOL_NAME) throw malformed('a name that is too long for a tool')

@@ -126,6 +126,12 @@ describe('a message that is refused', () => {
       `{"method":"ping","params":${'{"a":'.repeat(200)}1${'}'.repeat(200)}}`,
       'nested too deeply',
     ],
+    [
+      'another spelling of the method',
+      '{"method":"Tools/Call","params":{"name":"a"}}',
+      'another spelling of `tools/call`',
+    ],
+    ['a method of full width', '{"method":"tools／call","params":{"name":"a"}}', 'another spelling of `tools/call`'],
     ['half a character', String.raw`{"method":"tools/call","params":{"name":"\ud800"}}`, 'lone surrogate'],
   ])('has %s', (_, text, what) => {
     expect(refusalOf(text)).toBe(what)
