@@ -1,4 +1,5 @@
 /** Says which rules of CORS a route has: its own, or else those of the file, with defaults that depend on the route. */
+import { MCP_REQUEST_HEADERS, MCP_RESPONSE_HEADERS } from '../mcp/page-headers.ts'
 import type { CorsRules } from '../route/cors.ts'
 import type { CredentialSource } from '../types.ts'
 import type { Config, RouteConfig } from './schema/schema.ts'
@@ -20,12 +21,9 @@ export function corsRules(
       ...sources.flatMap(source =>
         typeof source === 'object' && 'header' in source ? [source.header.toLowerCase()] : [],
       ),
-      ...(mcp === undefined ? [] : MCP_HEADERS),
+      ...(mcp === undefined ? [] : MCP_REQUEST_HEADERS),
     ],
-    exposeHeaders: mcp === undefined ? exposeHeaders : ['Mcp-Session-Id', ...exposeHeaders],
+    exposeHeaders: mcp === undefined ? exposeHeaders : [...MCP_RESPONSE_HEADERS, ...exposeHeaders],
     maxAgeSeconds: Math.floor(maxAge / 1000),
   }
 }
-
-/** What clients of the Model Context Protocol send besides (MCP 2025-11-25 and 2026-07-28, "Streamable HTTP"). */
-const MCP_HEADERS = ['mcp-protocol-version', 'mcp-session-id', 'mcp-method', 'mcp-name', 'last-event-id'] as const

@@ -41,7 +41,7 @@ interface AskedBy {
 }
 
 /** What a page may always read: why it was refused, what it can do about that, and by which name we log it. */
-const EXPOSED = [
+export const EXPOSED = [
   'WWW-Authenticate',
   'Retry-After',
   'RateLimit',

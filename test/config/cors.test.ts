@@ -6,7 +6,9 @@ import { load, SMALL } from './support.ts'
 
 /** @param rest of the route `all` @param sections of the file, one in a line */
 function rulesOf(rest: string, ...sections: readonly string[]): CorsRules | undefined {
-  const config = load(`${SMALL.replace('/** }', `/**, ${rest} }`)}\n${sections.join('\n')}\n`)
+  const config = load(
+    `${SMALL.replace('/** }', `/**, ${rest} }\n  - { id: other, path: /other }`)}\n${sections.join('\n')}\n`,
+  )
   const [route] = config.routes
   if (route === undefined) throw new Error('no route')
   return corsRules(route, config, route.credentials ?? config.credentials ?? ['authorization'])

@@ -4,16 +4,23 @@
  *
  * Fetch Standard: "CORS protocol and credentials", "forbidden request-header", "forbidden response-header name".
  */
+import { MCP_RESPONSE_HEADERS } from '../../mcp/page-headers.ts'
+import { EXPOSED } from '../../route/cors.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { Finding, Path } from './findings.ts'
 
-export function corsFindings({ cors, routes }: Draft): readonly Finding[] {
+export function corsFindings(draft: Draft): readonly Finding[] {
+  const { cors, routes } = draft
   return [
-    ...(cors === undefined ? [] : blockFindings(['cors'], cors)),
-    ...[...routes].flatMap(([index, { cors: own }]): readonly Finding[] => {
+    ...(cors === undefined ? [] : [...blockFindings(['cors'], cors), ...unusedFindings(draft)]),
+    ...[...routes].flatMap(([index, { cors: own, mcp }]): readonly Finding[] => {
       const path = ['routes', index, 'cors']
       if (own === undefined) return []
-      if (own !== 'off') return blockFindings(path, own)
+      if (own !== 'off')
+        return [
+          ...blockFindings(path, own),
+          ...(mcp === undefined ? [] : shownAlready(path, own, MCP_RESPONSE_HEADERS)),
+        ]
       if (cors !== undefined) return []
       const message = 'has no effect without the section `cors`; leave it out'
       return [{ path, message, at: 'key', about: 'cors' }]
@@ -21,9 +28,17 @@ export function corsFindings({ cors, routes }: Draft): readonly Finding[] {
   ]
 }
 
+/** A route that is left out because of a problem of its own may have none. */
+function unusedFindings({ routes, routeCount }: Draft): readonly Finding[] {
+  if (routes.size < routeCount || [...routes.values()].some(({ cors }) => cors === undefined)) return []
+  const message = 'has no effect: every route has its own, or `off`; leave it out'
+  return [{ path: ['cors'], message, at: 'key', about: 'routes' }]
+}
+
 type CorsBlock = NonNullable<Draft['cors']>
 
-function blockFindings(at: Path, { origins, headers = [], exposeHeaders, ...others }: CorsBlock): readonly Finding[] {
+function blockFindings(at: Path, block: CorsBlock): readonly Finding[] {
+  const { origins, headers = [], exposeHeaders, ...others } = block
   return [
     ...(origins.includes('*') ? anyOriginFindings(at, { origins, ...others }) : []),
     ...repeated([...at, 'origins'], origins),
@@ -31,7 +46,26 @@ function blockFindings(at: Path, { origins, headers = [], exposeHeaders, ...othe
     ...repeated([...at, 'exposeHeaders'], exposeHeaders),
     ...named([...at, 'headers'], headers, requestHeaderProblem),
     ...named([...at, 'exposeHeaders'], exposeHeaders, responseHeaderProblem),
+    ...shownAlready(at, block, [...SHOWN_BY_BROWSERS, ...EXPOSED]),
   ]
+}
+
+/** Fetch Standard, "CORS-safelisted response-header name". */
+const SHOWN_BY_BROWSERS = [
+  'cache-control',
+  'content-language',
+  'content-length',
+  'content-type',
+  'expires',
+  'last-modified',
+  'pragma',
+] as const
+
+function shownAlready(at: Path, { exposeHeaders }: CorsBlock, shown: readonly string[]): readonly Finding[] {
+  const names = new Set(shown.map(name => name.toLowerCase()))
+  return named([...at, 'exposeHeaders'], exposeHeaders, name =>
+    names.has(name) ? 'can be read by pages without being listed; leave it out' : undefined,
+  )
 }
 
 function anyOriginFindings(

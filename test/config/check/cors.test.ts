@@ -39,7 +39,11 @@ test.each([
   ['app.example.com', /^is no origin; write one like `https:\/\/app\.example\.com`$/],
   ['//app.example.com', /^is no origin; write one like/],
   ['https://', /^is no origin; write one like/],
-  ['https://me@app.example.com', /^is no origin; write one like|^has more than an origin/],
+  ['https://me@app.example.com', /^has more than an origin; write `https:\/\/app\.example\.com`$/],
+  ['https://me:pw@app.example.com/app', /^has more than an origin; write `https:\/\/app\.example\.com`$/],
+  ['https://me@', /^is no origin; write one like/],
+  ['https://app.example.com:*', /^has a `\*` for its port, which stands for none; list each origin with its port$/],
+  ['https://*.example.com:*', /^has a `\*` for its port, which stands for none; list each origin with its port$/],
   ['https://APP.example.com', /^is never sent by a browser; write `https:\/\/app\.example\.com`$/],
   ['HTTPS://app.example.com', /^is never sent by a browser; write `https:\/\/app\.example\.com`$/],
   ['https://app.example.com:443', /^is never sent by a browser; write `https:\/\/app\.example\.com`$/],
@@ -65,7 +69,16 @@ test.each([
   ['{ origins: [] }', /^cors\.origins: must not be empty/],
   ["{ origins: ['*'], maxAge: 25h }", /^cors\.maxAge: must be at most `24h`$/],
   ["{ origins: ['*'], headers: ['*'] }", /^cors\.headers\[0\]: does not cover `Authorization`; list the headers/],
-  ["{ origins: ['*'], exposeHeaders: ['*'] }", /^cors\.exposeHeaders\[0\]: does not cover `Authorization`; list/],
+  [
+    "{ origins: ['*'], maxAge: 500ms }",
+    /^cors\.maxAge: must be whole seconds, since browsers are told no part of one$/,
+  ],
+  ["{ origins: ['*'], exposeHeaders: ['*'] }", /^cors\.exposeHeaders\[0\]: shows every header of the service.*; list/],
+  ["{ origins: ['*'], exposeHeaders: [x-request-id] }", /^cors\.exposeHeaders\[0\]: can be read .*; leave it out$/],
+  ["{ origins: ['*'], exposeHeaders: [ETag, Expires] }", /^cors\.exposeHeaders\[1\]: can be read .*; leave it out$/],
+  ['off', /^cors: must be a block of keys; for no page at all, leave it out$/],
+  ['false', /^cors: must be a block of keys; for no page at all, leave it out$/],
+  ['on', /^cors: must be a block of keys, not text$/],
   ["{ origins: ['*'], headers: ['a b'] }", /^cors\.headers\[0\]: is no header name/],
   ["{ origins: ['*'], headers: [''] }", /^cors\.headers\[0\]: is no header name/],
   ["{ origins: ['*', https://a.example] }", /^cors\.origins\[0\]: is any origin.*; leave out `\*`, or all the others$/],
@@ -103,11 +116,37 @@ describe('the rules of a route', () => {
   })
 
   test('can be `off` in place of those of the file', () => {
-    expect(load(written('cors: off', '{ origins: [https://a.example] }')).routes[0]?.cors).toBe('off')
+    const text = written('cors: off', '{ origins: [https://a.example] }').replace(
+      '\ncors',
+      '  - { id: b, path: /b }\ncors',
+    )
+    expect(load(text).routes[0]?.cors).toBe('off')
   })
 
   test('have nothing to be `off` without those of the file', () => {
     expect(problems('cors: off')).toEqual(['routes[0].cors: has no effect without the section `cors`; leave it out'])
+  })
+
+  test.each(['cors: off', "cors: { origins: ['*'] }"])('leave those of the file nobody if all are like "%s"', rest => {
+    expect(problems(rest, '{ origins: [https://a.example] }')).toEqual([
+      'cors: has no effect: every route has its own, or `off`; leave it out',
+    ])
+  })
+
+  test('do not make those of the file useless while another route has a problem of its own', () => {
+    const text = written('cors: off', '{ origins: [https://a.example] }').replace(
+      '\ncors',
+      '  - { id: b, path: b }\ncors',
+    )
+    expect(problemsOf(text)).toEqual([expect.stringContaining('routes[1].path: ')])
+  })
+
+  test('show the session of MCP by themselves, which those of the file do not', () => {
+    const block = "{ origins: ['*'], exposeHeaders: [Mcp-Session-Id] }"
+    expect(problems(`mcp: {}, cors: ${block}`)).toEqual([
+      'routes[0].cors.exposeHeaders[0]: can be read by pages without being listed; leave it out',
+    ])
+    expect(load(written('access: required', block)).cors?.exposeHeaders).toEqual(['Mcp-Session-Id'])
   })
 
   test('may be `off` while those of the file are wrong or misspelled, which is the one problem', () => {

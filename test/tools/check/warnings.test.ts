@@ -480,7 +480,7 @@ describe('a list of headers', () => {
     ['{ id: a, path: /a, access: optional }', '', ['cors-header-missing cors.headers']],
     ['{ id: a, path: /a, credentials: [{ header: X-Token }] }', 'authorization', ['cors-header-missing cors.headers']],
     [
-      '{ id: a, path: /a, cors: { origins: [https://a.example], headers: [x-a] } }',
+      '{ id: a, path: /a, cors: { origins: [https://a.example], headers: [x-a] } }\n  - { id: b, path: /b }',
       'authorization',
       ['cors-header-missing routes.0.cors.headers'],
     ],
@@ -501,7 +501,7 @@ describe('a list of headers', () => {
   test.each<[string, string]>([
     ['{ id: a, path: /a }', 'Authorization'],
     ['{ id: a, path: /a, access: public }', ''],
-    ['{ id: a, path: /a, cors: off }', ''],
+    ['{ id: a, path: /a, cors: off }\n  - { id: b, path: /b, access: public }', ''],
     ['{ id: a, path: /a, credentials: [authorization, { header: X-Token }] }', 'x-token'],
     ['{ id: a, path: /a, mcp: {} }', 'authorization, content-type, mcp-protocol-version'],
   ])('%s with [%s] is fine', (route, headers) => {
