@@ -32,10 +32,11 @@ function referenceFindings({ routes }: Draft, ids: readonly string[]): readonly 
   })
 }
 
-/** Where a route is left out because of a problem of its own, nobody knows which resource it is. */
+/** Of a route that is left out because of a problem of its own, or names none that is there, it is not known. */
 function unusedFindings({ routes, routeCount }: Draft, ids: readonly string[]): readonly Finding[] {
   if (routes.size < routeCount) return []
-  const used = new Set([...routes.values()].map(({ resource }) => resource))
+  const used = new Set([...routes.values()].flatMap(({ resource }) => (resource === undefined ? [] : [resource])))
+  if ([...used].some(id => !ids.includes(id))) return []
   return ids.flatMap((id): readonly Finding[] => {
     if (used.has(id)) return []
     const message = `has no effect: no route is this resource; write \`resource: ${id}\` in one, or leave it out`

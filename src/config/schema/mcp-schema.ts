@@ -7,9 +7,13 @@ import * as z from 'zod'
 import { LONGEST_TOOL_NAME } from '../../mcp/message.ts'
 import { judgedText, list, scopeToken, size } from './fields.ts'
 
-const toolSchema = z.strictObject({
-  scopes: list(scopeToken()).optional().describe('The token has all of these scopes, and those of the route.'),
-})
+const toolSchema = z.strictObject(
+  { scopes: list(scopeToken()).optional().describe('The token has all of these scopes, and those of the route.') },
+  { error: ({ code, input }) => (code === 'invalid_type' && input === null ? NO_RULE : undefined) },
+)
+
+/** A tool that is left out would be one of the others, which are refused. */
+const NO_RULE = 'has no value; write `{}` if it needs no more than the route does'
 
 /** So much is read of a body unless `maxBody` says otherwise. */
 export const DEFAULT_MAX_BODY_BYTES = 1024 ** 2

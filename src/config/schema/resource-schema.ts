@@ -4,6 +4,7 @@
  * RFC 9728 §1.2 (resource identifier), §2 (metadata). Rules that span keys are in `check-resources.ts`.
  */
 import * as z from 'zod'
+import { isLoopback } from '../../lib/loopback.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { judgedText, list, scopeToken, text } from './fields.ts'
 
@@ -39,6 +40,11 @@ function pathProblem(path: string): string | undefined {
   }
 }
 
+/** On its way, an unencrypted page can be made to send developers anywhere. */
 function documentationProblem(url: string): string | undefined {
-  return /^https?:\/\//.test(url) && URL.canParse(url) ? undefined : 'must be an `https:` URL'
+  if (!/^https?:\/\/[^/]/.test(url) || !URL.canParse(url)) return NO_PAGE
+  const page = new URL(url)
+  return page.protocol === 'https:' || isLoopback(page) ? undefined : NO_PAGE
 }
+
+const NO_PAGE = 'must be an `https:` URL'

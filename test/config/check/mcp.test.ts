@@ -60,6 +60,11 @@ test.each([
     'mcp: { tools: { a: { scopes: [] } } }',
     'routes[0].mcp.tools.a.scopes: must not be empty; list at least one, or leave the key out',
   ],
+  ['mcp: { tools: { a: } }', 'routes[0].mcp.tools.a: has no value; write `{}` if it needs no more than the route does'],
+  [
+    'mcp: { tools: { "orders.*": { scopes: [w] }, "Orders.*": {} } }',
+    'routes[0].mcp.tools["Orders.*"]: is read like the tool `orders.*` by services that ignore case; keep one of them',
+  ],
   ['mcp: { tools: { "a*b": {} } }', 'routes[0].mcp.tools["a*b"]: may have a `*` only at its end, as in `report.*`'],
   [
     'mcp: { tools: { orders.delete: { scopes: [w] }, Orders.Delete: {} } }',

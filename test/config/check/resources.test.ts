@@ -47,10 +47,27 @@ test.each([
   expect(found[0]).toMatch(problem)
 })
 
+test.each([
+  ['https://docs.example.com/a', []],
+  ['http://localhost:3000/docs', []],
+  ['http://docs.example.com', ['resources.orders.documentation: must be an `https:` URL']],
+  ['docs.example.com', ['resources.orders.documentation: must be an `https:` URL']],
+])('a page for developers at %s', (url, expected) => {
+  const text = written(ONE, ITS_ROUTE).replace(`'${MCP}' }`, `'${MCP}', documentation: '${url}' }`)
+  if (expected.length > 0) expect(problems(text)).toEqual(expected)
+  else expect(load(text).resources.orders?.documentation).toBe(url)
+})
+
 describe('a route and its resource', () => {
   test('a resource that is not there is refused, with what was probably meant', () => {
     expect(problems(written(ONE, ITS_ROUTE, '{ id: b, path: /b, resource: order }'))).toEqual([
       'routes[2].resource: names no resource; there is orders. Did you mean "orders"?',
+    ])
+  })
+
+  test('a misspelled resource is one problem, also where no other route names the one that was meant', () => {
+    expect(problems(written(ONE, '{ id: b, path: /b, resource: order }'))).toEqual([
+      'routes[1].resource: names no resource; there is orders. Did you mean "orders"?',
     ])
   })
 
