@@ -44,7 +44,7 @@ upstreams:
 identity:
 ${identityHeaders(preset.identityLines)}  reserved: [X-Auth-*]
 
-${preset.serves === 'mcp' ? protectedServer(resourceUrl(preset, audience), preset) : webApi(preset)}`
+${preset.serves === 'mcp' ? protectedServer(preset, audience) : webApi(preset)}`
 }
 
 const HEAD_OF_ROUTES = `# The most specific route wins, whatever the order. What no route matches is a 404 and never reaches the service.
@@ -74,7 +74,15 @@ function resourceUrl(preset: Preset, audience: string | undefined): string {
   return audience !== undefined && /^https?:/.test(audience) && URL.canParse(audience) ? audience : preset.audience
 }
 
-function protectedServer(url: string, { read, write }: Preset): string {
+function protectedServer(preset: Preset, audience: string | undefined): string {
+  const { read, write } = preset
+  const url = resourceUrl(preset, audience)
+  const audiences =
+    audience === undefined || audience === url
+      ? ''
+      : `    # What tokens hold in \`aud\` if the provider does not put the URL of the resource there.
+    audiences: [${scalar(audience)}]
+`
   return `# What clients are told: where to get a token, and for what (RFC 9728). It is served to everybody, below
 # /.well-known/oauth-protected-resource.
 resources:
@@ -94,7 +102,7 @@ ${HEAD_OF_ROUTES}
     path: ${scalar(new URL(url).pathname)}
     methods: [GET, POST, DELETE]
     resource: mcp
-    require: { scopes: [mcp:use] }
+${audiences}    require: { scopes: [mcp:use] }
     mcp:
       # Yours. A call needs the scopes of its tool besides those of the route. Tools that are not listed are refused;
       # \`others: allow\` would let them pass.

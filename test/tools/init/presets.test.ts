@@ -118,6 +118,8 @@ describe('the preset mcp', () => {
     const { config, call } = server({ audience })
     expect([config.resources.mcp?.url, jwtOf(config).audiences]).toEqual([url, [audience]])
     expect(await call(path, 'orders.get', { scope: 'mcp:use orders:read' })).toBe('allow')
+    for (const aud of [url, audience])
+      expect(await call(path, 'orders.get', { scope: 'mcp:use orders:read', aud })).toBe('allow')
   })
 })
 
