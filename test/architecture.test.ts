@@ -38,7 +38,7 @@ const ROOMS = tableOf(`
                       types
   tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
-  tools/check       → authenticate config/check config/read config/schema errors issuer-template keys/fetch lib oauth policy run
+  tools/check       → authenticate config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run
                       route tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
@@ -53,7 +53,7 @@ const ROOMS = tableOf(`
                       telemetry types upstream
   admin             → errors lib policy revocation types upstream
 
-  config            → authenticate authorize config/schema downstream forward identity lib mcp policy route telemetry types
+  config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route telemetry types
                       upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route

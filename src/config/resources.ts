@@ -1,14 +1,32 @@
 /**
- * Says what follows from a route's being a protected resource: which audiences count.
+ * Says what follows from a route's being a protected resource: which audiences count, and who issues its tokens.
  *
- * RFC 8707 §2 and RFC 9068 §3 (the resource is the audience of the token).
+ * RFC 9728 §2 (`authorization_servers`), RFC 8707 §2 and RFC 9068 §3 (the resource is the audience of the token).
  */
+import { issuerTemplate } from '../issuer-template.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, ProviderConfig, RouteConfig } from './schema/schema.ts'
 
 /** Returns the routes of a resource that look at tokens. */
 export function routesOf({ routes }: Pick<Config, 'routes'>, resource: string): readonly RouteConfig[] {
   return routes.filter(route => route.resource === resource && route.access !== 'public')
+}
+
+/** Is true when a route of the resource takes tokens of the provider. */
+function takes(config: Pick<Config, 'routes'>, resource: string, provider: string): boolean {
+  return routesOf(config, resource).some(({ providers }) => providers?.includes(provider) ?? true)
+}
+
+/** Returns where clients of a resource get tokens. An issuer for each tenant is no address, so it is left out. */
+export function authorizationServers(
+  config: Pick<Config, 'providers' | 'routes'>,
+  resource: string,
+): readonly string[] {
+  const issuers = Object.entries(config.providers).flatMap(([id, provider]) => {
+    const { issuer } = providerTraits(provider).issuers
+    return takes(config, resource, id) && issuerTemplate(issuer) === undefined ? [issuer] : []
+  })
+  return [...new Set(issuers)]
 }
 
 /** Returns the audiences of which a token must hold one at least: the provider's, and its resources'. */
@@ -18,9 +36,7 @@ function widenedAudiences(config: Pick<Config, 'routes' | 'resources'>, id: stri
 
 /** Returns the URLs of the resources that take tokens of the provider. */
 export function resourceUrls(config: Pick<Config, 'routes' | 'resources'>, id: string): readonly string[] {
-  const resources = Object.entries(config.resources).filter(([resource]) =>
-    routesOf(config, resource).some(({ providers }) => providers?.includes(id) ?? true),
-  )
+  const resources = Object.entries(config.resources).filter(([resource]) => takes(config, resource, id))
   return resources.map(([, { url }]) => url)
 }
 

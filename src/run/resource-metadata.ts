@@ -3,13 +3,11 @@
  *
  * RFC 9728 §2 (metadata), §3.1 (the well-known path), §3.2 (the answer), Fetch Standard (CORS: any page may read it).
  */
-import { routesOf } from '../config/resources.ts'
+import { authorizationServers, routesOf } from '../config/resources.ts'
 import { certificateSource } from '../config/schema/certificate-source.ts'
 import { BARE_METADATA_PATH, metadataPath } from '../config/schema/metadata-path.ts'
-import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config, ResourceConfig } from '../config/schema/schema.ts'
 import { Denial } from '../errors.ts'
-import { issuerTemplate } from '../issuer-template.ts'
 import { fieldValue } from '../lib/field-lines.ts'
 import type { Endpoint } from '../policy.ts'
 import type { Answer, RequestFacts, RouteMetrics } from '../types.ts'
@@ -50,15 +48,11 @@ export function metadataEndpoints(config: Config, metricsOf: (id: typeof ID) => 
 function metadataOf(config: Config, id: string, { url, name, scopes, documentation }: ResourceConfig) {
   const { dpop, listen, clientCertificate } = config
   const routes = routesOf(config, id)
-  const issuers = Object.entries(config.providers).flatMap(([provider, each]) => {
-    const { issuer } = providerTraits(each).issuers
-    const isTaken = routes.some(({ providers }) => providers?.includes(provider) ?? true)
-    return isTaken && issuerTemplate(issuer) === undefined ? [issuer] : []
-  })
+  const issuers = authorizationServers(config, id)
   const certificates = certificateSource(listen, clientCertificate)
   return {
     resource: url,
-    ...(issuers.length > 0 && { authorization_servers: [...new Set(issuers)] }),
+    ...(issuers.length > 0 && { authorization_servers: issuers }),
     ...(scopes !== undefined && { scopes_supported: scopes }),
     bearer_methods_supported: ['header'],
     ...(name !== undefined && { resource_name: name }),

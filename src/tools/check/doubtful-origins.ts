@@ -7,6 +7,7 @@
 import type { Path } from '../../config/check/findings.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
+import { MCP_REQUEST_HEADERS } from '../../mcp/page-headers.ts'
 
 interface DoubtfulOrigins {
   readonly code: 'cors-origin-in-clear' | 'cors-wildcard-wide' | 'cors-header-missing'
@@ -75,12 +76,14 @@ export function missingHeaders(config: Config): readonly DoubtfulOrigins[] {
     if (written === undefined || written === 'off' || written.headers === undefined) return []
     const { headers } = written
     const path = route.cors === undefined ? ['cors', 'headers'] : ['routes', index, 'cors', 'headers']
-    return neededHeaders(config, route).flatMap(({ oneOf, why }): readonly DoubtfulOrigins[] => {
-      const [first] = oneOf
-      const key = JSON.stringify([path, first])
-      if (first === undefined || oneOf.some(name => headers.includes(name)) || seen.has(key)) return []
+    return neededHeaders(config, route).flatMap(({ oneOf = [], allOf = [], why }): readonly DoubtfulOrigins[] => {
+      const wanted = oneOf.some(name => headers.includes(name)) ? allOf : [...oneOf.slice(0, 1), ...allOf]
+      const lacking = wanted.filter(name => !headers.includes(name))
+      const key = JSON.stringify([path, lacking])
+      if (lacking.length === 0 || seen.has(key)) return []
       seen.add(key)
-      const message = `lacks \`${first}\`, ${why} on route \`${route.id}\`, so that no page can send it; add it, or leave \`headers\` out`
+      const names = lacking.map(name => `\`${name}\``).join(', ')
+      const message = `lacks ${names}, ${why} on route \`${route.id}\`; no page can send what is lacking, so add it, or leave \`headers\` out`
       return [{ code: 'cors-header-missing', path, message }]
     })
   })
@@ -88,8 +91,10 @@ export function missingHeaders(config: Config): readonly DoubtfulOrigins[] {
 
 interface Needed {
   /** Names in lower case, of which one will do. */
-  readonly oneOf: readonly string[]
-  /** Continues the sentence that begins with the name. */
+  readonly oneOf?: readonly string[]
+  /** Names in lower case. */
+  readonly allOf?: readonly string[]
+  /** Continues the sentence that begins with the names. */
   readonly why: string
 }
 
@@ -104,6 +109,6 @@ function neededHeaders({ credentials }: Config, route: RouteConfig): readonly Ne
     ...(route.require?.proof === 'dpop' ? [{ oneOf: ['dpop'], why: 'which brings the proof' }] : []),
     ...(route.mcp === undefined
       ? []
-      : ['content-type', 'mcp-protocol-version'].map(name => ({ oneOf: [name], why: 'which clients of MCP send' }))),
+      : [{ allOf: ['content-type', ...MCP_REQUEST_HEADERS], why: 'which clients of MCP send' }]),
   ]
 }

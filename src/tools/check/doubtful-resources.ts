@@ -5,13 +5,21 @@
  * RFC 9728 §2 (`authorization_servers`), §7.1 (TLS); MCP 2025-11-25, "Authorization" (no token is passed through).
  */
 import type { Path } from '../../config/check/findings.ts'
-import { providerTraits } from '../../config/schema/provider-traits.ts'
+import { authorizationServers, routesOf } from '../../config/resources.ts'
+import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
-import { issuerTemplate } from '../../issuer-template.ts'
 import { isLoopback } from '../../lib/loopback.ts'
+import type { Policy } from '../../policy.ts'
+import { resolved, witnessMethods } from '../engine/reach.ts'
 
 interface DoubtfulResource {
-  readonly code: 'resource-in-clear' | 'resource-without-issuer' | 'mcp-others-allowed' | 'mcp-token-forwarded'
+  readonly code:
+    | 'resource-in-clear'
+    | 'resource-without-issuer'
+    | 'resource-elsewhere'
+    | 'resource-audience-untold'
+    | 'mcp-others-allowed'
+    | 'mcp-token-forwarded'
   readonly path: Path
   readonly message: string
 }
@@ -26,21 +34,50 @@ export function resourcesInClear({ resources }: Config): readonly DoubtfulResour
   })
 }
 
-/** An issuer for each tenant is no address, so that it is told to nobody. */
-export function resourcesWithoutIssuer({ resources, routes, providers }: Config): readonly DoubtfulResource[] {
-  return Object.keys(resources).flatMap(id => {
-    const taken = routes
-      .filter(({ resource }) => resource === id)
-      .flatMap(({ providers: accepted = Object.keys(providers) }) => accepted)
-    const hasIssuer = taken.some(provider => {
-      const found = providers[provider]
-      return found !== undefined && issuerTemplate(providerTraits(found).issuers.issuer) === undefined
-    })
-    if (hasIssuer) return []
+export function resourcesWithoutIssuer(config: Config): readonly DoubtfulResource[] {
+  return Object.keys(config.resources).flatMap(id => {
+    if (authorizationServers(config, id).length > 0) return []
     const message =
       'tells clients of no authorization server, since the issuers of its routes are one for each tenant; add a provider with one issuer, or tell clients where to log in'
     return [{ code: 'resource-without-issuer' as const, path: ['resources', id], message }]
   })
+}
+
+/** Clients come to the URL itself, where a server of MCP has to be. Of another API it may be what all paths share. */
+export function resourcesElsewhere(config: Config, { matcher }: Policy): readonly DoubtfulResource[] {
+  return Object.entries(config.resources).flatMap(([id, { url }]) => {
+    const { pathname: path } = new URL(url)
+    const routes = routesOf(config, id)
+    const servers = routes.filter(({ mcp }) => mcp !== undefined)
+    const meant = servers.length > 0 ? servers : routes
+    const taking = new Set(witnessMethods(meant).map(method => resolved(matcher, method, path)?.id))
+    const shared = path.endsWith('/') ? path : `${path}/`
+    const isServed =
+      meant.some(route => taking.has(route.id)) ||
+      (servers.length === 0 && routes.some(route => route.path.startsWith(shared)))
+    const [first] = meant
+    if (isServed || first === undefined) return []
+    const message = `has a path that none of its routes takes, so that what clients send there is lost, unless a proxy in front changes it; end it like the path of a route, \`${first.path}\``
+    return [{ code: 'resource-elsewhere' as const, path: ['resources', id, 'url'], message }]
+  })
+}
+
+/** What a provider lets pass without an audience, a resource refuses. */
+export function audiencesNotTold({ providers, routes }: Config): readonly DoubtfulResource[] {
+  return routes.flatMap(({ resource, providers: accepted = Object.keys(providers) }, index) => {
+    const silent = accepted.find(id => {
+      const provider = providers[id]
+      return provider !== undefined && byProviderType(LETS_AUDIENCES_BE, provider)
+    })
+    if (resource === undefined || silent === undefined) return []
+    const message = `asks for \`aud\`, so that what provider \`${silent}\` lets pass without one (\`audienceCheckedByServer\`) is refused here; have its server send \`aud\``
+    return [{ code: 'resource-audience-untold' as const, path: ['routes', index, 'resource'], message }]
+  })
+}
+
+const LETS_AUDIENCES_BE: ByProviderType<boolean> = {
+  jwt: () => false,
+  introspection: ({ audienceCheckedByServer }) => audienceCheckedByServer,
 }
 
 export function otherToolsAllowed({ routes }: Config): readonly DoubtfulResource[] {

@@ -18,14 +18,16 @@ import { longAnswers } from './doubtful-introspection.ts'
 import { doubtfulOrigins, missingHeaders } from './doubtful-origins.ts'
 import { proofUrlsInClear, replayPerProcess } from './doubtful-proofs.ts'
 import {
+  audiencesNotTold,
   otherToolsAllowed,
+  resourcesElsewhere,
   resourcesInClear,
   resourcesWithoutIssuer,
   tokensForwardedToTools,
 } from './doubtful-resources.ts'
 import { blindToRevocations, revokedHereOnly } from './doubtful-revocation.ts'
 import { placeholders } from './placeholders.ts'
-import { similarScopes } from './similar-scopes.ts'
+import { misspelledScopes } from './similar-scopes.ts'
 import { trustedSpellings } from './trusted-spellings.ts'
 
 export const WARNING_CODES = [
@@ -54,6 +56,8 @@ export const WARNING_CODES = [
   'cors-header-missing',
   'resource-in-clear',
   'resource-without-issuer',
+  'resource-elsewhere',
+  'resource-audience-untold',
   'mcp-others-allowed',
   'mcp-token-forwarded',
   'secret-writable',
@@ -97,6 +101,8 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...missingHeaders(config),
     ...resourcesInClear(config),
     ...resourcesWithoutIssuer(config),
+    ...resourcesElsewhere(config, policy),
+    ...audiencesNotTold(config),
     ...otherToolsAllowed(config),
     ...tokensForwardedToTools(config),
   ]
@@ -142,35 +148,6 @@ function optionalWithRequire({ routes }: Config): readonly Warning[] {
       message,
     })),
   )
-}
-
-function misspelledScopes({ routes }: Config): readonly Warning[] {
-  const uses = routes.flatMap((route, index) => scopesOf(route, index))
-  const counts = new Map<string, number>()
-  for (const { scope } of uses) counts.set(scope, (counts.get(scope) ?? 0) + 1)
-  return uses.flatMap(({ scope, path }) => {
-    const near = similarScopes(scope, counts.keys()).find(other => (counts.get(other) ?? 0) > (counts.get(scope) ?? 0))
-    if (near === undefined) return []
-    return [
-      { code: 'scope-misspelled' as const, path, message: `looks like \`${near}\`, which is asked for elsewhere` },
-    ]
-  })
-}
-
-interface ScopeUse {
-  readonly scope: string
-  readonly path: Path
-}
-
-function scopesOf({ require, mcp }: RouteConfig, index: number): readonly ScopeUse[] {
-  return [
-    ...(['scopes', 'anyScope'] as const).flatMap(kind =>
-      (require?.[kind] ?? []).map((scope, at) => ({ scope, path: ['routes', index, 'require', kind, at] })),
-    ),
-    ...Object.entries(mcp?.tools ?? {}).flatMap(([tool, { scopes = [] }]) =>
-      scopes.map((scope, at) => ({ scope, path: ['routes', index, 'mcp', 'tools', tool, 'scopes', at] })),
-    ),
-  ]
 }
 
 /** Where nobody can revoke a token, its lifetime is how long a thief has it. */

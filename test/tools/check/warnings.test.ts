@@ -485,6 +485,11 @@ describe('a list of headers', () => {
       ['cors-header-missing routes.0.cors.headers'],
     ],
     ['{ id: a, path: /a, mcp: {} }', 'authorization, content-type', ['cors-header-missing cors.headers']],
+    [
+      '{ id: a, path: /a, mcp: {} }',
+      'authorization, content-type, mcp-protocol-version, mcp-session-id, mcp-name, last-event-id',
+      ['cors-header-missing cors.headers'],
+    ],
   ])('%s with [%s] lacks what the route asks for', (route, headers, warned) => {
     expect(found(withSections(route, CORS(headers)))).toEqual(warned)
   })
@@ -503,7 +508,10 @@ describe('a list of headers', () => {
     ['{ id: a, path: /a, access: public }', ''],
     ['{ id: a, path: /a, cors: off }\n  - { id: b, path: /b, access: public }', ''],
     ['{ id: a, path: /a, credentials: [authorization, { header: X-Token }] }', 'x-token'],
-    ['{ id: a, path: /a, mcp: {} }', 'authorization, content-type, mcp-protocol-version'],
+    [
+      '{ id: a, path: /a, mcp: {} }',
+      'authorization, content-type, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id',
+    ],
   ])('%s with [%s] is fine', (route, headers) => {
     expect(found(withSections(route, CORS(headers)))).toEqual([])
   })
@@ -539,6 +547,52 @@ describe('a protected resource', () => {
   })
 })
 
+describe('the path of a resource', () => {
+  const ofResource = (path: string, ...routes: readonly string[]) =>
+    found(withSections(routes.join('\n  - '), `resources: { r: { url: "https://mcp.example.com${path}" } }`))
+
+  test.each<[string, readonly string[]]>([
+    ['/mcp/', ['{ id: a, path: /mcp, resource: r, mcp: {} }']],
+    ['/v1/mcp', ['{ id: a, path: /mcp, resource: r, mcp: {} }']],
+    ['', ['{ id: a, path: /mcp, resource: r, mcp: {} }']],
+    ['/mcp', ['{ id: a, path: /mcp/sse, resource: r, mcp: {} }']],
+    ['/mcp', ['{ id: a, path: "/:any", resource: r, mcp: {} }', '{ id: b, path: /mcp }']],
+    ['/orders/', ['{ id: a, path: /orders, resource: r }']],
+    ['/order', ['{ id: a, path: /orders/**, resource: r }']],
+  ])('is doubtful where no route of it takes "%s": %s', (path, routes) => {
+    expect(ofResource(path, ...routes)).toEqual(['resource-elsewhere resources.r.url'])
+  })
+
+  test.each<[string, readonly string[]]>([
+    ['/mcp', ['{ id: a, path: /mcp, resource: r, mcp: {} }']],
+    ['/mcp', ['{ id: a, path: /mcp/**, resource: r, mcp: {} }']],
+    ['/acme/mcp', ['{ id: a, path: "/:tenant/mcp", methods: [POST], resource: r, mcp: {} }']],
+    ['/mcp', ['{ id: a, path: /mcp, resource: r, mcp: {} }', '{ id: b, path: /b, resource: r, mcp: {} }']],
+    ['', ['{ id: a, path: /orders, resource: r }']],
+    ['/orders', ['{ id: a, path: "/orders/:id", resource: r }']],
+  ])('is fine where "%s" is that of a route, or what the paths of an API share: %s', (path, routes) => {
+    expect(ofResource(path, ...routes)).toEqual([])
+  })
+})
+
+test('a resource wants audiences, which a server that checks them itself may not tell', () => {
+  const withProvider = (rest: string, route: string): Config =>
+    loadConfig({
+      text: `${textOf(route).replace(
+        'providers:\n',
+        `providers:\n  opaque: { type: introspection, issuer: https://opaque.example.com, audiences: [a], client: { auth: basic, id: a, secretFile: s }${rest} }\n`,
+      )}resources: { r: { url: "https://mcp.example.com/a" } }\n`,
+      file: '/etc/sallyport.yaml',
+      env: {},
+      namedFiles: 'unread',
+    })
+  const checked = ', audienceCheckedByServer: true'
+  const route = '{ id: a, path: /a, resource: r }'
+  expect(found(withProvider(checked, route))).toEqual(['resource-audience-untold routes.0.resource'])
+  expect(found(withProvider('', route))).toEqual([])
+  expect(found(withProvider(checked, '{ id: a, path: /a, resource: r, providers: [main] }'))).toEqual([])
+})
+
 describe('a server of MCP', () => {
   test('with tools that nobody has listed is pointed out', () => {
     expect(found(configOf('{ id: a, path: /a, mcp: { tools: { b: {} }, others: allow } }'))).toEqual([
@@ -564,6 +618,24 @@ describe('a server of MCP', () => {
         ),
       ),
     ).toEqual(['scope-misspelled routes.0.mcp.tools.b.scopes.0'])
+  })
+
+  test('can repeat the scope of its route for a tool', () => {
+    expect(
+      found(configOf('{ id: a, path: /a, require: { scopes: [use] }, mcp: { tools: { b: { scopes: [use] } } } }')),
+    ).toEqual([])
+  })
+
+  test.each<[string, readonly string[]]>([
+    ['orders:read, order:write', ['scope-misspelled resources.r.scopes.1']],
+    ['orders:read, orders:write', []],
+    ['orders:read, orders:audit', []],
+  ])('can tell clients of misspelled scopes: %s', (scopes, warned) => {
+    const route =
+      '{ id: a, path: /a, resource: r, require: { scopes: [orders:read] }, mcp: { tools: { b: { scopes: [orders:write] } } } }'
+    expect(found(withSections(route, `resources: { r: { url: https://a.example/a, scopes: [${scopes}] } }`))).toEqual(
+      warned,
+    )
   })
 })
 
