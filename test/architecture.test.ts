@@ -40,7 +40,7 @@ const ROOMS = tableOf(`
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → authenticate config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run
                       route tools/diff tools/engine tools/init tools/text types upstream
-  tools/diff        → authorize config config/schema identity issuer-template lib policy route tools/engine tools/text types
+  tools/diff        → authorize config config/schema identity issuer-template lib mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
   tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream

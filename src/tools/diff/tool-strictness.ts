@@ -1,12 +1,14 @@
 /**
  * Compares which tools may be called on two routes, and with which scopes.
  *
- * Names are told apart by the lines of both files only, so one name for each line that it may meet, and one that meets
- * none, stand for all there are.
+ * Names are told apart by the lines of both files only, so one name for each way to meet them (`tool-names.ts`) stands
+ * for all there are.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { RouteConfig } from '../../config/schema/schema.ts'
-import { askedOfCall, OTHERS } from '../engine/tool-call.ts'
+import { askedOfCall, lineOf, OTHERS } from '../engine/tool-call.ts'
 import { type Difference, limit, type Pair } from './strictness.ts'
+import { toolNames } from './tool-names.ts'
 
 type Mcp = NonNullable<RouteConfig['mcp']>
 type Calling = Pick<RouteConfig, 'access' | 'mode' | 'mcp' | 'require'>
@@ -19,75 +21,77 @@ export function toolDifferences(name: string, { before, after }: Pair<Calling>):
   const bounds = limit(`${name}.maxBody`, from.maxBody, to.maxBody)
   // Where only one of them enforces what it asks, the mode says so of all tools.
   if (before.mode === 'report' || after.mode === 'report') return bounds
-  const tools = namesOf(from, to).flatMap(each => differencesOfTool(name, each, [before, from], [after, to]))
-  return [...tools, ...bounds]
+  const { written, spellings } = toolNames([...new Set([...keysOf(from), ...keysOf(to)])])
+  const asked = (tool: string): AskedOnSides => [askedOfCall(from, tool).scopes, askedOfCall(to, tool).scopes]
+  const ofLine = new Map(written.map(each => [each.line, asked(each.name)]))
+  const askedOfAll: Pair<readonly string[]> = { before: askedOfCaller(before), after: askedOfCaller(after) }
+  const told = new Map(
+    written.map(({ line, name: tool }) => [line, scopeDifferences(wordsOf(name, line), asked(tool), askedOfAll)]),
+  )
+  // What is said of all names that meet a line is not said again of those that look like another one.
+  const ofSpellings = spellings
+    .filter(({ line, name: tool }) => !isDeepStrictEqual(asked(tool), ofLine.get(line)))
+    .flatMap(({ readAs, name: tool }) =>
+      scopeDifferences(wordsOfSpelling(name, readAs), asked(tool), askedOfAll).filter(
+        ({ direction }) => !told.get(readAs)?.some(each => each.direction === direction),
+      ),
+    )
+  const found = [...[...told.values()].flat(), ...ofSpellings]
+  return [...new Map(found.map(each => [each.text, each])).values(), ...bounds]
 }
 
 function judged({ mcp }: Calling): Mcp | undefined {
   return mcp?.tools === undefined ? undefined : mcp
 }
 
-/** Stands for all names that meet the same lines. */
-interface ToolName {
-  readonly name: string
-  /** As the files have it; undefined for the names that neither lists. */
-  readonly line: string | undefined
+function keysOf({ tools = {} }: Mcp): readonly string[] {
+  return Object.keys(tools)
 }
 
-function namesOf({ tools: before = {} }: Mcp, { tools: after = {} }: Mcp): readonly ToolName[] {
-  const lines = [...new Set([...Object.keys(before), ...Object.keys(after)])]
-  const beginnings = lines.filter(isBeginning).map(line => line.slice(0, -1))
-  // Whatever stands in a line, this many signs of it do not continue it to be another one.
-  const rest = 'x'.repeat(1 + Math.max(0, ...lines.map(({ length }) => length)))
-  const named = (beginning: string): string => {
-    const continued = beginnings.filter(each => each.length > beginning.length && each.startsWith(beginning))
-    const taken = new Set(continued.map(each => each.charAt(beginning.length)))
-    return beginning + unlike(taken) + rest
-  }
-  return [
-    ...lines.map(line => ({ line, name: isBeginning(line) ? named(line.slice(0, -1)) : line })),
-    ...(beginnings.includes('') ? [] : [{ line: undefined, name: named('') }]),
-  ]
+interface Words {
+  /** Is called now, and could not be. */
+  readonly opened: string
+  readonly closed: string
+  /** What asks for the scopes. */
+  readonly asking: string
 }
 
-function isBeginning(line: string): boolean {
-  return line.endsWith('*')
+/** @param line undefined for the names that neither file lists */
+function wordsOf(key: string, line: string | undefined): Words {
+  if (line === undefined)
+    return { opened: `${OTHERS}: refuse → allow`, closed: `${OTHERS}: allow → refuse`, asking: OTHERS }
+  return { opened: `${key}.tools: or ${line}`, closed: `${key}.tools: not ${line} any more`, asking: lineOf(line) }
 }
 
-/** Returns a sign that is none of these. */
-function unlike(taken: ReadonlySet<string>): string {
-  for (let code = 'x'.charCodeAt(0); ; code++) {
-    const sign = String.fromCharCode(code)
-    if (!taken.has(sign)) return sign
+function wordsOfSpelling(key: string, readAs: string): Words {
+  const spelling = `another spelling of ${readAs}`
+  return {
+    opened: `${key}.tools: or ${spelling}`,
+    closed: `${key}.tools: not ${spelling} any more`,
+    asking: `${key}.tools: ${spelling}`,
   }
 }
 
-type Side = readonly [route: Calling, mcp: Mcp]
+/** The scopes of one tool before and after; undefined where it may not be called. */
+type AskedOnSides = readonly [before: readonly string[] | undefined, after: readonly string[] | undefined]
 
-function differencesOfTool(
-  key: string,
-  { name, line }: ToolName,
-  [before, from]: Side,
-  [after, to]: Side,
+function scopeDifferences(
+  words: Words,
+  [was, is]: AskedOnSides,
+  askedOfAll: Pair<readonly string[]>,
 ): readonly Difference[] {
-  const [was, is] = [askedOfCall(from, name).scopes, askedOfCall(to, name).scopes]
   if (was === undefined && is === undefined) return []
-  const what = line === undefined ? `${OTHERS}: refuse → allow` : `${key}.tools: or ${line}`
-  if (was === undefined) return [{ direction: 'loosened', text: what }]
-  if (is === undefined) {
-    const text = line === undefined ? `${OTHERS}: allow → refuse` : `${key}.tools: not ${line} any more`
-    return [{ direction: 'tightened', text }]
-  }
-  const scopes = line === undefined ? OTHERS : `${key}.tools.${line}`
-  const lost = was.filter(scope => ![...is, ...askedOfAll(after)].includes(scope))
-  const gained = is.filter(scope => ![...was, ...askedOfAll(before)].includes(scope))
+  if (was === undefined) return [{ direction: 'loosened', text: words.opened }]
+  if (is === undefined) return [{ direction: 'tightened', text: words.closed }]
+  const lost = was.filter(scope => ![...is, ...askedOfAll.after].includes(scope))
+  const gained = is.filter(scope => ![...was, ...askedOfAll.before].includes(scope))
   return [
-    ...lost.map(scope => ({ direction: 'loosened' as const, text: `${scopes}: no longer ${scope}` })),
-    ...gained.map(scope => ({ direction: 'tightened' as const, text: `${scopes}: also ${scope}` })),
+    ...lost.map(scope => ({ direction: 'loosened' as const, text: `${words.asking}: no longer ${scope}` })),
+    ...gained.map(scope => ({ direction: 'tightened' as const, text: `${words.asking}: also ${scope}` })),
   ]
 }
 
 /** Whoever brings no token gets around what an optional route asks for, and not around what a tool does. */
-function askedOfAll({ access, require }: Calling): readonly string[] {
+function askedOfCaller({ access, require }: Calling): readonly string[] {
   return access === 'required' ? (require?.scopes ?? []) : []
 }

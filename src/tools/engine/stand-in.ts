@@ -76,9 +76,19 @@ const ALGORITHM = 'EdDSA'
 const KID = 'stand-in'
 const LIFETIME_SECONDS = 3600
 
-/** Compiles the configuration with a new stand-in key. @throws {Error} starting would throw the same */
-export function standIn(config: Config, services: Services): StandIn {
-  const deps = { clock: services.clock, resources: config.resources, ...generateKeyPairSync('ed25519') }
+type StandInKeys = Readonly<Record<'publicKey' | 'privateKey', KeyObject>>
+
+/**
+ * Compiles the configuration with a stand-in key, which is a new one unless several are to share their tokens.
+ *
+ * @throws {Error} starting would throw the same
+ */
+export function standIn(
+  config: Config,
+  services: Services,
+  keys: StandInKeys = generateKeyPairSync('ed25519'),
+): StandIn {
+  const deps = { clock: services.clock, resources: config.resources, ...keys }
   const issuers = new Map(
     Object.entries(config.providers).map(([id, provider]) => {
       const { audiences } = providerTraits(provider)
@@ -119,13 +129,11 @@ interface StandInIssuer {
   readonly asks: { readonly server: Answering; readonly issuer: string } | undefined
 }
 
-interface StandInDeps {
+interface StandInDeps extends StandInKeys {
   readonly clock: Clock
   readonly resources: Config['resources']
   /** Those that count on every route of the provider, as the file has them. */
   readonly audiences: readonly string[]
-  readonly publicKey: KeyObject
-  readonly privateKey: KeyObject
 }
 
 const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = {

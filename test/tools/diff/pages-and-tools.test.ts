@@ -1,4 +1,5 @@
 /** Tests what is said of a change of origins, tools and resources, and that it agrees with what is decided. */
+import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/read/load.ts'
@@ -111,11 +112,22 @@ describe('which tools may be called', () => {
       'loosened a: mcp.tools.x.y: no longer s',
     ],
     ['tools: { "x.*": {} }', 'tools: { "x.*": {}, "x.x*": { scopes: [s] } }', 'tightened a: mcp.tools.x.x*: also s'],
+    [
+      'tools: { "x.*": { scopes: [s] } }, others: allow',
+      'tools: { "x.*": { scopes: [s] }, "X*": { scopes: [s] } }, others: allow',
+      'tightened a: mcp.tools.X*: also s',
+      'loosened a: mcp.tools: or another spelling of x.*',
+    ],
+    [
+      'tools: { x: { scopes: [s] } }, others: allow',
+      'tools: { y: {} }, others: allow',
+      'loosened a: mcp.tools.x: no longer s',
+    ],
     ['tools: { x: {} }', 'tools: { x: {} }, maxBody: 2MiB', 'loosened a: mcp.maxBody: 1048576 → 2097152'],
     ['tools: { x: {} }', '', 'loosened a: mcp.tools: no longer says who may call what'],
     ['', 'tools: { x: {} }', 'tightened a: mcp.tools: now says who may call what'],
-  ])('%s → %s', (before, after, change) => {
-    expect(told(tools(before), tools(after))).toEqual([change])
+  ])('%s → %s', (before, after, ...expected) => {
+    expect(told(tools(before), tools(after)).toSorted()).toEqual(expected.toSorted())
   })
 
   test('nothing changes when the same is said in another way', () => {
@@ -215,13 +227,28 @@ interface Asked {
   readonly origin: string | undefined
 }
 
+const KEYS = generateKeyPairSync('ed25519')
+const SERVICES = silentServices()
+const SIGNED = new Map<string, Promise<string>>()
+
+/** All stand-ins share one key and the services, as a reload would, so that a token need be signed only once. */
+function trustedFor(config: Config): StandIn {
+  return standIn(config, SERVICES, KEYS)
+}
+
+function signed(trusted: StandIn, claims: Claims): Promise<string> {
+  const key = JSON.stringify(claims)
+  const made = SIGNED.get(key) ?? trusted.token(claims, undefined).then(({ token }) => token)
+  SIGNED.set(key, made)
+  return made
+}
+
 /** Puts the request to the policy; a page that may not read the answer has got nothing. */
 async function outcome(config: Config, trusted: StandIn, { claims, tool, origin }: Asked): Promise<readonly string[]> {
   const [route] = config.routes
   const plain = trialRequest('POST', '/a', origin === undefined ? [] : ['Origin', origin])
   const asked = isJudged(route, plain) ? withJsonBody(plain) : plain
-  const facts =
-    claims === undefined ? asked : presented(asked, (await trusted.token(claims, route)).token, ['authorization'])
+  const facts = claims === undefined ? asked : presented(asked, await signed(trusted, claims), ['authorization'])
   const body = bodyOf(tool === undefined ? { method: 'tools/list' } : { method: 'tools/call', tool })
   const found = await trial(trusted.policy, facts, body)
   if (found.denial !== undefined) return []
@@ -252,7 +279,7 @@ test('what gets in that did not, and what does not any more, is told', async () 
   await fc.assert(
     fc.asyncProperty(PAIR, fc.array(REQUEST, { minLength: 4, maxLength: 16 }), async ({ before, after }, requests) => {
       const [old, next] = [configOf(line(before)), configOf(line(after))]
-      const [was, is] = [standIn(old, silentServices()), standIn(next, silentServices())]
+      const [was, is] = [trustedFor(old), trustedFor(next)]
       const found = policyDiff({ config: old, policy: was.policy }, { config: next, policy: is.policy }).filter(
         ({ subject }) => subject === 'a',
       )
@@ -275,22 +302,48 @@ test('what gets in that did not, and what does not any more, is told', async () 
   )
 }, 60_000)
 
-test('a change of tools alone is told in the direction in which a call changes', async () => {
+/** Each of them stands for all that meet the same lines of {@link SPELLED}, by their letters and by how they are read. */
+const TOOL_NAMES = ['', 'x', 'X', 'x.', 'X.', 'x.y', 'X.y', 'x.Y', 'X.Y', 'y', 'Y', 'z']
+  .flatMap(name => [name, `${name}z`, `${name}Z`])
+  .flatMap(name => [name, name.replace('.', '．'), name.replace('y', 'ｙ').replace('x', 'ｘ')])
+  .filter((name, index, names) => name !== '' && names.indexOf(name) === index)
+const SPELLED = fc
+  .uniqueArray(fc.constantFrom('x', 'X', 'x.y', 'X.y', 'x*', 'X*', 'x.*', 'X.*', 'x.y*', 'y', '*'), {
+    minLength: 1,
+    maxLength: 3,
+    // The configuration takes no two lines that are read alike.
+    selector: line => line.toLowerCase(),
+  })
+  .chain(lines => fc.tuple(fc.constant(lines), fc.array(SCOPES, { minLength: lines.length, maxLength: lines.length })))
+  .map(([lines, scopes]) =>
+    Object.fromEntries(lines.map((line, index) => [line, scopes[index]?.length ? { scopes: scopes[index] } : {}])),
+  )
+const SPELLED_MCP = fc
+  .record({ tools: SPELLED, others: fc.constantFrom('refuse', 'allow') })
+  .map(({ tools: listed, others }) => ({ tools: listed, ...(listed['*'] === undefined && { others }) }))
+const CALLERS = ['', 's', 't', 's t'].map(scope => ({
+  aud: ['https://api.example.com'],
+  scope: `use ${scope}`.trim(),
+}))
+
+async function callsThatPass(config: Config, trusted: StandIn): Promise<ReadonlySet<string>> {
+  const asked = TOOL_NAMES.flatMap(tool => CALLERS.map(claims => ({ tool, claims, origin: undefined })))
+  const passing = await Promise.all(asked.map(async each => (await outcome(config, trusted, each)).length > 0))
+  return new Set(asked.filter((_, index) => passing[index]).map(({ tool, claims }) => `${tool} ${claims.scope}`))
+}
+
+test('a change of tools alone is told in the directions in which calls change, and in no other', async () => {
   const line = (mcp: object): string => `require: { scopes: [use] }, mcp: ${JSON.stringify(mcp)}`
   await fc.assert(
-    fc.asyncProperty(MCP, MCP, SCOPES, async (before, after, scopes) => {
+    fc.asyncProperty(SPELLED_MCP, SPELLED_MCP, async (before, after) => {
       const [old, next] = [configOf(line(before)), configOf(line(after))]
-      const [was, is] = [standIn(old, silentServices()), standIn(next, silentServices())]
+      const [was, is] = [trustedFor(old), trustedFor(next)]
       const found = policyDiff({ config: old, policy: was.policy }, { config: next, policy: is.policy })
-      const kinds = found.map(({ kind }) => kind)
-      const claims = { aud: ['https://api.example.com'], scope: [...scopes, 'use'].join(' ') }
-      for (const tool of ['x', 'x.y', 'x.z', 'xz', 'y', 'z']) {
-        const asked = { claims, tool, origin: undefined }
-        const [from, to] = [await outcome(old, was, asked), await outcome(next, is, asked)]
-        if (to.length > from.length) expect(kinds).toContain('loosened')
-        if (from.length > to.length) expect(kinds).toContain('tightened')
-      }
+      const [from, to] = [await callsThatPass(old, was), await callsThatPass(next, is)]
+      expect(new Set(found.map(({ kind }) => kind))).toEqual(
+        new Set([...(to.isSubsetOf(from) ? [] : ['loosened']), ...(from.isSubsetOf(to) ? [] : ['tightened'])]),
+      )
     }),
-    { numRuns: 150 },
+    { numRuns: 120 },
   )
 }, 60_000)
