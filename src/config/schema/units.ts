@@ -21,14 +21,22 @@ export function durationMs(text: string): number | undefined {
 
 /** Writes a duration in the largest unit of which it is a multiple. */
 export function durationText(ms: number): string {
-  if (ms === 0) return '0s'
-  const [unit, factor] = Object.entries(MS_PER_UNIT).findLast(([, each]) => ms % each === 0) ?? ['ms', 1]
-  return `${ms / factor}${unit}`
+  return ms === 0 ? '0s' : quantityText(ms, MS_PER_UNIT)
 }
 
 /** Returns bytes; `undefined` when the text is no size. */
 export function sizeBytes(text: string): number | undefined {
   return quantity(text, SIZE_PATTERN, BYTES_PER_UNIT)
+}
+
+/** Writes a size in the largest unit of which it is a multiple. */
+export function sizeText(bytes: number): string {
+  return bytes === 0 ? '0B' : quantityText(bytes, BYTES_PER_UNIT)
+}
+
+function quantityText(amount: number, factors: Readonly<Record<string, number>>): string {
+  const [unit, factor] = Object.entries(factors).findLast(([, each]) => amount % each === 0) ?? ['', 1]
+  return `${amount / factor}${unit}`
 }
 
 function quantity(text: string, pattern: RegExp, factors: Readonly<Record<string, number>>): number | undefined {

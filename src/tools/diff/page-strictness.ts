@@ -24,11 +24,11 @@ export function pageDifferences(
       after,
     },
   )
-  if (after !== undefined)
-    return [
-      { direction: 'loosened', text: `${name}: pages of ${after.origins.join(', ')} may read the answers` },
-      ...enforced,
-    ]
+  if (after !== undefined) {
+    const pages = `pages of ${after.origins.join(', ')}`
+    const text = `${name}: ${pages} may read the answers, and no others that the service lets read them`
+    return [{ direction: 'changed', text, witness: pages }, ...enforced]
+  }
   if (before === undefined) return []
   const text = `${name}: off, so that the service says which pages may read the answers, not only ${before.origins.join(', ')}`
   return [{ direction: 'changed', text, witness: 'pages that the service lets read its answers' }, ...enforced]

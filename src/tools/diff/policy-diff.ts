@@ -8,6 +8,7 @@
  *
  * Paths are tried in one spelling only: what the matcher makes of encoded characters is compared by `pathAllow` alone.
  */
+import { BARE_METADATA_PATH, metadataPath } from '../../config/schema/metadata-path.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Policy } from '../../policy.ts'
 import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
@@ -145,6 +146,12 @@ function inBoth<Entry>(
   })
 }
 
+/** The gateway answers there itself, whatever routes there are. */
+function metadataPaths(resources: Config['resources']): readonly string[] {
+  const own = Object.values(resources).map(metadataPath)
+  return own.length === 0 ? [] : [BARE_METADATA_PATH, ...own]
+}
+
 interface Meeting {
   readonly before: string | undefined
   readonly after: string | undefined
@@ -157,9 +164,10 @@ function routeChanges(old: ComparedPolicy, next: ComparedPolicy): readonly Polic
   // The matcher may refuse a path as ambiguous for a slash at its end, so each pattern is tried with one, too.
   const shapes = withOverlaps(routes.flatMap(({ path }) => (/\/(\*\*)?$/.test(path) ? [path] : [path, `${path}/`])))
   const paths = witnessPaths(shapes)
+  const ofGateway = [old, next].flatMap(({ config }) => metadataPaths(config.resources))
   const methods = witnessMethods(routes)
   const meetings = new Map<string, Meeting>()
-  for (const path of new Set(shapes.flatMap(paths)))
+  for (const path of new Set([...shapes.flatMap(paths), ...ofGateway]))
     for (const method of methods) {
       const before = resolved(old.policy.matcher, method, path)?.id
       const after = resolved(next.policy.matcher, method, path)?.id
@@ -181,9 +189,19 @@ function changesOf({ before, after, methods, examples }: Meeting, old: Config, n
   const [example = ''] = examples
   const path = to !== undefined && (from === undefined || to.path.length >= from.path.length) ? to.path : from?.path
   const requests = { methods: [...methods], path: path ?? '', example }
+  if (from === undefined && to === undefined) return []
+  if (from !== undefined && to === undefined && after !== undefined) {
+    const details = ['is answered by the gateway itself now']
+    return [
+      { kind: 'changed', section: 'routes', subject: `${from.id} → ${after}`, requests, details, witness: undefined },
+    ]
+  }
   if (from === undefined || to === undefined) {
     const kind = from === undefined ? 'added' : 'removed'
-    const details = from === undefined ? [`was refused; now access: ${to?.access}`] : ['is refused now']
+    const details =
+      from === undefined
+        ? [`${before === undefined ? 'was refused' : 'was answered by the gateway itself'}; now access: ${to?.access}`]
+        : ['is refused now']
     return [{ kind, section: 'routes', subject: from?.id ?? to?.id ?? '', requests, details, witness: undefined }]
   }
   const subject = from.id === to.id ? from.id : `${from.id} → ${to.id}`

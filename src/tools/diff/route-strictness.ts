@@ -7,7 +7,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import { secondsText } from '../../authorize/age.ts'
 import { corsRules } from '../../config/cors.ts'
-import type { ClaimRequirement, Config, RequireConfig, RouteConfig, StreamsConfig } from '../../config/schema/schema.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
+import type {
+  ClaimRequirement,
+  Config,
+  ProviderConfig,
+  RequireConfig,
+  RouteConfig,
+  StreamsConfig,
+} from '../../config/schema/schema.ts'
 import type { CorsRules } from '../../route/cors.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
@@ -71,10 +79,11 @@ export function routeStreamDifferences({ before, after }: Pair<RouteInConfig>): 
 const ROUTE: Comparisons<Entry, RouteInConfig> = {
   access: ranked({ public: 0, optional: 1, required: 2 }),
   mode: ranked({ report: 0, enforce: 1 }),
-  // The URL of the route's resource counts as one of them.
-  audiences: ofCallers((name, _before, _after, around) =>
-    asked(anyOf<string>, joined(' or '))(name, audiencesOf(around.before), audiencesOf(around.after), around),
-  ),
+  audiences: ofCallers((name, _before, _after, around) => {
+    const [before, after] = isOfResource(around) ? [counting(around.before), counting(around.after)] : []
+    if (before !== undefined && after !== undefined) return anyOf(name, before, after)
+    return asked(anyOf<string>, joined(' or '))(name, audiencesOf(around.before), audiencesOf(around.after), around)
+  }),
   require: ofCallers((_name, before = {}, after = {}, around) => differencesOf(REQUIRE, before, after, around)),
   providers: ofCallers((name, before, after, around) =>
     anyOf(
@@ -95,13 +104,29 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
   ),
   cors: (name, _before, _after, { before, after }) => pageDifferences(name, pagesOf(before), pagesOf(after)),
   resource: noMatter('Its URL is compared with the audiences.'),
-  mcp: ofCallers((name, _before, _after, { before, after }) =>
-    toolDifferences(name, { before: before.route, after: after.route }),
-  ),
+  mcp: (name, before, after, around) => [
+    ...TOOLS_OF_CALLERS(name, before, after, around),
+    ...unauthorizedDifferences(name, before, after),
+  ],
   id: noMatter('It names the route in logs and metrics.'),
   path: noMatter('Which requests a route takes is found by routing them.'),
   methods: noMatter('Which requests a route takes is found by routing them.'),
   timeout: noMatter('It bounds the answer of the service to a request that got in.'),
+}
+
+const TOOLS_OF_CALLERS = ofCallers<RouteConfig['mcp']>((name, _before, _after, { before, after }) =>
+  toolDifferences(name, { before: before.route, after: after.route }),
+)
+
+/** A client that sees a 401 throws its session away, so the gateway hides those of a server that stands behind it. */
+function unauthorizedDifferences(
+  name: string,
+  before: RouteConfig['mcp'],
+  after: RouteConfig['mcp'],
+): readonly Difference[] {
+  if ((before === undefined) === (after === undefined)) return []
+  const becomes = after === undefined ? 'passes as it is' : 'is 502 upstream_unauthorized'
+  return [{ direction: 'changed', text: `${name}: a 401 of the service ${becomes}` }]
 }
 
 const REQUIRE: Comparisons<RequireConfig> = {
@@ -149,6 +174,22 @@ function pagesOf({ route, config }: RouteInConfig): CorsRules | undefined {
 export function audiencesOf({ route, config }: RouteInConfig): readonly string[] | undefined {
   const url = urlOf({ route, config })
   return url === undefined ? route.audiences : [url, ...(route.audiences ?? [])]
+}
+
+/** The URL of a resource comes beside what its providers take, or in its place, and is no further demand. */
+function isOfResource({ before, after }: Pair<RouteInConfig>): boolean {
+  return (urlOf(before) ?? urlOf(after)) !== undefined
+}
+
+/** Returns the audiences that count on the route, be it for its providers; undefined where those take any. */
+function counting(side: RouteInConfig): readonly string[] | undefined {
+  const ofProviders = providersOf(side).map(provider => providerTraits(provider).audiences)
+  const own = audiencesOf(side)
+  return own ?? (ofProviders.every(each => each.length > 0) ? [...new Set(ofProviders.flat())] : undefined)
+}
+
+function providersOf({ route, config: { providers } }: RouteInConfig): readonly ProviderConfig[] {
+  return (route.providers ?? Object.keys(providers)).flatMap(id => providers[id] ?? [])
 }
 
 /** Returns the URL of the route's resource, which counts as one of its provider's audiences there. */

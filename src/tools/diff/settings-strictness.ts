@@ -31,11 +31,13 @@ import {
   type Difference,
   differencesOf,
   limit,
+  limitBytes,
   limitMs,
   noMatter,
   otherwise,
   type Pair,
   ranked,
+  told,
 } from './strictness.ts'
 
 type ListenTls = NonNullable<ListenConfig['tls']>
@@ -96,7 +98,7 @@ export const UPSTREAM: Comparisons<UpstreamConfig> = {
 export const RESOURCE: Comparisons<ResourceConfig> = {
   url: noMatter('It is compared with the audiences of the routes.'),
   // A client that is told of fewer gets fewer, whatever the routes ask for.
-  scopes: otherwise,
+  scopes: told,
   name: noMatter('It is for people.'),
   documentation: noMatter('It is for people.'),
 }
@@ -105,14 +107,14 @@ export const IDENTITY: Comparisons<IdentityConfig> = {
   headers: identityDifferences,
   reserved: (_name, _before, _after, around) => strippedDifferences(around as Pair<IdentityConfig>),
   forwardToken: ranked({ asBearer: 0, true: 1, false: 2 }),
-  maxBytes: limit,
+  maxBytes: limitBytes,
 }
 
 export const LIMITS: Comparisons<LimitsConfig> = {
-  tokenBytes: limit,
-  headerBytes: limit,
+  tokenBytes: limitBytes,
+  headerBytes: limitBytes,
   headers: limit,
-  bodyBytes: limit,
+  bodyBytes: limitBytes,
   headersTimeout: limitMs,
   bodyIdleTimeout: limitMs,
   connections: limit,

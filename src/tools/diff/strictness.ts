@@ -9,7 +9,7 @@
  * cannot be sure says "loosened".
  */
 import { isDeepStrictEqual } from 'node:util'
-import { durationText } from '../../config/schema/units.ts'
+import { durationText, sizeText } from '../../config/schema/units.ts'
 
 export type Direction = 'loosened' | 'tightened' | 'changed'
 
@@ -99,6 +99,11 @@ export function limitMs(name: string, before: number | undefined, after: number 
   return shownLimit(name, before, after, durationText)
 }
 
+/** Compares upper bounds that are sizes, and shows them as the configuration has them. */
+export function limitBytes(name: string, before: number | undefined, after: number | undefined): readonly Difference[] {
+  return shownLimit(name, before, after, sizeText)
+}
+
 function shownLimit(
   name: string,
   before: number | undefined,
@@ -117,6 +122,11 @@ export function allOf<T>(name: string, before: readonly T[], after: readonly T[]
     ...without(after, before).map(value => ({ direction: 'tightened' as const, text: `${name}: also ${value}` })),
     ...without(before, after).map(value => ({ direction: 'loosened' as const, text: `${name}: no longer ${value}` })),
   ]
+}
+
+/** Compares lists of which every member is told, and which let nobody in. */
+export function told<T>(name: string, before: readonly T[] = [], after: readonly T[] = []): readonly Difference[] {
+  return allOf(name, before, after).map(({ text }) => ({ direction: 'changed', text }))
 }
 
 /** Compares lists of which any member will do. */

@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RouteConfig } from '../../config/schema/schema.ts'
 import { askedOfCall, lineOf, OTHERS } from '../engine/tool-call.ts'
-import { type Difference, limit, type Pair } from './strictness.ts'
+import { type Difference, limitBytes, type Pair } from './strictness.ts'
 import { toolNames } from './tool-names.ts'
 
 type Mcp = NonNullable<RouteConfig['mcp']>
@@ -18,7 +18,7 @@ export function toolDifferences(name: string, { before, after }: Pair<Calling>):
   if (from === undefined && to === undefined) return []
   if (from === undefined) return [{ direction: 'tightened', text: `${name}.tools: now says who may call what` }]
   if (to === undefined) return [{ direction: 'loosened', text: `${name}.tools: no longer says who may call what` }]
-  const bounds = limit(`${name}.maxBody`, from.maxBody, to.maxBody)
+  const bounds = limitBytes(`${name}.maxBody`, from.maxBody, to.maxBody)
   // Where only one of them enforces what it asks, the mode says so of all tools.
   if (before.mode === 'report' || after.mode === 'report') return bounds
   const { written, spellings } = toolNames([...new Set([...keysOf(from), ...keysOf(to)])])

@@ -1,6 +1,6 @@
 /** Tests how durations and sizes are read, and durations written. */
 import { describe, expect, test } from 'vitest'
-import { durationMs, durationText, sizeBytes } from '../../../src/config/schema/units.ts'
+import { durationMs, durationText, sizeBytes, sizeText } from '../../../src/config/schema/units.ts'
 
 describe('durations', () => {
   test.each([
@@ -37,6 +37,18 @@ describe('durations in milliseconds', () => {
 })
 
 describe('sizes', () => {
+  test.each([
+    [0, '0B'],
+    [1000, '1000B'],
+    [1536, '1536B'],
+    [2048, '2KiB'],
+    [1024 ** 2, '1MiB'],
+    [1024 ** 3, '1GiB'],
+  ])('%i bytes are written in the largest unit that fits: %s', (bytes, expected) => {
+    expect(sizeText(bytes)).toBe(expected)
+    expect(sizeBytes(expected)).toBe(bytes)
+  })
+
   test.each([
     ['512B', 512],
     ['16KiB', 16_384],

@@ -79,8 +79,13 @@ describe('which pages may read the answers', () => {
 
   test('without rules the service says so itself, which nobody knows here', () => {
     expect(told('access: required', cors('origins: [https://a.io]'))).toEqual([
-      'loosened a: cors: pages of https://a.io may read the answers',
+      'changed a: cors: pages of https://a.io may read the answers, and no others that the service lets read them',
     ])
+    const [gained] = policyDiff(
+      compared(configOf('access: required')),
+      compared(configOf(cors('origins: [https://a.io]'))),
+    )
+    expect(gained?.witness).toBe('pages of https://a.io')
     const found = policyDiff(
       compared(configOf(cors('origins: [https://a.io], enforceOrigin: true'))),
       compared(configOf('access: required')),
@@ -123,7 +128,7 @@ describe('which tools may be called', () => {
       'tools: { y: {} }, others: allow',
       'loosened a: mcp.tools.x: no longer s',
     ],
-    ['tools: { x: {} }', 'tools: { x: {} }, maxBody: 2MiB', 'loosened a: mcp.maxBody: 1048576 → 2097152'],
+    ['tools: { x: {} }', 'tools: { x: {} }, maxBody: 2MiB', 'loosened a: mcp.maxBody: 1MiB → 2MiB'],
     ['tools: { x: {} }', '', 'loosened a: mcp.tools: no longer says who may call what'],
     ['', 'tools: { x: {} }', 'tightened a: mcp.tools: now says who may call what'],
   ])('%s → %s', (before, after, ...expected) => {
@@ -135,8 +140,43 @@ describe('which tools may be called', () => {
     expect(
       told(tools('tools: { "x*": { scopes: [s] } }'), tools('tools: { x: { scopes: [s] }, "x*": { scopes: [s] } }')),
     ).toEqual([])
-    expect(told(tools(''), 'require: { scopes: [use] }')).toEqual([])
   })
+})
+
+test('what becomes of a 401 of the service is told', () => {
+  const plain = 'access: required'
+  expect(told(`${plain}, mcp: {}`, plain)).toEqual(['changed a: mcp: a 401 of the service passes as it is'])
+  expect(told(plain, `${plain}, mcp: {}`)).toEqual([
+    'changed a: mcp: a 401 of the service is 502 upstream_unauthorized',
+  ])
+  expect(told(tools('tools: { x: {} }'), 'require: { scopes: [use] }')).toEqual([
+    'loosened a: mcp.tools: no longer says who may call what',
+    'changed a: mcp: a 401 of the service passes as it is',
+  ])
+})
+
+test('the paths of metadata, which the gateway answers itself, are taken from the routes that had them, and given back', () => {
+  const around = (resource: string) =>
+    loadConfig({
+      text: `${HEAD}${resource === '' ? '' : `resources: { one: { url: ${URL_OF_RESOURCE} } }\n`}routes:\n  - { id: all, path: /**, access: public }\n  - { id: mcp, path: /mcp${resource} }\n`,
+      file: '/etc/sallyport.yaml',
+      env: {},
+    })
+  const [without, having] = [around(''), around(', resource: one')]
+  const ofMetadata = (old: Config, next: Config) =>
+    policyDiff(compared(old), compared(next)).filter(({ requests }) => requests?.example.includes('well-known'))
+  expect(ofMetadata(without, having)).toMatchObject([
+    {
+      kind: 'changed',
+      subject: 'all → (metadata)',
+      requests: { path: '/**', example: '/.well-known/oauth-protected-resource' },
+      details: ['is answered by the gateway itself now'],
+    },
+  ])
+  expect(ofMetadata(having, without)).toMatchObject([
+    { kind: 'added', subject: 'all', details: ['was answered by the gateway itself; now access: public'] },
+  ])
+  expect(ofMetadata(having, having)).toEqual([])
 })
 
 describe('whom a token is for', () => {
@@ -146,10 +186,22 @@ describe('whom a token is for', () => {
       {
         kind: 'changed',
         subject: 'a',
-        details: [`now asks for audiences: ${URL_OF_RESOURCE}`],
+        details: [`audiences: or ${URL_OF_RESOURCE}`, 'audiences: not https://api.example.com any more'],
         witness: { provider: 'main', claims: { aud: URL_OF_RESOURCE } },
       },
     ])
+  })
+
+  test('a resource beside the audiences of the provider only lets further tokens in, and a witness is one of them', () => {
+    const both = 'resource: one, audiences: [https://api.example.com]'
+    expect(policyDiff(compared(configOf('access: required')), compared(configOf(both)))).toMatchObject([
+      {
+        kind: 'loosened',
+        details: [`audiences: or ${URL_OF_RESOURCE}`],
+        witness: { provider: 'main', claims: { aud: URL_OF_RESOURCE } },
+      },
+    ])
+    expect(told(both, 'access: required')).toEqual([`tightened a: audiences: not ${URL_OF_RESOURCE} any more`])
   })
 
   test('another resource is another audience, and its name is none', () => {
@@ -173,7 +225,7 @@ describe('whom a token is for', () => {
     if (one === undefined) throw new Error('there is one')
     const next = { ...old, resources: { ...old.resources, one: { ...one, scopes: ['s'] } } }
     expect(policyDiff(compared(old), compared(next))).toMatchObject([
-      { kind: 'changed', subject: 'resource one', details: ['scopes is another'], witness: undefined },
+      { kind: 'changed', subject: 'resource one', details: ['scopes: also s'], witness: undefined },
     ])
   })
 })

@@ -50,7 +50,7 @@ test('what decides of a provider is told in one change, and so is identity', () 
   expect(changes(BASE, next)).toEqual([
     'loosened identity: forwardToken: false → true',
     'changed provider main: audiences: or urn:x; algorithms: only RS256; maxLifetime: any → 1s',
-    'tightened limits: bodyBytes: 104857600 → 1',
+    'tightened limits: bodyBytes: 100MiB → 1B',
   ])
 })
 
@@ -223,7 +223,7 @@ describe('what the service is told of a caller, and what a client can make it be
       { headers: subject },
       ['loosened identity: reserved: no longer X-Tenant', 'changed identity: headers: no longer X-Tenant'],
     ],
-    [{ maxBytes: 1000 }, { maxBytes: 2000 }, ['loosened identity: maxBytes: 1000 → 2000']],
+    [{ maxBytes: 1000 }, { maxBytes: 2000 }, ['loosened identity: maxBytes: 1000B → 2000B']],
   ])('%j → %j', (before, after, expected) => {
     expect(changes(withIdentity(before), withIdentity(after))).toEqual(expected)
   })
@@ -260,7 +260,7 @@ test('more connections to a service let more requests through at a time', () => 
 test('a limit that is tightened hides none that is loosened', () => {
   expect(changes(BASE, withLimits({ bodyBytes: 1, connections: 20_000, headersTimeout: 20_000 }))).toEqual([
     'loosened limits: headersTimeout: 10s → 20s; connections: 10000 → 20000',
-    'tightened limits: bodyBytes: 104857600 → 1',
+    'tightened limits: bodyBytes: 100MiB → 1B',
   ])
 })
 
