@@ -31,24 +31,71 @@ type Members = ReadonlyArray<readonly [name: string, value: unknown]>
 const READERS: Readonly<Record<string, (members: Members, name: string) => unknown>> = {
   'of JavaScript': (members, name) => members.findLast(([each]) => each === name)?.[1],
   'that takes the first': (members, name) => members.find(([each]) => each === name)?.[1],
-  'of Go': (members, name) => members.findLast(([each]) => each.toUpperCase() === name.toUpperCase())?.[1],
+  'of Go': (members, name) => members.findLast(([each]) => isNamesake(each, name))?.[1],
+  'that takes the first in any letter case': (members, name) => members.find(([each]) => isNamesake(each, name))?.[1],
+}
+
+function isNamesake(one: string, other: string): boolean {
+  return one.toUpperCase() === other.toUpperCase()
 }
 
 /** @returns the tool that a server with this reader would call; undefined when it would call none */
 function calledBy(find: (typeof READERS)[string], body: Uint8Array): unknown {
   // It forgives what servers forgive: a byte order mark, bytes that are no UTF-8.
-  const message: unknown = JSON.parse(new TextDecoder().decode(body))
-  if (typeof message !== 'object' || message === null) return undefined
-  const members = Object.entries(message)
-  if (find(members, 'method') !== 'tools/call') return undefined
-  return find(Object.entries(find(members, 'params') ?? {}), 'name')
+  const message = membersOf(new TextDecoder().decode(body))
+  if (find(message, 'method') !== 'tools/call') return undefined
+  const params = find(message, 'params')
+  return Array.isArray(params) ? find(params, 'name') : undefined
 }
+
+/**
+ * Reads an object with all its members, of which the engine's parser keeps only the last of a name.
+ *
+ * @returns the members in the order of the text; the value of one that is an object are that one's members, in turn
+ * @throws {SyntaxError} when the text is no JSON
+ */
+function membersOf(text: string): Members {
+  JSON.parse(text)
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? []
+  let at = 0
+  function value(): unknown {
+    const token = tokens[at++] ?? ''
+    if (token !== '{' && token !== '[') return JSON.parse(token)
+    const members: Array<readonly [string, unknown]> = []
+    for (; !'}]'.includes(tokens[at] ?? ''); at += tokens[at] === ',' ? 1 : 0) {
+      if (token === '[') value()
+      else {
+        const name: string = JSON.parse(tokens[at] ?? '')
+        // The colon goes with its name.
+        at += 2
+        members.push([name, value()])
+      }
+    }
+    at += 1
+    return members
+  }
+  const outermost = value()
+  return Array.isArray(outermost) ? outermost : []
+}
+
+test('the readers see members that are there twice, and differ about them', () => {
+  const body = Buffer.from(
+    '{"method":"x","method":"tools/call","x":[1,{"a":[]},"}"],"params":{"name":"a"},"params":{"name":"b","Name":"c"}}',
+  )
+  expect(Object.values(READERS).map(find => calledBy(find, body))).toEqual(['b', undefined, 'c', undefined])
+  const named = Buffer.from('{"method":"tools/call","params":{"NAME":"a","name":"b","n\\u0061me":"c","Name":"d"}}')
+  expect(Object.values(READERS).map(find => calledBy(find, named))).toEqual(['c', 'b', 'd', 'a'])
+})
 
 const PIECES = [
   ...['"method":"tools/call"', '"Method":"tools/call"', '"\\u006dethod":"tools/call"', '"method":"ping"', '"method":1'],
   ...['"params":{"name":"orders.list"}', '"params":{"name":"orders.delete"}', '"parAms":{"name":"orders.delete"}'],
   ...['"param\u017f":{"name":"orders.delete"}', '"params":{"Name":"orders.delete"}', '"params":[]', '"params":null'],
   ...['"params":{"name":"orders.list","NAME":"orders.delete"}', '"params":{"n\\u0061me":"orders.delete"}'],
+  ...[
+    '"params":{"name":"orders.delete","n\\u0061me":"orders.list"}',
+    '"params":{"name":"orders.delete","name":"orders.list"}',
+  ],
   ...['"id":1', '"result":{}', '"__proto__":{"method":"tools/call"}', '"jsonrpc":"2.0"', '"x":"\\"}"', '"x":{"a":[1]}'],
 ]
 const NOISE = [
