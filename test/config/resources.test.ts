@@ -1,13 +1,11 @@
 /** Tests that what a token is for counts where it should: a resource's URL on its own routes, and nowhere else. */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { requirementContext, requirementsOf } from '../../src/config/requirements.ts'
 import { narrowedAudiences, routesOf, withResourceAudiences } from '../../src/config/resources.ts'
 import { providerTraits } from '../../src/config/schema/provider-traits.ts'
 import { principal, refusal } from '../authorize/support.ts'
-import { bearer, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
 import { manualTime } from '../support/manual-time.ts'
-import { AUDIENCE } from '../support/services/issuer.ts'
 import { load } from './support.ts'
 
 const MCP = 'https://mcp.example.com/mcp'
@@ -96,63 +94,4 @@ test('what the provider lets in and the route asks for is, together, what is mea
     }),
     { numRuns: 300 },
   )
-})
-
-describe('a token', () => {
-  let stack: TestStack
-  beforeAll(async () => {
-    stack = await startTestStack(issuer => ({
-      providers: { main: testProvider(issuer) },
-      resources: { mcp: { url: MCP }, bills: { url: BILLS } },
-      routes: [
-        { id: 'mcp', path: '/mcp', resource: 'mcp' },
-        { id: 'bills', path: '/bills', resource: 'bills', audiences: [AUDIENCE] },
-        { id: 'plain', path: '/plain' },
-        { id: 'optional', path: '/optional', access: 'optional' },
-        { id: 'own', path: '/own', audiences: [MCP] },
-      ],
-    }))
-  })
-  afterAll(() => stack.close())
-
-  test.each<[string | readonly string[], readonly [mcp: number, bills: number, plain: number, own: number]]>([
-    [MCP, [200, 401, 401, 401]],
-    [BILLS, [401, 200, 401, 401]],
-    [AUDIENCE, [401, 200, 200, 401]],
-    [
-      [MCP, AUDIENCE],
-      [200, 200, 200, 200],
-    ],
-    [
-      [MCP, BILLS],
-      [200, 200, 401, 401],
-    ],
-    [`${MCP}/`, [401, 401, 401, 401]],
-    ['https://mcp.example.com', [401, 401, 401, 401]],
-    ['https://elsewhere.example', [401, 401, 401, 401]],
-  ])('for %j passes on these routes alone', async (aud, statuses) => {
-    const headers = bearer(await stack.issuer.mint({ aud }))
-    const seen = await Promise.all(
-      ['/mcp', '/bills', '/plain', '/own'].map(async path => (await stack.request(path, { headers })).status),
-    )
-    expect(seen).toEqual(statuses)
-  })
-
-  test('for a resource of another route is a bad token where none is needed, too', async () => {
-    const headers = bearer(await stack.issuer.mint({ aud: MCP }))
-    expect((await stack.request('/optional', { headers })).status).toBe(401)
-    expect((await stack.request('/optional')).status).toBe(200)
-  })
-
-  test('that is refused is told where the metadata of the resource are, and nobody else is', async () => {
-    const mcp = await stack.request('/mcp', { headers: { host: 'evil.example' } })
-    expect(mcp.headers['www-authenticate']).toBe(
-      'Bearer realm="sallyport", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"',
-    )
-    const bills = await stack.request('/bills')
-    expect(bills.headers['www-authenticate']).toBe(
-      'Bearer realm="sallyport", resource_metadata="https://bills.example.com/.well-known/oauth-protected-resource"',
-    )
-    expect((await stack.request('/plain')).headers['www-authenticate']).toBe('Bearer realm="sallyport"')
-  })
 })

@@ -10,6 +10,7 @@ import { AUDIENCE, startTestIssuer, type TestIssuer } from '../support/services/
 const ORDERS = 'https://orders.example.com/mcp'
 const REPORTS = 'https://reports.example.com/mcp'
 const FILES = 'https://files.example.com:8443'
+const BILLS = 'https://bills.example.com/api'
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
 let other: TestIssuer
@@ -38,12 +39,16 @@ beforeAll(async () => {
       },
       reports: { url: REPORTS },
       files: { url: FILES },
+      bills: { url: BILLS },
     },
     routes: [
       { id: 'orders', path: '/orders/mcp', resource: 'orders', providers: ['main', 'tenants'] },
       { id: 'reports', path: '/reports/mcp', resource: 'reports', providers: ['other'], audiences: ['urn:reports'] },
       { id: 'files', path: '/files/**', resource: 'files', require: { scopes: ['files:read'], proof: 'dpop' } },
+      { id: 'bills', path: '/bills', resource: 'bills', providers: ['main'], audiences: [AUDIENCE] },
       { id: 'plain', path: '/plain' },
+      { id: 'optional', path: '/optional', access: 'optional' },
+      { id: 'named', path: '/named', audiences: [ORDERS] },
       { id: 'narrow', path: '/narrow', audiences: ['urn:narrow'] },
     ],
   }))
@@ -53,8 +58,15 @@ afterAll(async () => {
   await other.close()
 })
 
+/** What a proxy would say of the request, if there was one to be believed. */
+const FORWARDED = {
+  forwarded: 'host=evil.example.com;proto=https',
+  'x-forwarded-host': 'evil.example.com',
+  'x-forwarded-proto': 'https',
+}
+
 const metadata = (path: string, host: string, method = 'GET'): Promise<Reply> =>
-  stack.request(WELL_KNOWN + path, { method, headers: { host, 'x-forwarded-host': 'evil.example.com' } })
+  stack.request(WELL_KNOWN + path, { method, headers: { host, ...FORWARDED } })
 
 describe('metadata', () => {
   test('name the resource as it is configured, and who issues tokens for it', async () => {
@@ -73,18 +85,34 @@ describe('metadata', () => {
   })
 
   test('of two resources with one path are chosen by the host, letter case aside, and are nobody else’s', async () => {
-    expect((await metadata('/mcp', 'Reports.Example.com')).json()).toMatchObject({
-      resource: REPORTS,
-      authorization_servers: [other.issuer],
-    })
+    const { json } = await metadata('/mcp', 'Reports.Example.com')
+    expect(json()).toMatchObject({ resource: REPORTS, authorization_servers: [other.issuer] })
     const unknown = await metadata('/mcp', 'evil.example.com')
     expect([unknown.status, unknown.json().code]).toEqual([404, 'route_unknown'])
   })
 
-  test('of a resource that has a path of its own are the same whatever host is asked for', async () => {
-    const { json } = await metadata('', 'evil.example.com')
-    expect(json()).toMatchObject({ resource: FILES, dpop_bound_access_tokens_required: true })
-    expect(json()).not.toHaveProperty('scopes_supported')
+  test('say no more than is configured', async () => {
+    expect((await metadata('', 'x')).json()).toEqual({
+      resource: FILES,
+      authorization_servers: [stack.issuer.issuer, other.issuer],
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: expect.any(Array),
+      dpop_bound_access_tokens_required: true,
+    })
+  })
+
+  test.each(['evil.example.com', 'evil.example.com:443', '127.0.0.1', 'orders.example.com'])(
+    'of a resource that has a path of its own are the same when host %s is asked for',
+    async host => {
+      const { status, headers, json } = await metadata('/api', host)
+      expect([status, json().resource]).toEqual([200, BILLS])
+      expect(JSON.stringify([headers, json()])).not.toContain('evil')
+    },
+  )
+
+  test('are at no other path', async () => {
+    for (const path of ['/', '/other', '/mcp/', '/mcp/more', '/MCP', '/files'])
+      expect((await metadata(path, 'orders.example.com')).status, path).toBe(404)
   })
 
   test('need no token and reach no service, whatever is asked for', async () => {
@@ -98,7 +126,11 @@ describe('metadata', () => {
   test('may be read by any page, whatever headers that sends', async () => {
     const preflight = await stack.request(WELL_KNOWN, {
       method: 'OPTIONS',
-      headers: { origin: 'https://any.example', 'access-control-request-method': 'GET' },
+      headers: {
+        origin: 'https://any.example',
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'mcp-protocol-version',
+      },
     })
     expect(preflight.status).toBe(204)
     expect(preflight.headers).toMatchObject({
@@ -125,6 +157,19 @@ describe('the bare well-known path', () => {
     atEnd(one.close)
     for (const path of ['', '/mcp']) expect((await one.request(WELL_KNOWN + path)).json().resource).toBe(ORDERS)
   })
+
+  test('has none where there are several, each with a path', async () => {
+    const two = await startTestStack({
+      resources: { orders: { url: ORDERS }, bills: { url: BILLS } },
+      routes: [
+        { id: 'orders', path: '/mcp', resource: 'orders' },
+        { id: 'bills', path: '/api', resource: 'bills' },
+      ],
+    })
+    atEnd(two.close)
+    expect((await two.request(WELL_KNOWN)).status).toBe(404)
+    expect((await two.request(`${WELL_KNOWN}/api`)).json().resource).toBe(BILLS)
+  })
 })
 
 describe('a challenge', () => {
@@ -133,17 +178,23 @@ describe('a challenge', () => {
     ['/reports/mcp', `${new URL(REPORTS).origin}${WELL_KNOWN}/mcp`],
     ['/files/x', `${FILES}${WELL_KNOWN}`],
   ])('on %s says where the metadata are, whatever host was asked for', async (path, url) => {
-    const missing = await stack.request(path, { headers: { host: 'evil.example.com' } })
-    expect(missing.status).toBe(401)
-    for (const line of [missing.headers['www-authenticate']].flat())
+    const challenges = async (authorization?: Readonly<Record<string, string>>) => {
+      const headers = { host: 'evil.example.com', ...FORWARDED, ...authorization }
+      const refused = await stack.request(path, { headers })
+      expect(refused.status).toBe(401)
+      expect(JSON.stringify(refused.headers)).not.toContain('evil')
+      return [refused.headers['www-authenticate']].flat()
+    }
+    for (const line of [...(await challenges()), ...(await challenges(bearer('x.y.z')))])
       expect(line).toContain(`resource_metadata="${url}"`)
-    const wrong = await stack.request(path, { headers: { host: 'evil.example.com', ...bearer('x.y.z') } })
-    expect(String(wrong.headers['www-authenticate'])).toContain(`resource_metadata="${url}"`)
   })
 
-  test('says nothing of metadata on a route that is no resource', async () => {
-    const { headers } = await stack.request('/plain')
-    expect(String(headers['www-authenticate'])).not.toContain('resource_metadata')
+  test('has the place of the metadata behind its realm, and none on a route that is no resource', async () => {
+    const { headers } = await stack.request('/bills')
+    expect([headers['www-authenticate']].flat()[0]).toBe(
+      `Bearer realm="sallyport", resource_metadata="${new URL(BILLS).origin}${WELL_KNOWN}/api"`,
+    )
+    expect(String((await stack.request('/plain')).headers['www-authenticate'])).not.toContain('resource_metadata')
   })
 })
 
@@ -153,17 +204,28 @@ describe('a token', () => {
     return status === 200 ? 'passes' : (JSON.parse(text) as { readonly code: string }).code
   }
 
-  test('for a resource opens its routes, and no other route of its provider', async () => {
-    expect(await asked('/orders/mcp', ORDERS)).toBe('passes')
-    expect(await asked('/plain', ORDERS)).toBe('audience_mismatch')
-    expect(await asked('/narrow', [ORDERS, 'urn:narrow'])).toBe('audience_mismatch')
-    expect(await asked('/reports/mcp', ORDERS, other)).toBe('audience_mismatch')
+  test.each<readonly [unknown, ...ReadonlyArray<'/orders/mcp' | '/bills' | '/plain' | '/narrow' | '/named'>]>([
+    [ORDERS, '/orders/mcp'],
+    [BILLS, '/bills'],
+    [AUDIENCE, '/bills', '/plain'],
+    [[ORDERS, AUDIENCE], '/orders/mcp', '/bills', '/plain', '/named'],
+    [[ORDERS, BILLS], '/orders/mcp', '/bills'],
+    [[ORDERS, 'urn:narrow'], '/orders/mcp'],
+    [[AUDIENCE, 'urn:narrow'], '/bills', '/plain', '/narrow'],
+    // The URL of a resource is compared byte for byte.
+    [`${ORDERS}/`],
+    [ORDERS.toUpperCase()],
+    [ORDERS.replace('https', 'http')],
+    [new URL(ORDERS).origin],
+    ['https://elsewhere.example'],
+  ])('for %j passes on the routes of what it names, and on no others', async (aud, ...passed) => {
+    for (const path of ['/orders/mcp', '/bills', '/plain', '/narrow', '/named'] as const)
+      expect([path, await asked(path, aud)]).toEqual([path, passed.includes(path) ? 'passes' : 'audience_mismatch'])
   })
 
-  test('for the provider’s audience opens no route of a resource', async () => {
-    expect(await asked('/orders/mcp', AUDIENCE)).toBe('audience_mismatch')
-    expect(await asked('/plain', AUDIENCE)).toBe('passes')
-    expect(await asked('/narrow', [AUDIENCE, 'urn:narrow'])).toBe('passes')
+  test('for a resource of another route is a bad token where none is needed, too', async () => {
+    expect(await asked('/optional', ORDERS)).toBe('audience_mismatch')
+    expect((await stack.request('/optional')).status).toBe(200)
   })
 
   test('may name one of the route’s audiences in place of the resource', async () => {
@@ -175,11 +237,7 @@ describe('a token', () => {
 
   test('of a provider whose tokens a resource does not take is for no resource', async () => {
     expect(await asked('/orders/mcp', ORDERS, other)).toBe('issuer_unknown')
+    expect(await asked('/reports/mcp', ORDERS, other)).toBe('audience_mismatch')
     expect(await asked('/plain', REPORTS)).toBe('audience_mismatch')
-  })
-
-  test('is spelled byte for byte like the resource', async () => {
-    for (const aud of [`${ORDERS}/`, ORDERS.toUpperCase(), ORDERS.replace('https', 'http')])
-      expect(await asked('/orders/mcp', aud)).toBe('audience_mismatch')
   })
 })
