@@ -26,7 +26,7 @@ export const LONGEST_TOOL_NAME = 256
 /** Arguments of tools are any JSON; whoever nests them deeper has no tool in mind. */
 const MAX_DEPTH = 100
 
-/** In UTF-16 units. Each letter of the longest text that is looked for takes two at most, before it is folded to one. */
+/** In UTF-16 units. A letter of the longest text that is looked for takes two at most, before it is folded. */
 const MOST_UNITS = 2 * TOOLS_CALL.length
 const BLANKS = /[\p{Cc}\s]/gu
 
