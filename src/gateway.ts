@@ -80,7 +80,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams({ ...options, isRevoked: principal => policies.current.isRevoked?.(principal) === true })
   revocations.onChange(open.revocationsChanged)
-  const judgedBody = bodyJudge(open)
+  const judgedBody = bodyJudge(open, clock.monotonicMs)
   const places = requestLimit()
   const { begin, expectContinue } = receiver({
     policies,

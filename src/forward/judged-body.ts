@@ -2,8 +2,8 @@
  * Reads bodies that have to be judged before anything of them goes on, while the tokens that brought them still count.
  *
  * What is held is bounded twice: a body by the route's `maxBody`, and all bodies together by {@link MOST_HELD_BYTES}.
- * Attack: a caller whose token is good sends many large bodies that never end, and nobody else could call any more. So
- * whoever holds the most gives way, and an honest call is small and soon over.
+ * Attack: a caller whose token is good sends many bodies that never end, and nobody else could call any more. So whoever
+ * has held the most for the longest time gives way, and an honest call is small or soon over.
  */
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -27,6 +27,7 @@ interface Judged {
  */
 export function bodyJudge(
   streams: Pick<Streams, 'uploading' | 'uploaded'>,
+  monotonicMs: () => number,
 ): (exchange: Exchange, judged: JudgedBody) => Promise<Judged> {
   const held = new Roster<Holding>()
   let heldBytes = 0
@@ -34,13 +35,24 @@ export function bodyJudge(
   function grew(by: number): void {
     heldBytes += by
     while (heldBytes > MOST_HELD_BYTES) {
-      let largest: Holding | undefined
-      for (const each of held) if (largest === undefined || each.bytes > largest.bytes) largest = each
-      if (largest === undefined) return
-      release(largest)
+      const most = costliest()
+      if (most === undefined) return
+      release(most)
       const evidence = { what: 'bodies that are judged', limit_bytes: MOST_HELD_BYTES }
-      largest.exchange.forwarding?.cancel(new Denial('overloaded', { evidence }))
+      most.exchange.forwarding?.cancel(new Denial('overloaded', { evidence }))
     }
+  }
+
+  /** What has just come has held for a moment, and not for no time at all. */
+  function costliest(): Holding | undefined {
+    const nowMs = monotonicMs()
+    let found: Holding | undefined
+    let cost = 0
+    for (const each of held) {
+      const own = each.bytes * (nowMs - each.sinceMs + 1)
+      if (own > cost) [found, cost] = [each, own]
+    }
+    return found
   }
 
   function release(holding: Holding): void {
@@ -58,7 +70,7 @@ export function bodyJudge(
         grew(by)
       },
     })
-    const holding: Holding = { slot: -1, exchange, bytes: 0 }
+    const holding: Holding = { slot: -1, exchange, bytes: 0, sinceMs: monotonicMs() }
     const upload: Upload = {
       slot: -1,
       exchange,
@@ -80,5 +92,6 @@ export function bodyJudge(
 
 interface Holding extends Enrolled {
   readonly exchange: Exchange
+  readonly sinceMs: number
   bytes: number
 }

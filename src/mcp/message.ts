@@ -28,9 +28,12 @@ const MAX_DEPTH = 100
 
 /** In UTF-16 units. A letter of the longest text that is looked for takes two at most, before it is folded. */
 const MOST_UNITS = 2 * TOOLS_CALL.length
-const BLANKS = /[\p{Cc}\s]/gu
+const IGNORED_BY_SOME = /[\p{Cc}\s_-]/gu
 
-/** Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. */
+/**
+ * Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. Its second
+ * version can be told to ignore `_` and `-`, too.
+ */
 const FOLDED_CALL = folded(TOOLS_CALL)
 const OF_A_MESSAGE = namesakes(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const OF_PARAMS = namesakes(['name', 'uri', 'taskId'])
@@ -82,7 +85,7 @@ function refuseNamesakes(object: object, names: ReadonlyMap<string, string>): vo
 
 /** Returns the same text for all names that some reader cannot tell apart. */
 function folded(name: string): string {
-  const text = name.replace(BLANKS, '')
+  const text = name.replace(IGNORED_BY_SOME, '')
   // Attack: to normalise a long name takes time that grows with its square.
   return text.length > MOST_UNITS ? text : foldedName(text)
 }

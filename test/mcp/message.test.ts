@@ -132,6 +132,11 @@ describe('a message that is refused', () => {
       'another spelling of `tools/call`',
     ],
     ['a method of full width', '{"method":"tools／call","params":{"name":"a"}}', 'another spelling of `tools/call`'],
+    [
+      'a dash in the name of a member',
+      '{"me-thod":"tools/call","pa_rams":{"na_me":"a"},"result":{}}',
+      'another spelling of `method`',
+    ],
     ['half a character', String.raw`{"method":"tools/call","params":{"name":"\ud800"}}`, 'lone surrogate'],
   ])('has %s', (_, text, what) => {
     expect(refusalOf(text)).toBe(what)
