@@ -55,10 +55,11 @@ export function preflightRoute<R extends { readonly path: string }>(
 ): Resolution<R> {
   const meant = resolved(() => resolve(method))
   if (meant !== undefined && corsOf(meant.route) !== undefined) return meant
-  const ordinary = resolve('OPTIONS')
-  if (corsOf(ordinary.route) === undefined) return ordinary
+  const ordinary = resolved(() => resolve('OPTIONS'))
+  if (ordinary !== undefined && corsOf(ordinary.route) === undefined) return ordinary
   // The rules of the route of OPTIONS are about that route alone.
-  if (meant === undefined) throw new Denial('route_unknown')
+  if (ordinary === undefined || meant === undefined)
+    throw new Denial('route_unknown', { evidence: { preflight_for: evidenceText(method) } })
   throw refused({ requirement: 'cors', wanted: `cors on ${meant.route.path}`, seen: 'none' })
 }
 

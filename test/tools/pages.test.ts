@@ -18,6 +18,7 @@ const config = files.write(
     `{ id: tried, path: /tried, mode: report, cors: { origins: [${APP}], enforceOrigin: true } }`,
     '{ id: any, path: /any, access: public, cors: { origins: ["*"] } }',
     '{ id: plain, path: /plain, access: public, cors: off }',
+    '{ id: patched, path: /patched, methods: [PATCH], access: public }',
   )}cors: { origins: [${APP}, "https://*.shop.example"] }\n`,
 )
 
@@ -92,6 +93,7 @@ describe('explain OPTIONS', () => {
   test('says of a path without a route for the method why each route is not taken', async () => {
     const patch = await explained(...preflight('/orders', APP, 'PATCH'))
     expect(patch.decision).toBe('route_unknown')
+    expect(patch.checks[0]).toMatchObject({ result: 'fails', saw: 'route_unknown (preflight_for: PATCH)' })
     expect(patch.others.map(({ id, why }) => [id, why])).toEqual([
       ['read', 'does not take PATCH'],
       ['write', 'does not take PATCH'],
@@ -101,6 +103,20 @@ describe('explain OPTIONS', () => {
       ['read', 'has no `cors`, and so answers no preflight'],
       ['write', 'does not take GET'],
     ])
+  })
+
+  test('says of a method in lower case, which browsers leave so, in which spelling it is taken', async () => {
+    const unknown = await explained(...preflight('/patched', APP, 'patch'))
+    expect(unknown.decision).toBe('route_unknown')
+    expect(unknown.checks[0]?.saw).toBe('route_unknown (preflight_for: patch)')
+    expect(unknown.others.map(({ why }) => why)).toEqual([
+      'does not take patch, but PATCH: methods are told apart by letter case',
+    ])
+    const refused = await explained(...preflight('/any', APP, 'patch'))
+    expect(refused.decision).toBe('cors_refused')
+    expect(refused.checks).toContainEqual(
+      expect.objectContaining({ check: 'method', saw: 'patch, and not PATCH: a page has to write it so' }),
+    )
   })
 
   test('says of a route without cors that it is an ordinary request', async () => {
@@ -224,6 +240,8 @@ describe('test cases', () => {
       'tried: preflight refused: untested',
       'tried: refused for its origin: covered',
       'any: preflight allowed: covered',
+      'patched: preflight allowed: untested',
+      'patched: preflight refused: untested',
     ])
     expect(report?.coverage[0]?.routes.find(({ route }) => route === 'any')?.items).toContainEqual({
       item: 'allowed',

@@ -48,13 +48,19 @@ export function othersOf(
     .map(other => ({ ...shapeOf(other), why: whyNot(other, lacking.get(other), route, asked) }))
 }
 
+/** Browsers put some methods in upper case and leave others as the page writes them, such as `patch`. */
+function spellingHint(method: string, { methods }: Route | Endpoint): string {
+  const upper = method.toUpperCase()
+  return upper !== method && takesMethod(methods, upper) ? `, but ${upper}: methods are told apart by letter case` : ''
+}
+
 function whyNot(
   other: Route | Endpoint,
   lacks: readonly PathAllowance[] | undefined,
   route: Route | Endpoint | undefined,
   { method, without }: AskedMethod,
 ): string {
-  if (!takesMethod(other.methods, method)) return `does not take ${method}`
+  if (!takesMethod(other.methods, method)) return `does not take ${method}${spellingHint(method, other)}`
   if (lacks !== undefined) return `does not allow ${lacks.join(', ')} in its paths (pathAllow)`
   return route === undefined ? without : `is less specific than ${route.path}`
 }

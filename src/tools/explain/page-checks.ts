@@ -7,6 +7,7 @@
 import type { Denial } from '../../errors.ts'
 import { fieldValues } from '../../lib/field-lines.ts'
 import type { Policy } from '../../policy.ts'
+import { FORWARDED } from '../../route/methods.ts'
 import { type Preflight, preflightOf } from '../../route/preflight.ts'
 import type { RequestFacts } from '../../types.ts'
 import { type AskedPreflight, headersRefused } from '../engine/asked-preflight.ts'
@@ -28,9 +29,7 @@ export function preflightChecks(preflight: AskedPreflight, tried: Trial): readon
       wanted: cors.rules.origins.join(' or '),
       saw: origin,
     },
-    ...(denial?.evidence?.requirement === 'method'
-      ? [{ check: 'method', result: 'fails' as const, wanted: 'a method that is ever forwarded', saw: method }]
-      : []),
+    ...(denial?.evidence?.requirement === 'method' ? [methodCheck(method)] : []),
     ...(headers.length === 0
       ? []
       : [
@@ -43,6 +42,12 @@ export function preflightChecks(preflight: AskedPreflight, tried: Trial): readon
         ]),
     { check: 'token', result: 'skipped', wanted: 'nothing: a preflight brings none', saw: 'not looked at' },
   ]
+}
+
+function methodCheck(method: string): ExplainedCheck {
+  const upper = method.toUpperCase()
+  const hint = upper !== method && FORWARDED.includes(upper) ? `, and not ${upper}: a page has to write it so` : ''
+  return { check: 'method', result: 'fails', wanted: 'a method that is ever forwarded', saw: `${method}${hint}` }
 }
 
 /** Shows of an ordinary request whether a page may read the answer, and whether its origin is let in. */
