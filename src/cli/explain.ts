@@ -100,6 +100,7 @@ Examples:
       )
     if (values.proof === 'auto' && values.token !== undefined)
       throw new UsageError('--proof auto has no key of a real token; make a proof with sallyport token proof')
+    if (values.tool === '') throw new UsageError('--tool needs the name of a tool; leave it out for a call of none')
     const config = loadConfigForTool(configFile(values.config, io.env), io.env, namedFiles(values))
     if (values.proof === 'auto' && config.dpop === undefined)
       throw new UsageError('--proof auto has no effect: the configuration has no section `dpop`')

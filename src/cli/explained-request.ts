@@ -4,7 +4,7 @@
  */
 import type { X509Certificate } from 'node:crypto'
 import type { Config, RouteConfig } from '../config/schema/schema.ts'
-import type { Policy } from '../policy.ts'
+import type { Endpoint, Policy, Route } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import type { WrittenAnswer } from '../tools/engine/answering.ts'
 import { presented, presentedWithProof } from '../tools/engine/presented.ts'
@@ -107,8 +107,7 @@ interface Tried {
 /** @throws {UsageError} a tool is named, and nobody judges which one is called */
 async function tried(asked: AskedRequest, policy: Policy, request: RequestFacts): Promise<Tried> {
   const { config, tool } = asked
-  const route = routeOf(config, policy, request)
-  const isCall = isJudged(route, request)
+  const isCall = isJudged(matched(policy, request), request)
   const sent = isCall ? withJsonBody(request) : request
   const found = await trial(policy, sent, isCall && tool !== undefined ? bodyOf(callOf(tool)) : undefined)
   const taken = found.findings.route ?? found.findings.endpoint
@@ -190,7 +189,11 @@ function sourcesAsked(config: Config, policy: Policy, request: RequestFacts): re
   return sourcesOf(routeOf(config, policy, request), config)
 }
 
-function routeOf(config: Config, policy: Policy, { method, target }: RequestFacts): RouteConfig | undefined {
-  const route = policy.matcher.match(method, target.split('?', 1)[0] ?? '')
+function routeOf(config: Config, policy: Policy, request: RequestFacts): RouteConfig | undefined {
+  const route = matched(policy, request)
   return config.routes.find(({ id }) => id === route?.id)
+}
+
+function matched({ matcher }: Policy, { method, target }: RequestFacts): Route | Endpoint | undefined {
+  return matcher.match(method, target.split('?', 1)[0] ?? '')
 }

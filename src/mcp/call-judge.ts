@@ -24,6 +24,9 @@ interface CallJudgeOptions {
   readonly onCall: (tool: string, code: 'ok' | DenialCode) => void
 }
 
+/** MCP 2025-11-25, "Streamable HTTP": each message is a request of its own with this method. */
+export const METHOD_OF_CALLS = 'POST'
+
 /** Stands for every tool that the configuration does not name. */
 export const OTHER_TOOL = 'other'
 
@@ -96,7 +99,7 @@ export function callJudge(options: CallJudgeOptions): CallJudge {
     maxBytes,
     judgesBodyOf: (facts, bodyBytes) => {
       if (isUpgrade(facts)) throw malformed('an upgrade, behind which nobody could judge what is called')
-      if (facts.method === 'POST') {
+      if (facts.method === METHOD_OF_CALLS) {
         checkType(facts)
         return true
       }

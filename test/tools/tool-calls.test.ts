@@ -76,6 +76,28 @@ describe('explain --tool', () => {
     expect(passes.checks).toContainEqual(expect.objectContaining({ check: 'mcp.others', result: 'ok' }))
   })
 
+  test('shows that another spelling is refused, by the line for which a service might take it', async () => {
+    const found = await calling('/lax', 'Orders.Delete', 'orders:write')
+    expect(found.decision).toBe('claim_forbidden')
+    expect(found.checks.filter(({ result }) => result === 'fails')).toEqual([
+      {
+        check: 'mcp.tools.orders.delete',
+        result: 'fails',
+        wanted: 'its name as the file spells it',
+        saw: 'Orders.Delete, which a service that ignores letter case takes for it',
+      },
+    ])
+    const free = await calling('/lax', 'Free', 'x')
+    expect(free.decision).toBe('allow')
+    expect(free.checks).toContainEqual(expect.objectContaining({ check: 'mcp.others', result: 'ok' }))
+  })
+
+  test('needs a name', async () => {
+    const { code, stderr } = await runCommand(explainCommand, ['POST', '/mcp', '--tool', '', '-c', config])
+    expect(code).toBe(2)
+    expect(stderr).toContain('--tool needs the name of a tool')
+  })
+
   test('shows that a caller without a token may call what asks for no scope, where the route lets it', async () => {
     const free = await explained('POST', '/maybe', '--tool', 'free')
     expect(free.decision).toBe('allow')

@@ -81,7 +81,7 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const path = plain.target.split('?', 1)[0] ?? ''
   const expectedRoute = policy.matcher.match(plain.method, path)
   const routeConfig = config.routes.find(({ id }) => id === expectedRoute?.id)
-  const isCall = isJudged(routeConfig, plain)
+  const isCall = isJudged(expectedRoute, plain)
   const request = isCall ? withJsonBody(plain) : plain
   const signed = claims && (await tokenOf(test, claims, routeConfig, deps.trusted))
   const facts =

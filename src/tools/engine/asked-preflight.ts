@@ -14,11 +14,14 @@ export interface AskedPreflight extends Preflight {
   readonly headers: readonly string[]
 }
 
-/** @returns undefined for a request that the gateway has not judged as a preflight */
-export function preflightIn({ method, rawHeaders }: RequestFacts, tried: Trial): AskedPreflight | undefined {
-  if (method !== 'OPTIONS' || tried.findings.route?.cors === undefined || tried.upstreamHeaders !== undefined)
-    return undefined
-  if (tried.answer === undefined && tried.denial?.code !== 'cors_refused') return undefined
+/**
+ * What the gateway answers itself although it has found a route for it is a preflight, and nothing else is.
+ *
+ * @returns undefined for a request that the gateway has not judged as a preflight
+ */
+export function preflightIn({ rawHeaders }: RequestFacts, tried: Trial): AskedPreflight | undefined {
+  const { findings, answer, denial } = tried
+  if (findings.route === undefined || (answer === undefined && denial?.code !== 'cors_refused')) return undefined
   const preflight = preflightOf(rawHeaders)
   return preflight && { ...preflight, headers: listed(fieldValues(rawHeaders, 'access-control-request-headers')) }
 }

@@ -6,8 +6,10 @@
  */
 import type { RouteConfig } from '../../config/schema/schema.ts'
 import { fieldValue } from '../../lib/field-lines.ts'
+import { METHOD_OF_CALLS } from '../../mcp/call-judge.ts'
 import { TOOLS_CALL } from '../../mcp/message.ts'
 import { demandOf, toolRules } from '../../mcp/tool-rules.ts'
+import type { Endpoint, Route } from '../../policy.ts'
 import type { Principal, RequestFacts } from '../../types.ts'
 
 /** What a message says that calls a tool, or does something else. */
@@ -42,8 +44,8 @@ export function withJsonBody(facts: RequestFacts): RequestFacts {
 }
 
 /** Whether the body of the request is judged, since it may call a tool. */
-export function isJudged(route: Pick<RouteConfig, 'access' | 'mcp'> | undefined, { method }: RequestFacts): boolean {
-  return route !== undefined && route.access !== 'public' && route.mcp?.tools !== undefined && method === 'POST'
+export function isJudged(route: Route | Endpoint | undefined, { method }: RequestFacts): boolean {
+  return route?.kind === 'route' && route.calls !== undefined && method === METHOD_OF_CALLS
 }
 
 /** What a route asks of the caller of one tool. */
@@ -52,12 +54,14 @@ interface AskedOfCall {
   readonly line: string
   /** Undefined where the tool may not be called at all. */
   readonly scopes: readonly string[] | undefined
+  /** Whether that is so because a service which ignores letter case would take it for the tool of the line. */
+  readonly isOtherSpelling: boolean
 }
 
 export function askedOfCall({ tools = {}, others }: NonNullable<RouteConfig['mcp']>, tool: string): AskedOfCall {
   const { rule, scopes, readAs } = demandOf(toolRules(tools), others, tool)
   const line = readAs ?? rule
-  return { line: line === undefined ? OTHERS : lineOf(line.name), scopes }
+  return { line: line === undefined ? OTHERS : lineOf(line.name), scopes, isOtherSpelling: readAs !== undefined }
 }
 
 export const OTHERS = 'mcp.others'

@@ -9,12 +9,11 @@ import type { ExplainedCheck } from './explained-check.ts'
 
 /** @param tool undefined for a message that calls none */
 export function callChecks(
-  { findings: { principal, reported }, denial }: Trial,
+  { findings: { route, principal, reported }, denial }: Trial,
   request: RequestFacts,
-  route: RouteConfig,
+  { mcp }: RouteConfig,
   tool: string | undefined,
 ): readonly ExplainedCheck[] {
-  const { mcp } = route
   if (mcp?.tools === undefined) return []
   const refusal = denial ?? reported
   const check = 'mcp.tools'
@@ -27,7 +26,11 @@ export function callChecks(
     return [{ check, result: 'skipped', wanted: 'a tool, to say what it asks for', saw }]
   }
   const asked = askedOfCall(mcp, tool)
-  const { line, scopes } = asked
+  const { line, scopes, isOtherSpelling } = asked
+  if (isOtherSpelling) {
+    const saw = `${tool}, which a service that ignores letter case takes for it`
+    return [{ check: line, result: 'fails', wanted: 'its name as the file spells it', saw }]
+  }
   if (scopes === undefined) {
     const names = Object.keys(mcp.tools).map(lineOf)
     return [{ check: line, result: 'fails', wanted: `a tool of ${names.join(' or ')}`, saw: tool }]

@@ -180,7 +180,7 @@ async function requirementChecks(
 
 /** Tells of a caller who passes every check but whose claims do not fit the headers for the upstream. */
 function identityChecks({ findings: { principal }, denial }: Trial): readonly ExplainedCheck[] {
-  if (denial === undefined || principal === undefined) return []
+  if (denial?.spec.stage !== 'identity' || principal === undefined) return []
   return [{ check: 'identity', result: 'fails', wanted: 'claims that fit the headers', saw: denialText(denial) }]
 }
 
