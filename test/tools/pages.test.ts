@@ -224,6 +224,7 @@ describe('test cases', () => {
       `{ name: c, request: OPTIONS /orders, preflight: { origin: "${APP}", method: PATCH }, expect: route_unknown }`,
       `{ name: d, request: GET /strict, requestHeaders: { Origin: "${EVIL}" }, expect: origin_forbidden }`,
       `{ name: e, request: OPTIONS /any, preflight: { origin: "${EVIL}", method: PUT }, expect: allow }`,
+      '{ name: g, request: OPTIONS /strict, preflight: { origin: "null", method: PUT }, expect: cors_refused }',
       `{ name: f, request: GET /tried, requestHeaders: { Origin: "${EVIL}" }, expect: allow, reported: origin_forbidden }`,
     )
     expect(code).toBe(0)
@@ -234,7 +235,7 @@ describe('test cases', () => {
       'write: preflight allowed: covered',
       'write: preflight refused: covered',
       'strict: preflight allowed: untested',
-      'strict: preflight refused: untested',
+      'strict: preflight refused: covered',
       'strict: refused for its origin: covered',
       'tried: preflight allowed: untested',
       'tried: preflight refused: untested',
@@ -273,6 +274,9 @@ describe('test cases', () => {
   test.each([
     [`request: PUT /orders, preflight: { origin: "${APP}", method: PUT }`, 'must be `OPTIONS` and a path'],
     [`request: OPTIONS /orders, preflight: { origin: "${APP}" }`, 'method'],
+    ['request: OPTIONS /orders, preflight: { origin: app.example.com, method: PUT }', 'is no origin'],
+    [`request: OPTIONS /orders, preflight: { origin: "${APP}/", method: PUT }`, `write \`${APP}\``],
+    ['request: OPTIONS /orders, preflight: { origin: "https://*.a.example", method: PUT }', 'write that of one page'],
     [`request: OPTIONS /orders, claims: {}, preflight: { origin: "${APP}", method: PUT }`, 'brings no token'],
     [`request: OPTIONS /orders, headers: { X-A: b }, preflight: { origin: "${APP}", method: PUT }`, 'not forwarded'],
     [

@@ -57,7 +57,7 @@ function isOff(input: unknown): boolean {
 const ORIGIN = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\s]+)(.*)$/i
 
 /** An origin is compared byte for byte with what browsers send, so it has to be written as they write it. */
-function originProblem(text: string): string | undefined {
+export function originProblem(text: string): string | undefined {
   if (text === '*') return undefined
   if (text === 'null') return 'is what sandboxed pages of anybody send; no page can be told by it, so leave it out'
   const [, scheme = '', authority = '', rest = ''] = ORIGIN.exec(text) ?? []

@@ -5,7 +5,8 @@
  */
 import * as z from 'zod'
 import { problemText } from '../../config/check/findings.ts'
-import { duration, list, text } from '../../config/schema/fields.ts'
+import { originProblem } from '../../config/schema/cors-schema.ts'
+import { duration, judgedText, list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import { TOOLS_CALL } from '../../mcp/message.ts'
@@ -78,10 +79,16 @@ const proof = z.union([
 ])
 
 const preflight = z.strictObject({
-  origin: text().describe('Origin of the page: `https://app.example.com`.'),
+  origin: judgedText(pageProblem).describe('Origin of the page: `https://app.example.com`.'),
   method: text().describe('Method of the request that the page has in mind.'),
   headers: z.array(text()).default([]).describe('Headers that the page wants to send.'),
 })
+
+/** A page has one origin, as browsers write it; that of a sandboxed one is `null`. */
+function pageProblem(origin: string): string | undefined {
+  if (origin === 'null') return undefined
+  return origin.includes('*') ? 'is what many pages have; write that of one page' : originProblem(origin)
+}
 
 const mcp = z.strictObject({
   method: text().default(TOOLS_CALL).describe('Method of the message. Default `tools/call`.'),
