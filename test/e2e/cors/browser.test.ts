@@ -126,20 +126,20 @@ describe.skipIf(WITHOUT_BROWSER).for(VERSIONS)('over %s', version => {
     })
 
     test('asks once for as long as maxAge says', async () => {
-      const page = await browser.open(`${stack.origin(LISTED)}/`)
+      const page = await openPage()
       for (const [route, count] of [
         ['orders', 1],
         ['brief', 3],
       ] as const) {
         const before = await stack.preflights(route)
         for (let i = 0; i < 3; i += 1)
-          expect(await asks(page, `/${route}/1`, { headers: token })).toMatchObject({ status: 200 })
+          expect(await asks(page, `/${route}/remembered`, { headers: token })).toMatchObject({ status: 200 })
         expect(await stack.preflights(route)).toBe(before + count)
       }
     })
 
     test('sends its cookies, and reads the answer, only where the route says so', async () => {
-      const page = await browser.open(`${stack.origin(LISTED)}/`)
+      const page = await openPage()
       expect(await asks(page, '/session/cookie', { credentials: 'include' })).toMatchObject({ status: 200 })
       const seen = await asks(page, '/session/1', { method: 'PUT', credentials: 'include' })
       expect(JSON.parse((seen as Seen).text).headers).toMatchObject({ cookie: 'id=7' })
@@ -147,14 +147,14 @@ describe.skipIf(WITHOUT_BROWSER).for(VERSIONS)('over %s', version => {
     })
 
     test('sends no cookies with a method that another route of the path has, whatever it was told before', async () => {
-      const page = await browser.open(`${stack.origin(LISTED)}/`)
+      const page = await openPage()
       const asking = { credentials: 'include', headers: JSON_BODY } as const
-      expect(await asks(page, '/session/1', { ...asking, method: 'PUT' })).toMatchObject({ status: 200 })
+      expect(await asks(page, '/session/2', { ...asking, method: 'PUT' })).toMatchObject({ status: 200 })
       const requests = await served(async () =>
-        expect(await asks(page, '/session/1', { ...asking, method: 'DELETE' })).toBe(UNREADABLE),
+        expect(await asks(page, '/session/2', { ...asking, method: 'DELETE' })).toBe(UNREADABLE),
       )
       expect(requests).toEqual([])
-      expect(await asks(page, '/session/1', { method: 'DELETE' })).toMatchObject({ status: 200 })
+      expect(await asks(page, '/session/2', { method: 'DELETE' })).toMatchObject({ status: 200 })
     })
 
     test('learns nothing where the route has no cors, nor where there is no route', async () => {
@@ -166,9 +166,10 @@ describe.skipIf(WITHOUT_BROWSER).for(VERSIONS)('over %s', version => {
   })
 
   describe('a page of another origin', () => {
-    const FOREIGN = ['evil.test', 'appXshop.test', 'app.shop.test.evil.test', 'evil.app.shop.test', 'shop.test']
+    // Names are compared in the same way in every version, and opening pages takes its time.
+    const others = ['appXshop.test', 'app.shop.test.evil.test', 'evil.app.shop.test', 'shop.test']
 
-    test.for(FOREIGN)('learns nothing: %s', async name => {
+    test.for(['evil.test', ...(version === 'HTTP/1.1' ? others : [])])('learns nothing: %s', async name => {
       const page = await openPage(name)
       for (const path of ['/orders/1', '/orders/own', '/gone/1', '/session/1', '/strict/1'])
         expect(await asks(page, path, { headers: token })).toBe(UNREADABLE)
@@ -192,9 +193,9 @@ describe.skipIf(WITHOUT_BROWSER).for(VERSIONS)('over %s', version => {
     })
 
     test('on the same host with another port or scheme learns nothing', async () => {
-      const others = await startPageServer(certificate)
-      atEnd(others.close)
-      const ofPort = version === 'HTTP/2' ? others.secure(LISTED) : others.plain(LISTED)
+      const elsewhere = await startPageServer(certificate)
+      atEnd(elsewhere.close)
+      const ofPort = version === 'HTTP/2' ? elsewhere.secure(LISTED) : elsewhere.plain(LISTED)
       // A page over https may not ask a server without TLS in the first place, so it shows nothing there.
       const ofScheme = version === 'HTTP/2' ? [stack.pages.plain(LISTED)] : []
       for (const origin of [ofPort, ...ofScheme])
@@ -223,10 +224,11 @@ describe.skipIf(WITHOUT_BROWSER).for(VERSIONS)('over %s', version => {
     })
   })
 
-  test('a wildcard lets pages of one further label read, and no others', async () => {
-    for (const name of [LISTED, 'x-1.shop.test'])
-      expect(await asks(await openPage(name), '/tenants/1', { headers: token })).toMatchObject({ status: 200 })
-    for (const name of ['shop.test', 'a.b.shop.test', 'evilshop.test', 'a.shop.test.evil.test'])
-      expect(await asks(await openPage(name), '/tenants/1', { headers: token })).toBe(UNREADABLE)
-  })
+  if (version === 'HTTP/1.1')
+    test('a wildcard lets pages of one further label read, and no others', async () => {
+      for (const name of [LISTED, 'x-1.shop.test'])
+        expect(await asks(await openPage(name), '/tenants/1', { headers: token })).toMatchObject({ status: 200 })
+      for (const name of ['shop.test', 'a.b.shop.test', 'evilshop.test', 'a.shop.test.evil.test'])
+        expect(await asks(await openPage(name), '/tenants/1', { headers: token })).toBe(UNREADABLE)
+    })
 })

@@ -51,7 +51,7 @@ afterAll(() => Promise.all([overHttp1.close(), overHttp2.close()]))
 describe.each([
   ['HTTP/1.1', () => overHttp1],
   ['HTTP/2', () => overHttp2],
-] as const)('over %s', (_version, started: () => Stack) => {
+] as const)('over %s', (version, started: () => Stack) => {
   let stack: Stack
   beforeAll(() => {
     stack = started()
@@ -195,7 +195,8 @@ describe.each([
           for (const reply of [asked, refused]) expect(corsLines(reply)['access-control-allow-origin']).toBe(allowed)
           if (allowed === undefined) expect(corsLines(asked)).toEqual({})
         }),
-        { numRuns: 120 },
+        // Each run of HTTP/2 makes two connections with TLS, to the same code.
+        { numRuns: version === 'HTTP/1.1' ? 120 : 20 },
       ),
     )
     expect(reached).toBe('')
