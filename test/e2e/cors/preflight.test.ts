@@ -92,15 +92,17 @@ describe.each([
         .split(', ')
         .toSorted()
     expect(await methods(WRITER, 'DELETE')).toEqual(['DELETE', 'PUT'])
-    expect(await methods('https://x.example.org', 'GET')).toEqual(['GET', 'HEAD'])
+    for (const method of ['GET', 'HEAD'])
+      expect(await methods('https://x.example.org', method)).toEqual(['GET', 'HEAD'])
   })
 
-  test('methods are not told whose routes let a page send less', async () => {
-    const methods = async (method: string): Promise<unknown> =>
-      corsLines(await kept(preflight('/unlike/1', APP, method)))['access-control-allow-methods']
-    expect(await methods('GET')).toBe('GET, HEAD')
-    expect(await methods('PUT')).toBe('PUT, GET, HEAD')
-    expect(await methods('PATCH')).toBe('PATCH, GET, HEAD')
+  test('methods are not told whose routes say nothing of pages, or let one send less', async () => {
+    const methods = async (path: string, method: string): Promise<unknown> =>
+      corsLines(await kept(preflight(path, APP, method)))['access-control-allow-methods']
+    expect(await methods('/unlike/1', 'GET')).toBe('GET, HEAD')
+    expect(await methods('/unlike/1', 'PUT')).toBe('PUT, GET, HEAD')
+    expect(await methods('/unlike/1', 'PATCH')).toBe('PATCH, GET, HEAD')
+    expect(await methods('/told/1', 'GET')).toBe('GET, HEAD')
   })
 
   test.each([
@@ -119,9 +121,14 @@ describe.each([
     ['for a method without a route', preflight('/orders/1', APP, 'POST'), 404],
     ['for a method without a route, where OPTIONS has one', preflight('/told/1', APP, 'POST'), 404],
     ['for a route without cors, where that of OPTIONS has it', preflight('/told/1', APP, 'DELETE'), 403],
+    ['for a route without cors, where none takes OPTIONS', preflight('/orders/1', APP, 'PATCH'), 404],
+    ['on a path in capitals', preflight('/ORDERS/1', APP, 'GET'), 404],
     ['for a method in lower case', preflight('/orders/1', APP, 'put'), 404],
     ['for a method that nobody knows', preflight('/open/1', APP, 'NONSENSE'), 403],
     ['for a method in lower case, where every method has a route', preflight('/open/1', APP, 'patch'), 403],
+    ['for a method that is none', preflight('/open/1', APP, 'a b'), 403],
+    ['for any method', preflight('/open/1', APP, '*'), 403],
+    ['for a method of other letters', preflight('/open/1', APP, Buffer.from('ÄÖ').toString('latin1')), 403],
     ['for no method', preflight('/open/1', APP, ''), 403],
     ['for several methods', preflight('/open/1', APP, 'GET, PUT'), 403],
     ['for CONNECT', preflight('/open/1', APP, 'CONNECT'), 403],
