@@ -75,7 +75,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   readonly exchange: Exchange
   readonly #deps: ForwardDeps
   /** Called when the answer begins or the upstream's part is over; undefined where no body was held. */
-  readonly #onTaken: (() => void) | undefined
+  #onTaken: (() => void) | undefined
   #call: UpstreamCall | undefined
   #cancelled: Error | undefined
   /** The first chunk of the body, as long as it may be the only one. */
@@ -105,7 +105,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
 
   onHead(statusCode: number, rawHeaders: readonly string[]): void {
     if (statusCode < 200) return
-    this.#onTaken?.()
+    this.#taken()
     const { request, response, requestId, findings } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
@@ -169,8 +169,14 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
   #detach(): void {
     this.#call = undefined
     this.exchange.forwarding = undefined
-    this.#onTaken?.()
+    this.#taken()
     this.#deps.streams.uploaded(this)
+  }
+
+  /** Lets go of the body that was held, since an answer may go on for long. */
+  #taken(): void {
+    this.#onTaken?.()
+    this.#onTaken = undefined
   }
 
   /** Sends the head and the chunk that is held, because more is to come. */

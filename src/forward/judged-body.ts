@@ -2,8 +2,8 @@
  * Reads bodies that have to be judged before anything of them goes on, while the tokens that brought them still count.
  *
  * What is held is bounded twice: a body by the route's `maxBody`, and all bodies together by {@link MOST_HELD_BYTES}.
- * Attack: a caller whose token is good sends many bodies that never end, and nobody else could call any more. So whoever
- * has held the most for the longest time gives way, and an honest call is small or soon over.
+ * Attack: a caller whose token is good sends many bodies that never end, and nobody else could call any more. So
+ * whoever has held the most for the longest time gives way, and an honest call is small or soon over.
  */
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -61,6 +61,9 @@ export function bodyJudge(
     holding.bytes = 0
   }
 
+  /** It is made here, away from whatever keeps the bytes. */
+  const releaseOf = (holding: Holding) => () => release(holding)
+
   return async (exchange, { mostBytes, judge }) => {
     const whole = new WholeBody(exchange, {
       mostBytes,
@@ -80,7 +83,7 @@ export function bodyJudge(
     streams.uploading(upload)
     try {
       const bytes = await whole.bytes
-      return { decision: judge(bytes), body: { bytes, onTaken: () => release(holding) } }
+      return { decision: judge(bytes), body: { bytes, onTaken: releaseOf(holding) } }
     } catch (error) {
       release(holding)
       throw error

@@ -70,9 +70,7 @@ export class RequestBody extends Stream {
     const { source } = this.#upload
     this.#upload = undefined
     this.#stopWatch()
-    source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
-    // An error of the abandoned request must not end the process for want of a listener.
-    source.on('error', ignore)
+    this.#leave(source)
     source.pause()
     queueMicrotask(() => {
       // When the answer came before the end of the request, nobody listens any more.
@@ -101,6 +99,8 @@ export class RequestBody extends Stream {
       return
     }
     this.#stopWatch()
+    // A request lives as long as its answer, and would keep all that listens to this stream.
+    this.#leave(this.#upload.source)
     this.readableEnded = true
     this.emit('end')
   }
@@ -115,6 +115,12 @@ export class RequestBody extends Stream {
     // The client cannot send while the gateway takes nothing, and need not send once it is answered.
     if (this.#isPaused || isAnswered()) this.#silence?.refresh()
     else this.destroy(new Denial('request_timeout', { evidence: { limit_ms: idleTimeoutMs } }))
+  }
+
+  #leave(source: Readable): void {
+    source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onGone).off('close', this.#onGone)
+    // An error of a request that nobody listens to any more must not end the process.
+    source.on('error', ignore)
   }
 
   #stopWatch(): void {

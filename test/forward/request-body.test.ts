@@ -1,5 +1,8 @@
 /** A request body is bounded in size and silence, and asked for only once the request may pass. */
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { RequestBody } from '../../src/forward/request-body.ts'
 import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
 
@@ -133,4 +136,22 @@ test('a chunk that is none, in the middle of a body, is 400 and aborts the servi
   expect(await client.until(/request_malformed/)).toMatch(/^HTTP\/1\.1 400 /)
   await aborted
   client.socket.destroy()
+})
+
+test('a body that is over is let go of by the request that brought it, which lives as long as its answer', async () => {
+  const source = new Readable({ autoDestroy: false, read: () => {} })
+  const body = new RequestBody(source, {
+    maxBytes: 10,
+    idleTimeoutMs: 1000,
+    isAnswered: () => true,
+    onFirstRead: () => {},
+  })
+  body.resume()
+  source.push('x')
+  source.push(null)
+  await once(body, 'end')
+  expect(['data', 'end', 'close'].map(event => source.listenerCount(event))).toEqual([0, 0, 0])
+  const closed = new Promise(resolve => source.on('close', resolve))
+  source.destroy(new Error('the connection broke'))
+  await closed
 })

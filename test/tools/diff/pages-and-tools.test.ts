@@ -353,7 +353,7 @@ test('what gets in that did not, and what does not any more, is told', async () 
   )
 }, 60_000)
 
-/** Each of them stands for all that meet the same lines of {@link SPELLED}, by their letters and by how they are read. */
+/** Each stands for all names that meet the same lines of {@link SPELLED}, by their letters and by how they are read. */
 const TOOL_NAMES = ['', 'x', 'X', 'x.', 'X.', 'x.y', 'X.y', 'x.Y', 'X.Y', 'y', 'Y', 'z']
   .flatMap(name => [name, `${name}z`, `${name}Z`])
   .flatMap(name => [name, name.replace('.', '．'), name.replace('y', 'ｙ').replace('x', 'ｘ')])
