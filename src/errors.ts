@@ -190,6 +190,7 @@ export const DENIALS = {
     reportable: true,
     remedy:
       'Ask the issuer for a token for this API, or add its audience to `providers.*.audiences`. ' +
+      'What is meant for the `url` of a resource counts only on the routes with that `resource`. ' +
       'Where its tokens have no `aud`, name another claim in `audienceClaim`.',
   },
   claim_invalid: {

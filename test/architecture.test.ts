@@ -34,7 +34,7 @@ const ROOMS = tableOf(`
 
   tools/cases       → config config/check config/read config/schema errors lib mcp revocation route run tools/engine tools/explain tools/text
                       types
-  tools/token       → authenticate authenticate/encrypted authenticate/jwt config/read config/schema errors lib run tools/engine tools/explain tools/text
+  tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
   tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types

@@ -124,7 +124,8 @@ function checkStrings(claims: Claims): void {
 function checkAudience(seen: readonly string[], { audiences, audienceClaim, isAudienceOptional }: ClaimRules): void {
   if (isAudienceOptional && seen.length === 0) return
   if (seen.some(audience => audiences.has(audience))) return
-  throw new Denial('audience_mismatch', { evidence: { [audienceClaim]: evidenceText(seen.join(' ')) } })
+  const evidence = { [audienceClaim]: evidenceText(seen.join(' ')), accepted: [...audiences] }
+  throw new Denial('audience_mismatch', { evidence })
 }
 
 function checkLifetime(exp: number | undefined, iat: number | undefined, maxLifetimeSeconds: number | undefined): void {

@@ -85,10 +85,18 @@ function text({ checks, reason, remedy, revokedBy = [], answer, caller }: Verifi
             ['  subject', typeof caller.claims.sub === 'string' ? caller.claims.sub : 'none'],
             ['  scopes', caller.scopes.join(' ') || 'none'],
             ['  roles', caller.roles.join(' ') || 'none'],
+            ...(caller.isForAllRoutes ? [] : [['  routes', routesText(caller.routes)]]),
             ...boundTo(caller),
           ]),
         ]
   return `${[...lines, '', ...answerLines(answer), ...outcome].join('\n')}\n`
+}
+
+/** Says what a token is good for that is not meant for all routes. */
+function routesText(routes: readonly string[]): string {
+  return routes.length === 0
+    ? 'none: each asks for another audience'
+    : `by its audience it counts only on ${routes.join(', ')}`
 }
 
 function answerLines(answer: VerifiedToken['answer']): readonly string[] {

@@ -25,8 +25,8 @@ export const tokenCommand: Command = {
 decode shows header, claims and times. It verifies nothing: anybody can write any of it. Of an encrypted token it
        shows the header, and with -c what is inside.
 verify does what the gateway does with the token, fetching keys or asking the server about it if need be, shows what
-       the server answers, and names the check that fails and the remedy. It does not ask a route: sallyport explain
-       does.
+       the server answers, and names the check that fails and the remedy. Of the routes it asks only for whom their
+       tokens have to be, and names those that take this one if others do not: sallyport explain asks for everything.
 mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
        it, dev.public.json, the public key set to name in \`keys.jwksFile\`. iss and aud are the provider's, with the URLs
        of the resources that take its tokens; iat and exp are filled in; --claim a=1 is a number, --claim a=x text,

@@ -191,7 +191,19 @@ describe('a token for a protected resource', () => {
     expect([await decided('/mcp', both), await decided('/other', both)]).toEqual(['allow', 'allow'])
     expect([await decided('/mcp', narrow), await decided('/other', narrow)]).toEqual(['allow', 'audience_mismatch'])
     const verified = await runCommand(tokenCommand, ['verify', narrow, '-c', own, '--json'])
-    expect(JSON.parse(verified.stdout)).toMatchObject({ verdict: 'valid' })
+    expect(JSON.parse(verified.stdout)).toMatchObject({
+      verdict: 'valid',
+      caller: { routes: ['mcp'], isForAllRoutes: false },
+    })
+    const verify = async (token: string): Promise<string> =>
+      (await runCommand(tokenCommand, ['verify', token, '-c', own])).stdout
+    expect(await verify(narrow)).toMatch(/^ +routes +by its audience it counts only on mcp$/m)
+    expect(await verify(both)).not.toContain('routes')
+    const foreign = await verify(await mint('--claim', 'aud=https://other.example'))
+    expect(foreign).toContain(
+      `audience_mismatch (aud: https://other.example, accepted: ["https://api.example.com","${URL_OF_RESOURCE}"]`,
+    )
+    expect(foreign).toContain('counts only on the routes with that `resource`')
   })
 
   test.each(['', ', audienceCheckedByServer: true'])(

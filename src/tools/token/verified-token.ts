@@ -11,9 +11,11 @@ import { isProvable } from '../../authenticate/confirmation.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
 import { opaqueTakers } from '../../authenticate/opaque-takers.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
+import { audienceRequirements, requirementContext } from '../../config/requirements.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { compactForm } from '../../lib/compact-form.ts'
 import { andThen } from '../../lib/maybe-promise.ts'
 import { judgedProofs } from '../../run/proof-checks.ts'
@@ -27,6 +29,7 @@ import { entryText, revokingEntries } from '../engine/revoking-entries.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { trialRequest } from '../engine/trial.ts'
 import { denialText } from '../explain/denial-text.ts'
+import { unmetOf } from '../explain/explanation.ts'
 import { shown, withoutToken } from '../text/shown.ts'
 
 export interface VerifiedToken {
@@ -52,6 +55,10 @@ type VerifiedCheck = 'ok' | 'fails' | 'not reached' | 'with each request'
 
 type VerifiedCaller = {
   readonly provider: string
+  /** The ids of the routes that take tokens of the provider for the audiences of this one. */
+  readonly routes: readonly string[]
+  /** Whether these are all that take tokens of the provider. */
+  readonly isForAllRoutes: boolean
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
 } & Pick<Principal, 'claims' | 'confirmation'>
@@ -120,7 +127,7 @@ export async function verifiedToken(
     const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
     const principal = await authenticate(credential, facts, { path: '/', responseLines: [] })
-    return told(accepted(principal, checksOf(principal.provider)))
+    return told(accepted(principal, checksOf(principal.provider), await meantRoutes(principal, config, shared.clock)))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
     if (
@@ -128,7 +135,7 @@ export async function verifiedToken(
       verified?.confirmation &&
       isProvable(verified.confirmation, judgedProofs(config))
     )
-      return told(accepted(verified, checksOf(verified.provider)))
+      return told(accepted(verified, checksOf(verified.provider), await meantRoutes(verified, config, shared.clock)))
     const revokedBy =
       error.code === 'token_revoked' && verified !== undefined ? entriesAgainst(verified, config, shared) : undefined
     return told(
@@ -137,7 +144,21 @@ export async function verifiedToken(
   }
 }
 
-function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken {
+type MeantRoutes = Pick<VerifiedCaller, 'routes' | 'isForAllRoutes'>
+
+/** A token for a resource is one of its provider, and counts on the routes of that resource alone. */
+async function meantRoutes(principal: Principal, config: Config, clock: Clock): Promise<MeantRoutes> {
+  const context = requirementContext(config, clock)
+  const facts = trialRequest('GET', '/', [])
+  const taking = config.routes.filter(
+    ({ access, providers }) => access !== 'public' && (providers?.includes(principal.provider) ?? true),
+  )
+  const unmet = await Promise.all(taking.map(route => unmetOf(audienceRequirements(route, context), principal, facts)))
+  const routes = taking.filter((_, index) => unmet[index]?.length === 0).map(({ id }) => id)
+  return { routes, isForAllRoutes: routes.length === taking.length }
+}
+
+function accepted(principal: Principal, made: ReadonlySet<Stage>, meant: MeantRoutes): VerifiedToken {
   const { provider, scopes, roles, claims, confirmation } = principal
   const ofProof = confirmation === undefined ? 'ok' : 'with each request'
   return {
@@ -149,7 +170,7 @@ function accepted(principal: Principal, made: ReadonlySet<Stage>): VerifiedToken
     remedy: undefined,
     revokedBy: undefined,
     answer: undefined,
-    caller: shown({ provider, scopes: [...scopes], roles: [...roles], claims, confirmation }),
+    caller: shown({ provider, ...meant, scopes: [...scopes], roles: [...roles], claims, confirmation }),
   }
 }
 
