@@ -10,7 +10,7 @@ import { parseStrictOuterJson } from '../lib/strict-json.ts'
 import { foldedName } from './folded-name.ts'
 
 export interface Message {
-  /** Undefined for a notification, and where it is neither text nor a number. */
+  /** As an answer may repeat it; undefined for a notification, and for an id of another type or without end. */
   readonly id: string | number | undefined
   /** Undefined for the answer to what the server has asked. */
   readonly method: string | undefined
@@ -56,7 +56,13 @@ export function readMessage(body: Uint8Array): Message {
     if (params.name.length > LONGEST_TOOL_NAME) throw malformed('a name that is too long for a tool')
     refuseBlanks('name', params.name)
   }
-  return { id: typeof id === 'string' || typeof id === 'number' ? id : undefined, method, params }
+  return { id: echoed(id), method, params }
+}
+
+const LONGEST_ID = 256
+
+function echoed(id: unknown): Message['id'] {
+  return typeof id === 'number' || (typeof id === 'string' && id.length <= LONGEST_ID) ? id : undefined
 }
 
 function parsed(body: Uint8Array): unknown {

@@ -37,6 +37,7 @@ describe('a message that is accepted', () => {
     ],
     ['an id that is null', '{"id":null,"method":"ping"}', { id: undefined }],
     ['an id that is no scalar', '{"id":{},"method":"ping"}', { id: undefined }],
+    ['an id without end', JSON.stringify({ id: 'x'.repeat(257), method: 'ping' }), { id: undefined }],
     ['the answer to a question of the server', '{"jsonrpc":"2.0","id":1,"result":{}}', { id: 1, method: undefined }],
     ['an error in answer to it', '{"id":1,"error":{"code":1,"message":"a"}}', { id: 1, method: undefined }],
     ['blanks around it', ' \n{"method":"ping"}\t', { method: 'ping' }],

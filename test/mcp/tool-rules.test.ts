@@ -73,6 +73,7 @@ test.each([
   ['οδος', 'ΟΔΟΣ'],
   ['kilo', '\u212Ailo'],
   ['sum', '\u017Fum'],
+  ['orders', 'or\u00ADders'],
 ])('"%s" is read as "%s" by some', (listed, called) => {
   expect(toolRules({ [listed]: { scopes: ['w'] } }).otherReading(called)?.name).toBe(listed)
   expect(toolRules({ [`${listed}*`]: { scopes: ['w'] } }).otherReading(`${called}x`)?.name).toBe(`${listed}*`)
