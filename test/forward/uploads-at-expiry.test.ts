@@ -104,21 +104,26 @@ describe('over HTTP/1.1', () => {
   }
   const chunked = (path: string) => upload(path, 'Transfer-Encoding: chunked', '4\r\nhalf\r\n')
 
-  test.for([
-    ['of unknown length', '/chunked', 'Transfer-Encoding: chunked', '4\r\nhalf\r\n'],
-    ['of announced length', '/counted', 'Content-Length: 8', 'half'],
-    ['of which nothing has come', '/silent', 'Content-Length: 8', ''],
-  ] as const)('one %s is refused when its token expires, and its connection ends', async ([, path, framing, body]) => {
+  test('one is refused when its token expires, whatever is known of its length, and its connection ends', async () => {
     const before = await closedOf(gatewayOf('http'))
-    const client = upload(path, framing, body)
-    if (body !== '') await arrived(path)
-    else while ((await gatewayOf('http').metrics()).get('sallyport_requests_in_flight') === 0);
+    const begun = ['/chunked', '/counted']
+    const uploads = [
+      { path: '/chunked', client: chunked('/chunked') },
+      { path: '/counted', client: upload('/counted', 'Content-Length: 8', 'half') },
+      // Of this one nothing has come.
+      { path: '/silent', client: upload('/silent', 'Content-Length: 8', '') },
+    ]
+    await Promise.all(begun.map(arrived))
+    while ((await gatewayOf('http').metrics()).get('sallyport_requests_in_flight') !== uploads.length);
     laterMs = EXPIRED_MS
-    const { text } = await client.closed
-    expect(text).toMatch(/^HTTP\/1\.1 401 [\s\S]*connection: close[\s\S]*"code":"token_expired"/i)
-    if (body !== '') expect(await endAtService(path)).toBe('cut')
-    expect(await gatewayOf('http').logged({ path })).toMatchObject({ code: 'token_expired', closed: 'expired' })
-    expect(await closedOf(gatewayOf('http'))).toBe(before + 1)
+    for (const { path, client } of uploads) {
+      expect((await client.closed).text).toMatch(
+        /^HTTP\/1\.1 401 [\s\S]*connection: close[\s\S]*"code":"token_expired"/i,
+      )
+      expect(await gatewayOf('http').logged({ path })).toMatchObject({ code: 'token_expired', closed: 'expired' })
+    }
+    for (const path of begun) expect(await endAtService(path)).toBe('cut')
+    expect(await closedOf(gatewayOf('http'))).toBe(before + uploads.length)
   })
 
   test('one that has to be judged first is refused, and nothing of it reaches the service', async () => {
@@ -173,34 +178,27 @@ describe.each(['https', 'http'] as const)('over HTTP/2 and %s', scheme => {
     return id
   }
 
-  test.for([
-    ['an upload', '/h2', [], 401],
-    [
-      'a client-streaming call',
-      '/h2.Service/Call',
-      [
-        ['content-type', 'application/grpc'],
-        ['te', 'trailers'],
-      ],
-      200,
-    ],
-  ] as const)('%s is refused when its token expires, and then reset', async ([, path, more, status]) => {
-    const stream = upload(path, more)
-    await arrived(path)
+  test('an upload and a client-streaming call are refused when their token expires, and then reset', async () => {
+    const grpc = [
+      ['content-type', 'application/grpc'],
+      ['te', 'trailers'],
+    ] as const
+    const ending = [
+      { path: '/h2', stream: upload('/h2'), status: 401 },
+      { path: '/h2.Service/Call', stream: upload('/h2.Service/Call', grpc), status: 200 },
+    ]
+    const kept = upload('/kept')
+    await Promise.all(['/h2', '/h2.Service/Call', '/kept'].map(arrived))
     laterMs = EXPIRED_MS
-    expect(await client.ended(stream)).toMatchObject({ status, how: 'whole' })
-    const { payload } = await client.until(({ type, id: of }) => type === TYPES.reset && of === stream)
-    expect(payload.readUInt32BE(0)).toBe(CODES.none)
-    expect(await endAtService(path)).toBe('cut')
-    const line = await gatewayOf(scheme).logged({ path })
-    expect(line).toMatchObject({ code: 'token_expired', closed: 'expired', status })
-  })
-
-  test('one goes on where streams are kept', async () => {
-    const [ended, kept] = [upload('/h2-ended'), upload('/kept')]
-    await Promise.all(['/h2-ended', '/kept'].map(arrived))
-    laterMs = EXPIRED_MS
-    await client.ended(ended)
+    for (const { path, stream, status } of ending) {
+      expect(await client.ended(stream)).toMatchObject({ status, how: 'whole' })
+      const { payload } = await client.until(({ type, id: of }) => type === TYPES.reset && of === stream)
+      expect(payload.readUInt32BE(0)).toBe(CODES.none)
+      expect(await endAtService(path)).toBe('cut')
+      const line = await gatewayOf(scheme).logged({ path })
+      expect(line).toMatchObject({ code: 'token_expired', closed: 'expired', status })
+    }
+    // One goes on where streams are kept.
     client.write(data(kept, '', END_STREAM))
     expect(await endAtService('/kept')).toBe('whole')
     ;(await arrived('/kept')).response.end('taken')
