@@ -70,25 +70,27 @@ describe.each(TRANSPORTS)('with %s', transport => {
     expect(stack.logs.map(({ msg }) => msg)).toContain('drained')
   })
 
-  test('of calls that come without a pause, none is lost while it goes', async () => {
-    const metadata = await stack.metadata()
-    const clients = Array.from({ length: 5 }, () => stack.newClient())
-    const callers = [...clients, ...clients, ...clients, ...clients].map(async client => {
-      for (const answers: string[] = []; ; ) {
-        const { code, details } = (await unary(client, 'x', metadata)).status
-        // The call was never sent, and a client with a choice takes another gateway. The last error is that of whoever
-        // came too late: he was refused, or had just been let in.
-        if (/^No connection established\./.test(details)) return answers
-        answers.push(code === status.OK ? 'OK' : `${code} ${details}`)
-      }
+  // It may take the five seconds that are allowed; downstream/http2-drain shows the same over both.
+  if (transport === 'TLS')
+    test('of calls that come without a pause, none is lost while it goes', async () => {
+      const metadata = await stack.metadata()
+      const clients = Array.from({ length: 5 }, () => stack.newClient())
+      const callers = [...clients, ...clients, ...clients, ...clients].map(async client => {
+        for (const answers: string[] = []; ; ) {
+          const { code, details } = (await unary(client, 'x', metadata)).status
+          // The call was never sent, and a client with a choice takes another gateway. The last error is that of whoever
+          // came too late: he was refused, or had just been let in.
+          if (/^No connection established\./.test(details)) return answers
+          answers.push(code === status.OK ? 'OK' : `${code} ${details}`)
+        }
+      })
+      await unary(stack.client, 'x', metadata)
+      const { gone } = await going()
+      await gone
+      const answers = (await Promise.all(callers)).flat()
+      expect(answers.length).toBeGreaterThan(callers.length)
+      expect(new Set(answers)).toEqual(new Set(['OK']))
     })
-    await unary(stack.client, 'x', metadata)
-    const { gone } = await going()
-    await gone
-    const answers = (await Promise.all(callers)).flat()
-    expect(answers.length).toBeGreaterThan(callers.length)
-    expect(new Set(answers)).toEqual(new Set(['OK']))
-  })
 
   test('a call that does not end in time is UNAVAILABLE', async () => {
     const other = await startGrpcStack({
