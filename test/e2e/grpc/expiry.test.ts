@@ -46,8 +46,9 @@ describe.each(TRANSPORTS)('with %s', transport => {
   afterEach(() => stack.close())
 
   describe('when its token expires', () => {
-    test('a call ends as UNAUTHENTICATED, and is cancelled at the service', async () => {
+    test('a call ends as UNAUTHENTICATED, told which request it was, and is cancelled at the service', async () => {
       const { call, count, messages, status: end } = chat(stack.client, await stack.metadata())
+      const head = once(call, 'metadata')
       call.write(Buffer.from('one'))
       await count(1)
       const cancelled = once(service, 'cancelled')
@@ -55,7 +56,10 @@ describe.each(TRANSPORTS)('with %s', transport => {
       expect(await end).toMatchObject(EXPIRED)
       await cancelled
       expect(messages.map(String)).toEqual(['one'])
-      expect(await stack.logged({ path: '/shop.Orders/Chat' })).toMatchObject({ closed: 'expired' })
+      const line = await stack.logged({ path: '/shop.Orders/Chat' })
+      expect(line).toMatchObject({ closed: 'expired', request_id: expect.any(String) })
+      const [metadata] = await head
+      expect(values(metadata)).toMatchObject({ 'x-request-id': line.request_id })
       const metrics = await stack.metrics()
       expect(metrics.get('sallyport_streams_closed_total{route="chat",reason="expired"}')).toBe(1)
       expect(metrics.get('sallyport_requests_in_flight')).toBe(0)
@@ -99,18 +103,6 @@ describe.each(TRANSPORTS)('with %s', transport => {
       other.call.end()
       expect(await Promise.all([kept.status, other.status])).toMatchObject([{ code: status.OK }, { code: status.OK }])
       expect(kept.messages.map(String)).toEqual(['one', 'more'])
-    })
-
-    test('a call is told which request it was', async () => {
-      const { call, count, status: end } = chat(stack.client, await stack.metadata())
-      const head = once(call, 'metadata')
-      call.write(Buffer.from('one'))
-      await count(1)
-      laterMs = 2 * HOUR_MS
-      await end
-      const [metadata] = await head
-      const { request_id } = await stack.logged({ path: '/shop.Orders/Chat' })
-      expect(values(metadata)).toMatchObject({ 'x-request-id': request_id })
     })
   })
 })
