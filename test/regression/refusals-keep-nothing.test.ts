@@ -112,7 +112,8 @@ describe('over HTTP/1.1', () => {
   })
   afterAll(() => stack.close())
 
-  test('requests whose refusals wait behind another answer take no memory', async () => {
+  // On a busy machine it takes half a minute and more.
+  test('requests whose refusals wait behind another answer take no memory', { timeout: 120_000 }, async () => {
     const head = (): string =>
       get(
         '/private/x',
@@ -122,6 +123,8 @@ describe('over HTTP/1.1', () => {
       const client = rawClient(stack.port)
       atEnd(() => client.socket.destroy())
       client.write(get('/public/held') + Array.from({ length: REQUESTS }, head).join(''))
+      // Each scrape of the metrics costs the gateway as much as a connection does.
+      if (connection % 8 !== 0 && connection !== CONNECTIONS) continue
       while (!isWaiting(await stack.metrics(), connection * (REQUESTS + 1)));
     }
     await stack.control()
