@@ -30,11 +30,12 @@ const MAX_DEPTH = 100
 const MOST_UNITS = 2 * TOOLS_CALL.length
 const IGNORED_BY_SOME = /[\p{Cc}\s_-]/gu
 
+const FOLDED_CALL = folded(TOOLS_CALL)
+
 /**
  * Go's decoder takes members whatever their letter case, and takes `ſ` and the Kelvin sign for letters. Its second
  * version can be told to ignore `_` and `-`, too.
  */
-const FOLDED_CALL = folded(TOOLS_CALL)
 const OF_A_MESSAGE = namesakes(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const OF_PARAMS = namesakes(['name', 'uri', 'taskId'])
 

@@ -1,8 +1,8 @@
 /**
  * Bodies that are judged may come piece by piece, one after the other, and on routes that only report.
  *
- * Which of them pass is shown in raw/mcp-bodies, how they end with their token in forward/uploads-at-expiry, and that
- * nothing stays of those that are over in e2e/mcp/held-bodies.
+ * Which of them pass is shown in `raw/mcp-bodies.test.ts`, how they end with their token in
+ * `forward/uploads-at-expiry.test.ts`, and that nothing stays of those that are over in `e2e/mcp/held-bodies.test.ts`.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'

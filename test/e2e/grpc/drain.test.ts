@@ -70,7 +70,7 @@ describe.each(TRANSPORTS)('with %s', transport => {
     expect(stack.logs.map(({ msg }) => msg)).toContain('drained')
   })
 
-  // It may take the five seconds that are allowed; downstream/http2-drain shows the same over both.
+  // It may take the five seconds that are allowed; `downstream/http2-drain.test.ts` shows the same over both.
   if (transport === 'TLS')
     test('of calls that come without a pause, none is lost while it goes', async () => {
       const metadata = await stack.metadata()
@@ -78,8 +78,8 @@ describe.each(TRANSPORTS)('with %s', transport => {
       const callers = [...clients, ...clients, ...clients, ...clients].map(async client => {
         for (const answers: string[] = []; ; ) {
           const { code, details } = (await unary(client, 'x', metadata)).status
-          // The call was never sent, and a client with a choice takes another gateway. The last error is that of whoever
-          // came too late: he was refused, or had just been let in.
+          // The call was never sent, and a client with a choice takes another gateway. The last error is that of
+          // whoever came too late: he was refused, or had just been let in.
           if (/^No connection established\./.test(details)) return answers
           answers.push(code === status.OK ? 'OK' : `${code} ${details}`)
         }

@@ -123,7 +123,7 @@ describe.skipIf(WITHOUT_STORES)('a user of the store', () => {
     await tell(store, fleet.issuer, { s: 'alice' })
     const alice = await fleet.issuer.mint({ sub: 'alice' })
     await expect.poll(() => fleet.ask(alice), SOON).toEqual(['token_revoked'])
-    expect(await fleet.states()).toEqual(['fresh'])
+    await expect.poll(() => fleet.states(), SOON).toEqual(['fresh'])
   })
 
   test.for([
@@ -152,6 +152,6 @@ describe.skipIf(WITHOUT_STORES)('a user of the store', () => {
     await tell(store, fleet.issuer, { s: 'bob' })
     const bob = await fleet.issuer.mint({ sub: 'bob' })
     await expect.poll(() => fleet.ask(bob), SOON).toEqual(['token_revoked'])
-    expect(await fleet.states()).toEqual(['fresh'])
+    await expect.poll(() => fleet.states(), SOON).toEqual(['fresh'])
   })
 })

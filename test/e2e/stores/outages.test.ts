@@ -89,7 +89,7 @@ describe.skipIf(WITHOUT_STORES)('a store that is down', () => {
     expect(await fleet.ask(token)).toEqual(['revocation_unavailable'])
     await store.restart()
     await expect.poll(() => fleet.ask(token), SOON).toEqual(['passes'])
-    expect(await fleet.states()).toEqual(['fresh'])
+    await expect.poll(() => fleet.states(), SOON).toEqual(['fresh'])
     expect(await fleet.metric(HISTORY_LOST)).toEqual([0])
   })
 })
