@@ -79,14 +79,20 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function namesakes(names: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(names.map(name => [folded(name), name]))
+interface Namesakes {
+  readonly names: ReadonlySet<string>
+  readonly byFolded: ReadonlyMap<string, string>
 }
 
-function refuseNamesakes(object: object, names: ReadonlyMap<string, string>): void {
+function namesakes(names: readonly string[]): Namesakes {
+  return { names: new Set(names), byFolded: new Map(names.map(name => [folded(name), name])) }
+}
+
+function refuseNamesakes(object: object, { names, byFolded }: Namesakes): void {
   for (const key of Object.keys(object)) {
-    const name = names.get(folded(key))
-    if (name !== undefined && name !== key) throw malformed(`another spelling of \`${name}\``)
+    if (names.has(key)) continue
+    const name = byFolded.get(folded(key))
+    if (name !== undefined) throw malformed(`another spelling of \`${name}\``)
   }
 }
 
