@@ -21,10 +21,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export function parseStrictJson(bytes: Uint8Array, maxDepth: number): unknown {
   const text = decoded(bytes)
-  const members = memberCount(text, maxDepth)
+  const { all } = countMembers(text, maxDepth)
   const value = parsed(text)
   // A repeated name, however it is escaped, is one member less in the value than there are in the text.
-  if (freeze(value) !== members) throw new SyntaxError('duplicate member name')
+  if (freeze(value) !== all) throw new SyntaxError('duplicate member name')
   return value
 }
 
@@ -46,21 +46,21 @@ function parsed(text: string): unknown {
 }
 
 /**
- * Does the same for a text that is an object, and for the objects that are its members. What stands deeper is left to
- * whoever reads that: nobody here does. It freezes nothing, and takes about as long as the parser of the engine. More
- * than {@link MOST_OUTER_MEMBERS} members are refused.
+ * Does what {@link parseStrictJson} does, but for the object of a text and the objects that are its members alone. It
+ * is for texts of which nobody here reads more. It freezes nothing, and takes about as long as the engine's parser.
+ * More than {@link MOST_OUTER_MEMBERS} members are refused.
  *
  * @throws {SyntaxError} as {@link parseStrictJson} does
  */
 export function parseStrictOuterJson(bytes: Uint8Array, maxDepth: number): unknown {
   const text = decoded(bytes)
-  const members = outerMembers(text, maxDepth)
-  if (members[0] + members[1] > MOST_OUTER_MEMBERS) throw new SyntaxError('too many members')
+  const { outermost, within } = countMembers(text, maxDepth)
+  if (outermost + within > MOST_OUTER_MEMBERS) throw new SyntaxError('too many members')
   const value = parsed(text)
   if (!isObject(value)) return value
   const inner = Object.values(value).filter(isObject)
-  const counts = [Object.keys(value).length, inner.reduce((sum, each) => sum + Object.keys(each).length, 0)]
-  if (counts[0] !== members[0] || counts[1] !== members[1]) throw new SyntaxError('duplicate member name')
+  const inMembers = inner.reduce((sum, each) => sum + Object.keys(each).length, 0)
+  if (Object.keys(value).length !== outermost || inMembers !== within) throw new SyntaxError('duplicate member name')
   for (const each of [value, ...inner])
     for (const [name, member] of Object.entries(each)) {
       checkName(name)
@@ -73,8 +73,21 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** @returns the members of the outermost object, and those of all objects right within it */
-function outerMembers(text: string, maxDepth: number): readonly [outermost: number, within: number] {
+interface Members {
+  /** In the whole text. */
+  readonly all: number
+  /** Of the outermost object. */
+  readonly outermost: number
+  /** Of all objects right within it. */
+  readonly within: number
+}
+
+/**
+ * @returns the members in the text, one per colon outside a string; when the text is no JSON it
+ * means nothing, and the parser tells
+ */
+function countMembers(text: string, maxDepth: number): Members {
+  let all = 0
   let outermost = 0
   let within = 0
   let depth = 0
@@ -84,6 +97,7 @@ function outerMembers(text: string, maxDepth: number): readonly [outermost: numb
         at = endOfString(text, at)
         break
       case 0x3a: // :
+        all += 1
         if (depth === 1) outermost += 1
         else if (depth === 2) within += 1
         break
@@ -98,36 +112,7 @@ function outerMembers(text: string, maxDepth: number): readonly [outermost: numb
         break
     }
   }
-  return [outermost, within]
-}
-
-/**
- * @returns the members in the text, one per colon outside a string; when the text is no JSON it
- * means nothing, and the parser tells
- */
-function memberCount(text: string, maxDepth: number): number {
-  let members = 0
-  let depth = 0
-  for (let at = 0; at < text.length; at += 1) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = endOfString(text, at)
-        break
-      case 0x3a: // :
-        members += 1
-        break
-      case 0x5b: // [
-      case 0x7b: // {
-        depth += 1
-        if (depth > maxDepth) throw new SyntaxError('nested too deeply')
-        break
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth -= 1
-        break
-    }
-  }
-  return members
+  return { all, outermost, within }
 }
 
 function endOfString(text: string, start: number): number {
