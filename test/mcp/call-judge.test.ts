@@ -4,6 +4,7 @@ import { Denial } from '../../src/errors.ts'
 import { callJudge } from '../../src/mcp/call-judge.ts'
 import type { Principal } from '../../src/types.ts'
 import { principal } from '../authorize/support.ts'
+import { denied } from '../support/denied.ts'
 import { factsOf } from '../support/facts.ts'
 
 type Options = Parameters<typeof callJudge>[0]
@@ -24,16 +25,6 @@ function judgeOf(options: Partial<Options> = {}) {
 
 const call = (name: string) =>
   Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } }))
-
-function denied(action: () => unknown): Denial | undefined {
-  try {
-    action()
-    return undefined
-  } catch (error) {
-    if (error instanceof Denial) return error
-    throw error
-  }
-}
 
 interface Asked {
   readonly options?: Partial<Options>

@@ -1,20 +1,15 @@
 /** Tests that what headers say of a call is what its body says, byte for byte. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Denial } from '../../src/errors.ts'
+import type { Denial } from '../../src/errors.ts'
 import { checkHeaders } from '../../src/mcp/header-agreement.ts'
 import type { Message } from '../../src/mcp/message.ts'
+import { denied } from '../support/denied.ts'
 
 const CALL: Message = { id: 7, method: 'tools/call', params: { name: 'orders.delete' } }
 
 function refusalOf(rawHeaders: readonly string[], message: Message = CALL): Denial | undefined {
-  try {
-    checkHeaders(rawHeaders, message)
-    return undefined
-  } catch (error) {
-    if (error instanceof Denial) return error
-    throw error
-  }
+  return denied(() => checkHeaders(rawHeaders, message))
 }
 
 /** Encodes a name as clients do that cannot send it as it is. */

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Denial } from '../../src/errors.ts'
 import { askedBy, type CorsRules, checkOrigin, cors } from '../../src/route/cors.ts'
+import { refusalOf } from '../support/denied.ts'
 
 const APP = 'https://app.example.com'
 
@@ -218,13 +219,3 @@ describe('an origin that is enforced', () => {
     expect(refusalOf(() => checkOrigin(cors(RULES), 'https://b.example'))).toBeUndefined()
   })
 })
-
-function refusalOf(action: () => void): string | undefined {
-  try {
-    action()
-    return undefined
-  } catch (error) {
-    if (error instanceof Denial) return error.code
-    throw error
-  }
-}

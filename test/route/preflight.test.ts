@@ -1,24 +1,14 @@
 /** Tests what a preflight is, and that its answer promises what the routes of its path keep. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Denial } from '../../src/errors.ts'
 import { type Cors, cors } from '../../src/route/cors.ts'
 import { preflightLines, preflightOf } from '../../src/route/preflight.ts'
+import { refusalOf } from '../support/denied.ts'
 
 const PAGE = 'https://app.example.com'
 
 function corsOf(origins: readonly string[], enforceOrigin = false): Cors {
   return cors({ origins, headers: [], exposeHeaders: [], credentials: false, maxAgeSeconds: 1, enforceOrigin })
-}
-
-function refusalOf(action: () => unknown): string | undefined {
-  try {
-    action()
-    return undefined
-  } catch (error) {
-    if (error instanceof Denial) return error.code
-    throw error
-  }
 }
 
 describe('a preflight', () => {
