@@ -29,15 +29,19 @@ export function authorizationServers(
   return [...new Set(issuers)]
 }
 
-/** Returns the audiences of which a token must hold one at least: the provider's, and its resources'. */
-function widenedAudiences(config: Pick<Config, 'routes' | 'resources'>, id: string, own: readonly string[]) {
-  return [...new Set([...own, ...resourceUrls(config, id)])]
-}
-
 /** Returns the URLs of the resources that take tokens of the provider. */
 export function resourceUrls(config: Pick<Config, 'routes' | 'resources'>, id: string): readonly string[] {
   const resources = Object.entries(config.resources).filter(([resource]) => takes(config, resource, id))
   return resources.map(([, { url }]) => url)
+}
+
+/** Returns what counts as an audience of the provider on some of its routes only. */
+function furtherAudiences(
+  config: Pick<Config, 'routes' | 'resources'>,
+  id: string,
+  own: readonly string[],
+): readonly string[] {
+  return resourceUrls(config, id).filter(url => !own.includes(url))
 }
 
 /** Returns the provider as its tokens are verified: whichever of its routes they are for. */
@@ -47,8 +51,8 @@ export function withResourceAudiences(
   provider: ProviderConfig,
 ): ProviderConfig {
   const { audiences } = providerTraits(provider)
-  const widened = widenedAudiences(config, id, audiences)
-  return widened.length === audiences.length ? provider : { ...provider, audiences: widened }
+  const further = furtherAudiences(config, id, audiences)
+  return further.length === 0 ? provider : { ...provider, audiences: [...audiences, ...further] }
 }
 
 /**
@@ -58,10 +62,8 @@ export function withResourceAudiences(
 export function narrowedAudiences(
   config: Pick<Config, 'providers' | 'routes' | 'resources'>,
 ): ReadonlyMap<string, readonly string[]> {
-  return new Map(
-    Object.entries(config.providers).flatMap(([id, provider]) => {
-      const { audiences } = providerTraits(provider)
-      return widenedAudiences(config, id, audiences).length === audiences.length ? [] : [[id, audiences]]
-    }),
+  const own = Object.entries(config.providers).map(
+    ([id, provider]) => [id, providerTraits(provider).audiences] as const,
   )
+  return new Map(own.filter(([id, audiences]) => furtherAudiences(config, id, audiences).length > 0))
 }

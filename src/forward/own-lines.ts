@@ -10,32 +10,32 @@ import { foldedFieldName } from '../lib/field-name.ts'
 /** @param lines flat names and values */
 export function putOwnLines(lines: string[], { findings, policy }: Pick<Exchange, 'findings' | 'policy'>): void {
   const { route, responseLines: own } = findings
-  if (policy.credentialRules.takesProofs && route?.access !== 'public') dropLines(lines, NONCE)
+  if (policy.credentialRules.takesProofs && route?.access !== 'public') dropLines(lines, isNonce)
   // Two owners of these lines would contradict each other, and browsers refuse an answer that has two of one.
-  if (route?.cors !== undefined) dropCors(lines)
+  if (route?.cors !== undefined) dropLines(lines, isCors)
   if (own.length === 0) return
   const replaced = replacedBy(own)
-  if (replaced.size > 0) dropLines(lines, replaced)
+  if (replaced.size > 0) dropLines(lines, name => replaced.has(foldedFieldName(name)))
   lines.push(...own)
 }
 
-const NONCE: ReadonlySet<string> = new Set(['dpop-nonce'])
-
-function dropLines(lines: string[], names: ReadonlySet<string>): void {
-  for (let i = lines.length - 2; i >= 0; i -= 2) if (names.has(foldedFieldName(lines[i] as string))) lines.splice(i, 2)
+function dropLines(lines: string[], isDropped: (name: string) => boolean): void {
+  for (let i = lines.length - 2; i >= 0; i -= 2) if (isDropped(lines[i] as string)) lines.splice(i, 2)
 }
 
-function dropCors(lines: string[]): void {
-  for (let i = lines.length - 2; i >= 0; i -= 2) if (CORS.test(lines[i] as string)) lines.splice(i, 2)
+function isNonce(name: string): boolean {
+  return foldedFieldName(name) === 'dpop-nonce'
 }
 
-const CORS = /^access-control-/i
+function isCors(name: string): boolean {
+  return /^access-control-/i.test(name)
+}
 
 /** Lines of the service that stay beside ours: each says something of its own that the answer varies by. */
 const ADDED = /^vary$/i
 
 /** The lines of CORS are gone by then. */
 function replacedBy(own: readonly string[]): ReadonlySet<string> {
-  const names = own.filter((name, index) => index % 2 === 0 && !ADDED.test(name) && !CORS.test(name))
+  const names = own.filter((name, index) => index % 2 === 0 && !ADDED.test(name) && !isCors(name))
   return new Set(names.map(foldedFieldName))
 }
