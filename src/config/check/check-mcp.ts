@@ -3,6 +3,8 @@
  *
  * Whether keys of the block have an effect at all is judged by its schema, which alone knows what was written.
  */
+
+import { METHOD_OF_CALLS } from '../../mcp/call-judge.ts'
 import { foldedName } from '../../mcp/folded-name.ts'
 import { coveredMethods } from '../../route/methods.ts'
 import type { Draft } from '../schema/draft.ts'
@@ -27,7 +29,7 @@ export function mcpFindings({ routes, limits }: Draft): readonly Finding[] {
 
 /** MCP 2025-11-25 and 2026-07-28, "Streamable HTTP": every message of a client is a POST. */
 function methodProblems({ mcp, methods }: RouteConfig): readonly string[] {
-  if (mcp?.tools === undefined || methods === undefined || coveredMethods(methods).has('POST')) return []
+  if (mcp?.tools === undefined || methods === undefined || coveredMethods(methods).has(METHOD_OF_CALLS)) return []
   return ['has no effect: calls come by POST, which is not in `methods`; add it there, or leave `tools` out']
 }
 
