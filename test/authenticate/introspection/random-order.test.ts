@@ -141,6 +141,13 @@ test('random orders of everything keep all that is promised', async () => {
       }
       const isGood = (token: string | undefined): boolean => token?.startsWith('k') === true
 
+      // What a task begins has to be seen at its time.
+      const pass = (ms: number): Promise<void> =>
+        time.advance(ms, async () => {
+          await settled()
+          judge()
+        })
+
       for (const each of steps) {
         if (each.do === 'request') {
           const wasKnown = said.get(each.token)?.active === true
@@ -152,13 +159,7 @@ test('random orders of everything keep all that is promised', async () => {
           const { kind, retryAfterSeconds } = each
           await pick(each.which)?.fail(new QuestionFailure(kind, 'in our words', { retryAfterSeconds }))
         }
-        if (each.do === 'pass') {
-          // What a task begins has to be seen at its time.
-          await time.advance(each.ms, async () => {
-            await settled()
-            judge()
-          })
-        }
+        if (each.do === 'pass') await pass(each.ms)
         if (each.do === 'use') {
           for (const answer of answers) {
             if (!introspector.stillHolds(answer)) continue
@@ -178,7 +179,7 @@ test('random orders of everything keep all that is promised', async () => {
         judge()
       }
 
-      await all.pass(TIMEOUT_MS)
+      await pass(TIMEOUT_MS)
       judge()
       expect([...pending].map(({ token }) => token)).toEqual([])
       await all.pass(TIMEOUT_MS)
