@@ -16,7 +16,7 @@ import type { CallJudge } from './mcp/call-judge.ts'
 import type { Decision, Endpoint, Findings, ForwardDecision, JudgedBody, Policy, Route, Undecided } from './policy.ts'
 import { askedBy, type Cors, checkOrigin, VARY } from './route/cors.ts'
 import { type Preflight, preflightLines, preflightOf, preflightRoute } from './route/preflight.ts'
-import type { Answer, Principal, RequestFacts, WantedBody } from './types.ts'
+import type { Answer, OwnRoutes, Principal, RequestFacts, WantedBody } from './types.ts'
 
 /**
  * @param findings filled on the way; what is returned is the same object
@@ -42,7 +42,7 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   if (target.kind === 'endpoint') {
     findings.endpoint = target
     checkBodyLength(findings, policy)
-    return andThen(target.respond(facts), answer =>
+    return andThen(target.respond(facts, ownRoutes(policy, host), findings), answer =>
       'mostBytes' in answer ? bodyWanted(findings, answer) : responded(findings, answer),
     )
   }
@@ -120,10 +120,33 @@ function authenticate(
   const { readCredential } = route
   const credential =
     readCredential === undefined ? extractCredential(facts.rawHeaders, credentialRules) : readCredential(facts, query)
-  if (credential?.place === 'query') findings.hasQueryToken = true
+  if (credential?.place === 'query') findings.isPrivate = true
   if (credential !== undefined) return route.authenticate(credential, facts, findings)
-  if (route.access === 'optional') return undefined
+  const { session } = route
+  return session === undefined
+    ? nobody(route)
+    : andThen(session.authenticate(facts, findings), of => of ?? nobody(route))
+}
+
+/** @throws {Denial} `token_missing` */
+function nobody({ access }: Route): undefined {
+  if (access === 'optional') return undefined
   throw new Denial('token_missing')
+}
+
+/** What our own endpoints may ask about routes: a login returns to a page of the policy that it began under. */
+function ownRoutes({ matcher }: Policy, host: string): OwnRoutes {
+  return {
+    asked(target, method = 'GET') {
+      try {
+        const { route } = matcher.resolve(method, target, host)
+        return route.kind === 'route' ? route.challenge : undefined
+      } catch (error) {
+        if (error instanceof Denial) return undefined
+        throw error
+      }
+    },
+  }
 }
 
 /** Lets a caller pass who meets the requirements, or who is anonymous where that is allowed. */
@@ -137,7 +160,8 @@ function admit(
   if (principal === undefined) return pass(facts, findings, route)
   findings.principal = principal
   // These lines come before the requirements, so that a report-only route passes the identity on in any case.
-  findings.identityLines = identity.lines(principal)
+  const lines = identity.lines(principal)
+  findings.identityLines = route.session === undefined ? lines : route.session.linesFor(principal, lines)
   try {
     const allowed = route.authorize(principal, facts)
     if (allowed instanceof Promise)
@@ -169,10 +193,17 @@ function pass(facts: RequestFacts, findings: Undecided, route: Route, lacking?: 
 }
 
 /** Refuses a request, unless its body says which further scopes the caller will need: it should ask for all at once. */
-function fail(facts: RequestFacts, findings: Undecided, route: Route, error: unknown): Decision {
+function fail(facts: RequestFacts, findings: Undecided, route: Route, problem: unknown): Decision {
+  const error = afterStepUp(findings, route, problem)
   if (route.calls === undefined || !(error instanceof Denial) || error.code !== 'scope_missing')
     return tolerate(findings, route, error)
   return pass(facts, findings, route, error)
+}
+
+function afterStepUp({ principal }: Findings, { session, challenge }: Route, error: unknown): unknown {
+  if (session === undefined || principal === undefined) return error
+  if (!(error instanceof Denial) || error.code !== 'step_up_required') return error
+  return session.stepUpRefusal(principal, error, challenge)
 }
 
 interface Judged {

@@ -16,7 +16,7 @@
  * shows them, and the third is passed by a caller who is known.
  */
 export const STAGES = {
-  before: ['anywhere', 'receive', 'head', 'route', 'credential'],
+  before: ['anywhere', 'receive', 'head', 'route', 'credential', 'session'],
   ofToken: [
     'form',
     'decryption',
@@ -59,6 +59,8 @@ export interface DenialSpec {
    * service are not.
    */
   readonly reportable?: true
+  /** True when nothing was presented that counts, so that somebody with a browser helps himself by logging in. */
+  readonly loginHelps?: true
   /** True when nobody can tell where the next request begins, so that the connection has to end. */
   readonly closes?: true
   /** Seconds for `Retry-After` unless the {@link Denial} has its own; absent where coming again does not help. */
@@ -68,7 +70,35 @@ export interface DenialSpec {
 }
 
 export const DENIALS = {
-  token_missing: { status: 401, title: 'Authentication required', stage: 'credential', reportable: true },
+  token_missing: {
+    status: 401,
+    title: 'Authentication required',
+    stage: 'credential',
+    reportable: true,
+    loginHelps: true,
+  },
+  session_expired: {
+    status: 401,
+    title: 'The session is over',
+    stage: 'session',
+    reportable: true,
+    loginHelps: true,
+  },
+  session_reused: {
+    status: 401,
+    title: 'The session was ended, because its cookie was used twice',
+    stage: 'session',
+    reportable: true,
+    loginHelps: true,
+  },
+  csrf_rejected: {
+    status: 403,
+    title: 'The request was not sent by a page of this site',
+    stage: 'session',
+    beforeRoute: 'too',
+    reportable: true,
+  },
+  login_failed: { status: 400, title: 'The login did not succeed', stage: 'session', beforeRoute: 'only' },
   scheme_unsupported: {
     status: 401,
     title: 'The authentication scheme is not supported',
@@ -278,6 +308,12 @@ export const DENIALS = {
     stage: 'requirements',
     reportable: true,
   },
+  step_up_failed: {
+    status: 403,
+    title: 'The login was not as strong or as recent as is required',
+    stage: 'requirements',
+    reportable: true,
+  },
   token_too_old: {
     status: 401,
     error: 'invalid_token',
@@ -381,6 +417,22 @@ export const DENIALS = {
     retryAfterSeconds: 5,
     remedy: 'See that the store answers: `sallyport check --online` says what is wrong with it.',
   },
+  login_unavailable: {
+    status: 503,
+    title: 'The login is temporarily unavailable',
+    stage: 'session',
+    beforeRoute: 'too',
+    reportable: true,
+    retryAfterSeconds: 5,
+  },
+  session_store_unavailable: {
+    status: 503,
+    title: 'Sessions are temporarily unavailable',
+    stage: 'session',
+    beforeRoute: 'too',
+    reportable: true,
+    retryAfterSeconds: 5,
+  },
   overloaded: {
     status: 503,
     title: 'The gateway is overloaded',
@@ -463,6 +515,8 @@ interface DenialOptions {
   readonly scope?: string
   /** The call that is answered, where the client understands errors of JSON-RPC alone. */
   readonly rpc?: RpcError
+  /** True when a login helps this caller, in place of what the table says. */
+  readonly loginHelps?: true
 }
 
 /** An error of JSON-RPC 2.0 (§5.1) that a refusal's body carries besides. */
@@ -483,6 +537,7 @@ export class Denial extends Error {
   /** Scopes that the challenge asks for in place of the route's, space-separated. */
   readonly scope: string | undefined
   readonly rpc: RpcError | undefined
+  readonly #loginHelps: true | undefined
 
   constructor(code: DenialCode, options: DenialOptions = {}) {
     const limit = Error.stackTraceLimit
@@ -495,10 +550,16 @@ export class Denial extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds ?? denialSpec(code).retryAfterSeconds
     this.scope = options.scope
     this.rpc = options.rpc
+    this.#loginHelps = options.loginHelps
   }
 
   get spec(): DenialSpec {
     return denialSpec(this.code)
+  }
+
+  /** Whether whoever looks at a page is sent to log in. */
+  get loginHelps(): boolean {
+    return this.#loginHelps ?? this.spec.loginHelps === true
   }
 }
 

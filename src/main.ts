@@ -56,6 +56,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'list what is revoked, or say what revokes a token',
     load: async () => (await import('./cli/revocations.ts')).revocationsCommand,
   },
+  sessions: {
+    summary: 'list who is logged in, or end sessions of browsers',
+    load: async () => (await import('./cli/sessions.ts')).sessionsCommand,
+  },
   import: {
     summary: 'make a configuration from an OpenAPI document',
     load: async () => (await import('./cli/import.ts')).importCommand,

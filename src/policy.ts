@@ -5,6 +5,7 @@
  */
 import type { Denial } from './errors.ts'
 import type { Identity } from './identity/header-lines.ts'
+import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { CallJudge } from './mcp/call-judge.ts'
 import type { Cors } from './route/cors.ts'
 import type { Matcher } from './route/match.ts'
@@ -45,6 +46,8 @@ export interface Route {
   readonly authenticate: Authenticator
   /** Takes the credential from where the route allows it to be; undefined for `Authorization` alone. */
   readonly readCredential: CredentialReader | undefined
+  /** Finds who has logged in, by a cookie; undefined for a route that takes no sessions. */
+  readonly session: RouteSession | undefined
   readonly authorize: Authorizer
   readonly challenge: RouteChallenge
   /** Which pages may read the answers; undefined: the gateway says nothing about it. */
@@ -65,6 +68,21 @@ export interface Route {
   readonly metrics: RouteMetrics
 }
 
+/** Finds out whose session a request brings. */
+export interface RouteSession {
+  /**
+   * Returns undefined for a request that brings none, or none that may be used for it.
+   *
+   * @throws {Denial} `session_expired`, `session_reused`, `csrf_rejected`, `login_unavailable`,
+   *   `session_store_unavailable`, or what the authenticator of its token throws
+   */
+  authenticate(facts: RequestFacts, notes: RequestNotes): MaybePromise<Principal | undefined>
+  /** What the service is told, with the access token of a session among it where the service is to have tokens. */
+  linesFor(principal: Principal, identityLines: readonly string[]): readonly string[]
+  /** What becomes of a caller whose login is too weak: another login is no help when the last one was for this. */
+  stepUpRefusal(principal: Principal, refusal: Denial, challenge: RouteChallenge): Denial
+}
+
 /** What a refused caller is told about what the route asks for. */
 export interface RouteChallenge {
   /** RFC 6750 §3: the scopes the route asks for, space-separated. */
@@ -77,6 +95,10 @@ export interface RouteChallenge {
   readonly proofAlgorithms: string | undefined
   /** Whether a token without a DPoP proof can ever get in. */
   readonly takesBearer: boolean
+  /** Whether tokens are taken at all: a route may take sessions alone. */
+  readonly takesTokens: boolean
+  /** Where people log in; undefined for a route that takes no sessions. */
+  readonly login: { readonly path: string; readonly isForNavigations: boolean } | undefined
   /** RFC 9728 §5.1: the URL of the metadata of the protected resource; undefined for a route that is none. */
   readonly resourceMetadata: string | undefined
 }
@@ -93,6 +115,8 @@ export interface Endpoint {
   /** Undefined takes every method. GET stands for HEAD, too. */
   readonly methods: ReadonlySet<string> | undefined
   readonly respond: Responder
+  /** What a refused caller is told; undefined: nothing of a route's. */
+  readonly challenge?: RouteChallenge | undefined
   readonly metrics: RouteMetrics
 }
 
@@ -154,6 +178,8 @@ export interface Policy {
   readonly accessLog: 'all' | 'denied' | 'off'
   /** Whether the token of a principal is revoked by now; undefined where the configuration asks for no revocation. */
   readonly isRevoked: ((principal: Principal) => boolean) | undefined
+  /** Whether a value of `Set-Cookie` is about a cookie of ours; undefined where there are none. */
+  readonly isOwnCookie: ((setCookie: string) => boolean) | undefined
 }
 
 /** What was found out about a request. For a request that was refused, it is what was known by then. */
@@ -168,8 +194,8 @@ export interface Findings {
   /** Canonical path and query (with its `?`). They are forwarded exactly as they were judged. */
   readonly path: string
   readonly query: string
-  /** True when the token came in the query, so that nobody but its caller may keep the answer (RFC 6750 §2.3). */
-  readonly hasQueryToken: boolean
+  /** True when nobody but the caller may keep the answer, as when the token came in the query (RFC 6750 §2.3). */
+  readonly isPrivate: boolean
   readonly principal: Principal | undefined
   /** Flat names and values that tell the upstream who is calling. */
   readonly identityLines: readonly string[]
@@ -213,7 +239,7 @@ export class Undecided implements Findings, RequestNotes {
   endpoint: Endpoint | undefined
   path = ''
   query = ''
-  hasQueryToken = false
+  isPrivate = false
   principal: Principal | undefined
   identityLines: readonly string[] = NO_LINES
   responseLines: readonly string[] = NO_LINES

@@ -55,7 +55,9 @@ export interface Credential {
   /** What comes from another place than `Authorization` counts as `Bearer`. */
   readonly scheme: AuthScheme
   /** Where else it arrived; undefined for `Authorization`. From other places the token is checked to be token68. */
-  readonly place?: 'header' | 'websocketProtocol' | 'query'
+  readonly place?: 'header' | 'websocketProtocol' | 'query' | 'session'
+  /** Who it is, where the login has said so. */
+  readonly judged?: Principal | undefined
 }
 
 /** What is read as a credential. */
@@ -128,7 +130,7 @@ export interface Tenure {
    * Why the stream has to end now; undefined while it may go on. It is called once a second for each stream, never
    * waits, and begins by itself to ask again what has to be asked again.
    */
-  endedBy(): 'inactive' | 'unconfirmed' | undefined
+  endedBy(): GrantEnd | undefined
 }
 
 /**
@@ -158,9 +160,11 @@ export interface RequestNotes {
   readonly path: string
   /**
    * What the answer carries besides, whatever it will be: flat names and values, which replace those that the service
-   * sends under the same names.
+   * sends under the same names, but for `Vary` and `Set-Cookie`, which stand beside them.
    */
   responseLines: readonly string[]
+  /** True when nobody but the caller may keep the answer. */
+  isPrivate: boolean
 }
 
 /**
@@ -226,7 +230,29 @@ export interface WantedBody {
  *
  * @throws {Denial} the request is refused
  */
-export type Responder = (facts: RequestFacts) => MaybePromise<Answer | WantedBody>
+export type Responder = (
+  facts: RequestFacts,
+  routes: OwnRoutes,
+  notes: RequestNotes,
+) => MaybePromise<Answer | WantedBody>
+
+/** What an endpoint may ask about the routes beside it. */
+export interface OwnRoutes {
+  /**
+   * What the route of a request asks of a login; undefined where no route takes it.
+   *
+   * @param method by default `GET`
+   */
+  asked(target: string, method?: string): AskedOfLogin | undefined
+}
+
+/** What a login has to be like (RFC 9470 §3). */
+export interface AskedOfLogin {
+  /** What `acr` may be, space-separated. */
+  readonly acrValues: string | undefined
+  /** How long ago it may be. */
+  readonly maxAgeSeconds: number | undefined
+}
 
 /** The headers that tell services which requests belong to one trace (W3C Trace Context §3.2, §3.3). */
 export interface TraceContext {
@@ -238,8 +264,11 @@ export interface TraceContext {
 /** Why the gateway closed a stream that both ends would have gone on with. */
 export type StreamEnd = GrantEnd | 'stalled' | 'idle' | 'shutdown'
 
-/** Why what let a stream in is over: `unconfirmed` is when nobody can be asked any more whether it is. */
-export type GrantEnd = 'expired' | 'revoked' | 'inactive' | 'unconfirmed'
+/**
+ * Why what let a stream in is over: `unconfirmed` is when nobody can be asked any more whether it is, and `forbidden`
+ * when the route asks for what a new token of the session does not have.
+ */
+export type GrantEnd = 'expired' | 'revoked' | 'inactive' | 'unconfirmed' | 'forbidden'
 
 /** What became of a request while revocations may be missing: `exempt` is a token that lives for a short time. */
 export type StaleDecision = 'allowed' | 'exempt' | 'refused'
@@ -300,6 +329,24 @@ export interface RouteMetrics {
   /** Counts a call of a tool. @param tool as the configuration has it, or `other` */
   calledTool(tool: string, code: 'ok' | DenialCode): void
 }
+
+/** What became of a login. */
+export type LoginResult = 'begun' | 'ok' | 'failed' | 'unavailable'
+
+/** What became of a renewal of a session's tokens; `shared` is one that another process made. */
+export type RefreshResult = 'ok' | 'shared' | 'refused' | 'timeout' | 'error'
+
+/** Why a session ended. */
+export type SessionEnd =
+  | 'logout'
+  | 'revoked'
+  | 'idle'
+  | 'absolute'
+  | 'refused'
+  | 'reused'
+  | 'replaced'
+  | 'expired'
+  | 'evicted'
 
 /** What became of a preflight. */
 export type PreflightResult = 'allowed' | 'refused'
@@ -398,3 +445,17 @@ export type ProviderHealth = {
   /** It verifies nothing by keys, so that it lacks none. */
   | { readonly kind: 'keyless' }
 )
+
+/** How the sessions of a provider are doing, for `readyz` and `-/status`; no token, and nobody's name. */
+export interface SessionStatus {
+  /** Whether it is known where users log in, and why it is not, in our words. */
+  readonly discovery: { readonly isDone: boolean; readonly lastError: string | undefined }
+  /** How many this process knows. */
+  readonly held: number
+  /** Undefined before the first one. */
+  readonly lastRefreshFailure: { readonly reason: string; readonly atSeconds: number } | undefined
+  /** The same of the last login that did not succeed. */
+  readonly lastLoginFailure: { readonly reason: string; readonly atSeconds: number } | undefined
+  /** Undefined where the store does not share them. `unused`: nobody has asked it for a session yet. */
+  readonly store: { readonly state: 'unused' | 'up' | 'down'; readonly lastError: string | undefined } | undefined
+}

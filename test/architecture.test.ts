@@ -32,29 +32,29 @@ const ROOMS = tableOf(`
   build             →
   demo              → lib
 
-  tools/cases       → config config/check config/read config/schema errors lib mcp revocation route run tools/engine tools/explain tools/text
+  tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
   tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → authenticate config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run
-                      route tools/diff tools/engine tools/init tools/text types upstream
+                      route session tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
   tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
-                      errors forward issuer-template lib mcp policy revocation route run telemetry types upstream
+                      errors forward issuer-template lib mcp policy revocation route run session telemetry types upstream
   tools/text        → authorize claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
   run               → admin authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
-                      downstream errors gateway issuer-template keys lib node policy policy-store revocation store
-                      telemetry types upstream
+                      downstream errors gateway issuer-template keys lib node oauth policy policy-store revocation session
+                      store telemetry types upstream
   admin             → errors lib policy revocation types upstream
 
-  config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route telemetry types
-                      upstream
+  config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route session
+                      telemetry types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
   config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib mcp route
@@ -64,11 +64,12 @@ const ROOMS = tableOf(`
   decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
-  refusal           → errors exchange lib policy types
+  refusal           → errors exchange lib policy route types
+  session           → authenticate errors lib oauth policy revocation route store types
   telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route types
   exchange          → errors policy types
   policy-store      → policy
-  policy            → errors identity mcp route types upstream
+  policy            → errors identity lib mcp route types upstream
   authenticate/proof → authenticate authenticate/jwt errors keys lib store types
   authenticate/encrypted → authenticate authenticate/jwt errors keys lib types
   authenticate/introspection → authenticate authenticate/jwt egress errors keys/fetch lib oauth types
@@ -77,9 +78,9 @@ const ROOMS = tableOf(`
   authorize         → claim-reader errors lib types
   mcp               → errors lib types
   identity          → claim-reader errors lib types
-  route             → errors lib
+  route             → errors lib types
   keys              → egress errors issuer-template keys/fetch lib oauth types
-  oauth             → egress keys/fetch lib
+  oauth             → egress keys/fetch lib types
   keys/fetch        → egress lib
   egress            → lib
   revocation        → errors lib store types
@@ -100,13 +101,14 @@ const PACKAGES = tableOf(`
   esbuild             → build
   fastify             → admin gateway run/listening.ts run/start.ts
   jose                → authenticate/encrypted authenticate/jwt demo tools/engine tools/token
-  lru-cache           → authenticate authenticate/introspection keys
+  lru-cache           → authenticate authenticate/introspection keys session
   oauth4webapi        → oauth
   oidc-provider       → demo
   pino                → node telemetry
   prom-client         → node run run/workers telemetry
   yaml                → cli config/read tools/openapi
   @redis/client       → store
+  ws                  → demo
   zod                 → config/check config/read config/schema revocation tools/cases
 `)
 

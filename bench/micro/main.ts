@@ -29,6 +29,7 @@ import { type Case, type Effort, time } from './harness.ts'
 import { opaqueAndEncryptedCases } from './opaque-and-encrypted.ts'
 import { pageAndToolCases } from './pages-and-tools.ts'
 import { proofCases } from './proofs.ts'
+import { sessionCases } from './sessions.ts'
 import { exchangeOf, factsOf, policyOf, rawHeadersWith, unscrapedMetrics, verifierOf } from './subject.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
@@ -90,7 +91,7 @@ async function cases(): Promise<readonly Case[]> {
     return exchange
   }
   const principals: Principal[] = []
-  const notes = { path: '/', responseLines: [] }
+  const notes = { path: '/', responseLines: [], isPrivate: false }
   for (const token of warm) principals.push(await route.authenticate({ token, scheme: 'Bearer' }, facts, notes))
   for (const each of [small, large]) for (const headers of heads) await decided(each, headers)
   const identityLines = small.identity.lines(principals[0] as Principal)
@@ -158,6 +159,7 @@ async function cases(): Promise<readonly Case[]> {
     ...proofCases(warm[0] as string),
     ...(await opaqueAndEncryptedCases(rs256, warm)),
     ...(await pageAndToolCases([...keys.values()], heads)),
+    ...(await sessionCases()),
   ]
 }
 

@@ -49,7 +49,7 @@ function casesOf(algorithm: ProofAlgorithm, token: string): readonly Case[] {
   })
   const principal = {} as Principal
   const jkt = thumbprint(jwk)
-  const notes = { path: '/42', responseLines: [] }
+  const notes = { path: '/42', responseLines: [], isPrivate: false }
   const key = createPublicKey({ key: jwk, format: 'jwk' })
   return [
     {

@@ -63,6 +63,7 @@ export function policyOf(
       isRevoked: undefined,
       checkClientCertificate: undefined,
       endpoints: [],
+      sessions: new Map(),
       routeMetrics: shared.metrics.forRoute,
       mode: undefined,
     })

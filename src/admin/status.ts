@@ -1,7 +1,7 @@
 /** The picture of a running gateway for `readyz` and `-/status`: names, ages and counts; no secret, no key material. */
 import type { Policy } from '../policy.ts'
 import type { RevocationStatus } from '../revocation/revocations.ts'
-import type { IntrospectionStatus, KeySetStatus } from '../types.ts'
+import type { IntrospectionStatus, KeySetStatus, SessionStatus } from '../types.ts'
 
 export interface Status {
   readonly ready: boolean
@@ -31,6 +31,8 @@ export interface Status {
     readonly last_error: string | undefined
     /** Undefined for a provider that asks nobody. */
     readonly introspection: ShownIntrospection | undefined
+    /** Undefined for a provider that logs nobody in. */
+    readonly sessions: ShownSessions | undefined
     /** Which keys open encrypted tokens; undefined where none are taken. */
     readonly decryption: { readonly kids: readonly string[] } | undefined
   }>
@@ -81,6 +83,22 @@ interface ShownIntrospection {
   readonly inactive_tokens: number
 }
 
+interface ShownSessions {
+  /** How many this process knows. */
+  readonly held: number
+  /** These three are undefined before the first failure. */
+  readonly last_refresh_error: string | undefined
+  readonly last_refresh_failure: string | undefined
+  readonly refresh_failure_age_seconds: number | undefined
+  /** These three are undefined before the first login that did not succeed. */
+  readonly last_login_error: string | undefined
+  readonly last_login_failure: string | undefined
+  readonly login_failure_age_seconds: number | undefined
+  /** These two are undefined where the store does not share them. */
+  readonly store: NonNullable<SessionStatus['store']>['state'] | undefined
+  readonly store_error: string | undefined
+}
+
 interface WorkerStatus {
   readonly pid: number
   readonly ready: boolean
@@ -92,6 +110,8 @@ interface StatusSource {
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly revocation: RevocationStatus | undefined
   readonly proofs: Status['proofs']
+  /** @returns undefined for a provider that logs nobody in */
+  readonly sessionsOf: (provider: string) => SessionStatus | undefined
   /** Whether a request may be refused because revocations may be missing. */
   readonly isRefusingStale: boolean
   readonly isDraining: boolean
@@ -99,9 +119,11 @@ interface StatusSource {
 }
 
 export function statusOf(source: StatusSource): Status {
-  const { version, policy, revocation, proofs, isRefusingStale, isDraining, nowMs } = source
+  const { version, policy, revocation, proofs, sessionsOf, isRefusingStale, isDraining, nowMs } = source
   const providers = policy.providers.map(({ id, issuer, health, decryptionKeys }) => {
     const found = health()
+    const sessions = sessionsOf(id)
+    const { isDone, lastError: lastSearchError } = sessions?.discovery ?? NOTHING_TO_FIND
     const { usable, lastError } = found
     const keySet = found.kind === 'keys' ? found.keySet : undefined
     const asking = found.kind === 'introspection' ? found.introspection : undefined
@@ -109,11 +131,12 @@ export function statusOf(source: StatusSource): Status {
     return {
       id,
       issuer,
-      usable,
+      usable: usable && isDone,
       keys: keySet?.keys,
       skipped: keySet?.skipped,
       ...ageOf(lastSuccessSeconds, nowMs),
-      last_error: lastError,
+      last_error: lastError ?? (isDone ? undefined : lastSearchError),
+      sessions: sessions && shownSessions(sessions, nowMs),
       introspection: asking && shownIntrospection(asking, nowMs),
       decryption: decryptionKeys && { kids: decryptionKeys },
     }
@@ -144,6 +167,9 @@ export function statusOf(source: StatusSource): Status {
   }
 }
 
+/** Who logs nobody in need not know where to do so. */
+const NOTHING_TO_FIND = { isDone: true, lastError: undefined }
+
 /** What neither fetches nor asks has no last success. */
 const NEITHER = { lastSuccessSeconds: undefined }
 
@@ -158,6 +184,23 @@ function shownIntrospection(status: IntrospectionStatus, nowMs: number): ShownIn
     queued: status.queued,
     active_tokens: status.activeTokens,
     inactive_tokens: status.inactiveTokens,
+  }
+}
+
+function shownSessions(
+  { held, lastRefreshFailure, lastLoginFailure, store }: SessionStatus,
+  nowMs: number,
+): ShownSessions {
+  return {
+    held,
+    last_refresh_error: lastRefreshFailure?.reason,
+    last_refresh_failure: timeText(lastRefreshFailure?.atSeconds),
+    refresh_failure_age_seconds: ageSeconds(lastRefreshFailure?.atSeconds, nowMs),
+    last_login_error: lastLoginFailure?.reason,
+    last_login_failure: timeText(lastLoginFailure?.atSeconds),
+    login_failure_age_seconds: ageSeconds(lastLoginFailure?.atSeconds, nowMs),
+    store: store?.state,
+    store_error: store?.lastError,
   }
 }
 
@@ -179,7 +222,8 @@ function staleTexts(revocation: RevocationStatus | undefined, isRefusingStale: b
   return [`revocations: ${state}${lastError === undefined ? '' : `: ${lastError}`}`]
 }
 
-function unusableText({ id, keys, last_error: lastError }: Status['providers'][number]): string {
-  const what = keys === undefined ? 'cannot judge tokens' : 'no usable keys'
+function unusableText({ id, keys, sessions, last_error: lastError }: Status['providers'][number]): string {
+  const what =
+    sessions !== undefined ? 'cannot log users in' : keys === undefined ? 'cannot judge tokens' : 'no usable keys'
   return `provider ${id}: ${what}${lastError === undefined ? '' : `: ${lastError}`}`
 }

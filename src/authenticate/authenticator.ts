@@ -28,3 +28,11 @@ export function layeredAuthenticator({ verifiers, tokenCache, decrypterOf }: Aut
   const inner = issuerAuthenticator(verifiers, tokenCache, decrypterOf)
   return layers => withLayers(inner, ...layers)
 }
+
+/** The same for callers who are known already, because a login has said who they are. */
+export const layeredJudged: LayeredAuthenticator = layers => withLayers(judgedBefore, ...layers)
+
+const judgedBefore: Authenticator = ({ judged }) => {
+  if (judged === undefined) throw new Error('nobody has said who this is')
+  return judged
+}

@@ -6,9 +6,11 @@
  * are ignored.
  */
 import { Denial } from '../errors.ts'
-import { fieldValues } from '../lib/field-lines.ts'
+import { fieldValues, listMembers } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
+import { formDecoded, laxText } from '../lib/lax-text.ts'
 import { isToken68 } from '../lib/token68.ts'
+import { isWebSocketHandshake } from '../lib/websocket-handshake.ts'
 import type {
   Credential,
   CredentialReader,
@@ -22,9 +24,6 @@ import { extractCredential, tokenTooLarge } from './extract.ts'
 
 /** The values of one source; more than one of all sources together is refused. */
 type Source = (facts: RequestFacts, query: string) => ReadonlyArray<Credential | undefined>
-
-/** A name that still changes after so many decodings is the name of nothing. */
-const MAX_DECODINGS = 3
 
 const PROTOCOLS_FIELD = 'sec-websocket-protocol'
 
@@ -71,21 +70,9 @@ function readerOf(source: CredentialSource): Source {
 }
 
 const CIRCUMSTANCES: Readonly<Record<QueryUse, (facts: RequestFacts) => boolean>> = {
-  // RFC 9110 §7.8: an `Upgrade` that `Connection` does not name asks for nothing.
-  websocket: ({ method, httpVersion, rawHeaders }) =>
-    method === 'GET' &&
-    httpVersion === '1.1' &&
-    fieldValues(rawHeaders, 'upgrade').join().toLowerCase() === 'websocket' &&
-    members(rawHeaders, 'connection').includes('upgrade'),
+  websocket: isWebSocketHandshake,
   eventStream: ({ method, rawHeaders }) =>
-    method === 'GET' && members(rawHeaders, 'accept').includes('text/event-stream'),
-}
-
-/** The members of a list in lower case, without their parameters. */
-function members(rawHeaders: readonly string[], name: string): readonly string[] {
-  return fieldValues(rawHeaders, name)
-    .flatMap(value => value.split(','))
-    .map(member => (member.split(';', 1)[0] as string).trim().toLowerCase())
+    method === 'GET' && listMembers(rawHeaders, 'accept').includes('text/event-stream'),
 }
 
 /**
@@ -184,7 +171,7 @@ function parametersOf(query: string): readonly Parameter[] {
     .map(part => {
       const equals = part.indexOf('=')
       const end = equals === -1 ? part.length : equals
-      return { name: decoded(part.slice(0, end)), value: decoded(part.slice(end + 1)) }
+      return { name: formDecoded(part.slice(0, end)), value: formDecoded(part.slice(end + 1)) }
     })
 }
 
@@ -214,25 +201,6 @@ function withoutParameters(query: string, names: ReadonlySet<string>): string {
 function laxNames(piece: string): readonly string[] {
   const name = laxText(piece.split('=', 1)[0] as string).replace(/^[\s?[\]]+/, '')
   return [name, name.split(/[[\]\0]/, 1)[0] as string].map(each => foldedFieldName(each.trimEnd()))
-}
-
-/** @returns the text decoded fully, in the compatibility form and without case, as route/readings.ts reads a path */
-function laxText(written: string): string {
-  let bytes = written
-  for (let times = 0; times < MAX_DECODINGS && /[+%]/.test(bytes); times++)
-    bytes = decoded(bytes.replaceAll(/%u([0-9A-Fa-f]{4})/gi, (_, hex: string) => utf8Of(Number.parseInt(hex, 16))))
-  return Buffer.from(bytes, 'latin1').toString('utf8').normalize('NFKC').toUpperCase().toLowerCase()
-}
-
-function utf8Of(codeUnit: number): string {
-  return Buffer.from(String.fromCharCode(codeUnit)).toString('latin1')
-}
-
-/** Decodes as a form is decoded, byte by byte. What is not encoded well stays as it is. */
-function decoded(text: string): string {
-  return text
-    .replaceAll('+', ' ')
-    .replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 function malformed(reason: string): Denial {

@@ -16,7 +16,8 @@ Does everything that starting would do short of listening, and warns of what is 
 Nothing is fetched unless --online asks for it.
 
   FILE               configuration file, also as -c, --config FILE; else $SALLYPORT_CONFIG, else ./sallyport.yaml
-  --online           also fetch the keys of every provider, ask about a token, and connect to every upstream
+  --online           also fetch the keys of every provider, ask about a token or for a login, and connect to upstreams
+                     and the store
   --no-files         do not read the files that the configuration names: secrets, certificates, tokens, key sets
   --strict           warnings fail the check, too
   --ignore CODE      leave out a warning; may be repeated. Codes:

@@ -15,6 +15,10 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   explain: [
     '--token=',
     '--claims=',
+    '--session=',
+    '--fetch-site=',
+    '--origin=',
+    '--navigate',
     '--provider=',
     '--proof=',
     '--certificate=',
@@ -64,6 +68,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   revocations: ['--config=', '--json'],
+  sessions: ['--provider=', '--sub=', '--all', '--config=', '--json'],
   diff: ['--fail-on=', '--no-files', '--json'],
   schema: [],
   init: ['--preset=', '--issuer=', '--audience=', '--upstream=', '--force'],
@@ -81,6 +86,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   token: ['decode', 'verify', 'mint', 'proof'],
   keys: ['public'],
   revocations: ['list', 'check'],
+  sessions: ['list', 'end'],
   completion: ['bash', 'zsh', 'fish'],
 }
 

@@ -1,5 +1,6 @@
 /**
- * Writes what `sallyport dev` prints: where things listen, the routes, a token, and `curl` lines to paste as they are.
+ * Writes what `sallyport dev` prints: where to sign in, where things listen, the routes, a token, and `curl` lines to
+ * paste as they are.
  *
  * Each `curl` line asks the embedded issuer for its token, so it stays short and never goes stale. An interactive zsh
  * takes comments for commands, so they hold no character that would make it fail.
@@ -19,18 +20,22 @@ interface DevReportOptions {
     readonly adminUrl: string | undefined
     readonly config: { readonly routes: readonly ListedRoute[] }
   }
+  /** By which browsers find the gateway. */
+  readonly browserUrl: string
   readonly issuer: Issuer
   readonly service: DemoService
   readonly configFile: string
   readonly token: string
 }
 
-export function devReport({ gateway, issuer, service, configFile, token }: DevReportOptions): string {
+export function devReport({ gateway, browserUrl, issuer, service, configFile, token }: DevReportOptions): string {
   return `
 Sallyport demo. All of it runs in this process and listens on this machine only; Ctrl-C stops it.
 
+Open ${browserUrl}/ in a browser and sign in under any name.
+
 ${table([
-  ['gateway', gateway.url],
+  ['gateway', `${gateway.url} (for programs; people open ${browserUrl})`],
   ['admin', gateway.adminUrl === undefined ? 'off' : `${gateway.adminUrl}/readyz, /metrics, /-/status`],
   ['issuer', `${issuer.issuer} (client ${MACHINE_CLIENTS.RS256}, secret ${issuer.clientSecret})`],
   ['service', `${service.url} (what the gateway protects; it answers with the headers it received)`],

@@ -1,12 +1,18 @@
 /**
- * The command `sallyport dev` starts an OpenID provider, a service and the gateway between them, and prints `curl`
- * lines to try. All of it runs in this process and can be reached from this machine only.
+ * The command `sallyport dev` starts an OpenID provider, a service and the gateway between them. It prints where to
+ * sign in with a browser, and `curl` lines to try. All of it runs in this process and can be reached from this machine
+ * only.
  *
  * It is for trying things and for development; `demo/issuer.ts` says why it must not be used in production.
  */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startDemoService } from '../demo/demo-service.ts'
 import { startIssuer } from '../demo/issuer.ts'
+import { freePort } from '../demo/loopback.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, type CommandIo, RuntimeError, UsageError } from './command.ts'
 import { devReport } from './dev-report.ts'
@@ -28,8 +34,8 @@ const DEMO_CONFIG = fileURLToPath(new URL('../../config/demo.yaml', import.meta.
 
 const HELP = `Usage: sallyport dev [--port N] [--admin-port N] [--issuer-port N] [--service-port N]
 
-Starts an OpenID provider, a demo service and the gateway in front of it, all on this machine only, and prints a token
-and curl lines to try. Ctrl-C stops all of it. Not for production: the provider believes whatever name one signs in with.
+Starts an OpenID provider, a demo service and the gateway in front of it, all on this machine only, and prints where to
+sign in with a browser, a token and curl lines to try. Ctrl-C stops all of it. Not for production: the provider believes whatever name one signs in with.
 
 ${Object.entries(PORTS)
   .map(
@@ -60,37 +66,55 @@ export const devCommand: Command = {
  */
 async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
   const parts: Array<{ close(): Promise<void> }> = []
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-demo-'))
+  io.atExit(() => rmSync(folder, { recursive: true, force: true }))
   const close = async (): Promise<void> => {
     await Promise.all(parts.splice(0).map(part => part.close()))
   }
   try {
-    const service = await startDemoService({ port: ports.service })
-    parts.push(service)
+    // Browsers and the issuer have to know where the gateway is before it is there.
+    const gatewayPort = ports.gateway === 0 ? await freePort() : ports.gateway
+    // To a browser, that is another site than the issuer's, as it mostly is in life.
+    const browserUrl = `http://localhost:${gatewayPort}`
     const issuer = await startIssuer({
       port: ports.issuer,
+      gatewayUrl: browserUrl,
       onError: error => io.stdout(`issuer: ${error.stack ?? error}\n`),
     })
     parts.push(issuer)
+    const service = await startDemoService({ port: ports.service })
+    parts.push(service)
+    writeSecret(folder, 'session-key', randomBytes(32).toString('base64url'))
+    writeSecret(folder, 'client-secret', issuer.clientSecret)
     const gateway = await startGateway(
       DEMO_CONFIG,
       {
         ...io.env,
-        [PORTS.gateway.variable]: String(ports.gateway),
+        [PORTS.gateway.variable]: String(gatewayPort),
         [PORTS.admin.variable]: String(ports.admin),
         [PORTS.issuer.variable]: new URL(issuer.issuer).port,
         [PORTS.service.variable]: new URL(service.url).port,
+        SALLYPORT_DEMO_SECRETS: folder,
       },
       io,
     )
     parts.push(gateway)
     io.stdout(
-      devReport({ gateway, issuer, service, configFile: DEMO_CONFIG, token: await issuer.requestToken('orders:read') }),
+      devReport({
+        ...{ gateway, browserUrl, issuer, service },
+        configFile: DEMO_CONFIG,
+        token: await issuer.requestToken('orders:read'),
+      }),
     )
     return close
   } catch (error) {
     await close()
     throw explained(error, ports)
   }
+}
+
+function writeSecret(folder: string, name: string, secret: string): void {
+  writeFileSync(join(folder, name), secret, { mode: 0o600 })
 }
 
 function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {

@@ -1,6 +1,7 @@
 /** The command `sallyport explain` shows which route takes a request, what each check saw, and the outcome. */
 import { loadConfigForTool } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
+import { fromBrowser } from '../tools/engine/browser-request.ts'
 import { putInForce } from '../tools/engine/known-revocations.ts'
 import { withCertificate } from '../tools/engine/shown-certificate.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
@@ -10,7 +11,14 @@ import type { RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
-import { type AskedRequest, explainedAsSent, explainedWithStandIn, explainedWithToken } from './explained-request.ts'
+import {
+  type AskedRequest,
+  explainedAsSent,
+  explainedWithSession,
+  explainedWithStandIn,
+  explainedWithToken,
+} from './explained-request.ts'
+import { type AskedBrowser, fetchSite } from './explained-session.ts'
 import {
   certificateIn,
   claimsObject,
@@ -26,6 +34,7 @@ import { checkedProvider } from './provider-option.ts'
 export const explainCommand: Command = {
   help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [--introspection FILE] [-H 'Name: value']... [-c FILE]
                          [--proof auto|TEXT] [--certificate FILE] [--tool NAME] [--revoked FILE] [--no-files] [--json]
+       sallyport explain METHOD PATH [--session FILE [--fetch-site SITE]] [--origin URL] [--navigate] [-c FILE]...
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,
 each check with what it wanted and saw, the headers that are removed and added, and the answer the client would get.
@@ -37,6 +46,12 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --introspection FILE
                       what the server says of the token (JSON, or {…} as it is), in place of asking it; nothing is filled
                       in. Without --token, one is made up
+  --session FILE      claims (as for --claims) of somebody whom a browser is logged in as: its cookie is sent, and the
+                      claims are those of the session's access token, or ID token
+  --fetch-site SITE   where the page is that sends the request: same-origin, same-site or cross-site; none for what the
+                      user begins, absent for a browser that does not say. Left out: as --origin says, else same-origin
+  --origin URL        the page that sends the request, as its browser says in the header Origin
+  --navigate          a browser is about to show the page in a tab
   --provider ID       whose token the claims are; else the one their iss names, else the first the route accepts
   --proof auto|TEXT   the token comes with a DPoP proof: a real one for --token (or @FILE); with --claims only auto, which
                       binds the token to a key and makes a valid proof for the request, under the first of
@@ -58,6 +73,7 @@ Examples:
   sallyport explain GET /orders/42
   sallyport explain DELETE /orders/42 --claims '{ sub: alice, scope: orders:read }'
   sallyport explain GET /orders --claims '{ sub: alice }' --proof auto
+  sallyport explain POST /orders --session '{ sub: alice }' --fetch-site cross-site
   sallyport explain GET /orders -H 'X-Auth-Subject: root' --token - < token.txt
   sallyport explain OPTIONS /orders -H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: PUT'
   sallyport explain POST /mcp --claims '{ scope: mcp:use }' --tool orders.delete
@@ -69,6 +85,10 @@ Examples:
         config: { type: 'string', short: 'c' },
         token: { type: 'string' },
         claims: { type: 'string' },
+        session: { type: 'string' },
+        'fetch-site': { type: 'string' },
+        origin: { type: 'string' },
+        navigate: { type: 'boolean' },
         introspection: { type: 'string' },
         provider: { type: 'string' },
         proof: { type: 'string' },
@@ -88,6 +108,13 @@ Examples:
       throw new UsageError('give --token or --claims, not both')
     if (values.introspection !== undefined && values.claims !== undefined)
       throw new UsageError('give --claims or --introspection, not both: each says what the token holds')
+    refuseBesideSession(values)
+    const browser: AskedBrowser = {
+      site: fetchSite(values['fetch-site']),
+      origin: values.origin,
+      mode: values.navigate === true ? 'navigate' : 'fetch',
+    }
+    if (values.navigate === true && method !== 'GET') throw new UsageError('--navigate needs GET: so a tab is opened')
     if (values.introspection === '-' && values.token === '-')
       throw new UsageError('standard input holds one of them: name a file for --introspection, or write --token @FILE')
     if (values.token !== undefined && values['no-files'] === true)
@@ -117,21 +144,51 @@ Examples:
     if (plain === undefined)
       throw new UsageError('--certificate has no effect: the configuration asks for no client certificates')
     const answer = values.introspection === undefined ? undefined : introspectionAnswer(values.introspection)
-    const asked: AskedRequest = { config, request: plain, services, provider, certificate, tool: values.tool }
+    const brings = values.session === undefined ? 'token' : 'session'
+    const request = brings === 'session' ? plain : asOfBrowser(plain, browser)
+    const asked: AskedRequest = { config, request, services, provider, certificate, tool: values.tool, brings }
     const proofOfStandIn = values.proof === 'auto' ? 'auto' : undefined
-    const explained = await (values.token !== undefined
-      ? explainedWithToken(asked, { token: tokenText(values.token), proof, answer })
-      : values.claims !== undefined
-        ? explainedWithStandIn(asked, { claims: claimsObject(values.claims), proof: proofOfStandIn })
-        : answer !== undefined
-          ? explainedWithStandIn(asked, { answer, proof: proofOfStandIn })
-          : explainedAsSent(asked))
+    const explained = await (values.session !== undefined
+      ? explainedWithSession(asked, { claims: claimsObject(values.session), browser })
+      : values.token !== undefined
+        ? explainedWithToken(asked, { token: tokenText(values.token), proof, answer })
+        : values.claims !== undefined
+          ? explainedWithStandIn(asked, { claims: claimsObject(values.claims), proof: proofOfStandIn })
+          : answer !== undefined
+            ? explainedWithStandIn(asked, { answer, proof: proofOfStandIn })
+            : explainedAsSent(asked))
     await closeToolServices(services)
     io.stdout(
       values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
     )
     return 0
   },
+}
+
+const WITHOUT_SESSION = ['token', 'claims', 'introspection', 'provider', 'proof'] as const
+
+type Values = Readonly<Record<(typeof WITHOUT_SESSION)[number] | 'session' | 'fetch-site', string | undefined>>
+
+/** @throws {UsageError} a session goes with other options */
+function refuseBesideSession(values: Partial<Values>): void {
+  if (values.session === undefined) {
+    if (values['fetch-site'] !== undefined)
+      throw new UsageError('--fetch-site decides about sessions alone: give --session, too')
+    return
+  }
+  const other = WITHOUT_SESSION.find(each => values[each] !== undefined)
+  if (other === undefined) return
+  throw new UsageError(
+    other === 'provider' || other === 'proof'
+      ? `--${other} is about a token; leave it out beside --session`
+      : `give --session or --${other}, not both: a session counts only where no token comes`,
+  )
+}
+
+/** Adds what a browser without a session says of the page, where the options are about one. */
+function asOfBrowser(request: RequestFacts, { origin, mode }: AskedBrowser): RequestFacts {
+  const site = mode === 'navigate' ? 'none' : 'absent'
+  return fromBrowser(request, { cookie: undefined, site, origin, mode })
 }
 
 function isLeftOut(option: string | undefined): boolean {

@@ -18,6 +18,8 @@ import { type Explanation, explanation } from '../tools/explain/explanation.ts'
 import { otherPlaces, sourcesOf } from '../tools/text/credential-text.ts'
 import type { Claims, CredentialSource, RequestFacts } from '../types.ts'
 import { UsageError } from './command.ts'
+import { type AskedBrowser, withSession } from './explained-session.ts'
+import { tokenProviders } from './provider-option.ts'
 
 export interface AskedRequest {
   readonly config: Config
@@ -29,6 +31,8 @@ export interface AskedRequest {
   readonly certificate: X509Certificate | undefined
   /** The option `--tool`. */
   readonly tool: string | undefined
+  /** What says who is calling. */
+  readonly brings: 'session' | 'token'
 }
 
 /** Tries the request as it is. A token in one of its headers is judged as the gateway would. */
@@ -38,6 +42,17 @@ export async function explainedAsSent(asked: AskedRequest): Promise<Explanation>
     request.rawHeaders.some(name => name.toLowerCase() === 'authorization') || otherPlaces(config).length > 0
   const policy = hasToken ? await policyWithKeys(config, services) : standIn(config, services).policy
   return explained(asked, await tried(asked, policy, request), {})
+}
+
+export async function explainedWithSession(
+  asked: AskedRequest,
+  { claims, browser }: { readonly claims: Claims; readonly browser: AskedBrowser },
+): Promise<Explanation> {
+  const { config, services } = asked
+  const trusted = standIn(config, services)
+  const route = routeOf(config, trusted.policy, asked.request)
+  const { request, filledIn } = await withSession(trusted, config, route, { claims, request: asked.request, browser })
+  return explained(asked, await tried(asked, trusted.policy, request), filledIn)
 }
 
 interface GivenToken {
@@ -122,8 +137,9 @@ function whyUnjudged({ routes }: Config, taken: string): string {
   return isServer ? 'only a POST calls tools' : `${taken} has no \`mcp.tools\``
 }
 
-function explained({ config, services, tool }: AskedRequest, found: Tried, filledIn: Claims): Promise<Explanation> {
-  return explanation({ config, ...found, tool, filledIn, clock: services.clock })
+function explained(asked: AskedRequest, found: Tried, filledIn: Claims): Promise<Explanation> {
+  const { config, services, tool, brings } = asked
+  return explanation({ config, ...found, tool, filledIn, brings, clock: services.clock })
 }
 
 /** @param claims those that are given, and what they are bound to */
@@ -167,11 +183,14 @@ async function policyWithKeys(
   services: Services,
   standIns: StandIn['verifiers'] = new Map(),
 ): Promise<Policy> {
-  const others = Object.entries(config.providers).filter(([id]) => !standIns.has(id))
+  // Logins take no tokens, so that nobody has to be asked for their keys.
+  const ofTokens = tokenProviders(config)
+  const logins = [...standIn(config, services).verifiers].filter(([id]) => !ofTokens.includes(id))
+  const others = Object.entries(config.providers).filter(([id]) => !standIns.has(id) && ofTokens.includes(id))
   const providers = [...leasedProviders({ ...config, providers: Object.fromEntries(others) }, services)]
   await Promise.all(providers.map(([, { ready }]) => ready()))
   const verifiers = providers.map(([id, { verifier }]) => [id, verifier] as const)
-  return toolPolicy(config, new Map([...verifiers, ...standIns]), services)
+  return toolPolicy(config, new Map([...verifiers, ...logins, ...standIns]), services)
 }
 
 function withToken(

@@ -5,6 +5,7 @@ import { systemClock } from '../lib/clock.ts'
 import { entryText, revokingEntries, timeText } from '../tools/engine/revoking-entries.ts'
 import { entriesOfFile, entriesOfStream, type SourcedEntry, writtenEntry } from '../tools/revocation/sourced-entries.ts'
 import type { Paint } from '../tools/text/paint.ts'
+import { shortened } from '../tools/text/shortened.ts'
 import { shown } from '../tools/text/shown.ts'
 import { columns } from '../tools/text/table.ts'
 import { decodedToken } from '../tools/token/decoded-token.ts'
@@ -114,9 +115,6 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, undefined, 2)}\n`
 }
 
-/** So long a value may be for a line to fit 80 columns. */
-const LONGEST_VALUE = 24
-
 function listText(entries: readonly SourcedEntry[], paint: Paint): string {
   if (entries.length === 0) return 'nothing is revoked\n'
   const rows = columns([
@@ -140,9 +138,4 @@ function listText(entries: readonly SourcedEntry[], paint: Paint): string {
 function noteOf(entry: SourcedEntry | undefined): readonly string[] {
   const note = [entry?.id, entry?.reason].filter(each => each !== undefined && each !== '').join('  ')
   return note === '' ? [] : [`    ${shown(note)}`]
-}
-
-function shortened(value: string): string {
-  const letters = [...value]
-  return letters.length > LONGEST_VALUE ? `${letters.slice(0, LONGEST_VALUE - 1).join('')}…` : value
 }

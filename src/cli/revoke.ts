@@ -40,7 +40,7 @@ where every gateway has it within a second; without \`revocation.store\`, to the
   --client V          all tokens of a client (client_id, else azp)
   --jti V             the one token with this jti
   --all               all tokens of the issuer
-  --issuer I          iss of the tokens; may be left out when the configuration has one provider
+  --issuer I          iss of the tokens; may be left out when the configuration has one issuer
   --before T          only tokens issued up to then; else up to now, so that a new login is not meant
   --until T           when the entry may be forgotten; else when \`revocation.keep\` is over
   --reason R          a note for people
@@ -208,11 +208,13 @@ function entryIn(values: Readonly<Record<string, string | boolean | undefined>>)
 /** Refuses an issuer whose tokens no provider takes: a slip would revoke nobody, and say that it did. */
 function checkedIssuer({ providers }: Config, given: string | undefined): string {
   const taken = Object.values(providers).map(provider => providerTraits(provider).issuers)
-  const known = taken.map(({ issuer }) => issuer).join(', ')
+  // Where people log in, and what judges their tokens, are two providers of one issuer.
+  const issuers = [...new Set(taken.map(({ issuer }) => issuer))]
+  const known = issuers.join(', ')
   if (given === undefined) {
-    const [only, ...others] = taken
+    const [only, ...others] = issuers
     if (only === undefined) throw new UsageError('the configuration has no providers')
-    if (others.length === 0 && issuerTemplate(only.issuer) === undefined) return only.issuer
+    if (others.length === 0 && issuerTemplate(only) === undefined) return only
     throw new UsageError(`name the issuer of the tokens with --issuer; there are ${known}`)
   }
   const isTaken = taken.some(each => {

@@ -60,6 +60,10 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
     #       proof: { htu: URL, age: 2m, key: other } (with one for that URL, that old, or by another key),
     #       preflight: { origin: URL, method: PUT, headers: [content-type] } (of request: OPTIONS /orders, without a token),
     #       mcp: { tool: orders.delete } (the body calls it; method: tools/list calls none),
+    #       session: { sub: alice, scope: orders:read } (in place of claims: a browser is logged in, with its cookie),
+    #       origin: URL (of the page that sends the request), fetchSite: cross-site (with session: where that page is),
+    #       navigate: true (a tab is opened), location: /auth/login?return=%2F (and is sent there: expect: token_missing),
+    #       steppedUp: true (the session has just begun, with a login for the acr and authAge of the route),
     #       certificate: FILE (the token is bound to this one, which the client shows), certificate: none (it shows none)
 
 Coverage counts, for each route, that somebody gets in, that a stranger does not, and that each single requirement

@@ -25,7 +25,7 @@ import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { claimsObject } from './inputs.ts'
 import { proofLines, provedRequest } from './proof-lines.ts'
-import { checkedProvider } from './provider-option.ts'
+import { checkedProvider, tokenProviders } from './provider-option.ts'
 
 export async function mint(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values } = parsedArguments('token', args, {
@@ -101,7 +101,7 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
   const times = { iat: nowSeconds, exp: nowSeconds + Math.floor(lifetimeMs / 1000), jti: randomUUID() }
   if (given.iss !== undefined && given.aud !== undefined) return times
   const config = loadConfigFile(configFile(file, io.env), io.env)
-  const ids = Object.keys(config.providers)
+  const ids = tokenProviders(config)
   const [only, ...others] = ids
   const named = checkedProvider(config, id) ?? (others.length === 0 ? only : undefined)
   const provider = named === undefined ? undefined : config.providers[named]
@@ -121,6 +121,7 @@ const OWN_CLAIMS: ByProviderType<Claims, [given: Claims, audience: JsonValue]> =
     ...audienceClaims(provider, audience),
   }),
   introspection: ({ issuer }, _given, audience) => ({ iss: issuer, aud: audience }),
+  session: ({ issuer }, _given, audience) => ({ iss: issuer, aud: audience }),
 }
 
 /** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */

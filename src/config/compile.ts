@@ -23,19 +23,35 @@ import {
 } from '../identity/header-lines.ts'
 import type { Clock } from '../lib/clock.ts'
 import { callJudge } from '../mcp/call-judge.ts'
-import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge } from '../policy.ts'
+import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge, RouteSession } from '../policy.ts'
 import { type Cors, type CorsRules, cors } from '../route/cors.ts'
 import { compileMatcher } from '../route/match.ts'
+import { isOwnSetCookie, withoutOwnCookies } from '../session/cookie-lines.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
 import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { corsRules } from './cors.ts'
 import { requirementContext, requirementsOf, type WhatIsAsked } from './requirements.ts'
+import { acceptedProviders, isLogin, sessionProvider } from './schema/accepted.ts'
 import { certificateSource } from './schema/certificate-source.ts'
 import { metadataUrl } from './schema/metadata-path.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig, StreamsConfig } from './schema/schema.ts'
+
+/** What routes need of a provider of sessions. */
+export interface SessionRoutes {
+  /** Where people log in. */
+  readonly path: string
+  forRoute(route: {
+    /** Those of each request. */
+    readonly checks: ReturnType<RouteLayers>
+    readonly authorize: Authorizer
+    readonly access: Route['access']
+    readonly mostTokenAgeMs: number
+    readonly forwardsToken: boolean
+  }): RouteSession
+}
 
 /** The running parts that a policy is made of; they outlive it. */
 interface PolicyParts {
@@ -51,6 +67,8 @@ interface PolicyParts {
   readonly layers: RouteLayers
   /** Whether the token of a principal is revoked by now; undefined where nobody can know. */
   readonly isRevoked: Policy['isRevoked']
+  /** The providers of sessions, by their ids. */
+  readonly sessions: ReadonlyMap<string, SessionRoutes>
   /** Judges the header in which a proxy names the client's certificate; undefined where none does. */
   readonly checkClientCertificate: Policy['checkClientCertificate']
   /** What the gateway answers itself on the traffic listener. */
@@ -97,6 +115,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     },
     accessLog: config.log.access,
     isRevoked: parts.isRevoked,
+    isOwnCookie: hasSessions(config) ? isOwnSetCookie : undefined,
   })
 }
 
@@ -115,6 +134,11 @@ function credentialSources({ credentials = [], routes }: Config): readonly Crede
   return [...credentials, ...routes.flatMap(route => route.credentials ?? [])]
 }
 
+/** Whether somebody's cookies are ours, on whichever route. */
+function hasSessions({ providers }: Config): boolean {
+  return Object.values(providers).some(isLogin)
+}
+
 /** Makes the headers for an upstream; routes that treat `Authorization` alike share one, and so what it remembers. */
 type HeaderWriters = (authorization: AuthorizationHandling) => RequestHeaders
 
@@ -129,6 +153,7 @@ function headerWriters(config: Config, identity: Identity, places: TokenPlaces |
       certificate:
         certificates?.from === 'header' ? { name: certificates.header.name, forward: certificates.forward } : undefined,
       withoutProtocols: places?.hasProtocols === true ? places.withoutProtocols : undefined,
+      withoutCookies: hasSessions(config) ? withoutOwnCookies : undefined,
     }),
   )
 }
@@ -152,7 +177,7 @@ function compileRoute(
   route: RouteConfig,
   config: Config,
   judges: Judges & { readonly headers: HeaderWriters },
-  { upstreams, routeMetrics, mode, layers }: PolicyParts,
+  { upstreams, routeMetrics, mode, layers, sessions }: PolicyParts,
 ): Route {
   const { id, path, methods, pathAllow, access, require, providers, audiences, resource, timeout, ...others } = route
   const {
@@ -164,6 +189,7 @@ function compileRoute(
     revocation,
     cors: _,
     mcp,
+    anonymous: _anonymous,
     ...unread
   } = others
   // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
@@ -173,7 +199,10 @@ function compileRoute(
   const { streams } = config
   const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
   const rules = corsRules(route, config, sources)
+  const login = sessions.get(sessionProvider(config, route) ?? '')
   const metrics = routeMetrics(id, { ...route, answersPreflights: rules !== undefined })
+  const checks = layers({ revocation, metrics })
+  const authorize = judges.authorizer({ audiences, require, resource })
   return Object.freeze({
     kind: 'route' as const,
     id,
@@ -183,12 +212,19 @@ function compileRoute(
     asks: askedOf(route),
     access,
     mode: effective,
-    authenticate: judges.authenticator({ providers })(layers({ revocation, metrics })),
+    authenticate: judges.authenticator({ providers })(checks),
     readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
       ? undefined
       : credentialReader(sources, credentialRules(config)),
-    authorize: judges.authorizer({ audiences, require, resource }),
-    challenge: challengeOf(route, config, sources),
+    session: login?.forRoute({
+      checks,
+      authorize,
+      access,
+      mostTokenAgeMs: require?.tokenAge ?? Number.POSITIVE_INFINITY,
+      forwardsToken: config.identity.forwardToken !== false,
+    }),
+    authorize,
+    challenge: challengeOf(route, config, sources, login?.path),
     cors: rules && judges.cors(rules),
     calls: callJudgeOf(route, metrics),
     hidesUnauthorized: mcp !== undefined,
@@ -210,7 +246,7 @@ interface Judges {
 
 function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, clock }: PolicyParts): Judges {
   const context = requirementContext(config, clock)
-  const every = [...verifiers.keys()]
+  const every = acceptedProviders(config, {})
   const authenticator = remembered((ids: readonly string[]) =>
     layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache, decrypterOf }),
   )
@@ -258,9 +294,10 @@ function callJudgeOf({ mcp, require }: Pick<RouteConfig, 'mcp' | 'require'>, met
 }
 
 function challengeOf(
-  { require, resource }: Pick<RouteConfig, 'require' | 'resource'>,
-  { dpop, resources }: Config,
+  { require, resource, providers, anonymous }: RouteConfig,
+  { dpop, resources, providers: all }: Config,
   sources: readonly CredentialSource[],
+  login: string | undefined,
 ): RouteChallenge {
   return Object.freeze({
     scope: challengeScope(require),
@@ -270,6 +307,8 @@ function challengeOf(
     // Scheme DPoP comes in `Authorization` alone.
     proofAlgorithms: sources.includes('authorization') ? dpop?.algorithms.join(' ') : undefined,
     takesBearer: require?.proof !== 'dpop',
+    takesTokens: providers?.some(id => !isLogin(all[id])) ?? true,
+    login: login === undefined ? undefined : { path: login, isForNavigations: anonymous === 'login' },
     resourceMetadata:
       resource === undefined ? undefined : metadataUrl(named(new Map(Object.entries(resources)), resource)),
   })

@@ -4,6 +4,7 @@
  * RFC 9728 §2 (`authorization_servers`), RFC 8707 §2 and RFC 9068 §3 (the resource is the audience of the token).
  */
 import { issuerTemplate } from '../issuer-template.ts'
+import { judgesOn } from './schema/accepted.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, ProviderConfig, RouteConfig } from './schema/schema.ts'
 
@@ -13,8 +14,8 @@ export function routesOf({ routes }: Pick<Config, 'routes'>, resource: string): 
 }
 
 /** Is true when a route of the resource takes tokens of the provider. */
-function takes(config: Pick<Config, 'routes'>, resource: string, provider: string): boolean {
-  return routesOf(config, resource).some(({ providers }) => providers?.includes(provider) ?? true)
+function takes(config: Pick<Config, 'providers' | 'routes'>, resource: string, provider: string): boolean {
+  return routesOf(config, resource).some(route => judgesOn(config, route, provider))
 }
 
 /** Returns where clients of a resource get tokens. An issuer for each tenant is no address, so it is left out. */
@@ -30,14 +31,17 @@ export function authorizationServers(
 }
 
 /** Returns the URLs of the resources that take tokens of the provider. */
-export function resourceUrls(config: Pick<Config, 'routes' | 'resources'>, id: string): readonly string[] {
+export function resourceUrls(
+  config: Pick<Config, 'providers' | 'routes' | 'resources'>,
+  id: string,
+): readonly string[] {
   const resources = Object.entries(config.resources).filter(([resource]) => takes(config, resource, id))
   return resources.map(([, { url }]) => url)
 }
 
 /** Returns what counts as an audience of the provider on some of its routes only. */
 function furtherAudiences(
-  config: Pick<Config, 'routes' | 'resources'>,
+  config: Pick<Config, 'providers' | 'routes' | 'resources'>,
   id: string,
   own: readonly string[],
 ): readonly string[] {
@@ -46,13 +50,15 @@ function furtherAudiences(
 
 /** Returns the provider as its tokens are verified: whichever of its routes they are for. */
 export function withResourceAudiences(
-  config: Pick<Config, 'routes' | 'resources'>,
+  config: Pick<Config, 'providers' | 'routes' | 'resources'>,
   id: string,
   provider: ProviderConfig,
 ): ProviderConfig {
   const { audiences } = providerTraits(provider)
   const further = furtherAudiences(config, id, audiences)
-  return further.length === 0 ? provider : { ...provider, audiences: [...audiences, ...further] }
+  return further.length === 0 || !('audiences' in provider)
+    ? provider
+    : { ...provider, audiences: [...audiences, ...further] }
 }
 
 /**

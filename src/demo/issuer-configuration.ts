@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { JWK } from 'jose'
+import { hashSource } from './pages.ts'
 
 /** This is the demo API's name in `aud`, unless a client asks for another `resource`. Nothing is ever sent there. */
 export const DEMO_AUDIENCE = 'https://orders.example.com'
@@ -26,6 +27,13 @@ export const MACHINE_CLIENTS: Readonly<Record<SigningAlgorithm, string>> = Objec
 /** This is the public client of the code flow. Its redirect URI may have any port (RFC 8252 §7.3). */
 const APP_CLIENT = { id: 'demo-app', redirectUri: 'http://127.0.0.1/callback' } as const
 
+/** This is the gateway, which signs people in by the code flow. It has the same secret as the machine clients. */
+const BROWSER_CLIENT = 'demo-browser'
+
+/** Tokens of sessions live so short that whoever tries the demo sees one renewed. */
+const BROWSER_TOKEN_SECONDS = 30
+const TOKEN_SECONDS = 3_600
+
 /** oidc-provider gives its callbacks a client with these members, among others. */
 interface OidcClient {
   readonly clientId: string
@@ -33,12 +41,31 @@ interface OidcClient {
   grantTypeAllowed(type: string): boolean
 }
 
+/** oidc-provider gives its pages a context with these members, among others. */
+interface PageContext {
+  type: string
+  body: string
+  set(name: string, value: string): void
+}
+
+interface ConfigurationOptions {
+  readonly keys: readonly JWK[]
+  readonly clientSecret: string
+  /** Where browsers find the gateway; left out, browsers have no sessions there. */
+  readonly gatewayUrl: string | undefined
+}
+
 /** Makes all of the configuration but `adapter`, which holds state. */
-export function providerConfiguration(keys: readonly JWK[], clientSecret: string): Readonly<Record<string, unknown>> {
+export function providerConfiguration(options: ConfigurationOptions): Readonly<Record<string, unknown>> {
+  const { keys, clientSecret, gatewayUrl } = options
   return {
     jwks: { keys },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
-    clients: [...SIGNING_ALGORITHMS.map(algorithm => machineClient(algorithm, clientSecret)), appClient()],
+    clients: [
+      ...SIGNING_ALGORITHMS.map(algorithm => machineClient(algorithm, clientSecret)),
+      appClient(),
+      ...(gatewayUrl === undefined ? [] : [browserClient(gatewayUrl, clientSecret)]),
+    ],
     enabledJWA: { idTokenSigningAlgValues: SIGNING_ALGORITHMS },
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -47,13 +74,13 @@ export function providerConfiguration(keys: readonly JWK[], clientSecret: string
     extraTokenClaims: (_context: unknown, token: { readonly accountId?: string }) => callerClaims(token.accountId),
     interactions: { url: (_context: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
     clientBasedCORS: () => false,
-    renderError: (context: { type: string; body: string }, answer: unknown) => {
+    renderError: (context: PageContext, answer: unknown) => {
       context.type = 'application/json'
       context.body = JSON.stringify(answer)
     },
     ttl: {
-      AccessToken: 3_600,
-      ClientCredentials: 3_600,
+      AccessToken: (_context: unknown, _token: unknown, client: OidcClient) => tokenSeconds(client),
+      ClientCredentials: TOKEN_SECONDS,
       Grant: 86_400,
       IdToken: 3_600,
       Interaction: 3_600,
@@ -62,7 +89,13 @@ export function providerConfiguration(keys: readonly JWK[], clientSecret: string
     },
     features: {
       devInteractions: { enabled: false },
-      rpInitiatedLogout: { enabled: false },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: confirmedLogout,
+        postLogoutSuccessSource: (context: PageContext) => {
+          context.body = 'You are signed out.\n'
+        },
+      },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true, allowedPolicy: isOwnToken },
@@ -103,6 +136,35 @@ function appClient(): object {
     redirect_uris: [APP_CLIENT.redirectUri],
     id_token_signed_response_alg: 'RS256',
   }
+}
+
+function browserClient(gatewayUrl: string, clientSecret: string): object {
+  return {
+    client_id: BROWSER_CLIENT,
+    client_secret: clientSecret,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    redirect_uris: [`${gatewayUrl}/auth/callback`],
+    post_logout_redirect_uris: [`${gatewayUrl}/goodbye`],
+    id_token_signed_response_alg: 'RS256',
+  }
+}
+
+function tokenSeconds({ clientId }: OidcClient): number {
+  return clientId === BROWSER_CLIENT ? BROWSER_TOKEN_SECONDS : TOKEN_SECONDS
+}
+
+/** Whoever has signed out at the gateway is not asked again; without scripts a button is left to press. */
+function confirmedLogout(context: PageContext, form: string): void {
+  const submit = 'document.forms[0].submit()'
+  const button = '<input type="hidden" name="logout" value="yes"/><button>Sign out</button></form>'
+  context.set('content-security-policy', `default-src 'none'; script-src ${hashSource(submit)}; frame-ancestors 'none'`)
+  context.body = `<!DOCTYPE html>
+<html lang="en">
+<title>Signing out</title>
+${form.replace('</form>', button)}
+<script>${submit}</script>
+`
 }
 
 function isOwnToken(_context: unknown, client: OidcClient, token: { readonly clientId: string }): boolean {

@@ -2,7 +2,8 @@
  * Starts the embedded OpenID provider, which gives `sallyport dev` and the end-to-end tests a real source of tokens.
  *
  * RFC 6749 §4.1, §4.4 and §6 (code, client credentials, refresh with rotation), RFC 7636 (PKCE), RFC 7009 (revocation),
- * RFC 7662 (introspection), RFC 8707 (resource indicators), RFC 9068 (JWT access tokens), OpenID Connect Discovery.
+ * RFC 7662 (introspection), RFC 8707 (resource indicators), RFC 9068 (JWT access tokens), OpenID Connect Discovery,
+ * RP-Initiated Logout.
  *
  * IT MUST NEVER BE USED IN PRODUCTION. Whoever reaches it signs in as anybody, and it hands out tokens to whoever asks;
  * therefore it listens on loopback only. Keys and secrets are made at the start, and everything it knows is lost when
@@ -27,6 +28,8 @@ import { signIn } from './sign-in.ts'
 interface IssuerOptions {
   /** The issuer listens on this port; 0 takes a free one. */
   readonly port: number
+  /** Where browsers find the gateway, when it signs people in here. */
+  readonly gatewayUrl?: string
   /** Minted tokens get their times from this clock; the provider itself reads the system's. */
   readonly clock?: Clock
   /** It is told of failures inside the provider; clients see them as `server_error` only. */
@@ -79,7 +82,7 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const issuer = `http://${await listen(server, options.port)}`
 
   const provider = new Provider(issuer, {
-    ...providerConfiguration(Object.values(keys), clientSecret),
+    ...providerConfiguration({ keys: Object.values(keys), clientSecret, gatewayUrl: options.gatewayUrl }),
     adapter: createMemoryAdapter(),
   })
   provider.silent = true

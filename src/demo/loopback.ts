@@ -1,6 +1,6 @@
 /** Lets a server listen on 127.0.0.1, and closes it at once. Nothing of the demo can be reached from elsewhere. */
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 
 /**
  * Lets the server listen.
@@ -15,6 +15,14 @@ export async function listen(server: Server, port: number): Promise<string> {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('a server on TCP has no port')
   return `127.0.0.1:${address.port}`
+}
+
+/** Finds a port that nobody listens on, for what has to be known by its port before it listens. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  const { port } = new URL(`http://${await listen(server, 0)}`)
+  await closeServer(server)
+  return Number(port)
 }
 
 /** Closes the server and cuts open connections: an idle one or a half-read answer must not hold up Ctrl-C. */

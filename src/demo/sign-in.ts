@@ -7,15 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Provider } from 'oidc-provider/lib/provider.js'
-
-const PAGE = `<!DOCTYPE html>
-<html lang="en">
-<title>Sign in to the Sallyport demo</title>
-<form method="post">
-  <label>Name: <input name="login" value="alice" required autofocus></label>
-  <button>Sign in</button>
-</form>
-`
+import { readPage } from './pages.ts'
 
 /** Shows the form on GET; signs in on POST and sends the browser on. An unknown or expired sign-in is a 400. */
 export async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -25,7 +17,7 @@ export async function signIn(provider: Provider, request: IncomingMessage, respo
     return
   }
   if (request.method !== 'POST') {
-    response.setHeader('content-type', 'text/html; charset=utf-8').end(PAGE)
+    readPage({ name: 'sign-in' })(response)
     return
   }
   const accountId = new URLSearchParams(await text(request)).get('login') || 'alice'

@@ -4,7 +4,7 @@ import type { Answer } from '../types.ts'
 
 export function respond({ request, response, requestId, findings }: Exchange, { status, headers, body }: Answer): void {
   request.dropRest()
-  const lines = [...headers, 'X-Request-Id', requestId]
+  const lines = [...headers, ...findings.responseLines, 'X-Request-Id', requestId]
   // RFC 9110 §8.6: a 204 has no length, and that of a 304 would be taken for the length of what it stands for.
   if (status !== 204 && status !== 304) lines.push('Content-Length', String(Buffer.byteLength(body)))
   // Nobody looks at what follows the rest of this request, so its connection carries no other one.

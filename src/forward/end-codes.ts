@@ -8,6 +8,7 @@ export const END_CODES: Readonly<Record<StreamEnd, DenialCode>> = {
   revoked: 'token_revoked',
   inactive: 'token_inactive',
   unconfirmed: 'introspection_unavailable',
+  forbidden: 'claim_forbidden',
   idle: 'request_timeout',
   stalled: 'request_timeout',
   shutdown: 'draining',

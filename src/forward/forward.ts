@@ -112,7 +112,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     if (statusCode === UNAUTHORIZED && findings.route?.hidesUnauthorized === true)
       throw new Denial('upstream_unauthorized', { evidence: { status: statusCode } })
     const headers = responseHeaders({ statusCode, rawHeaders, requestId })
-    if (findings.hasQueryToken) keepPrivate(headers)
+    if (findings.isPrivate) keepPrivate(headers)
     putOwnLines(headers, this.exchange)
     // The rest of the request is not read after the answer, so this connection cannot carry another one.
     if (!request.complete) headers.push('connection', 'close')

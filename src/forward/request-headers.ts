@@ -23,6 +23,8 @@ interface RequestHeaderRules {
   readonly certificate?: CertificateHandling | undefined
   /** Undefined when tokens come in no subprotocol. */
   readonly withoutProtocols?: ((value: string) => string) | undefined
+  /** Undefined where the gateway has no cookies of its own. */
+  readonly withoutCookies?: ((value: string) => string) | undefined
 }
 
 /**
@@ -41,10 +43,10 @@ interface CertificateHandling {
   readonly forward: boolean
 }
 
-type LineHandling = Handling | 'pass' | 'protocols'
+type LineHandling = Handling | 'pass' | 'protocols' | 'cookies'
 
 export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
-  const { isManaged, authorization, trusts, certificate, withoutProtocols } = rules
+  const { isManaged, authorization, trusts, certificate, withoutProtocols, withoutCookies } = rules
   const handlingOfLine = boundedMemo<LineHandling>(
     name => {
       const own = handlingOf(name)
@@ -55,6 +57,7 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
       if (own === 'mounted' && isManaged(name)) return 'drop'
       if (withoutProtocols !== undefined && foldedFieldName(name) === 'sec-websocket-protocol')
         return name.toLowerCase() === 'sec-websocket-protocol' ? 'protocols' : 'drop'
+      if (withoutCookies !== undefined && foldedFieldName(name) === 'cookie') return 'cookies'
       return own ?? (isManaged(name) ? 'drop' : 'pass')
     },
     { maxEntries: 1000, maxKeyLength: 64 },
@@ -77,6 +80,9 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
           break
         case 'frame':
           lines.push(name, value)
+          break
+        case 'cookies':
+          addCookies(lines, name, withoutCookies?.(value) ?? value)
           break
         case 'protocols':
           if (!named.has('sec-websocket-protocol')) protocols += `,${value}`
@@ -101,6 +107,10 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
     lines.push(...identityLines)
     return lines
   }
+}
+
+function addCookies(lines: string[], name: string, value: string): void {
+  if (value !== '') lines.push(name, value)
 }
 
 /** Is true for every spelling of the name. */

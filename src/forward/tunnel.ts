@@ -44,6 +44,7 @@ const CLOSE_STATUS: Readonly<Record<StreamEnd, CloseStatus>> = {
   inactive: { code: 1008, reason: 'the access token is not active any more' },
   // RFC 6455 §7.4.1 and the registry: 1013 asks the client to come again later.
   unconfirmed: { code: 1013, reason: 'nobody can tell whether the access token is still active' },
+  forbidden: { code: 1008, reason: 'the caller is not allowed to do this any more' },
   idle: { code: 1001, reason: 'nothing was sent for too long' },
   stalled: { code: 1008, reason: 'nothing is read' },
   shutdown: { code: 1001, reason: 'the gateway is shutting down' },

@@ -19,6 +19,13 @@ export function fieldValues(lines: readonly string[], lowerCaseName: string): re
   return lines.filter((_, i) => i % 2 === 1 && lines[i - 1]?.toLowerCase() === lowerCaseName)
 }
 
+/** @returns the members of a list (RFC 9110 §5.6.1) in lower case, without their parameters */
+export function listMembers(lines: readonly string[], lowerCaseName: string): readonly string[] {
+  return fieldValues(lines, lowerCaseName)
+    .flatMap(value => value.split(','))
+    .map(member => (member.split(';', 1)[0] as string).trim().toLowerCase())
+}
+
 /** Is true for a value that begins or ends with a blank or a tab (RFC 9110 §5.5). */
 export function hasOuterBlanks(value: string): boolean {
   return isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))

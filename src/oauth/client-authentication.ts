@@ -12,6 +12,7 @@ import { readBearerToken, readLocalFile, usedFrom } from '../keys/fetch/local-fi
 import type { Clock } from '../lib/clock.ts'
 import { type AssertionKey, assertionKey } from './assertion-key.ts'
 import { clientCertificate, clientKey, requirePair, textOf } from './client-files.ts'
+import { oauthLibrary } from './library.ts'
 
 /** How a client proves who it is, as in the `client` block of the configuration. */
 export type ClientCredentials =
@@ -73,7 +74,7 @@ function methodOf({ client, clock }: ClientAuthenticationOptions): () => Means |
     case 'post':
       return async () => {
         const secret = secretIn(client.secretFile)
-        return { authenticate: (await oauth()).ClientSecretPost(secret) }
+        return { authenticate: (await oauthLibrary()).ClientSecretPost(secret) }
       }
     case 'private_key_jwt': {
       const keyOf = rememberLast((content: string) =>
@@ -92,7 +93,7 @@ function methodOf({ client, clock }: ClientAuthenticationOptions): () => Means |
           key: contentOf(client.keyFile, 'client.keyFile'),
         }
         checked(JSON.stringify(pair))
-        return { authenticate: (await oauth()).TlsClientAuth(), tls: pair }
+        return { authenticate: (await oauthLibrary()).TlsClientAuth(), tls: pair }
       }
     }
     case 'bearer':
@@ -109,14 +110,6 @@ function basic(id: string, secret: string): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
-let library: Promise<typeof import('oauth4webapi')> | undefined
-
-/** Loads the library where a client first needs it. */
-function oauth(): Promise<typeof import('oauth4webapi')> {
-  library ??= import('oauth4webapi')
-  return library
-}
-
 function contentOf(path: string, option: string): string {
   const content = readLocalFile(path, option)
   return usedFrom(option, () => textOf(content))
@@ -128,7 +121,7 @@ function secretIn(path: string): string {
 
 /** Its times are those of our clock, and `nbf`, which servers judge without tolerance, is left out. */
 async function assertionBy({ key, kid, algorithm }: AssertionKey, clock: Clock): Promise<ClientAuth> {
-  const { PrivateKeyJwt, modifyAssertion } = await oauth()
+  const { PrivateKeyJwt, modifyAssertion } = await oauthLibrary()
   const modify: ModifyAssertionFunction = (header, payload) => {
     const now = Math.floor(clock.nowMs() / 1_000)
     Object.assign(header, { alg: algorithm })

@@ -126,3 +126,27 @@ function isHost(entry: string, { hostname, port, protocol }: URL): boolean {
   const lower = entry.toLowerCase()
   return lower === hostname || lower === `${hostname}:${effectivePort}`
 }
+
+/** Whether a client shows a certificate, for which servers may have addresses of their own. */
+export type ShownBy = 'certificate' | 'other'
+
+/**
+ * RFC 8705 §5 (`mtls_endpoint_aliases`)
+ *
+ * @param name a member of the document, such as `token_endpoint`
+ * @returns undefined: the document has no such address
+ * @throws {FetchFailure} `invalid`: it has one that must not be used
+ */
+export function addressIn(
+  metadata: Metadata,
+  name: string,
+  { client, ...rules }: AddressRules & { readonly client: ShownBy },
+): string | undefined {
+  const { mtls_endpoint_aliases: aliases } = metadata
+  const isAliased = client === 'certificate' && typeof aliases === 'object' && aliases !== null
+  const address = (isAliased ? (aliases as Metadata)[name] : undefined) ?? metadata[name]
+  if (typeof address !== 'string') return undefined
+  const problem = addressProblem(address, rules)
+  if (problem === undefined) return address
+  throw new FetchFailure('invalid', `the ${name} of the discovery document ${problem}`)
+}

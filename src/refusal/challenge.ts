@@ -46,7 +46,8 @@ export function challenges(code: DenialCode, { realm, route, used, scope }: Chal
   })
 }
 
-function schemesOf(route: RouteChallenge | undefined): readonly AuthScheme[] {
+function schemesOf(route: RouteChallenge | undefined): ReadonlyArray<AuthScheme | 'Session'> {
+  if (route?.takesTokens === false) return ['Session']
   if (route?.proofAlgorithms === undefined) return ['Bearer']
   return route.takesBearer ? ['Bearer', 'DPoP'] : ['DPoP']
 }

@@ -7,10 +7,10 @@
  */
 import { type Denial, GRPC_HTTP_STATUS, type RpcError } from '../errors.ts'
 import type { HeaderRecord } from '../exchange.ts'
-import type { Findings, Route } from '../policy.ts'
-import type { RequestFacts } from '../types.ts'
+import type { Endpoint, Findings, Route } from '../policy.ts'
 import { challenges, problem, usedScheme } from './challenge.ts'
 import { grpcContentType, grpcStatus } from './grpc.ts'
+import { pageFor, type RefusedFacts } from './page.ts'
 
 const REALM = 'sallyport'
 
@@ -18,6 +18,7 @@ const REALM = 'sallyport'
 interface RefusalFindings extends Pick<Findings, 'responseLines'> {
   /** Undefined when the request was refused before one was chosen. */
   readonly route: Pick<Route, 'challenge'> | undefined
+  readonly endpoint?: Pick<Endpoint, 'challenge'> | undefined
 }
 
 interface RefusalResponse {
@@ -33,17 +34,21 @@ interface RefusalResponse {
  */
 export function refusalResponse(
   denial: Denial,
-  facts: Pick<RequestFacts, 'rawHeaders'> | undefined,
+  facts: RefusedFacts | undefined,
   findings: RefusalFindings | undefined,
   requestId: string,
 ): RefusalResponse {
   const { code, retryAfterSeconds, spec, rpc, scope } = denial
+  const challenge = findings?.route?.challenge ?? findings?.endpoint?.challenge
+  const page = facts && pageFor(denial, facts, challenge, requestId)
+  if (page !== undefined) return { ...page, headers: { ...page.headers, ...besides(findings?.responseLines ?? []) } }
   const grpc = facts && grpcContentType(facts.rawHeaders)
-  const told = problem(code, requestId)
+  const login = spec.status === 401 ? challenge?.login?.path : undefined
+  const told = { ...problem(code, requestId), ...(login !== undefined && { login: loginFor(code, login, facts) }) }
   const body = grpc !== undefined ? '' : JSON.stringify(rpc === undefined ? told : rpcError(rpc, spec.title, told))
   const wwwAuthenticate = challenges(code, {
     realm: REALM,
-    route: findings?.route?.challenge,
+    route: challenge,
     used: facts && usedScheme(facts.rawHeaders),
     scope,
   })
@@ -75,7 +80,20 @@ function oneOrMore(values: readonly string[]): string | readonly string[] {
   return values.length === 1 ? (values[0] as string) : values
 }
 
+/** A login that was too weak is asked for what the refused request needs: its page may need less. */
+function loginFor(code: string, path: string, facts: RefusedFacts | undefined): string {
+  if (code !== 'step_up_required' || facts === undefined) return `${path}/login`
+  const [target = '/'] = facts.target.split('?', 1)
+  return `${path}/login?for=${encodeURIComponent(`${facts.method} ${target}`)}`
+}
+
+const NONE: HeaderRecord = Object.freeze({})
+
 function besides(lines: readonly string[]): HeaderRecord {
-  const names = lines.filter((_, index) => index % 2 === 0)
-  return Object.fromEntries(names.map((name, index) => [name.toLowerCase(), lines[index * 2 + 1] as string]))
+  if (lines.length === 0) return NONE
+  const pairs = lines.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), lines[index + 1] ?? '']] : []))
+  const grouped = Map.groupBy(pairs, ([name]) => name)
+  return Object.fromEntries(
+    [...grouped].map(([name = '', group]) => [name, oneOrMore(group.map(([, value = '']) => value))]),
+  )
 }

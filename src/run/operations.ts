@@ -45,6 +45,7 @@ export function operations({ version, config, policies, reloads, drain, services
         policy: policies.current,
         revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
         proofs: proofStatus(reloads.inForce, replays),
+        sessionsOf: id => reloads.inForce.sessions.get(id)?.(),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
         isDraining: drain.isDraining,
         nowMs: clock.nowMs(),

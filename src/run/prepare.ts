@@ -15,6 +15,7 @@ import { secretsIn } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { Policy } from '../policy.ts'
 import type { RevocationSettings } from '../revocation/revocations.ts'
+import type { SessionStatus, StatementVerifier } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
 import { fitted } from './descriptors.ts'
@@ -25,6 +26,7 @@ import { revocationSettings } from './revocation-settings.ts'
 import { type RevocationStream, streamDefinition } from './revocation-store.ts'
 import { serverOptions } from './server-options.ts'
 import type { Services } from './services.ts'
+import { leaseSessions } from './sessions.ts'
 import { replayDefinition } from './shared-replays.ts'
 
 export interface Prepared {
@@ -40,6 +42,8 @@ export interface Prepared {
   readonly sharedReplays: ReplayStore | undefined
   /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
   readonly revokerSecrets: readonly Buffer[] | undefined
+  /** How the sessions of each provider that has some are doing, by its id. */
+  readonly sessions: ReadonlyMap<string, () => SessionStatus>
   /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
@@ -84,14 +88,30 @@ export function prepare(config: Config, services: Services): Prepared {
     const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
     const events = new Map(providers.map(([id, leased]) => [id, leased.events]))
     const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
+    const verifiers = new Map(providers.map(([id, { verifier }]) => [id, verifier]))
+    const eventsOf = (id: string): StatementVerifier => {
+      const found = events.get(id)
+      if (found === undefined) throw new Error(`the provider ${id} signs nothing`)
+      return found
+    }
+    const logins = Object.entries(config.providers).flatMap(([id, provider]) => {
+      if (provider.type !== 'session') return []
+      const leased = leaseSessions(id, provider, config, services)
+      releases.push(leased.release)
+      return [[id, leased] as const]
+    })
     const parts = {
-      verifiers: new Map(providers.map(([id, { verifier }]) => [id, verifier])),
+      verifiers,
       upstreams: new Map(upstreams),
       tokenCache: services.tokenCache,
       decrypterOf: services.decrypterOf,
       clock: services.clock,
       ...requestChecks(config, services, {
         respondersOf: revocationResponders(services, id => events.get(id)),
+        sessionsOf: (layers, findRevocation) =>
+          new Map(
+            logins.map(([id, each]) => [id, each.run({ events: eventsOf(id), verifiers, layers, findRevocation })]),
+          ),
         sharedReplays,
       }),
       routeMetrics: services.metrics.forRoute,
@@ -106,9 +126,10 @@ export function prepare(config: Config, services: Services): Prepared {
       stream: stream?.value,
       sharedReplays,
       revokerSecrets,
+      sessions: new Map(logins.map(([id, { status }]) => [id, status])),
       upstreams: parts.upstreams,
       async providersTried() {
-        await Promise.all(providers.map(([, { ready }]) => ready()))
+        await Promise.all([...providers, ...logins].map(([, { ready }]) => ready()))
       },
       release,
     }

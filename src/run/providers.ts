@@ -8,8 +8,10 @@ import type { DecrypterOf } from '../authenticate/decryption.ts'
 import { introspectionVerifier } from '../authenticate/introspection/introspection.ts'
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
 import { statementVerifier } from '../authenticate/jwt/statement-verifier.ts'
+import { takesNoTokens } from '../authenticate/takes-no-tokens.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
+import { keysSchema } from '../config/schema/keys-schema.ts'
 import type { ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
 import type { StatementVerifier } from '../types.ts'
@@ -35,6 +37,7 @@ type ProviderServices = Pick<Services, 'clock' | 'keySets' | 'verifiers' | 'intr
 const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderServices]> = {
   jwt: jwtProvider,
   introspection: introspectionProvider,
+  session: sessionProvider,
 }
 
 /**
@@ -134,6 +137,27 @@ function introspectionProvider(
   } catch (error) {
     release()
     throw error
+  }
+}
+
+/** Its sessions are made when all providers are there, since another one may judge what they bring (`sessions.ts`). */
+function sessionProvider(
+  config: ProviderConfigs['session'],
+  id: string,
+  { keySets, egress }: ProviderServices,
+): LeasedProvider {
+  const { issuer, caFile, allowInsecureHttp, hosts, clockTolerance } = config
+  const source = keySourceDefinition(keysSchema.parse({ caFile, allowInsecureHttp, hosts }), egress)
+  const keySet = keySets.acquire({ provider: id, issuer, source })
+  const rules = { issuer, keySet: keySet.value, clockToleranceSeconds: clockTolerance / 1000 }
+  return {
+    verifier: takesNoTokens(id, () => {
+      const { usable, lastError } = keySet.value.status()
+      return { kind: 'keys', usable, lastError, keySet: keySet.value.status() }
+    }),
+    events: statementVerifier(rules),
+    ready: keySet.ready,
+    release: keySet.release,
   }
 }
 

@@ -15,6 +15,7 @@ import { pathText } from '../config/check/report.ts'
 import type { Environment } from '../config/read/environment.ts'
 import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'
 import { loadConfigFile } from '../config/read/load.ts'
+import { isLogin } from '../config/schema/accepted.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { changeServer } from '../downstream/server.ts'
@@ -158,4 +159,11 @@ function forgetSeries(before: Config, still: readonly Config[], metrics: Service
   const providers = new Set(still.flatMap(config => Object.keys(config.providers)))
   for (const { id } of before.routes) if (!routes.has(id)) metrics.forgetRoute(id)
   for (const id of Object.keys(before.providers)) if (!providers.has(id)) metrics.forgetProvider(id)
+  // A provider may go on under its name and log nobody in any more.
+  const logins = new Set(still.flatMap(loginsOf))
+  for (const id of loginsOf(before)) if (!logins.has(id)) metrics.forgetSessions(id)
+}
+
+function loginsOf({ providers }: Config): readonly string[] {
+  return Object.keys(providers).filter(id => isLogin(providers[id]))
 }

@@ -8,16 +8,20 @@ import type { RouteLayers } from '../authenticate/layers.ts'
 import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { revocationLayer, standings } from '../authenticate/revoked.ts'
 import { claimReader } from '../claim-reader.ts'
+import type { SessionRoutes } from '../config/compile.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config, RevocationConfig } from '../config/schema/schema.ts'
 import { issuersOf } from '../config/schema/tenants.ts'
 import type { TokenStage } from '../errors.ts'
 import { issuerTemplate } from '../issuer-template.ts'
 import type { Endpoint, Policy } from '../policy.ts'
+import type { Revocation } from '../session/sessions.ts'
+import type { Principal } from '../types.ts'
 import { proofChecks } from './proof-checks.ts'
 import { metadataEndpoints } from './resource-metadata.ts'
 import type { RespondersOf, RevocationResponders } from './revocation-responders.ts'
 import type { Services } from './services.ts'
+import type { RunningSessions } from './sessions.ts'
 
 interface RequestChecks {
   readonly layers: RouteLayers
@@ -26,51 +30,89 @@ interface RequestChecks {
   readonly isRevoked: Policy['isRevoked']
   readonly checkClientCertificate: Policy['checkClientCertificate']
   readonly endpoints: readonly Endpoint[]
+  readonly sessions: ReadonlyMap<string, SessionRoutes>
 }
 
 /** What a gateway that runs has, and a command does not. */
-interface RunningParts {
+export interface RunningParts {
   /** Makes what answers at the endpoints. */
   readonly respondersOf: RespondersOf
+  /** Makes the sessions of browsers, by the ids of their providers. */
+  readonly sessionsOf: (
+    layers: RouteLayers,
+    findRevocation: (login: Principal) => Revocation | undefined,
+  ) => ReadonlyMap<string, RunningSessions>
   /** The memory of proofs in the store; undefined where no proofs are shared. */
   readonly sharedReplays: ReplayStore | undefined
   /** The secret of the nonces; undefined where the file that the configuration names holds it. */
   readonly nonceSecret?: Buffer | undefined
 }
 
-/** A command answers nothing, and what it tries is used up for nobody. */
-export const COMMAND_PARTS: RunningParts = { respondersOf: unanswered, sharedReplays: undefined }
+/** A command answers nothing, and what it tries is used up for nobody. Whoever tries sessions brings stand-ins. */
+export const COMMAND_PARTS: RunningParts = {
+  respondersOf: unanswered,
+  sessionsOf: () => new Map(),
+  sharedReplays: undefined,
+}
 
 export function requestChecks(
   config: Config,
   services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays'>,
-  { respondersOf, sharedReplays, nonceSecret }: RunningParts,
+  { respondersOf, sessionsOf, sharedReplays, nonceSecret }: RunningParts,
 ): RequestChecks {
   const { revocation } = config
   const { layer: bound, checkClientCertificate } = proofChecks(config, services, { shared: sharedReplays, nonceSecret })
   const proofs = { tokenChecks: ['proof'], checkClientCertificate } as const
   const metadata = metadataEndpoints(config, id => services.metrics.forRoute(id, READ_BY_ALL))
-  if (revocation === undefined) return { ...proofs, layers: () => [bound], isRevoked: undefined, endpoints: metadata }
+  if (revocation === undefined) {
+    const layers = () => [bound]
+    const { sessions, endpoints } = withSessions(
+      sessionsOf(layers, () => undefined),
+      metadata,
+    )
+    return { ...proofs, layers, isRevoked: undefined, endpoints, sessions }
+  }
   const standing = standings({
     revocations: services.revocations,
     issuersOf: id => spellingsOf(config, id),
     session: claimReader(revocation.claims.session),
     onBlind: services.metrics.revocationBlind,
   })
+  // What an ID token calls the session is fixed, whatever access tokens call it.
+  const standingOfLogins = standings({
+    revocations: services.revocations,
+    issuersOf: id => spellingsOf(config, id),
+    session: ({ sid }) => sid,
+    onBlind() {},
+  })
+  const isRevoked = (principal: Principal): boolean =>
+    !standing.isClear(principal) && standing.hit(principal) !== undefined
+  const layers: RouteLayers = ({ revocation: own, metrics }) => [
+    revocationLayer({
+      standings: standing,
+      whenStale: own?.whenStale ?? revocation.whenStale ?? 'refuse',
+      shortLivedSeconds: revocation.shortLived === undefined ? undefined : revocation.shortLived / 1000,
+      onStale: metrics.decidedStale,
+    }),
+    bound,
+  ]
+  const own = [...endpointsOf(respondersOf(revocation), services), ...metadata]
   return {
     ...proofs,
-    layers: ({ revocation: own, metrics }) => [
-      revocationLayer({
-        standings: standing,
-        whenStale: own?.whenStale ?? revocation.whenStale ?? 'refuse',
-        shortLivedSeconds: revocation.shortLived === undefined ? undefined : revocation.shortLived / 1000,
-        onStale: metrics.decidedStale,
-      }),
-      bound,
-    ],
+    ...withSessions(
+      sessionsOf(layers, login => (standingOfLogins.isClear(login) ? undefined : standingOfLogins.hit(login))),
+      own,
+    ),
+    layers,
     tokenChecks: ['revocation', ...proofs.tokenChecks],
-    isRevoked: principal => !standing.isClear(principal) && standing.hit(principal) !== undefined,
-    endpoints: [...endpointsOf(respondersOf(revocation), services), ...metadata],
+    isRevoked,
+  }
+}
+
+function withSessions(running: ReadonlyMap<string, RunningSessions>, endpoints: readonly Endpoint[]) {
+  return {
+    sessions: new Map([...running].map(([id, { routes }]) => [id, routes] as const)),
+    endpoints: [...endpoints, ...[...running.values()].flatMap(each => each.endpoints)],
   }
 }
 

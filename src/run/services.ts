@@ -24,6 +24,7 @@ import { eventRefusals, revocationEvents } from '../telemetry/revocation-events.
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { descriptorLimit } from './descriptors.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
+import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
 import { type SharedReplays, sharedReplays } from './shared-replays.ts'
 
 export interface Services {
@@ -48,6 +49,7 @@ export interface Services {
   /** What this process remembers of DPoP proofs that were used. */
   readonly replays: ReplayMemory
   readonly sharedReplays: SharedReplays
+  readonly sessions: SessionRegistry
   /** Who else hears of what is revoked here: set once the process knows. */
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
@@ -117,6 +119,7 @@ export function gatewayServices({
     revocationStreams: revocationStreams({ clock, scheduler: systemScheduler, log, metrics, revocations: revoked }),
     eventMemory: eventMemory(clock),
     sharedReplays: sharedReplays({ clock, scheduler: systemScheduler, log, metrics }),
+    sessions: sessionRegistry({ clock, scheduler: systemScheduler, log, metrics }),
     replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),
     revoker: revoker({

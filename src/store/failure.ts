@@ -33,8 +33,9 @@ const REFUSALS: Readonly<Record<string, string>> = {
   OOM: 'has no memory left',
   MISCONF: 'takes no writes, because it cannot save them',
   NOREPLICAS: 'has too few replicas to take writes',
-  WRONGTYPE: 'has something else under the name of our stream',
+  WRONGTYPE: 'has something else under the name of a key of ours',
   BUSY: 'is busy with a script',
+  NOSCRIPT: 'does not know our script',
   ERR: 'does not understand a command; it has to be Redis from 6.2 or Valkey from 7.2',
 }
 

@@ -12,6 +12,7 @@ import { type ProviderResults, providerMetrics } from './provider-metrics.ts'
 import { revocationMetrics } from './revocation-metrics.ts'
 import { routeMetrics } from './route-metrics.ts'
 import { seriesIn } from './series.ts'
+import { sessionMetrics } from './session-metrics.ts'
 import { storeMetrics } from './store-metrics.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -35,6 +36,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofProviders = providerMetrics(series, results)
   const ofRevocations = revocationMetrics(series)
   const ofStore = storeMetrics(series)
+  const ofSessions = sessionMetrics(series)
   const reloads = overall(
     'config_reloads_total',
     'Attempts to put a configuration in force.',
@@ -59,6 +61,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     ...ofProviders,
     ...ofRevocations,
     ...ofStore,
+    ...ofSessions,
     inFlight: {
       begun(): void {
         inFlight++

@@ -26,6 +26,7 @@ const STREAM_ENDS = Object.keys({
   revoked: true,
   inactive: true,
   unconfirmed: true,
+  forbidden: true,
   stalled: true,
   idle: true,
   shutdown: true,

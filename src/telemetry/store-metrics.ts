@@ -2,7 +2,7 @@
 import { LAG_BUCKETS, type Series } from './series.ts'
 
 /** Commands whose time is shown. A blocking read is none of them: it waits on purpose. */
-const STORE_COMMANDS: ReadonlySet<string> = new Set(['SET', 'XADD', 'XINFO', 'XRANGE'])
+const STORE_COMMANDS: ReadonlySet<string> = new Set(['EVALSHA', 'HMGET', 'SET', 'XADD', 'XINFO', 'XRANGE'])
 
 export function storeMetrics({ histogram, gauge }: Series) {
   const storeUp = gauge('store_up', '1 when the store can be used.', 'min')

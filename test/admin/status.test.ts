@@ -1,15 +1,16 @@
 /** How providers that verify by something else than keys look to `readyz` and `-/status`. */
 import { expect, test } from 'vitest'
 import { statusOf } from '../../src/admin/status.ts'
-import type { IntrospectionStatus, ProviderHealth } from '../../src/types.ts'
+import type { IntrospectionStatus, ProviderHealth, SessionStatus } from '../../src/types.ts'
 
-function shown(health: ProviderHealth, decryptionKeys?: readonly string[]) {
+function shown(health: ProviderHealth, decryptionKeys?: readonly string[], sessions?: SessionStatus) {
   const providers = [{ id: 'asking', issuer: 'https://auth.example.com/', health: () => health, decryptionKeys }]
   const status = statusOf({
     version: '1',
     policy: { hash: 'abc', routes: [], providers },
     revocation: undefined,
     proofs: undefined,
+    sessionsOf: id => (id === 'asking' ? sessions : undefined),
     isRefusingStale: false,
     isDraining: false,
     nowMs: 1_800_000_000_000,
@@ -88,4 +89,53 @@ test('a provider that opens encrypted tokens shows which of its keys are open, b
     { decryption: { kids: ['enc-2026-11', 'enc-2026-05'] } },
   ])
   expect(shown(health)).not.toHaveProperty('providers.0.decryption')
+})
+
+const SESSIONS: SessionStatus = {
+  discovery: { isDone: true, lastError: undefined },
+  held: 3,
+  lastRefreshFailure: { reason: 'the provider did not answer', atSeconds: 1_799_999_990 },
+  lastLoginFailure: { reason: 'token_malformed: not a JWT', atSeconds: 1_799_999_980 },
+  store: { state: 'down', lastError: 'the store cannot be reached' },
+}
+const SOUND: ProviderHealth = { usable: true, lastError: undefined, kind: 'keyless' }
+
+test('a provider of sessions shows how many are known, the last failure of a renewal, and whether the store is up', () => {
+  expect(shown(SOUND, undefined, SESSIONS)).toMatchObject({
+    ready: true,
+    providers: [
+      {
+        usable: true,
+        sessions: {
+          held: 3,
+          last_refresh_error: 'the provider did not answer',
+          last_refresh_failure: '2027-01-15T07:59:50.000Z',
+          refresh_failure_age_seconds: 10,
+          last_login_error: 'token_malformed: not a JWT',
+          last_login_failure: '2027-01-15T07:59:40.000Z',
+          login_failure_age_seconds: 20,
+          store: 'down',
+          store_error: 'the store cannot be reached',
+        },
+      },
+    ],
+  })
+  const fresh = shown(SOUND, undefined, {
+    ...SESSIONS,
+    lastRefreshFailure: undefined,
+    lastLoginFailure: undefined,
+    store: undefined,
+  })
+  expect(fresh.providers).toMatchObject([{ sessions: { held: 3 } }])
+  expect(JSON.stringify(fresh)).not.toMatch(/refresh_|login_|store/)
+  expect(JSON.stringify(shown(SOUND))).not.toContain('sessions')
+})
+
+test('a provider of sessions that is not discovered keeps the gateway from being ready', () => {
+  const lost = { ...SESSIONS, discovery: { isDone: false, lastError: 'the provider answered 404' } }
+  expect(shown(SOUND, undefined, lost)).toMatchObject({
+    ready: false,
+    reasons: ['provider asking: cannot log users in: the provider answered 404'],
+    providers: [{ usable: false, last_error: 'the provider answered 404' }],
+  })
 })

@@ -22,7 +22,7 @@ const facts = (target: string): RequestFacts => ({
   headBytes: 0,
 })
 
-const NOTES: RequestNotes = { path: '/', responseLines: [] }
+const NOTES: RequestNotes = { path: '/', responseLines: [], isPrivate: false }
 
 /** Notes what it sees before it asks what it is wrapped around. */
 const noting =

@@ -86,7 +86,7 @@ function layerAround(base: Authenticator, { whenStale = 'refuse', shortLivedSeco
   return {
     standing,
     authenticate: (text: string) =>
-      layer(base)({ token: text, scheme: 'Bearer' }, FACTS, { path: '/', responseLines: [] }),
+      layer(base)({ token: text, scheme: 'Bearer' }, FACTS, { path: '/', responseLines: [], isPrivate: false }),
   }
 }
 

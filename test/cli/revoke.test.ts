@@ -51,6 +51,13 @@ describe('what cannot be done is wrong usage', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)])
   })
 
+  test('the issuer need not be named where two providers share it', async () => {
+    const b = `b: { type: jwt, issuer: ${ISSUER}, audiences: [x], keys: { jwksUri: https://auth.example.com/b } }`
+    const named = `${PROVIDED.replace('upstreams:', `  ${b}\nupstreams:`)}${ROUTES.replace('/**', '/**, providers: [main]')}`
+    const shared = files.write('one-issuer.yaml', named)
+    expect((await revoke(shared, '--all')).stderr).toContain('nobody to tell')
+  })
+
   test('the issuer has to be named where there are two', async () => {
     const two = configOf(
       '',

@@ -45,7 +45,7 @@ test('layers lie around the token cache of every route that looks at tokens', as
   })
   const { authenticate } = onlyRoute(policy)
   const credential = { token: token(by), scheme: 'Bearer' } as const
-  const notes = { path: '/', responseLines: [] }
+  const notes = { path: '/', responseLines: [], isPrivate: false }
   const principal = await authenticate(credential, FACTS, notes)
   expect(authenticate(credential, { ...FACTS, target: '/again' }, notes)).toBe(principal)
   expect(seen.map(({ target }) => target)).toEqual(['/', '/again'])

@@ -87,7 +87,7 @@ test('what the provider lets in and the route asks for is, together, what is mea
 
           const url = each.resource === undefined ? [] : [config.resources[each.resource]?.url ?? '']
           const wanted = [...url, ...(each.audiences ?? [])]
-          const isOfProvider = [...provider.audiences, ...url].some(one => aud.includes(one))
+          const isOfProvider = [...providerTraits(provider).audiences, ...url].some(one => aud.includes(one))
           const isOfRoute = wanted.length === 0 || wanted.some(one => aud.includes(one))
           expect(passes).toBe(isOfProvider && isOfRoute)
         }

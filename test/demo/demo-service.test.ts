@@ -33,6 +33,18 @@ test('it answers with the method, the path and every header line it received', a
   })
 })
 
+test('a browser gets a page that needs nothing else, and whose policy allows nothing else', async () => {
+  const headers = { accept: 'text/html', 'x-auth-subject': '<i>alice</i>' }
+  const response = await fetch(service.url, { headers })
+  expect(response.headers.get('content-security-policy')).toMatch(
+    /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-/,
+  )
+  const html = await response.text()
+  expect(html).toContain('<dt>x-auth-subject</dt><dd>&#60;i&#62;alice&#60;/i&#62;</dd>')
+  expect(html).not.toMatch(/<(?:script|link|img)[^>]+(?:src|href)="(?!data:)/)
+  expect(await (await fetch(`${service.url}/goodbye`, { headers })).text()).toContain('Goodbye')
+})
+
 test('HEAD has no body', async () => {
   const response = await fetch(service.url, { method: 'HEAD' })
   expect(response.status).toBe(200)

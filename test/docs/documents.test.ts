@@ -80,6 +80,7 @@ test.each([
   'config/proof-of-possession.md',
   'config/introspection.md',
   'config/browsers.md',
+  'config/sessions.md',
   'config/mcp.md',
   'config/encrypted-tokens.md',
   'k8s/README.md',

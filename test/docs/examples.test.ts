@@ -135,7 +135,7 @@ routes: [{ id: all, path: /** }]
 test('the refusal of the walk is what a client gets', () => {
   const [shown = ''] = blocks('http')
   expect(shown).toContain(
-    `www-authenticate: ${challenges('scope_missing', { realm: 'sallyport', used: 'Bearer', route: { scope: 'orders:write', acrValues: undefined, maxAgeSeconds: undefined, proofAlgorithms: undefined, takesBearer: true, resourceMetadata: undefined } })[0]}`,
+    `www-authenticate: ${challenges('scope_missing', { realm: 'sallyport', used: 'Bearer', route: { scope: 'orders:write', acrValues: undefined, maxAgeSeconds: undefined, proofAlgorithms: undefined, takesBearer: true, takesTokens: true, login: undefined, resourceMetadata: undefined } })[0]}`,
   )
 })
 

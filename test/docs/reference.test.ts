@@ -32,6 +32,7 @@ describe('the steps of README.md', () => {
     head: ['2'],
     route: ['3', '4', '5'],
     credential: ['7'],
+    session: ['7'],
     form: ['8'],
     decryption: ['8'],
     issuer: ['9'],

@@ -50,7 +50,7 @@ beforeAll(async () => {
     id: '(greeting)',
     path: '/own/greeting',
     methods: new Set(['GET', 'POST']),
-    respond: facts => respond(facts),
+    respond: (...asked) => respond(...asked),
     metrics: shared.metrics.forRoute('(greeting)', kind),
   }
   const upstreams = new Map([['app', testPool(upstream.url)]])
@@ -96,6 +96,18 @@ test('an endpoint answers its methods, wins over a parameter and a wildcard, and
 test('an endpoint may wait for its answer', async () => {
   respond = async () => ANSWER
   expect(await (await fetch(`${url}/own/greeting`)).text()).toBe(ANSWER.body)
+})
+
+test('an endpoint may note lines for its answer, be it a refusal, and all of one name are sent', async () => {
+  for (const refuses of [false, true]) {
+    respond = (_facts, _routes, notes) => {
+      notes.responseLines = [...notes.responseLines, 'Set-Cookie', 'a=1']
+      if (refuses) throw new Denial('request_malformed')
+      return { ...ANSWER, headers: [...ANSWER.headers, 'Set-Cookie', 'b=2'] }
+    }
+    const { headers } = await fetch(`${url}/own/greeting`)
+    expect(headers.getSetCookie().toSorted()).toEqual(refuses ? ['a=1'] : ['a=1', 'b=2'])
+  }
 })
 
 test('an endpoint is counted and logged under its own label', async () => {

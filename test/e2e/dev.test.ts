@@ -20,7 +20,7 @@ function run(...args: Parameters<typeof sallyport>): RunningSallyport {
 }
 async function stopAll(): Promise<void> {
   for (const { child, exited } of started.splice(0)) {
-    child.kill('SIGKILL')
+    child.kill('SIGTERM')
     await exited
   }
 }
@@ -125,6 +125,15 @@ describe('the printed lines work pasted as they are', () => {
     const [token] = /^eyJ\S+$/m.exec(output) ?? []
     const { status } = await paste(`curl -i ${demoUrls(output).gateway}/orders/1 -H 'Authorization: Bearer ${token}'`)
     expect(status).toBe(200)
+  })
+
+  test('the address for browsers comes before anything else to try', () => {
+    const [shown = ''] = /^Open http:.*$/m.exec(output) ?? []
+    expect(shown).toMatch(/^Open http:\/\/localhost:\d+\/ in a browser/)
+    expect(new URL(shown.split(' ')[1] ?? '').port).toBe(new URL(demoUrls(output).gateway).port)
+    expect(output.indexOf(shown)).toBeLessThan(
+      output.indexOf(demoUrls(output).gateway, output.indexOf('Sallyport demo.')),
+    )
   })
 
   test('the route table shows what is in force', () => {

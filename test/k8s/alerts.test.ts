@@ -1,6 +1,7 @@
 /** The alerts ask for metrics, labels and label values that there are. */
 import { expect, test } from 'vitest'
 import { DENIAL_CODES } from '../../src/errors.ts'
+import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { named, render } from './kustomize.ts'
 
@@ -18,7 +19,9 @@ interface RegisteredMetric {
   readonly labelNames: readonly string[]
 }
 
-const { registry } = createMetrics({ version: '0', node: '0', cacheResults: ['miss'], fetchResults: [] })
+const created = createMetrics({ version: '0', node: '0', cacheResults: ['miss'], fetchResults: [] })
+created.initSessions('browser')
+const { registry } = created
 const metrics = registry.getMetricsAsArray() as unknown as readonly RegisteredMetric[]
 const { groups } = named(render('k8s/monitoring'), 'PrometheusRule', 'sallyport').spec as {
   groups: ReadonlyArray<{ readonly rules: readonly Rule[] }>
@@ -79,4 +82,38 @@ test('an alert on a code alone counts a metric that has every code from the star
 test('there are alerts, each with a name of its own', () => {
   expect(rules.length).toBeGreaterThan(5)
   expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
+})
+
+const text = (await Array.fromAsync(exposition(familiesOf(registry)))).join('')
+/** Every series that a provider of sessions begins with. */
+const begun = text.split('\n').filter(line => line.includes('provider="browser"'))
+
+const onSessions = rules.flatMap(({ alert, expr }) =>
+  selectors(expr)
+    .filter(({ name }) => /^sallyport_(?:logins|sessions?)_/.test(name))
+    .map(({ name, matchers }) => [alert, name, matchers] as const),
+)
+
+test.each(onSessions)('%s asks for values that %s has from the start: %j', (_alert, name, matchers) => {
+  for (const [label, values = ''] of matchers)
+    for (const value of values.split('|')) {
+      const labels = new RegExp(`^${name}\\{[^}]*\\b${label}="${value}"`)
+      expect(begun.filter(line => labels.test(line))).toHaveLength(1)
+    }
+})
+
+test('an alert sees logins that fail, all of them where they are few, and those that nobody comes back from', () => {
+  const seen = onSessions.flatMap(([alert, name, matchers]) =>
+    name === 'sallyport_logins_total' ? matchers.map(([, values]) => `${alert} ${values}`) : [],
+  )
+  expect([...new Set(seen)]).toEqual([
+    'SallyportLoginsUnavailable unavailable',
+    'SallyportLoginsFailing failed',
+    'SallyportLoginsFailing ok|failed',
+    'SallyportLoginsFailing failed|unavailable',
+    'SallyportLoginsFailing begun',
+    'SallyportLoginsFailing ok',
+    'SallyportLoginsStranded begun',
+    'SallyportLoginsStranded ok|failed|unavailable',
+  ])
 })

@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/read/load.ts'
 import type { Config } from '../../src/config/schema/schema.ts'
 import { PRESETS, type PresetName } from '../../src/tools/init/presets.ts'
 import { starterFile } from '../../src/tools/init/starter-file.ts'
+import { documentAt } from '../docs/markdown.ts'
 import { jwtOf } from '../support/jwt-provider.ts'
 import { type Manifest, named, ROOT, render } from './kustomize.ts'
 import { schemaProblems } from './schema-problems.ts'
@@ -38,6 +39,7 @@ const base = render('k8s/base')
 const monitoring = render('k8s/monitoring')
 const injection = render('k8s/injection')
 const anyone = render('test/k8s/anyone')
+const withSecrets = render('test/k8s/with-secrets')
 const callersArePods = render('test/k8s/callers-are-pods')
 
 function podOf(deployment: Manifest): PodSpec & { readonly labels: Readonly<Record<string, string>> } {
@@ -70,7 +72,9 @@ describe('the schemas of Kubernetes', () => {
   })
 
   test('accept all manifests', async () => {
-    expect(await schemaProblems([...base, ...monitoring, ...injection, ...anyone, ...callersArePods])).toEqual([])
+    expect(
+      await schemaProblems([...base, ...monitoring, ...injection, ...anyone, ...withSecrets, ...callersArePods]),
+    ).toEqual([])
   })
 
   test('would refuse a field that does not exist, a missing one, and a wrong value', async () => {
@@ -157,6 +161,19 @@ test('a Deployment without the label stays as it is, and what a pod had stays', 
   const guarded = podOf(named(anyone, 'Deployment', 'team-guarded'))
   expect(guarded.initContainers?.map(({ name }) => name)).toEqual(['sallyport', 'migrate'])
   expect(guarded.volumes?.map(({ name }) => name)).toContain('data')
+})
+
+test('the secrets of sessions are mounted for the gateway alone, as the document shows', () => {
+  const shown = documentAt('k8s/README.md').blocks.find(({ text }) => text.startsWith('patches:'))?.text ?? ''
+  const { patches } = parse(readFileSync(join(ROOT, 'test/k8s/with-secrets/kustomization.yaml'), 'utf8'))
+  expect(parse(shown)).toEqual({ patches })
+  const deployment = named(withSecrets, 'Deployment', 'team-guarded')
+  const { containers, volumes } = podOf(deployment)
+  const mountsOf = ({ volumeMounts = [] }: Container) => volumeMounts.map(({ mountPath }) => mountPath)
+  expect(mountsOf(gatewayOf(deployment))).toContain('/run/secrets/sallyport')
+  expect(containers.flatMap(mountsOf)).toEqual(['/data'])
+  expect(volumes).toContainEqual({ name: 'sallyport-secrets', secret: { secretName: 'sallyport' } })
+  expect(podOf(named(withSecrets, 'Deployment', 'team-open')).volumes).toBeUndefined()
 })
 
 describe('the example service', () => {

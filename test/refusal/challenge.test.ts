@@ -12,6 +12,8 @@ const ROUTE: RouteChallenge = {
   maxAgeSeconds: undefined,
   proofAlgorithms: undefined,
   takesBearer: true,
+  takesTokens: true,
+  login: undefined,
   resourceMetadata: undefined,
 }
 

@@ -441,13 +441,20 @@ test.each(OF_ORIGINS)('%s cannot', async code => {
 
 test('every code of the table is exercised here, but for those that take a gateway of their own', () => {
   // No request brings about a bug. The others are in downstream/overload.test.ts, downstream/drain.test.ts,
-  // e2e/stores/outages.test.ts and e2e/stores/proofs.test.ts.
+  // e2e/stores/outages.test.ts and e2e/stores/proofs.test.ts, and those of sessions in e2e/sessions/.
   const elsewhere: readonly DenialCode[] = [
     'internal',
     'overloaded',
     'draining',
     'revocation_unavailable',
     'replay_store_unavailable',
+    'session_expired',
+    'session_reused',
+    'csrf_rejected',
+    'login_failed',
+    'login_unavailable',
+    'session_store_unavailable',
+    'step_up_failed',
   ]
   expect([...EXERCISED, ...elsewhere].sort()).toEqual([...DENIAL_CODES].sort())
 })

@@ -13,6 +13,7 @@ import { revoker } from '../../src/revocation/revoker.ts'
 import { signalsResponder } from '../../src/revocation/signals-endpoint.ts'
 import type { RequestFacts, Responder } from '../../src/types.ts'
 import { ISSUER, NOW, rawToken, type Signer, signer, TestKeySet } from '../authenticate/support.ts'
+import { endpointContext } from '../support/facts.ts'
 import { manualTime } from '../support/manual-time.ts'
 
 const LOGOUT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -59,7 +60,7 @@ function endpoints() {
     },
   } as const
   const send = async (respond: Responder, type: string, body: string): Promise<number> => {
-    const answer = respond(facts(type))
+    const answer = respond(facts(type), ...endpointContext())
     if (!('answer' in answer)) throw new Error('the endpoint wants no body')
     return (await answer.answer(Buffer.from(body))).status
   }

@@ -1,5 +1,5 @@
 /** The facts of a request that nobody sent, for asking stages and decisions directly. */
-import type { RequestFacts } from '../../src/types.ts'
+import type { OwnRoutes, RequestFacts, RequestNotes } from '../../src/types.ts'
 
 export function factsOf(overrides: Partial<RequestFacts> = {}): RequestFacts {
   return {
@@ -12,4 +12,9 @@ export function factsOf(overrides: Partial<RequestFacts> = {}): RequestFacts {
     headBytes: 0,
     ...overrides,
   }
+}
+
+/** What an endpoint is asked with, where it asks nothing of the policy and notes nothing. */
+export function endpointContext(): [routes: OwnRoutes, notes: RequestNotes] {
+  return [{ asked: () => undefined }, { path: '/', responseLines: [], isPrivate: false }]
 }

@@ -25,6 +25,7 @@ export function policyParts(overrides: Partial<PolicyParts> = {}): PolicyParts {
     isRevoked: undefined,
     checkClientCertificate: undefined,
     endpoints: [],
+    sessions: new Map(),
     routeMetrics: createMetrics({ version: '1', node: '26', cacheResults: [], fetchResults: [] }).forRoute,
     mode: undefined,
     ...overrides,

@@ -7,7 +7,7 @@ import { logoutResponder } from '../../src/revocation/logout-endpoint.ts'
 import type { Revoker } from '../../src/revocation/revoker.ts'
 import { signalsResponder } from '../../src/revocation/signals-endpoint.ts'
 import type { Answer, KeySet, Responder } from '../../src/types.ts'
-import { factsOf } from './facts.ts'
+import { endpointContext, factsOf } from './facts.ts'
 
 export const SECRET = 'a-secret-of-the-transmitter-0123456789'
 const ISSUER = 'https://auth.example.com/'
@@ -116,6 +116,6 @@ export function eventDesk({ revoke = async () => APPLIED, keySet = {} }: EventDe
 
 async function answered(respond: Responder, type: string, body: string): Promise<Answer> {
   const rawHeaders = ['Content-Type', type, 'Authorization', `Bearer ${SECRET}`]
-  const wanted = await respond(factsOf({ method: 'POST', rawHeaders }))
+  const wanted = await respond(factsOf({ method: 'POST', rawHeaders }), ...endpointContext())
   return 'mostBytes' in wanted ? await wanted.answer(Buffer.from(body, 'utf8')) : wanted
 }

@@ -1,11 +1,15 @@
 /** Prometheus sees every series of the contract, from 0, counted right, named by the configuration alone. */
 import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { DENIAL_CODES } from '../../src/errors.ts'
 import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { logIn } from '../support/clients/login-walk.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
 import { bearer, startTestGateway, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
+import { type LoginStack, startLoginStack } from '../support/gateway/login-stack.ts'
 import { startIntrospectionEndpoint } from '../support/services/introspection-endpoint.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
@@ -54,6 +58,15 @@ const OF_INTROSPECTION: ReadonlyArray<readonly [string, readonly string[]]> = [
 ]
 const OF_DECRYPTION: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_decryptions_total', ['provider', 'result']],
+]
+
+/** The further metrics of a gateway that logs browsers in. */
+const OF_SESSIONS: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ['sallyport_logins_total', ['provider', 'result']],
+  ['sallyport_session_refreshes_total', ['provider', 'result']],
+  ['sallyport_session_refresh_duration_seconds_count', ['provider']],
+  ['sallyport_sessions_ended_total', ['provider', 'reason']],
+  ['sallyport_sessions', ['provider']],
 ]
 
 /** The further metrics of a gateway that answers preflights, and of one that judges calls of tools. */
@@ -135,6 +148,7 @@ describe('before the first request', () => {
       'streams_closed_total{route="private",reason="revoked"}',
       'streams_closed_total{route="private",reason="inactive"}',
       'streams_closed_total{route="private",reason="unconfirmed"}',
+      'streams_closed_total{route="private",reason="forbidden"}',
       'revocation_events_total{source="store",result="applied"}',
       'config_reloads_total{result="failure"}',
       'requests_in_flight',
@@ -446,6 +460,51 @@ test('encrypted tokens are counted by what became of them, and start at 0', asyn
   } finally {
     await opening.close()
   }
+})
+
+describe('sessions of browsers', () => {
+  let logins: LoginStack
+  beforeAll(async () => {
+    logins = await startLoginStack()
+  })
+  afterAll(() => logins.close())
+  const metrics = async () => (await logins.gateways[0]?.metrics()) ?? new Map<string, number>()
+
+  test('are counted from 0, kept through a reload, and not shown any more when nobody logs in', async () => {
+    const [gateway] = logins.gateways
+    if (gateway === undefined) throw new Error('there is no gateway')
+    const fresh = await metrics()
+    expect(labelsOf(fresh, OF_SESSIONS)).toEqual(OF_SESSIONS)
+    expect(fresh.get('sallyport_sessions_ended_total{provider="browser",reason="logout"}')).toBe(0)
+    expect(fresh.get('sallyport_sessions{provider="browser"}')).toBe(0)
+    await logIn(`${logins.urls[0]}/page`)
+    const held = await metrics()
+    expect(held.get('sallyport_logins_total{provider="browser",result="ok"}')).toBe(1)
+    expect(held.get('sallyport_sessions{provider="browser"}')).toBe(1)
+
+    const text = readFileSync(gateway.file, 'utf8')
+    gateway.write('sallyport.yaml', `${text}log: { level: debug }\n`)
+    await gateway.logged({ msg: 'configuration reloaded' })
+    const reloaded = await metrics()
+    expect(reloaded.get('sallyport_sessions{provider="browser"}')).toBe(1)
+    expect(reloaded.get('sallyport_logins_total{provider="browser",result="ok"}')).toBe(1)
+
+    const config = parse(text)
+    delete config.providers.browser
+    // What the last policy but one has may still be counted, so it takes two.
+    for (const [nth, level] of [
+      [2, 'info'],
+      [3, 'debug'],
+    ] as const) {
+      gateway.write('sallyport.yaml', { ...config, routes: [{ id: 'api', path: '/api/**' }], log: { level } })
+      await gateway.logged({ msg: 'configuration reloaded' }, nth)
+    }
+    expect([...(await metrics()).keys()].filter(series => series.includes('"browser"'))).toEqual([])
+  }, 30_000)
+
+  test('add nothing to a gateway that has none', async () => {
+    expect(labelsOf(await stack.metrics(), OF_SESSIONS)).toEqual([])
+  })
 })
 
 /** The metrics that are there of those that are expected, each with its labels. */

@@ -1,10 +1,11 @@
 /**
  * Reads what an introspection endpoint answered: status and media type first, then JSON with a boolean `active`.
  *
- * RFC 7662 §2.2 and §2.3, RFC 9110 §10.2.3 (Retry-After). Whatever is not exactly an answer is an outage, and never
+ * RFC 7662 §2.2 and §2.3. Whatever is not exactly an answer is an outage, and never
  * means that a token is active or inactive. No text of the server gets into a message.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import { retryAfterSeconds } from '../../lib/retry-after.ts'
 import { parseStrictJson } from '../../lib/strict-json.ts'
 import type { JsonObject, JsonValue } from '../../types.ts'
 import { type Blamed, type IntrospectionAnswer, QuestionFailure } from './answer.ts'
@@ -63,18 +64,6 @@ const OF_THE_QUESTION: ReadonlySet<number> = new Set([400, 413, 414, 422, 431])
 
 /** Timeouts, limits and gateways that find nobody behind them are none of the token's doing. */
 const OWN_CONDITION: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
-
-/** Only where a server says that it has too much to do, or is away for a while, is its time to come back heeded. */
-function retryAfterSeconds(status: number, headers: IncomingHttpHeaders, nowMs: number): number | undefined {
-  const value = status === 429 || status === 503 ? headers['retry-after']?.trim() : undefined
-  if (value === undefined) return undefined
-  if (/^\d{1,9}$/.test(value)) return Number(value)
-  const untilMs = HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN
-  return Number.isNaN(untilMs) ? undefined : Math.max(0, Math.ceil((untilMs - nowMs) / 1_000))
-}
-
-/** RFC 9110 §5.6.7, the one form that is still sent. */
-const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
 
 const MAX_JSON_DEPTH = 32
 

@@ -57,7 +57,7 @@ export function fileFindings(
     ...(revocation?.signals ?? []).flatMap(({ tokenFile }, index) =>
       check(['revocation', 'signals', index, 'tokenFile'], tokenFile, secretsProblem),
     ),
-    ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, nonceSecretProblem),
+    ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, ownSecretProblem),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]
@@ -75,6 +75,11 @@ const OF_PROVIDERS: ByProviderType<readonly Finding[], [provider: Path, check: C
     ...decryptionOf([...path, 'decryption'], provider.decryption, check),
     ...clientFileFindings([...path, 'client'], provider.client, check),
     ...check([...path, 'caFile'], provider.caFile, certificateProblem),
+  ],
+  session: ({ client, keyFiles, caFile }, path, check) => [
+    ...clientFileFindings([...path, 'client'], client, check),
+    ...keyFiles.flatMap((file, index) => check([...path, 'keyFiles', index], file, ownSecretProblem)),
+    ...check([...path, 'caFile'], caFile, certificateProblem),
   ],
 }
 
@@ -156,7 +161,7 @@ function emptyProblem(content: Buffer): string | undefined {
   return content.toString().trim() === '' ? 'is empty; write a token into it, or leave the key out' : undefined
 }
 
-function nonceSecretProblem(content: Buffer): string | undefined {
+function ownSecretProblem(content: Buffer): string | undefined {
   if (withoutLineBreak(content).length >= LEAST_SECRET_BYTES) return undefined
   return `holds fewer than ${LEAST_SECRET_BYTES} bytes; write a longer secret into it, such as the output of \`openssl rand -hex 32\``
 }

@@ -5,6 +5,7 @@
 import { certificateSource } from '../schema/certificate-source.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { RouteConfig } from '../schema/schema.ts'
+import { takesSessionsOnly } from './check-session-routes.ts'
 import type { Finding } from './findings.ts'
 
 export function proofFindings(draft: Draft): readonly Finding[] {
@@ -30,7 +31,8 @@ function storeFindings({ dpop, store, identity }: Draft): readonly Finding[] {
 /** Refuses a route that nobody could get into, because its proofs have no place to come from. */
 function requirementFindings(draft: Draft): readonly Finding[] {
   return [...draft.routes].flatMap(([index, route]): readonly Finding[] => {
-    const problem = requirementProblem(draft, route)
+    // A session has no proof, wherever it may come from, and that is told elsewhere.
+    const problem = takesSessionsOnly(draft, route) ? undefined : requirementProblem(draft, route)
     return problem === undefined ? [] : [{ ...problem, path: ['routes', index, 'require', 'proof'] }]
   })
 }

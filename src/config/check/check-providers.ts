@@ -14,6 +14,7 @@ import { providerTraits } from '../schema/provider-traits.ts'
 import { decryptionFindings } from './check-decryption.ts'
 import { introspectionFindings } from './check-introspection.ts'
 import { keysFindings, sources } from './check-keys.ts'
+import { sessionFindings } from './check-sessions.ts'
 import type { Finding, Path } from './findings.ts'
 
 export function providerFindings({ providers, workers }: Draft): readonly Finding[] {
@@ -34,6 +35,7 @@ const FINDINGS: ByProviderType<readonly Finding[], [path: Path, workers: number 
     ...decryptionFindings(provider.decryption, path),
   ],
   introspection: introspectionFindings,
+  session: sessionFindings,
 }
 
 /** Refuses a cache file that two providers share: each would overwrite the keys of the other. */

@@ -10,6 +10,7 @@ import { providerTraits } from '../schema/provider-traits.ts'
 import type { RevocationConfig } from '../schema/schema.ts'
 import { durationText } from '../schema/units.ts'
 import { shapeOf, unknownText } from './check-routes.ts'
+import { loginsOf, servedLogoutProblem } from './check-session-peers.ts'
 import type { Finding, Path } from './findings.ts'
 import { pathText } from './report.ts'
 
@@ -21,8 +22,8 @@ export function revocationFindings(draft: Draft): readonly Finding[] {
     ...(revocation === undefined
       ? []
       : [
-          ...sourceFindings(revocation),
-          ...staleFindings(revocation),
+          ...sourceFindings(draft, revocation),
+          ...staleFindings(draft, revocation),
           ...neededFindings(draft, revocation),
           ...keepFindings(draft, revocation),
           ...endpointFindings(draft, revocation),
@@ -30,14 +31,33 @@ export function revocationFindings(draft: Draft): readonly Finding[] {
   ]
 }
 
-function unusedStoreFindings({ store, revocation, dpop }: Draft): readonly Finding[] {
+function unusedStoreFindings(draft: Draft): readonly Finding[] {
+  const { store, revocation, dpop, providers, providerIds } = draft
   if (store === undefined || revocation?.store !== undefined || dpop?.replay.store === true) return []
-  const message =
-    'has no effect: nothing uses it; write `revocation.store: {}` or `dpop.replay.store: true`, or leave it out'
+  // A provider that is left out because of a problem of its own may be one that shares its sessions.
+  if (hasSharedSessions(draft) || providers.size < providerIds.length) return []
+  const [login] = loginsOf(draft)
+  const uses = [
+    '`revocation.store: {}`',
+    ...(login === undefined ? [] : [`\`store: shared\` in provider \`${login.id}\``]),
+    '`dpop.replay.store: true`',
+  ]
+  const message = `has no effect: nothing uses it; write ${uses.join(' or ')}, or leave it out`
   return [{ path: ['store'], message, at: 'key', about: 'revocation' }]
 }
 
-function routeFindings({ revocation, routes }: Draft): readonly Finding[] {
+function hasSharedSessions(draft: Draft): boolean {
+  return loginsOf(draft).some(({ provider }) => provider.store === 'shared')
+}
+
+/** Is true, too, where a provider is left out because of a problem of its own, and may be one. */
+function hasSessions(draft: Draft): boolean {
+  return loginsOf(draft).length > 0 || draft.providers.size < draft.providerIds.length
+}
+
+function routeFindings(draft: Draft): readonly Finding[] {
+  const { revocation, routes } = draft
+  const isShared = hasSharedSessions(draft)
   return [...routes].flatMap(([index, { access, revocation: own }]): readonly Finding[] => {
     if (own === undefined) return []
     const path = ['routes', index, 'revocation']
@@ -45,6 +65,8 @@ function routeFindings({ revocation, routes }: Draft): readonly Finding[] {
       const message = 'has no effect with `access: public`, which does not look at tokens; leave it out'
       return [{ path, message, at: 'key' }]
     }
+    // The ends of shared sessions are heard of by the store, whatever is written.
+    if (isShared) return []
     if (revocation === undefined) {
       const message = 'has no effect without the section `revocation`; add that, or leave it out'
       return [{ path, message, at: 'key', about: 'revocation' }]
@@ -63,8 +85,9 @@ function isTold(revocation: RevocationConfig): boolean {
   return TELLING.some(source => revocation[source] !== undefined)
 }
 
-function sourceFindings(revocation: RevocationConfig): readonly Finding[] {
-  const isKnown = isTold(revocation)
+function sourceFindings(draft: Draft, revocation: RevocationConfig): readonly Finding[] {
+  // Every provider of sessions tells of logouts.
+  const isKnown = isTold(revocation) || hasSessions(draft)
   if (!isKnown && revocation.file === undefined) {
     const message =
       'has no source, so that nothing is ever revoked; add `file`, `store`, `api`, `backchannelLogout` or `signals`'
@@ -80,7 +103,8 @@ function withoutStore(key: string): string {
 }
 
 /** No default is right for everybody: one choice stops all traffic with the store, the other lets the revoked in. */
-function staleFindings({ store, whenStale, shortLived }: RevocationConfig): readonly Finding[] {
+function staleFindings(draft: Draft, { store, whenStale, shortLived }: RevocationConfig): readonly Finding[] {
+  if (store === undefined && hasSharedSessions(draft)) return []
   if (store === undefined)
     return Object.entries({ whenStale, shortLived }).flatMap(([key, value]): Finding[] =>
       value === undefined ? [] : [{ path: ['revocation', key], message: withoutStore(key), at: 'key' }],
@@ -112,12 +136,12 @@ function neededFindings({ admin, store }: Draft, revocation: RevocationConfig): 
 
 /** Refuses an entry that may be forgotten before the last token that it is about expires: that token would revive. */
 function keepFindings({ providers }: Draft, revocation: RevocationConfig): readonly Finding[] {
-  if (!isTold(revocation)) return []
   const { keep } = revocation
   return [...providers].flatMap(([id, provider]): readonly Finding[] => {
-    const { maxLifetime, signsEvents } = providerTraits(provider)
+    const { maxLifetime, signsEvents, logsIn } = providerTraits(provider)
+    if (logsIn !== undefined) return keepOfSessions(id, maxLifetime ?? 0, keep)
     // What a server is asked about, it has to call inactive itself once it is revoked there.
-    if (!signsEvents) return []
+    if (!isTold(revocation) || !signsEvents) return []
     const path = ['providers', id, 'maxLifetime']
     if (maxLifetime === undefined) {
       const message = `is missing; set it, to \`${durationText(keep)}\` at most: a token that outlives \`revocation.keep\` is revoked for a time only`
@@ -127,6 +151,12 @@ function keepFindings({ providers }: Draft, revocation: RevocationConfig): reado
     const message = `must be at least \`${durationText(maxLifetime)}\`, the \`maxLifetime\` of provider \`${id}\`: its tokens are revoked for a time only; raise it, or lower that`
     return [{ path: ['revocation', 'keep'], message }]
   })
+}
+
+function keepOfSessions(id: string, lifetime: number, keep: number): readonly Finding[] {
+  if (lifetime <= keep) return []
+  const message = `must be at least \`${durationText(lifetime)}\`, the \`lifetime.absolute\` of provider \`${id}\`: the end of a session would be forgotten before it; raise it, or lower that`
+  return [{ path: ['revocation', 'keep'], message }]
 }
 
 interface OwnEndpoint {
@@ -145,8 +175,11 @@ function endpointFindings(draft: Draft, revocation: RevocationConfig): readonly 
   ])
 }
 
-function ofProvider({ providers, providerIds }: Draft, { at, provider: id }: OwnEndpoint): readonly Finding[] {
+function ofProvider(draft: Draft, { at, provider: id }: OwnEndpoint): readonly Finding[] {
+  const { providers, providerIds } = draft
   const path = [...at, 'provider']
+  const served = at.includes('backchannelLogout') ? servedLogoutProblem(draft, id) : undefined
+  if (served !== undefined) return [{ path, message: served }]
   if (!providerIds.includes(id))
     return [{ path, message: unknownText('provider', id, providerIds), about: 'providers' }]
   const provider = providers.get(id)

@@ -6,6 +6,7 @@
 import { coveredMethods, FORWARDED } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { laxSegment } from '../../route/readings.ts'
+import { judgesOn } from '../schema/accepted.ts'
 import type { Draft } from '../schema/draft.ts'
 import { providerTraits } from '../schema/provider-traits.ts'
 import { CALLER_KEYS } from '../schema/route-keys.ts'
@@ -180,9 +181,10 @@ function shareBeginning(some: readonly string[], others: readonly string[]): boo
 /** Refuses a value that the issuer, by its order, never sends: it would be a slip, or of another issuer. */
 function acrFindings({ providers }: Draft, index: number, route: RouteConfig): readonly Finding[] {
   if (route.access === 'public') return []
+  const config = { providers: Object.fromEntries(providers) }
   const ordered = [...providers].flatMap(([id, provider]) => {
     const { acrOrder } = providerTraits(provider)
-    return acrOrder !== undefined && (route.providers?.includes(id) ?? true) ? [{ id, acrOrder }] : []
+    return acrOrder !== undefined && judgesOn(config, route, id) ? [{ id, acrOrder }] : []
   })
   return (route.require?.acr ?? []).flatMap((value, position): Finding[] => {
     const lacking = ordered.find(({ acrOrder }) => !acrOrder.includes(value))

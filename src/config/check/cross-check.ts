@@ -15,6 +15,8 @@ import { providerFindings } from './check-providers.ts'
 import { resourceFindings } from './check-resources.ts'
 import { revocationFindings } from './check-revocation.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
+import { sessionPeerFindings } from './check-session-peers.ts'
+import { sessionRouteFindings } from './check-session-routes.ts'
 import type { Finding } from './findings.ts'
 
 export function crossCheck(draft: Draft): readonly Finding[] {
@@ -33,6 +35,8 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...corsFindings(draft),
     ...resourceFindings(draft),
     ...mcpFindings(draft),
+    ...sessionPeerFindings(draft),
+    ...sessionRouteFindings(draft),
   ]
 }
 

@@ -16,6 +16,7 @@ import type { ReadFile } from '../check/file-judges.ts'
 import { type Finding, findings, type Path, problemText } from '../check/findings.ts'
 import { problemReport } from '../check/report.ts'
 import { type Draft, draftOf } from '../schema/draft.ts'
+import { withFilledInRevocation } from '../schema/filled-in-revocation.ts'
 import { localPaths, withAbsolutePaths } from '../schema/local-paths.ts'
 import { type Config, configSchema } from '../schema/schema.ts'
 import { nearest } from '../schema/suggest.ts'
@@ -70,7 +71,7 @@ export function loadConfig(options: LoadOptions): Config {
   )
   const found = [...source.findings, ...withTriedRemedies(telling, value)]
   if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
-  return deepFrozen(parsed.data)
+  return deepFrozen(withFilledInRevocation(parsed.data))
 }
 
 /**

@@ -5,7 +5,6 @@
  * Rules that span keys are in `check-introspection.ts`.
  */
 import * as z from 'zod'
-import { ASYMMETRIC_ALGORITHMS } from '../../lib/jws-algorithms.ts'
 import {
   acrOrderRule,
   audiencesRule,
@@ -14,50 +13,10 @@ import {
   maxLifetimeRule,
   requiredClaimsRule,
 } from './claim-rules-schema.ts'
+import { clientSchema } from './client-schema.ts'
 import { decryptionSchema } from './decryption-schema.ts'
 import { duration, filePath, flag, text } from './fields.ts'
 import { keysSchema } from './keys-schema.ts'
-import { didYouMean } from './suggest.ts'
-
-const clientId = () => text().describe('What the gateway is called as a client of that server (`client_id`).')
-const secretFile = () => filePath().describe('File with the client’s secret; read anew for each question.')
-
-const ALGORITHMS = [...ASYMMETRIC_ALGORITHMS].filter(name => !name.startsWith('ML-DSA'))
-
-const clientSchema = z
-  .discriminatedUnion('auth', [
-    z.strictObject({
-      auth: z.literal('basic').describe('Id and secret in `Authorization` (RFC 6749 §2.3.1).'),
-      id: clientId(),
-      secretFile: secretFile(),
-    }),
-    z.strictObject({
-      auth: z.literal('post').describe('Id and secret in the body.'),
-      id: clientId(),
-      secretFile: secretFile(),
-    }),
-    z.strictObject({
-      auth: z.literal('private_key_jwt').describe('An assertion that is signed with a key (RFC 7523).'),
-      id: clientId(),
-      keyFile: filePath().describe('File with the private key, as PEM or JWK, whose `kid` is sent; read anew.'),
-      algorithm: z
-        .enum(ALGORITHMS, { error: issue => algorithmProblem(issue.input) })
-        .optional()
-        .describe('Signature of the assertion. Default: what the key can do; RS256 for RSA.'),
-    }),
-    z.strictObject({
-      auth: z.literal('tls').describe('A client certificate (RFC 8705 §2).'),
-      id: clientId(),
-      certFile: filePath().describe('PEM certificate of the client; read anew.'),
-      keyFile: filePath().describe('PEM key of `certFile`.'),
-    }),
-    z.strictObject({
-      auth: z.literal('bearer').describe('A token in `Authorization` (RFC 7662 §2.1).'),
-      id: clientId().optional(),
-      tokenFile: filePath().describe('File with the token; read anew for each question.'),
-    }),
-  ])
-  .describe('How the gateway proves who it is: `auth` is basic, post, private_key_jwt, tls or bearer.')
 
 const tokensSchema = z.strictObject({
   prefixes: z
@@ -139,8 +98,3 @@ export const introspectionProviderSchema = z
     ...provider,
     keys: provider.response === 'jwt' ? (provider.keys ?? DISCOVERED) : provider.keys,
   }))
-
-function algorithmProblem(input: unknown): string | undefined {
-  if (typeof input !== 'string') return undefined
-  return `is not supported; use ${ALGORITHMS.join(', ')}.${didYouMean(input, ALGORITHMS)}`
-}

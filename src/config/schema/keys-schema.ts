@@ -57,7 +57,7 @@ export const keysSchema = z
   })
   .describe('Where the keys are: one of jwksUri, jwksFile, jwks, secretFile; none of them means discovery.')
 
-function hostName() {
+export function hostName() {
   return z.string().regex(/^(?=.{1,253}$)(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$/, {
     error: 'must be a host name without scheme, port or path, like `keys.example.com`',
   })

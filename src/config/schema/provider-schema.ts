@@ -20,6 +20,7 @@ import { decryptionSchema } from './decryption-schema.ts'
 import { claimReference, flag, judgedText, list, text } from './fields.ts'
 import { introspectionProviderSchema } from './introspection-schema.ts'
 import { keysSchema } from './keys-schema.ts'
+import { sessionProviderSchema } from './session-schema.ts'
 import { didYouMean } from './suggest.ts'
 
 const ALGORITHMS = [...JWS_ALGORITHMS.keys()]
@@ -60,7 +61,11 @@ const jwtProviderSchema = z
   })
   .transform(provider => ({ ...provider, algorithms: provider.algorithms ?? defaultAlgorithms(provider.keys) }))
 
-export const providerSchema = z.discriminatedUnion('type', [jwtProviderSchema, introspectionProviderSchema])
+export const providerSchema = z.discriminatedUnion('type', [
+  jwtProviderSchema,
+  introspectionProviderSchema,
+  sessionProviderSchema,
+])
 
 /** RFC 8725 §3.1: a shared secret never meets an asymmetric algorithm, whatever the token says. */
 function defaultAlgorithms(keys: { readonly secretFile?: string | undefined }): string[] | undefined {

@@ -22,6 +22,8 @@ interface ProviderTraits {
   readonly asksServer: boolean
   /** Whether it has keys of others, for tokens or for answers about them. */
   readonly fetchesKeys: boolean
+  /** The provider that judges what its logins bring, undefined where it does; undefined for one that logs nobody in. */
+  readonly logsIn: { readonly principal: string | undefined } | undefined
   /** Milliseconds, written under `maxLifetime`; undefined where it takes tokens however long they live. */
   readonly maxLifetime: number | undefined
   /** How far its clock may be off ours. */
@@ -45,6 +47,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     signsEvents: true,
     asksServer: false,
     fetchesKeys: true,
+    logsIn: undefined,
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
@@ -60,6 +63,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     signsEvents: false,
     asksServer: true,
     fetchesKeys: provider.response === 'jwt',
+    logsIn: undefined,
     maxLifetime: provider.maxLifetime,
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
@@ -69,6 +73,22 @@ const TRAITS: ByProviderType<ProviderTraits> = {
       ...clientFiles(provider.client.auth, provider.client),
       ...(provider.keys?.bearerFile === undefined ? [] : [provider.keys.bearerFile]),
     ],
+  }),
+  session: provider => ({
+    issuers: { issuer: provider.issuer },
+    audiences: [],
+    takesJwts: undefined,
+    takesOpaque: undefined,
+    signsEvents: true,
+    asksServer: false,
+    fetchesKeys: true,
+    logsIn: { principal: provider.principal === 'idToken' ? undefined : provider.principal },
+    maxLifetime: provider.lifetime.absolute,
+    clockToleranceMs: provider.clockTolerance,
+    acrOrder: undefined,
+    decryption: undefined,
+    cacheFile: undefined,
+    filesReadAnew: clientFiles(provider.client.auth, provider.client),
   }),
 }
 
@@ -97,6 +117,7 @@ function clientFiles<A extends keyof ClientConfigs>(auth: A, client: ClientConfi
 const WITHOUT_FILES_OF_ITS_GATEWAY: ByProviderType<ProviderConfig> = {
   jwt: provider => ({ ...provider, keys: { ...provider.keys, cacheFile: undefined } }),
   introspection: provider => ({ ...provider, keys: provider.keys && { ...provider.keys, cacheFile: undefined } }),
+  session: provider => provider,
 }
 
 export function providerTraits(provider: ProviderConfig): ProviderTraits {

@@ -35,6 +35,7 @@ const ROUTE_KEYS = {
   passAuthorization: { asks: 'nobody', because: 'It says what the service gets of a request that got in.' },
   timeout: { asks: 'nobody', because: 'It bounds the answer to a request that got in.' },
   revocation: { asks: 'nobody', because: 'It says what becomes of requests while nobody can say who is revoked.' },
+  anonymous: { asks: 'nobody', because: 'It says how a page that is refused is told.' },
   cors: { asks: 'nobody', because: 'It says which pages may read the answers.' },
   streams: { asks: 'nobody', because: 'It bounds a stream that got in.' },
 } as const satisfies Readonly<Record<keyof RouteConfig, AsksCaller | AsksNobody>>

@@ -163,7 +163,13 @@ export const routeSchema = z.strictObject({
       '`required`: a valid token. `optional`: none, or a valid one. `public`: tokens are not looked at. Default `required`.',
     ),
   require: requireSchema.optional(),
-  providers: list(id()).optional().describe('Ids of the providers whose tokens are accepted. Default: all.'),
+  providers: list(id())
+    .optional()
+    .describe('Ids of the providers whose tokens or sessions are accepted. Default: all but those of `type: session`.'),
+  anonymous: z
+    .enum(['login', 'refuse'])
+    .optional()
+    .describe('What a page without a session becomes, with a provider of `type: session`. Default `refuse`: 401.'),
   audiences: list(text())
     .optional()
     .describe('Narrows the audiences of the provider: a token must carry one of these as well.'),

@@ -29,6 +29,8 @@ interface RequestParts {
   readonly tls: TlsMaterial
   /** Bound on the body as sent and again as decompressed. */
   readonly maxBytes: number
+  /** Answers of these statuses have their bodies read. Default: 200 alone. */
+  readonly readBodyOf?: ReadonlySet<number> | undefined
   /** The proxy to go through, unless the URL is one of its exceptions. */
   readonly egress: Egress | undefined
   /** Connections are taken from here; without it, and through a proxy, each request has one of its own. */
@@ -40,9 +42,11 @@ interface RequestParts {
 interface WholeAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** Undefined for every status but 200: there, the body is not even read. */
+  /** Undefined where the status says nothing of what the body is for: there, it is not even read. */
   readonly body: Buffer | undefined
 }
+
+const ONLY_200: ReadonlySet<number> = new Set([200])
 
 /** @throws {FetchFailure} there is no whole answer; or the reason of `signal` */
 export async function hardenedRequest(request: RequestParts): Promise<WholeAnswer> {
@@ -56,7 +60,8 @@ export async function hardenedRequest(request: RequestParts): Promise<WholeAnswe
     const response = await answered(request, tunnel)
     try {
       const { statusCode: status = 0, headers } = response
-      return { status, headers, body: status === 200 ? await readBody(response, request.maxBytes) : undefined }
+      const isRead = (request.readBodyOf ?? ONLY_200).has(status)
+      return { status, headers, body: isRead ? await readBody(response, request.maxBytes) : undefined }
     } finally {
       response.destroy()
     }

@@ -39,7 +39,9 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
       revocation: undefined,
       proofs: undefined,
     }),
-    providers: (shown?.status.providers ?? []).map(provider => withQuestionsOfAll(provider, answers)),
+    providers: (shown?.status.providers ?? []).map(provider =>
+      withSessionsOfAll(withQuestionsOfAll(provider, answers), answers),
+    ),
     ready: reasons.size === 0,
     reasons: [...reasons],
     revocation: leastFresh(answers),
@@ -77,6 +79,43 @@ function withQuestionsOfAll(provider: ProviderStatus, answers: readonly WorkerAn
     },
   }
 }
+
+/** Of the pictures of sessions, returns the last failures, the store as the worst of them sees it, and the sum. */
+function withSessionsOfAll(provider: ProviderStatus, answers: readonly WorkerAnswer[]): ProviderStatus {
+  const all = answers.flatMap(({ status: { providers } }) => {
+    const sessions = providers.find(({ id }) => id === provider.id)?.sessions
+    return sessions === undefined ? [] : [sessions]
+  })
+  const [failing] = all.toSorted(newestBy('refresh_failure_age_seconds'))
+  const [turnedAway] = all.toSorted(newestBy('login_failure_age_seconds'))
+  const [cutOff] = all.toSorted(
+    (one, other) => STORE_SOUNDNESS[one.store ?? 'up'] - STORE_SOUNDNESS[other.store ?? 'up'],
+  )
+  if (failing === undefined || turnedAway === undefined || cutOff === undefined) return provider
+  const { last_login_error, last_login_failure, login_failure_age_seconds } = turnedAway
+  const { store, store_error } = cutOff
+  return {
+    ...provider,
+    sessions: {
+      ...failing,
+      held: all.reduce((sum, { held }) => sum + held, 0),
+      last_login_error,
+      last_login_failure,
+      login_failure_age_seconds,
+      store,
+      store_error,
+    },
+  }
+}
+
+type ShownSessions = NonNullable<ProviderStatus['sessions']>
+
+function newestBy(member: 'refresh_failure_age_seconds' | 'login_failure_age_seconds') {
+  return (one: ShownSessions, other: ShownSessions): number =>
+    (one[member] ?? Number.POSITIVE_INFINITY) - (other[member] ?? Number.POSITIVE_INFINITY)
+}
+
+const STORE_SOUNDNESS = { down: 0, up: 1, unused: 2 } as const
 
 /** One that does not know whom to ask comes first, then one that leaves the server alone, then one that has failed. */
 function soundness({ usable, last_error, introspection }: ProviderStatus): number {

@@ -15,6 +15,7 @@ import { ConfigError } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import type { WrittenAnswer } from '../engine/answering.ts'
+import type { FetchSite } from '../engine/browser-request.ts'
 import type { ProofFaults } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
 import type { WrittenMessage } from '../engine/tool-call.ts'
@@ -31,6 +32,14 @@ export interface TestCase {
   /** What the server says of the token; undefined where none is asked. */
   readonly introspection: WrittenAnswer | undefined
   readonly provider: string | undefined
+  /** As whom a browser is logged in; undefined: its cookie is not sent. */
+  readonly session: Claims | undefined
+  /** What the browser says of the page that sends the request. */
+  readonly origin: string | undefined
+  readonly fetchSite: FetchSite | undefined
+  readonly navigate: boolean
+  /** Whether the login of the session was asked for what the route requires, just now. */
+  readonly steppedUp: boolean
   /** They are in force besides what the configuration's own file says. */
   readonly revoked: readonly CaseEntry[]
   readonly revocation: 'stale' | undefined
@@ -41,6 +50,8 @@ export interface TestCase {
   /** Which certificate is shown; undefined for a token that is not bound by it. */
   readonly certificate: X509Certificate | 'none' | undefined
   readonly expect: string
+  /** Where a browser must be sent. */
+  readonly location: string | undefined
   readonly reported: string | undefined
   readonly route: string | undefined
   readonly headers: Readonly<Record<string, string | null>>
@@ -80,6 +91,10 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       claims: rest.claims,
       introspection: rest.introspection,
       provider: rest.provider,
+      session: rest.session,
+      origin: rest.origin,
+      fetchSite: rest.fetchSite,
+      location: rest.location,
       revocation: rest.revocation,
       now: rest.now,
       proof: rest.proof,

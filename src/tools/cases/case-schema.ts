@@ -6,13 +6,14 @@
 import * as z from 'zod'
 import { problemText } from '../../config/check/findings.ts'
 import { originProblem } from '../../config/schema/cors-schema.ts'
-import { duration, judgedText, list, text } from '../../config/schema/fields.ts'
+import { duration, flag, judgedText, list, text } from '../../config/schema/fields.ts'
 import { didYouMean } from '../../config/schema/suggest.ts'
 import { DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import { TOOLS_CALL } from '../../mcp/message.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
 import type { Claims, RequestFacts } from '../../types.ts'
 import { type WrittenAnswer, writtenAnswer } from '../engine/answering.ts'
+import { FETCH_SITES, type FetchSite } from '../engine/browser-request.ts'
 import { saysItsKey } from '../engine/prover.ts'
 import { messageProblem } from '../engine/tool-call.ts'
 import { trialRequest } from '../engine/trial.ts'
@@ -22,6 +23,11 @@ export type CaseEntry = Omit<WrittenEntry, 'issuer'> & { readonly issuer: string
 
 const claims = z.custom<Claims>(value => typeof value === 'object' && value !== null && !Array.isArray(value), {
   error: 'must be a block of claims, like `{ sub: alice, scope: orders:read }`',
+})
+
+/** No claim is called so, and the keys of other blocks suggest it. */
+const session = claims.refine(value => typeof value.claims !== 'object' || value.claims === null, {
+  error: 'has the claims themselves, with no `claims` around them; write `{ sub: alice, scope: orders:read }`',
 })
 
 const answer = z
@@ -45,6 +51,8 @@ const BEYOND_CASES: ReadonlySet<Stage> = new Set(['anywhere', 'receive', 'forwar
 
 function expectationProblem(value: string): string | undefined {
   if (value === 'allow') return undefined
+  if (value === 'login')
+    return 'is no refusal code: a browser that is sent to log in (302) is refused with `token_missing`; write that, `navigate: true`, and in `location` where it is sent'
   const expected = DENIAL_CODES.find(each => each === value)
   if (expected === undefined)
     return `must be \`allow\` or a refusal code like \`scope_missing\`.${didYouMean(value, ['allow', ...DENIAL_CODES])}`
@@ -107,6 +115,20 @@ const caseSchema = z
     mcp: mcp
       .optional()
       .describe('The body calls a tool: `{ tool: orders.delete }`; left out where bodies are judged: it calls none.'),
+    session: session
+      .optional()
+      .describe('Claims of somebody whom a browser is logged in as; its cookie is sent. In place of `claims`.'),
+    origin: judgedText(pageProblem).optional().describe('The page that sends the request: `https://app.example.com`.'),
+    fetchSite: z
+      .enum(FETCH_SITES)
+      .optional()
+      .describe(
+        'Where that page is: `same-origin`, `same-site`, `cross-site`, `none` or `absent`. Left out: as `origin` says, else `same-origin`.',
+      ),
+    navigate: flag().default(false).describe('`true`: a browser is about to show the page in a tab.'),
+    steppedUp: flag()
+      .default(false)
+      .describe('`true`: the session has just begun, and its login was asked for what the route requires.'),
     requestHeaders: z.record(text(), z.string()).default({}).describe('Headers of the request.'),
     claims: claims.optional().describe('Claims of a valid token; left out: no token.'),
     introspection: answer
@@ -134,6 +156,9 @@ const caseSchema = z
         'The token is bound to a certificate: a PEM file, from the folder of this file, which is shown, or `none`, and none is.',
       ),
     expect: expectation.describe('`allow`, or the refusal code.'),
+    location: text()
+      .optional()
+      .describe('Where a browser is sent in place of the page, with `navigate: true`: `/auth/login?return=%2F`.'),
     reported: code.optional().describe('What a report-only route must report.'),
     route: text().optional().describe('Id of the route that must take the request.'),
     headers: z
@@ -144,7 +169,11 @@ const caseSchema = z
   .superRefine((written, context) => {
     const { expect, headers } = written
     const message = proofProblem(written)
-    for (const { key, problem } of [...preflightProblems(written), ...messageProblems(written)])
+    for (const { key, problem } of [
+      ...preflightProblems(written),
+      ...messageProblems(written),
+      ...browserProblems(written),
+    ])
       context.addIssue({ code: 'custom', path: [key], message: problem })
     if (written.claims !== undefined && written.introspection !== undefined)
       context.addIssue({
@@ -180,7 +209,7 @@ interface WrittenRequest {
 }
 
 interface KeyProblem {
-  readonly key: 'preflight' | 'mcp' | 'request' | 'headers'
+  readonly key: 'preflight' | 'mcp' | 'request' | 'headers' | keyof WrittenBrowser
   readonly problem: string
 }
 
@@ -219,6 +248,51 @@ function messageProblems({
       ? []
       : [{ key: 'request' as const, problem: 'must be `POST` and a path for `mcp`' }]),
   ]
+}
+
+interface WrittenBrowser {
+  readonly session?: Claims | undefined
+  readonly origin?: string | undefined
+  readonly fetchSite?: FetchSite | undefined
+  readonly navigate: boolean
+  readonly steppedUp: boolean
+  readonly location?: string | undefined
+}
+
+function browserProblems(
+  written: WrittenRequest &
+    WrittenProof &
+    WrittenBrowser & { readonly expect: string; readonly provider?: string | undefined },
+): readonly KeyProblem[] {
+  const { request, requestHeaders, session, origin, fetchSite, navigate, steppedUp, location, expect } = written
+  const isSent = (name: string): boolean => Object.keys(requestHeaders).some(each => each.toLowerCase() === name)
+  const found: ReadonlyArray<readonly [keyof WrittenBrowser, boolean, string]> = [
+    [
+      'session',
+      session !== undefined && (claimsOf(written) !== undefined || written.provider !== undefined),
+      'counts only where no token comes; leave out `claims`, `introspection` and `provider`, or this',
+    ],
+    ['session', session !== undefined && written.preflight !== undefined, 'comes with no preflight; leave out one'],
+    ['fetchSite', fetchSite !== undefined && session === undefined, 'needs `session`: it decides about that alone'],
+    [
+      'fetchSite',
+      fetchSite !== undefined && isSent('sec-fetch-site'),
+      'sends the header `Sec-Fetch-Site`; leave it out of `requestHeaders`',
+    ],
+    ['steppedUp', steppedUp && session === undefined, 'needs `session`: it says how that began'],
+    [
+      'origin',
+      origin !== undefined && (isSent('origin') || written.preflight !== undefined),
+      'sends the header `Origin`; leave it out of `requestHeaders` and `preflight`',
+    ],
+    ['navigate', navigate && !request.startsWith('GET '), 'needs `GET`: so a tab is opened'],
+    [
+      'location',
+      location !== undefined && (!navigate || expect === 'allow'),
+      'needs `navigate: true` and a refusal code: others are sent nowhere',
+    ],
+  ]
+  return found.flatMap(([key, isWrong, problem]) => (isWrong ? [{ key, problem }] : []))
 }
 
 interface WrittenProof {

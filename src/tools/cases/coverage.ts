@@ -6,6 +6,7 @@
  * An item that is covered stands for a line of the policy: taking that line out would fail a test. Only cases that
  * passed count.
  */
+
 import { corsRules } from '../../config/cors.ts'
 import {
   audienceRequirements,
@@ -14,10 +15,12 @@ import {
   requirementContext,
   requirementsUnder,
 } from '../../config/requirements.ts'
+import { acceptedProviders, isLogin } from '../../config/schema/accepted.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CorsRules } from '../../route/cors.ts'
+import { takesSessions } from '../engine/browser-request.ts'
 import { lineOf, OTHERS } from '../engine/tool-call.ts'
 import { sourcesOf } from '../text/credential-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
@@ -78,7 +81,8 @@ function routeCoverage(
     allowed: cases.filter(({ decision }) => decision === 'allow').length,
     refused: cases.filter(({ decision }) => decision !== 'allow').length,
     items: [
-      ...accessItems(route, item),
+      ...accessItems(route, config, item),
+      ...loginItems(route, item),
       ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item, context)),
       ...pageItems(corsRules(route, config, sourcesOf(route, config)), item, ofPreflights),
     ],
@@ -105,22 +109,52 @@ const ITEMS: Readonly<
 
 type MakeItem = (name: string, isCase: (result: CaseResult) => boolean) => CoverageItem
 
-function accessItems({ access }: RouteConfig, item: MakeItem): readonly CoverageItem[] {
+function accessItems(route: RouteConfig, config: Config, item: MakeItem): readonly CoverageItem[] {
   const isAllowed = ({ decision }: CaseResult): boolean => decision === 'allow'
-  switch (access) {
+  switch (route.access) {
     case 'public':
       return [item('allowed', isAllowed)]
     case 'optional':
       return [
         item('allowed without a token', result => isAllowed(result) && result.caller === 'anonymous'),
-        item('allowed with a token', result => isAllowed(result) && result.caller === 'verified'),
+        ...callerItems(route, config).map(({ who, isCase }) =>
+          item(`allowed with ${who}`, result => isAllowed(result) && result.caller === 'verified' && isCase(result)),
+        ),
       ]
     case 'required':
       return [
-        item('allowed', result => isAllowed(result) && result.caller === 'verified' && result.unmet.length === 0),
+        ...callerItems(route, config).map(({ who, isCase }, _, { length }) =>
+          item(
+            length === 1 ? 'allowed' : `allowed with ${who}`,
+            result => isAllowed(result) && result.caller === 'verified' && result.unmet.length === 0 && isCase(result),
+          ),
+        ),
         item('refused without a token', result => isNoticed(result) && result.caller === 'anonymous'),
       ]
   }
+}
+
+interface CallerItem {
+  readonly who: string
+  readonly isCase: (result: CaseResult) => boolean
+}
+
+/** Lists what brings somebody in, each of which a line of the policy takes. */
+function callerItems(route: RouteConfig, config: Config): readonly CallerItem[] {
+  const accepted = acceptedProviders(config, route)
+  const takesTokens = accepted.length === 0 || accepted.some(id => !isLogin(config.providers[id]))
+  return [
+    ...(takesTokens ? [{ who: 'a token', isCase: ({ test }: CaseResult) => test.session === undefined }] : []),
+    ...(takesSessions(route, config)
+      ? [{ who: 'a session', isCase: ({ test }: CaseResult) => test.session !== undefined }]
+      : []),
+  ]
+}
+
+/** That people are sent to log in shows only to a case that says where. */
+function loginItems({ anonymous }: RouteConfig, item: MakeItem): readonly CoverageItem[] {
+  if (anonymous !== 'login') return []
+  return [item('sent to the login', ({ test, decision }) => test.location !== undefined && decision !== 'allow')]
 }
 
 /**

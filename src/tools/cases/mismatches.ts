@@ -1,7 +1,9 @@
 /** Says what of a case did not come as expected, and what of it the configuration has no use for. */
+import { acceptedProviders } from '../../config/schema/accepted.ts'
 import { certificateSource } from '../../config/schema/certificate-source.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, ProviderConfig, RouteConfig } from '../../config/schema/schema.ts'
+import { takesSessions } from '../engine/browser-request.ts'
 import { linesOf } from '../explain/header-changes.ts'
 import type { TestCase } from './case-file.ts'
 
@@ -19,15 +21,21 @@ interface Outcome {
   readonly reported: string | undefined
   readonly route: string | undefined
   readonly headers: readonly string[] | undefined
+  /** Where a browser is sent. */
+  readonly location: string | undefined
 }
 
-export function mismatches(test: TestCase, { decision, reported, route, headers }: Outcome): readonly Mismatch[] {
+export function mismatches(
+  test: TestCase,
+  { decision, reported, route, headers, location }: Outcome,
+): readonly Mismatch[] {
   const found: Mismatch[] = []
   const compare = (what: string, expected: string | undefined, actual: string | undefined): void => {
     if (expected !== actual) found.push({ what, expected: expected ?? 'nothing', actual: actual ?? 'nothing' })
   }
   compare('decision', test.expect, decision)
   if (test.reported !== undefined) compare('reported', test.reported, reported)
+  if (test.location !== undefined) compare('location', test.location, location)
   if (test.route !== undefined) compare('route', test.route, route)
   // A request that was refused has no headers for the upstream, and the decision has told of that already.
   if (headers !== undefined)
@@ -43,16 +51,22 @@ function headerValue(headers: readonly string[], name: string): string | undefin
 
 /** A case must not pass because the configuration has no use for what it says. */
 export function withoutEffect(
-  { introspection, provider, revoked, revocation: state, proof, certificate, isPreflight, message }: TestCase,
-  { providers, revocation, dpop, listen, clientCertificate }: Config,
+  test: TestCase,
+  config: Config,
   route: RouteConfig | undefined,
   found: { readonly hasRoute: boolean; readonly isPreflight: boolean; readonly isCall: boolean },
 ): readonly Mismatch[] {
-  const accepted = provider === undefined ? (route?.providers ?? Object.keys(providers)) : [provider]
+  const { introspection, provider, session, revoked, revocation: state, proof, certificate } = test
+  const { isPreflight, message } = test
+  const { providers, revocation, dpop, listen, clientCertificate } = config
+  const accepted = provider === undefined ? acceptedProviders({ providers }, route ?? {}) : [provider]
   const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing', hasNoEffect: true })
   return [
     ...(introspection !== undefined && !accepted.some(id => asksServer(providers[id]))
       ? [needs('introspection', 'a provider of `type: introspection` that the route accepts')]
+      : []),
+    ...(session !== undefined && route !== undefined && !takesSessions(route, config)
+      ? [needs('session', 'a provider of `type: session` that the route names')]
       : []),
     ...(revoked.length > 0 && revocation === undefined
       ? [needs('revoked', 'the section `revocation` in the configuration')]

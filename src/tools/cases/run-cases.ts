@@ -7,10 +7,12 @@
 import type { NamedFiles } from '../../config/read/load.ts'
 import { type Requirement, requirementContext, requirementsOf } from '../../config/requirements.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import type { Endpoint, Route } from '../../policy.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
 import type { Claims, CredentialSource, Principal, RequestFacts } from '../../types.ts'
 import { headersRefused, preflightIn } from '../engine/asked-preflight.ts'
+import { fromBrowser, siteOf } from '../engine/browser-request.ts'
 import { putInForce } from '../engine/known-revocations.ts'
 import { presented, presentedWithProof } from '../engine/presented.ts'
 import { boundTo, type Prover } from '../engine/prover.ts'
@@ -19,7 +21,7 @@ import { type StandIn, standIn } from '../engine/stand-in.ts'
 import { askedOfCall, bodyOf, isJudged, missingForCall, withJsonBody } from '../engine/tool-call.ts'
 import { type Trial, trial } from '../engine/trial.ts'
 import { denialText } from '../explain/denial-text.ts'
-import { unmetOf } from '../explain/explanation.ts'
+import { redirectOf, unmetOf } from '../explain/explanation.ts'
 import { sourcesOf } from '../text/credential-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
@@ -84,11 +86,11 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
   const isCall = isJudged(expectedRoute, plain)
   const request = isCall ? withJsonBody(plain) : plain
   const signed = claims && (await tokenOf(test, claims, routeConfig, deps.trusted))
+  const session = await sessionOf(test, routeConfig, deps.trusted, expectedRoute)
+  const sent = asOfBrowser(test, request, { cookie: session?.cookie, route: routeConfig, config })
   const facts =
-    signed === undefined
-      ? request
-      : await withToken(request, signed.token, sourcesOf(routeConfig, config), { proof, prover })
-  const further = entriesOf(test, signed?.issuer, config, services)
+    signed === undefined ? sent : await withToken(sent, signed.token, sourcesOf(routeConfig, config), { proof, prover })
+  const further = entriesOf(test, (signed ?? session)?.issuer, config, services)
   putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
   const tried = await trial(policy, facts, isCall && test.message ? bodyOf(test.message) : undefined)
   const { findings, denial, upstreamHeaders } = tried
@@ -100,6 +102,7 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     reported: reported?.code,
     route: route?.id,
     headers: upstreamHeaders,
+    location: redirectOf(tried, facts),
   }
   const caller =
     principal !== undefined
@@ -181,6 +184,29 @@ async function tokenOf(
   if (introspection === undefined) return await trusted.token(claims, route, provider)
   const { active } = introspection
   return trusted.introspected(active ? { active, claims } : { active }, route, { provider })
+}
+
+/** Where the route takes no sessions, the case is told so by {@link withoutEffect}. */
+async function sessionOf(
+  { session, steppedUp }: TestCase,
+  config: RouteConfig | undefined,
+  trusted: StandIn,
+  route: Route | Endpoint | undefined,
+) {
+  if (session === undefined) return undefined
+  const asked = steppedUp && route?.kind === 'route' ? route.challenge : undefined
+  return trusted.session(session, config, { asked })
+}
+
+/** Says of the page what its browser would. A case that says nothing of a browser is sent by none. */
+function asOfBrowser(
+  { session, origin, fetchSite, navigate }: TestCase,
+  request: RequestFacts,
+  to: { readonly cookie: string | undefined; readonly route: RouteConfig | undefined; readonly config: Config },
+): RequestFacts {
+  const ofNobody = navigate ? 'none' : 'absent'
+  const site = fetchSite ?? (session === undefined ? ofNobody : siteOf(origin, to.route, to.config))
+  return fromBrowser(request, { cookie: to.cookie, site, origin, mode: navigate ? 'navigate' : 'fetch' })
 }
 
 /** Where the configuration asks for no certificate, the case is told so by {@link withoutEffect}. */

@@ -5,8 +5,8 @@
  * URLs, and the domain names before a slash in a JSON Pointer, are no such slip.
  */
 import type { Path } from '../../config/check/findings.ts'
-import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
-import type { Config, ProviderConfig } from '../../config/schema/schema.ts'
+import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
+import type { Config } from '../../config/schema/schema.ts'
 
 interface DottedClaim {
   readonly code: 'claim-dotted'
@@ -29,10 +29,15 @@ export function dottedClaims({ providers, identity, routes }: Config): readonly 
 const OF_PROVIDERS: ByProviderType<readonly DottedClaim[], [path: Path]> = {
   jwt: dottedIn,
   introspection: dottedIn,
+  session: () => [],
 }
 
 function dottedIn(
-  { scopeClaim, rolesClaim, requiredClaims }: Pick<ProviderConfig, 'scopeClaim' | 'rolesClaim' | 'requiredClaims'>,
+  {
+    scopeClaim,
+    rolesClaim,
+    requiredClaims,
+  }: Pick<ProviderConfigs['jwt' | 'introspection'], 'scopeClaim' | 'rolesClaim' | 'requiredClaims'>,
   path: Path,
 ): readonly DottedClaim[] {
   return [

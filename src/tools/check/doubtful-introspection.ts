@@ -17,6 +17,7 @@ export function longAnswers({ providers }: Config): readonly DoubtfulIntrospecti
 
 const LONG_ANSWERS: ByProviderType<readonly DoubtfulIntrospection[], [id: string]> = {
   jwt: () => [],
+  session: () => [],
   introspection: ({ cache: { ttl, maxStale } }, id) => {
     const at = (key: string): Path => ['providers', id, 'cache', key]
     const [often, away] = [

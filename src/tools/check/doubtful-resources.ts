@@ -4,8 +4,10 @@
  *
  * RFC 9728 §2 (`authorization_servers`), §7.1 (TLS); MCP 2025-11-25, "Authorization" (no token is passed through).
  */
+
 import type { Path } from '../../config/check/findings.ts'
 import { authorizationServers, routesOf } from '../../config/resources.ts'
+import { acceptedProviders } from '../../config/schema/accepted.ts'
 import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
@@ -64,8 +66,9 @@ export function resourcesElsewhere(config: Config, { matcher }: Policy): readonl
 
 /** What a provider lets pass without an audience, a resource refuses. */
 export function audiencesNotTold({ providers, routes }: Config): readonly DoubtfulResource[] {
-  return routes.flatMap(({ resource, providers: accepted = Object.keys(providers) }, index) => {
-    const silent = accepted.find(id => {
+  return routes.flatMap((route, index) => {
+    const { resource } = route
+    const silent = acceptedProviders({ providers }, route).find(id => {
       const provider = providers[id]
       return provider !== undefined && byProviderType(LETS_AUDIENCES_BE, provider)
     })
@@ -78,6 +81,7 @@ export function audiencesNotTold({ providers, routes }: Config): readonly Doubtf
 const LETS_AUDIENCES_BE: ByProviderType<boolean> = {
   jwt: () => false,
   introspection: ({ audienceCheckedByServer }) => audienceCheckedByServer,
+  session: () => false,
 }
 
 export function otherToolsAllowed({ routes }: Config): readonly DoubtfulResource[] {

@@ -33,6 +33,10 @@ const FILES: ByProviderType<readonly NamedFile[]> = {
     ...filesIn('keys', { bearerFile: keys?.bearerFile }),
     ...filesIn('client', client),
   ],
+  session: ({ client, keyFiles }) => [
+    ...filesIn('client', client),
+    ...keyFiles.map((file, index) => ({ at: ['keyFiles', index], file })),
+  ],
 }
 
 function filesIn(block: string, settings: Readonly<Record<string, string | undefined>>): readonly NamedFile[] {

@@ -9,6 +9,8 @@ import { systemClock } from '../../lib/clock.ts'
 import { systemScheduler } from '../../lib/scheduler.ts'
 import { probeRevocationStream } from '../../run/revocation-store.ts'
 import { probeReplays, replayDefinition } from '../../run/shared-replays.ts'
+import { storeDefinition } from '../../run/store-definition.ts'
+import { probeSharedSessions } from '../../session/session-rights.ts'
 
 interface StoreResult {
   readonly kind: 'store'
@@ -24,7 +26,7 @@ export async function storeResults(config: Config): Promise<readonly StoreResult
   const { store } = config
   if (store === undefined) return []
   const id = `${store.url.host}:${store.url.port}`
-  const found = await Promise.all([revocationsFound(config), proofsFound(config)])
+  const found = await Promise.all([revocationsFound(config), proofsFound(config), sessionsFound(config)])
   return found.flatMap(each => (each === undefined ? [] : [{ kind: 'store' as const, id, ...each }]))
 }
 
@@ -47,4 +49,13 @@ async function proofsFound(config: Config): Promise<Found> {
   const problem = await probeReplays(definition, DEPS)
   if (problem !== undefined) return { outcome: 'failed', detail: problem }
   return { outcome: 'ok', detail: 'allows remembering the DPoP proofs that were used' }
+}
+
+async function sessionsFound({ store, providers }: Config): Promise<Found> {
+  const isShared = Object.values(providers).some(each => each.type === 'session' && each.store === 'shared')
+  if (store === undefined || !isShared) return undefined
+  const deps = { scheduler: systemScheduler, monotonicMs: systemClock.monotonicMs }
+  const problem = await probeSharedSessions(storeDefinition(store), 'serve', deps)
+  if (problem !== undefined) return { outcome: 'failed', detail: problem }
+  return { outcome: 'ok', detail: 'allows keeping the sessions of browsers' }
 }

@@ -1,7 +1,7 @@
 /**
  * Asks the network whether what a configuration relies on is there: whether keys can be fetched, whether servers answer
- * questions about tokens, whether upstreams take connections, whether the store allows what is needed, and what the
- * issuer calls itself.
+ * questions about tokens, whether users could log in, whether upstreams take connections, whether the store allows what
+ * is needed, and what the issuer calls itself.
  *
  * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (`issuer` is compared byte for byte). A connection to an upstream
  * is opened as the gateway opens it, and closed again; no request is sent. Over `h2c:` the service has to say a word of
@@ -24,6 +24,7 @@ import { openSession } from '../../upstream/http2-session.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { askedResult } from './asked-result.ts'
 import { type HealthResult, healthResult } from './health-result.ts'
+import { loginResults, scopeWarnings } from './login-results.ts'
 import { storeResults } from './online-store.ts'
 import type { Warning } from './warnings.ts'
 
@@ -41,21 +42,31 @@ interface OnlineFindings {
 }
 
 /** What the issuer itself is asked, for each type of provider. */
-const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, egress: Config['egress']]> = {
+const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, config: Config]> = {
   jwt: issuerWarnings,
-  introspection: async ({ issuer, endpoint, timeout: timeoutMs, caFile }, id, egress) =>
+  introspection: async ({ issuer, endpoint, timeout: timeoutMs, caFile }, id, { egress }) =>
     endpoint === undefined
       ? slashWarnings(issuer, id, { timeoutMs, maxBytes: MOST_METADATA_BYTES, caFile, egress })
       : [],
+  async session(provider, id, config) {
+    const { issuer, timeout: timeoutMs, caFile } = provider
+    const fetch = { timeoutMs, maxBytes: MOST_METADATA_BYTES, caFile, egress: config.egress }
+    const found = await Promise.all([slashWarnings(issuer, id, fetch), scopeWarnings(id, provider, config)])
+    return found.flat()
+  },
 }
 
 /** The metadata of a server are smaller. */
 const MOST_METADATA_BYTES = 1024 * 1024
 
 /** How it is found out whether a provider can judge tokens, once it has got what that takes. */
-const TRIED: ByProviderType<Promise<HealthResult>, [verifier: TokenVerifier]> = {
-  jwt: async (_provider, verifier) => healthResult(verifier.health()),
-  introspection: askedResult,
+const TRIED: ByProviderType<Promise<readonly HealthResult[]>, [verifier: TokenVerifier, config: Config]> = {
+  jwt: async (_provider, verifier) => [healthResult(verifier.health())],
+  introspection: async (provider, verifier) => [await askedResult(provider, verifier)],
+  session: async (provider, verifier, config) => [
+    healthResult(verifier.health()),
+    ...(await loginResults(provider, config)),
+  ],
 }
 
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */
@@ -65,23 +76,25 @@ export async function onlineFindings(config: Config, services: Services): Promis
     Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
     storeResults(config),
     Promise.all(
-      Object.entries(config.providers).map(([id, provider]) =>
-        byProviderType(ISSUER_WARNINGS, provider, id, config.egress),
-      ),
+      Object.entries(config.providers).map(([id, provider]) => byProviderType(ISSUER_WARNINGS, provider, id, config)),
     ),
   ])
   return { results: [...providers, ...upstreams, ...stores], warnings: warnings.flat() }
 }
 
-function providerResults(config: Config, services: Services): Promise<readonly OnlineResult[]> {
-  return Promise.all(
-    [...leasedProviders(config, services)].map(async ([id, { ready, verifier }]): Promise<OnlineResult> => {
+async function providerResults(config: Config, services: Services): Promise<readonly OnlineResult[]> {
+  const found = await Promise.all(
+    [...leasedProviders(config, services)].map(async ([id, { ready, verifier }]): Promise<readonly OnlineResult[]> => {
       await ready()
       const provider = config.providers[id]
-      const found = provider === undefined ? healthResult(verifier.health()) : byProviderType(TRIED, provider, verifier)
-      return { kind: 'provider', id, ...(await found) }
+      const results =
+        provider === undefined
+          ? [healthResult(verifier.health())]
+          : await byProviderType(TRIED, provider, verifier, config)
+      return results.map(result => ({ kind: 'provider', id, ...result }))
     }),
   )
+  return found.flat()
 }
 
 async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {
@@ -117,7 +130,7 @@ function textOf(file: string | undefined): string | undefined {
 async function issuerWarnings(
   { issuer, keys }: ProviderConfigs['jwt'],
   id: string,
-  egress: Config['egress'],
+  { egress }: Config,
 ): Promise<readonly Warning[]> {
   const source = keySourceDefinition(keys, egress)
   return 'maxBytes' in source ? slashWarnings(issuer, id, source) : []

@@ -26,6 +26,8 @@ import {
   tokensForwardedToTools,
 } from './doubtful-resources.ts'
 import { blindToRevocations, revokedHereOnly } from './doubtful-revocation.ts'
+import { doubtfulSessionRoutes } from './doubtful-session-routes.ts'
+import { doubtfulSessions } from './doubtful-sessions.ts'
 import { placeholders } from './placeholders.ts'
 import { misspelledScopes } from './similar-scopes.ts'
 import { trustedSpellings } from './trusted-spellings.ts'
@@ -60,9 +62,19 @@ export const WARNING_CODES = [
   'resource-audience-untold',
   'mcp-others-allowed',
   'mcp-token-forwarded',
+  'session-unused',
+  'session-memory',
+  'session-no-refresh',
+  'session-issuer-differs',
+  'session-resource-refused',
+  'session-page-missing',
+  'session-logout-logs-in',
+  'session-scope-unasked',
+  'session-cors-unlisted',
   'secret-writable',
   'secret-blanks',
   'issuer-slash',
+  'session-scope-unlisted',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -105,6 +117,8 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...audiencesNotTold(config),
     ...otherToolsAllowed(config),
     ...tokensForwardedToTools(config),
+    ...doubtfulSessions(config, policy),
+    ...doubtfulSessionRoutes(config),
   ]
 }
 
@@ -153,8 +167,14 @@ function optionalWithRequire({ routes }: Config): readonly Warning[] {
 /** Where nobody can revoke a token, its lifetime is how long a thief has it. */
 function longLifetimes({ providers, revocation }: Config): readonly Warning[] {
   return Object.entries(providers).flatMap(([id, provider]) => {
-    const { maxLifetime } = providerTraits(provider)
-    if (maxLifetime === undefined || maxLifetime <= (revocation === undefined ? HOUR_MS : DAY_MS)) return []
+    const { maxLifetime, logsIn } = providerTraits(provider)
+    // What is said of sessions is about people, and not about thieves.
+    if (
+      logsIn !== undefined ||
+      maxLifetime === undefined ||
+      maxLifetime <= (revocation === undefined ? HOUR_MS : DAY_MS)
+    )
+      return []
     const message =
       maxLifetime > DAY_MS
         ? 'lets a stolen token work for more than a day; access tokens usually live minutes to hours'

@@ -7,11 +7,12 @@
  * every fact but those that meet it. What is left out of such a caller while it still gets in makes it a small witness.
  */
 import { secondsText } from '../../authorize/age.ts'
+import { acceptedProviders } from '../../config/schema/accepted.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
-import type { RouteConfig } from '../../config/schema/schema.ts'
+import type { ProviderConfig, RouteConfig } from '../../config/schema/schema.ts'
 import type { JsonValue } from '../../types.ts'
 import { claimPath, type Demand, demandsOf, type Fact } from './demand.ts'
-import { audiencesOf, type RouteInConfig, urlOf } from './route-strictness.ts'
+import { audiencesOf, judgeOf, type RouteInConfig, urlOf } from './route-strictness.ts'
 
 /** Says who gets in that did not: claims, or words where it is nobody with claims. */
 export type Witness = { readonly provider: string; readonly claims: Readonly<Record<string, JsonValue>> } | string
@@ -51,7 +52,7 @@ function witnessOfProvider(letting: RouteInConfig, refusing: RouteInConfig, prov
  * resource, which not both may have, stands in for them.
  */
 function askedOf(side: RouteInConfig, other: RouteInConfig, id: string): Parameters<typeof demandsOf>[0] {
-  const provider = side.config.providers[id]
+  const provider = side.config.providers[judgeOf(side.config, id)]
   const url = urlOf(side)
   const ofProvider = provider === undefined ? [] : providerTraits(provider).audiences
   const isOfMatter = (url ?? urlOf(other)) !== undefined && ofProvider.length > 0
@@ -65,8 +66,8 @@ function askedOf(side: RouteInConfig, other: RouteInConfig, id: string): Paramet
   }
 }
 
-function acrOrderOf({ config: { providers } }: RouteInConfig, id: string): readonly string[] | undefined {
-  const provider = providers[id]
+function acrOrderOf({ config }: RouteInConfig, id: string): readonly string[] | undefined {
+  const provider = config.providers[judgeOf(config, id)]
   return provider && providerTraits(provider).acrOrder
 }
 
@@ -99,7 +100,7 @@ function isLetIn(stranger: Stranger, route: RouteConfig): boolean {
 }
 
 function providersOf({ route, config }: RouteInConfig): readonly string[] {
-  return route.providers ?? Object.keys(config.providers)
+  return acceptedProviders(config, route)
 }
 
 function areMet(demands: readonly Demand[], held: readonly Fact[]): boolean {
@@ -128,7 +129,8 @@ function leastOf(facts: readonly Fact[], demands: readonly Demand[]): readonly F
 }
 
 function witness({ config }: RouteInConfig, provider: string, facts: readonly Fact[]): Witness {
-  const { scopeClaim = 'scope', rolesClaim = 'roles' } = config.providers[provider] ?? {}
+  const judge = config.providers[judgeOf(config, provider)]
+  const { scopeClaim = 'scope', rolesClaim = 'roles' } = grantClaimsOf(judge)
   const paths = { audience: ['aud'], scope: claimPath(scopeClaim), role: claimPath(rolesClaim) }
   const claims = new Map<string, { readonly path: readonly string[]; readonly values: JsonValue[] }>()
   for (const fact of facts) {
@@ -144,7 +146,17 @@ function witness({ config }: RouteInConfig, provider: string, facts: readonly Fa
     const [only = 'any value', ...others] = values
     put(written, path, others.length === 0 ? only : values)
   }
-  return { provider, claims: written }
+  const of = config.providers[provider]
+  if (of?.type !== 'session') return { provider, claims: written }
+  const browser = `a browser that has logged in at ${of.issuer}`
+  return claims.size === 0 ? browser : `${browser}, with ${JSON.stringify(written)}`
+}
+
+function grantClaimsOf(provider: ProviderConfig | undefined): {
+  readonly scopeClaim?: string | undefined
+  readonly rolesClaim?: string | undefined
+} {
+  return provider !== undefined && 'rolesClaim' in provider ? provider : {}
 }
 
 const BINDING_MEMBERS = { dpop: 'jkt', certificate: 'x5t#S256' }

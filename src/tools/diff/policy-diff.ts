@@ -10,6 +10,7 @@
  */
 import { BARE_METADATA_PATH, metadataPath } from '../../config/schema/metadata-path.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { sessionPaths } from '../../config/schema/session-paths.ts'
 import type { Policy } from '../../policy.ts'
 import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
@@ -112,7 +113,7 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
     return changesByDirection('egress', undefined, found)
   },
   revocation: (old, next) =>
-    changesByDirection('revocation', undefined, revocationDifferences(old.config.revocation, next.config.revocation)),
+    changesByDirection('revocation', undefined, revocationDifferences(old.config, next.config)),
   dpop: (old, next) => changesByDirection('dpop', undefined, dpopDifferences(old.config.dpop, next.config.dpop)),
   clientCertificate: (old, next) =>
     changesByDirection('clientCertificate', undefined, certificateDifferences(old.config, next.config)),
@@ -164,7 +165,10 @@ function routeChanges(old: ComparedPolicy, next: ComparedPolicy): readonly Polic
   // The matcher may refuse a path as ambiguous for a slash at its end, so each pattern is tried with one, too.
   const shapes = withOverlaps(routes.flatMap(({ path }) => (/\/(\*\*)?$/.test(path) ? [path] : [path, `${path}/`])))
   const paths = witnessPaths(shapes)
-  const ofGateway = [old, next].flatMap(({ config }) => metadataPaths(config.resources))
+  const ofGateway = [old, next].flatMap(({ config }) => [
+    ...metadataPaths(config.resources),
+    ...pathsOfSessions(config),
+  ])
   const methods = witnessMethods(routes)
   const meetings = new Map<string, Meeting>()
   for (const path of new Set([...shapes.flatMap(paths), ...ofGateway]))
@@ -257,4 +261,8 @@ function jointChange(
   )
   const section = requests === undefined ? 'settings' : 'routes'
   return [{ kind, section, subject, requests, details: differences.map(({ text }) => text), witness }]
+}
+
+function pathsOfSessions({ providers }: Config): readonly string[] {
+  return Object.values(providers).flatMap(provider => (provider.type === 'session' ? sessionPaths(provider) : []))
 }

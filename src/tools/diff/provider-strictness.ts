@@ -32,6 +32,7 @@ export function providerDifferences(before: ProviderConfig, after: ProviderConfi
 const TAKEN_BY: { readonly [Type in ProviderType]: string } = {
   jwt: 'JWTs that its keys verify, also those that the server calls inactive',
   introspection: 'tokens of which the server says that they are active, opaque ones, too',
+  session: 'browsers that have logged in, by a cookie',
 }
 
 function differencesOfType<Type extends ProviderType>(
@@ -110,6 +111,77 @@ const PROVIDER: { readonly [Type in ProviderType]: Comparisons<ProviderConfigs[T
     caFile: another,
     allowInsecureHttp: ranked({ true: 0, false: 1 }),
   },
+  session: {
+    type: noMatter('Providers of two types are told apart before their keys are compared.'),
+    issuer: (name, before, after) => otherWith(name, { before, after, witness: `people who log in at ${after}` }),
+    client: (name, before, after) =>
+      before.id === after.id
+        ? otherwise(name, before, after)
+        : otherWith(`${name}.id`, {
+            before: before.id,
+            after: after.id,
+            witness: `people who log in for the client ${after.id}`,
+          }),
+    scopes: askedScopes,
+    resource: another,
+    // It decides who somebody is.
+    principal: (name, before, after) =>
+      otherWith(name, { before, after, witness: `sessions that count for ${principalText(after)}` }),
+    publicUrl: (name, before, after) => otherWith(name, { before, after, witness: `pages of ${after}` }),
+    paths: otherwise,
+    keyFiles: keyFileDifferences,
+    // Records are sealed, so that whoever controls the store makes none up.
+    store: otherwise,
+    lifetime: (name, before, after, around) => differencesOf(LIFETIME, before, after, around, `${name}.`),
+    allowOrigins: anyOf,
+    afterLogout: noMatter('It is a page that is shown when a session is over.'),
+    parameters: another,
+    timeout: otherwise,
+    clockTolerance: limitMs,
+    hosts: (name, before = [], after = []) => anyOf(name, before, after),
+    caFile: another,
+    allowInsecureHttp: ranked({ true: 0, false: 1 }),
+  },
+}
+
+const LIFETIME: Comparisons<ProviderConfigs['session']['lifetime']> = {
+  idle: limitMs,
+  absolute: limitMs,
+  refreshBefore: otherwise,
+  grace: limitMs,
+}
+
+/** Compares values that have no order, and says what gets in by the other. */
+function otherWith(
+  name: string,
+  { before, after, witness }: Pair<string> & { readonly witness: string },
+): readonly Difference[] {
+  return before === after ? [] : [{ direction: 'changed', text: `${name}: ${before} → ${after}`, witness }]
+}
+
+function principalText(principal: string): string {
+  return principal === 'idToken' ? 'their ID tokens' : `their access tokens at ${principal}`
+}
+
+/** What a login asks for, its session may have. */
+function askedScopes(name: string, before: readonly string[], after: readonly string[]): readonly Difference[] {
+  return anyOf(name, before, after).map(({ direction, text }) => ({
+    direction,
+    text,
+    ...(direction === 'loosened' && {
+      witness: `sessions with ${after.filter(each => !before.includes(each)).join(' ')}`,
+    }),
+  }))
+}
+
+/** Whoever has one of these can make a cookie up. */
+function keyFileDifferences(name: string, before: readonly string[], after: readonly string[]): readonly Difference[] {
+  const added = after.filter(each => !before.includes(each))
+  return anyOf(name, before, after).map(({ direction, text }) => ({
+    direction,
+    text,
+    ...(direction === 'loosened' && { witness: `cookies of whoever has ${added.join(' or ')}` }),
+  }))
 }
 
 type Introspection = ProviderConfigs['introspection']

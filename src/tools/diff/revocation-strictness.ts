@@ -4,7 +4,8 @@
  * A new key needs a row here. What stands in files is not compared: an entry that leaves `revocation.file` lets its
  * tokens in again, and shows here as nothing.
  */
-import type { RevocationConfig, StoreConfig } from '../../config/schema/schema.ts'
+import { withoutSessionEndpoints, writtenRevocation } from '../../config/schema/filled-in-revocation.ts'
+import type { Config, RevocationConfig, StoreConfig } from '../../config/schema/schema.ts'
 import { durationText } from '../../config/schema/units.ts'
 import {
   allOf,
@@ -34,8 +35,20 @@ export function whenStaleIn(
 /** Endpoints are left out, since each of them is compared by itself. */
 const SOURCES = ['file', 'store', 'api'] as const
 
+/**
+ * Compares what people have written. A section that is there for sessions alone is no change of theirs when sessions
+ * come or go. Against one that is written it counts, since entries in it are in force, too.
+ */
+export function revocationDifferences(old: Config, next: Config): readonly Difference[] {
+  const [before, after] = [writtenRevocation(old), writtenRevocation(next)]
+  return sectionDifferences(
+    before ?? (after && withoutSessionEndpoints(old)),
+    after ?? (before && withoutSessionEndpoints(next)),
+  )
+}
+
 /** Without the section no token is taken back. */
-export function revocationDifferences(
+function sectionDifferences(
   before: RevocationConfig | undefined,
   after: RevocationConfig | undefined,
 ): readonly Difference[] {

@@ -4,9 +4,11 @@
  * A new key of a route needs a row here. When a stream is ended is compared apart from what lets a request in, since
  * being stricter in one does not make up for being looser in the other.
  */
+
 import { isDeepStrictEqual } from 'node:util'
 import { secondsText } from '../../authorize/age.ts'
 import { corsRules } from '../../config/cors.ts'
+import { acceptedProviders } from '../../config/schema/accepted.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type {
   ClaimRequirement,
@@ -85,12 +87,8 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
     return asked(anyOf<string>, joined(' or '))(name, audiencesOf(around.before), audiencesOf(around.after), around)
   }),
   require: ofCallers((_name, before = {}, after = {}, around) => differencesOf(REQUIRE, before, after, around)),
-  providers: ofCallers((name, before, after, around) =>
-    anyOf(
-      name,
-      before ?? Object.keys(around.before.config.providers),
-      after ?? Object.keys(around.after.config.providers),
-    ),
+  providers: ofCallers((name, _before, _after, { before, after }) =>
+    anyOf(name, acceptedProviders(before.config, before.route), acceptedProviders(after.config, after.route)),
   ),
   credentials: ofCallers((name, _before, _after, { before, after }) => anyOf(name, placesOf(before), placesOf(after))),
   passAuthorization: ranked({ true: 0, false: 1 }),
@@ -101,6 +99,10 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
     before?.whenStale === undefined && after?.whenStale === undefined
       ? []
       : WHEN_STALE(`${name}.whenStale`, whenStaleOf(around.before), whenStaleOf(around.after), around),
+  ),
+  // It says how a person is told who may not pass, and lets nobody in.
+  anonymous: ofCallers((name, before = 'refuse', after = 'refuse') =>
+    before === after ? [] : [{ direction: 'changed', text: `${name}: ${before} → ${after}` }],
   ),
   cors: (name, _before, _after, { before, after }) => pageDifferences(name, pagesOf(before), pagesOf(after)),
   resource: noMatter('Its URL is compared with the audiences.'),
@@ -189,7 +191,13 @@ function counting(side: RouteInConfig): readonly string[] | undefined {
 }
 
 function providersOf({ route, config: { providers } }: RouteInConfig): readonly ProviderConfig[] {
-  return (route.providers ?? Object.keys(providers)).flatMap(id => providers[id] ?? [])
+  return acceptedProviders({ providers }, route).flatMap(id => providers[judgeOf({ providers }, id)] ?? [])
+}
+
+/** Returns the id of the provider that judges the tokens of this one: what a session brings is judged by another. */
+export function judgeOf({ providers }: Pick<Config, 'providers'>, id: string): string {
+  const provider = providers[id]
+  return (provider && providerTraits(provider).logsIn?.principal) ?? id
 }
 
 /** Returns the URL of the route's resource, which counts as one of its provider's audiences there. */

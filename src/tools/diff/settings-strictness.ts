@@ -140,6 +140,7 @@ function proxyDifferences(
 /** Says for each type of provider whether what it fetches may come over `http:` from other machines. */
 const MAY_FETCH_IN_CLEAR: ByProviderType<boolean> = {
   jwt: ({ keys }) => keys.allowInsecureHttp,
+  session: ({ allowInsecureHttp }) => allowInsecureHttp,
   introspection: ({ keys, allowInsecureHttp }) => allowInsecureHttp || keys?.allowInsecureHttp === true,
 }
 

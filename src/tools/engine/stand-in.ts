@@ -5,13 +5,16 @@
  * second implementation. A stand-in cannot show whether the keys and algorithms of the real provider fit.
  * The key lives as long as the process and is never written anywhere.
  */
+
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { CompactSign } from 'jose'
 import type { IntrospectionAnswer } from '../../authenticate/introspection/answer.ts'
 import { introspectionVerifier } from '../../authenticate/introspection/introspection.ts'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
+import { takesNoTokens } from '../../authenticate/takes-no-tokens.ts'
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { withResourceAudiences } from '../../config/resources.ts'
+import { acceptedProviders, isLogin, sessionProvider } from '../../config/schema/accepted.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
@@ -22,10 +25,12 @@ import type { Policy } from '../../policy.ts'
 import { introspectionRules } from '../../run/introspection.ts'
 import { jwtRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
-import type { Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
+import type { SessionRecord } from '../../session/session.ts'
+import type { AskedOfLogin, Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
 import { type Answering, answeringFor } from './answering.ts'
 import { audienceClaims, issuerClaims, takesIssuer } from './made-up-claims.ts'
 import { type Prover, prover } from './prover.ts'
+import { standInSessions } from './stand-in-session.ts'
 import { toolPolicy } from './tool-policy.ts'
 
 export interface StandIn {
@@ -51,6 +56,16 @@ export interface StandIn {
     route: RouteConfig | undefined,
     options?: { readonly token?: string | undefined; readonly provider?: string | undefined },
   ): IntrospectedToken | undefined
+  /**
+   * Logs somebody in: a session whose access token, or ID token, has these claims.
+   *
+   * @returns undefined where the route takes no sessions
+   */
+  session(
+    claims: Claims,
+    route: RouteConfig | undefined,
+    login?: { readonly asked: AskedOfLogin | undefined },
+  ): Promise<StandInSession | undefined>
   /** What judges the tokens of each provider here. */
   readonly verifiers: ReadonlyMap<string, TokenVerifier>
   /** Stands in for the client of a bound token. */
@@ -63,6 +78,11 @@ interface StandInToken {
   readonly filledIn: Claims
   /** Whose token it is, where a provider takes it. */
   readonly issuer: string | undefined
+}
+
+interface StandInSession extends Omit<StandInToken, 'token'> {
+  /** The value of its cookie. */
+  readonly cookie: string
 }
 
 interface IntrospectedToken {
@@ -98,8 +118,9 @@ export function standIn(
   const verifiers = new Map([...issuers].map(([id, { verifier }]) => [id, verifier]))
   const nobody = jwtSigner(undefined, { ...deps, audiences: [] })
   const nonceSecret = randomBytes(32)
+  const sessions = standInSessions(config, verifiers, services)
   return {
-    policy: toolPolicy(config, verifiers, services, nonceSecret),
+    policy: toolPolicy(config, verifiers, services, { nonceSecret, sessions }),
     prover: prover({ dpop: config.dpop, nonceSecret, clock: services.clock }),
     async token(claims, route, named) {
       const issuer = issuers.get(named ?? providerId(config, claims, route) ?? '')
@@ -117,7 +138,51 @@ export function standIn(
       for (const { server } of asked.slice(1)) server.told(answer, about)
       return { token: about, issuer: first.issuer, providers: asked.map(({ id }) => id) }
     },
+    async session(claims, route, { asked } = { asked: undefined }) {
+      const id = route === undefined ? undefined : sessionProvider(config, route)
+      const provider = config.providers[id ?? '']
+      if (id === undefined || provider?.type !== 'session') return undefined
+      const signer = provider.principal === 'idToken' ? undefined : issuers.get(provider.principal)
+      const idToken = { ...missingClaims(claims, undefined, route, { ...deps, audiences: [] }), ...ofLogin(provider) }
+      const { token, filledIn } =
+        signer === undefined
+          ? { token: '', filledIn: Object.fromEntries(Object.entries(idToken).filter(([name]) => !(name in claims))) }
+          : await signer.token(claims, route)
+      const record = recordOf({ ...filledIn, ...claims }, token, { asked, nowMs: services.clock.nowMs() })
+      return { cookie: await sessions.begin(id, record), filledIn, issuer: provider.issuer }
+    },
     verifiers,
+  }
+}
+
+/** What every ID token says of the login, and nothing of the person. */
+function ofLogin({ issuer, client }: ProviderConfigs['session']): Claims {
+  return { iss: issuer, aud: client.id }
+}
+
+/** @param claims of the token that says who it is: they stand for those of the ID token, too */
+function recordOf(
+  claims: Claims,
+  accessToken: string,
+  { asked, nowMs }: { readonly asked: AskedOfLogin | undefined; readonly nowMs: number },
+): SessionRecord {
+  const { sub, sid, iat, exp, scope } = claims
+  return {
+    generation: 1,
+    subject: typeof sub === 'string' ? sub : '',
+    sid: typeof sid === 'string' ? sid : undefined,
+    loginAtSeconds: typeof iat === 'number' ? iat : Math.floor(nowMs / 1000),
+    createdAtMs: nowMs,
+    asked,
+    tokens: {
+      accessToken,
+      expiresAtMs: typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY,
+      receivedAtMs: nowMs,
+      refreshToken: undefined,
+      idToken: '',
+      idClaims: claims,
+      scope: typeof scope === 'string' ? scope : undefined,
+    },
   }
 }
 
@@ -162,6 +227,11 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
       asks: { server, issuer: provider.issuer },
     }
   },
+  session: (_provider, id, deps) => ({
+    verifier: takesNoTokens(id, () => ({ kind: 'keyless', usable: true, lastError: undefined })),
+    token: jwtSigner(undefined, deps),
+    asks: undefined,
+  }),
 }
 
 /** @param provider undefined when no provider takes the token */
@@ -190,7 +260,8 @@ function standInKeySet(key: VerificationKey): KeySet {
 }
 
 function acceptedBy({ providers }: Config, route: RouteConfig | undefined): readonly string[] {
-  return route?.providers ?? Object.keys(providers)
+  // A session is no token: whose claims these are, a provider of tokens says.
+  return acceptedProviders({ providers }, route ?? {}).filter(id => !isLogin(providers[id]))
 }
 
 function providerId(config: Config, claims: Claims, route: RouteConfig | undefined): string | undefined {

@@ -18,6 +18,7 @@ import { gatewayServices, type Services } from '../../run/services.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
 import { shownOrigin } from '../../upstream/pool.ts'
+import { type StandInSessions, standInSessions } from './stand-in-session.ts'
 
 interface ToolServicesOptions {
   readonly clock: Clock
@@ -44,15 +45,16 @@ const FORGETFUL: Services['replays'] = { remember: () => 'new', size: 0, resize(
 /**
  * Compiles the configuration with the given judges of tokens.
  *
- * @param nonceSecret of the nonces in proofs; undefined: that in the file of the configuration
+ * @param parts `nonceSecret` is that of the nonces in proofs; undefined: that in the file of the configuration
  * @throws {Error} starting would throw the same
  */
 export function toolPolicy(
   config: Config,
   verifiers: ReadonlyMap<string, TokenVerifier>,
   services: Services,
-  nonceSecret?: Buffer,
+  parts: { readonly nonceSecret?: Buffer; readonly sessions?: StandInSessions } = {},
 ): Policy {
+  const { nonceSecret, sessions = standInSessions(config, verifiers, services) } = parts
   const upstreams = new Map(Object.entries(config.upstreams).map(([id, upstream]) => [id, namedUpstream(id, upstream)]))
   return compilePolicy(config, '', {
     verifiers,
@@ -60,7 +62,7 @@ export function toolPolicy(
     tokenCache: services.tokenCache,
     decrypterOf: services.decrypterOf,
     clock: services.clock,
-    ...requestChecks(config, services, { ...COMMAND_PARTS, nonceSecret }),
+    ...requestChecks(config, services, { ...COMMAND_PARTS, sessionsOf: sessions.sessionsOf, nonceSecret }),
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })

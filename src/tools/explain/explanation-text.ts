@@ -23,12 +23,8 @@ export function explanationText(explained: Explanation, paint: Paint): string {
     ['Removed from the request', headerLines(headers?.removed)],
     ['Added to the request', headerLines(headers?.added)],
     ['Added to the answer', headerLines(explained.addedToAnswer)],
-    [
-      'Response',
-      response === undefined
-        ? []
-        : [String(response.status), ...headerLines(response.headers), ...(response.body === '' ? [] : [response.body])],
-    ],
+    ['Response', responseLines(response)],
+    ['Response, when a browser opens the page', responseLines(explained.responseToTab)],
   ]
   const text = sections
     .filter(([, lines]) => lines.length > 0)
@@ -36,6 +32,12 @@ export function explanationText(explained: Explanation, paint: Paint): string {
     .join('\n')
   const head = `${paint('bold', `${request.method} ${request.target}`)}: ${verdict(explained, paint)}`
   return `${head}\n\n${text}`
+}
+
+function responseLines(response: Explanation['response']): readonly string[] {
+  if (response === undefined) return []
+  const { status, headers, body } = response
+  return [String(status), ...headerLines(headers), ...(body === '' ? [] : [body])]
 }
 
 const MARKS: Readonly<Record<CheckResult, (paint: Paint) => string>> = {

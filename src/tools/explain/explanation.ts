@@ -20,9 +20,11 @@ import type { Clock } from '../../lib/clock.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Findings, Policy, Route } from '../../policy.ts'
 import { refusalResponse } from '../../refusal/response.ts'
+import { isNavigation } from '../../route/navigation.ts'
 import type { Preflight } from '../../route/preflight.ts'
 import type { Answer, Claims, Principal, RequestFacts } from '../../types.ts'
 import { type AskedPreflight, headersRefused, preflightIn } from '../engine/asked-preflight.ts'
+import { fromBrowser } from '../engine/browser-request.ts'
 import type { Trial } from '../engine/trial.ts'
 import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
@@ -32,6 +34,7 @@ import { denialText } from './denial-text.ts'
 import type { CheckResult, ExplainedCheck } from './explained-check.ts'
 import { type HeaderLine, headerChanges, linesOf } from './header-changes.ts'
 import { isOfPage, pageChecks, preflightChecks } from './page-checks.ts'
+import { sessionChecks } from './session-checks.ts'
 import { tokenChecks } from './token-checks.ts'
 
 export interface Explanation {
@@ -64,6 +67,8 @@ export interface Explanation {
   readonly response:
     | { readonly status: number; readonly headers: readonly HeaderLine[]; readonly body: string }
     | undefined
+  /** What a browser hears in place of that, when it is about to show the page in a tab; undefined for the same. */
+  readonly responseToTab: Explanation['response']
 }
 
 interface ExplanationDeps {
@@ -74,6 +79,8 @@ interface ExplanationDeps {
   /** The tool that the body calls; undefined for one that calls none, and where no body is judged. */
   readonly tool: string | undefined
   readonly filledIn: Claims
+  /** What says who is calling. */
+  readonly brings: 'session' | 'token'
   readonly clock: Clock
 }
 
@@ -103,7 +110,23 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
       trial.upstreamHeaders !== undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
     answeredBy: endpoint && shapeOf(endpoint),
     response: denial === undefined ? trial.answer && answered(trial.answer) : responseOf(denial, request, findings),
+    responseToTab: denial && responseToTab(denial, request, findings),
   })
+}
+
+/** Returns the way to the login, where a person is sent there and the request is none by which a page is opened. */
+function responseToTab(denial: Denial, request: RequestFacts, findings: Findings): Explanation['response'] {
+  if (findings.route?.challenge.login?.isForNavigations !== true || isNavigation(request)) return undefined
+  const opened = fromBrowser(request, { cookie: undefined, site: 'none', origin: undefined, mode: 'navigate' })
+  if (!isNavigation(opened)) return undefined
+  const answer = responseOf(denial, opened, findings)
+  return answer?.status === 302 ? answer : undefined
+}
+
+/** Says where a browser is sent in place of the page; undefined where it is sent nowhere. */
+export function redirectOf({ denial, findings }: Trial, request: RequestFacts): string | undefined {
+  const answer = denial && responseOf(denial, request, findings)
+  return answer?.headers.find(({ name }) => name === 'location')?.value
 }
 
 /** Tells of head, path and route, which are judged before anybody asks who is calling. */
@@ -151,7 +174,10 @@ const CHECKS: Readonly<
 > = {
   // The check of the token says whether one was found in the places of the route.
   credentials: () => [],
-  providers: ({ trial, config }, route, routeConfig) => tokenChecks(trial, route, routeConfig, config),
+  providers: ({ trial, config, request, brings }, route, routeConfig) => [
+    ...(brings === 'session' ? sessionChecks(trial, request, routeConfig, config) : []),
+    ...tokenChecks(trial, route, routeConfig, config, brings),
+  ],
   // That a token is for the resource is one with the audiences.
   resource: () => [],
   audiences: async (deps, _route, { audiences, resource }) => {

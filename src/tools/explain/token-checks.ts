@@ -1,5 +1,7 @@
 /** Shows how the token of a request was judged: whether it counts, is taken back, and belongs to who has brought it. */
+
 import { isDeepStrictEqual } from 'node:util'
+import { acceptedProviders } from '../../config/schema/accepted.ts'
 import { certificateSource } from '../../config/schema/certificate-source.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Denial } from '../../errors.ts'
@@ -10,15 +12,17 @@ import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { isAnonymous } from './call-checks.ts'
 import { denialText } from './denial-text.ts'
 import type { ExplainedCheck } from './explained-check.ts'
+import { isOfSession, wantedCredential, wantedInSession } from './session-checks.ts'
 
 export function tokenChecks(
   tried: Trial,
   route: Route,
   routeConfig: RouteConfig,
   config: Config,
+  brings: 'session' | 'token',
 ): readonly ExplainedCheck[] {
   return [
-    tokenCheck(tried, route, routeConfig, config),
+    tokenCheck(tried, route, routeConfig, { config, brings }),
     ...revocationChecks(tried, config),
     ...possessionChecks(tried, config),
   ]
@@ -28,14 +32,20 @@ function tokenCheck(
   { findings: { principal, reported }, denial }: Trial,
   route: Route,
   routeConfig: RouteConfig,
-  config: Config,
+  { config, brings }: { readonly config: Config; readonly brings: 'session' | 'token' },
 ): ExplainedCheck {
-  const accepted = routeConfig.providers ?? Object.keys(config.providers)
+  const refusal = denial ?? reported
+  if (brings === 'session') {
+    const inSession = { check: 'token', wanted: wantedInSession(routeConfig, config) }
+    if (principal === undefined && refusal !== undefined && isOfSession(refusal))
+      return { ...inSession, result: 'skipped', saw: 'not looked at' }
+    if (principal !== undefined) return { ...inSession, result: 'ok', saw: `valid, of ${principal.provider}` }
+  }
+  const accepted = acceptedProviders(config, routeConfig)
   const sources = sourcesOf(routeConfig, config).map(sourceText)
   const where = isDeepStrictEqual(sources, ['Authorization']) ? '' : `, in ${sources.join(' or ')}`
-  const wanted = `${route.access === 'optional' ? 'none, or a' : 'a'} valid token of ${accepted.join(' or ')}${where}`
+  const wanted = `${route.access === 'optional' ? 'none, or ' : ''}${wantedCredential(config, accepted)}${where}`
   if (principal !== undefined) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${principal.provider}` }
-  const refusal = denial ?? reported
   if (route.access === 'optional' && isAnonymous(refusal)) return { check: 'token', result: 'ok', wanted, saw: 'none' }
   if (refusal === undefined) return { check: 'token', result: 'ok', wanted, saw: 'none' }
   if (isOfValidToken(refusal)) return { check: 'token', result: 'ok', wanted, saw: `valid, of ${refusal.provider}` }

@@ -27,9 +27,13 @@ function withTexts<T>(value: T, change: (text: string) => string): T {
   ) as T
 }
 
+/** Matches a cookie of ours: whoever has the value is logged in. */
+const OWN_COOKIE = /(__Host-sallyport[\w-]*=)[^;]+/g
+
 /** Returns the value of a header as it may be printed. */
 export function shownHeaderValue(name: string, value: string): string {
   if (/^dpop$/i.test(name)) return '(left out)'
+  if (/^cookie$/i.test(name)) return shownText(value.replaceAll(OWN_COOKIE, '$1(left out)'))
   if (!/^(proxy.)?authorization$/i.test(name)) return shownText(value)
   const [scheme = ''] = value.split(' ', 1)
   return scheme === value ? '(left out)' : `${shownText(scheme)} (left out)`

@@ -3,6 +3,7 @@ import type { DecryptedToken, ProviderDecryption } from '../../authenticate/decr
 import { decryptionGate } from '../../authenticate/encrypted/gate.ts'
 import { tokenDecrypter } from '../../authenticate/encrypted/token-decrypter.ts'
 import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { readDecryption } from '../../run/decryption.ts'
 import type { JsonObject } from '../../types.ts'
@@ -13,7 +14,7 @@ import type { JsonObject } from '../../types.ts'
  */
 export function decryptionsOf({ providers }: Config, id?: string): readonly ProviderDecryption[] {
   return Object.entries(providers).flatMap(([provider, config]) => {
-    const read = id === undefined || id === provider ? readDecryption(config.decryption) : undefined
+    const read = id === undefined || id === provider ? readDecryption(providerTraits(config).decryption) : undefined
     return read === undefined ? [] : [{ provider, decryption: read.decryption }]
   })
 }
@@ -22,7 +23,7 @@ export function decryptionsOf({ providers }: Config, id?: string): readonly Prov
 export function providersWithKeys({ providers }: Config): Readonly<Record<'tokens' | 'answers', readonly string[]>> {
   const having = (use: 'tokens' | 'answers'): readonly string[] =>
     Object.entries(providers).flatMap(([id, config]) =>
-      config.decryption !== undefined && byProviderType(USES, config) === use ? [id] : [],
+      providerTraits(config).decryption !== undefined && byProviderType(USES, config) === use ? [id] : [],
     )
   return { tokens: having('tokens'), answers: having('answers') }
 }
@@ -31,6 +32,7 @@ export function providersWithKeys({ providers }: Config): Readonly<Record<'token
 const USES: ByProviderType<'tokens' | 'answers'> = {
   jwt: () => 'tokens',
   introspection: () => 'answers',
+  session: () => 'answers',
 }
 
 /** Returns the public halves as a JWK Set, each once, in the order of `keyFiles`. */

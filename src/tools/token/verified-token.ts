@@ -6,12 +6,14 @@
  * proof of possession belongs to a request, and there is none here: a bound token whose proof the gateway would judge
  * is valid as far as can be said.
  */
+
 import { layeredAuthenticator } from '../../authenticate/authenticator.ts'
 import { isProvable } from '../../authenticate/confirmation.ts'
 import { extractCredential } from '../../authenticate/extract.ts'
 import { opaqueTakers } from '../../authenticate/opaque-takers.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
 import { audienceRequirements, requirementContext } from '../../config/requirements.ts'
+import { isLogin, judgesOn } from '../../config/schema/accepted.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
@@ -83,7 +85,9 @@ export async function verifiedToken(
   provider: string | undefined,
   shared: Services,
 ): Promise<VerifiedToken> {
-  const providers = Object.entries(config.providers).filter(([id]) => provider === undefined || id === provider)
+  const providers = Object.entries(config.providers).filter(
+    ([id, each]) => (provider === undefined || id === provider) && !isLogin(each),
+  )
   let answer: ServerAnswer | undefined
   const introspectors = overheard(shared.introspectors, heard => {
     answer = heard.active ? { active: true, ...heard.claims } : { active: false }
@@ -126,7 +130,7 @@ export async function verifiedToken(
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
-    const principal = await authenticate(credential, facts, { path: '/', responseLines: [] })
+    const principal = await authenticate(credential, facts, { path: '/', responseLines: [], isPrivate: false })
     return told(accepted(principal, checksOf(principal.provider), await meantRoutes(principal, config, shared.clock)))
   } catch (error) {
     if (!(error instanceof Denial)) throw error
@@ -150,9 +154,7 @@ type MeantRoutes = Pick<VerifiedCaller, 'routes' | 'isForAllRoutes'>
 async function meantRoutes(principal: Principal, config: Config, clock: Clock): Promise<MeantRoutes> {
   const context = requirementContext(config, clock)
   const facts = trialRequest('GET', '/', [])
-  const taking = config.routes.filter(
-    ({ access, providers }) => access !== 'public' && (providers?.includes(principal.provider) ?? true),
-  )
+  const taking = config.routes.filter(route => route.access !== 'public' && judgesOn(config, route, principal.provider))
   const unmet = await Promise.all(taking.map(route => unmetOf(audienceRequirements(route, context), principal, facts)))
   const routes = taking.filter((_, index) => unmet[index]?.length === 0).map(({ id }) => id)
   return { routes, isForAllRoutes: routes.length === taking.length }

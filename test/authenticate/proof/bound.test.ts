@@ -10,7 +10,7 @@ import { factsOf } from '../../support/facts.ts'
 
 const JKT = 'A'.repeat(43)
 const THUMBPRINT = 'B'.repeat(42).concat('A')
-const NOTES = { path: '/', responseLines: [] }
+const NOTES = { path: '/', responseLines: [], isPrivate: false }
 
 function principalWith(cnf?: Claims['cnf']): Principal {
   const claims: Claims = cnf === undefined ? {} : { cnf }

@@ -86,7 +86,7 @@ interface Told {
 }
 
 async function ask(text: string, judged: DpopJudge = judge(), who = principal()): Promise<Told> {
-  const notes = { path: '/orders', responseLines: [] as readonly string[] }
+  const notes = { path: '/orders', responseLines: [] as readonly string[], isPrivate: false }
   const facts = factsOf({ rawHeaders: ['Host', 'elsewhere.example', 'DPoP', text] })
   try {
     const code = await judged({ token: TOKEN, principal: who, jkt: signer.jkt }, facts, notes)
@@ -229,7 +229,7 @@ describe('the key that is kept with a token', () => {
 
   test('does for slow signatures, too, and nothing else is slow', async () => {
     const facts = factsOf({ rawHeaders: ['DPoP', proof()] })
-    const notes = { path: '/orders', responseLines: [] }
+    const notes = { path: '/orders', responseLines: [], isPrivate: false }
     expect(judge()({ token: TOKEN, principal: principal(), jkt: signer.jkt }, facts, notes)).toBe('valid')
     const slow = await proofSigner('ES384')
     expect((await ask(proof({}, slow))).code).toBe('proof_mismatch')

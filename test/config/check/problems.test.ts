@@ -307,10 +307,10 @@ describe('a provider', () => {
 
   test('of another type is refused in words', () => {
     expect(problemsOf(SMALL.replace('type: jwt', 'type: oauth2'))).toEqual([
-      '3:17 providers.main.type: must be one of `jwt`, `introspection`.',
+      '3:17 providers.main.type: must be one of `jwt`, `introspection`, `session`.',
     ])
     expect(problemsOf(SMALL.replace('type: jwt, ', ''))).toEqual([
-      '3:3 providers.main.type: is missing; write one of `jwt`, `introspection`',
+      '3:3 providers.main.type: is missing; write one of `jwt`, `introspection`, `session`',
     ])
   })
 

@@ -2,21 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../../support/at-end.ts'
 import { browserOfFile, type Page } from '../../support/clients/browser.ts'
+import { type Asking, ask, type Seen, UNREADABLE } from '../../support/clients/page-requests.ts'
 import { bearer } from '../../support/gateway/gateway.ts'
 import { WITHOUT_BROWSER } from '../../support/services/browser-programs.ts'
 import { startPageServer } from '../../support/services/page-server.ts'
-import {
-  type Asking,
-  ask,
-  type CorsStack,
-  certificate,
-  LISTED,
-  type Seen,
-  SILENT_ISSUER,
-  startCorsStack,
-  UNREADABLE,
-  VERSIONS,
-} from './support.ts'
+import { type CorsStack, certificate, LISTED, SILENT_ISSUER, startCorsStack, VERSIONS } from './support.ts'
 
 const browser = browserOfFile(() => ({ trusted: [certificate] }))
 const JSON_BODY = { 'content-type': 'application/json' }

@@ -1,9 +1,10 @@
 /** What a page of another origin can do with event streams, gRPC-Web and WebSockets, shown in Chromium. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { browserOfFile, type Page } from '../../support/clients/browser.ts'
+import { ask, UNREADABLE } from '../../support/clients/page-requests.ts'
 import { bearer } from '../../support/gateway/gateway.ts'
 import { WITHOUT_BROWSER } from '../../support/services/browser-programs.ts'
-import { ask, type CorsStack, certificate, LISTED, startCorsStack, UNREADABLE, VERSIONS } from './support.ts'
+import { type CorsStack, certificate, LISTED, startCorsStack, VERSIONS } from './support.ts'
 
 const browser = browserOfFile(() => ({ trusted: [certificate] }))
 const FOREIGN = 'evil.test'

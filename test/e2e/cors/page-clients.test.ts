@@ -2,12 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { browserOfFile, type Page } from '../../support/clients/browser.ts'
+import { type Asking, ask, type Seen, UNREADABLE } from '../../support/clients/page-requests.ts'
 import { dpopProof, proofSigner } from '../../support/dpop-proof.ts'
 import { startTestStack, type TestStack } from '../../support/gateway/gateway.ts'
 import { WITHOUT_BROWSER } from '../../support/services/browser-programs.ts'
 import { type PageServer, startPageServer } from '../../support/services/page-server.ts'
 import { echo, startTestUpstream } from '../../support/services/upstream.ts'
-import { type Asking, ask, certificate, LISTED, type Seen, UNREADABLE } from './support.ts'
+import { certificate, LISTED } from './support.ts'
 
 const FOREIGN = 'evil.test'
 /** What clients call the gateway, wherever it listens. */

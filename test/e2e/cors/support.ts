@@ -139,34 +139,3 @@ const serve: RequestListener = (request, response) => {
     response.writeHead(200, { 'content-type': 'application/grpc-web+proto' }).end(GRPC_ANSWER)
   else echo(request, response)
 }
-
-export interface Asking {
-  readonly url: string
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-  readonly credentials?: 'include' | 'omit' | 'same-origin'
-  readonly mode?: 'cors' | 'no-cors'
-}
-
-/** What a page sees of an answer. */
-export interface Seen {
-  readonly status: number
-  readonly type: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly text: string
-}
-
-/** Runs in a page, which is told no more than this of a request that did not work. */
-export const UNREADABLE = 'Failed to fetch'
-
-/** Runs in a page. */
-export async function ask({ url, ...init }: Asking): Promise<Seen | string> {
-  try {
-    const response = await fetch(url, init)
-    const { status, type, headers } = response
-    return { status, type, headers: Object.fromEntries(headers), text: await response.text() }
-  } catch (error) {
-    return (error as Error).message
-  }
-}

@@ -28,6 +28,7 @@ const PROVIDER = {
   age_seconds: undefined,
   last_error: undefined,
   introspection: undefined,
+  sessions: undefined,
   decryption: undefined,
 }
 
@@ -129,4 +130,38 @@ test('of what they know of a server that is asked, the worst is shown, with the 
   const sound = asking(9, 'closed', 1)
   const { providers } = combinedStatus({ ...SOURCE, answers: late === undefined ? [] : [sound, late] })
   expect(providers[1]).toMatchObject({ last_error: 'was late' })
+})
+
+test('of what they know of sessions, all are counted, with the last failure, and the store as the worst of them sees it', () => {
+  const holding = (pid: number, held: number, age: number | undefined, store: 'unused' | 'up' | 'down') => {
+    const { status, ...rest } = answer(pid)
+    const sessions = {
+      held,
+      last_refresh_error: age === undefined ? undefined : `failure of ${pid}`,
+      last_refresh_failure: age === undefined ? undefined : '2027-01-15T07:59:50.000Z',
+      refresh_failure_age_seconds: age,
+      last_login_error: `login failed at ${pid}`,
+      last_login_failure: '2027-01-15T07:59:50.000Z',
+      login_failure_age_seconds: 100 - pid,
+      store,
+      store_error: store === 'down' ? 'the store cannot be reached' : undefined,
+    }
+    return { ...rest, status: { ...status, providers: [PROVIDER, { ...PROVIDER, id: 'browser', sessions }] } }
+  }
+  const answers = [holding(7, 1, 30, 'up'), holding(8, 2, 10, 'unused'), holding(9, 3, undefined, 'down')]
+  for (const order of [answers, answers.toReversed()]) {
+    const { providers } = combinedStatus({ ...SOURCE, count: 3, answers: order })
+    expect(providers[0]).toEqual(PROVIDER)
+    expect(providers[1]?.sessions).toEqual({
+      held: 6,
+      last_refresh_error: 'failure of 8',
+      last_refresh_failure: '2027-01-15T07:59:50.000Z',
+      refresh_failure_age_seconds: 10,
+      last_login_error: 'login failed at 9',
+      last_login_failure: '2027-01-15T07:59:50.000Z',
+      login_failure_age_seconds: 91,
+      store: 'down',
+      store_error: 'the store cannot be reached',
+    })
+  }
 })

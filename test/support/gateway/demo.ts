@@ -21,6 +21,8 @@ export interface DemoUrls {
 
 export interface Demo extends IssuerAccess {
   readonly urls: DemoUrls
+  /** Where people sign in. */
+  readonly page: string
   readonly process: RunningSallyport
   stop(): Promise<void>
 }
@@ -39,6 +41,7 @@ export async function startDemo(): Promise<Demo> {
   const urls = demoUrls(output)
   return {
     urls,
+    page: found(output, /^Open (http:\S+)/m),
     issuer: urls.issuer,
     clientSecret: found(output, /, secret ([\w-]+)\)$/m),
     process,

@@ -55,7 +55,9 @@ export async function startGatewayOnFile(
   const logged = async (members: LogLine, nth = 1): Promise<LogLine> => {
     const isMeant = (line: LogLine) => Object.entries(members).every(([name, value]) => line[name] === value)
     const ended = running.exited.then(code => {
-      throw new Error(`exited with ${code} before it logged ${JSON.stringify(members)}:\n${running.stdout()}`)
+      throw new Error(
+        `exited with ${code} before it logged ${JSON.stringify(members)}:\n${running.stdout()}${running.stderr()}`,
+      )
     })
     ended.catch(() => {})
     for (;;) {

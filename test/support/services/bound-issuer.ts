@@ -9,7 +9,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { base, Check } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
+import { base, Check, type Prompts } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
 import type { Provider } from 'oidc-provider/lib/provider.js'
 import type { Certificate, TestAuthority } from '../certificates.ts'
 import { AUDIENCE } from './issuer.ts'
@@ -98,7 +98,7 @@ export async function startBoundIssuer(
     extraTokenClaims: howAndWhen,
     formats: { customizers: { jwt: bindTwice } },
     interactions: {
-      policy: policy(),
+      policy: acrPolicy(),
       url: (_context: unknown, interaction: { readonly uid: string }) => `/interaction/${interaction.uid}`,
     },
     ttl: {
@@ -213,13 +213,13 @@ interface TokenContext {
 }
 
 /** A machine has not signed in, so it has neither claim. A refreshed token keeps the time of the login. */
-function howAndWhen({ oidc: { entities } }: TokenContext): object | undefined {
+export function howAndWhen({ oidc: { entities } }: TokenContext): object | undefined {
   const { acr, authTime } = entities.RefreshToken ?? entities.AuthorizationCode ?? {}
   return authTime === undefined ? undefined : { acr, auth_time: authTime }
 }
 
 /** oidc-provider takes `acr_values` for a wish: without this check, it would answer by the login of the session. */
-function policy(): unknown {
+export function acrPolicy(): Prompts {
   const prompts = base()
   prompts.get('login').checks.add(
     new Check('acr', 'the login of the session is not of the requested kind', ({ oidc: { params, acr, result } }) => {

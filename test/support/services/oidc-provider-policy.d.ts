@@ -1,9 +1,10 @@
-/** Declares the part of oidc-provider by which the issuer of bound tokens asks for another login. */
+/** Declares the part of oidc-provider by which issuers ask for another login than that of the session. */
 declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
   /** What a check is given of the authorization request. */
   export interface CheckContext {
     readonly oidc: {
-      readonly params: { readonly acr_values?: string }
+      readonly params: { readonly acr_values?: string; readonly login_hint?: string }
+      readonly session?: { readonly accountId?: string }
       /** The session's. */
       readonly acr: string | undefined
       readonly result?: { readonly login?: object }
@@ -18,5 +19,9 @@ declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
     readonly checks: { add(check: Check): void }
   }
 
-  export function base(): { get(name: 'login' | 'consent'): Prompt }
+  export interface Prompts {
+    get(name: 'login' | 'consent'): Prompt
+  }
+
+  export function base(): Prompts
 }

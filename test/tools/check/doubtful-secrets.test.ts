@@ -66,3 +66,29 @@ test.each([
   expect(await warningsOf(client, 'marked\n', { mode: 0o666 })).toEqual([expect.objectContaining(warning)])
   expect(await warningsOf(client, 'marked\n', { mode: 0o666, args: ['--no-files'] })).toEqual([])
 })
+
+test('the keys of sessions are secrets, too, and others may not write them', async () => {
+  files.write('secret', '')
+  writeFileSync(join(files.path, 'secret'), 'marked\n')
+  writeFileSync(join(files.path, 'new-key'), 'k'.repeat(32))
+  writeFileSync(join(files.path, 'old-key'), 'k'.repeat(32))
+  chmodSync(join(files.path, 'secret'), 0o600)
+  chmodSync(join(files.path, 'new-key'), 0o600)
+  chmodSync(join(files.path, 'old-key'), 0o622)
+  const lines = [
+    'listen: 127.0.0.1:0',
+    'providers:',
+    '  browser:',
+    '    { type: session, issuer: https://auth.example, publicUrl: http://localhost:8080, principal: idToken,',
+    `      scopes: [openid, offline_access], keyFiles: [new-key, old-key], client: { ${BASIC} } }`,
+    'upstreams: { app: http://127.0.0.1:3000 }',
+    'routes: [{ id: all, path: /**, providers: [browser] }]',
+  ]
+  files.write('sallyport.yaml', `${lines.join('\n')}\n`)
+  const { stdout } = await runCommand(checkCommand, [join(files.path, 'sallyport.yaml'), '--json'])
+  const { errors, warnings } = JSON.parse(stdout)
+  expect(errors).toEqual([])
+  expect(warnings).toEqual([
+    expect.objectContaining({ code: 'secret-writable', path: 'providers.browser.keyFiles[1]' }),
+  ])
+})

@@ -21,12 +21,14 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store', () => {
         `writer ${common} +xread +xrange +xinfo +xadd`,
         `prover ${common} +set`,
         `both ${common} +xread +xrange +xinfo +set`,
+        `keeper ${common} +xread +xrange +xinfo +xadd +set +get +del +hmget +hset +pexpire +eval +evalsha`,
         'stranger on >secret resetchannels -@all ~other:* +xread +xrange +xinfo',
       ],
     })
     writeFileSync(join(folder, 'password'), 'secret\n', { mode: 0o600 })
     writeFileSync(join(folder, 'wrong'), 'wrong\n', { mode: 0o600 })
     writeFileSync(join(folder, 'revoker'), 'x'.repeat(40), { mode: 0o600 })
+    writeFileSync(join(folder, 'session-key'), 'x'.repeat(40), { mode: 0o600 })
   })
   afterAll(async () => {
     await server.stop()
@@ -79,6 +81,43 @@ routes: [{ id: all, path: /** }]
       { outcome: 'failed', detail: rights },
     ])
     expect(await checked('stranger', { proofs: true, revocations: false })).toMatchObject([{ detail: rights }])
+  })
+
+  test('that keeps sessions is asked for the rights to do so, and keeps nothing of it', async () => {
+    const sessionsOf = (username: string) => {
+      const file = join(folder, 'sessions.yaml')
+      writeFileSync(
+        file,
+        `listen: 127.0.0.1:0
+upstreams: { app: "http://127.0.0.1:1" }
+providers:
+  main: { type: jwt, issuer: "https://auth.example.com/", audiences: [a] }
+  browser:
+    type: session
+    issuer: https://auth.example.com/
+    client: { id: shop, auth: basic, secretFile: session-key }
+    principal: main
+    publicUrl: https://shop.example.com
+    keyFiles: [session-key]
+    store: shared
+store: { url: "${server.url}", username: ${username}, passwordFile: password }
+routes: [{ id: all, path: /**, providers: [browser] }]
+`,
+      )
+      return storeResults(loadConfigFile(file, {}))
+    }
+    expect((await sessionsOf('keeper')).map(({ outcome, detail }) => `${outcome}: ${detail}`)).toEqual([
+      'ok: allows reading and writing the stream of revocations',
+      'ok: allows keeping the sessions of browsers',
+    ])
+    expect(await server.command('KEYS', '{sallyport}:session*')).toEqual([])
+    expect(await sessionsOf('writer')).toMatchObject([
+      { outcome: 'ok' },
+      {
+        outcome: 'failed',
+        detail: expect.stringContaining('`+set +get +del +hmget +hset +pexpire +eval +evalsha ~{sallyport}:session:*'),
+      },
+    ])
   })
 
   test.each<readonly [string, Parameters<typeof checked>[1], string]>([

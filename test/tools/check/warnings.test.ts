@@ -294,6 +294,23 @@ test.each([
   expect(found(config)).toEqual(where === undefined ? [] : [`client-cert-in-clear ${where}`])
 })
 
+test('the logout endpoint of sessions in memory is one that only this instance needs', () => {
+  const text = textOf('{ id: a, path: /** }').replace(
+    '\nupstreams',
+    `
+  browser:
+    type: session
+    issuer: https://auth.example.com/
+    client: { auth: basic, id: shop, secretFile: secret }
+    principal: main
+    publicUrl: https://shop.example.com
+    keyFiles: [key]
+upstreams`,
+  )
+  const config = loadConfig({ text, file: '/etc/sallyport.yaml', env: {}, namedFiles: 'unread' })
+  expect(found(config).filter(each => each.startsWith('revocation-local-only'))).toEqual([])
+})
+
 describe('revocation', () => {
   const withRevocation = (revocation: string, provider = '') =>
     loadConfig({
@@ -639,7 +656,186 @@ describe('a server of MCP', () => {
   })
 })
 
+describe('a provider of sessions', () => {
+  const PAGES = '{ id: pages, path: /**, providers: [browser] }'
+
+  function withBrowser(settings: string, routes = [PAGES], sections: readonly string[] = []): Config {
+    const browser = [
+      'type: session, client: { id: shop, auth: basic, secretFile: client }, keyFiles: [key], principal: main',
+      settings.includes('issuer:') ? [] : 'issuer: https://auth.example.com/',
+      settings.includes('scopes:') ? [] : 'scopes: [openid, offline_access]',
+      settings.includes('publicUrl:') ? [] : 'publicUrl: http://localhost:8080',
+      settings,
+    ]
+    const text = textOf(...routes).replace('providers:\n', `providers:\n  browser: { ${browser.flat().join(', ')} }\n`)
+    return loadConfig({
+      text: `${text}${sections.join('\n')}\n`,
+      file: '/etc/sallyport.yaml',
+      env: {},
+      namedFiles: 'unread',
+    })
+  }
+
+  test.each<readonly [string, readonly string[]]>([
+    ['store: memory', []],
+    ['publicUrl: https://shop.example.com', ['session-memory providers.browser.store']],
+    ['scopes: [openid, profile]', ['session-no-refresh providers.browser.scopes']],
+    ['scopes: [openid], parameters: { access_type: offline }', []],
+    ['issuer: https://auth.example.com', ['session-issuer-differs providers.browser.issuer']],
+    ['issuer: https://auth.example.com, principal: idToken', []],
+    ['lifetime: { absolute: 24h }', []],
+    ['lifetime: { absolute: 25h }', ['lifetime-long providers.browser.lifetime.absolute']],
+  ])('is doubtful by itself: "%s"', (settings, expected) => {
+    const once = settings.includes('principal') ? withBrowser(settings.replace(', principal: idToken', '')) : undefined
+    const config = once === undefined ? withBrowser(settings) : withIdToken(once)
+    expect(found(config)).toEqual(expected)
+  })
+
+  function withIdToken(config: Config): Config {
+    const { browser } = config.providers
+    if (browser?.type !== 'session') throw new Error('there are no sessions')
+    return { ...config, providers: { ...config.providers, browser: { ...browser, principal: 'idToken' } } }
+  }
+
+  test('is of no use until a route names it', () => {
+    expect(found(withBrowser('store: memory', ['{ id: all, path: /** }']))).toEqual([
+      'session-unused providers.browser',
+    ])
+  })
+
+  test('sends people who have logged out to a page that some route takes by GET', () => {
+    const orders = '{ id: orders, path: /orders/**, providers: [browser] }'
+    const post = '{ id: bye, path: /bye, methods: [POST], providers: [browser] }'
+    const missing = ['session-page-missing providers.browser.afterLogout']
+    expect(found(withBrowser('store: memory', [orders]))).toEqual(missing)
+    expect(found(withBrowser('afterLogout: /bye', [orders, post]))).toEqual(missing)
+    expect(found(withBrowser('afterLogout: "/orders/?from=logout"', [orders]))).toEqual([])
+  })
+
+  test.each<readonly [resource: string, sections: readonly string[], expected: readonly string[]]>([
+    ['https://api.example.com', [], []],
+    ['https://order.example.com', [], ['session-resource-refused providers.browser.resource']],
+    // What a route names counts as an audience of the tokens that it takes.
+    ['https://order.example.com', ['resources: { order: { url: https://order.example.com } }'], []],
+  ])('asks for tokens for %s, with %j', (resource, sections, expected) => {
+    const route = `{ id: all, path: /**, providers: [browser, main]${sections.length === 0 ? '' : ', resource: order'} }`
+    expect(found(withBrowser(`resource: ${resource}`, [route], sections))).toEqual(expected)
+  })
+
+  test('is not asked about its resource where the ID token says who it is', () => {
+    expect(found(withIdToken(withBrowser('resource: https://order.example.com')))).toEqual([])
+  })
+
+  test('does not sign in again whoever signs out', () => {
+    const pages = '{ id: pages, path: /**, providers: [browser], anonymous: login }'
+    const bye = '{ id: bye, path: /bye, methods: [GET], access: public }'
+    const open = '{ id: open, path: /, providers: [browser], anonymous: login, access: optional }'
+    const again = ['session-logout-logs-in providers.browser.afterLogout']
+    expect(found(withBrowser('store: memory', [pages]))).toEqual(again)
+    expect(found(withBrowser('afterLogout: /bye?now', [pages]))).toEqual(again)
+    expect(found(withBrowser('afterLogout: /bye?now', [pages, bye]))).toEqual([])
+    expect(found(withBrowser('store: memory', [pages, open]))).toEqual([])
+  })
+
+  test.each<readonly [settings: string, require: string, expected: readonly string[]]>([
+    ['scopes: [openid, offline_access, a:read]', 'scopes: [a:read]', []],
+    [
+      'scopes: [openid, offline_access, a:read]',
+      'scopes: [a:read, a:edit]',
+      ['session-scope-unasked routes.0.require.scopes.1'],
+    ],
+    ['scopes: [openid, offline_access, a:read]', 'anyScope: [a:edit, a:read]', []],
+    [
+      'scopes: [openid, offline_access, a:read]',
+      'anyScope: [a:edit, a:all]',
+      ['session-scope-unasked routes.0.require.anyScope'],
+    ],
+    // Some providers put the name of the API before it in the request, and not in the token.
+    ['scopes: [openid, offline_access, "api://orders/a.read"]', 'scopes: [a.read]', []],
+  ])('that has %s is asked for %s', (settings, require, expected) => {
+    const route = (providers: string) => [`{ id: all, path: /**, providers: [${providers}], require: { ${require} } }`]
+    expect(found(withBrowser(settings, route('browser, main')))).toEqual(expected)
+    expect(found(withIdToken(withBrowser(settings, route('browser'))))).toEqual(expected)
+  })
+
+  test('says nothing of scopes that are in a claim of another name, or asked of tokens only', () => {
+    const route = (providers: string) => `{ id: a, path: /a, providers: [${providers}], require: { scopes: [a:edit] } }`
+    const config = withBrowser('store: memory', [PAGES, route('browser, main')])
+    const { main } = config.providers
+    if (main?.type !== 'jwt') throw new Error('there are no tokens')
+    const claim = { ...config, providers: { ...config.providers, main: { ...main, scopeClaim: 'permissions' } } }
+    expect(found(claim)).toEqual([])
+    expect(found(withBrowser('store: memory', [PAGES, route('main')]))).toEqual([])
+  })
+
+  const OPEN = '{ id: open, path: /open, access: public }'
+  const APP = 'origins: [http://localhost:3100], credentials: true'
+  test.each<readonly [settings: string, route: string, sections: readonly string[], expected: readonly string[]]>([
+    ['store: memory', PAGES, [`cors: { ${APP} }`], ['session-cors-unlisted cors.origins.0']],
+    ['allowOrigins: ["http://localhost:3100"]', PAGES, [`cors: { ${APP} }`], []],
+    ['store: memory', PAGES, ['cors: { origins: [http://localhost:3100] }'], []],
+    ['store: memory', PAGES, ['cors: { origins: [http://localhost:8080], credentials: true }'], []],
+    [
+      'store: memory',
+      PAGES,
+      ['cors: { origins: ["http://*.localhost"], credentials: true }'],
+      ['session-cors-unlisted cors.origins.0'],
+    ],
+    [
+      'store: memory',
+      PAGES.replace(' }', `, cors: { ${APP} } }`),
+      [],
+      ['session-cors-unlisted routes.0.cors.origins.0'],
+    ],
+    ['store: memory', PAGES.replace(' }', ', cors: off }'), [`cors: { ${APP} }`], []],
+  ])('with %s, %s and %j lets listed pages use the session', (settings, route, sections, expected) => {
+    expect(found(withBrowser(settings, [route, OPEN], sections))).toEqual(expected)
+  })
+
+  test('says once of an origin that its session is not looked at, however many routes there are', () => {
+    const config = withBrowser(
+      'store: memory',
+      [PAGES, PAGES.replace('pages', 'more').replace('/**', '/a')],
+      [`cors: { ${APP} }`],
+    )
+    expect(found(config)).toEqual(['session-cors-unlisted cors.origins.0'])
+  })
+
+  test('that shares its sessions is not asked to, whatever its address', () => {
+    const store = ['store: { url: redis://127.0.0.1:6379 }']
+    const config = withBrowser('store: shared, publicUrl: https://shop.example.com', [PAGES], store)
+    expect(found(config)).toEqual([])
+  })
+
+  test('that shares its sessions is no reason to ask tokens for more, as the API for revocations is', () => {
+    const config = withBrowser('store: shared', [PAGES], ['store: { url: redis://127.0.0.1:6379 }'])
+    expect(found(config)).toEqual([])
+    const revocation = config.revocation && { ...config.revocation, api: { tokenFile: '/token' } }
+    expect(found({ ...config, revocation })).toContain('revocation-blind providers.main.requiredClaims')
+  })
+
+  test('is no reason to warn of logouts that one instance alone hears of, as an endpoint that is written is', () => {
+    const alone = withBrowser('store: memory')
+    expect(alone.revocation?.backchannelLogout).toHaveLength(1)
+    expect(found(alone)).toEqual([])
+    const revocation = alone.revocation && {
+      ...alone.revocation,
+      backchannelLogout: alone.revocation.backchannelLogout?.flatMap(own => [
+        own,
+        { ...own, provider: 'main', path: '/logout' },
+      ]),
+    }
+    expect(found({ ...alone, revocation })).toContain('revocation-local-only revocation.backchannelLogout')
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
-  const elsewhere: readonly WarningCode[] = ['issuer-slash', 'cache-unwritable', 'secret-writable', 'secret-blanks']
+  const elsewhere: readonly WarningCode[] = [
+    'issuer-slash',
+    'session-scope-unlisted',
+    'cache-unwritable',
+    'secret-writable',
+    'secret-blanks',
+  ]
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
 })

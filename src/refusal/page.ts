@@ -1,0 +1,87 @@
+/**
+ * Answers people who look at a page: sends them to log in, or tells them in plain HTML what went wrong.
+ *
+ * RFC 9110 §15.4.3 (302). The texts are fixed, and nothing of the request is in them but its checked id. The way to the
+ * login is a path, and the way back is the target as it came, which the login judges.
+ */
+import type { Denial, DenialCode, DenialSpec } from '../errors.ts'
+import type { HeaderRecord } from '../exchange.ts'
+import type { RouteChallenge } from '../policy.ts'
+import { showsPage } from '../route/navigation.ts'
+import type { RequestFacts } from '../types.ts'
+
+/** What a refusal depends on in the request. */
+export type RefusedFacts = Pick<RequestFacts, 'method' | 'target' | 'httpVersion' | 'rawHeaders'>
+
+interface Page {
+  readonly status: number
+  readonly headers: HeaderRecord
+  readonly body: string
+}
+
+/** A browser that is to return to a longer one returns to `/`. */
+const LONGEST_RETURN = 2_048
+
+/** @returns undefined for a caller to whom no page is shown, or of whom nobody is asked to log in */
+export function pageFor(
+  { code, spec, retryAfterSeconds, loginHelps }: Denial,
+  facts: RefusedFacts,
+  challenge: RouteChallenge | undefined,
+  requestId: string,
+): Page | undefined {
+  const login = challenge?.login
+  if (login === undefined || !showsPage(facts)) return undefined
+  const common = { 'cache-control': 'no-store', 'x-request-id': requestId }
+  if (login.isForNavigations && loginHelps && facts.method === 'GET') {
+    const location = `${login.path}/login?return=${encodeURIComponent(returnTo(facts))}`
+    return { status: 302, headers: { ...common, location, 'content-length': 0 }, body: '' }
+  }
+  const body = html(spec, { code, requestId, advice: adviceFor(code, spec, facts, login.path) })
+  return {
+    status: spec.status,
+    headers: {
+      ...common,
+      'content-type': 'text/html; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      ...(retryAfterSeconds !== undefined && { 'retry-after': retryAfterSeconds }),
+    },
+    body,
+  }
+}
+
+function returnTo({ method, target }: RefusedFacts): string {
+  return method === 'GET' && target.length <= LONGEST_RETURN ? target : '/'
+}
+
+const AGAIN = 'Go to <a href="/">the start page</a> and try again.'
+
+/** What a person can do about it. The path of the login is the configuration's. */
+function adviceFor(code: DenialCode, { status }: DenialSpec, facts: RefusedFacts, login: string): string {
+  const signIn = `<a href="${login}/login?return=${encodeURIComponent(returnTo(facts)).replaceAll("'", '%27')}">Sign in</a>`
+  if (code === 'login_failed')
+    return `${AGAIN} If it does not work again, tell whoever runs this service: the reason is in their log. (A browser that accepts no cookies cannot log in, and over plain http some accept none like these.)`
+  if (code === 'step_up_failed')
+    return 'This page asks for a login that your account did not give. Ask whoever runs this service.'
+  if (code === 'csrf_rejected')
+    return `What you sent did not come from a page of this site, and nothing was done. ${AGAIN}`
+  if (status === 401)
+    return facts.method === 'GET'
+      ? `${signIn} to go on.`
+      : `You are not signed in. What you sent was not saved. ${signIn}`
+  if (status === 403) return `Your account may not do this. ${AGAIN}`
+  return status >= 500 ? 'Nothing is wrong with your account. Please try again in a moment.' : AGAIN
+}
+
+function html(
+  { title }: Pick<DenialSpec, 'title'>,
+  { code, requestId, advice }: { readonly code: DenialCode; readonly requestId: string; readonly advice: string },
+): string {
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>
+<h1>${title}</h1>
+<p>${advice}</p>
+<p>For whoever helps you: <code>${code}</code>, request <code>${requestId}</code></p>
+</html>
+`
+}
