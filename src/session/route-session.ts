@@ -59,7 +59,7 @@ export function routeSession(options: RouteSessionOptions): RouteSession {
     notes.isPrivate = true
     const { tokens } = session.record
     const set = (principal: Principal): Principal => {
-      if (cookie !== undefined) addLines(notes, [...SET_COOKIE(sessionCookieLine(cookie)), ...NOT_STORED])
+      if (cookie !== undefined) addLines(notes, ['Set-Cookie', sessionCookieLine(cookie), ...NOT_STORED])
       return principal
     }
     const refreshed = (error: unknown): Promise<Principal> =>
@@ -89,8 +89,8 @@ export function routeSession(options: RouteSessionOptions): RouteSession {
   }
 
   /**
-   * A new token may have what the refused one lacks: a key that is still there, or life. If it has not, the session is
-   * over: a login that finds it alive would send the browser back to be refused again.
+   * A new token may have what the refused one lacks: a key that is still there, or life. If it has not, the caller
+   * hears why, and a page is sent to log in, which shows whether the provider has anything better to give.
    */
   async function refreshedPrincipal(
     session: LiveSession,
@@ -152,6 +152,5 @@ function isRefusalOfToken(error: unknown): error is Denial {
   return error instanceof Denial && error.spec.status === 401
 }
 
-const SET_COOKIE = (line: string) => ['Set-Cookie', line]
 /** An answer with a cookie is nobody else's. */
 const NOT_STORED = ['Cache-Control', 'no-store']

@@ -120,7 +120,7 @@ export function sessions(options: SessionsOptions): Sessions {
     live.end = reason
     memory.delete(live.id)
     onEnded(reason)
-    // Whoever takes the session away tells everybody; that its time is over, everybody sees by himself.
+    // Other processes are told of what they cannot see by themselves, as they see that its time is over.
     if (reason === 'logout' || reason === 'refused' || reason === 'reused') tell(live, 'login')
     else if (reason === 'replaced') tell(live, 'session')
     // If the store does not hear it, the session is over all the same: by what was just told, or by its times.
