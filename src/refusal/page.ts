@@ -27,20 +27,22 @@ export function pageFor(
   { code, spec, retryAfterSeconds, loginHelps }: Denial,
   facts: RefusedFacts,
   challenge: RouteChallenge | undefined,
-  requestId: string,
+  { requestId, wwwAuthenticate }: { readonly requestId: string; readonly wwwAuthenticate: HeaderRecord },
 ): Page | undefined {
   const login = challenge?.login
   if (login === undefined || !showsPage(facts)) return undefined
   const common = { 'cache-control': 'no-store', 'x-request-id': requestId }
   if (login.isForNavigations && loginHelps && facts.method === 'GET') {
-    const location = `${login.path}/login?return=${encodeURIComponent(returnTo(facts))}`
+    const location = `${login.path}/login?return=${encodeURIComponent(returnTo(facts, login.path))}`
     return { status: 302, headers: { ...common, location, 'content-length': 0 }, body: '' }
   }
-  const body = html(spec, { code, requestId, advice: adviceFor(code, spec, facts, login.path) })
+  const advice = adviceFor({ code, status: spec.status, loginHelps }, facts, login.path)
+  const body = html(spec, { code, requestId, advice })
   return {
     status: spec.status,
     headers: {
       ...common,
+      ...wwwAuthenticate,
       'content-type': 'text/html; charset=utf-8',
       'content-length': Buffer.byteLength(body),
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -50,27 +52,46 @@ export function pageFor(
   }
 }
 
-function returnTo({ method, target }: RefusedFacts): string {
-  return method === 'GET' && target.length <= LONGEST_RETURN ? target : '/'
+/** A page of our own, and what a form has sent, is nothing to come back to. */
+function returnTo({ method, target }: RefusedFacts, login: string): string {
+  const isPage = method === 'GET' && target.length <= LONGEST_RETURN && !target.startsWith(`${login}/`)
+  return isPage ? target : '/'
+}
+
+/** A login that was too weak is asked for what the refused request needs: its page may need less. */
+export function loginFor(code: DenialCode, path: string, facts: RefusedFacts | undefined): string {
+  if (code !== 'step_up_required' || facts === undefined) return `${path}/login`
+  const [target = '/'] = facts.target.split('?', 1)
+  return `${path}/login?for=${encodeURIComponent(`${facts.method} ${target}`)}`
 }
 
 const AGAIN = 'Go to <a href="/">the start page</a> and try again.'
+const ASK = 'Ask whoever runs this service.'
+
+interface Refused {
+  readonly code: DenialCode
+  readonly status: number
+  readonly loginHelps: boolean
+}
 
 /** What a person can do about it. The path of the login is the configuration's. */
-function adviceFor(code: DenialCode, { status }: DenialSpec, facts: RefusedFacts, login: string): string {
-  const signIn = `<a href="${login}/login?return=${encodeURIComponent(returnTo(facts)).replaceAll("'", '%27')}">Sign in</a>`
+function adviceFor({ code, status, loginHelps }: Refused, facts: RefusedFacts, login: string): string {
+  const address = loginFor(code, login, facts)
+  const href = `${address}${address.includes('?') ? '&amp;' : '?'}return=${encodeURIComponent(returnTo(facts, login))}`
+  const signIn = `<a href="${href.replaceAll("'", '%27')}">Sign in</a>`
   if (code === 'login_failed')
     return `${AGAIN} If it does not work again, tell whoever runs this service: the reason is in their log. (A browser that accepts no cookies cannot log in, and over plain http some accept none like these.)`
-  if (code === 'step_up_failed')
-    return 'This page asks for a login that your account did not give. Ask whoever runs this service.'
+  if (code === 'step_up_failed') return `This page asks for a login that your account did not give. ${ASK}`
+  if (code === 'step_up_required') return `This asks for a stronger or newer login, and nothing was done. ${signIn}`
   if (code === 'csrf_rejected')
     return `What you sent did not come from a page of this site, and nothing was done. ${AGAIN}`
+  if (status === 401 && !loginHelps) return `Your login is not accepted here. ${ASK}`
   if (status === 401)
     return facts.method === 'GET'
       ? `${signIn} to go on.`
       : `You are not signed in. What you sent was not saved. ${signIn}`
   if (status === 403) return `Your account may not do this. ${AGAIN}`
-  return status >= 500 ? 'Nothing is wrong with your account. Please try again in a moment.' : AGAIN
+  return status >= 500 ? `Nothing is wrong with your account. Please try again in a moment. ${signIn}` : AGAIN
 }
 
 function html(

@@ -10,7 +10,7 @@ import type { HeaderRecord } from '../exchange.ts'
 import type { Endpoint, Findings, Route } from '../policy.ts'
 import { challenges, problem, usedScheme } from './challenge.ts'
 import { grpcContentType, grpcStatus } from './grpc.ts'
-import { pageFor, type RefusedFacts } from './page.ts'
+import { loginFor, pageFor, type RefusedFacts } from './page.ts'
 
 const REALM = 'sallyport'
 
@@ -40,18 +40,20 @@ export function refusalResponse(
 ): RefusalResponse {
   const { code, retryAfterSeconds, spec, rpc, scope } = denial
   const challenge = findings?.route?.challenge ?? findings?.endpoint?.challenge
-  const page = facts && pageFor(denial, facts, challenge, requestId)
-  if (page !== undefined) return { ...page, headers: { ...page.headers, ...besides(findings?.responseLines ?? []) } }
-  const grpc = facts && grpcContentType(facts.rawHeaders)
-  const login = spec.status === 401 ? challenge?.login?.path : undefined
-  const told = { ...problem(code, requestId), ...(login !== undefined && { login: loginFor(code, login, facts) }) }
-  const body = grpc !== undefined ? '' : JSON.stringify(rpc === undefined ? told : rpcError(rpc, spec.title, told))
-  const wwwAuthenticate = challenges(code, {
+  const challengeLines = challenges(code, {
     realm: REALM,
     route: challenge,
     used: facts && usedScheme(facts.rawHeaders),
     scope,
   })
+  const wwwAuthenticate: HeaderRecord =
+    challengeLines.length === 0 ? NONE : { 'www-authenticate': oneOrMore(challengeLines) }
+  const page = facts && pageFor(denial, facts, challenge, { requestId, wwwAuthenticate })
+  if (page !== undefined) return { ...page, headers: { ...page.headers, ...besides(findings?.responseLines ?? []) } }
+  const grpc = facts && grpcContentType(facts.rawHeaders)
+  const login = spec.status === 401 ? challenge?.login?.path : undefined
+  const told = { ...problem(code, requestId), ...(login !== undefined && { login: loginFor(code, login, facts) }) }
+  const body = grpc !== undefined ? '' : JSON.stringify(rpc === undefined ? told : rpcError(rpc, spec.title, told))
   return {
     status: grpc === undefined ? spec.status : GRPC_HTTP_STATUS,
     headers: {
@@ -63,7 +65,7 @@ export function refusalResponse(
         : { 'content-type': grpc, ...grpcStatus(code) }),
       'cache-control': 'no-store',
       'x-request-id': requestId,
-      ...(wwwAuthenticate.length > 0 && { 'www-authenticate': oneOrMore(wwwAuthenticate) }),
+      ...wwwAuthenticate,
       ...(retryAfterSeconds !== undefined && { 'retry-after': retryAfterSeconds }),
       ...besides(findings?.responseLines ?? []),
     },
@@ -78,13 +80,6 @@ function rpcError({ id, code }: RpcError, message: string, data: unknown) {
 
 function oneOrMore(values: readonly string[]): string | readonly string[] {
   return values.length === 1 ? (values[0] as string) : values
-}
-
-/** A login that was too weak is asked for what the refused request needs: its page may need less. */
-function loginFor(code: string, path: string, facts: RefusedFacts | undefined): string {
-  if (code !== 'step_up_required' || facts === undefined) return `${path}/login`
-  const [target = '/'] = facts.target.split('?', 1)
-  return `${path}/login?for=${encodeURIComponent(`${facts.method} ${target}`)}`
 }
 
 const NONE: HeaderRecord = Object.freeze({})

@@ -48,6 +48,8 @@ export interface Prepared {
   readonly upstreams: ReadonlyMap<string, Upstream>
   /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
   providersTried(): Promise<void>
+  /** Call once, when it is in force: until then it may be given up, and must not be felt. */
+  takeOver(): void
   /** Gives back what is leased. Call once, when it is replaced or not wanted. */
   release(): void
 }
@@ -130,6 +132,10 @@ export function prepare(config: Config, services: Services): Prepared {
       upstreams: parts.upstreams,
       async providersTried() {
         await Promise.all([...providers, ...logins].map(([, { ready }]) => ready()))
+      },
+      takeOver() {
+        sharedReplays?.open()
+        for (const [, each] of logins) each.putInForce()
       },
       release,
     }

@@ -100,7 +100,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     revocations.configure(next.revocation)
     revocationPeers.writer = next.stream?.writer
     revocationStreams.follow(next.stream)
-    next.sharedReplays?.open()
+    next.takeOver()
     log.level = config.log.level
     tokenCache.resize(config.tokenCache.entries)
     if (config.dpop !== undefined) replays.resize(config.dpop.replay.entries)

@@ -75,7 +75,11 @@ export function sessionEndpoints(options: SessionEndpointsOptions): readonly End
     }
     const states = loginStates(keys)
     return {
-      login: loginResponder({ ...shared, states }),
+      login: loginResponder({
+        ...shared,
+        states,
+        isAccepted: ({ record }, facts) => records.isAccepted(record.tokens, facts),
+      }),
       callback: callbackResponder({
         ...shared,
         path: config.paths,

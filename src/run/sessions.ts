@@ -48,6 +48,8 @@ export interface RunningSessions {
 interface LeasedSessions {
   ready(): Promise<void>
   status(): SessionStatus
+  /** Call it when the policy is in force, and not before: it may be given up until then. */
+  putInForce(): void
   release(): void
   run(parts: SessionParts): RunningSessions
 }
@@ -65,15 +67,12 @@ export function leaseSessions(id: string, config: SessionConfig, whole: Config, 
       : undefined
   const provider = registry.clients.acquire(clientDefinition(config, whole))
   const { client } = provider.value
-  metrics.initSessions(id)
-  // Sessions outlive reloads.
-  metrics.sessionsHeld(id, memory.value.size)
   const lifetime = lifetimeOf(config)
   const shared = store?.value.shared
-  store?.value.use(keys)
   let lastFailure: SessionStatus['lastRefreshFailure']
   let lastLoginFailure: SessionStatus['lastLoginFailure']
   let stop = (): void => {}
+  let takeOver = (): void => {}
 
   function run({ events, verifiers, layers, findRevocation }: SessionParts): RunningSessions {
     const series = metrics.forRoute(SESSION_LABEL, { methods: ['GET', 'POST'], access: 'public', mode: 'enforce' })
@@ -141,6 +140,7 @@ export function leaseSessions(id: string, config: SessionConfig, whole: Config, 
       },
     })
     stop = kept.close
+    takeOver = kept.takeOver
 
     return {
       routes: sessionRoutes({ provider: id, config, sessions: kept, layered, nowMs: clock.nowMs }),
@@ -174,6 +174,13 @@ export function leaseSessions(id: string, config: SessionConfig, whole: Config, 
       lastLoginFailure,
       store: store?.value.status(),
     }),
+    putInForce() {
+      metrics.initSessions(id)
+      // Sessions outlive reloads.
+      metrics.sessionsHeld(id, memory.value.size)
+      store?.value.use(keys)
+      takeOver()
+    },
     release() {
       stop()
       provider.release()

@@ -163,7 +163,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     if (keepsCache) cache.keep()
     // The stream says what of a cache file was undone since, so it is read after that.
     services.revocationStreams.follow(first.stream)
-    first.sharedReplays?.open()
+    first.takeOver()
     const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
     apps.push(app)
     const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })

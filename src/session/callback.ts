@@ -36,6 +36,8 @@ type Outcome = LiveSession | 'again' | 'elsewhere'
 export function callbackResponder(options: CallbackOptions): Responder {
   const { provider, publicUrl, path, sessions, client, states, recordOf, claim, clock, scheduler, onLogin } = options
   const redemptions = loginRedemptions<Outcome>({ provider, monotonicMs: clock.monotonicMs })
+  /** Refusals of logins that cannot be tried again, because their codes were redeemed. */
+  const spent = new WeakSet<Denial>()
 
   async function redeemed(facts: RequestFacts, login: Login, parameters: URLSearchParams): Promise<Outcome> {
     // A store that is away must not cost the code.
@@ -54,8 +56,8 @@ export function callbackResponder(options: CallbackOptions): Responder {
       return await sessions.begin(newSessionId(), record, replaced)
     } catch (error) {
       if (answer.refreshToken !== undefined) client.revoke(answer.refreshToken).catch(() => {})
-      if (isOfSameSecond(error)) return 'again'
-      throw error
+      if (isOfThisSecond(error, clock.nowMs())) return 'again'
+      throw new SpentLogin(error)
     }
   }
 
@@ -66,7 +68,8 @@ export function callbackResponder(options: CallbackOptions): Responder {
       if (outcome === 'again') await new Promise<void>(resolve => scheduler.after(SECOND_MS, resolve))
       return outcome
     } catch (error) {
-      const refusal = loginRefusal(error, provider, 'return')
+      const refusal = loginRefusal(error instanceof SpentLogin ? error.cause : error, provider, 'return')
+      if (error instanceof SpentLogin) spent.add(refusal)
       onLogin(refusal.spec.status >= 500 ? 'unavailable' : 'failed', refusal)
       throw refusal
     }
@@ -80,7 +83,7 @@ export function callbackResponder(options: CallbackOptions): Responder {
       over()
       return outcome
     } catch (error) {
-      if (error instanceof Denial && error.spec.status < 500) over()
+      if (error instanceof Denial && (error.spec.status < 500 || spent.has(error))) over()
       throw error
     }
   }
@@ -112,12 +115,26 @@ export function callbackResponder(options: CallbackOptions): Responder {
 
 const SECOND_MS = 1_000
 
-/** Tokens have whole seconds, so one that is issued right after a revocation looks as if it was issued before. */
-function isOfSameSecond(error: unknown): boolean {
+/** The code was redeemed, and what came of it cannot be used. */
+class SpentLogin extends Error {
+  override readonly name = 'SpentLogin'
+
+  constructor(cause: unknown) {
+    super('the code was redeemed in vain', { cause })
+  }
+}
+
+/**
+ * Tokens have whole seconds, so one that is issued right after a revocation looks as if it was issued before. That is
+ * over in a moment: a login that is refused later is refused.
+ */
+function isOfThisSecond(error: unknown, nowMs: number): boolean {
   if (!(error instanceof Denial) || error.code !== 'token_revoked') return false
   const { before, iat } = error.evidence ?? {}
-  return typeof before === 'number' && before === iat
+  return typeof before === 'number' && before === iat && Math.abs(nowMs / 1_000 - before) <= RECENT_SECONDS
 }
+
+const RECENT_SECONDS = 3
 
 function whyUnknown(cookies: readonly LoginCookie[], state: string): string {
   if (!cookies.some(({ label }) => state.startsWith(label))) return 'the browser has no cookie of this login'

@@ -1,6 +1,7 @@
 /** What the endpoints of a session provider share: where they are, what they answer, and how they fail. */
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { AuthorizationClient } from '../oauth/authorization-client.ts'
 import { OAuthFailure } from '../oauth/oauth-failure.ts'
@@ -46,11 +47,24 @@ export function cookieIn({ rawHeaders }: RequestFacts, sessions: Sessions): Read
 }
 
 /** @returns undefined without a session that lives @throws {Denial} `session_store_unavailable`: nobody can tell */
-export async function liveSessionOf(facts: RequestFacts, sessions: Sessions): Promise<LiveSession | undefined> {
+export function liveSessionOf(facts: RequestFacts, sessions: Sessions): Promise<LiveSession | undefined> {
+  return unlessOver(facts, sessions, cookie => sessions.look(cookie))
+}
+
+/** The same, with tokens that count. @throws {Denial} `login_unavailable`, too */
+export function usedSessionOf(facts: RequestFacts, sessions: Sessions): Promise<LiveSession | undefined> {
+  return unlessOver(facts, sessions, async cookie => (await sessions.use(cookie)).session)
+}
+
+async function unlessOver(
+  facts: RequestFacts,
+  sessions: Sessions,
+  find: (cookie: ReadCookie) => MaybePromise<LiveSession>,
+): Promise<LiveSession | undefined> {
   const cookie = cookieIn(facts, sessions)
   if (cookie === undefined) return undefined
   try {
-    return await sessions.look(cookie)
+    return await find(cookie)
   } catch (error) {
     if (!isOver(error)) throw error
     return undefined

@@ -1,6 +1,6 @@
 /** One session as this process knows it. With a store, it is a copy that is looked up again every few seconds. */
 import type { Principal, SessionEnd } from '../types.ts'
-import type { SessionRecord, SessionTokens, SessionUse, StoredSession } from './session.ts'
+import type { SessionRecord, SessionUse, StoredSession } from './session.ts'
 
 export class LiveSession {
   readonly id: string
@@ -26,9 +26,8 @@ export class LiveSession {
   /** True when that was for the store. */
   isStoreAway = false
 
-  /** The tokens that were refused although they had just come, and until when no others are asked for (monotonic). */
-  refused: SessionTokens | undefined
-  refusedUntilMs = 0
+  /** True when new tokens were refused like those before: others are not asked for at once. */
+  wasRefused = false
 
   /** Stands for the login among the revocations, as a token would. */
   readonly login: Principal

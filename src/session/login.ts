@@ -6,22 +6,28 @@
  */
 import { Denial } from '../errors.ts'
 import { isNavigation } from '../route/navigation.ts'
-import type { AskedOfLogin, OwnRoutes, Responder } from '../types.ts'
+import type { AskedOfLogin, OwnRoutes, RequestFacts, Responder } from '../types.ts'
 import { loginCookieLine, loginCookiesIn, noLoginCookieLine } from './cookie-lines.ts'
-import { type EndpointOptions, liveSessionOf, loginRefusal, methodRefusal, queryOf, redirect } from './endpoint.ts'
+import { type EndpointOptions, loginRefusal, methodRefusal, queryOf, redirect, usedSessionOf } from './endpoint.ts'
 import { wasJustAsked } from './just-asked.ts'
 import type { LiveSession } from './live-session.ts'
 import { LOGIN_SECONDS, type LoginStates } from './login-state.ts'
 import { returnTarget } from './return-target.ts'
 
-export function loginResponder(options: EndpointOptions & { readonly states: LoginStates }): Responder {
-  const { provider, publicUrl, sessions, client, states, clock, onLogin } = options
+interface LoginOptions extends EndpointOptions {
+  readonly states: LoginStates
+  /** Whether a route would take the access token of a session. */
+  readonly isAccepted: (session: LiveSession, facts: RequestFacts) => Promise<boolean>
+}
 
-  /** Whoever has a session whose tokens are refused, or whose login is too weak, gets another. */
-  const isEnough = ({ record, refused }: LiveSession, asked: AskedOfLogin | undefined): boolean => {
-    if (refused === record.tokens) return false
-    if (asked?.acrValues === undefined && asked?.maxAgeSeconds === undefined) return true
-    return wasJustAsked(record, asked, clock.nowMs())
+export function loginResponder(options: LoginOptions): Responder {
+  const { provider, publicUrl, sessions, client, states, isAccepted, clock, onLogin } = options
+
+  /** Whoever has a session whose token is refused, or whose login is too weak, gets another. */
+  async function isEnough(live: LiveSession, asked: AskedOfLogin | undefined, facts: RequestFacts): Promise<boolean> {
+    const asksMore = asked?.acrValues !== undefined || asked?.maxAgeSeconds !== undefined
+    if (asksMore && !wasJustAsked(live.record, asked, clock.nowMs())) return false
+    return await isAccepted(live, facts)
   }
 
   return async (facts, routes) => {
@@ -32,8 +38,8 @@ export function loginResponder(options: EndpointOptions & { readonly states: Log
     const ofReturn = routes.asked(written)
     const returnTo = ofReturn === undefined ? '/' : written
     const asked = askedFor(query.get('for'), routes) ?? ofReturn
-    const live = await liveSessionOf(facts, sessions)
-    if (live !== undefined && isEnough(live, asked)) return redirect(302, publicUrl + returnTo)
+    const live = await usedSessionOf(facts, sessions)
+    if (live !== undefined && (await isEnough(live, asked, facts))) return redirect(302, publicUrl + returnTo)
     const intent = { returnTo, asked: asked && { acrValues: asked.acrValues, maxAgeSeconds: asked.maxAgeSeconds } }
     const login = states.begin(intent, loginCookiesIn(facts.rawHeaders), clock.nowMs())
     try {

@@ -64,6 +64,8 @@ const LOOK_MS = 100
 const FIRST_PAUSE_MS = 1_000
 /** The provider has nothing better to give than what it gave just now. */
 const JUST_RECEIVED_MS = 5_000
+/** The same where what it gave was refused: the record tells every gateway when that was. */
+const REFUSED_MS = 30_000
 const LONGEST_PAUSE_MS = 30_000
 
 export function refreshes(options: RefreshesOptions): Refreshes {
@@ -224,11 +226,13 @@ export function refreshes(options: RefreshesOptions): Refreshes {
     async replaced(live, refused) {
       if (live.end !== undefined) return false
       if (live.record.tokens !== refused) return true
-      if (refused.refreshToken === undefined || clock.nowMs() - refused.receivedAtMs < JUST_RECEIVED_MS) return false
-      if (live.refused === refused && clock.monotonicMs() < live.refusedUntilMs) return false
+      const restMs = live.wasRefused ? REFUSED_MS : JUST_RECEIVED_MS
+      if (refused.refreshToken === undefined || clock.nowMs() - refused.receivedAtMs < restMs) return false
       await begin(live)
-      if (live.end === undefined && live.record.tokens === refused) throw unavailable(live)
-      return live.end === undefined
+      if (live.record.tokens !== refused) return live.end === undefined
+      // While the token lives, the provider's outage is not what its refusal is about.
+      if (live.end === undefined && hasExpired(live.record)) throw unavailable(live)
+      return false
     },
     keepAlive(live) {
       if (!isDue(live.record)) return undefined

@@ -63,9 +63,13 @@ export function sessionMemory({ entries, onSize }: SessionMemoryOptions): Sessio
       theirs.add(session)
       held.set(session.id, session)
       if (theirs.size > MOST_OF_SUBJECT) {
-        const idlest = [...theirs].reduce((one, other) => (other.use.lastUsedAtMs < one.use.lastUsedAtMs ? other : one))
-        held.delete(idlest.id)
-        onEvicted(idlest)
+        const idlest = [...theirs]
+          .toSorted((one, other) => one.use.lastUsedAtMs - other.use.lastUsedAtMs)
+          .find(isAtRest)
+        if (idlest !== undefined) {
+          held.delete(idlest.id)
+          onEvicted(idlest)
+        }
       }
       onSize(held.size)
     },
@@ -78,6 +82,11 @@ export function sessionMemory({ entries, onSize }: SessionMemoryOptions): Sessio
     },
     all: () => held.values(),
   }
+}
+
+/** A copy that has what the store lacks stays. */
+function isAtRest({ refresh, isUnwritten }: LiveSession): boolean {
+  return refresh === undefined && !isUnwritten
 }
 
 /** Measured by its tokens, which are strings of one byte a character; what they were read into is about as much. */

@@ -35,6 +35,8 @@ export interface SessionRecords {
    * @throws {Denial} `login_failed`, or why the ID token or the access token is not accepted
    */
   recordOf(answer: TokenAnswer, asked: AskedOfLogin | undefined, facts: RequestFacts): Promise<SessionRecord>
+  /** Whether a route would take the access token. @throws {Denial} nobody can tell at the moment (503) */
+  isAccepted(tokens: SessionTokens, facts: RequestFacts): Promise<boolean>
   /** What a refresh brings, and what was there before where it brings nothing, or nothing that is the provider's. */
   tokensOf(answer: TokenAnswer, record: SessionRecord): Promise<SessionTokens>
 }
@@ -49,9 +51,9 @@ export function sessionRecords(options: SessionRecordsOptions): SessionRecords {
     try {
       const { expiresAtSeconds } = await authenticate(credentialOf(accessToken), NO_REQUEST, noNotes())
       return Math.min(toldMs, expiresAtSeconds * 1_000)
-    } catch (error) {
-      if (error instanceof Denial) return toldMs
-      throw error
+    } catch {
+      // The refresh token that came with it must not get lost.
+      return toldMs
     }
   }
 
@@ -77,7 +79,19 @@ export function sessionRecords(options: SessionRecordsOptions): SessionRecords {
     return idToken === undefined ? undefined : { idToken, idClaims: (await events.verify(idToken)).claims }
   }
 
+  async function isAccepted({ accessToken }: SessionTokens, facts: RequestFacts): Promise<boolean> {
+    if (!takesAccessTokens) return true
+    try {
+      await judge(credentialOf(accessToken), facts, noNotes())
+      return true
+    } catch (error) {
+      if (error instanceof Denial && error.spec.status === 401) return false
+      throw error
+    }
+  }
+
   return {
+    isAccepted,
     async tokensOf(answer, { createdAtMs, tokens: before }) {
       // The new refresh token is the only one that counts. So what is wrong with the ID token costs that alone.
       const id = await idOf(answer.idToken).catch(() => undefined)

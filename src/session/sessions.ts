@@ -80,6 +80,8 @@ export interface Sessions {
   /** How long the store is to keep a session of which it hears nothing more. */
   leftMs(session: LiveSession): number
   isOver(session: LiveSession): boolean
+  /** Call it when the policy is in force: from here on, this says what becomes of streams and of too many sessions. */
+  takeOver(): void
   /** Ends the look-out for sessions whose time is over. */
   close(): void
 }
@@ -87,8 +89,6 @@ export interface Sessions {
 /** The store is told at most so often that a session is used, and often enough for the idle time. */
 const NOTE_MS = 60_000
 const SWEEP_MS = 60_000
-/** Tokens that were refused are replaced at most so often. */
-const REFUSED_MS = 30_000
 
 export function sessions(options: SessionsOptions): Sessions {
   const {
@@ -190,12 +190,6 @@ export function sessions(options: SessionsOptions): Sessions {
     return isRenewed
   }
 
-  memory.inForce = { endOf }
-  /** With a store, what goes here is looked up again there. */
-  memory.onEvicted(live => {
-    if (shared === undefined) end(live, 'evicted')
-  })
-
   function sweep(): void {
     for (const live of [...memory.all()]) {
       const reason = over(live)
@@ -244,16 +238,15 @@ export function sessions(options: SessionsOptions): Sessions {
     end,
     async replaceTokens(live, refused, { code, evidence }) {
       // Whoever revokes a token means whoever has it.
-      if (code === 'token_revoked') {
+      if (code === 'token_revoked' && live.record.tokens === refused) {
         end(live, 'revoked')
+        tell(live, 'session')
+        refreshes.giveUp(live)
         throw new Denial('session_expired', { provider, evidence: { ...evidence, reason: code } })
       }
       if (await refreshedAlive(live, refused)) return
       // The policy may be wrong, and be put right again, so the session is kept. A login shows whether it is.
-      if (live.refused !== live.record.tokens) {
-        live.refused = live.record.tokens
-        live.refusedUntilMs = clock.monotonicMs() + REFUSED_MS
-      }
+      live.wasRefused = true
       throw new Denial(code, { provider, evidence: evidence ?? {}, loginHelps: true })
     },
     refreshed: refreshedAlive,
@@ -261,6 +254,13 @@ export function sessions(options: SessionsOptions): Sessions {
     firstCookie: ({ id, record }) => keys.cookieOf(id, record.generation),
     // The keeper of a policy that was replaced may have lost what it is built on.
     endOf: live => (memory.inForce ?? { endOf }).endOf(live),
+    takeOver() {
+      memory.inForce = { endOf }
+      // With a store, what goes here is looked up again there.
+      memory.onEvicted(live => {
+        if (shared === undefined) end(live, 'evicted')
+      })
+    },
     leftMs,
     isOver: live => live.end !== undefined || over(live) !== undefined,
     close() {
