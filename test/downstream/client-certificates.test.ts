@@ -119,8 +119,8 @@ test('clientCaFile alone lets nobody in without a certificate that it signed, an
   const gateway = await started({ clientCaFile: authority.certFile })
   expect(await answer(await connection(gateway, shown(signed)), await tokenFor(signed))).toBe('200')
   expect(await answer(await connection(gateway, shown(signedToo)), await tokenFor(signed))).toBe('401 proof_mismatch')
-  const stranger = await connection(gateway, shown(selfSigned))
-  await expect(answer(stranger, await tokenFor(selfSigned))).rejects.toThrow('closed')
+  const token = await tokenFor(selfSigned)
+  await expect(answer(await connection(gateway, shown(selfSigned)), token)).rejects.toThrow('closed')
 })
 
 test('where no certificate is asked for, a bound token is refused', async () => {

@@ -131,3 +131,43 @@ test('an access token that is revoked takes its session along, and no other toke
   expect(await asBearer(first)).toMatchObject({ status: 200 })
   expect(await browser.open(`${url}/page`)).toMatchObject({ status: 302 })
 })
+
+test('a refused token is what is told while it lives, whatever its refresh comes to', async () => {
+  const browser = await begun()
+  await fleet.reload({ main: { ...main, requiredClaims: ['plan'] } })
+  const body = JSON.stringify({ error: 'unauthorized_client' })
+  const headers = { 'content-type': 'application/json' }
+  fleet.provider.fail({ kind: 'status', status: 400, headers, body }, 'refresh_token')
+  try {
+    expect(await fleet.ask(browser)).toMatchObject({ status: 401, code: 'claim_invalid' })
+  } finally {
+    fleet.provider.heal()
+  }
+  await fleet.reload({ main })
+  expect(await fleet.ask(browser)).toMatchObject({ status: 200 })
+})
+
+test('a form that is refused for a weak login leads to the login that it needs, and not back to what it sent', async () => {
+  const browser = await begun()
+  await fleet.reload({
+    routes: [
+      {
+        id: 'pay',
+        path: '/pay',
+        methods: ['POST'],
+        providers: ['browser'],
+        anonymous: 'login',
+        require: { acr: ['gold'] },
+      },
+      ...LOGIN_ROUTES,
+    ],
+  })
+  const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', origin: url }
+  const refused = await browser.ask(`${url}/pay?of=1`, { method: 'POST', headers: navigation })
+  expect(refused.status).toBe(401)
+  expect(refused.headers['www-authenticate']).toContain('insufficient_user_authentication')
+  const [, link = ''] = /href="([^"]*)"/.exec(refused.text) ?? []
+  expect(link.replaceAll('&amp;', '&')).toBe('/auth/login?for=POST%20%2Fpay&return=%2F')
+  const login = await browser.open(url + link.replaceAll('&amp;', '&'))
+  expect(new URL(login.location ?? '').searchParams.get('acr_values')).toBe('gold')
+})

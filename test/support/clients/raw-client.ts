@@ -29,7 +29,9 @@ export function rawClient(target: number | string | Socket): RawClient {
     wasReset = true
   })
   const closed = new Promise<{ text: string; wasReset: boolean }>(resolve => {
-    socket.once('close', () => resolve({ text, wasReset }))
+    const onClose = () => resolve({ text, wasReset })
+    if (socket.closed) onClose()
+    else socket.once('close', onClose)
   })
   const tooSoon = closed.then(() => {
     throw new Error(`the connection closed after:\n${text}`)
