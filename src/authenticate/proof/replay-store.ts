@@ -9,8 +9,8 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
-import type { StoreConnection } from '../../store/connection.ts'
-import { StoreError, storeError } from '../../store/failure.ts'
+import { StoreError } from '../../store/failure.ts'
+import { type ConnectionObserver, reconnection } from '../../store/reconnection.ts'
 import type { Store } from '../../store/store.ts'
 import { proofName, type ReplayAnswer, type UsedProof } from './used-proof.ts'
 
@@ -19,14 +19,8 @@ interface ReplayStoreOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly random: () => number
-  readonly observer: ReplayStoreObserver
-}
-
-interface ReplayStoreObserver {
-  /** Proofs are remembered from here on: for the first time, or after they were not. */
-  connected(): void
-  /** Proofs are not remembered from here on. @param reason continues "the store …" */
-  lost(reason: string): void
+  /** Proofs are remembered while there is a connection. */
+  readonly observer: ConnectionObserver
 }
 
 export interface ReplayStore {
@@ -39,75 +33,26 @@ export interface ReplayStore {
   close(): void
 }
 
-/** How far apart attempts to connect begin, give or take a half. */
-const RETRY_MS = 1_000
-
-export function replayStore({ store, clock, scheduler, random, observer }: ReplayStoreOptions): ReplayStore {
-  let state: 'idle' | 'running' | 'closed' = 'idle'
-  /** What `observer` was told last. */
-  let told: 'nothing' | 'connected' | 'lost' = 'nothing'
-  let connection: StoreConnection | undefined
+export function replayStore(options: ReplayStoreOptions): ReplayStore {
+  const { store, clock } = options
   let lastError: string | undefined
-  let wake: () => void = () => {}
-
-  const isClosed = (): boolean => state === 'closed'
-
-  const failed = (error: unknown): void => {
-    lastError = storeError(error).message
-    if (isClosed() || told === 'lost') return
-    told = 'lost'
-    observer.lost(lastError)
-  }
-
-  const pause = (delayMs: number): Promise<void> =>
-    new Promise(resolve => {
-      const cancel = scheduler.after(delayMs, resolve)
-      wake = () => {
-        cancel()
-        resolve()
-      }
-    })
-
-  /** Resolves when the connection has ended. @throws {StoreError} there was none that proofs can be remembered on */
-  const connect = async (): Promise<void> => {
-    const probe = probeCommand(store)
-    const opened = await store.connect(probe)
-    try {
-      await opened.send(probe)
-      if (isClosed()) return
-      connection = opened
-      lastError = undefined
-      if (told !== 'connected') observer.connected()
-      told = 'connected'
-      await opened.ended
-    } finally {
-      connection = undefined
-      opened.close()
-    }
-  }
-
-  const run = async (): Promise<void> => {
-    while (!isClosed()) {
-      // Attack: a thousand replicas that come back at the same moment.
-      const nextMs = clock.monotonicMs() + RETRY_MS * (0.5 + random())
-      await connect().catch(failed)
-      // A connection that has lasted is replaced at once.
-      const waitMs = nextMs - clock.monotonicMs()
-      if (waitMs > 0 && !isClosed()) await pause(waitMs)
-    }
-  }
-
-  const open = (): void => {
-    if (state !== 'idle') return
-    state = 'running'
-    void run()
-  }
+  const kept = reconnection(
+    { ...options, probe: probeCommand(store) },
+    {
+      opened() {
+        lastError = undefined
+      },
+      failed({ message }) {
+        lastError = message
+      },
+    },
+  )
 
   return {
-    open,
+    open: kept.open,
     async remember(proof) {
-      open()
-      const server = connection
+      kept.open()
+      const server = kept.connection()
       if (server === undefined) return 'unavailable'
       try {
         const lifeMs = Math.max(1, Math.ceil(proof.expiresAtMs - clock.nowMs()))
@@ -118,17 +63,12 @@ export function replayStore({ store, clock, scheduler, random, observer }: Repla
         throw new StoreError('answers with something else than a store does')
       } catch (error) {
         // After a refusal, too, another server or another password may do. What has ended already is replaced by now.
-        if (connection === server) failed(error)
-        server.close()
+        kept.giveUp(server, error)
         return 'unavailable'
       }
     },
-    status: () => ({ isConnected: connection !== undefined, lastError }),
-    close() {
-      state = 'closed'
-      connection?.close()
-      wake()
-    },
+    status: () => ({ isConnected: kept.connection() !== undefined, lastError }),
+    close: kept.close,
   }
 }
 

@@ -1,4 +1,4 @@
-/** A gateway that was not asked before says the same of a refused token as one that was, and no browser is sent round. */
+/** A gateway that was not asked before says the same of a refused token as one that was: no browser is sent round. */
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createCookieJar, walk } from '../../support/clients/login-walk.ts'
