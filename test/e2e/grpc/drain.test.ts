@@ -81,6 +81,8 @@ describe.each(TRANSPORTS)('with %s', transport => {
           // The call was never sent, and a client with a choice takes another gateway. The last error is that of
           // whoever came too late: he was refused, or had just been let in.
           if (/^No connection established\./.test(details)) return answers
+          // Refused again when it was tried again, so nobody has seen it (RFC 9113 §8.7): it is the client's to repeat.
+          if (code === status.UNAVAILABLE && details === 'Stream refused by server') continue
           answers.push(code === status.OK ? 'OK' : `${code} ${details}`)
         }
       })
