@@ -11,7 +11,7 @@ import type { Client } from 'oauth4webapi'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { deadline } from '../lib/deadline.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { Claims } from '../types.ts'
+import type { AskedOfLogin, Claims } from '../types.ts'
 import type { ClientCredentials } from './client-authentication.ts'
 import { keptMetadata } from './kept-metadata.ts'
 import { type OAuthLibrary, oauthLibrary } from './library.ts'
@@ -38,19 +38,14 @@ export interface AuthorizationClientOptions extends ProviderRequestsOptions {
   readonly timeoutMs: number
 }
 
-/** What the login is asked for besides (RFC 9470 §4). */
-interface Asked {
-  readonly acrValues: string | undefined
-  readonly maxAgeSeconds: number | undefined
-}
-
 /** What belongs to one login, and only to that one. */
 interface LoginSecrets {
   readonly state: string
   readonly nonce: string
   /** RFC 7636 §4.1 */
   readonly verifier: string
-  readonly asked?: Asked | undefined
+  /** What the login is asked for besides (RFC 9470 §4). */
+  readonly asked?: AskedOfLogin | undefined
 }
 
 /** What rejects does so with an {@link OAuthFailure}; `revoke` also with the reason of its signal. */
@@ -244,7 +239,7 @@ function authorizationParameters(
 }
 
 /** The provider has to keep to an age that the configuration asks for, too. */
-function maxAgeOf({ parameters }: AuthorizationClientOptions, asked: Asked | undefined): number | undefined {
+function maxAgeOf({ parameters }: AuthorizationClientOptions, asked: AskedOfLogin | undefined): number | undefined {
   if (asked?.maxAgeSeconds !== undefined) return asked.maxAgeSeconds
   return /^\d{1,9}$/.test(parameters.max_age ?? '') ? Number(parameters.max_age) : undefined
 }

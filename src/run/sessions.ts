@@ -27,10 +27,10 @@ import { storeDefinition } from './store-definition.ts'
 
 type SessionConfig = ProviderConfigs['session']
 
-/** What is there when the sessions of a provider are made. */
 /** A process waits a little longer for another's renewal than that may take. */
 const WAIT_MARGIN_MS = 2_000
 
+/** What is there when the sessions of a provider are made. */
 interface SessionParts {
   /** Verifies what the provider signs, ID tokens among it. */
   readonly events: StatementVerifier

@@ -57,7 +57,9 @@ export function callbackResponder(options: CallbackOptions): Responder {
     } catch (error) {
       if (answer.refreshToken !== undefined) client.revoke(answer.refreshToken).catch(() => {})
       if (isOfThisSecond(error, clock.nowMs())) return 'again'
-      throw new SpentLogin(error)
+      const refusal = loginRefusal(error, provider, 'return')
+      spent.add(refusal)
+      throw refusal
     }
   }
 
@@ -68,8 +70,7 @@ export function callbackResponder(options: CallbackOptions): Responder {
       if (outcome === 'again') await new Promise<void>(resolve => scheduler.after(SECOND_MS, resolve))
       return outcome
     } catch (error) {
-      const refusal = loginRefusal(error instanceof SpentLogin ? error.cause : error, provider, 'return')
-      if (error instanceof SpentLogin) spent.add(refusal)
+      const refusal = loginRefusal(error, provider, 'return')
       onLogin(refusal.spec.status >= 500 ? 'unavailable' : 'failed', refusal)
       throw refusal
     }
@@ -114,15 +115,6 @@ export function callbackResponder(options: CallbackOptions): Responder {
 }
 
 const SECOND_MS = 1_000
-
-/** The code was redeemed, and what came of it cannot be used. */
-class SpentLogin extends Error {
-  override readonly name = 'SpentLogin'
-
-  constructor(cause: unknown) {
-    super('the code was redeemed in vain', { cause })
-  }
-}
 
 /**
  * Tokens have whole seconds, so one that is issued right after a revocation looks as if it was issued before. That is

@@ -40,8 +40,7 @@ export function loginResponder(options: LoginOptions): Responder {
     const asked = askedFor(query.get('for'), routes) ?? ofReturn
     const live = await usedSessionOf(facts, sessions)
     if (live !== undefined && (await isEnough(live, asked, facts))) return redirect(302, publicUrl + returnTo)
-    const intent = { returnTo, asked: asked && { acrValues: asked.acrValues, maxAgeSeconds: asked.maxAgeSeconds } }
-    const login = states.begin(intent, loginCookiesIn(facts.rawHeaders), clock.nowMs())
+    const login = states.begin({ returnTo, asked }, loginCookiesIn(facts.rawHeaders), clock.nowMs())
     try {
       const location = await client.authorizationUrl(login)
       onLogin('begun')

@@ -1,4 +1,5 @@
 /** The stream of revocations on a real server: what is written arrives, and whatever is lost is noticed. */
+
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
@@ -8,6 +9,7 @@ import { streamReader } from '../../src/revocation/stream-reader.ts'
 import { type StreamWriter, streamWriter } from '../../src/revocation/stream-writer.ts'
 import { type StoreDefinition, store } from '../../src/store/store.ts'
 import { atEnd } from '../support/at-end.ts'
+import { definitionOf } from '../support/services/store-definition.ts'
 import { type StoreServer, startStoreServer } from '../support/services/store-server.ts'
 
 const KEY = '{sallyport}:revocations'
@@ -32,19 +34,7 @@ const revoke = (value: string) => ({ do: 'revoke', entry: named(value) }) as con
 const undo = (value: string) => ({ do: 'undo', subject: named(value) }) as const
 
 function definition(over: Partial<StoreDefinition> = {}): StoreDefinition {
-  return {
-    topology: 'single',
-    url: { host: '127.0.0.1', port: server.port },
-    nodes: [],
-    isTls: false,
-    database: 0,
-    username: undefined,
-    passwordFile: undefined,
-    tls: undefined,
-    prefix: 'sallyport',
-    timeoutMs: 300,
-    ...over,
-  }
+  return definitionOf(server, { timeoutMs: 300, ...over })
 }
 
 function shared(over?: Partial<StoreDefinition>) {

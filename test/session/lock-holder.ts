@@ -3,7 +3,8 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
 import { sessionKeys } from '../../src/session/session-keys.ts'
 import { sharedSessions } from '../../src/session/shared-sessions.ts'
-import { definitionOf, SECRET } from './parts.ts'
+import { definitionOf } from '../support/services/store-definition.ts'
+import { SECRET } from './parts.ts'
 
 const [port, id = ''] = process.argv.slice(2)
 const keys = sessionKeys([SECRET], 'browser')

@@ -10,10 +10,10 @@ import { StoreError } from '../../src/store/failure.ts'
 import { atEnd } from '../support/at-end.ts'
 import { manualTime } from '../support/manual-time.ts'
 import { startStoreCluster } from '../support/services/store-cluster.ts'
+import { definitionOf } from '../support/services/store-definition.ts'
 import { STORE_KINDS } from '../support/services/store-programs.ts'
 import { startSentinels } from '../support/services/store-sentinel.ts'
 import { type StoreServer, startStoreServer } from '../support/services/store-server.ts'
-import { definitionOf } from './parts.ts'
 import { atOnce, DEPS, instance, KEYS, LIFE_MS, made, SOON, WITHOUT_STORES } from './support.ts'
 
 /** Resolves when the store does what it is asked for again. */

@@ -8,9 +8,10 @@ import { openSessionListing } from '../../src/session/session-listing.ts'
 import { StoreError } from '../../src/store/failure.ts'
 import { atEnd } from '../support/at-end.ts'
 import { manualTime } from '../support/manual-time.ts'
+import { definitionOf } from '../support/services/store-definition.ts'
 import { STORE_KINDS } from '../support/services/store-programs.ts'
 import { type StoreServer, startStoreServer } from '../support/services/store-server.ts'
-import { definitionOf, SECRET } from './parts.ts'
+import { SECRET } from './parts.ts'
 import { DEPS, instance, KEYS, LIFE_MS, MARK, made, SOON, WITHOUT_STORES } from './support.ts'
 
 describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('sessions in %s', kind => {

@@ -1,4 +1,5 @@
 /** The memory of used proofs that replicas share, on real servers: in all topologies, with few rights, and failing. */
+
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -12,6 +13,7 @@ import { type StoreDefinition, store } from '../../../src/store/store.ts'
 import { atEnd } from '../../support/at-end.ts'
 import { testAuthority } from '../../support/certificates.ts'
 import { startStoreCluster } from '../../support/services/store-cluster.ts'
+import { definitionOf } from '../../support/services/store-definition.ts'
 import { STORE_KINDS } from '../../support/services/store-programs.ts'
 import { startSentinels } from '../../support/services/store-sentinel.ts'
 import { type StoreServerOptions, startStoreServer } from '../../support/services/store-server.ts'
@@ -30,20 +32,8 @@ interface Replica extends ReplayStore {
 }
 
 function replica(url: string, over: Partial<StoreDefinition> = {}): Replica {
-  const definition: StoreDefinition = {
-    topology: 'single',
-    url: addressOf(url),
-    nodes: [],
-    isTls: false,
-    database: 0,
-    username: undefined,
-    passwordFile: undefined,
-    tls: undefined,
-    prefix: 'sallyport',
-    // Longer than a busy machine keeps an answer waiting.
-    timeoutMs: 10_000,
-    ...over,
-  }
+  const address = addressOf(url)
+  const definition = definitionOf(address, { url: address, ...over })
   const told: string[] = []
   const deps = { scheduler: systemScheduler, monotonicMs: systemClock.monotonicMs, onCommand() {} }
   const memory = replayStore({

@@ -1,4 +1,5 @@
 /** A thousand readers hang on one store, and each of them knows an entry after it was written. */
+
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { systemScheduler } from '../../../src/lib/scheduler.ts'
@@ -6,6 +7,7 @@ import { revocations } from '../../../src/revocation/revocations.ts'
 import { streamReader } from '../../../src/revocation/stream-reader.ts'
 import { store as storeOf } from '../../../src/store/store.ts'
 import { atEnd } from '../../support/at-end.ts'
+import { definitionOf } from '../../support/services/store-definition.ts'
 import { STORE_KINDS } from '../../support/services/store-programs.ts'
 import { startStoreServer } from '../../support/services/store-server.ts'
 import { SOON, tell, WITHOUT_STORES } from './support.ts'
@@ -19,19 +21,8 @@ describe.skipIf(WITHOUT_STORES).for(STORE_KINDS)('with %s', kind => {
     const server = await startStoreServer({ kind })
     atEnd(server.stop)
     const store = storeOf(
-      {
-        topology: 'single',
-        url: { host: '127.0.0.1', port: server.port },
-        nodes: [],
-        isTls: false,
-        database: 0,
-        username: undefined,
-        passwordFile: undefined,
-        tls: undefined,
-        prefix: 'sallyport',
-        // They all share the processor with the server, so nobody hurries.
-        timeoutMs: 20_000,
-      },
+      // They all share the processor with the server, so nobody hurries.
+      definitionOf(server, { timeoutMs: 20_000 }),
       { scheduler: systemScheduler, monotonicMs: systemClock.monotonicMs, onCommand() {} },
     )
     const lost: string[] = []
