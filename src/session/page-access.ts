@@ -3,6 +3,7 @@
  * of every other origin learn nothing.
  */
 import { fieldValue } from '../lib/field-lines.ts'
+import { VARY } from '../route/cors.ts'
 import type { Answer, RequestFacts } from '../types.ts'
 import type { OriginRules } from './request-origin.ts'
 
@@ -10,12 +11,8 @@ import type { OriginRules } from './request-origin.ts'
 export function readableBy({ rawHeaders }: RequestFacts, { allowOrigins }: OriginRules): readonly string[] {
   if (allowOrigins.size === 0) return []
   const origin = fieldValue(rawHeaders, 'origin')
-  if (origin === undefined || !allowOrigins.has(origin)) return ['Vary', 'Origin']
-  return [
-    ...['Access-Control-Allow-Origin', origin],
-    ...['Access-Control-Allow-Credentials', 'true'],
-    ...['Vary', 'Origin'],
-  ]
+  if (origin === undefined || !allowOrigins.has(origin)) return VARY
+  return [...['Access-Control-Allow-Origin', origin], ...['Access-Control-Allow-Credentials', 'true'], ...VARY]
 }
 
 export function preflightAnswer(method: 'GET' | 'POST'): Answer {
