@@ -81,12 +81,18 @@ describe.each(http2TransportsOfFile())('over $name', ({ listen, ca }) => {
         ])
         // Nobody listens any more, and nothing was sent.
         if (!isOpen) return
+        let hasSpoken = false
+        client.session.once('remoteSettings', () => {
+          hasSpoken = true
+        })
         while (!client.session.closed) {
           const { status, complete, errorCode } = await client.request(`/${answered}`)
           if (status === 200 && complete) answered += 1
           // The request was not looked at and may be sent again (RFC 9113 §8.7). Node's client says so
-          // of what it has not even sent.
-          else if (errorCode !== constants.NGHTTP2_REFUSED_STREAM) failures.push(`${status} ${complete} ${errorCode}`)
+          // of what it has not even sent. So it is where the gateway closed a connection of which it had read nothing,
+          // because the client was silent for a second: over no TLS a client counts as connected before anybody reads.
+          else if (errorCode !== constants.NGHTTP2_REFUSED_STREAM && hasSpoken)
+            failures.push(`${status} ${complete} ${errorCode}`)
         }
         await client.closed
       }
