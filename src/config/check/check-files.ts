@@ -30,7 +30,7 @@ import type { Finding, Path } from './findings.ts'
  * @param revokedProblem judges the text of a file of revocations, which is YAML
  */
 export function fileFindings(
-  { listen, egress, store, revocation, dpop, providers, upstreams }: Draft,
+  { listen, egress, store, revocation, dpop, traces, providers, upstreams }: Draft,
   read: ReadFile | undefined,
   revokedProblem: (text: string) => string | undefined,
 ): readonly Finding[] {
@@ -58,6 +58,7 @@ export function fileFindings(
       check(['revocation', 'signals', index, 'tokenFile'], tokenFile, secretsProblem),
     ),
     ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, ownSecretProblem),
+    ...check(['traces', 'headersFile'], traces?.headersFile, emptyProblem),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]

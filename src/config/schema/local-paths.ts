@@ -9,7 +9,8 @@ import { resolve } from 'node:path'
 import * as z from 'zod'
 
 interface Mark {
-  readonly kind: 'file' | 'socket'
+  /** An `output` is a file that is written and never read. */
+  readonly kind: 'file' | 'output' | 'socket'
   /** Makes the path in the text absolute. A text that the schema refuses stays as it is. */
   readonly absolute: (text: string, folder: string) => string
 }
@@ -27,6 +28,8 @@ type Step =
 
 const marks = z.registry<Mark>()
 const UNIX = 'unix:'
+/** Stands in place of a path. */
+export const STANDARD_OUTPUT = 'stdout'
 
 /** Marks text that is the path of a file. */
 export function markedFile<T extends z.ZodType>(schema: T): T {
@@ -39,6 +42,15 @@ export function markedAddress<T extends z.ZodType>(schema: T): T {
   marks.add(schema, {
     kind: 'socket',
     absolute: (text, folder) => (text.startsWith(UNIX) ? UNIX + absolutePath(text.slice(UNIX.length), folder) : text),
+  })
+  return schema
+}
+
+/** Marks text that is the path of a file to write, or `stdout`. */
+export function markedOutput<T extends z.ZodType>(schema: T): T {
+  marks.add(schema, {
+    kind: 'output',
+    absolute: (text, folder) => (text === STANDARD_OUTPUT ? text : absolutePath(text, folder)),
   })
   return schema
 }

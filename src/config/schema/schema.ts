@@ -12,7 +12,9 @@ import { noProxyProblem } from '../../egress/no-proxy.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
 import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
+import { auditSchema } from './audit-schema.ts'
 import { clientCertificateSchema } from './client-certificate-schema.ts'
+import { consoleSchema } from './console-schema.ts'
 import { corsSchema } from './cors-schema.ts'
 import { dpopSchema } from './dpop-schema.ts'
 import {
@@ -36,6 +38,7 @@ import { resourceSchema } from './resource-schema.ts'
 import { revocationSchema } from './revocation-schema.ts'
 import { credentialsSchema, routeSchema, streamsShape } from './route-schema.ts'
 import { storeSchema } from './store-schema.ts'
+import { tracesSchema } from './traces-schema.ts'
 
 export type { ClaimRequirement } from '../../authorize/claims.ts'
 export type { Address } from './address.ts'
@@ -67,6 +70,9 @@ export type ClientCertificateConfig = NonNullable<Config['clientCertificate']>
 export type DpopConfig = NonNullable<Config['dpop']>
 export type RevocationConfig = NonNullable<Config['revocation']>
 export type ResourceConfig = Config['resources'][string]
+export type TracesConfig = NonNullable<Config['traces']>
+export type AuditConfig = NonNullable<Config['audit']>
+export type ConsoleConfig = NonNullable<AdminConfig['console']>
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
 const address = markedAddress(readText(listenAddress))
@@ -141,6 +147,7 @@ const adminSchema = z
     appProbes: list(appProbeSchema)
       .default([])
       .describe('Health paths of a service on loopback: `GET /-/app/<path>` answers with its status. Default: none.'),
+    console: consoleSchema.optional(),
   })
   .describe('Health, readiness, metrics and status. Left out: not served.')
 
@@ -326,9 +333,15 @@ export const configSchema = z.strictObject({
         .enum(['all', 'denied', 'off'])
         .default('all')
         .describe('Which requests are logged: `all`, only `denied` ones, or none (`off`). Default `all`.'),
+      format: z
+        .enum(['json', 'text'])
+        .optional()
+        .describe('`json`, or lines to be read by people (`text`). Default: `text` on a terminal, else `json`.'),
     })
     .prefault({})
-    .describe('JSON lines on standard output.'),
+    .describe('Lines on standard output.'),
+  traces: tracesSchema.optional(),
+  audit: auditSchema.optional(),
   routes: z
     .array(routeSchema)
     .min(1, { error: 'must not be empty: without a route every request is refused' })

@@ -26,7 +26,7 @@ import {
   routeStreamDifferences,
   STREAMS,
 } from './route-strictness.ts'
-import { ADMIN, EGRESS, IDENTITY, LIMITS, LISTEN, PATHS, RESOURCE, UPSTREAM } from './settings-strictness.ts'
+import { ADMIN, AUDIT, EGRESS, IDENTITY, LIMITS, LISTEN, PATHS, RESOURCE, UPSTREAM } from './settings-strictness.ts'
 import {
   allOf,
   type Comparisons,
@@ -123,6 +123,8 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   workers: (old, next) => changesByDirection('workers', undefined, workerDifferences(old.config, next.config)),
   drain: noMatter('It bounds how long requests that got in may take once the gateway stops.'),
   log: noMatter('What is written about a request does not decide about it.'),
+  traces: noMatter('What is recorded of a request does not decide about it.'),
+  audit: settings('audit', AUDIT, config => config.audit ?? {}),
 }
 
 function settings<Block>(

@@ -11,6 +11,7 @@ import { askedCertificate } from '../../config/schema/certificate-source.ts'
 import type {
   Address,
   AdminConfig,
+  AuditConfig,
   Config,
   EgressConfig,
   IdentityConfig,
@@ -69,6 +70,15 @@ export const ADMIN: Comparisons<Partial<AdminConfig>> = {
   ],
   hosts: (name, before = [], after = []) => anyOf(name, before, after),
   appProbes: (name, before = [], after = []) => anyOf(name, before.map(probeText), after.map(probeText)),
+  console: (name, before, after) => anyOf(`${name}.from`, before?.from ?? [], after?.from ?? []),
+}
+
+/** Where every decision has to be on record, requests are refused while it cannot be. */
+export const AUDIT: Comparisons<Partial<AuditConfig>> = {
+  file: noMatter('It says where records go.'),
+  what: noMatter('It says which decisions are recorded, and decides about none.'),
+  onFull: (name, before = 'drop', after = 'drop', around) =>
+    ranked({ drop: 0, refuse: 1 })(name, before, after, around),
 }
 
 /**

@@ -134,7 +134,7 @@ function loaded({ at, around }: Place, written: string) {
 test.each(paths.map(place => [place.kind, place.at.join('.'), place] as const))(
   'the %s %s becomes absolute',
   (kind, _, { at, around }) => {
-    const written = kind === 'file' ? 'some/file' : 'unix:some/file'
+    const written = kind === 'socket' ? 'unix:some/file' : 'some/file'
     const changed = withAbsolutePaths(withValue(around, at, written), localPaths(configSchema), '/etc/elsewhere')
     expect(valueAt(changed, at)).toBe(written.replace('some/file', '/etc/elsewhere/some/file'))
   },
