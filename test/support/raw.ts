@@ -212,7 +212,8 @@ async function startStack<U extends RecordingUpstream>(
       return response.text()
     },
     async close() {
-      gateway.child.kill('SIGTERM')
+      // A signal to end would be followed by a second in which nothing happens, since the gateway lets its clients go.
+      gateway.child.kill('SIGKILL')
       await gateway.exited
       await Promise.all([issuer.close(), upstream.close()])
       rmSync(folder, { recursive: true, force: true })
