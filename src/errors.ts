@@ -495,11 +495,13 @@ export const ADMIN_STATUS = {
   accepted: 202,
   malformed: 400,
   secretWrong: 401,
+  forbidden: 403,
   notFound: 404,
   methodNotAllowed: 405,
   tooLarge: 413,
   typeUnsupported: 415,
   notReady: 503,
+  busy: 503,
 } as const
 
 interface DenialOptions {

@@ -40,7 +40,7 @@ import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
 import { refuse as answerRefusal } from './refusal/refuse.ts'
 import type { Revocations } from './revocation/revocations.ts'
-import { accessRecord } from './telemetry/access.ts'
+import { accessRecord, type RefusalObserver } from './telemetry/access.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import type { WantedBody } from './types.ts'
@@ -68,6 +68,8 @@ interface GatewayOptions {
   readonly metrics: Metrics
   readonly revocations: Pick<Revocations, 'onChange'>
   readonly log: Log
+  /** Remembers what was refused; undefined where nobody asks for it. */
+  readonly refusals?: RefusalObserver | undefined
 }
 
 /** The only URL that Fastify and the plugin ever see. */
@@ -75,7 +77,7 @@ const OPAQUE_URL = '/'
 
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
   const { policies, drain, overload, clock, metrics, revocations, log } = options
-  const record = accessRecord(metrics, log, clock)
+  const record = accessRecord(metrics, log, clock, options.refusals)
   const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams({ ...options, isRevoked: principal => policies.current.isRevoked?.(principal) === true })

@@ -51,7 +51,7 @@ const ROOMS = tableOf(`
   run               → admin authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node oauth policy policy-store revocation session
                       store telemetry types upstream
-  admin             → errors lib policy revocation types upstream
+  admin             → downstream errors exchange lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route session
                       telemetry types upstream

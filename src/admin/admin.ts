@@ -8,7 +8,7 @@
  * without one (HTTP/1.0) is answered.
  */
 import { Readable } from 'node:stream'
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
 import { hostMatcher } from '../lib/host-names.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
@@ -32,6 +32,16 @@ export interface AdminOptions {
   /** Takes the gateway out of service, while the process goes on. */
   readonly drain: () => void
   readonly revocations: AnswerRevocations
+  /** Shows what was refused lately; undefined: nobody is shown that. */
+  readonly console?: AdminConsole | undefined
+}
+
+/** What only some may look at of those who reach the listener, because it shows what strangers sent. */
+export interface AdminConsole {
+  /** Its paths, each with the methods that it takes, as `Allow` lists them. */
+  readonly paths: ReadonlyMap<string, 'GET' | 'GET, HEAD'>
+  maySee(request: FastifyRequest): boolean
+  serve(app: FastifyInstance): void
 }
 
 /** So many that an operator finds one, and so few that they cannot use up the descriptors of the process. */
@@ -69,9 +79,14 @@ export function admin(options: AdminOptions): FastifyInstance {
     }
     if (path === REVOCATIONS_PATH)
       return REVOKING.has(method) ? undefined : answerRevocations(request, reply, revocations)
-    if (!PATHS.has(path) && !options.appProbes.has(path)) return answer(reply, ADMIN_STATUS.notFound)
-    if (method !== 'GET' && method !== 'HEAD')
-      return answer(reply.header('allow', 'GET, HEAD'), ADMIN_STATUS.methodNotAllowed)
+    const ofConsole = options.console?.paths.get(path)
+    if (ofConsole !== undefined && options.console?.maySee(request) === false)
+      return answer(reply, ADMIN_STATUS.forbidden)
+    if (ofConsole === undefined && !PATHS.has(path) && !options.appProbes.has(path))
+      return answer(reply, ADMIN_STATUS.notFound)
+    const allowed = ofConsole ?? 'GET, HEAD'
+    if (!allowed.split(', ').includes(method))
+      return answer(reply.header('allow', allowed), ADMIN_STATUS.methodNotAllowed)
     return undefined
   })
 
@@ -91,6 +106,7 @@ export function admin(options: AdminOptions): FastifyInstance {
     done(null)
   })
   serveRevocations(app, revocations)
+  options.console?.serve(app)
   app.post(DRAIN_PATH, (_request, reply) => {
     options.drain()
     return reply.send({ draining: true })
@@ -101,10 +117,15 @@ export function admin(options: AdminOptions): FastifyInstance {
   return app
 }
 
-type Refusal = typeof ADMIN_STATUS.notFound | typeof ADMIN_STATUS.methodNotAllowed | typeof DENIALS.host_invalid.status
+type Refusal = (typeof ADMIN_STATUS)['notFound' | 'methodNotAllowed' | 'forbidden'] | typeof DENIALS.host_invalid.status
+
+const NOT_FROM_HERE =
+  'the console answers to this machine only: forward the port (kubectl port-forward POD 9090), ask in the pod, or list ' +
+  'your address in admin.console.from'
 
 const REFUSALS: Readonly<Record<Refusal, string>> = {
   [DENIALS.host_invalid.status]: DENIALS.host_invalid.title,
+  [ADMIN_STATUS.forbidden]: NOT_FROM_HERE,
   [ADMIN_STATUS.notFound]: 'not found',
   [ADMIN_STATUS.methodNotAllowed]: 'method not allowed',
 }

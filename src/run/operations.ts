@@ -4,6 +4,8 @@
  */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
+import type { RecentPart, RecentQuestion } from '../admin/recent.ts'
+import type { RefusalMemory } from '../admin/refusal-memory.ts'
 import type { AnswerRevocations } from '../admin/revocations.ts'
 import { type Status, statusOf } from '../admin/status.ts'
 import type { Config } from '../config/schema/schema.ts'
@@ -24,6 +26,12 @@ export interface Operations {
   drain(): void
   /** Answers `/-/revocations`. */
   readonly revocations: AnswerRevocations
+  /**
+   * Tells what this process remembers of refusals; undefined without `admin.console`.
+   *
+   * @param subjectKey makes hashes of the names of callers
+   */
+  readonly recent: ((question: RecentQuestion, subjectKey: string) => RecentPart) | undefined
 }
 
 interface OperationsOptions {
@@ -34,9 +42,18 @@ interface OperationsOptions {
   readonly reloads: Reloader
   readonly drain: Drain
   readonly services: Services
+  readonly refusals: RefusalMemory | undefined
 }
 
-export function operations({ version, config, policies, reloads, drain, services }: OperationsOptions): Operations {
+export function operations({
+  version,
+  config,
+  policies,
+  reloads,
+  drain,
+  services,
+  refusals,
+}: OperationsOptions): Operations {
   const { metrics, tokenCache, replays, revocations, clock, scheduler } = services
   return {
     status: () =>
@@ -60,6 +77,7 @@ export function operations({ version, config, policies, reloads, drain, services
     appProbes: appProbes(probesOf(config), { scheduler, upstream: id => probedUpstream(id, reloads.inForce) }),
     drain: () => drain.begin('admin'),
     revocations: revocationsApi(services, () => reloads.inForce),
+    recent: refusals?.part,
   }
 }
 

@@ -23,6 +23,7 @@ import type { Policy } from '../policy.ts'
 import { policyStore } from '../policy-store.ts'
 import { exposition, familiesOf } from '../telemetry/exposition.ts'
 import type { Log } from '../telemetry/log.ts'
+import { refusalsOf, shownConsole } from './console.ts'
 import { tellIgnoredProxy } from './ignored-proxy.ts'
 import { closeNow } from './listening.ts'
 import { listenAs } from './named-listening.ts'
@@ -164,12 +165,14 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     // The stream says what of a cache file was undone since, so it is read after that.
     services.revocationStreams.follow(first.stream)
     first.takeOver()
-    const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload })
+    const refusals = await refusalsOf(config, services)
+    const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload, refusals })
     apps.push(app)
-    const operator = operations({ version: options.version, config, policies, reloads, drain: draining, services })
+    const { version } = options
+    const operator = operations({ version, config, policies, reloads, drain: draining, services, refusals })
     let adminUrl: string | undefined
     if (config.admin !== undefined && workerOf === undefined) {
-      const adminApp = adminOf(operator, config.admin.hosts)
+      const adminApp = await adminOf(operator, config.admin, services)
       apps.push(adminApp)
       adminUrl = await listenAs('admin.listen', adminApp, config.admin.listen, 'http')
     }
@@ -209,10 +212,12 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
   return watching
 }
 
-function adminOf(
-  { status, metrics, appProbes, drain, revocations }: Operations,
-  hosts: readonly string[],
-): FastifyInstance {
+async function adminOf(
+  operator: Operations,
+  { hosts, console: shown }: NonNullable<Config['admin']>,
+  { scheduler }: Services,
+): Promise<FastifyInstance> {
+  const { status, metrics, appProbes, drain, revocations, recent } = operator
   return admin({
     status,
     metricsText: () => exposition(familiesOf(metrics())),
@@ -221,5 +226,6 @@ function adminOf(
     hosts,
     drain,
     revocations,
+    console: shown && (await shownConsole(shown, { scheduler, parts: (...asked) => [recent?.(...asked)] })),
   })
 }

@@ -22,7 +22,20 @@ interface AccessRecord {
   broken(denial: Denial, requestId: string, policy: Policy): void
 }
 
-export function accessRecord(metrics: Metrics, log: Log, clock: Clock): AccessRecord {
+/** Whoever remembers what was refused. */
+export interface RefusalObserver {
+  /** A request is over that was refused, or that a report-only route would have refused. */
+  ended(exchange: Exchange, status: number | undefined): void
+  /** Something was refused that was no request. */
+  broken(denial: Denial, requestId: string): void
+}
+
+export function accessRecord(
+  metrics: Metrics,
+  log: Log,
+  clock: Clock,
+  refusals?: RefusalObserver | undefined,
+): AccessRecord {
   const lines = {
     log: closedLog(log, ['evidence', 'err']),
     passed: passedLines(log),
@@ -47,9 +60,13 @@ export function accessRecord(metrics: Metrics, log: Log, clock: Clock): AccessRe
         upstreamSeconds: upstreamMs === undefined ? undefined : upstreamMs / 1000,
       })
       if (streamEnd !== undefined) routeMetrics.streamClosed(streamEnd)
+      if (refusals !== undefined && (denial ?? findings.reported) !== undefined) refusals.ended(exchange, status)
       writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, lines)
     },
-    broken({ code, spec: { status }, evidence }, requestId, { accessLog }) {
+    broken(denial, requestId, { accessLog }) {
+      const { code, evidence } = denial
+      const { status } = denial.spec
+      refusals?.broken(denial, requestId)
       metrics.unmatched.observe({
         method: '',
         code,
