@@ -21,7 +21,7 @@ export async function refusalsOf(
   return refusalMemory({ entries: recent, subjects, clock })
 }
 
-interface ConsoleDeps {
+export interface ConsoleDeps {
   readonly scheduler: Scheduler
   /** Asks every process; one that has not answered in time is undefined. */
   readonly parts: (question: RecentQuestion, subjectKey: string) => MaybePromise<ReadonlyArray<RecentPart | undefined>>

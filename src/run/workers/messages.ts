@@ -1,4 +1,5 @@
 /** What the primary and its workers say to each other, as JSON over the channel that Node opens between them. */
+import type { RecentPart, RecentQuestion } from '../../admin/recent.ts'
 import type { RevocationsAnswer, RevocationsRequest } from '../../admin/revocations.ts'
 import type { Status } from '../../admin/status.ts'
 import type { RevocationSource } from '../../revocation/revocations.ts'
@@ -18,6 +19,7 @@ export interface Answers {
   /** The status that the service behind the gateway gave. */
   readonly probe: number
   readonly revocations: RevocationsAnswer
+  readonly recent: RecentPart
   /** It is in force. */
   readonly heard: true
 }
@@ -35,6 +37,8 @@ export type Question =
   | { readonly ask: 'probe'; readonly path: string }
   /** A request for `/-/revocations`, which one worker answers for all. */
   | { readonly ask: 'revocations'; readonly request: RevocationsRequest }
+  /** What the worker remembers of refusals. The key makes hashes of the names of callers. */
+  | { readonly ask: 'recent'; readonly question: RecentQuestion; readonly subjectKey: string }
   /** Puts in force what another worker was told. */
   | ({ readonly ask: 'heard' } & ToldRevocation)
 

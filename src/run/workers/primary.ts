@@ -18,6 +18,7 @@ import type { Scheduler } from '../../lib/scheduler.ts'
 import { exposition, familiesOf, packed } from '../../telemetry/exposition.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
+import { type ConsoleDeps, shownConsole } from '../console.ts'
 import { tellIgnoredProxy } from '../ignored-proxy.ts'
 import { closeNow } from '../listening.ts'
 import { freeListenPath, listenAs } from '../named-listening.ts'
@@ -152,6 +153,9 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
   }
 
   const paths = new Set(config.admin?.appProbes.map(({ path }) => APP_PROBE_PREFIX + path))
+  const recentParts: ConsoleDeps['parts'] = (question, subjectKey) =>
+    Promise.all(listening().map(each => each.ask({ ask: 'recent', question, subjectKey }, LONGEST_ANSWER_MS)))
+
   const operator: AdminOptions = {
     status,
     metricsText,
@@ -175,12 +179,19 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       return (await shared.isHeard()) ? answer : NOT_HEARD
     },
   }
-  const operatorApp = config.admin === undefined ? undefined : admin(operator)
+  let operatorApp: ReturnType<typeof admin> | undefined
 
   async function begin(): Promise<void> {
     tellIgnoredProxy(config, env, log)
-    const adminUrl =
-      config.admin && operatorApp && (await listenAs('admin.listen', operatorApp, config.admin.listen, 'http'))
+    let adminUrl: string | undefined
+    if (config.admin !== undefined) {
+      const { listen, console: shown } = config.admin
+      operatorApp = admin({
+        ...operator,
+        console: shown && (await shownConsole(shown, { scheduler, parts: recentParts })),
+      })
+      adminUrl = await listenAs('admin.listen', operatorApp, listen, 'http')
+    }
     if ('socketPath' in config.listen.address) {
       await freeListenPath(config.listen)
       // This process opens the socket when a worker asks for it, and again when all of them have ended.

@@ -68,9 +68,10 @@ async function answerTo(
   question: Question & { readonly id: number },
   running: RunningGateway,
   tellMetrics: (id: number, metrics: AsyncIterable<readonly PackedFamily[]>) => Promise<void>,
-): Promise<Answers[keyof Answers]> {
+): Promise<Answers[keyof Answers] | undefined> {
   if (question.ask === 'status') return running.operations.status()
   if (question.ask === 'revocations') return running.operations.revocations(question.request)
+  if (question.ask === 'recent') return running.operations.recent?.(question.question, question.subjectKey)
   if (question.ask === 'probe') return running.operations.appProbes.status(question.path)
   await tellMetrics(question.id, metricsOf(running))
   return []
