@@ -8,7 +8,10 @@ export interface Status {
   /** The reasons why it is not ready, one line each; there are none when it is. */
   readonly reasons: readonly string[]
   readonly version: string
+  /** When the gateway was started. */
+  readonly started: string
   readonly config_hash: string
+  readonly config: ShownConfig
   readonly routes: ReadonlyArray<{
     readonly id: string
     readonly path: string
@@ -16,6 +19,8 @@ export interface Status {
     readonly access: string
     readonly mode: string
     readonly upstream: string
+    /** What is asked of a request, as one text. */
+    readonly asks: string
   }>
   readonly providers: ReadonlyArray<{
     readonly id: string
@@ -66,6 +71,16 @@ export interface Status {
   readonly workers?: readonly WorkerStatus[]
 }
 
+interface ShownConfig {
+  readonly hash: string
+  /** When it was put in force. */
+  readonly since: string
+  /** The file that was not, since then: why, and what caused it to be loaded. */
+  readonly last_rejected:
+    | { readonly at: string; readonly trigger: string; readonly problems: readonly string[] }
+    | undefined
+}
+
 interface ShownIntrospection {
   /** Undefined until it is discovered. */
   readonly endpoint: string | undefined
@@ -107,6 +122,13 @@ interface WorkerStatus {
 
 interface StatusSource {
   readonly version: string
+  readonly startedMs: number
+  readonly config: {
+    readonly sinceMs: number
+    readonly lastRejected:
+      | { readonly atMs: number; readonly trigger: string; readonly problems: readonly string[] }
+      | undefined
+  }
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly revocation: RevocationStatus | undefined
   readonly proofs: Status['proofs']
@@ -119,7 +141,8 @@ interface StatusSource {
 }
 
 export function statusOf(source: StatusSource): Status {
-  const { version, policy, revocation, proofs, sessionsOf, isRefusingStale, isDraining, nowMs } = source
+  const { version, startedMs, config, policy, revocation, proofs, sessionsOf, isRefusingStale, isDraining, nowMs } =
+    source
   const providers = policy.providers.map(({ id, issuer, health, decryptionKeys }) => {
     const found = health()
     const sessions = sessionsOf(id)
@@ -147,14 +170,25 @@ export function statusOf(source: StatusSource): Status {
     ready: reasons.length === 0,
     reasons,
     version,
+    started: new Date(startedMs).toISOString(),
     config_hash: policy.hash,
-    routes: policy.routes.map(({ id, path, methods, access, mode, upstream }) => ({
+    config: {
+      hash: policy.hash,
+      since: new Date(config.sinceMs).toISOString(),
+      last_rejected: config.lastRejected && {
+        at: new Date(config.lastRejected.atMs).toISOString(),
+        trigger: config.lastRejected.trigger,
+        problems: config.lastRejected.problems,
+      },
+    },
+    routes: policy.routes.map(({ id, path, methods, access, mode, upstream, asks }) => ({
       id,
       path,
       methods: methods === undefined ? 'all' : [...methods],
       access,
       mode,
       upstream: upstream.id,
+      asks,
     })),
     providers,
     revocation: revocation && {

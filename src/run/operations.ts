@@ -54,11 +54,14 @@ export function operations({
   services,
   refusals,
 }: OperationsOptions): Operations {
+  const startedMs = services.clock.nowMs()
   const { metrics, tokenCache, replays, revocations, clock, scheduler } = services
   return {
     status: () =>
       statusOf({
         version,
+        startedMs,
+        config: { sinceMs: reloads.inForceSinceMs, lastRejected: reloads.lastRejected },
         policy: policies.current,
         revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
         proofs: proofStatus(reloads.inForce, replays),

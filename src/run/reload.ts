@@ -43,8 +43,19 @@ interface ReloaderOptions {
   readonly services: Services
 }
 
+/** A file that was not put in force. */
+interface RejectedConfig {
+  readonly atMs: number
+  readonly trigger: ReloadTrigger
+  readonly problems: readonly string[]
+}
+
 export interface Reloader {
   readonly inForce: Prepared
+  /** Milliseconds since the epoch. */
+  readonly inForceSinceMs: number
+  /** What the last attempt has met; undefined when it has succeeded. */
+  readonly lastRejected: RejectedConfig | undefined
   /** The files that the last attempt read: a change of one of them is a reason to load again. */
   files(): Iterable<string>
   /**
@@ -58,12 +69,16 @@ export interface Reloader {
 
 /** Together with the time to notice a change, this stays well below the two seconds in which it is to be in force. */
 const LONGEST_WARM_UP_MS = 1_000
+/** So many problems are kept to be shown; the log has them all. */
+const MOST_SHOWN_PROBLEMS = 20
 
 export function reloader(options: ReloaderOptions): Reloader {
   const { file, env, readFile, policies, servers, services } = options
   const { log, metrics, tokenCache, replays, revocations, revocationPeers, revocationStreams } = services
   const started = startSettings(options.first.config)
   let inForce = options.first
+  let inForceSinceMs = services.clock.nowMs()
+  let lastRejected: RejectedConfig | undefined
   let contents = withoutFreshReads(options.firstContents, inForce.config)
   /** The configuration before: its series are still being scraped, and its last requests still end. */
   let before: Config | undefined
@@ -85,7 +100,9 @@ export function reloader(options: ReloaderOptions): Reloader {
     } catch (error) {
       next?.release()
       metrics.reloadFailed()
-      log.error({ trigger, config: file, problems: problemsOf(error) }, 'configuration rejected, the old one stays')
+      const problems = problemsOf(error)
+      lastRejected = { atMs: services.clock.nowMs(), trigger, problems: problems.slice(0, MOST_SHOWN_PROBLEMS) }
+      log.error({ trigger, config: file, problems }, 'configuration rejected, the old one stays')
     } finally {
       contents = withoutFreshReads(reads.contents, inForce.config)
     }
@@ -108,6 +125,8 @@ export function reloader(options: ReloaderOptions): Reloader {
     before = inForce.config
     const replaced = inForce
     inForce = next
+    inForceSinceMs = services.clock.nowMs()
+    lastRejected = undefined
     replaced.release()
     metrics.policyInForce(hash)
     metrics.reloadSucceeded()
@@ -120,6 +139,12 @@ export function reloader(options: ReloaderOptions): Reloader {
   return {
     get inForce() {
       return inForce
+    },
+    get inForceSinceMs() {
+      return inForceSinceMs
+    },
+    get lastRejected() {
+      return lastRejected
     },
     files: () => contents.keys(),
     async reload(trigger) {

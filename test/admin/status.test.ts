@@ -7,6 +7,8 @@ function shown(health: ProviderHealth, decryptionKeys?: readonly string[], sessi
   const providers = [{ id: 'asking', issuer: 'https://auth.example.com/', health: () => health, decryptionKeys }]
   const status = statusOf({
     version: '1',
+    startedMs: 1_799_999_000_000,
+    config: { sinceMs: 1_799_999_500_000, lastRejected: undefined },
     policy: { hash: 'abc', routes: [], providers },
     revocation: undefined,
     proofs: undefined,

@@ -17,11 +17,15 @@ interface CombinedStatusSource {
   readonly answers: readonly WorkerAnswer[]
   readonly isDraining: boolean
   readonly version: string
+  /** When the first of all processes was started. */
+  readonly startedMs: number
 }
 
 /** Details come from a process that is not ready, if there is one: they explain why. */
-export function combinedStatus({ count, answers, isDraining, version }: CombinedStatusSource): Status {
+export function combinedStatus({ count, answers, isDraining, version, startedMs }: CombinedStatusSource): Status {
   const shown = answers.find(({ status }) => !status.ready) ?? answers[0]
+  const started = new Date(startedMs).toISOString()
+  const config = shown?.status.config ?? { hash: '', since: started, last_rejected: undefined }
   const missing = count - answers.length
   const reasons = new Set([
     ...(isDraining ? ['draining'] : []),
@@ -39,6 +43,8 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
       revocation: undefined,
       proofs: undefined,
     }),
+    started,
+    config: { ...config, last_rejected: lastRejected(answers) },
     providers: (shown?.status.providers ?? []).map(provider =>
       withSessionsOfAll(withQuestionsOfAll(provider, answers), answers),
     ),
@@ -52,6 +58,14 @@ export function combinedStatus({ count, answers, isDraining, version }: Combined
       config_hash: status.config_hash,
     })),
   }
+}
+
+/** Each process loads the file by itself; the last one that did not like it has the news. */
+function lastRejected(answers: readonly WorkerAnswer[]): Status['config']['last_rejected'] {
+  return answers
+    .flatMap(({ status }) => status.config.last_rejected ?? [])
+    .toSorted((a, b) => (a.at < b.at ? -1 : 1))
+    .at(-1)
 }
 
 type ProviderStatus = Status['providers'][number]

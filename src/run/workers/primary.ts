@@ -74,6 +74,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
   const lastStatus = new WeakMap<Member, Status>()
   const sums = totals<Member>()
   const own = new Registry()
+  const startedMs = clock.nowMs()
   const shared = sharedRevocations(clock)
   const stopping = new AbortController()
   const posts: Array<Promise<void>> = []
@@ -139,7 +140,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
         return known && each.isListening ? [{ pid: each.pid, status: known, isCurrent: answer !== undefined }] : []
       }),
     )
-    return combinedStatus({ count: config.workers, answers: answers.flat(), isDraining, version })
+    return combinedStatus({ count: config.workers, answers: answers.flat(), isDraining, version, startedMs })
   }
 
   async function* metricsText(): AsyncGenerator<string> {

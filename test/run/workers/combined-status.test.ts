@@ -9,7 +9,9 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     ready: reasons.length === 0,
     reasons,
     version: '1',
+    started: '2027-01-15T07:50:00.000Z',
     config_hash: `${pid}`,
+    config: { hash: `${pid}`, since: '2027-01-15T07:55:00.000Z', last_rejected: undefined },
     routes: [],
     providers: [],
     revocation: undefined,
@@ -32,7 +34,8 @@ const PROVIDER = {
   decryption: undefined,
 }
 
-const SOURCE = { count: 2, isDraining: false, version: '1' }
+const STARTED = '2027-01-15T07:40:00.000Z'
+const SOURCE = { count: 2, isDraining: false, version: '1', startedMs: Date.parse(STARTED) }
 
 test('they are ready when each of them is', () => {
   expect(combinedStatus({ ...SOURCE, answers: [answer(7), answer(8)] })).toMatchObject({ ready: true, reasons: [] })
@@ -62,11 +65,27 @@ test('there is a picture before any of them has said a word', () => {
     ready: false,
     reasons: ['2 of 2 workers are not running'],
     version: '1',
+    started: STARTED,
+    config: { hash: '', since: STARTED },
     config_hash: '',
     routes: [],
     providers: [],
     workers: [],
   })
+})
+
+test('they were started when the first process was, and the last file that one of them rejected is shown', () => {
+  const rejecting = (pid: number, at: string) => {
+    const { status, ...rest } = answer(pid)
+    const last_rejected = { at, trigger: 'change', problems: [`that of ${pid}`] }
+    return { ...rest, status: { ...status, config: { ...status.config, last_rejected } } }
+  }
+  const answers = [rejecting(7, '2027-01-15T07:57:00.000Z'), rejecting(8, '2027-01-15T07:56:00.000Z'), answer(9)]
+  expect(combinedStatus({ ...SOURCE, count: 3, answers })).toMatchObject({
+    started: STARTED,
+    config: { hash: '7', last_rejected: { at: '2027-01-15T07:57:00.000Z', problems: ['that of 7'] } },
+  })
+  expect(combinedStatus({ ...SOURCE, answers: [answer(7), answer(8)] }).config.last_rejected).toBeUndefined()
 })
 
 test('of what they know of revocations, the least up to date is shown', () => {

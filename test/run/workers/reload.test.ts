@@ -35,11 +35,16 @@ test('another number of workers needs a restart, and a file that asks for it is 
     problems: ['workers: was changed, which needs a restart; nothing was applied'],
   })
   expect((await gateway.metrics()).get('sallyport_config_last_reload_successful')).toBe(0)
+  const configOfAll = async () => (JSON.parse((await gateway.admin('/-/status')).text) as { config: unknown }).config
+  expect(await configOfAll()).toMatchObject({
+    last_rejected: { trigger: 'change', problems: [expect.stringContaining('needs a restart')] },
+  })
   expect(await requests(`${gateway.url}/other`, 4)).toEqual(Array(4).fill(200))
   gateway.write('sallyport.yaml', { ...configOf(upstream), routes: DENYING })
   await gateway.logged({ msg: 'configuration reloaded' }, WORKERS)
   const metrics = await until(gateway.metrics, found => found.get('sallyport_config_last_reload_successful') === 1)
   expect(metrics.get('sallyport_config_reloads_total{result="failure"}')).toBe(WORKERS)
+  expect(await configOfAll()).not.toHaveProperty('last_rejected')
   const { statusCode, body } = await request(`${gateway.url}/other`)
   await body.dump()
   expect(statusCode).toBe(404)
