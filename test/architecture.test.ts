@@ -48,9 +48,10 @@ const ROOMS = tableOf(`
   tools/text        → authorize claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
-  run               → admin authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
+  run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node oauth policy policy-store revocation session
                       store telemetry types upstream
+  admin/console     → admin errors lib telemetry
   admin             → downstream errors exchange lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route session

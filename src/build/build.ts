@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { lazyBuiltins, noUndici } from './leaner.ts'
 import { ownLicence } from './own-licence.ts'
+import { texts } from './texts.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const folder = resolve(process.argv[2] ?? join(ROOT, 'dist'))
@@ -38,7 +39,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   lineLimit: 120,
-  plugins: [lazyBuiltins, noUndici],
+  plugins: [lazyBuiltins, noUndici, texts],
   metafile: true,
   logLevel: 'warning',
 })

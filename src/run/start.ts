@@ -215,7 +215,7 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
 async function adminOf(
   operator: Operations,
   { hosts, console: shown }: NonNullable<Config['admin']>,
-  { scheduler }: Services,
+  { clock, scheduler }: Services,
 ): Promise<FastifyInstance> {
   const { status, metrics, appProbes, drain, revocations, recent } = operator
   return admin({
@@ -226,6 +226,14 @@ async function adminOf(
     hosts,
     drain,
     revocations,
-    console: shown && (await shownConsole(shown, { scheduler, parts: (...asked) => [recent?.(...asked)] })),
+    console:
+      shown &&
+      (await shownConsole(shown, {
+        clock,
+        scheduler,
+        status,
+        families: () => familiesOf(metrics()),
+        parts: (...asked) => [recent?.(...asked)],
+      })),
   })
 }

@@ -16,6 +16,7 @@ import { ConfigError, DENIALS } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { exposition, familiesOf, packed } from '../../telemetry/exposition.ts'
+import type { Family } from '../../telemetry/family.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
 import { type ConsoleDeps, shownConsole } from '../console.ts'
@@ -143,14 +144,14 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
     return combinedStatus({ count: config.workers, answers: answers.flat(), isDraining, version, startedMs })
   }
 
-  async function* metricsText(): AsyncGenerator<string> {
+  async function* families(): AsyncGenerator<Family> {
     await Promise.all(
       listening().map(async each => {
         const families = await each.ask({ ask: 'metrics' }, LONGEST_ANSWER_MS)
         if (families !== undefined && members.has(each)) sums.heard(each, families)
       }),
     )
-    yield* exposition(sums.families((await Array.fromAsync(packed(familiesOf(own)))).flat()))
+    yield* sums.families((await Array.fromAsync(packed(familiesOf(own)))).flat())
   }
 
   const paths = new Set(config.admin?.appProbes.map(({ path }) => APP_PROBE_PREFIX + path))
@@ -159,7 +160,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
 
   const operator: AdminOptions = {
     status,
-    metricsText,
+    metricsText: () => exposition(families()),
     metricsContentType: own.contentType,
     appProbes: {
       has: path => paths.has(path),
@@ -189,7 +190,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       const { listen, console: shown } = config.admin
       operatorApp = admin({
         ...operator,
-        console: shown && (await shownConsole(shown, { scheduler, parts: recentParts })),
+        console: shown && (await shownConsole(shown, { clock, scheduler, status, families, parts: recentParts })),
       })
       adminUrl = await listenAs('admin.listen', operatorApp, listen, 'http')
     }
