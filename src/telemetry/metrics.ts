@@ -39,21 +39,33 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofSessions = sessionMetrics(series)
   const reloads = overall(
     'config_reloads_total',
-    'Attempts to put a configuration in force.',
+    'Attempts to put a configuration in force. On failure the old one stays: see the log for each problem and its line.',
     RELOAD_RESULTS.map(result => ({ result })),
   )
-  const configLastReloadSuccessful = gauge('config_last_reload_successful', '1 when the last attempt succeeded.', 'min')
-  const configInfo = gauge('config_info', 'The configuration in force.', 'first', ['hash'])
+  const configLastReloadSuccessful = gauge(
+    'config_last_reload_successful',
+    '0: the file was refused and the old policy is in force; a restart would fail. Run sallyport check on it.',
+    'min',
+  )
+  const configInfo = gauge(
+    'config_info',
+    'Its hash names the configuration in force. Pods that should decide alike must show the same one.',
+    'first',
+    ['hash'],
+  )
 
   new Gauge({
     name: 'sallyport_requests_in_flight',
-    help: 'Requests being handled.',
+    help: 'Requests being handled, streams too. Near limits.requests, new ones soon get 503 overloaded.',
     registers: [registry],
     collect() {
       this.set(inFlight)
     },
   })
-  gauge('build_info', 'What is running.', 'first', ['version', 'node']).set({ version, node }, 1)
+  gauge('build_info', 'Always 1. Compare version between pods to see how far a rollout is.', 'first', [
+    'version',
+    'node',
+  ]).set({ version, node }, 1)
 
   return {
     registry,
@@ -70,8 +82,16 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
         inFlight--
       },
     },
-    proofReplayEntries: gauge('proof_replay_entries', 'Proofs that are remembered, so that none is used twice.', 'sum'),
-    tokenCacheEntries: gauge('token_cache_entries', 'Verified tokens held.', 'sum'),
+    proofReplayEntries: gauge(
+      'proof_replay_entries',
+      'DPoP proofs remembered, so that none is used twice. At dpop.replay.entries callers get 503: raise it.',
+      'sum',
+    ),
+    tokenCacheEntries: gauge(
+      'token_cache_entries',
+      'Verified tokens held. At tokenCache.entries old ones make room; with many misses, raise it if memory allows.',
+      'sum',
+    ),
 
     /** Notes which configuration is in force. */
     policyInForce(hash: string): void {

@@ -89,65 +89,81 @@ export function providerMetrics({ tally, histogram, gauge }: Series, { cacheResu
   const providers = new Map<string, ProviderTallies>()
   const tokenCache = tally(
     'token_cache_total',
-    'Look-ups of verified tokens.',
+    'Look-ups of verified tokens. Each miss costs a verification: many mean short-lived tokens or too small a cache.',
     ['provider', 'result'],
     cacheResults.map(result => ({ result })),
   )
   const jwksFetches = tally(
     'jwks_fetches_total',
-    'Attempts to fetch keys.',
+    'Attempts to fetch keys. Other than ok and not_modified: result says why one failed, the log and /-/status say more.',
     ['provider', 'result'],
     fetchResults.map(result => ({ result })),
   )
   const jwksFetchDuration = histogram(
     'jwks_fetch_duration_seconds',
-    'Duration of key fetches.',
+    'Time of a key fetch. Slow ones hold up the first token of a new key: look at the provider, DNS and egress.',
     DURATION_BUCKETS,
     'provider',
   )
   // Of several processes the lowest value is shown: callers of that process are the ones that are refused.
-  const jwksKeys = gauge('jwks_keys', 'Usable keys held.', 'min', ['provider'])
-  const jwksLastSuccess = gauge('jwks_last_success_timestamp_seconds', 'When keys were last fetched.', 'min', [
-    'provider',
-  ])
-  const jwksUnknownKid = tally('jwks_unknown_kid_total', 'Tokens that named a key nobody knows.', ['provider'], [{}])
+  const jwksKeys = gauge(
+    'jwks_keys',
+    'Usable keys held per provider. 0: its tokens get 503; see /-/status for why.',
+    'min',
+    ['provider'],
+  )
+  const jwksLastSuccess = gauge(
+    'jwks_last_success_timestamp_seconds',
+    'When keys were last fetched or confirmed. Older than keys.refresh: fetches fail; at keys.maxStale callers get 503.',
+    'min',
+    ['provider'],
+  )
+  const jwksUnknownKid = tally(
+    'jwks_unknown_kid_total',
+    'Tokens that name a key its provider does not publish: forged, of another environment, or a key used too early.',
+    ['provider'],
+    [{}],
+  )
   const introspections = tally(
     'introspections_total',
-    'Questions about tokens, by what became of them.',
+    'Questions about tokens by result. unauthorized: our credentials; timeout, error, invalid: the server; rejected: not asked.',
     ['provider', 'result'],
     INTROSPECTION_RESULTS.map(result => ({ result })),
   )
   const introspectionDuration = histogram(
     'introspection_duration_seconds',
-    'Duration of questions about tokens.',
+    'Time of a question about a token. Callers with a new token wait for it: compare with timeout, ask the server.',
     DURATION_BUCKETS,
     'provider',
   )
-  const introspectionsInFlight = gauge('introspection_in_flight', 'Questions about tokens under way.', 'sum', [
-    'provider',
-  ])
+  const introspectionsInFlight = gauge(
+    'introspection_in_flight',
+    'Questions about tokens under way. At concurrency further ones queue: raise it if the server can take more.',
+    'sum',
+    ['provider'],
+  )
   const introspectionBreaker = gauge(
     'introspection_breaker',
-    '0 when the server is asked, 1 when one question tries whether it is back, 2 when it is left alone.',
+    '0: the server is asked. 1: one question tries whether it is back. 2: it is left alone and callers get 503; see /-/status.',
     'max',
     ['provider'],
   )
   const decryptions = tally(
     'decryptions_total',
-    'Encrypted tokens, and answers about tokens, by what became of them.',
+    'Encrypted tokens and answers opened. failed: encrypted for a key that decryption.keyFiles lacks; refused: by its header.',
     ['provider', 'result'],
     DECRYPTION_RESULTS.map(result => ({ result })),
   )
   const blindTokens = tally(
     'revocation_blind_tokens_total',
-    'Tokens without a claim, so that they cannot be revoked by it.',
+    'Tokens that lack a claim and cannot be revoked by it. Have the issuer add it, or revoke by another claim.',
     ['provider', 'claim'],
     REVOCATION_KINDS.map(claim => ({ claim })),
   )
   // They are made with the first proof, since most gateways judge none.
   const proofs = tally(
     'proofs_total',
-    'Proofs of possession that were judged.',
+    'Proofs of possession judged. replayed: a client retries or a thief tries; overloaded: raise dpop.replay.entries.',
     ['provider', 'kind', 'result'],
     PROOF_SERIES,
   )

@@ -12,25 +12,38 @@ import { LAG_BUCKETS, type Series } from './series.ts'
 export function revocationMetrics({ histogram, gauge, overall }: Series) {
   const revocationEvents = overall(
     'revocation_events_total',
-    'Revocations that arrived, by source and by what became of them.',
+    'Revocations that arrived. invalid: the sender errs, see the log; full: no room, so they are not in force.',
     REVOCATION_SOURCES.flatMap(source => REVOCATION_RESULTS.map(result => ({ source, result }))),
   )
   // Of several processes the one that knows least is shown.
-  const revocationEntries = gauge('revocation_entries', 'Revocations in force.', 'min', ['kind'])
-  const revocationFresh = gauge('revocation_fresh', '1 when no revocation is missing.', 'min')
+  const revocationEntries = gauge(
+    'revocation_entries',
+    'Revocations in force by kind. Pods that differ for minutes have not heard of the same ones: look at fresh.',
+    'min',
+    ['kind'],
+  )
+  const revocationFresh = gauge(
+    'revocation_fresh',
+    '0: revocations may be missing, and whenStale decides who gets in. Bring the store back; see /-/status.',
+    'min',
+  )
   const revocationLastSuccess = gauge(
     'revocation_last_success_timestamp_seconds',
-    'When the store last showed that no revocation is missing.',
+    'When the store last showed that no revocation is missing. Seconds ago is right; older: it cannot be read.',
     'min',
     ['source'],
   )
   const revocationLag = histogram(
     'revocation_lag_seconds',
-    'From the moment when a revocation was written to the store until it was in force here.',
+    'From writing a revocation to the store until it is in force here. Seconds mean a slow store or clocks that differ.',
     LAG_BUCKETS,
     'source',
   ).of('store')
-  const historyLost = overall('revocation_history_lost_total', 'Times when the store had lost revocations.', [{}])
+  const historyLost = overall(
+    'revocation_history_lost_total',
+    'Times the store had lost revocations. New pods may not know them: revoke again what was revoked lately.',
+    [{}],
+  )
   // Without revocations, nobody has to be alarmed that some are missing.
   revocationFresh.remove()
 

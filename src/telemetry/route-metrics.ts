@@ -42,61 +42,66 @@ const STALE_SERIES = STALE_DECISIONS.map(decision => ({ decision }))
 export function routeMetrics({ tally, partedTally, histogram, overall }: Series) {
   const requests = tally(
     'requests_total',
-    'Requests by decision: ok or the refusal code.',
+    'Requests by decision: ok or the refusal code. For alerts on one code take sallyport_refusals_total, which starts at 0.',
     ['route', 'method', 'code'],
     REQUEST_SERIES,
   )
   const refusals = overall(
     'refusals_total',
-    'Refusals by code, of all routes together.',
+    'Refusals by code, every code from the start. 5xx codes but draining and upstream_* are failures of the gateway.',
     DENIAL_CODES.map(code => ({ code })),
   )
   const responses = tally(
     'responses_total',
-    'Responses sent, by status class.',
+    "Responses sent, the service's own included. Many 5xx here and few refusals: the service fails, not the gateway.",
     ['route', 'status_class'],
     STATUS_CLASSES,
   )
   const reports = tally(
     'report_denials_total',
-    'Requests a report-only route would have refused.',
+    'Requests that mode: report let pass. Mend callers or policy until only true refusals are left, then enforce.',
     ['route', 'code'],
     REPORT_SERIES,
   )
   const streamsClosed = tally(
     'streams_closed_total',
-    'Streams and tunnels that the gateway ended.',
+    'Streams that the gateway ended. expired, revoked: clients must reconnect with a new token; stalled: they read nothing.',
     ['route', 'reason'],
     STREAM_SERIES,
   )
   const staleDecisions = tally(
     'revocation_stale_decisions_total',
-    'Decisions made while revocations may have been missing.',
+    'Decisions made while revocations may have been missing. allowed: revoked tokens may have passed; refused: callers got 503.',
     ['route', 'decision'],
     STALE_SERIES,
   )
   const preflights = tally(
     'cors_preflights_total',
-    'Preflights of browsers that the gateway answered.',
+    'Preflights answered. refused: add the origin to cors.origins if the page is yours; the log has it in seen.',
     ['route', 'result'],
     PREFLIGHT_RESULTS.map(result => ({ result })),
   )
   const calls = partedTally(
     'mcp_requests_total',
-    'Calls of tools, and bodies that are no message, by decision: ok or the refusal code.',
+    'MCP calls by tool and decision. other with claim_forbidden: list the new tool in mcp.tools, or see who tries.',
     { owner: 'route', part: 'tool', labelNames: ['code'] },
     CALL_SERIES,
   )
   const duration = histogram(
     'request_duration_seconds',
-    'From the request head to the end of the response.',
+    'From request head to the end of the response, streams too. High while overhead is low: the service or the client is slow.',
     DURATION_BUCKETS,
     'route',
   )
-  const overhead = histogram('overhead_duration_seconds', 'Time the gateway itself added.', OVERHEAD_BUCKETS, 'route')
+  const overhead = histogram(
+    'overhead_duration_seconds',
+    'Time the gateway itself added. Above a few ms: it lacks CPU, or waits for keys, introspection or the store.',
+    OVERHEAD_BUCKETS,
+    'route',
+  )
   const upstream = histogram(
     'upstream_duration_seconds',
-    'From asking the upstream to the end of its answer.',
+    'From asking the service to the end of its answer. High: look at the service, not at the gateway.',
     DURATION_BUCKETS,
     'route',
   )

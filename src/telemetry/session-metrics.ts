@@ -30,29 +30,34 @@ const ENDS = Object.keys({
 export function sessionMetrics({ tally, histogram, gauge }: Series) {
   const logins = tally(
     'logins_total',
-    'Logins of browsers, by what became of them.',
+    'Logins. unavailable: provider, store or our credentials; failed: see last_login_error of /-/status; only begun: redirect URI.',
     ['provider', 'result'],
     LOGIN_RESULTS.map(result => ({ result })),
   )
   const refreshes = tally(
     'session_refreshes_total',
-    'Refreshes of the tokens of sessions, by what became of them.',
+    'Refreshes of tokens. timeout, error: people get 503 once their tokens end, see the log; refused: the grant is over.',
     ['provider', 'result'],
     REFRESH_RESULTS.map(result => ({ result })),
   )
   const refreshDuration = histogram(
     'session_refresh_duration_seconds',
-    'Duration of refreshes of tokens, the wait for another gateway included.',
+    'Time of a refresh, the wait for another gateway included. Slow: look at the provider or the store.',
     DURATION_BUCKETS,
     'provider',
   )
   const ended = tally(
     'sessions_ended_total',
-    'Sessions that ended, by why.',
+    'Sessions that ended. reused: a cookie was copied, treat it as theft; evicted: no room, use store: shared.',
     ['provider', 'reason'],
     ENDS.map(reason => ({ reason })),
   )
-  const held = gauge('sessions', 'Sessions that this gateway knows.', 'sum', ['provider'])
+  const held = gauge(
+    'sessions',
+    'Sessions that this gateway holds. With store: memory, at 10,000 a process the oldest are logged out.',
+    'sum',
+    ['provider'],
+  )
 
   return {
     /** A login began, or came to its end. */

@@ -5,13 +5,17 @@ import { LAG_BUCKETS, type Series } from './series.ts'
 const STORE_COMMANDS: ReadonlySet<string> = new Set(['EVALSHA', 'HMGET', 'SET', 'XADD', 'XINFO', 'XRANGE'])
 
 export function storeMetrics({ histogram, gauge }: Series) {
-  const storeUp = gauge('store_up', '1 when the store can be used.', 'min')
+  const storeUp = gauge(
+    'store_up',
+    '0: the store cannot be used; revocations, proofs or sessions go by whenStale and whenUnavailable. Bring it back.',
+    'min',
+  )
   const storeUses = new Map<object, boolean>()
   // Without a store, nobody has to be alarmed that it is down.
   storeUp.remove()
   const storeDurations = histogram(
     'store_command_duration_seconds',
-    'Duration of commands to the store.',
+    'Time of a command to the store. Above some ms: the store or the network is slow, and requests wait for it.',
     LAG_BUCKETS,
     'command',
   )

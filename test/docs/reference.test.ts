@@ -88,6 +88,12 @@ test('the metrics are those that are registered, with their type and their label
   expect(documented.toSorted()).toEqual(ours.map(({ name, type, labelNames }) => [name, type, labelNames]).toSorted())
 })
 
+test('the HELP of a metric is short, and in sentences', () => {
+  const { registry } = createMetrics({ version: '0', node: '0', cacheResults: [], fetchResults: [] })
+  const ours = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('sallyport_'))
+  for (const { name, help } of ours) expect.soft(help.length <= 160 && /^[A-Z0-9].*\.$/.test(help), name).toBe(true)
+})
+
 test('the dependencies are those of package.json', () => {
   const { dependencies } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8'))
   expect(
