@@ -1,76 +1,60 @@
 /** The alerts ask for metrics, labels and label values that there are. */
 import { expect, test } from 'vitest'
-import { DENIAL_CODES } from '../../src/errors.ts'
+import { DENIAL_CODES, denialSpec } from '../../src/errors.ts'
 import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { named, render } from './kustomize.ts'
-
-interface Rule {
-  readonly alert: string
-  readonly expr: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly annotations: Readonly<Record<string, string>>
-}
-
-/** What prom-client keeps of a metric; its types do not tell. */
-interface RegisteredMetric {
-  readonly name: string
-  readonly type: string
-  readonly labelNames: readonly string[]
-}
+import { alerts, groupedBy, KNOWN_CODES, labelsOf, recordings, selectors, TARGET_LABELS } from './rules.ts'
 
 const created = createMetrics({ version: '0', node: '0', cacheResults: ['miss'], fetchResults: [] })
 created.initSessions('browser')
 const { registry } = created
-const metrics = registry.getMetricsAsArray() as unknown as readonly RegisteredMetric[]
-const { groups } = named(render('k8s/monitoring'), 'PrometheusRule', 'sallyport').spec as {
-  groups: ReadonlyArray<{ readonly rules: readonly Rule[] }>
-}
-const rules = groups.flatMap(group => group.rules)
 
-/** What Prometheus adds to every series of a PodMonitor, and what an expression makes by itself. */
-const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'le', 'replicaset']
+const expressions = [
+  ...alerts.map(({ alert, expr, annotations }) => [alert, expr, `${expr} ${Object.values(annotations)}`] as const),
+  ...recordings.map(({ record, expr }) => [record, expr, expr] as const),
+]
 
-function metricOf(name: string): RegisteredMetric | undefined {
-  return metrics.find(metric =>
-    metric.type === 'histogram' ? name.replace(/_(bucket|sum|count)$/, '') === metric.name : metric.name === name,
-  )
-}
-
-/** `name{label="value",…}` in a text. */
-function selectors(text: string): ReadonlyArray<{ readonly name: string; readonly matchers: readonly string[][] }> {
-  return [...text.matchAll(/\b(sallyport_\w+)(?:\{([^}]*)\})?/g)].map(([, name = '', matchers = '']) => ({
-    name,
-    matchers: [...matchers.matchAll(/(\w+)(?:=~|=)"([^"]*)"/g)].map(([, label = '', value = '']) => [label, value]),
-  }))
-}
-
-test.each(rules)('$alert', ({ expr, labels, annotations }) => {
-  const used = selectors(`${expr} ${Object.values(annotations)}`)
+test.each(expressions)('%s', (_name, expr, text) => {
+  const used = selectors(text)
+  expect(used.length > 0 || expr.startsWith('vector(')).toBe(true)
   for (const { name, matchers } of used) {
-    const metric = metricOf(name)
-    expect(metric, name).toBeDefined()
-    for (const [label = '', value = ''] of matchers) {
-      expect(metric?.labelNames).toContain(label)
-      if (label === 'code') for (const code of value.split('|')) expect(DENIAL_CODES).toContain(code)
+    const labels = labelsOf(name)
+    expect(labels, name).toBeDefined()
+    for (const [label, , value] of matchers) {
+      expect([...TARGET_LABELS, ...(labels ?? [])]).toContain(label)
+      if (label === 'code') for (const code of value.split('|')) expect(KNOWN_CODES).toContain(code)
     }
   }
-  const known = [...TARGET_LABELS, ...used.flatMap(({ name }) => metricOf(name)?.labelNames ?? [])]
-  const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names = '']) => names.split(/,\s*/))
+  const known = [...TARGET_LABELS, ...used.flatMap(({ name }) => labelsOf(name) ?? [])]
+  for (const label of groupedBy(expr)) expect(known).toContain(label)
+})
+
+test.each(alerts)('$alert tells labels that it has', ({ expr, labels, annotations }) => {
   const told = [
     ...Object.values(annotations)
       .join()
       .matchAll(/\$labels\.(\w+)/g),
   ].map(([, label = '']) => label)
-  for (const label of [...grouped, ...told]) expect(known).toContain(label)
+  const known = [...TARGET_LABELS, ...selectors(expr).flatMap(({ name }) => labelsOf(name) ?? [])]
+  for (const label of told) expect(known).toContain(label)
   // A label that the sum has dropped would be empty in the text.
   const outer = /^(?:\(\s*)?(?:sum|count) by \(([^)]*)\)/.exec(expr)?.[1]?.split(/,\s*/)
   if (outer !== undefined) for (const label of told) expect(outer).toContain(label)
   expect(['critical', 'warning']).toContain(labels.severity)
 })
 
+test('what counts as our own failure is every 5xx, but for those of the service and of a planned end', () => {
+  const ours = recordings.find(({ record }) => record === 'namespace_workload:sallyport_failures:rate5m')
+  const [[, , codes = ''] = []] = selectors(ours?.expr ?? '')[0]?.matchers ?? []
+  const notOurs = ['draining', 'upstream_unauthorized', 'upstream_unreachable', 'upstream_timeout']
+  const faults = DENIAL_CODES.filter(code => denialSpec(code).status >= 500)
+  expect(faults).toEqual(expect.arrayContaining(notOurs))
+  const known = codes.split('|').filter(code => DENIAL_CODES.some(each => each === code))
+  expect(known.toSorted()).toEqual(faults.filter(code => !notOurs.includes(code)).toSorted())
+})
+
 test('an alert on a code alone counts a metric that has every code from the start, so that it sees the first', () => {
-  const onCodes = rules.filter(({ expr }) => /\bcode=/.test(expr) && !expr.includes('/'))
+  const onCodes = alerts.filter(({ expr }) => /\bcode=/.test(expr) && !expr.includes('/'))
   expect(onCodes.map(({ alert }) => alert)).toEqual([
     'SallyportCannotJudge',
     'SallyportServiceUnauthorized',
@@ -80,22 +64,22 @@ test('an alert on a code alone counts a metric that has every code from the star
 })
 
 test('there are alerts, each with a name of its own', () => {
-  expect(rules.length).toBeGreaterThan(5)
-  expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
+  expect(alerts.length).toBeGreaterThan(5)
+  expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length)
 })
 
 const text = (await Array.fromAsync(exposition(familiesOf(registry)))).join('')
 /** Every series that a provider of sessions begins with. */
 const begun = text.split('\n').filter(line => line.includes('provider="browser"'))
 
-const onSessions = rules.flatMap(({ alert, expr }) =>
+const onSessions = alerts.flatMap(({ alert, expr }) =>
   selectors(expr)
     .filter(({ name }) => /^sallyport_(?:logins|sessions?)_/.test(name))
     .map(({ name, matchers }) => [alert, name, matchers] as const),
 )
 
 test.each(onSessions)('%s asks for values that %s has from the start: %j', (_alert, name, matchers) => {
-  for (const [label, values = ''] of matchers)
+  for (const [label, , values] of matchers)
     for (const value of values.split('|')) {
       const labels = new RegExp(`^${name}\\{[^}]*\\b${label}="${value}"`)
       expect(begun.filter(line => labels.test(line))).toHaveLength(1)
@@ -104,7 +88,7 @@ test.each(onSessions)('%s asks for values that %s has from the start: %j', (_ale
 
 test('an alert sees logins that fail, all of them where they are few, and those that nobody comes back from', () => {
   const seen = onSessions.flatMap(([alert, name, matchers]) =>
-    name === 'sallyport_logins_total' ? matchers.map(([, values]) => `${alert} ${values}`) : [],
+    name === 'sallyport_logins_total' ? matchers.map(([, , values]) => `${alert} ${values}`) : [],
   )
   expect([...new Set(seen)]).toEqual([
     'SallyportLoginsUnavailable unavailable',

@@ -4,6 +4,7 @@
  */
 import { ensureBrowserPrograms } from './browser-programs.ts'
 import { ensureHttpClients } from './http-clients.ts'
+import { ensurePrometheus } from './prometheus-programs.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
 
@@ -20,6 +21,7 @@ const GROUPS: readonly ProgramGroup[] = [
   { programs: 'curl and h2load', without: 'WITHOUT_HTTP_CLIENTS', ensure: ensureHttpClients },
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
   { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },
+  { programs: 'Prometheus', without: 'WITHOUT_PROMETHEUS', ensure: ensurePrometheus },
 ]
 
 /** Vitest calls it before the tests, and what it returns after them. */
