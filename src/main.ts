@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'check a configuration without starting',
     load: async () => (await import('./cli/check.ts')).checkCommand,
   },
+  doctor: {
+    summary: 'find out why it does not work here, step by step',
+    load: async () => (await import('./cli/doctor.ts')).doctorCommand,
+  },
   explain: {
     summary: 'show how a request is decided, and why',
     load: async () => (await import('./cli/explain.ts')).explainCommand,

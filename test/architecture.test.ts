@@ -27,11 +27,13 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
 const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → config/check config/read config/schema demo errors issuer-template lib policy revocation route
-                      run run/workers telemetry tools/cases tools/check tools/diff tools/engine tools/explain
+                      run run/workers telemetry tools/cases tools/check tools/diff tools/doctor tools/engine tools/explain
                       tools/init tools/openapi tools/revocation tools/text tools/token types
   build             →
   demo              → lib
 
+  tools/doctor      → admin config config/check config/read config/schema egress errors issuer-template keys/fetch lib oauth policy
+                      run store tools/check tools/engine tools/revocation tools/text
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text

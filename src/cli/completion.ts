@@ -12,6 +12,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   run: ['--config=', '--report-only'],
   dev: ['--port=', '--admin-port=', '--issuer-port=', '--service-port='],
   check: ['--config=', '--online', '--no-files', '--strict', '--ignore=', '--json', '--format='],
+  doctor: ['--config=', '--online', '--through=', '--admin=', '--timeout=', '--json'],
   explain: [
     '--token=',
     '--claims=',

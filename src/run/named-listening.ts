@@ -45,6 +45,11 @@ async function named<T>(setting: ListenSetting, address: Address, task: () => Pr
   }
 }
 
+/** Says in words why an address cannot be listened on. @param code of the system */
+export function listenFailureText(code: string): string {
+  return Object.hasOwn(REASONS, code) ? `${REASONS[code]} (${code})` : code
+}
+
 function addressText(address: Address): string {
   if ('socketPath' in address) return `unix:${address.socketPath}`
   const { host, port } = address

@@ -5,9 +5,9 @@
  * and the tokens they verified, and pools of connections. So preparing is cheap when little has changed, and a
  * configuration that is given up again leaves no trace.
  */
-import { createHash } from 'node:crypto'
 import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
 import { compilePolicy, equalShare } from '../config/compile.ts'
+import { configHash } from '../config/config-hash.ts'
 import { withResourceAudiences } from '../config/resources.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
@@ -89,7 +89,7 @@ export function prepare(config: Config, services: Services): Prepared {
     const tokenFile = config.revocation?.api?.tokenFile
     const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
     const events = new Map(providers.map(([id, leased]) => [id, leased.events]))
-    const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12)
+    const hash = configHash(config)
     const verifiers = new Map(providers.map(([id, { verifier }]) => [id, verifier]))
     const eventsOf = (id: string): StatementVerifier => {
       const found = events.get(id)

@@ -27,13 +27,14 @@ export function unwritableCaches({ providers, revocation }: Config): readonly Wa
 
 /** @param kept what the cache keeps */
 function warningsOf(file: string, path: Warning['path'], kept: string): readonly Warning[] {
-  const problem = cacheProblem(file)
+  const problem = unwritableCache(file)
   if (problem === undefined) return []
   const message = `${problem}, so no ${kept} would be kept for a restart; with \`--no-files\`, it is not looked at`
   return [{ code: 'cache-unwritable' as const, path, message }]
 }
 
-function cacheProblem(file: string): string | undefined {
+/** Says why the file of a cache cannot be written; undefined when it can. */
+export function unwritableCache(file: string): string | undefined {
   const folder = dirname(file)
   try {
     if (!statSync(folder).isDirectory()) return `\`${folder}\` is no folder`

@@ -3,7 +3,7 @@
  *
  * The secret is sent in the clear, so it goes to a loopback address or a Unix socket and nowhere else.
  */
-import { request } from 'node:http'
+import { type OutgoingHttpHeaders, request } from 'node:http'
 import { REVOCATIONS_PATH } from '../../admin/revocations.ts'
 import type { Address } from '../../config/schema/schema.ts'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
@@ -41,33 +41,47 @@ export function callable(address: Address): Address | undefined {
 }
 
 /** @throws {AdminCallError} */
-export function callAdmin({ method, address, secret, entry }: AdminCall): Promise<AdminAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<AdminAnswer>()
+export async function callAdmin({ method, address, secret, entry }: AdminCall): Promise<AdminAnswer> {
+  const { status, text } = await askAdmin({
+    method,
+    address,
+    path: REVOCATIONS_PATH,
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify(entry),
+    mostBytes: MOST_ANSWER_BYTES,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  })
+  return { status, body: jsonOf(text) }
+}
+
+interface AdminQuestion {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly address: Address
+  readonly path: string
+  readonly headers?: OutgoingHttpHeaders
+  readonly body?: string
+  /** A longer answer is broken off. */
+  readonly mostBytes: number
+  readonly signal: AbortSignal
+}
+
+/** Asks the admin listener of any gateway. @throws {AdminCallError} */
+export function askAdmin(question: AdminQuestion): Promise<{ readonly status: number; readonly text: string }> {
+  const { method, address, path, headers = {}, body, mostBytes, signal } = question
+  const { promise, resolve, reject } = Promise.withResolvers<{ readonly status: number; readonly text: string }>()
   const failed = (reason: string): void => reject(new AdminCallError(`the admin listener ${reason}`))
-  const body = JSON.stringify(entry)
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
   const call = request(
-    {
-      ...address,
-      method,
-      path: REVOCATIONS_PATH,
-      agent: false,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      headers: {
-        host: 'localhost',
-        authorization: `Bearer ${secret}`,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
-      },
-    },
+    { ...address, method, path, agent: false, signal, headers: { ...headers, ...length, host: 'localhost' } },
     response => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (piece: string) => {
         text += piece
-        if (text.length > MOST_ANSWER_BYTES) response.destroy(new Error('the answer is too large'))
+        if (text.length > mostBytes) response.destroy(new Error('the answer is too large'))
       })
       response.on('error', error => failed(`broke off its answer: ${connectionFailureText(error)}`))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: jsonOf(text) }))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
     },
   )
   call.on('error', error => failed(`cannot be reached: ${connectionFailureText(error)}`))

@@ -1,0 +1,94 @@
+/** The command `sallyport doctor` looks at a configuration where it runs, and says what is wrong and what to do. */
+import { networkInterfaces } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
+import { systemClock } from '../lib/clock.ts'
+import { descriptorLimit } from '../run/descriptors.ts'
+import { doctor } from '../tools/doctor/doctor.ts'
+import { doctorJson, doctorText } from '../tools/doctor/doctor-report.ts'
+import type { Machine } from '../tools/doctor/examined.ts'
+import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
+import { adminOption } from './admin-option.ts'
+import { parsedArguments } from './arguments.ts'
+import { type Command, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
+
+export const doctorCommand: Command = {
+  help: `Usage: sallyport doctor [-c FILE] [--online] [--through URL] [--admin URL] [--timeout SECONDS] [--json]
+
+Looks at a configuration where it runs, or would run: in the container of the gateway, as its user. Each check says ok,
+warn, fail, or skipped, what it has seen, and what to do. Nothing is changed, and no secret is shown.
+
+  -c, --config FILE    configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --online             also go the way to each provider, upstream, the store and the collector of traces, step by step
+  --through URL        also send requests without a token through the gateway that runs there; a path in the URL is used
+  --admin URL          admin listener of the gateway that runs: http://host:port or unix:/path; else admin.listen
+  --timeout SECONDS    longest time for one step over the network; default 5
+  --json               findings as JSON
+
+Exit codes: 0 no check failed; 1 a check failed; 2 wrong usage.
+
+Examples:
+  sallyport doctor
+  sallyport doctor -c /etc/sallyport/sallyport.yaml --online --through http://127.0.0.1:8080
+`,
+  async run(args, io) {
+    const { values } = parsedArguments('doctor', args, {
+      options: {
+        config: { type: 'string', short: 'c' },
+        online: { type: 'boolean' },
+        through: { type: 'string' },
+        admin: { type: 'string' },
+        timeout: { type: 'string', default: '5' },
+        json: { type: 'boolean' },
+      },
+    })
+    const services = toolServices({ ...io, clock: systemClock })
+    const findings = await doctor(
+      {
+        file: configFile(values.config, io.env),
+        env: io.env,
+        network: values.online === true ? 'online' : 'offline',
+        machine: thisMachine(),
+        clock: systemClock,
+        stepMs: milliseconds(values.timeout),
+        admin: adminOption(values.admin),
+        through: throughUrl(values.through),
+      },
+      services,
+    )
+    await closeToolServices(services)
+    io.stdout(values.json === true ? doctorJson(findings) : doctorText(findings, io.paint))
+    return findings.some(({ outcome }) => outcome === 'fail') ? 1 : 0
+  },
+}
+
+/** Facts are read when the command is called. */
+function thisMachine(): Machine {
+  return {
+    mountsFile: '/proc/self/mountinfo',
+    groupsFile: '/proc/self/cgroup',
+    groupsFolder: '/sys/fs/cgroup',
+    heapLimitBytes: getHeapStatistics().heap_size_limit,
+    descriptors: descriptorLimit(),
+    addresses: Object.values(networkInterfaces())
+      .flatMap(each => each ?? [])
+      // An address of the link has no meaning without its interface.
+      .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+      .map(({ address }) => address),
+  }
+}
+
+function milliseconds(seconds: string): number {
+  const number = Number(seconds)
+  if (!/^\d{1,3}(?:\.\d{1,3})?$/.test(seconds) || number === 0 || number > 60)
+    throw new UsageError('--timeout takes seconds, more than 0 and at most 60')
+  return number * 1000
+}
+
+function throughUrl(text: string | undefined): URL | undefined {
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')
+    throw new UsageError('--through takes a URL without credentials, such as http://127.0.0.1:8080')
+  return url
+}

@@ -1,0 +1,73 @@
+/**
+ * Finds out whether each service takes connections, and whether it also does on addresses where others reach it.
+ *
+ * Who reaches the service itself needs no token, and can write the identity headers. So a service beside the gateway
+ * should listen on loopback alone.
+ */
+import { isIP } from 'node:net'
+import type { Config } from '../../config/schema/schema.ts'
+import { onlineFindings } from '../check/online.ts'
+import type { Check, Examined } from './examined.ts'
+import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
+import { hostOf, place, refusal } from './reach.ts'
+import { StepTooLong, step } from './steps.ts'
+
+const UPSTREAMS = 'config/README.md#upstreamsid'
+const IN_FRONT = 'k8s/README.md#in-front-of-your-service'
+
+export const upstreamCheck: Check = async examined => {
+  const all = Object.entries(examined.config.upstreams)
+  const found = await Promise.all(
+    all.map(async ([id, upstream]): Promise<readonly Finding[]> => {
+      const [answers, bypass] = await Promise.all([
+        answersVerdict(id, upstream, examined),
+        bypassVerdict(upstream, examined),
+      ])
+      return [finding('upstream', `upstream ${id}`, answers), finding('bypass', `upstream ${id}`, bypass)]
+    }),
+  )
+  return found.flat()
+}
+
+type UpstreamConfig = Config['upstreams'][string]
+
+async function answersVerdict(id: string, upstream: UpstreamConfig, examined: Examined): Promise<Verdict> {
+  const { config, services, stepMs } = examined
+  const alone = { ...config, providers: {}, upstreams: { [id]: upstream }, store: undefined } satisfies Config
+  const remedy = 'start the service, or correct `url`; requests are answered with 502 until then'
+  try {
+    const { results } = await step(stepMs, () => onlineFindings(alone, services))
+    const [{ detail, outcome } = { detail: 'not tried', outcome: 'failed' }] = results
+    return outcome === 'ok' ? ok(detail) : fail(detail, remedy, UPSTREAMS)
+  } catch (error) {
+    if (!(error instanceof StepTooLong)) throw error
+    return fail(error.message, remedy, UPSTREAMS)
+  }
+}
+
+async function bypassVerdict({ url }: UpstreamConfig, { config, machine, stepMs }: Examined): Promise<Verdict> {
+  if (url.socketPath !== undefined) return ok('a Unix socket is reached from this machine alone')
+  const target = new URL(url.origin)
+  const host = hostOf(target)
+  const isHere = isOfThisMachine(host) || machine.addresses.includes(host)
+  if (!isHere) return skipped(`${target.host} is on another machine; see that nobody but the gateway reaches it`)
+  const port = Number(target.port || (target.protocol === 'https:' ? 443 : 80))
+  const { address } = config.listen
+  if ('port' in address && address.port === port)
+    return skipped('the gateway listens on the same port of other addresses')
+  const tried = await Promise.all(
+    machine.addresses.map(async each => ({ each, failure: await refusal(each, port, stepMs) })),
+  )
+  const reached = tried.filter(({ failure }) => failure === undefined).map(({ each }) => place(each, port))
+  if (reached.length === 0)
+    return ok(machine.addresses.length === 0 ? 'this machine has no other address' : 'it is reached by loopback alone')
+  return warn(
+    `the service also takes connections at ${reached.join(', ')}, past the gateway`,
+    'have it listen on 127.0.0.1, or keep others away by a network policy',
+    IN_FRONT,
+  )
+}
+
+function isOfThisMachine(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
