@@ -146,7 +146,8 @@ interface IncomingRequest {
   readonly host: string
   readonly peer: Peer
   readonly requestId: string
-  readonly trace: TraceContext
+  /** What the service is told of the trace; undefined: what the client has said about it, as it came. */
+  readonly trace: TraceContext | undefined
   /** Empty for anonymous callers and public routes. */
   readonly identityLines: readonly string[]
 }

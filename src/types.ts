@@ -254,7 +254,7 @@ export interface AskedOfLogin {
   readonly maxAgeSeconds: number | undefined
 }
 
-/** The headers that tell services which requests belong to one trace (W3C Trace Context §3.2, §3.3). */
+/** The headers by which the gateway tells services which trace a request belongs to (W3C Trace Context §3.2, §3.3). */
 export interface TraceContext {
   readonly traceparent: string
   /** The caller's own, all lines joined. It never goes together with a traceparent that the gateway has made. */

@@ -46,7 +46,7 @@ const ROOMS = tableOf(`
   tools/openapi     → config/read errors route
   tools/init        →
   tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
-                      errors forward issuer-template lib mcp policy revocation route run session telemetry types upstream
+                      errors issuer-template lib mcp policy revocation route run session telemetry types upstream
   tools/text        → authorize claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry

@@ -16,7 +16,6 @@ import { decide } from '../../src/decide.ts'
 import { checkHead } from '../../src/downstream/head.ts'
 import type { Exchange } from '../../src/exchange.ts'
 import { responseHeaders } from '../../src/forward/response-headers.ts'
-import { traceContext } from '../../src/forward/trace-context.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { Policy } from '../../src/policy.ts'
 import { accessRecord } from '../../src/telemetry/access.ts'
@@ -120,7 +119,6 @@ async function cases(): Promise<readonly Case[]> {
     },
     { name: 'decision, known token', run: at => decided(small, head(at)) },
     { name: 'decision, known token, 1000 routes', run: at => decided(large, head(at)) },
-    { name: 'trace context', run: at => traceContext(head(at)) },
     {
       name: 'request headers',
       run: at =>
@@ -129,7 +127,7 @@ async function cases(): Promise<readonly Case[]> {
           host: 'orders.example',
           peer: { address: '127.0.0.1', protocol: 'http' },
           requestId: '3f0a52de-1b2c-4d5e-8f90-123456789abc',
-          trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00', tracestate: undefined },
+          trace: undefined,
           identityLines,
         }),
     },

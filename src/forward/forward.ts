@@ -20,7 +20,6 @@ import { putOwnLines } from './own-lines.ts'
 import type { RequestBody } from './request-body.ts'
 import { keepPrivate, responseHeaders } from './response-headers.ts'
 import type { Upload } from './streams.ts'
-import { traceContext } from './trace-context.ts'
 import { trailerFields } from './trailers.ts'
 import { openTunnel, type TunnelDeps } from './tunnel.ts'
 import { upstreamDenial } from './upstream-denial.ts'
@@ -51,7 +50,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arr
         host: findings.host,
         peer: facts.peer,
         requestId: exchange.requestId,
-        trace: traceContext(facts.rawHeaders),
+        trace: undefined,
         identityLines: findings.identityLines,
       }),
       body,

@@ -15,17 +15,18 @@ import { isHopByHop } from './hop-by-hop.ts'
  * - `proof`: it proves that the caller may use that, and passes only with a credential that nobody has judged here
  * - `certificate`: it names the client's certificate, and passes from trusted peers only, if the configuration says so
  * - `mounted`: it tells where a proxy in front of us has mounted the service, and passes from trusted peers only
+ * - `trace`: it tells which trace the request belongs to, and passes unless the gateway says that itself
  * - `chain`: it tells what proxies in front of us said about the client, and is kept from trusted peers only
  */
-export type Handling = 'drop' | 'frame' | 'token' | 'proof' | 'certificate' | 'mounted' | 'chain'
+export type Handling = 'drop' | 'frame' | 'token' | 'proof' | 'certificate' | 'mounted' | 'trace' | 'chain'
 
 const OWN_NAMES: ReadonlyMap<string, Handling> = new Map([
   // The gateway writes these anew, from what it has checked.
   ['host', 'drop'],
   ['x-request-id', 'drop'],
-  ['traceparent', 'drop'],
-  ['tracestate', 'drop'],
   ['content-length', 'frame'],
+  ['traceparent', 'trace'],
+  ['tracestate', 'trace'],
   ['authorization', 'token'],
   ['dpop', 'proof'],
   ['client-cert', 'certificate'],

@@ -10,6 +10,7 @@ import type { TrustedProxies } from '../downstream/client-address.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import type { RequestHeaders } from '../policy.ts'
+import type { TraceContext } from '../types.ts'
 import { forwardingLines } from './forwarded.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type Handling, handlingOf } from './own-names.ts'
@@ -75,6 +76,10 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
         case 'pass':
           if (named.size === 0 || !named.has(name.toLowerCase())) lines.push(name, value)
           break
+        case 'trace':
+          // Without a trace of ours, these are like any other lines.
+          if (trace === undefined && !named.has(name.toLowerCase())) lines.push(name, value)
+          break
         case 'token':
           lines.push(name, authorization === 'asBearer' ? asBearer(value) : value)
           break
@@ -102,11 +107,16 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
     const offered = protocols === '' ? '' : (withoutProtocols?.(protocols) ?? '')
     if (offered !== '') lines.push('Sec-WebSocket-Protocol', offered)
     lines.push(...forwardingLines(peer, host, chain, trusts))
-    lines.push('X-Request-Id', requestId, 'traceparent', trace.traceparent)
-    if (trace.tracestate !== undefined) lines.push('tracestate', trace.tracestate)
+    lines.push('X-Request-Id', requestId)
+    if (trace !== undefined) addTrace(lines, trace)
     lines.push(...identityLines)
     return lines
   }
+}
+
+function addTrace(lines: string[], { traceparent, tracestate }: TraceContext): void {
+  lines.push('traceparent', traceparent)
+  if (tracestate !== undefined) lines.push('tracestate', tracestate)
 }
 
 function addCookies(lines: string[], name: string, value: string): void {

@@ -310,7 +310,6 @@ test('a text for people says it all in order', async () => {
       X-Forwarded-For: 192.0.2.1
       X-Real-IP: 192.0.2.1
       X-Request-Id: (made for each request)
-      traceparent: (made for each request)
       X-Auth-Issuer: https://auth.example.com/
       X-Auth-Subject: alice
       X-Auth-Scope: orders:read

@@ -22,7 +22,7 @@ const incoming: Parameters<RequestHeaders>[0] = {
   host: 'api.example.com',
   peer: { address: '192.0.2.1', protocol: 'http' },
   requestId: 'r-1',
-  trace: { traceparent, tracestate: undefined },
+  trace: undefined,
   identityLines: injected,
 }
 
@@ -32,7 +32,7 @@ const ours = [
   ...['X-Forwarded-Proto', 'http', 'X-Forwarded-Host', 'api.example.com'],
   ...['Forwarded', 'for=192.0.2.1;host=api.example.com;proto=http'],
   ...['X-Forwarded-For', '192.0.2.1', 'X-Real-IP', '192.0.2.1'],
-  ...['X-Request-Id', 'r-1', 'traceparent', traceparent],
+  ...['X-Request-Id', 'r-1'],
   ...injected,
 ]
 
@@ -120,8 +120,6 @@ describe('what ends here', () => {
     'X-Method-Override',
     'X-Request-Id',
     'X_Request_Id',
-    'traceparent',
-    'tracestate',
   ])('%s from a stranger', name => {
     expect(passed('Accept', '*/*', name, 'evil', name.toUpperCase(), 'evil')).toEqual(['Accept', '*/*'])
   })
@@ -202,10 +200,22 @@ describe('a trusted proxy', () => {
   })
 })
 
-describe('a tracestate', () => {
-  test('goes with the trace it belongs to', () => {
-    const lines = rules()({ ...incoming, rawHeaders: ['tracestate', 'x=9'], trace: { traceparent, tracestate: 'a=1' } })
+describe('the trace of a request', () => {
+  const foreign = ['TraceParent', 'x', 'tracestate', 'x=9', 'TRACEPARENT', 'y', 'tracestate', 'z=8']
+
+  test('is what the client says, line by line, where the gateway has none', () => {
+    expect(passed(...foreign)).toEqual(foreign)
+    expect(passed('Connection', 'traceparent', ...foreign)).toEqual(['tracestate', 'x=9', 'tracestate', 'z=8'])
+  })
+
+  test('is what the gateway says, and nothing else, where it has one', () => {
+    const trace = { traceparent, tracestate: 'a=1' }
+    const rawHeaders = ['Connection', 'traceparent', ...foreign]
+    const lines = rules()({ ...incoming, rawHeaders, trace })
+    expect(valuesOf(lines, 'traceparent')).toEqual([traceparent])
     expect(valuesOf(lines, 'tracestate')).toEqual(['a=1'])
+    const begun = rules()({ ...incoming, rawHeaders, trace: { ...trace, tracestate: undefined } })
+    expect(valuesOf(begun, 'tracestate')).toEqual([])
   })
 })
 
@@ -253,7 +263,7 @@ describe('whatever a client sends', () => {
         expect(sent.slice(-injected.length)).toEqual(injected)
         const others = sent.slice(0, -injected.length).filter((_, i) => i % 2 === 0)
         expect(others.filter(name => identity.isManaged(name) || folded(name).startsWith('x-internal-'))).toEqual([])
-        for (const name of ['host', 'x-forwarded-for', 'forwarded', 'x-real-ip', 'x-request-id', 'traceparent']) {
+        for (const name of ['host', 'x-forwarded-for', 'forwarded', 'x-real-ip', 'x-request-id']) {
           expect(others.filter(other => folded(other) === name)).toHaveLength(1)
         }
         expect(

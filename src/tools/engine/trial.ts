@@ -7,7 +7,6 @@ import { METHODS } from 'node:http'
 import { decide } from '../../decide.ts'
 import { requestId } from '../../downstream/request-id.ts'
 import { Denial } from '../../errors.ts'
-import { traceContext } from '../../forward/trace-context.ts'
 import { isToken } from '../../lib/field-name.ts'
 import { type Findings, type ForwardDecision, type Policy, Undecided } from '../../policy.ts'
 import type { Answer, Peer, RequestFacts } from '../../types.ts'
@@ -83,7 +82,7 @@ function forwarded(facts: RequestFacts, { route, host, identityLines }: ForwardD
     host,
     peer,
     requestId: requestId(rawHeaders),
-    trace: traceContext(rawHeaders),
+    trace: undefined,
     identityLines,
   })
 }
