@@ -11,7 +11,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Denial } from './errors.ts'
 import { type Policy, Undecided } from './policy.ts'
-import type { OpenStream, RequestFacts, StreamEnd } from './types.ts'
+import type { OpenStream, RequestFacts, Sender, StreamEnd } from './types.ts'
 
 /** The head of an answer of our own, by name; a list is sent as several lines. */
 export type HeaderRecord = Readonly<Record<string, string | number | readonly string[]>>
@@ -102,6 +102,11 @@ export class Exchange {
   holdsPlace = false
   /** The place of this exchange in the drain's `Roster`. */
   slot = -1
+  /** Bytes of the body that came from the client, and of the one that was handed to it; in a tunnel all that passed. */
+  bytesIn = 0
+  bytesOut = 0
+  /** Set when the head is forgotten: what the log line says of it. */
+  sender: Sender | undefined
   /** Why the request was refused; undefined when it was not. */
   denial: Denial | undefined
   upstreamStartedMs: number | undefined
@@ -130,8 +135,10 @@ export class Exchange {
    * requests refused, and all that they brought would stay for as long as their refusals cannot leave.
    *
    * @param target what the log line shows of the target
+   * @param sender what it says of the rest
    */
-  forgetHead(target: string): void {
+  forgetHead(target: string, sender: Sender): void {
+    this.sender = sender
     this.facts = { ...this.facts, target, rawHeaders: NO_LINES }
     this.findings.forgetHead()
   }

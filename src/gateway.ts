@@ -20,7 +20,7 @@ import { decide, letPageRead } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
 import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
-import { resetConnections } from './downstream/peer.ts'
+import { peerOf, resetConnections } from './downstream/peer.ts'
 import { ClientGone, receiver } from './downstream/receive.ts'
 import { requestLimit } from './downstream/request-limit.ts'
 import { respond } from './downstream/respond.ts'
@@ -78,7 +78,9 @@ const OPAQUE_URL = '/'
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
   const { policies, drain, overload, clock, metrics, revocations, log } = options
   const record = accessRecord(metrics, log, clock, options.refusals)
-  const broken = brokenRequests({ onRefused: (denial, id) => record.broken(denial, id, policies.current) })
+  const broken = brokenRequests({
+    onRefused: (denial, id, socket) => record.broken(denial, id, peerOf(socket), policies.current),
+  })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams({ ...options, isRevoked: principal => policies.current.isRevoked?.(principal) === true })
   revocations.onChange(open.revocationsChanged)

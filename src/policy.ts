@@ -175,6 +175,8 @@ export interface Policy {
    */
   readonly checkClientCertificate: ((facts: RequestFacts) => void) | undefined
   readonly limits: RequestLimits
+  /** Finds the address of the client that the log names; undefined for a peer on a Unix socket that names none. */
+  readonly clientAddress: (facts: Pick<RequestFacts, 'peer' | 'rawHeaders'>) => string | undefined
   /** Which requests the access log shows. */
   readonly accessLog: 'all' | 'denied' | 'off'
   /** Whether the token of a principal is revoked by now; undefined where the configuration asks for no revocation. */

@@ -261,6 +261,16 @@ export interface TraceContext {
   readonly tracestate: string | undefined
 }
 
+/** What the log says of a request's head besides its target and its host. */
+export interface Sender {
+  /** The client's address, as far as we believe it. */
+  readonly client: string | undefined
+  /** `User-Agent`, short, printable and without tokens. */
+  readonly userAgent: string | undefined
+  /** 32 hex digits: the trace that the request belongs to. */
+  readonly traceId: string | undefined
+}
+
 /** Why the gateway closed a stream that both ends would have gone on with. */
 export type StreamEnd = GrantEnd | 'stalled' | 'idle' | 'shutdown'
 

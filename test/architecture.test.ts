@@ -67,7 +67,7 @@ const ROOMS = tableOf(`
   decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
-  refusal           → errors exchange lib policy route types
+  refusal           → errors exchange lib policy route telemetry types
   session           → authenticate errors lib oauth policy revocation route store types
   telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route types
   exchange          → errors policy types

@@ -12,7 +12,7 @@ import type { RouteLayers } from '../authenticate/layers.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
-import { trustedProxies } from '../downstream/client-address.ts'
+import { clientAddressReader, trustedProxies } from '../downstream/client-address.ts'
 import { type AuthorizationHandling, requestHeaders } from '../forward/request-headers.ts'
 import {
   compileIdentity,
@@ -113,6 +113,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
       bodyIdleTimeoutMs: config.limits.bodyIdleTimeout,
       requests: equalShare(config.limits.requests, config.workers),
     },
+    clientAddress: clientAddressReader(trustedProxies(config.listen.trustedProxies)),
     accessLog: config.log.access,
     isRevoked: parts.isRevoked,
     isOwnCookie: hasSessions(config) ? isOwnSetCookie : undefined,

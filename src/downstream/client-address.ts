@@ -7,7 +7,9 @@
  */
 import { isIP } from 'node:net'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import { networks } from '../lib/networks.ts'
+import type { RequestFacts } from '../types.ts'
 
 /** Is true when what a peer at this address says about the client is believed. */
 export type TrustedProxies = (address: string | undefined) => boolean
@@ -46,6 +48,20 @@ export function clientAddress(
     if (!trusts(client)) return client
   }
   return client
+}
+
+/** Finds the client's address for the log. What a peer's address is like is remembered, since most requests need it. */
+export function clientAddressReader(trusts: TrustedProxies) {
+  const canonical = boundedMemo(canonicalAddress, { maxEntries: 1000, maxKeyLength: 64 })
+  return ({ peer: { address }, rawHeaders }: Pick<RequestFacts, 'peer' | 'rawHeaders'>): string | undefined => {
+    if (trusts(address)) return clientAddress(address, joined(fieldValues(rawHeaders, 'x-forwarded-for')), trusts)
+    return address === undefined ? undefined : canonical(address)
+  }
+}
+
+/** RFC 9110 §5.3: several lines of one field are one list. */
+function joined(values: readonly string[]): string | undefined {
+  return values.length === 0 ? undefined : values.join(', ')
 }
 
 /**

@@ -2,13 +2,16 @@
 import type { Exchange } from '../exchange.ts'
 import type { Answer } from '../types.ts'
 
-export function respond({ request, response, requestId, findings }: Exchange, { status, headers, body }: Answer): void {
+export function respond(exchange: Exchange, { status, headers, body }: Answer): void {
+  const { request, response, requestId, facts, findings } = exchange
+  const bytes = Buffer.byteLength(body)
   request.dropRest()
   const lines = [...headers, ...findings.responseLines, 'X-Request-Id', requestId]
   // RFC 9110 §8.6: a 204 has no length, and that of a 304 would be taken for the length of what it stands for.
-  if (status !== 204 && status !== 304) lines.push('Content-Length', String(Buffer.byteLength(body)))
+  if (status !== 204 && status !== 304) lines.push('Content-Length', String(bytes))
   // Nobody looks at what follows the rest of this request, so its connection carries no other one.
   if (!request.complete && findings.bodyBytes !== 0) lines.push('Connection', 'close')
   response.sendHead(status, lines)
   response.end(body)
+  if (facts.method !== 'HEAD') exchange.bytesOut = bytes
 }

@@ -15,6 +15,7 @@ export function clientBody(exchange: Exchange, maxBytes: number): RequestBody {
     maxBytes,
     idleTimeoutMs: policy.limits.bodyIdleTimeoutMs,
     isAnswered: () => response.headersSent,
+    counter: exchange,
     onFirstRead: () => {
       if (exchange.expectsContinue && !response.headersSent) response.writeContinue()
     },

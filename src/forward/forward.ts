@@ -145,6 +145,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     this.exchange.upstreamEndedMs = this.#deps.monotonicMs()
     request.dropRest()
     const rest = this.#isFlushed ? NO_BYTES : (this.#held ?? NO_BYTES)
+    this.exchange.bytesOut += rest.length
     response.endWithTrailers(rest, response.takesTrailers ? trailerFields(rawTrailers) : NO_TRAILERS)
     this.#isFlushed = true
     this.#detach()
@@ -191,6 +192,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
 
   #write(chunk: Buffer): void {
     const { response } = this.exchange
+    this.exchange.bytesOut += chunk.length
     if (response.write(chunk)) return
     const call = this.#call
     // Parts that came together are handed on in spite of the pause, and one listener will do for all of them.

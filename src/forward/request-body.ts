@@ -15,6 +15,8 @@ interface RequestBodyOptions {
   readonly idleTimeoutMs: number
   /** After the answer has begun, a client may be silent, and the service decides how long it listens. */
   readonly isAnswered: () => boolean
+  /** Told of all bytes that come, where somebody counts them. */
+  readonly counter?: { bytesIn: number } | undefined
   /** Called once, before the first byte is asked for: this is the moment to send `100 Continue`. */
   readonly onFirstRead: () => void
 }
@@ -81,8 +83,9 @@ export class RequestBody extends Stream {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#upload === undefined) return
-    const { maxBytes } = this.#upload.options
+    const { maxBytes, counter } = this.#upload.options
     this.receivedBytes += chunk.length
+    if (counter !== undefined) counter.bytesIn += chunk.length
     if (this.receivedBytes > maxBytes) {
       this.destroy(new Denial('body_too_large', { evidence: { limit_bytes: maxBytes } }))
       return

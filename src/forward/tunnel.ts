@@ -83,8 +83,12 @@ export function openTunnel(
   upstream.allowHalfOpen = true
   client.setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
   deps.watchWrites(upstream)
-  const toClient = new Direction(upstream, client)
-  const toUpstream = new Direction(client, upstream)
+  const toClient = new Direction(upstream, client, bytes => {
+    exchange.bytesOut += bytes
+  })
+  const toUpstream = new Direction(client, upstream, bytes => {
+    exchange.bytesIn += bytes
+  })
   toUpstream.send(earlyBytes)
   joinEnds(client, upstream, exchange, deps)
   const close = (end: StreamEnd): void => {
@@ -95,19 +99,20 @@ export function openTunnel(
       upstream.destroy()
     })
   }
-  deps.streams.opened(exchange, close, () => toClient.passedBytes + toUpstream.passedBytes)
+  deps.streams.opened(exchange, close, () => exchange.bytesIn + exchange.bytesOut)
 }
 
 /** Passes on what one side sends to the other. */
 class Direction {
-  passedBytes = 0
   readonly #to: Duplex
+  readonly #onPassed: (bytes: number) => void
   readonly #frames = new FrameBoundaries()
   #closeFrame: Buffer | undefined
   #isClosed = false
 
-  constructor(from: Duplex, to: Duplex) {
+  constructor(from: Duplex, to: Duplex, onPassed: (bytes: number) => void) {
     this.#to = to
+    this.#onPassed = onPassed
     from.on('data', (chunk: Buffer) => {
       if (this.send(chunk)) return
       from.pause()
@@ -128,7 +133,7 @@ class Direction {
     // What comes after our Close is read and dropped. Bytes that nobody reads would lead to a reset, and that could
     // take our Close with it.
     if (this.#isClosed) return true
-    this.passedBytes += chunk.length
+    this.#onPassed(chunk.length)
     if (this.#closeFrame === undefined) {
       this.#frames.pass(chunk)
       return this.#to.write(chunk)

@@ -1,9 +1,11 @@
-/** Cuts the target of a request down to what a log may show. */
+/** Cuts what a request brought down to what a log may show: its target, and short texts of its head. */
 const REDACTED = '[redacted]'
 const MAX_PATH_CHARS = 512
 
 /** Every JWT begins with this: the start of a JSON object, in base64url. */
 const JWT_START = /eyJ[\w.~+/=%-]*/g
+/** A terminal may take any other character for a command, those between ASCII and Latin included. */
+const NOT_PLAIN = /[^\x20-\x7e]/g
 /** Every signed token is longer. */
 const MIN_TOKEN_CHARS = 80
 
@@ -13,6 +15,15 @@ export function redactPath(target: string): string {
   if (path.length < MIN_TOKEN_CHARS && !path.includes('eyJ')) return path
   const redacted = path.split('/').map(redactSegment).join('/').replaceAll(JWT_START, REDACTED)
   return redacted.length > MAX_PATH_CHARS ? `${redacted.slice(0, MAX_PATH_CHARS)}…` : redacted
+}
+
+/** @returns a text that is bounded, of printable ASCII alone, and without anything that looks like a JWT */
+export function redactText(text: string, maxChars: number): string {
+  const redacted = text.includes('eyJ') ? text.replaceAll(JWT_START, REDACTED) : text
+  const plain = redacted.split(' ').map(redactSegment).join(' ').replace(NOT_PLAIN, '?')
+  if (plain.length <= maxChars) return plain
+  // A part of a string keeps the whole string in memory.
+  return `${Buffer.from(plain.slice(0, maxChars), 'latin1').toString('latin1')}…`
 }
 
 function pathOf(target: string): string {

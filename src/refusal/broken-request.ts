@@ -31,7 +31,7 @@ interface BrokenRequests {
 
 interface BrokenRequestsOptions {
   /** Called for each refusal that has no exchange. One that has an exchange is recorded when that ends. */
-  readonly onRefused: (denial: Denial, requestId: string) => void
+  readonly onRefused: (denial: Denial, requestId: string, socket: Socket) => void
 }
 
 export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequests {
@@ -74,7 +74,7 @@ export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequ
 
   function answerAlone(denial: Denial, socket: Socket): void {
     const requestId = randomHex(16)
-    onRefused(denial, requestId)
+    onRefused(denial, requestId, socket)
     writeAnswer(denial, requestId, socket)
   }
 }

@@ -2,6 +2,7 @@
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { redactPath } from '../lib/redact-path.ts'
+import { senderOf } from '../telemetry/sender.ts'
 import { breakOff } from './break-off.ts'
 import { refusalResponse } from './response.ts'
 
@@ -19,10 +20,12 @@ export function refuse(exchange: Exchange, error: unknown): void {
     breakOff(exchange, denial.code)
     return
   }
+  const sender = senderOf(facts, exchange.policy)
   const { status, headers, body } = refusalResponse(denial, facts, findings, requestId)
   response.refuse(status, mustClose(exchange, denial) ? { ...headers, connection: 'close' } : headers, body)
   request.dropAll()
-  exchange.forgetHead(shortened(facts.target))
+  exchange.bytesOut = facts.method === 'HEAD' ? 0 : Buffer.byteLength(body)
+  exchange.forgetHead(shortened(facts.target), sender)
 }
 
 /** Returns what the log line needs of a target, as a copy: a part of a string keeps the whole string in memory. */

@@ -7,19 +7,22 @@
  */
 import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { Clock } from '../lib/clock.ts'
-import { redactPath } from '../lib/redact-path.ts'
+import { redactPath, redactText } from '../lib/redact-path.ts'
 import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
+import type { Peer, Principal } from '../types.ts'
 import { closedLog, type Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
-import { type PassedRequest, passedLines, rounded } from './passed-line.ts'
+import { counted, type PassedRequest, passedLines, rounded } from './passed-line.ts'
+import { senderOf } from './sender.ts'
 
 interface AccessRecord {
   /** A request is over, however it ended. */
   ended(exchange: Exchange): void
   /** A request was refused below HTTP, where no request object exists: its method and path were never known. */
-  broken(denial: Denial, requestId: string, policy: Policy): void
+  broken(denial: Denial, requestId: string, peer: Peer, policy: Policy): void
 }
 
 /** Whoever remembers what was refused. */
@@ -63,7 +66,7 @@ export function accessRecord(
       if (refusals !== undefined && (denial ?? findings.reported) !== undefined) refusals.ended(exchange, status)
       writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, lines)
     },
-    broken(denial, requestId, { accessLog }) {
+    broken(denial, requestId, peer, { accessLog, clientAddress }) {
       const { code, evidence } = denial
       const { status } = denial.spec
       refusals?.broken(denial, requestId)
@@ -75,7 +78,9 @@ export function accessRecord(
         overheadSeconds: 0,
         upstreamSeconds: undefined,
       })
-      if (accessLog !== 'off') lines.log.warn({ request_id: requestId, code, status, evidence }, 'request refused')
+      if (accessLog === 'off') return
+      const client = clientAddress({ peer, rawHeaders: [] })
+      lines.log.warn({ request_id: requestId, client, code, status, evidence }, 'request refused')
     },
   }
 }
@@ -111,12 +116,18 @@ function writeLine(
   if (isPlain && response.writableFinished && target !== undefined) {
     passed({
       requestId: exchange.requestId,
+      sender: senderOf(facts, policy),
       method: facts.method,
+      host: hostText(findings.host),
       path: redactPath(facts.target),
+      httpVersion: facts.httpVersion,
       route: target.id,
       status,
       provider: principal?.provider,
       subject: principal?.claims.sub,
+      clientId: principal && clientIdOf(principal),
+      bytesIn: exchange.bytesIn,
+      bytesOut: exchange.bytesOut,
       durationMs,
       upstreamMs,
       overheadMs,
@@ -126,17 +137,26 @@ function writeLine(
   const suppressed = denial?.code === 'overloaded' ? sheds(exchange.startedMs + durationMs) : 0
   if (suppressed === undefined) return
   const why = denial ?? reported
+  const { client, userAgent, traceId } = exchange.sender ?? senderOf(facts, policy)
   log[level](
     {
       request_id: exchange.requestId,
+      trace_id: traceId,
+      client,
       method: facts.method,
+      host: hostText(findings.host),
       path: redactPath(facts.target),
+      protocol: `HTTP/${facts.httpVersion}`,
+      user_agent: userAgent,
       route: target?.id,
       code: denial?.code ?? 'ok',
       reported: reported?.code,
       status,
       provider: principal?.provider ?? why?.provider,
       subject: principal?.claims.sub,
+      client_id: principal && clientIdOf(principal),
+      bytes_in: counted(exchange.bytesIn),
+      bytes_out: counted(exchange.bytesOut),
       duration_ms: rounded(durationMs),
       upstream_ms: rounded(upstreamMs),
       overhead_ms: rounded(overheadMs),
@@ -149,6 +169,24 @@ function writeLine(
     },
     denial === undefined ? 'request passed' : 'request refused',
   )
+}
+
+/** @returns undefined where the head was not accepted, so that nobody knows which host was meant */
+function hostText(host: string): string | undefined {
+  return host === '' ? undefined : shownHost(host)
+}
+
+const MAX_HOST_CHARS = 255
+const shownHost = boundedMemo(host => redactText(host, MAX_HOST_CHARS), { maxEntries: 1000, maxKeyLength: 255 })
+
+/**
+ * Returns the program that the token was issued to. RFC 9068 §2.2 names it `client_id`, and older providers say `azp`
+ * (OpenID Connect Core §2).
+ */
+function clientIdOf({ claims }: Principal): string | undefined {
+  const { client_id: clientId, azp } = claims
+  if (typeof clientId === 'string') return clientId
+  return typeof azp === 'string' ? azp : undefined
 }
 
 const SHED_INTERVAL_MS = 1_000

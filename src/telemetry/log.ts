@@ -1,8 +1,9 @@
 /**
  * Makes the log: one JSON line per event, written by pino.
  *
- * A line about a request carries what was decided and why, never what the caller sent as a secret: no token, cookie,
- * query string or header value. `redactPath` covers tokens that a confused client puts into the path.
+ * A line about a request carries what was decided and why, never what the caller sent as a secret: no token, cookie or
+ * query string, and of the headers only what `sender.ts` names. `redact-path.ts` covers tokens that a confused client
+ * puts into the path or into one of these.
  */
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { type Clock, systemClock } from '../lib/clock.ts'

@@ -5,21 +5,29 @@
  */
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { infoLines } from '../node/pino-line.ts'
+import type { Sender } from '../types.ts'
 import type { Log } from './log.ts'
 
 export interface PassedRequest {
   /** The client's, when it has passed the check of `request-id.ts`, else ours: nothing in it has to be escaped. */
   readonly requestId: string
+  readonly sender: Sender
   /**
    * Nothing in it has to be escaped, either: it is one of those that Node knows, all of them letters and hyphens.
    * Node's parser of HTTP/1.1 takes no other, and `http2-request.ts` lets any other count as one that is refused.
    */
   readonly method: string
+  readonly host: string | undefined
   readonly path: string
+  /** Digits and dots. */
+  readonly httpVersion: string
   readonly route: string
   readonly status: number | undefined
   readonly provider: string | undefined
   readonly subject: unknown
+  readonly clientId: string | undefined
+  readonly bytesIn: number
+  readonly bytesOut: number
   readonly durationMs: number
   readonly upstreamMs: number | undefined
   readonly overheadMs: number
@@ -28,20 +36,40 @@ export interface PassedRequest {
 /** @param log its level must allow `info` whenever a line is written */
 export function passedLines(log: Log): (request: PassedRequest) => void {
   const { begin, end } = infoLines(log, 'request passed')
-  /** There are as many routes and providers as the configuration has. */
+  /** There are as many routes and providers as the configuration has, and few hosts and programs. */
   const asJson = boundedMemo<string>(JSON.stringify, { maxEntries: 10_000, maxKeyLength: 256 })
-  return ({ requestId, method, path, route, status, provider, subject, durationMs, upstreamMs, overheadMs }) => {
-    let line = `${begin()},"request_id":"${requestId}","method":"${method}","path":${JSON.stringify(path)}`
-    line = `${line},"route":${asJson(route)},"code":"ok"${member('status', status)}`
-    if (provider !== undefined)
-      line = `${line},"provider":${asJson(provider)}${member('subject', JSON.stringify(subject))}`
-    line = `${line},"duration_ms":${rounded(durationMs)}${member('upstream_ms', rounded(upstreamMs))}`
-    end(`${line},"overhead_ms":${rounded(overheadMs)}`)
+  const member = (name: string, value: string | undefined): string =>
+    value === undefined ? '' : `,"${name}":${asJson(value)}`
+  return request => {
+    const { requestId, method, path, httpVersion, route, provider, durationMs } = request
+    const { client, userAgent, traceId } = request.sender
+    let line = `${begin()},"request_id":"${requestId}"${plain('trace_id', traceId)}${plain('client', client)}`
+    line = `${line},"method":"${method}"${member('host', request.host)},"path":${JSON.stringify(path)}`
+    line = `${line},"protocol":"HTTP/${httpVersion}"${member('user_agent', userAgent)}`
+    line = `${line},"route":${asJson(route)},"code":"ok"${number('status', request.status)}`
+    if (provider !== undefined) {
+      const subject = JSON.stringify(request.subject)
+      line = `${line},"provider":${asJson(provider)}${subject === undefined ? '' : `,"subject":${subject}`}`
+      line = `${line}${member('client_id', request.clientId)}`
+    }
+    line = `${line}${number('bytes_in', counted(request.bytesIn))}${number('bytes_out', counted(request.bytesOut))}`
+    line = `${line},"duration_ms":${rounded(durationMs)}${number('upstream_ms', rounded(request.upstreamMs))}`
+    end(`${line},"overhead_ms":${rounded(request.overheadMs)}`)
   }
 }
 
-function member(name: string, value: string | number | undefined): string {
+/** @param value has nothing in it that must be escaped: an address or hex digits */
+function plain(name: string, value: string | undefined): string {
+  return value === undefined ? '' : `,"${name}":"${value}"`
+}
+
+function number(name: string, value: number | undefined): string {
   return value === undefined ? '' : `,"${name}":${value}`
+}
+
+/** @returns undefined for none, so that a line says nothing of a body that was not there */
+export function counted(bytes: number): number | undefined {
+  return bytes === 0 ? undefined : bytes
 }
 
 /** @returns milliseconds, exact to the microsecond */

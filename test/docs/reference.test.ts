@@ -149,11 +149,17 @@ describe('a running gateway', () => {
         const [method = '', path = ''] = plain(cell)?.replace('/<path>', '/healthz').split(' ') ?? []
         expect((await admin(path, { method })).status, cell).toBe(200)
       }
-      const headers = bearer(await issuer.mint({ scope: 'orders:read' }))
+      const headers = {
+        ...bearer(await issuer.mint({ scope: 'orders:read', client_id: 'shop' })),
+        'user-agent': 'shop/1.0',
+        traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      }
       await request('/orders/1', { headers })
+      await request('/private/1', { headers, method: 'POST', body: 'a' })
       await request('/orders/1', { method: 'DELETE', headers })
       await request('/report/1', { headers })
       await logged({ code: 'ok', route: 'orders-read' })
+      await logged({ code: 'ok', route: 'private' })
       await logged({ code: 'scope_missing', route: 'orders-write' })
       await logged({ reported: 'scope_missing' })
     } finally {

@@ -479,7 +479,19 @@ test('no refusal shows a token, even one in the path, a cookie, a query or a bod
     `/plain/a%23${token}`,
     `/plain/a/../${token}`,
   ]
+  // Members of the line that a confused client could put a token into.
+  const placed = [
+    `User-Agent: ${token}`,
+    `User-Agent: a ${token}`,
+    `X-Forwarded-For: ${token}`,
+    `traceparent: ${token}`,
+  ]
+  const heads = placed.flatMap(line =>
+    [get('/plain/a', token), get('/plain/a', 'a.b.c')].map(head => `${head}\r\n${line}`),
+  )
+  const hosts = [token, token.slice(0, 250)].map(host => get('/plain/a', token).replace(/^Host:.*$/m, `Host: ${host}`))
   const replies = [
+    ...(await Promise.all([...heads, ...hosts].map(head => stack.raw(`${head}\r\nConnection: close\r\n\r\n`)))),
     ...(await Promise.all(targets.map(target => stack.raw(`${get(target, token)}\r\nConnection: close\r\n\r\n`)))),
     await stack.raw(`${get('/plain/a', `${header}.${payload}.${flipped}`)}\r\nConnection: close\r\n\r\n`),
     await stack.raw(`${get('/plain/a', `${header}.${payload}`)}\r\nConnection: close\r\n\r\n`),

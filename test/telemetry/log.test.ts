@@ -18,7 +18,9 @@ async function fourRequests(log: Record<string, unknown>): Promise<TestStack> {
     ],
   }))
   const headers = bearer(await stack.issuer.mint())
-  await stack.request('/private/a?secret=1', { headers: { ...headers, 'x-request-id': 'my-id' } })
+  await stack.request('/private/a?secret=1', {
+    headers: { ...headers, 'x-request-id': 'my-id', 'x-forwarded-for': '203.0.113.9' },
+  })
   await stack.request('/private/a')
   await stack.request('/report/a', { headers })
   await stack.request('/dead/a')
@@ -39,13 +41,18 @@ describe('access', () => {
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
       msg: 'request passed',
       request_id: 'my-id',
+      // Nobody is trusted here to say more of the client.
+      client: '127.0.0.1',
       method: 'GET',
+      host: new URL(stack.url).host,
       path: '/private/a',
+      protocol: 'HTTP/1.1',
       route: 'private',
       code: 'ok',
       status: 200,
       provider: 'main',
       subject: 'alice',
+      bytes_out: expect.any(Number),
       duration_ms: expect.any(Number),
       upstream_ms: expect.any(Number),
       overhead_ms: expect.any(Number),
