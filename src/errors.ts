@@ -444,6 +444,14 @@ export const DENIALS = {
     // Overload is over in moments, or another instance is free.
     retryAfterSeconds: 1,
   },
+  audit_unavailable: {
+    status: 503,
+    title: 'The gateway is temporarily unavailable',
+    stage: 'forward',
+    // Answers of our own are decisions, too. It is not reportable: nothing passes that is not on record.
+    beforeRoute: 'too',
+    retryAfterSeconds: 5,
+  },
   draining: {
     status: 503,
     title: 'The gateway is shutting down',

@@ -28,22 +28,23 @@ import { connectionEvent, gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptio
 import { stalledPeers } from './downstream/stalled-peers.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
-import { WholeBody } from './forward/client-body.ts'
+import { type ArrivedBody, WholeBody } from './forward/client-body.ts'
 import { forward } from './forward/forward.ts'
 import { bodyJudge } from './forward/judged-body.ts'
 import { streams } from './forward/streams.ts'
 import type { Clock } from './lib/clock.ts'
 import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Scheduler } from './lib/scheduler.ts'
-import type { Decision, JudgedBody } from './policy.ts'
+import type { Decision, JudgedBody, Route } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
 import { refuse as answerRefusal } from './refusal/refuse.ts'
 import type { Revocations } from './revocation/revocations.ts'
 import { accessRecord, type RefusalObserver } from './telemetry/access.ts'
+import type { Audit } from './telemetry/audit.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
-import type { WantedBody } from './types.ts'
+import type { Answer, WantedBody } from './types.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -67,6 +68,8 @@ interface GatewayOptions {
   readonly scheduler: Scheduler
   readonly metrics: Metrics
   readonly revocations: Pick<Revocations, 'onChange'>
+  /** What decisions are recorded by at present. */
+  readonly audits: { readonly current: Audit | undefined }
   readonly log: Log
   /** Remembers what was refused; undefined where nobody asks for it. */
   readonly refusals?: RefusalObserver | undefined
@@ -76,10 +79,14 @@ interface GatewayOptions {
 const OPAQUE_URL = '/'
 
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
-  const { policies, drain, overload, clock, metrics, revocations, log } = options
+  const { policies, drain, overload, clock, metrics, revocations, audits, log } = options
   const record = accessRecord(metrics, log, clock, options.refusals)
   const broken = brokenRequests({
-    onRefused: (denial, id, socket) => record.broken(denial, id, peerOf(socket), policies.current),
+    refuse,
+    onRefused(denial, id, socket) {
+      audits.current?.refusedBytes(id, denial)
+      record.broken(denial, id, peerOf(socket), policies.current)
+    },
   })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
   const open = streams({ ...options, isRevoked: principal => policies.current.isRevoked?.(principal) === true })
@@ -102,6 +109,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       places.ended(exchange)
       metrics.inFlight.ended()
       record.ended(exchange)
+      if (exchange.streamEnd !== undefined) audits.current?.streamEnded(exchange, exchange.streamEnd)
     },
   })
   const waiting = new WeakMap<object, WaitingRequest>()
@@ -196,14 +204,32 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
 
   function refuse(exchange: Exchange, error: unknown): void {
     places.refused(exchange)
-    answerRefusal(exchange, error)
+    const denial = error instanceof Denial ? error : new Denial('internal', { cause: error })
+    audits.current?.refused(exchange, denial)
+    answerRefusal(exchange, denial)
   }
 
   function act(exchange: Exchange, decision: Decision): void {
-    if (decision.kind === 'forward') forward(exchange, decision.route, forwardDeps)
-    else if (decision.kind === 'respond') respond(exchange, decision.answer)
+    if (decision.kind === 'forward') pass(exchange, decision.route)
+    else if (decision.kind === 'respond') answer(exchange, decision.answer)
     else if (decision.kind === 'read') read(exchange, decision.answer)
     else judge(exchange, decision.answer)
+  }
+
+  /** Forwards a request, unless it has to be on record and cannot be. */
+  function pass(exchange: Exchange, route: Route, body?: ArrivedBody): void {
+    const unrecorded = audits.current?.passed(exchange)
+    if (unrecorded === undefined) forward(exchange, route, forwardDeps, body)
+    else {
+      body?.onTaken()
+      refuse(exchange, unrecorded)
+    }
+  }
+
+  function answer(exchange: Exchange, made: Answer): void {
+    const unrecorded = audits.current?.passed(exchange, made.status)
+    if (unrecorded === undefined) respond(exchange, made)
+    else refuse(exchange, unrecorded)
   }
 
   /** Forwards the body that was judged, byte for byte, if it may pass. */
@@ -211,17 +237,23 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     judgedBody(exchange, judged).then(
       ({ body, decision }) => {
         if (exchange.hasEnded) body.onTaken()
-        else forward(exchange, decision.route, forwardDeps, body)
+        else pass(exchange, decision.route, body)
       },
       (error: unknown) => gone(exchange, error),
     )
   }
 
   /** Answers with what the endpoint makes of the body. A client that has gone by then is told nothing. */
-  function read(exchange: Exchange, { mostBytes, answer }: WantedBody): void {
-    new WholeBody(exchange, { mostBytes }).bytes.then(answer).then(
-      made => {
-        if (!exchange.hasEnded) respond(exchange, made)
+  function read(exchange: Exchange, wanted: WantedBody): void {
+    const made = new WholeBody(exchange, wanted).bytes.then(body => {
+      // What the answer changes is not undone by refusing it.
+      const unrecorded = audits.current?.refusal
+      if (unrecorded !== undefined) throw unrecorded
+      return wanted.answer(body)
+    })
+    made.then(
+      given => {
+        if (!exchange.hasEnded) answer(exchange, given)
       },
       (error: unknown) => gone(exchange, error),
     )

@@ -64,6 +64,17 @@ export interface Status {
         readonly last_error: string | undefined
       }
     | undefined
+  /** Where decisions are recorded; undefined when the configuration asks for no records. */
+  readonly audit:
+    | {
+        readonly file: string
+        readonly state: 'ok' | 'failing'
+        /** Why records cannot be written; undefined when they can. */
+        readonly last_error: string | undefined
+        /** Records that wait to be written. */
+        readonly queued: number
+      }
+    | undefined
   /**
    * Each process, where several share the listener. The details above then come from one that is not ready, if any, and
    * what each has of its own is shown where it is worst.
@@ -132,6 +143,7 @@ interface StatusSource {
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly revocation: RevocationStatus | undefined
   readonly proofs: Status['proofs']
+  readonly audit: Status['audit']
   /** @returns undefined for a provider that logs nobody in */
   readonly sessionsOf: (provider: string) => SessionStatus | undefined
   /** Whether a request may be refused because revocations may be missing. */
@@ -141,7 +153,7 @@ interface StatusSource {
 }
 
 export function statusOf(source: StatusSource): Status {
-  const { version, startedMs, config, policy, revocation, proofs, sessionsOf, isRefusingStale, isDraining, nowMs } =
+  const { version, startedMs, config, policy, revocation, proofs, audit, sessionsOf, isRefusingStale, isDraining, nowMs } =
     source
   const providers = policy.providers.map(({ id, issuer, health, decryptionKeys }) => {
     const found = health()
@@ -198,6 +210,7 @@ export function statusOf(source: StatusSource): Status {
       last_error: revocation.lastError,
     },
     proofs,
+    audit,
   }
 }
 

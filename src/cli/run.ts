@@ -70,7 +70,8 @@ function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?:
   const destination = io.workerOf === undefined ? logDestination() : sharedLogDestination()
   // Lines of the log are written many at a time, and the last ones must not be lost.
   atExit(() => destination.flushSync())
-  return { file, env, clock: systemClock, log: level => createLog(level, destination), version, nodeVersion, mode }
+  const log = (level: Config['log']['level']) => createLog(level, destination)
+  return { file, env, clock: systemClock, log, atExit, version, nodeVersion, mode }
 }
 
 /** Makes the process that leads the workers. Its code is loaded here, so that a single process does without it. */

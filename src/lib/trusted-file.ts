@@ -71,20 +71,23 @@ function kindProblem(stats: Stats): string | undefined {
   return `is ${kindOf(stats)}; it must be a regular file`
 }
 
-function kindOf(stats: Stats): string {
+/** Names what a path leads to: `a folder`. */
+export function kindOf(stats: Stats): string {
   if (stats.isSymbolicLink()) return 'a link'
   if (stats.isDirectory()) return 'a folder'
   if (stats.isFIFO()) return 'a pipe'
   return stats.isSocket() ? 'a socket' : 'a device'
 }
 
-function ownerProblem({ uid }: Stats): string | undefined {
+/** Continues a sentence about a file: why its owner could change it. */
+export function ownerProblem({ uid }: Stats): string | undefined {
   const own = process.geteuid?.()
   if (own === undefined || uid === own || uid === 0) return undefined
   return `belongs to user ${uid}, who could change it; it must belong to user ${own}, who runs this, or to root`
 }
 
-function modeProblem({ mode }: Stats): string | undefined {
+/** Continues a sentence about a file: who else may write it. */
+export function modeProblem({ mode }: Stats): string | undefined {
   if (process.geteuid === undefined || (mode & OTHERS_WRITE) === 0) return undefined
   const octal = (mode & 0o7777).toString(8).padStart(4, '0')
   return `can be written by others (mode ${octal}); take that away with \`chmod go-w\``

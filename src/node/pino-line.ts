@@ -30,6 +30,12 @@ interface HandmadeLines {
   end(line: string): void
 }
 
+/** @returns writes a line of another kind to where the lines of a log go, so that the two never mix */
+export function besideLines(log: Logger): (line: string) => void {
+  const stream = (log as unknown as Inside)[pino.symbols.streamSym]
+  return line => void stream.write(line)
+}
+
 /** @param log its level must allow `info` whenever a line is written */
 export function infoLines(log: Logger, message: string): HandmadeLines {
   const inside = log as unknown as Inside

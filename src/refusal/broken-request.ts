@@ -13,7 +13,6 @@ import type { Duplex } from 'node:stream'
 import { Denial, type DenialCode } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { randomHex } from '../lib/random-hex.ts'
-import { refuse } from './refuse.ts'
 import { refusalResponse } from './response.ts'
 
 interface BrokenRequests {
@@ -32,9 +31,11 @@ interface BrokenRequests {
 interface BrokenRequestsOptions {
   /** Called for each refusal that has no exchange. One that has an exchange is recorded when that ends. */
   readonly onRefused: (denial: Denial, requestId: string, socket: Socket) => void
+  /** Refuses a request of which a part has arrived. */
+  readonly refuse: (exchange: Exchange, denial: Denial) => void
 }
 
-export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequests {
+export function brokenRequests({ onRefused, refuse }: BrokenRequestsOptions): BrokenRequests {
   /** Requests under way on each connection, oldest first: rarely more than one. `Roster` says why it is no `Set`. */
   const active = new WeakMap<Socket, Exchange[]>()
 
@@ -72,16 +73,16 @@ export function brokenRequests({ onRefused }: BrokenRequestsOptions): BrokenRequ
     },
   }
 
+  function refuseRest(exchange: Exchange, denial: Denial): void {
+    if (exchange.forwarding === undefined) refuse(exchange, denial)
+    else exchange.forwarding.cancel(denial)
+  }
+
   function answerAlone(denial: Denial, socket: Socket): void {
     const requestId = randomHex(16)
     onRefused(denial, requestId, socket)
     writeAnswer(denial, requestId, socket)
   }
-}
-
-function refuseRest(exchange: Exchange, denial: Denial): void {
-  if (exchange.forwarding === undefined) refuse(exchange, denial)
-  else exchange.forwarding.cancel(denial)
 }
 
 /**

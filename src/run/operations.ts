@@ -11,6 +11,7 @@ import { type Status, statusOf } from '../admin/status.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { Drain } from '../downstream/drain.ts'
 import type { PolicyStore } from '../policy-store.ts'
+import type { AuditSink } from '../telemetry/audit-file.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { Prepared } from './prepare.ts'
 import type { Reloader } from './reload.ts'
@@ -65,6 +66,7 @@ export function operations({
         policy: policies.current,
         revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
         proofs: proofStatus(reloads.inForce, replays),
+        audit: auditStatus(services.audits.sink),
         sessionsOf: id => reloads.inForce.sessions.get(id)?.(),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
         isDraining: drain.isDraining,
@@ -93,6 +95,12 @@ function proofStatus({ config: { dpop }, sharedReplays }: Prepared, replays: Ser
     shared: sharedReplays?.status().isConnected,
     last_error: sharedReplays?.status().lastError,
   }
+}
+
+function auditStatus(sink: AuditSink | undefined): Status['audit'] {
+  if (sink === undefined) return undefined
+  const { lastError, ...shown } = sink.status()
+  return { ...shown, last_error: lastError }
 }
 
 /** Whether some route refuses requests while revocations may be missing. */

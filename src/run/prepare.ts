@@ -86,6 +86,8 @@ export function prepare(config: Config, services: Services): Prepared {
     const replays = replayStore && services.sharedReplays.acquire(replayStore)
     if (replays !== undefined) releases.push(replays.release)
     const sharedReplays = replays?.value
+    const audit = services.audits.acquire(config)
+    releases.push(audit.release)
     const tokenFile = config.revocation?.api?.tokenFile
     const revokerSecrets = tokenFile === undefined ? undefined : secretsIn(readTrustedFile(tokenFile))
     const events = new Map(providers.map(([id, leased]) => [id, leased.events]))
@@ -135,6 +137,7 @@ export function prepare(config: Config, services: Services): Prepared {
       },
       takeOver() {
         sharedReplays?.open()
+        audit.putInForce()
         for (const [, each] of logins) each.putInForce()
       },
       release,

@@ -22,6 +22,7 @@ import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { eventRefusals, revocationEvents } from '../telemetry/revocation-events.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
+import { type Audits, audits } from './audits.ts'
 import { descriptorLimit } from './descriptors.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
 import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
@@ -50,6 +51,7 @@ export interface Services {
   readonly replays: ReplayMemory
   readonly sharedReplays: SharedReplays
   readonly sessions: SessionRegistry
+  readonly audits: Audits
   /** Who else hears of what is revoked here: set once the process knows. */
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
@@ -119,6 +121,7 @@ export function gatewayServices({
     revocationStreams: revocationStreams({ clock, scheduler: systemScheduler, log, metrics, revocations: revoked }),
     eventMemory: eventMemory(clock),
     sharedReplays: sharedReplays({ clock, scheduler: systemScheduler, log, metrics }),
+    audits: audits({ clock, scheduler: systemScheduler, log, metrics }),
     sessions: sessionRegistry({ clock, scheduler: systemScheduler, log, metrics }),
     replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),

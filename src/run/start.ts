@@ -45,6 +45,8 @@ export interface StartOptions {
   /** Draws who is refused under overload; left out, `Math.random` does. */
   readonly random?: (() => number) | undefined
   readonly log: (level: Config['log']['level']) => Log
+  /** Runs a task when the process ends, however that comes about. Left out, nobody does. */
+  readonly atExit?: ((task: () => void) => void) | undefined
   readonly version: string
   readonly nodeVersion: string
   /** `report`: every route only reports, whatever the configuration says. */
@@ -109,6 +111,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const services = gatewayServices({ ...options, log, tokenCacheEntries: config.tokenCache.entries })
   for (const [id, provider] of Object.entries(config.providers))
     services.metrics.initProvider(id, providerTraits(provider))
+  options.atExit?.(services.audits.flushNow)
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)
@@ -156,6 +159,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       services.sharedReplays.close(),
       cache.close(),
     ])
+    // What the last requests and streams leave behind is on record.
+    await services.audits.close()
   }
   try {
     await cache.load()
@@ -190,7 +195,10 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       routes: first.policy.routes,
       config,
       operations: operator,
-      reload: () => reloads.reload('SIGHUP'),
+      reload() {
+        services.audits.reopen()
+        return reloads.reload('SIGHUP')
+      },
       drain: () => draining.finish('signal'),
       close,
     }

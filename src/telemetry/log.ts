@@ -52,7 +52,7 @@ export function createLog(level: LogLevel, destination: DestinationStream, clock
 }
 
 /** @returns the time as a member of a line, made once for all lines of a millisecond */
-function timestamps(clock: Clock): () => string {
+export function timestamps(clock: Clock): () => string {
   let writtenMs = Number.NaN
   let text = ''
   return () => {
@@ -79,6 +79,19 @@ const REDACTED = '[redacted]'
 
 /** This is a second fence behind the first. */
 function fence(paths: string[]) {
-  // A count of headers does not say what is in them.
-  return { paths, censor: (value: unknown) => (typeof value === 'number' ? value : REDACTED) }
+  return { paths, censor }
+}
+
+/** A count of headers does not say what is in them. */
+function censor(value: unknown): unknown {
+  return typeof value === 'number' ? value : REDACTED
+}
+
+/** Writes what others made as JSON, behind the same fence. @returns undefined for what cannot be written */
+export function fencedJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value, (name, member: unknown) => (SECRETS.includes(name) ? censor(member) : member))
+  } catch {
+    return undefined
+  }
 }

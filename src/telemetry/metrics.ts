@@ -7,6 +7,7 @@
  * series otherwise. What every request counts is a tally, bound once per route.
  */
 import { Gauge, Registry } from 'prom-client'
+import { auditMetrics } from './audit-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { type ProviderResults, providerMetrics } from './provider-metrics.ts'
 import { revocationMetrics } from './revocation-metrics.ts'
@@ -37,6 +38,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofRevocations = revocationMetrics(series)
   const ofStore = storeMetrics(series)
   const ofSessions = sessionMetrics(series)
+  const ofAudit = auditMetrics(series)
   const reloads = overall(
     'config_reloads_total',
     'Attempts to put a configuration in force. On failure the old one stays: see the log for each problem and its line.',
@@ -74,6 +76,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     ...ofRevocations,
     ...ofStore,
     ...ofSessions,
+    ...ofAudit,
     inFlight: {
       begun(): void {
         inFlight++

@@ -29,8 +29,8 @@ export class Tally {
   }
 
   /** @param index the place of a series in the closed list */
-  add(index: number): void {
-    this.#counts[index] = Math.max(this.#counts[index] ?? 0, 0) + 1
+  add(index: number, count = 1): void {
+    this.#counts[index] = Math.max(this.#counts[index] ?? 0, 0) + count
   }
 }
 

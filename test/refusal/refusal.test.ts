@@ -441,11 +441,13 @@ test.each(OF_ORIGINS)('%s cannot', async code => {
 
 test('every code of the table is exercised here, but for those that take a gateway of their own', () => {
   // No request brings about a bug. The others are in downstream/overload.test.ts, downstream/drain.test.ts,
-  // e2e/stores/outages.test.ts and e2e/stores/proofs.test.ts, and those of sessions in e2e/sessions/.
+  // run/audit.test.ts, e2e/stores/outages.test.ts and e2e/stores/proofs.test.ts, and those of sessions in
+  // e2e/sessions/.
   const elsewhere: readonly DenialCode[] = [
     'internal',
     'overloaded',
     'draining',
+    'audit_unavailable',
     'revocation_unavailable',
     'replay_store_unavailable',
     'session_expired',

@@ -12,11 +12,13 @@ import { credentialsProblem } from '../../egress/credentials.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
+import { lineFileProblem } from '../../lib/line-file.ts'
 import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/keys-schema.ts'
+import { STANDARD_OUTPUT } from '../schema/local-paths.ts'
 import type { DecryptionConfig, KeysConfig } from '../schema/schema.ts'
 import { bearerProblem, clientFileFindings } from './check-client-files.ts'
 import { secretsProblem } from './check-secrets.ts'
@@ -30,7 +32,7 @@ import type { Finding, Path } from './findings.ts'
  * @param revokedProblem judges the text of a file of revocations, which is YAML
  */
 export function fileFindings(
-  { listen, egress, store, revocation, dpop, traces, providers, upstreams }: Draft,
+  { listen, egress, store, revocation, dpop, traces, audit, providers, upstreams }: Draft,
   read: ReadFile | undefined,
   revokedProblem: (text: string) => string | undefined,
 ): readonly Finding[] {
@@ -59,9 +61,15 @@ export function fileFindings(
     ),
     ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, ownSecretProblem),
     ...check(['traces', 'headersFile'], traces?.headersFile, emptyProblem),
+    ...(read === undefined ? [] : outputFindings(['audit', 'file'], audit?.file)),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]
+}
+
+function outputFindings(path: Path, file: string | undefined): readonly Finding[] {
+  const message = file === undefined || file === STANDARD_OUTPUT ? undefined : lineFileProblem(file)
+  return message === undefined ? [] : [{ path, message }]
 }
 
 /** Judges the files of a provider of each type. */

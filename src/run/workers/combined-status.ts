@@ -42,6 +42,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
       providers: [],
       revocation: undefined,
       proofs: undefined,
+      audit: undefined,
     }),
     started,
     config: { ...config, last_rejected: lastRejected(answers) },
@@ -52,6 +53,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
     reasons: [...reasons],
     revocation: leastFresh(answers),
     proofs: fullest(answers),
+    audit: worstAudit(answers),
     workers: answers.map(({ pid, status, isCurrent }) => ({
       pid,
       ready: status.ready && isCurrent,
@@ -145,6 +147,13 @@ function fullest(answers: readonly WorkerAnswer[]): Status['proofs'] {
   const [first] = known.toSorted((one, other) => other.remembered - one.remembered)
   const alone = known.find(({ shared }) => shared === false)
   return first && { ...first, ...(alone && { shared: false, last_error: alone.last_error }) }
+}
+
+/** Returns the audit log as a worker sees it who cannot write it, if there is one, with all records that wait. */
+function worstAudit(answers: readonly WorkerAnswer[]): Status['audit'] {
+  const known = answers.flatMap(({ status: { audit } }) => (audit === undefined ? [] : [audit]))
+  const shown = known.find(({ state }) => state === 'failing') ?? known[0]
+  return shown && { ...shown, queued: known.reduce((sum, { queued }) => sum + queued, 0) }
 }
 
 /** Of what the workers know of revocations, returns that which is least up to date. */

@@ -16,6 +16,7 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     providers: [],
     revocation: undefined,
     proofs: undefined,
+    audit: undefined,
   }
   return { pid, status, isCurrent }
 }
