@@ -153,8 +153,19 @@ interface StatusSource {
 }
 
 export function statusOf(source: StatusSource): Status {
-  const { version, startedMs, config, policy, revocation, proofs, audit, sessionsOf, isRefusingStale, isDraining, nowMs } =
-    source
+  const {
+    version,
+    startedMs,
+    config,
+    policy,
+    revocation,
+    proofs,
+    audit,
+    sessionsOf,
+    isRefusingStale,
+    isDraining,
+    nowMs,
+  } = source
   const providers = policy.providers.map(({ id, issuer, health, decryptionKeys }) => {
     const found = health()
     const sessions = sessionsOf(id)
