@@ -32,7 +32,8 @@ export async function startGatewayProcess(
     peakBytes: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
     stdout: running.stdout,
     async stop() {
-      running.child.kill('SIGTERM')
+      // A signal to end would let a body that a test has left stuck take up to half a minute more.
+      running.child.kill('SIGKILL')
       await running.exited
       rmSync(folder, { recursive: true, force: true })
     },
