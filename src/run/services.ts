@@ -74,6 +74,7 @@ interface RevocationPeers {
 
 interface ServicesOptions {
   readonly clock: Clock
+  readonly scheduler?: Scheduler | undefined
   readonly log: Log
   readonly version: string
   readonly nodeVersion: string
@@ -83,6 +84,7 @@ interface ServicesOptions {
 
 export function gatewayServices({
   clock,
+  scheduler = systemScheduler,
   log,
   version,
   nodeVersion,
@@ -95,7 +97,7 @@ export function gatewayServices({
     cacheResults: TOKEN_CACHE_RESULTS,
     fetchResults: FETCH_RESULTS,
   })
-  const revoked = revocations({ clock, scheduler: systemScheduler, ...revocationEvents(metrics, log) })
+  const revoked = revocations({ clock, scheduler, ...revocationEvents(metrics, log) })
   const decrypterIn =
     (gate: DecryptionGate): DecrypterOf =>
     decryptions =>
@@ -105,24 +107,24 @@ export function gatewayServices({
     mode,
     descriptors: descriptorLimit(),
     clock,
-    scheduler: systemScheduler,
+    scheduler,
     log,
     metrics,
     keySets: keySetRegistry({
       clock,
-      scheduler: systemScheduler,
+      scheduler,
       random: Math.random,
       observer: keyEvents(metrics, log),
     }),
-    upstreams: upstreamRegistry(systemScheduler),
-    verifiers: verifierRegistry(systemScheduler),
+    upstreams: upstreamRegistry(scheduler),
+    verifiers: verifierRegistry(scheduler),
     revocations: revoked,
     revocationPeers: peers,
-    revocationStreams: revocationStreams({ clock, scheduler: systemScheduler, log, metrics, revocations: revoked }),
+    revocationStreams: revocationStreams({ clock, scheduler, log, metrics, revocations: revoked }),
     eventMemory: eventMemory(clock),
-    sharedReplays: sharedReplays({ clock, scheduler: systemScheduler, log, metrics }),
-    audits: audits({ clock, scheduler: systemScheduler, log, metrics }),
-    sessions: sessionRegistry({ clock, scheduler: systemScheduler, log, metrics }),
+    sharedReplays: sharedReplays({ clock, scheduler, log, metrics }),
+    audits: audits({ clock, scheduler, log, metrics }),
+    sessions: sessionRegistry({ clock, scheduler, log, metrics }),
     replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),
     revoker: revoker({
@@ -134,7 +136,7 @@ export function gatewayServices({
     answerDecrypterOf: decrypterIn(decryptionGate({ ...DECRYPTIONS, waiting: Number.POSITIVE_INFINITY })),
     introspectors: introspectorRegistry({
       clock,
-      scheduler: systemScheduler,
+      scheduler,
       observer: introspectionEvents(metrics, log),
     }),
     tokenCache: tokenCache({

@@ -18,6 +18,7 @@ import { overloadGate } from '../downstream/overload.ts'
 import { gateway } from '../gateway.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type LoopMeter, loopMeter } from '../lib/loop-meter.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import { dropConnectionsOverLimit } from '../node/server-limits.ts'
 import type { Policy } from '../policy.ts'
 import { policyStore } from '../policy-store.ts'
@@ -40,6 +41,8 @@ export interface StartOptions {
   readonly file: string
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
+  /** Left out, that of the system. */
+  readonly scheduler?: Scheduler | undefined
   /** Measures the event loop; left out, that of this process. */
   readonly meter?: LoopMeter | undefined
   /** Draws who is refused under overload; left out, `Math.random` does. */

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import { systemClock } from '../../src/lib/clock.ts'
 import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
-import { startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
+import { QUICK_ROUNDS, startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import { startRawUpstream } from '../support/services/raw-upstream.ts'
 import {
@@ -66,7 +66,7 @@ async function started(url: string, config: Record<string, unknown> = {}): Promi
         { id: 'round', path: '/round', upstream: 'other' },
       ],
     },
-    { clock },
+    { clock, scheduler: QUICK_ROUNDS },
   )
   open.push(gateway)
   return gateway

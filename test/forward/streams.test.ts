@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { rawClient } from '../support/clients/raw-client.ts'
-import { startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
+import { QUICK_ROUNDS, startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import { startRawUpstream } from '../support/services/raw-upstream.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
@@ -54,7 +54,7 @@ async function started(url: string, config: Record<string, unknown> = {}): Promi
       routes: streamRoutes(),
       ...config,
     },
-    { clock },
+    { clock, scheduler: QUICK_ROUNDS },
   )
   open.push(gateway)
   return gateway

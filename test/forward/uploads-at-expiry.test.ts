@@ -17,7 +17,7 @@ import {
   TYPES,
 } from '../support/clients/http2-frame-client.ts'
 import { type RawClient, rawClient } from '../support/clients/raw-client.ts'
-import { startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
+import { QUICK_ROUNDS, startTestGateway, type TestGateway, testProvider } from '../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 
@@ -57,7 +57,7 @@ beforeAll(async () => {
           { id: 'all', path: '/**' },
         ],
       },
-      { clock },
+      { clock, scheduler: QUICK_ROUNDS },
     )
   }
 })

@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events'
 import { status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { QUICK_ROUNDS } from '../../support/gateway/gateway.ts'
 import { HEAD, MESSAGE, startGrpcService, startHttp2Service } from './services.ts'
 import { chat, type GrpcStack, startGrpcStack, TRANSPORTS, values, watch } from './support.ts'
 
@@ -21,6 +22,7 @@ describe.each(TRANSPORTS)('with %s', transport => {
     stack = await startGrpcStack({
       transport,
       clock,
+      scheduler: QUICK_ROUNDS,
       service: await startGrpcService({
         // Goes on until it is told to end.
         watch(call) {
@@ -69,6 +71,7 @@ describe.each(TRANSPORTS)('with %s', transport => {
       const below = await startGrpcStack({
         transport,
         clock,
+        scheduler: QUICK_ROUNDS,
         service: await startHttp2Service(stream => {
           stream.respond(HEAD)
           stream.write(Buffer.concat([MESSAGE, MESSAGE.subarray(0, 7)]))

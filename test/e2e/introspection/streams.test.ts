@@ -10,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { atEnd } from '../../support/at-end.ts'
 import { type RawClient, rawClient } from '../../support/clients/raw-client.ts'
-import { bearer, startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts'
+import { bearer, QUICK_ROUNDS, startTestGateway, type TestGateway } from '../../support/gateway/gateway.ts'
 import { FAULTS } from '../../support/services/answer-faults.ts'
 import {
   type IntrospectionEndpoint,
@@ -80,7 +80,7 @@ beforeEach(async () => {
         { id: 'http', path: '/**', providers: ['closed'], upstream: 'http' },
       ],
     },
-    { clock, files: { secret: SECRET } },
+    { clock, scheduler: QUICK_ROUNDS, files: { secret: SECRET } },
   )
   atEnd(gateway.close)
 })
