@@ -9,14 +9,17 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compactVerify } from 'jose'
+import { refusalMemory } from '../../src/admin/refusal-memory.ts'
 import { extractCredential } from '../../src/authenticate/extract.ts'
 import { parseJwt } from '../../src/authenticate/jwt/parse-jwt.ts'
 import type { PresentedToken } from '../../src/authenticate/verifier.ts'
 import { decide } from '../../src/decide.ts'
 import { checkHead } from '../../src/downstream/head.ts'
+import { Denial } from '../../src/errors.ts'
 import type { Exchange } from '../../src/exchange.ts'
 import { responseHeaders } from '../../src/forward/response-headers.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { systemScheduler } from '../../src/lib/scheduler.ts'
 import type { Policy } from '../../src/policy.ts'
 import { accessRecord } from '../../src/telemetry/access.ts'
 import { createLog } from '../../src/telemetry/log.ts'
@@ -93,6 +96,13 @@ async function cases(): Promise<readonly Case[]> {
   const notes = { path: '/', responseLines: [], isPrivate: false }
   for (const token of warm) principals.push(await route.authenticate({ token, scheme: 'Bearer' }, facts, notes))
   for (const each of [small, large]) for (const headers of heads) await decided(each, headers)
+  const refusals = refusalMemory({ entries: 200, subjects: 'hash', clock: systemClock, scheduler: systemScheduler })
+  const refused = principals.map((_, at) => {
+    const exchange = over(small, at)
+    const evidence = { requirement: 'scopes', missing: ['orders:write'] }
+    exchange.denial = new Denial(at % 8 === 0 ? 'claim_forbidden' : 'scope_missing', { evidence })
+    return exchange
+  })
   const identityLines = small.identity.lines(principals[0] as Principal)
   const answer = ['Content-Type', 'application/json', 'Date', 'Mon, 01 Jan 2024 00:00:00 GMT', 'Content-Length', '70']
   const received = [...answer, 'Connection', 'keep-alive', 'Keep-Alive', 'timeout=5']
@@ -152,6 +162,7 @@ async function cases(): Promise<readonly Case[]> {
       name: 'end of a request, access log on',
       run: at => record.ended(over(logging, at)),
     },
+    { name: 'a refusal remembered', run: at => refusals.ended(refused[at % refused.length] as Exchange, 403) },
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
     ...proofCases(warm[0] as string),

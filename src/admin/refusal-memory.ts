@@ -1,8 +1,9 @@
 /**
  * Remembers the last refusals of this process, and what report-only routes would have refused: `admin.console`.
  *
- * A request pays for a small object. Every text is made when somebody asks. What is kept is copied out of the head and
- * bounded: a part of a string keeps all of it in memory, and what a caller sent as a secret is not kept at all.
+ * A request pays for a small object. Within a second, what is still remembered by then is settled: it is copied out of
+ * the head and bounded, since a part of a string keeps all of it in memory, and what a caller sent as a secret goes.
+ * In a flood most records are forgotten before that. All other texts are made when somebody asks.
  *
  * Attack: a flood of one kind of refusal pushes out those that somebody looks for. So when the memory is full, it
  * forgets the oldest record of the code that has the most, and of requests that were refused for overload it keeps one
@@ -17,6 +18,7 @@ import type { Clock } from '../lib/clock.ts'
 import { evidenceText } from '../lib/evidence-text.ts'
 import { randomHex } from '../lib/random-hex.ts'
 import { redactPath } from '../lib/redact-path.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import { thinned } from '../lib/thinned.ts'
 import type { JsonObject } from '../types.ts'
 import { type Caller, explainLine } from './explain-line.ts'
@@ -36,15 +38,17 @@ interface RefusalMemoryOptions {
   readonly entries: number
   readonly subjects: 'hash' | 'plain' | 'none'
   readonly clock: Pick<Clock, 'nowMs'>
+  readonly scheduler: Scheduler
 }
 
 const SHED_INTERVAL_MS = 1_000
+const SETTLE_MS = 1_000
 const MOST_EVIDENCE_CHARS = 2_000
 /** A part of a subject stands for all of it. */
 const MOST_SUBJECT_CHARS = 256
 const SUBJECT_HASH_DIGITS = 12
 
-export function refusalMemory({ entries, subjects, clock }: RefusalMemoryOptions): RefusalMemory {
+export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMemoryOptions): RefusalMemory {
   const source = randomHex(4)
   const sheds = thinned(SHED_INTERVAL_MS)
   const byCode = new Map<DenialCode, Queue>()
@@ -52,8 +56,19 @@ export function refusalMemory({ entries, subjects, clock }: RefusalMemoryOptions
   let longest: Queue | undefined
   let last = 0
   let count = 0
+  let isSettling = false
+
+  function settleAll(): void {
+    isSettling = false
+    for (const queue of byCode.values())
+      for (let kept = queue.oldest; kept !== undefined; kept = kept.next) settle(kept)
+  }
 
   function keep(kept: Kept): void {
+    if (!isSettling) {
+      isSettling = true
+      scheduler.after(SETTLE_MS, settleAll)
+    }
     let queue = byCode.get(kept.code)
     if (queue === undefined) {
       queue = new Queue()
@@ -85,14 +100,15 @@ export function refusalMemory({ entries, subjects, clock }: RefusalMemoryOptions
         status,
         method: facts.method,
         host: findings.host,
-        path: keptPath(facts.target),
+        path: facts.target,
         route: (route ?? endpoint)?.id,
         isEndpoint: endpoint !== undefined,
         provider: principal?.provider ?? why.provider,
-        subject: subjects === 'none' ? undefined : keptSubject(principal?.claims.sub),
+        subject: subjects === 'none' ? undefined : principal?.claims.sub,
         caller: principal && (CALLERS[callerIndex(exchange)] as Caller),
         client: facts.peer.address,
-        evidence: keptEvidence(why.evidence),
+        evidence: why.evidence,
+        isSettled: false,
         next: undefined,
       })
     },
@@ -113,7 +129,8 @@ export function refusalMemory({ entries, subjects, clock }: RefusalMemoryOptions
         subject: undefined,
         caller: undefined,
         client: undefined,
-        evidence: keptEvidence(evidence),
+        evidence,
+        isSettled: false,
         next: undefined,
       })
     },
@@ -167,16 +184,19 @@ interface Kept {
   readonly status: number | undefined
   readonly method: string
   readonly host: string
-  readonly path: string
+  /** The target as it came, until it is settled. */
+  path: string
   /** Id of the route or of the endpoint, since either would keep a policy that is not in force any more. */
   readonly route: string | undefined
   readonly isEndpoint: boolean
   readonly provider: string | undefined
-  readonly subject: string | undefined
+  /** Nothing but a text once it is settled. */
+  subject: unknown
   readonly caller: Caller | undefined
   readonly client: string | undefined
-  /** As JSON. */
-  readonly evidence: string | undefined
+  /** As JSON once it is settled. */
+  evidence: Denial['evidence'] | string
+  isSettled: boolean
   next: Kept | undefined
 }
 
@@ -210,19 +230,18 @@ function longestOf(queues: Iterable<Queue>): Queue | undefined {
   return longest
 }
 
-function keptPath(target: string): string {
-  const path = redactPath(target)
-  return path === target ? path : copied(path)
-}
-
-function keptSubject(subject: unknown): string | undefined {
-  if (typeof subject !== 'string') return undefined
-  return subject.length <= MOST_SUBJECT_CHARS ? subject : copied(subject.slice(0, MOST_SUBJECT_CHARS))
+function settle(kept: Kept): void {
+  if (kept.isSettled) return
+  kept.isSettled = true
+  const path = redactPath(kept.path)
+  if (path !== kept.path) kept.path = copied(path)
+  if (typeof kept.subject !== 'string') kept.subject = undefined
+  else if (kept.subject.length > MOST_SUBJECT_CHARS) kept.subject = copied(kept.subject.slice(0, MOST_SUBJECT_CHARS))
+  if (typeof kept.evidence === 'object') kept.evidence = evidenceJson(kept.evidence)
 }
 
 /** One text is the smallest copy. */
-function keptEvidence(evidence: Denial['evidence']): string | undefined {
-  if (evidence === undefined) return undefined
+function evidenceJson(evidence: NonNullable<Denial['evidence']>): string {
   const text = JSON.stringify(evidence)
   return text.length <= MOST_EVIDENCE_CHARS ? text : JSON.stringify({ cut: text.slice(0, MOST_EVIDENCE_CHARS) })
 }
@@ -233,8 +252,9 @@ function copied(text: string): string {
 }
 
 function refusalOf(kept: Kept, nameOf: (subject: string) => string): RecentRefusal {
+  settle(kept)
   const { code, method, path, host, route, isEndpoint, caller, subject, client } = kept
-  const evidence = kept.evidence === undefined ? undefined : (JSON.parse(kept.evidence) as JsonObject)
+  const evidence = typeof kept.evidence === 'string' ? (JSON.parse(kept.evidence) as JsonObject) : undefined
   return {
     time: new Date(kept.timeMs).toISOString(),
     request_id: kept.requestId,
@@ -246,7 +266,7 @@ function refusalOf(kept: Kept, nameOf: (subject: string) => string): RecentRefus
     path,
     route,
     provider: kept.provider,
-    subject: subject === undefined ? undefined : evidenceText(nameOf(subject)),
+    subject: typeof subject === 'string' ? evidenceText(nameOf(subject)) : undefined,
     client: client === undefined ? undefined : canonicalAddress(client),
     evidence,
     explain: explainLine({ code, method, path, host, caller, evidence, isEndpoint }),

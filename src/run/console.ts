@@ -15,12 +15,12 @@ import type { Family } from '../telemetry/family.ts'
 
 export async function refusalsOf(
   { admin }: Pick<Config, 'admin'>,
-  { clock }: { readonly clock: Clock },
+  { clock, scheduler }: { readonly clock: Clock; readonly scheduler: Scheduler },
 ): Promise<RefusalMemory | undefined> {
   if (admin?.console === undefined) return undefined
   const { refusalMemory } = await import('../admin/refusal-memory.ts')
   const { recent, subjects } = admin.console
-  return refusalMemory({ entries: recent, subjects, clock })
+  return refusalMemory({ entries: recent, subjects, clock, scheduler })
 }
 
 export interface ConsoleDeps {
