@@ -12,6 +12,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { ADMIN_STATUS, DENIALS } from '../errors.ts'
 import { hostMatcher } from '../lib/host-names.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
+import { type Listed, serveListing } from './listing.ts'
 import {
   type AnswerRevocations,
   answerRevocations,
@@ -32,6 +33,8 @@ export interface AdminOptions {
   /** Takes the gateway out of service, while the process goes on. */
   readonly drain: () => void
   readonly revocations: AnswerRevocations
+  /** The paths that there are only with this configuration, but for those of the console. */
+  readonly listed?: (() => readonly Listed[]) | undefined
   /** Shows what was refused lately; undefined: nobody is shown that. */
   readonly console?: AdminConsole | undefined
 }
@@ -40,6 +43,7 @@ export interface AdminOptions {
 export interface AdminConsole {
   /** Its paths, each with the methods that it takes, as `Allow` lists them. */
   readonly paths: ReadonlyMap<string, 'GET' | 'GET, HEAD'>
+  readonly listed: readonly Listed[]
   maySee(request: FastifyRequest): boolean
   serve(app: FastifyInstance): void
 }
@@ -47,7 +51,14 @@ export interface AdminConsole {
 /** So many that an operator finds one, and so few that they cannot use up the descriptors of the process. */
 const MOST_CONNECTIONS = 64
 
-const PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics', '/-/status'])
+const PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/readyz', '/metrics', '/-/status'])
+const ALWAYS_LISTED: readonly Listed[] = [
+  ['/livez', 'whether the process runs'],
+  ['/readyz', 'whether it can judge requests, and why not'],
+  ['/metrics', 'for Prometheus'],
+  ['/-/status', 'configuration, routes, providers and their keys, as JSON'],
+  ['/-/drain', 'POST takes the gateway out of service'],
+]
 /** These tell a load balancer no more than whether to send requests. */
 const PROBE_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const DRAIN_PATH = '/-/drain'
@@ -90,6 +101,7 @@ export function admin(options: AdminOptions): FastifyInstance {
     return undefined
   })
 
+  serveListing(app, () => [...(options.console?.listed ?? []), ...ALWAYS_LISTED, ...(options.listed?.() ?? [])])
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
     const { ready, reasons } = await options.status()

@@ -41,6 +41,10 @@ export function recentConsole(options: ConsoleOptions): AdminConsole {
       [RECENT_PATH, 'GET, HEAD'],
       [LIVE_PATH, 'GET'],
     ]),
+    listed: [
+      [RECENT_PATH, 'the last refusals, as JSON; ?after= what follows, ?request= that of one request'],
+      [LIVE_PATH, 'refusals as they happen, as an event stream'],
+    ],
     maySee: consolePeers(options.from),
     serve: app => serveRecent(app, options),
   }

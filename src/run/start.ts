@@ -26,6 +26,7 @@ import { exposition, familiesOf } from '../telemetry/exposition.ts'
 import type { Log } from '../telemetry/log.ts'
 import { refusalsOf, shownConsole } from './console.ts'
 import { tellIgnoredProxy } from './ignored-proxy.ts'
+import { listedPaths } from './listed-paths.ts'
 import { closeNow } from './listening.ts'
 import { listenAs } from './named-listening.ts'
 import { type Operations, operations } from './operations.ts'
@@ -180,7 +181,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     const operator = operations({ version, config, policies, reloads, drain: draining, services, refusals })
     let adminUrl: string | undefined
     if (config.admin !== undefined && workerOf === undefined) {
-      const adminApp = await adminOf(operator, config.admin, services)
+      const adminApp = await adminOf(operator, config.admin, () => reloads.inForce.config, services)
       apps.push(adminApp)
       adminUrl = await listenAs('admin.listen', adminApp, config.admin.listen, 'http')
     }
@@ -226,6 +227,7 @@ function watchFiles(file: string, reloads: Reloader, { scheduler, log }: Service
 async function adminOf(
   operator: Operations,
   { hosts, console: shown }: NonNullable<Config['admin']>,
+  inForce: () => Config,
   { clock, scheduler }: Services,
 ): Promise<FastifyInstance> {
   const { status, metrics, appProbes, drain, revocations, recent } = operator
@@ -237,6 +239,7 @@ async function adminOf(
     hosts,
     drain,
     revocations,
+    listed: () => listedPaths(inForce()),
     console:
       shown &&
       (await shownConsole(shown, {

@@ -21,6 +21,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts'
 import { type ConsoleDeps, shownConsole } from '../console.ts'
 import { tellIgnoredProxy } from '../ignored-proxy.ts'
+import { listedPaths } from '../listed-paths.ts'
 import { closeNow } from '../listening.ts'
 import { freeListenPath, listenAs } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
@@ -170,6 +171,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       },
     },
     hosts: config.admin?.hosts ?? [],
+    listed: () => listedPaths(config),
     drain() {
       isDraining = true
       orderAll('drain')
