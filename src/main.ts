@@ -64,6 +64,14 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'list who is logged in, or end sessions of browsers',
     load: async () => (await import('./cli/sessions.ts')).sessionsCommand,
   },
+  why: {
+    summary: 'tell why a running gateway refused a request',
+    load: async () => (await import('./cli/why.ts')).whyCommand,
+  },
+  tail: {
+    summary: 'show what a running gateway refuses, as it happens',
+    load: async () => (await import('./cli/tail.ts')).tailCommand,
+  },
   import: {
     summary: 'make a configuration from an OpenAPI document',
     load: async () => (await import('./cli/import.ts')).importCommand,

@@ -26,9 +26,9 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers
-  cli               → config/check config/read config/schema demo errors issuer-template lib policy revocation route
+  cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
                       run run/workers telemetry tools/cases tools/check tools/diff tools/doctor tools/engine tools/explain
-                      tools/init tools/openapi tools/revocation tools/text tools/token types
+                      tools/init tools/openapi tools/refusals tools/revocation tools/text tools/token types
   build             →
   demo              → lib
 
@@ -38,6 +38,7 @@ const ROOMS = tableOf(`
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
+  tools/refusals    → admin config/schema errors lib tools/text
   tools/revocation  → admin config/read config/schema lib revocation run
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → authenticate config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run

@@ -1,18 +1,43 @@
-/** The option `--admin URL` of commands that ask a gateway which runs: where its admin listener is. */
-import { upstreamUrl } from '../config/schema/address.ts'
-import type { Address } from '../config/schema/schema.ts'
-import { UsageError } from './command.ts'
+/** Finds the admin listener that a command asks: what `--admin` names, or that of the configuration. */
+import { loadConfigForTool } from '../config/read/load.ts'
+import type { Address, Config } from '../config/schema/schema.ts'
+import { askable, writtenAddress } from '../tools/refusals/admin-listener.ts'
+import { type CommandIo, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
 
-/** @throws {UsageError} it is neither `http://host:port` nor `unix:/path` */
+interface AskedListener {
+  readonly address: Address
+  /** Undefined where `--admin` names the listener. */
+  readonly config: Config | undefined
+}
+
+export const ADMIN_HELP = `  --admin URL         the admin listener, http://host:port or unix:/path; else admin.listen of the configuration
+  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml`
+
+/** @throws {UsageError} there is none */
+export function askedListener(
+  { admin, config: named }: { readonly admin?: string | undefined; readonly config?: string | undefined },
+  { env }: CommandIo,
+): AskedListener {
+  const written = adminOption(admin)
+  if (written !== undefined) return { address: written, config: undefined }
+  const config = loadConfigForTool(configFile(named, env), env, 'unread')
+  if (config.admin === undefined)
+    throw new UsageError('the configuration has no `admin` listener to ask; name that of a gateway with --admin')
+  const { address } = config.admin.listen
+  if ('port' in address && address.port === 0)
+    throw new UsageError('`admin.listen` takes any free port, so that the log alone tells which; name it with --admin')
+  if (config.admin.console === undefined)
+    throw new UsageError(
+      'the configuration has no `admin.console`, so that no refusals are remembered: write `console: {}` below `admin`',
+    )
+  return { address: askable(address), config }
+}
+
+/** @throws {UsageError} the text names no listener */
 export function adminOption(text: string | undefined): Address | undefined {
   if (text === undefined) return undefined
-  try {
-    const { origin, socketPath } = upstreamUrl(text)
-    if (socketPath !== undefined) return { socketPath }
-    const { protocol, hostname, port } = new URL(origin)
-    if (protocol === 'http:') return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 80) }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  throw new UsageError('--admin takes http://host:port or unix:/path of an admin listener')
+  const address = writtenAddress(text)
+  if (address !== undefined) return address
+  throw new UsageError(`--admin ${JSON.stringify(text)}: write http://host:port or unix:/path`)
 }

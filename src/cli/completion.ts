@@ -1,4 +1,5 @@
 /** The command `sallyport completion` prints a script that lets a shell complete commands, options and values. */
+import { DENIAL_CODES } from '../errors.ts'
 import { WARNING_CODES } from '../tools/check/warnings.ts'
 import { CHANGE_KINDS } from '../tools/diff/policy-diff.ts'
 import { PRESETS } from '../tools/init/presets.ts'
@@ -70,6 +71,8 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   revocations: ['--config=', '--json'],
   sessions: ['--provider=', '--sub=', '--all', '--config=', '--json'],
+  why: ['--admin=', '--config=', '--json'],
+  tail: ['--route=', '--code=', '--admin=', '--config=', '--json'],
   diff: ['--fail-on=', '--no-files', '--json'],
   schema: [],
   init: ['--preset=', '--issuer=', '--audience=', '--upstream=', '--force'],
@@ -81,6 +84,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--preset': Object.keys(PRESETS),
   '--ignore': WARNING_CODES,
+  '--code': DENIAL_CODES,
   '--format': ['github'],
   '--fail-on': CHANGE_KINDS,
   import: ['openapi'],

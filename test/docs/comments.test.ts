@@ -111,6 +111,8 @@ describe('file headers say the truth', () => {
     ['src/forward/request-body.ts', 'its timer starts anew with every part of a body, for which Node has `refresh`'],
     ['src/downstream/unread-body.ts', 'its timers only bound how long a connection lingers that is as good as over'],
     ['src/tools/revocation/admin-call.ts', 'its timeout bounds one call of a command that ends after it'],
+    ['src/tools/refusals/admin-listener.ts', 'its timeout bounds one call of a command that ends after it'],
+    ['src/cli/tail.ts', 'it waits until it calls again, and ends when it is asked to'],
     ['src/tools/check/login-results.ts', 'its timeouts bound fetches of a command that ends after them'],
     ['src/tools/check/online.ts', 'its timeout bounds one fetch of a command that ends after it'],
     ['src/run/workers/primary.ts', 'its pause between two starts of a worker ends with a signal'],

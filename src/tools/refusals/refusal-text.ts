@@ -1,0 +1,64 @@
+/** Prints what a gateway remembers of a refusal: one line, or all of it. Strangers wrote much of that. */
+import type { RecentRefusal } from '../../admin/recent.ts'
+import { DENIAL_CODES, denialSpec } from '../../errors.ts'
+import type { Paint } from '../text/paint.ts'
+import { shown } from '../text/shown.ts'
+import { columns } from '../text/table.ts'
+
+/** @returns one line without its end: when, what, of which request, and why */
+export function refusalLine(told: RecentRefusal, paint: Paint): string {
+  const refusal = shown(told)
+  const { time, method, path, route, provider, subject, client, request_id: id } = refusal
+  const request = method === '' ? '(no request)' : `${method} ${path}`
+  const who = [provider, subject].filter(Boolean).join('/')
+  const names = [
+    ...(route === undefined ? [] : [`route=${route}`]),
+    ...(who === '' ? [] : [`caller=${who}`]),
+    ...(client === undefined ? [] : [`client=${client}`]),
+    `id=${id}`,
+  ]
+  return [
+    paint('dim', time.slice('2026-01-01T'.length, -1)),
+    paint(colourOf(refusal), decisionText(refusal)),
+    paint('bold', request),
+    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => `${name}=${valueText(value)}`),
+    paint('dim', names.join(' ')),
+  ].join(' ')
+}
+
+/** @returns lines, each with its end */
+export function refusalText(told: RecentRefusal, paint: Paint): string {
+  const refusal = shown(told)
+  const { code, time, method, host, path, route, provider, subject, client, trace_id: trace, explain } = refusal
+  // A newer gateway may have codes that this program does not know.
+  const spec = DENIAL_CODES.includes(code) ? denialSpec(code) : undefined
+  const rows = [
+    ['when', time],
+    ['request', method === '' ? 'none: what came could not be read as one' : `${method} ${path}`],
+    ['host', host],
+    ['route', route ?? ''],
+    ['provider', provider ?? ''],
+    ['caller', subject ?? ''],
+    ['client', client ?? ''],
+    ['request id', refusal.request_id],
+    ['trace', trace ?? ''],
+    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => [name, valueText(value)]),
+    ['remedy', spec?.remedy ?? ''],
+  ]
+  const head = `${paint(colourOf(refusal), decisionText(refusal))}  ${spec?.title ?? ''}`.trimEnd()
+  const table = columns(rows.filter(([, value]) => value !== '')).map(line => `  ${line}`)
+  return `${[head, ...table, ...(explain === undefined ? [] : ['', 'To see how it is decided:', `  ${explain}`])].join('\n')}\n`
+}
+
+function decisionText({ decision, code, status }: RecentRefusal): string {
+  if (decision === 'report') return `${code} (reported, passed)`
+  return status === undefined ? code : `${status} ${code}`
+}
+
+function colourOf({ decision, status = 0 }: RecentRefusal): 'red' | 'yellow' | 'green' {
+  return decision === 'report' ? 'green' : status >= 500 ? 'red' : 'yellow'
+}
+
+function valueText(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+}
