@@ -16,11 +16,12 @@ const READING = /readFileSync\(new URL\('(\.\/[\w.-]+)', import\.meta\.url\), 'u
 export const texts: Plugin = {
   name: 'texts',
   setup({ onLoad }) {
-    onLoad({ filter: /\/static-files\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(READING, (_, name: string) =>
+    onLoad({ filter: /\/static-files\.ts$/ }, ({ path }) => {
+      const contents = readFileSync(path, 'utf8').replace(READING, (_, name: string) =>
         JSON.stringify(readFileSync(join(dirname(path), name), 'utf8')),
-      ),
-      loader: 'ts',
-    }))
+      )
+      if (contents.includes('import.meta')) throw new Error(`${path} reads a file in a way that is not known here`)
+      return { contents, loader: 'ts' }
+    })
   },
 }

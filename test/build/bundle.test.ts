@@ -18,6 +18,11 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+interface Listening {
+  readonly url: string
+  readonly admin: string
+}
+
 async function sallyport(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [bundle, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
@@ -59,11 +64,12 @@ test('says what its demo lacks', async () => {
   expect(stderr).toContain('needs oidc-provider, which is installed for development only')
 })
 
-test.each([1, 2])('with workers: %i forwards a request, and ends with 0 at SIGTERM', async workers => {
+test.each([1, 2])('with workers: %i forwards a request, has the console, and ends with 0 at SIGTERM', async workers => {
   const upstream = await startTestUpstream()
   writeFileSync(
     join(folder, 'sallyport.yaml'),
     `listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0, console: {} }
 workers: ${workers}
 upstreams: { app: "${upstream.url}" }
 routes: [{ id: all, path: /**, access: public }]
@@ -76,9 +82,14 @@ routes: [{ id: all, path: /**, access: public }]
     log += chunk
     if (log.includes('"listening"')) break
   }
-  const [, url] = /"url":"([^"]+)"/.exec(log) ?? []
+  const { url, admin } = JSON.parse(log.split('\n').find(line => line.includes('"listening"')) ?? '') as Listening
   expect((await fetch(`${url}/orders`)).status).toBe(200)
   expect(upstream.seen).toHaveLength(1)
+  expect(await (await fetch(`${admin}/-/`)).text()).toContain('Refusals by code')
+  for (const file of ['console.js', 'console.css'])
+    expect(await (await fetch(`${admin}/-/${file}`)).text()).toBe(
+      readFileSync(join(ROOT, 'src/admin/console', file), 'utf8'),
+    )
   gateway.kill('SIGTERM')
   expect((await closed)[0]).toBe(0)
   await upstream.close()

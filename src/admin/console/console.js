@@ -255,6 +255,9 @@ document.addEventListener('visibilitychange', () => {
   if (!document.hidden && !isPaused) askNow()
 })
 
+addEventListener('online', askNow)
+addEventListener('offline', askNow)
+
 root.classList.add('scripted')
 showChosen()
 showTimes()

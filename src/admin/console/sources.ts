@@ -82,7 +82,7 @@ function sessionNodes(sessions: NonNullable<Provider['sessions']>): readonly Nod
 }
 
 export function configuration({ status: { config, config_hash: hash, workers } }: ConsoleFacts): Element {
-  const rejected = config?.last_rejected
+  const { since, last_rejected: rejected } = config
   const differing = (workers ?? []).filter(worker => worker.config_hash !== hash)
   return section(
     'configuration',
@@ -90,10 +90,15 @@ export function configuration({ status: { config, config_hash: hash, workers } }
     '',
     pairs('facts', [
       ['In force', code(hash)],
-      ['Since', config && moment(config.since)],
+      ['Since', moment(since)],
       [
         'Last rejected',
-        rejected === undefined ? 'none since the start' : [moment(rejected.at), `, by ${rejected.trigger}`],
+        rejected === undefined
+          ? 'none since the start'
+          : [
+              moment(rejected.at),
+              rejected.trigger === 'change' ? ', when a file had changed' : `, after ${rejected.trigger}`,
+            ],
       ],
       [
         'Not the same',

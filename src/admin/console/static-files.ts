@@ -1,4 +1,7 @@
-/** Holds the script and the style of the console. The bundle has their text in it: see `texts` in src/build/texts.ts. */
+/**
+ * Holds the script and the style of the console. Nothing lies beside a bundle, so `texts` in src/build/texts.ts puts
+ * their text into it.
+ */
 import { readFileSync } from 'node:fs'
 
 export const SCRIPT = readFileSync(new URL('./console.js', import.meta.url), 'utf8')

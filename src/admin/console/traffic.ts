@@ -1,5 +1,6 @@
 /** Shows what becomes of requests: the time they take here and in the service, the routes, and what is held open. */
 
+import { asked } from './asked.ts'
 import type { ConsoleFacts } from './facts.ts'
 import { code, type Element, filter, moment, type Node, node, nothing, pairs, section, table } from './nodes.ts'
 import { count, durationText, shareText, sizeText, spanText } from './texts.ts'
@@ -93,8 +94,8 @@ export function routes({ status, span: { totals, seconds }, readings }: ConsoleF
         node('p', { class: 'faint' }, `to ${route.upstream}`),
       ],
       [
-        route.asks ?? route.access,
-        ...(route.mode === 'report' ? [' ', node('span', { class: 'mark doubtful' }, 'only reports')] : []),
+        ...asked(route.asks, route.access),
+        ...(route.mode === 'report' ? [node('p', {}, node('span', { class: 'mark doubtful' }, 'only reports'))] : []),
       ],
       count(passed),
       refused === 0 ? '0' : [count(refused), ' ', node('small', {}, shareText(refused, passed + refused))],
@@ -143,9 +144,7 @@ export function others({ status, readings, span: { totals } }: ConsoleFacts): El
       [
         'Verified tokens held',
         `${count(gauge('sallyport_token_cache_entries') ?? 0)}${
-          lookups === 0
-            ? ''
-            : `; ${shareText(totals.lookups.get('hit') ?? 0, lookups) || 'none'} of the last look-ups found theirs`
+          lookups === 0 ? '' : `; ${shareText(totals.lookups.get('hit') ?? 0, lookups) || 'none'} of the look-ups hit`
         }`,
       ],
       ['Revocations', revocation && revocationNodes(revocation)],

@@ -107,7 +107,7 @@ function state({ status, readings, span: { totals, seconds, steps } }: ConsoleFa
 
 function startedNodes({ version, started, workers }: ConsoleFacts['status']): readonly Node[] {
   const processes = workers === undefined ? '' : `, ${workers.length} workers`
-  return [`Version ${version}${processes}`, ...(started === undefined ? [] : [', running since ', moment(started)])]
+  return [`Version ${version}${processes}, running since `, moment(started)]
 }
 
 function figure(number: string, note: string): readonly Node[] {

@@ -3,6 +3,7 @@
  * fails beside one that does not, and a configuration that was rejected.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { stringify } from 'yaml'
 import { bearer, startTestGateway, type TestGateway, testProvider } from '../../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../../support/services/issuer.ts'
 import { echo, startTestUpstream, type TestUpstream } from '../../support/services/upstream.ts'
@@ -12,6 +13,8 @@ export interface DrivenGateway extends TestGateway {
   readonly upstream: TestUpstream
   /** Sends a round of requests, of which most are refused. */
   drive(): Promise<void>
+  /** Has a configuration with a mistake rejected. */
+  reject(): Promise<void>
   /** Sends requests that are not refused. */
   pass(count: number): Promise<void>
 }
@@ -106,6 +109,14 @@ export async function startDrivenGateway({ console = {}, serviceMs = 0 }: Driven
     issuer,
     upstream,
     drive,
+    async reject() {
+      const [orders, ...others] = config.routes.toReversed()
+      gateway.write(
+        'sallyport.yaml',
+        stringify({ ...config, routes: [...others, { ...orders, require: { scope: ['exports:run'] } }] }),
+      )
+      await gateway.running.reload()
+    },
     async pass(count) {
       const token = await issuer.mint({ scope: 'orders:read' })
       for (let at = 0; at < count; at++)

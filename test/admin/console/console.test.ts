@@ -1,0 +1,240 @@
+/** The page of the console in Chromium, on a gateway that refuses requests of many kinds. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { atEnd } from '../../support/at-end.ts'
+import { browserOfFile, type Page } from '../../support/clients/browser.ts'
+import { ask, UNREADABLE } from '../../support/clients/page-requests.ts'
+import { bearer, startTestGateway, startTestStack } from '../../support/gateway/gateway.ts'
+import { WITHOUT_BROWSER } from '../../support/services/browser-programs.ts'
+import { type DrivenGateway, startDrivenGateway } from './driven.ts'
+
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; " +
+  "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+
+/** Text that would do something, if any part of the page took it for markup. */
+const MARKUP = '</script><img/src=x/onerror=alert(1)>'
+/** Turns the direction of what follows round. */
+const TURNED = '\u202egpj.exe'
+const COLOURED = '\u001b[31mred'
+
+let gateway: DrivenGateway
+const browser = browserOfFile()
+
+beforeAll(async () => {
+  gateway = await startDrivenGateway({ console: { subjects: 'plain' } })
+  await gateway.reject()
+  await gateway.pass(10)
+  await gateway.drive()
+  await sendMarkup()
+})
+afterAll(() => gateway.close())
+
+async function sendMarkup(): Promise<void> {
+  const { issuer, request, url } = gateway
+  const hostile = await issuer.mint({ scope: 'orders:read', sub: `${MARKUP}${TURNED}${COLOURED}` })
+  await request('/invoices/1', { headers: bearer(hostile) })
+  const strangeKey = await issuer.mint({}, { header: { kid: `${MARKUP}${TURNED}` } })
+  await request('/orders/1', { headers: bearer(strangeKey) })
+  await gateway.raw(`GET /orders/${MARKUP} HTTP/1.1\r\nHost: ${new URL(url).host}\r\nConnection: close\r\n\r\n`)
+}
+
+describe('the paths of the console', () => {
+  const paths = ['/-/', '/-/console.js', '/-/console.css', '/-/view']
+
+  test.each(paths)('%s says who may use it and how, and that nobody keeps it', async path => {
+    const { status, headers } = await gateway.admin(path)
+    expect(status).toBe(200)
+    expect(headers).toMatchObject({
+      'content-security-policy': POLICY,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+    })
+  })
+
+  test.each(paths)('%s answers HEAD without a body, and no method that could change anything', async path => {
+    expect(await gateway.admin(path, { method: 'HEAD' })).toMatchObject({ status: 200, text: '' })
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'])
+      expect(await gateway.admin(path, { method })).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } })
+  })
+
+  test.each(paths)('%s is not for a page of another origin, nor under another name', async path => {
+    const foreign = [{ host: 'rebound.example' }, { origin: 'https://elsewhere.example' }, { origin: 'null' }]
+    for (const headers of foreign) {
+      const { status, text } = await gateway.admin(path, { headers })
+      expect(status).toBe(400)
+      expect(text).not.toContain('orders')
+    }
+  })
+
+  test('are not there when the configuration does not ask for them', async () => {
+    const plain = await startTestGateway({
+      upstreams: { app: 'http://127.0.0.1:1' },
+      routes: [{ id: 'all', path: '/**', access: 'public' }],
+    })
+    atEnd(() => plain.close())
+    for (const path of paths) expect((await plain.admin(path)).status).toBe(404)
+  })
+
+  test('send less than 40 KB of script and style', async () => {
+    const texts = await Promise.all(
+      ['/-/console.js', '/-/console.css'].map(async path => (await gateway.admin(path)).text),
+    )
+    expect(texts.join('').length).toBeLessThan(40_000)
+  })
+
+  test('send the parts of the view that their reader does not have', async () => {
+    const { parts } = (await gateway.admin('/-/view')).json() as { parts: Array<{ id: string; mark: string }> }
+    const recent = parts.find(({ id }) => id === 'recent')
+    const { text } = await gateway.admin(`/-/view?have=recent.${recent?.mark},configuration.unlike`)
+    const later = JSON.parse(text) as { parts: Array<{ id: string }> }
+    expect(later.parts.map(({ id }) => id)).not.toContain('recent')
+    expect(later.parts.map(({ id }) => id)).toContain('configuration')
+  })
+})
+
+test('of very many routes, the page shows the fifty with most requests, and says how many more there are', async () => {
+  const stack = await startTestStack(() => ({
+    admin: { listen: '127.0.0.1:0', console: {} },
+    routes: Array.from({ length: 120 }, (_, at) => ({ id: `route-${at}`, path: `/r${at}/**`, access: 'public' })),
+  }))
+  atEnd(() => stack.close())
+  await stack.request('/r111/')
+  const { text } = await stack.admin('/-/')
+  expect(text.match(/data-by="route" data-value="route-\d+"/g)).toHaveLength(50)
+  expect(text).toContain('data-value="route-111"')
+  expect(text).toContain('70 more routes')
+})
+
+describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
+  /** Everything a reader has to find, whether or not a script runs. */
+  const FACTS = [
+    'Not ready',
+    'provider partners: no usable keys',
+    'The access token lacks a required scope',
+    'PUT /orders/17',
+    'orders:write',
+    'kim@example.com',
+    'sallyport explain',
+    'https://login.partners.example/',
+    'test-RS256',
+    'Did you mean "scopes"?',
+    'Added by Sallyport',
+    'claim email_verified true',
+    'only reports',
+    'Verified tokens held',
+  ]
+
+  test('the page shows why requests were refused, breaks none of its rules, and fits a telephone', async () => {
+    const { page, complaints } = await opened()
+    expect(await page.locator('table.recent > tbody:visible').count()).toBe(10)
+    await page.click('#more')
+    expect(await page.locator('table.recent > tbody:visible').count()).toBe(18)
+    const text = await textOf(page)
+    for (const fact of FACTS) expect(text).toContain(fact)
+    await page.click('#recent a.filter[data-value="scope_missing"]')
+    expect(await shownCodes(page)).toEqual(new Set(['scope_missing']))
+    expect(await textOf(page)).toMatch(/4 of 18 shown: code scope_missing/)
+    await page.click('#unfilter')
+    expect(await page.locator('table.recent > tbody:visible').count()).toBe(18)
+    await page.click('#routes a.filter[data-value="invoices"]')
+    expect(await page.locator('table.recent > tbody:visible').count()).toBe(3)
+    await page.locator('table.recent > tbody:visible button.copy').first().click()
+    expect(await page.locator('#pause').getAttribute('aria-pressed')).toBe('false')
+    await page.click('#pause')
+    expect(await textOf(page)).toContain('Paused')
+    await page.setViewportSize({ width: 375, height: 800 })
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(375)
+    expect(complaints).toEqual([])
+  })
+
+  test('without a script the page has the same facts, as tables', async () => {
+    const { page: scripted } = await opened()
+    const context = await scripted.context().browser()?.newContext({ javaScriptEnabled: false })
+    if (context === undefined) throw new Error('there is no browser')
+    atEnd(() => context.close())
+    const page = await context.newPage()
+    await page.goto(`${gateway.adminUrl}/-/`)
+    const text = await textOf(page)
+    for (const fact of FACTS) expect(text).toContain(fact)
+    expect(await page.locator('table.recent > tbody:visible').count()).toBe(18)
+    expect(await page.locator('button:visible').count()).toBe(0)
+    expect(await page.locator('table th[scope="col"]').count()).toBeGreaterThan(15)
+  })
+
+  test('what strangers sent stays text', async () => {
+    const { page, complaints } = await opened()
+    await page.click('#more')
+    const text = await textOf(page)
+    // The path, the id of a key, and the subject.
+    expect(text).toContain(`/orders/${MARKUP}`)
+    expect(text).toContain(`${MARKUP}?gpj.exe`)
+    expect(text).toContain(`${MARKUP}?gpj.exe?[31mred`)
+    expect(await page.locator('img, script:not([src]), [onerror]').count()).toBe(0)
+    expect(await page.locator('script').count()).toBe(1)
+    expect(complaints).toEqual([])
+  })
+
+  test('a refusal arrives by itself, and what is selected and scrolled to stays', async () => {
+    const { page } = await opened()
+    await page.evaluate(`
+      getSelection().selectAllChildren(document.querySelector('table.recent > tbody .target code'))
+      scrollTo(0, 700)`)
+    const selected = await page.evaluate('String(getSelection())')
+    const path = `/orders/arrived-${Date.now()}`
+    await gateway.request(path)
+    await page.locator('#recent', { hasText: path }).waitFor()
+    expect(await page.evaluate('String(getSelection())')).toBe(selected)
+    expect(await page.locator('table.recent > tbody').first().textContent()).toContain(path)
+  })
+
+  test('a connection that is lost is told, and comes back by itself', async () => {
+    const { page } = await opened()
+    await page.context().setOffline(true)
+    await page.locator('#connection', { hasText: 'Connection lost' }).waitFor()
+    await page.context().setOffline(false)
+    await page.locator('#connection', { hasText: /^Live$/ }).waitFor()
+  })
+
+  test('a page of another site can neither frame nor read it', async () => {
+    const site = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html')
+      response.end(`<!doctype html><title>Elsewhere</title><iframe src="${gateway.adminUrl}/-/"></iframe>`)
+    }).listen(0, '127.0.0.1')
+    await once(site, 'listening')
+    atEnd(() => void site.close())
+    const page = await browser.open(`http://elsewhere.test:${(site.address() as AddressInfo).port}/`)
+    const [, frame] = page.frames()
+    expect(frame?.url()).toMatch(/^chrome-error:/)
+    expect(await page.evaluate(ask, { url: `${gateway.adminUrl}/-/view` })).toBe(UNREADABLE)
+    expect(await page.evaluate(ask, { url: `${gateway.adminUrl}/-/console.js`, mode: 'no-cors' as const })).toBe(
+      UNREADABLE,
+    )
+  })
+
+  /** Opens the page, and waits until its script has drawn it once. */
+  async function opened(): Promise<{ page: Page; complaints: readonly string[] }> {
+    const page = await browser.open(`${gateway.adminUrl}/-/`)
+    const complaints: string[] = []
+    page.on('console', message => complaints.push(message.text()))
+    page.on('pageerror', error => complaints.push(error.message))
+    await page.addInitScript(`
+      document.addEventListener('securitypolicyviolation', ({ violatedDirective }) => console.error(violatedDirective))`)
+    await page.goto(`${gateway.adminUrl}/-/`)
+    await page.waitForFunction("document.title.startsWith('Sallyport:')")
+    return { page, complaints }
+  }
+
+  async function textOf(page: Page): Promise<string> {
+    return (await page.locator('body').innerText()).replaceAll(/\s+/g, ' ')
+  }
+
+  async function shownCodes(page: Page): Promise<ReadonlySet<string | null>> {
+    const groups = await page.locator('table.recent > tbody:visible').all()
+    return new Set(await Promise.all(groups.map(group => group.getAttribute('data-code'))))
+  }
+})
