@@ -1,4 +1,4 @@
-/** The dashboard shows every metric, asks for metrics and labels that there are, and has the form that Grafana reads. */
+/** The dashboard shows every metric, asks for metrics and labels that exist, and has the form that Grafana reads. */
 import { describe, expect, test } from 'vitest'
 import { configMap, dashboard, panels, variables } from './dashboard.ts'
 import { groupedBy, labelsOf, metrics, selectors, TARGET_LABELS } from './rules.ts'
