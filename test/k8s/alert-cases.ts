@@ -248,6 +248,13 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: [logins(50, { begun: '0+1x60', ok: '0+1x60' }), logins(50, { begun: '0x20 1x40' })],
   },
   onEvent('SallyportSessionsEvicted', 'sessions_ended_total', PROVIDER, { reason: 'evicted' }),
+  {
+    alert: 'SallyportAuditLost',
+    labels: POD,
+    // A pod whose file cannot be written drops records before long, and is told of once.
+    fires: [audit('0x10', '0x10'), audit('1x10', ONCE), audit('0x10', ONCE)],
+    quiet: [audit('1x10', '7x10')],
+  },
   onState('SallyportConfigRejected', 'config_last_reload_successful', POD, [0, 1]),
   {
     alert: 'SallyportConfigDiffers',
@@ -317,10 +324,6 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: [tools('other', '0+1000x60'), tools('orders.list', '0+1x60')],
   },
   {
-    ...onEvent('SallyportAuditRecordsLost', 'audit_records_total', { ...POD, result: 'dropped' }),
-    quiet: [{ at: 4, series: { [series('audit_records_total', { ...POD, result: 'written' })]: '0+9x10' } }],
-  },
-  {
     alert: 'SallyportTraceSpansLost',
     labels: { ...POD, result: 'failed' },
     fires: [shares(40, 'trace_spans_total', 'result', POD, { exported: '0+9x60', failed: '0+1x60' })],
@@ -345,6 +348,16 @@ function tools(tool: string, others: string): Course {
     series: {
       [series('mcp_requests_total', { ...ROUTE, tool, code: 'claim_forbidden' })]: '0+1x60',
       [series('mcp_requests_total', { ...ROUTE, tool: 'orders.list', code: 'ok' })]: others,
+    },
+  }
+}
+
+function audit(up: string, dropped: string): Course {
+  return {
+    at: 4,
+    series: {
+      [series('audit_up', { ...POD, container: 'sallyport' })]: up,
+      [series('audit_records_total', { ...POD, container: 'sallyport', result: 'dropped' })]: dropped,
     },
   }
 }

@@ -48,24 +48,21 @@ export const TARGET_LABELS: readonly string[] = [
   ...['le', 'replicaset'],
 ]
 
-/** Metrics and codes that come with features of their own; what is here already is held to its own labels. */
-const COMING: readonly RegisteredMetric[] = ['sallyport_trace_spans_total', 'sallyport_audit_records_total'].map(
-  name => ({ name, type: 'counter', labelNames: ['result'] }),
-)
-const COMING_CODES = ['audit_unavailable']
-export const KNOWN_CODES: readonly string[] = ['ok', ...DENIAL_CODES, ...COMING_CODES]
+/** Metrics that come with features of their own; what is here already is held to its own labels. */
+const COMING: readonly RegisteredMetric[] = ['sallyport_trace_spans_total'].map(name => ({
+  name,
+  type: 'counter',
+  labelNames: ['result'],
+}))
+export const KNOWN_CODES: readonly string[] = ['ok', ...DENIAL_CODES]
 
 const { registry } = createMetrics({ version: '0', node: '0', cacheResults: ['miss'], fetchResults: [] })
 const registered = registry.getMetricsAsArray() as unknown as readonly RegisteredMetric[]
 export const metrics = [...registered, ...COMING.filter(({ name }) => !registered.some(metric => metric.name === name))]
 
-/** Whether an expression asks for nothing but what is not there yet. */
+/** Whether an expression asks for what is not there yet. */
 export function isComing(expr: string): boolean {
-  const codes: readonly string[] = DENIAL_CODES
-  return (
-    COMING.some(({ name }) => expr.includes(name) && !registered.some(metric => metric.name === name)) ||
-    COMING_CODES.some(code => expr.includes(`code="${code}"`) && !codes.includes(code))
-  )
+  return COMING.some(({ name }) => expr.includes(name) && !registered.some(metric => metric.name === name))
 }
 
 /** @returns undefined for what nobody counts and no rule records */
