@@ -32,8 +32,8 @@ const ROOMS = tableOf(`
   build             →
   demo              → lib
 
-  tools/doctor      → admin config config/check config/read config/schema egress errors issuer-template keys/fetch lib oauth policy
-                      run store tools/check tools/engine tools/revocation tools/text
+  tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
+                      policy run store tools/check tools/engine tools/revocation tools/text
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text

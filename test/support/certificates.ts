@@ -15,6 +15,8 @@ export interface Certificate {
 export interface TestAuthority extends Certificate {
   /** @param names as in subjectAltName: `DNS:service.internal`, `IP:127.0.0.1` */
   issue(id: string, names: readonly string[]): Certificate
+  /** As {@link TestAuthority.issue}, in force from and until these times. */
+  issueFor(id: string, names: readonly string[], from: Date, until: Date): Certificate
   /**
    * Makes a certificate that no authority has signed (RFC 8705 §2.2).
    *
@@ -44,6 +46,24 @@ export function testAuthority(): TestAuthority {
         ...['-config', config, '-CA', authority.certFile, '-CAkey', authority.keyFile],
         ...['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', `subjectAltName=${names.join(',')}`],
       ]),
+    issueFor(id, names, from, until) {
+      const file = (name: string): string => join(folder, `${id}${name}`)
+      const [certFile, keyFile] = [file('.pem'), file('-key.pem')]
+      writeFileSync(file('.index'), '')
+      writeFileSync(
+        file('.cnf'),
+        `[ca]\ndefault_ca=own\n[own]\ndatabase=${file('.index')}\nnew_certs_dir=${folder}\nrand_serial=yes\ndefault_md=sha256\npolicy=any\nx509_extensions=leaf\n[any]\ncommonName=supplied\n[leaf]\nbasicConstraints=critical,CA:FALSE\nsubjectAltName=${names.join(',')}\n[req]\ndistinguished_name=dn\n[dn]\n`,
+      )
+      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
+      const run = (args: readonly string[]) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+      run(['req', '-new', ...key, '-config', file('.cnf'), '-subj', `/CN=${id}`, '-out', file('.csr')])
+      run([
+        ...['ca', '-batch', '-notext', '-config', file('.cnf'), '-cert', authority.certFile],
+        ...['-keyfile', authority.keyFile, '-startdate', opensslTime(from), '-enddate', opensslTime(until)],
+        ...['-in', file('.csr'), '-out', certFile],
+      ])
+      return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
+    },
     selfSigned(id, names = []) {
       const ownConfig = join(folder, `${id}.cnf`)
       writeFileSync(ownConfig, configOf(names))
@@ -58,6 +78,11 @@ export function authorityOfFile(): TestAuthority {
   const authority = testAuthority()
   afterAll(() => authority.remove())
   return authority
+}
+
+/** Writes `20260131235959Z`. */
+function opensslTime(date: Date): string {
+  return `${date.toISOString().replaceAll(/[-:T]|\..*/g, '')}Z`
 }
 
 /** In a section of its own, a name may contain commas. */

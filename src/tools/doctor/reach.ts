@@ -120,24 +120,19 @@ export function place(host: string, port: number): string {
   return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
 }
 
+/** Nothing is sent, so a certificate that is not good may be looked at before it is refused. */
 async function tlsStep({ url, ca, stepMs, nowMs }: Way, address: string): Promise<Step> {
   const host = hostOf(url)
-  const socket = connectTls({
-    host: address,
-    port: portOf(url),
-    ca,
-    servername: isIP(host) === 0 ? host : '',
-
-    rejectUnauthorized: true,
-    ...(isIP(host) === 0 ? {} : { host }),
-  })
-  let seen: X509Certificate | undefined
+  const asked = isIP(host) === 0 ? { host: address, servername: host } : { host, servername: '' }
+  const socket = connectTls({ ...asked, port: portOf(url), ca, rejectUnauthorized: false })
   try {
     await step(stepMs, () => readied(socket, 'secureConnect'))
-    return { check: 'tls', verdict: certificateVerdict(socket, nowMs) }
+    const verdict = socket.authorized
+      ? certificateVerdict(socket, nowMs)
+      : tlsFailure(Object.assign(new Error(), { code: socket.authorizationError }), socket.getPeerX509Certificate())
+    return { check: 'tls', verdict }
   } catch (error) {
-    seen = socket.getPeerX509Certificate()
-    return { check: 'tls', verdict: tlsFailure(error, seen) }
+    return { check: 'tls', verdict: tlsFailure(error, undefined) }
   } finally {
     socket.destroy()
   }
@@ -157,12 +152,13 @@ const SOON_MS = 14 * 24 * 3600 * 1000
 
 function certificateVerdict(socket: TLSSocket, nowMs: number): Verdict {
   const chain = chainOf(socket.getPeerX509Certificate())
-  const version = socket.getProtocol()
-  const [first, ...more] = chain.toSorted((a, b) => a.validToDate.getTime() - b.validToDate.getTime())
-  if (first === undefined) return ok(`${version}, with a session that was kept`)
+  const [leaf] = chain
+  const [first] = chain.toSorted((a, b) => a.validToDate.getTime() - b.validToDate.getTime())
+  if (leaf === undefined || first === undefined) return ok(`${socket.getProtocol()}, and no certificate is shown`)
   const leftMs = first.validToDate.getTime() - nowMs
   const lifetimeMs = first.validToDate.getTime() - first.validFromDate.getTime()
-  const seen = `${version}, a certificate for ${namesOf(chain[0] ?? first)} and ${more.length} above it; the first of them expires ${distance(leftMs)}`
+  const which = first === leaf ? 'which' : 'and one above it'
+  const seen = `${socket.getProtocol()}, a certificate for ${namesOf(leaf)}, ${which} expires ${distance(leftMs)}`
   if (leftMs >= Math.min(SOON_MS, lifetimeMs / 3)) return ok(seen)
   return warn(seen, 'have the certificate renewed, and see why that does not happen by itself', KEYS)
 }

@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { DENIALS } from '../../errors.ts'
+import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import { hardenedRequest, place } from '../../keys/fetch/hardened-request.ts'
 import type { Policy } from '../../policy.ts'
@@ -37,7 +38,7 @@ async function refusedFindings(through: URL, policy: Policy, examined: Examined)
   const url = targetFor(through, policy, examined, 'required')
   if (url === undefined) return [finding('through', through.origin, skipped('no route asks for a token'))]
   const subject = place(url.href)
-  const answer = await answered(url, policyHeaders(examined), examined)
+  const answer = await answered(url, forgedHeaders(examined), examined)
   if (typeof answer === 'string')
     return [finding('through', subject, fail(answer, 'see that the gateway runs there', REFUSALS))]
   const { denial } = await trial(policy, trialRequest('GET', url.pathname, ['Host', url.host]))
@@ -51,7 +52,7 @@ async function refusedFindings(through: URL, policy: Policy, examined: Examined)
 async function publicFindings(through: URL, policy: Policy, examined: Examined): Promise<readonly Finding[]> {
   const url = through.pathname === '/' ? targetFor(through, policy, examined, 'public') : undefined
   if (url === undefined) return []
-  const answer = await answered(url, policyHeaders(examined), examined)
+  const answer = await answered(url, forgedHeaders(examined), examined)
   return typeof answer === 'string' ? [] : [finding('forged', place(url.href), forgedVerdict(answer))]
 }
 
@@ -68,9 +69,10 @@ function targetFor(through: URL, policy: Policy, { config }: Examined, access: '
 }
 
 /** What is forged looks the same in every header, and like nothing else. */
-function policyHeaders({ config }: Examined): Readonly<Record<string, string>> {
+function forgedHeaders({ config }: Examined): Readonly<Record<string, string>> {
   const forged = `forged-${randomBytes(8).toString('hex')}`
-  const names = new Set([...Object.keys(config.identity.headers ?? {}), 'X-Auth-Subject', 'X-Forwarded-User'])
+  const told = Object.keys(config.identity.headers ?? {})
+  const names = new Set([...told, ...DEFAULT_IDENTITY_HEADERS.map(({ name }) => name)])
   return Object.fromEntries([...names].map(name => [name.toLowerCase(), forged]))
 }
 
