@@ -101,6 +101,7 @@ const io: CommandIo = {
   nodeVersion: process.version,
   stdout: text => process.stdout.write(text),
   stderr: text => process.stderr.write(text),
+  isTerminal: process.stdout.isTTY === true,
   // Node looks at `NO_COLOR`, `FORCE_COLOR` and whether the stream is a terminal.
   paint: (style, text) => styleText(style, text, { stream: process.stdout }),
   workerOf,

@@ -8,6 +8,8 @@ export interface CommandIo {
   readonly nodeVersion: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /** Whether standard output is a terminal, so that people read it. */
+  readonly isTerminal: boolean
   /** Colours what goes to standard output, where its reader wants colours. */
   readonly paint: Paint
   /**

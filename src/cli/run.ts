@@ -7,6 +7,7 @@ import { setGarbageCollection } from '../run/memory-settings.ts'
 import { load, type RunningGateway, type StartOptions, start } from '../run/start.ts'
 import type { StartSettings } from '../run/start-settings.ts'
 import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
+import { formattedLines } from '../telemetry/log-format.ts'
 import { parsedArguments } from './arguments.ts'
 import type { Command, CommandIo } from './command.ts'
 import { configFile } from './config-file.ts'
@@ -67,17 +68,28 @@ export function startGateway(file: string, env: CommandIo['env'], io: CommandIo)
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {
   setGarbageCollection()
   const { version, nodeVersion, atExit } = io
-  const destination = io.workerOf === undefined ? logDestination() : sharedLogDestination()
+  const destination = formattedLines(io.workerOf === undefined ? logDestination() : sharedLogDestination(), io)
   // Lines of the log are written many at a time, and the last ones must not be lost.
   atExit(() => destination.flushSync())
-  const log = (level: Config['log']['level']) => createLog(level, destination)
-  return { file, env, clock: systemClock, log, atExit, version, nodeVersion, mode }
+  return {
+    file,
+    env,
+    clock: systemClock,
+    log: level => createLog(level, destination),
+    setLogFormat: destination.setFormat,
+    atExit,
+    version,
+    nodeVersion,
+    mode,
+  }
 }
 
 /** Makes the process that leads the workers. Its code is loaded here, so that a single process does without it. */
-async function leader(file: string, config: Config, { env, version, atExit }: CommandIo) {
+async function leader(file: string, config: Config, io: CommandIo) {
+  const { env, version, atExit } = io
   const { primary } = await import('../run/workers/primary.ts')
-  const destination = sharedLogDestination()
+  const destination = formattedLines(sharedLogDestination(), io)
+  destination.setFormat(config.log.format)
   const log = createLog(config.log.level, destination)
   const leading = primary({ file, config, env, clock: systemClock, scheduler: systemScheduler, log, version })
   atExit(() => {

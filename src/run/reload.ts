@@ -34,6 +34,8 @@ interface ReloaderOptions {
   readonly env: Environment
   /** How files are read, as the first configuration was. */
   readonly readFile: ReadFile | undefined
+  /** Changes the form of the log's lines. */
+  readonly setLogFormat: ((format: Config['log']['format']) => void) | undefined
   /** The configuration in force when the process starts, and what its files held when it was loaded. */
   readonly first: Prepared
   readonly firstContents: FileContents
@@ -119,6 +121,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     revocationStreams.follow(next.stream)
     next.takeOver()
     log.level = config.log.level
+    options.setLogFormat?.(config.log.format)
     tokenCache.resize(config.tokenCache.entries)
     if (config.dpop !== undefined) replays.resize(config.dpop.replay.entries)
     if (before !== undefined) forgetSeries(before, [inForce.config, config], metrics)

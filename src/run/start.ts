@@ -51,6 +51,8 @@ export interface StartOptions {
   readonly log: (level: Config['log']['level']) => Log
   /** Runs a task when the process ends, however that comes about. Left out, nobody does. */
   readonly atExit?: ((task: () => void) => void) | undefined
+  /** Called before the first line is written, and when a reload is put in force. */
+  readonly setLogFormat?: ((format: Config['log']['format']) => void) | undefined
   readonly version: string
   readonly nodeVersion: string
   /** `report`: every route only reports, whatever the configuration says. */
@@ -109,6 +111,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const { file, env, workerOf } = options
   const { config, contents } = options.loaded ?? load(file, env, options.readFile)
   if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
+  options.setLogFormat?.(config.log.format)
   const log = options.log(config.log.level)
   // Of several workers, the primary tells it for all.
   if (workerOf === undefined) tellIgnoredProxy(config, env, log)
@@ -133,6 +136,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     file,
     env,
     readFile: options.readFile,
+    setLogFormat: options.setLogFormat,
     first,
     firstContents: contents,
     policies,

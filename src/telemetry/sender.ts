@@ -46,7 +46,11 @@ export function senderOf(
 const USER_AGENT = 'user-agent'
 const TRACEPARENT = 'traceparent'
 
-/** @returns a copy, since a part of a string keeps the whole string in memory, and later versions may be long */
+/** Version 00 has no more than this. */
+const TRACEPARENT_CHARS = 55
+
+/** @returns what keeps no long string in memory, as a part of one would: later versions may append to it */
 function traceIdIn(traceparent: string): string {
-  return Buffer.from(traceparent.slice(3, 35), 'latin1').toString('latin1')
+  const traceId = traceparent.slice(3, 35)
+  return traceparent.length <= TRACEPARENT_CHARS ? traceId : Buffer.from(traceId, 'latin1').toString('latin1')
 }

@@ -3,6 +3,7 @@
  */
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { DENIAL_CODES } from '../../src/errors.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import {
   anchor,
@@ -22,7 +23,7 @@ const MOST_LINES_OF_README = 300
 /** Kinds of fenced blocks that a test of this folder tries. */
 const TRIED = [
   ...['yaml', 'yaml fragment', 'yaml broken', 'yaml cases', 'yaml entries', 'yaml try'],
-  ...['console', 'sh', 'http', 'json', 'promql', 'ts'],
+  ...['console', 'sh', 'http', 'json', 'log', 'promql', 'ts'],
 ]
 /** The functions of the `ts` block once more, for services in these languages, and pictures. No test runs them. */
 const NOT_TRIED = ['python', 'go', 'text']
@@ -105,6 +106,18 @@ test('the log lines that are shown are JSON, and a request has no field that is 
   for (const line of lines) {
     const fields = Object.keys(JSON.parse(line))
     if (fields.includes('request_id')) expect(fields.filter(field => !listed.has(field))).toEqual([])
+  }
+})
+
+test('the lines for people that are shown look as the log writes them', () => {
+  const blocks = DOCUMENTS.flatMap(document => document.blocks).filter(({ info }) => info === 'log')
+  const lines = blocks.flatMap(({ text }) => text.trim().split('\n'))
+  expect(lines).not.toEqual([])
+  for (const line of lines) {
+    const [, level = '', rest = ''] = /^\d\d:\d\d:\d\d\.\d{3} ([A-Z]+) +(.*)$/.exec(line) ?? []
+    expect(['INFO', 'WARN', 'ERROR'], line).toContain(level)
+    const [, code] = /^\d{3} (\w+) [A-Z]+ \/\S* .* id=[\da-f]+…?$/.exec(rest) ?? []
+    if (/^\d/.test(rest)) expect([...DENIAL_CODES, 'ok'], line).toContain(code)
   }
 })
 

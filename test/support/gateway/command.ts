@@ -34,6 +34,7 @@ export async function runCommand(
       stderr += text
     },
     paint: (_style, text) => text,
+    isTerminal: false,
     workerOf: undefined,
     stopped,
     onHangup() {},

@@ -1,0 +1,36 @@
+/**
+ * Writes the lines of the log in the form that the configuration asks for, which a reload may change.
+ *
+ * The log makes JSON in any case. Where people are to read it, each line is turned into text on its way out.
+ */
+import type { DestinationStream } from 'pino'
+import { textLine } from './text-line.ts'
+
+type LogFormat = 'json' | 'text'
+
+interface FlushedStream extends DestinationStream {
+  flushSync(): void
+}
+
+interface FormattedStream extends FlushedStream {
+  /** @param format undefined: `text` on a terminal, else `json` */
+  setFormat(format: LogFormat | undefined): void
+}
+
+interface Output {
+  /** Whether people read along. */
+  readonly isTerminal: boolean
+  readonly paint: Parameters<typeof textLine>[1]
+}
+
+/** @param destination takes whole lines */
+export function formattedLines(destination: FlushedStream, { isTerminal, paint }: Output): FormattedStream {
+  let isText = isTerminal
+  return {
+    write: line => destination.write(isText ? textLine(line, paint) : line),
+    flushSync: () => destination.flushSync(),
+    setFormat(format) {
+      isText = format === undefined ? isTerminal : format === 'text'
+    },
+  }
+}
