@@ -28,13 +28,29 @@ const WHOLE_BYTES = 4 * 1024
  * takes the lines of its last 100 ms with it.
  */
 export function logDestination() {
-  return pino.destination({ dest: 1, sync: true, minLength: WRITE_BYTES, periodicFlush: LONGEST_WAIT_MS })
+  return thatGivesUp(pino.destination({ dest: 1, sync: true, minLength: WRITE_BYTES, periodicFlush: LONGEST_WAIT_MS }))
 }
 
 /** Does the same where other processes write to it, too: its pieces are small enough that their lines do not mix. */
 export function sharedLogDestination() {
   const minLength = WHOLE_BYTES / 2
-  return pino.destination({ dest: 1, sync: true, minLength, maxWrite: WHOLE_BYTES, periodicFlush: LONGEST_WAIT_MS })
+  return thatGivesUp(
+    pino.destination({ dest: 1, sync: true, minLength, maxWrite: WHOLE_BYTES, periodicFlush: LONGEST_WAIT_MS }),
+  )
+}
+
+/**
+ * A write that fails, as to a terminal that was closed or a disk that is full, ends the process. Its last flush would
+ * then try to write the rest, again and again and without an end (sonic-boom 4.2), and so hold the ports.
+ */
+function thatGivesUp(destination: ReturnType<typeof pino.destination>) {
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    // pino itself writes no more where nobody reads.
+    if (error.code === 'EPIPE') return
+    destination.flushSync = () => {}
+    throw error
+  })
+  return destination
 }
 
 /** @param clock tells what time a line says; the system's unless another is given */

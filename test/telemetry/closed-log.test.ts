@@ -1,5 +1,6 @@
 /** The log holds no secret even when it is given one, and loses no line of a process that ends. */
 import { spawnSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { closedLog, createLog, type Log } from '../../src/telemetry/log.ts'
@@ -87,6 +88,22 @@ describe('standard output has every line of a process that', () => {
     expect(run.status).toBe(status)
     const lines = run.stdout.split('\n').slice(0, -1)
     expect(lines.map(line => JSON.parse(line).at)).toEqual(Array.from({ length: 1000 }, (_, at) => at))
+  })
+
+  test('cannot write: it ends and says why, and does not try for ever', () => {
+    const program = `
+      import { createLog, logDestination } from '${LOG}'
+      const destination = logDestination()
+      process.once('exit', () => destination.flushSync())
+      createLog('info', destination).info('lost')
+      setInterval(() => {}, 1000)`
+    const full = openSync('/dev/full', 'w')
+    const args = ['--input-type=module', '-e', program]
+    const stdio = ['ignore', full, 'pipe'] as const
+    const run = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', stdio: [...stdio], timeout: 20_000 })
+    closeSync(full)
+    expect([run.status, run.signal]).toEqual([1, null])
+    expect(run.stderr).toContain('ENOSPC')
   })
 
   test('is asked to end right after a request', async () => {
