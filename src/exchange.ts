@@ -11,7 +11,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Denial } from './errors.ts'
 import { type Policy, Undecided } from './policy.ts'
-import type { OpenStream, RequestFacts, Sender, StreamEnd } from './types.ts'
+import type { OpenStream, RequestFacts, RequestTrace, Sender, StreamEnd } from './types.ts'
 
 /** The head of an answer of our own, by name; a list is sent as several lines. */
 export type HeaderRecord = Readonly<Record<string, string | number | readonly string[]>>
@@ -93,6 +93,8 @@ export class Exchange {
   readonly requestId: string
   /** Monotonic milliseconds. */
   readonly startedMs: number
+  /** Names the trace in the log; undefined where the gateway makes no traces. */
+  readonly trace: RequestTrace | undefined
   /** True when the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
 
@@ -127,6 +129,7 @@ export class Exchange {
     this.policy = start.policy
     this.requestId = start.requestId
     this.startedMs = start.startedMs
+    this.trace = start.policy.traces?.(start.facts)
     this.expectsContinue = start.expectsContinue
   }
 

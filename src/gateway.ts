@@ -44,6 +44,7 @@ import { accessRecord, type RefusalObserver } from './telemetry/access.ts'
 import type { Audit } from './telemetry/audit.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import { recordSpans } from './telemetry/traces/request-spans.ts'
 import type { Answer, WantedBody } from './types.ts'
 
 declare module 'fastify' {
@@ -110,6 +111,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       metrics.inFlight.ended()
       record.ended(exchange)
       if (exchange.streamEnd !== undefined) audits.current?.streamEnded(exchange, exchange.streamEnd)
+      if (exchange.trace !== undefined) recordSpans(exchange, clock)
     },
   })
   const waiting = new WeakMap<object, WaitingRequest>()

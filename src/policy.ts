@@ -21,10 +21,12 @@ import type {
   ProviderHealth,
   RequestFacts,
   RequestNotes,
+  RequestTrace,
   Responder,
   RouteMetrics,
   TokenPlaces,
   TraceContext,
+  Verification,
   WantedBody,
 } from './types.ts'
 import type { Upstream } from './upstream/connections.ts'
@@ -165,6 +167,8 @@ export interface Policy {
   readonly answersPreflights: boolean
   readonly identity: Identity
   readonly credentialRules: CredentialRules
+  /** Says which trace a request belongs to; undefined: the gateway makes none. */
+  readonly traces: ((facts: RequestFacts) => RequestTrace) | undefined
   /** Undefined when `Authorization` is the only place of a token. */
   readonly tokenPlaces: TokenPlaces | undefined
   /**
@@ -206,6 +210,8 @@ export interface Findings {
   readonly responseLines: readonly string[]
   /** Why the request would have been refused, if its route were not report-only. */
   readonly reported: Denial | undefined
+  /** How its token was verified; undefined where it was not, or nobody measures it. */
+  readonly verification: Verification | undefined
 }
 
 /** A request whose body says whether it may pass. */
@@ -247,6 +253,7 @@ export class Undecided implements Findings, RequestNotes {
   identityLines: readonly string[] = NO_LINES
   responseLines: readonly string[] = NO_LINES
   reported: Denial | undefined
+  verification: Verification | undefined
   /** It is one field for all, because every request pays for each field. */
   answer: Answer | WantedBody | JudgedBody | undefined
 

@@ -165,6 +165,8 @@ export interface RequestNotes {
   responseLines: readonly string[]
   /** True when nobody but the caller may keep the answer. */
   isPrivate: boolean
+  /** Set where somebody measures it, and the token had to be verified. */
+  verification?: Verification | undefined
 }
 
 /**
@@ -269,6 +271,22 @@ export interface Sender {
   readonly userAgent: string | undefined
   /** 32 hex digits: the trace that the request belongs to. */
   readonly traceId: string | undefined
+}
+
+/** The trace of a request, where the gateway makes traces. */
+export interface RequestTrace extends TraceContext {
+  /** 32 hex digits: what log lines and audit records name, whether or not the trace is recorded. */
+  readonly traceId: string
+}
+
+/** How a token was judged that no verdict was remembered of. */
+export interface Verification {
+  /** What the token cache said. */
+  lookUp: 'miss' | 'shared' | 'stale'
+  /** Monotonic milliseconds. */
+  readonly startedMs: number
+  /** Undefined until then. */
+  endedMs: number | undefined
 }
 
 /** Why the gateway closed a stream that both ends would have gone on with. */

@@ -53,24 +53,26 @@ const ROOMS = tableOf(`
   run/workers       → admin config/schema downstream errors lib revocation run telemetry
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node oauth policy policy-store revocation session
-                      store telemetry types upstream
+                      store telemetry telemetry/traces types upstream
   admin/console     → admin errors lib telemetry
   admin             → downstream errors exchange lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route session
-                      telemetry types upstream
+                      telemetry telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
   config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib mcp route
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
-                      types
+                      telemetry/traces types
   decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy route telemetry types
   session           → authenticate errors lib oauth policy revocation route store types
-  telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route types
+  telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route telemetry/traces
+                      types
+  telemetry/traces  → exchange keys/fetch lib types
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity lib mcp route types upstream
@@ -112,6 +114,10 @@ const PACKAGES = tableOf(`
   prom-client         → node run run/workers telemetry
   yaml                → cli config/read tools/openapi
   @redis/client       → store
+  @opentelemetry/api  → telemetry/traces
+  @opentelemetry/exporter-trace-otlp-http → telemetry/traces
+  @opentelemetry/resources → telemetry/traces
+  @opentelemetry/sdk-trace → telemetry/traces
   ws                  → demo
   zod                 → config/check config/read config/schema revocation tools/cases
 `)

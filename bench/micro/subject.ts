@@ -64,6 +64,7 @@ export function policyOf(
       checkClientCertificate: undefined,
       endpoints: [],
       sessions: new Map(),
+      spans: undefined,
       routeMetrics: shared.metrics.forRoute,
       mode: undefined,
     })

@@ -18,14 +18,17 @@ interface AuthenticatorParts {
   readonly tokenCache: TokenCache | undefined
   /** Undefined refuses encrypted tokens. */
   readonly decrypterOf?: DecrypterOf | undefined
+  /** Measures verifications for whoever makes spans of them; undefined: nobody does. */
+  readonly monotonicMs?: (() => number) | undefined
 }
 
 /** @param layers the innermost comes first; what is off is undefined */
 export type LayeredAuthenticator = (layers: ReadonlyArray<AuthenticatorLayer | undefined>) => Authenticator
 
 /** @throws {RangeError} two verifiers have the same issuer */
-export function layeredAuthenticator({ verifiers, tokenCache, decrypterOf }: AuthenticatorParts): LayeredAuthenticator {
-  const inner = issuerAuthenticator(verifiers, tokenCache, decrypterOf)
+export function layeredAuthenticator(parts: AuthenticatorParts): LayeredAuthenticator {
+  const { verifiers, tokenCache, decrypterOf, monotonicMs } = parts
+  const inner = issuerAuthenticator(verifiers, tokenCache, decrypterOf, monotonicMs)
   return layers => withLayers(inner, ...layers)
 }
 

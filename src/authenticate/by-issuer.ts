@@ -21,7 +21,7 @@ import { type CompactForm, compactForm } from '../lib/compact-form.ts'
 import { evidenceText } from '../lib/evidence-text.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
-import type { Claims, Credential, Principal } from '../types.ts'
+import type { Claims, Credential, Principal, RequestFacts, RequestNotes, Verification } from '../types.ts'
 import type { DecryptedToken, DecrypterOf, ProviderDecryption } from './decryption.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
 import { opaqueTakers } from './opaque-takers.ts'
@@ -33,7 +33,11 @@ import type { PresentedToken, TakenTenants, TokenVerifier } from './verifier.ts'
  *
  * @throws {Denial} the credential is refused, or we cannot judge it (503)
  */
-type TokenAuthenticator = (credential: Pick<Credential, 'token'>) => MaybePromise<Principal>
+type TokenAuthenticator = (
+  credential: Pick<Credential, 'token'>,
+  facts?: RequestFacts,
+  notes?: RequestNotes,
+) => MaybePromise<Principal>
 
 /**
  * @param verifiers those that the route accepts, at most one per issuer
@@ -44,6 +48,7 @@ export function issuerAuthenticator(
   verifiers: readonly TokenVerifier[],
   cache?: TokenCache,
   decrypterOf?: DecrypterOf,
+  monotonicMs?: () => number,
 ): TokenAuthenticator {
   const accepted: ReadonlySet<TokenVerifier> = new Set(verifiers)
   const byIssuer = verifiersByIssuer(accepted)
@@ -54,10 +59,10 @@ export function issuerAuthenticator(
   const ignoredHeaders = [...accepted].flatMap(({ takesJwts }) => takesJwts?.ignoredHeaders ?? [])
   const takingOpaque = [...accepted].filter(({ takesOpaque }) => takesOpaque !== undefined)
 
-  const judged = (presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal> =>
+  const judged = (presented: PresentedToken, verifier: TokenVerifier, noted?: Verification): MaybePromise<Principal> =>
     cache === undefined
       ? andThen(verifier.verify(presented), ({ principal }) => principal)
-      : cache.verify(presented, verifier)
+      : cache.verify(presented, verifier, noted)
 
   /** Without a usable `iss` no provider can be asked, so the issuer is unknown rather than the claim invalid. */
   const ownerOf = (claims: Claims): TokenVerifier | undefined =>
@@ -66,7 +71,11 @@ export function issuerAuthenticator(
   const decryptions = decryptionsOf(accepted)
   const decrypt = decryptions.length === 0 ? undefined : decrypterOf?.(decryptions)
 
-  const verifyEncrypted = async (token: string, opening: Promise<DecryptedToken>): Promise<Principal> => {
+  const verifyEncrypted = async (
+    token: string,
+    opening: Promise<DecryptedToken>,
+    noted?: Verification,
+  ): Promise<Principal> => {
     const { jws, providers } = await opening
     // Of several requests that waited for the same token, the first has verified what was inside.
     const known = cache?.recall(token, owns)
@@ -77,7 +86,7 @@ export function issuerAuthenticator(
     // others. Whoever signed has to be one for whom it was encrypted.
     if (verifier === undefined || !providers.has(verifier.provider))
       throw new Denial('issuer_unknown', { evidence: issuerEvidence(jwt.claims, templates) })
-    return await judged({ token, jwt, wasEncrypted: true }, verifier)
+    return await judged({ token, jwt, wasEncrypted: true }, verifier, noted)
   }
 
   /** Three parts in base64url are token68, so the slower look at every character is left for what is refused anyway. */
@@ -92,18 +101,18 @@ export function issuerAuthenticator(
     }
   }
 
-  const verify = (token: string): MaybePromise<Principal> => {
+  const verify = (token: string, noted?: Verification): MaybePromise<Principal> => {
     if (decrypt !== undefined && compactForm(token) === 'jwe') {
       if (!isToken68(token)) throw noToken68()
-      return verifyEncrypted(token, decrypt(token))
+      return verifyEncrypted(token, decrypt(token), noted)
     }
     const [taker] = takingOpaque.length === 0 ? [] : opaqueTakers(token, takingOpaque)
-    if (taker !== undefined) return judged({ token, jwt: undefined, wasEncrypted: false }, taker)
+    if (taker !== undefined) return judged({ token, jwt: undefined, wasEncrypted: false }, taker, noted)
     const jwt = parsed(token)
     const { claims } = jwt
     const verifier = ownerOf(claims)
     if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates) })
-    return judged({ token, jwt, wasEncrypted: false }, verifier)
+    return judged({ token, jwt, wasEncrypted: false }, verifier, noted)
   }
 
   // Attack: a token of a tenant is presented on a route where it belongs to the template, and then on one that also
@@ -114,7 +123,31 @@ export function issuerAuthenticator(
       : (verifier, { claims }) =>
           accepted.has(verifier) && (verifier.takesJwts?.template === undefined || ownerOf(claims) === verifier)
 
-  return ({ token }) => cache?.recall(token, owns) ?? verify(token)
+  if (monotonicMs === undefined) return ({ token }) => cache?.recall(token, owns) ?? verify(token)
+  return ({ token }, _facts, notes) =>
+    cache?.recall(token, owns) ?? measured(notes, monotonicMs, noted => verify(token, noted))
+}
+
+/** Notes how long a verification takes, whether it succeeds or not. */
+function measured(
+  notes: RequestNotes | undefined,
+  monotonicMs: () => number,
+  verify: (noted: Verification) => MaybePromise<Principal>,
+): MaybePromise<Principal> {
+  const noted: Verification = { lookUp: 'miss', startedMs: monotonicMs(), endedMs: undefined }
+  if (notes !== undefined) notes.verification = noted
+  const ended = (): void => {
+    noted.endedMs = monotonicMs()
+  }
+  try {
+    const principal = verify(noted)
+    if (principal instanceof Promise) return principal.finally(ended)
+    ended()
+    return principal
+  } catch (error) {
+    ended()
+    throw error
+  }
 }
 
 function verifiersByIssuer(accepted: ReadonlySet<TokenVerifier>): ReadonlyMap<string, TokenVerifier> {

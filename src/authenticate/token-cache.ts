@@ -9,7 +9,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
-import type { Principal } from '../types.ts'
+import type { Principal, Verification } from '../types.ts'
 import type { PresentedToken, TokenVerifier, Verdict } from './verifier.ts'
 
 /**
@@ -46,9 +46,10 @@ export interface TokenCache {
   /**
    * Verifies a token and remembers it. While that has to wait, requests that bring the same token share it.
    *
+   * @param noted is told what was found of the token
    * @throws {Denial} what the verifier throws
    */
-  verify(presented: PresentedToken, verifier: TokenVerifier): MaybePromise<Principal>
+  verify(presented: PresentedToken, verifier: TokenVerifier, noted?: Verification): MaybePromise<Principal>
   /** Changes how many verdicts are held at most; those that were used last stay. */
   resize(entries: number): void
 }
@@ -108,16 +109,19 @@ export function tokenCache({ entries, onResult }: TokenCacheOptions): TokenCache
       onResult(verifier.provider, 'hit')
       return verdict.principal
     },
-    verify(presented, verifier) {
+    verify(presented, verifier, noted) {
       const { token } = presented
       const { provider } = verifier
       const flight = flights.get(token)
       if (flight?.verifier === verifier) {
         onResult(provider, 'shared')
+        if (noted !== undefined) noted.lookUp = 'shared'
         return flight.verdict.then(({ principal }) => principal)
       }
       // A verdict that is here and was not recalled is out of date, and must not stay if the token is refused now.
-      onResult(provider, verdicts.delete(token) ? 'stale' : 'miss')
+      const lookUp = verdicts.delete(token) ? 'stale' : 'miss'
+      onResult(provider, lookUp)
+      if (noted !== undefined) noted.lookUp = lookUp
       const verdict = verifier.verify(presented)
       return verdict instanceof Promise ? land(token, { verifier, verdict }) : remember(token, verifier, verdict)
     },

@@ -28,6 +28,8 @@ import { type Cors, type CorsRules, cors } from '../route/cors.ts'
 import { compileMatcher } from '../route/match.ts'
 import { isOwnSetCookie, withoutOwnCookies } from '../session/cookie-lines.ts'
 import type { RouteKind } from '../telemetry/route-series.ts'
+import { requestTraces } from '../telemetry/traces/request-traces.ts'
+import type { SpanSink } from '../telemetry/traces/span.ts'
 import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
@@ -73,6 +75,8 @@ interface PolicyParts {
   readonly checkClientCertificate: Policy['checkClientCertificate']
   /** What the gateway answers itself on the traffic listener. */
   readonly endpoints: readonly Endpoint[]
+  /** Takes the spans of requests; undefined where the configuration asks for no traces. */
+  readonly spans: SpanSink | undefined
   /** Gives the series of a route. */
   readonly routeMetrics: (route: string, kind: RouteKind) => RouteMetrics
   /** `report`: every route only reports, whatever the configuration says. */
@@ -104,6 +108,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     answersPreflights: routes.some(({ cors }) => cors !== undefined),
     identity,
     credentialRules: credentialRules(config),
+    traces: tracesOf(config, parts),
     tokenPlaces: places,
     checkClientCertificate: parts.checkClientCertificate,
     limits: {
@@ -117,6 +122,17 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     accessLog: config.log.access,
     isRevoked: parts.isRevoked,
     isOwnCookie: hasSessions(config) ? isOwnSetCookie : undefined,
+  })
+}
+
+function tracesOf({ traces, listen }: Config, { spans }: PolicyParts): Policy['traces'] {
+  if (traces === undefined || spans === undefined) return undefined
+  const trusts = trustedProxies(listen.trustedProxies)
+  return requestTraces({
+    sample: traces.sample,
+    trustsParent: { always: () => true, proxies: trusts, never: () => false }[traces.trustParent],
+    clientOf: clientAddressReader(trusts),
+    sink: spans,
   })
 }
 
@@ -249,7 +265,12 @@ function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, cloc
   const context = requirementContext(config, clock)
   const every = acceptedProviders(config, {})
   const authenticator = remembered((ids: readonly string[]) =>
-    layeredAuthenticator({ verifiers: ids.map(id => named(verifiers, id)), tokenCache, decrypterOf }),
+    layeredAuthenticator({
+      verifiers: ids.map(id => named(verifiers, id)),
+      tokenCache,
+      decrypterOf,
+      monotonicMs: config.traces === undefined ? undefined : clock.monotonicMs,
+    }),
   )
   const authorizer = remembered((asked: WhatIsAsked) =>
     all(...requirementsOf(asked, context).map(({ authorize }) => authorize)),

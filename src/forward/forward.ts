@@ -50,7 +50,7 @@ export function forward(exchange: Exchange, route: Route, deps: ForwardDeps, arr
         host: findings.host,
         peer: facts.peer,
         requestId: exchange.requestId,
-        trace: undefined,
+        trace: exchange.trace,
         identityLines: findings.identityLines,
       }),
       body,

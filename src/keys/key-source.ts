@@ -6,6 +6,7 @@
 import type { Egress } from '../egress/egress.ts'
 import { viaProxy } from '../egress/no-proxy.ts'
 import { type FetchedDocument, fetchDocument } from './fetch/fetch-document.ts'
+import type { TraceRequest } from './fetch/request-trace.ts'
 
 /** The result of an attempt: the set's document, or the news that it has not changed. */
 export interface FetchedSet extends FetchedDocument {
@@ -33,6 +34,7 @@ export interface FetchLimits {
   readonly caFile?: string | undefined
   readonly bearerFile?: string | undefined
   readonly egress?: Egress | undefined
+  readonly trace?: TraceRequest | undefined
 }
 
 export function urlKeySource(url: string, limits: FetchLimits): KeySource {
@@ -51,9 +53,9 @@ export function proxyFor(url: string, { egress }: FetchLimits): string | undefin
 export async function fetchSet(
   url: string,
   known: KnownSet | undefined,
-  { maxBytes, caFile, bearerFile, egress }: FetchLimits,
+  { maxBytes, caFile, bearerFile, egress, trace }: FetchLimits,
   signal: AbortSignal,
 ): Promise<FetchedSet> {
   const etag = known?.url === url ? known.etag : undefined
-  return { url, ...(await fetchDocument({ url, etag, maxBytes, caFile, bearerFile, egress, signal })) }
+  return { url, ...(await fetchDocument({ url, etag, maxBytes, caFile, bearerFile, egress, trace, signal })) }
 }

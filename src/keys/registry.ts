@@ -17,6 +17,7 @@ import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import type { KeySet } from '../types.ts'
 import { cacheFile } from './cache-file.ts'
 import { discoveryKeySource } from './discovery.ts'
+import type { TraceRequest } from './fetch/request-trace.ts'
 import type { KeySetObserver, LiveKeySet } from './key-set-events.ts'
 import { type KeySource, urlKeySource } from './key-source.ts'
 import { remoteKeySet } from './remote-key-set.ts'
@@ -77,6 +78,8 @@ interface KeySetRegistryOptions {
   /** From 0 up to 1, for jitter. */
   readonly random: () => number
   readonly observer: KeySetObserver
+  /** Gives what makes traces of the fetches for a provider. */
+  readonly traceOf?: ((provider: string) => TraceRequest) | undefined
 }
 
 /** Longer than a request waits for keys. */
@@ -136,9 +139,20 @@ const KEY_SETS: {
   jwksFile: ({ provider, content = NOTHING }) => jwksKeySet(content.toString('utf8'), provider),
   secretFile: ({ provider, content = NOTHING }) => secretKeySet(content, provider),
   jwksUri: (definition, options) =>
-    fetchedKeySet(definition, urlKeySource(definition.source.url, definition.source), options),
+    fetchedKeySet(definition, urlKeySource(definition.source.url, traced(definition, options)), options),
   discovery: (definition, options) =>
-    fetchedKeySet(definition, discoveryKeySource({ ...definition.source, issuer: definition.issuer }), options),
+    fetchedKeySet(
+      definition,
+      discoveryKeySource({ ...traced(definition, options), issuer: definition.issuer }),
+      options,
+    ),
+}
+
+function traced<T>(
+  { source, provider }: { readonly source: T; readonly provider: string },
+  { traceOf }: KeySetRegistryOptions,
+): T & { readonly trace: TraceRequest | undefined } {
+  return { ...source, trace: traceOf?.(provider) }
 }
 
 /** Stands for the content of the file where a source has none. */

@@ -5,6 +5,7 @@
  * wait for one search. There is no timer here: a search ends with the signal of whoever began it.
  */
 import type { Egress } from '../egress/egress.ts'
+import type { TraceRequest } from '../keys/fetch/request-trace.ts'
 import type { Clock } from '../lib/clock.ts'
 import { unlessAborted } from '../lib/unless-aborted.ts'
 import { type FoundMetadata, findMetadata, type Metadata } from './metadata.ts'
@@ -14,6 +15,7 @@ interface KeptMetadataOptions<T> {
   readonly clock: Clock
   readonly caFile?: string | undefined
   readonly egress?: Egress | undefined
+  readonly trace?: TraceRequest | undefined
   /** Takes what is needed from a document; it throws `FetchFailure` `invalid`. */
   readonly read: (metadata: Metadata) => T
 }
@@ -37,14 +39,14 @@ interface Search<T> {
 }
 
 export function keptMetadata<T>(options: KeptMetadataOptions<T>): KeptMetadata<T> {
-  const { issuer, clock, caFile, egress } = options
+  const { issuer, clock, caFile, egress, trace } = options
   let found: FoundMetadata<T> | undefined
   let nextMs = 0
   let first: Search<T> | undefined
   let renewal: AbortController | undefined
 
   async function search(signal: AbortSignal): Promise<T> {
-    const limits = { issuer, maxBytes: MOST_METADATA_BYTES, caFile, egress }
+    const limits = { issuer, maxBytes: MOST_METADATA_BYTES, caFile, egress, trace }
     found = await findMetadata(limits, options.read, found, signal)
     nextMs = clock.monotonicMs() + FRESH_MS
     return found.content

@@ -11,6 +11,7 @@
 import type { Egress } from '../egress/egress.ts'
 import { fetchDocument } from '../keys/fetch/fetch-document.ts'
 import { FetchFailure } from '../keys/fetch/fetch-failure.ts'
+import type { TraceRequest } from '../keys/fetch/request-trace.ts'
 import { isLoopback } from '../lib/loopback.ts'
 
 interface MetadataOptions {
@@ -19,6 +20,7 @@ interface MetadataOptions {
   readonly caFile?: string | undefined
   readonly bearerFile?: string | undefined
   readonly egress?: Egress | undefined
+  readonly trace?: TraceRequest | undefined
 }
 
 /** The document that was accepted last, and what was read of it. */
@@ -53,6 +55,7 @@ export async function findMetadata<T>(
         caFile: options.caFile,
         bearerFile: options.bearerFile,
         egress: options.egress,
+        trace: options.trace,
         signal,
       })
       const isUnchanged = known !== undefined && document.json === undefined

@@ -11,6 +11,7 @@ import type { Egress } from '../egress/egress.ts'
 import { hardenedRequest, place } from '../keys/fetch/hardened-request.ts'
 import type { TlsMaterial } from '../keys/fetch/kept-connections.ts'
 import { readLocalFile } from '../keys/fetch/local-file.ts'
+import type { TraceRequest } from '../keys/fetch/request-trace.ts'
 import type { Clock } from '../lib/clock.ts'
 import { retryAfterSeconds } from '../lib/retry-after.ts'
 import { parseStrictJson } from '../lib/strict-json.ts'
@@ -23,6 +24,7 @@ export interface ProviderRequestsOptions {
   readonly clock: Clock
   readonly egress?: Egress | undefined
   readonly caFile?: string | undefined
+  readonly trace?: TraceRequest | undefined
 }
 
 interface ExpectedAnswer {
@@ -46,7 +48,7 @@ const READ: ReadonlySet<number> = new Set([200, 201, 400, 401, 403])
 const COME_AGAIN: ReadonlySet<number> = new Set([408, 425, 429])
 
 export function providerRequests(options: ProviderRequestsOptions): (expected: ExpectedAnswer) => ProviderRequest {
-  const { clock, egress, caFile } = options
+  const { clock, egress, caFile, trace } = options
   const authentication = clientAuthentication(options)
   return expected => {
     let shown: TlsMaterial = {}
@@ -72,6 +74,7 @@ export function providerRequests(options: ProviderRequestsOptions): (expected: E
           maxBytes: MOST_ANSWER_BYTES,
           readBodyOf: READ,
           egress,
+          trace,
           signal: expected.signal,
         })
         return judged(answer, { ...expected, place: place(url), nowMs: clock.nowMs() })

@@ -20,7 +20,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
     breakOff(exchange, denial.code)
     return
   }
-  const sender = senderOf(facts, exchange.policy)
+  const sender = senderOf(exchange)
   const { status, headers, body } = refusalResponse(denial, facts, findings, requestId)
   response.refuse(status, mustClose(exchange, denial) ? { ...headers, connection: 'close' } : headers, body)
   request.dropAll()

@@ -7,9 +7,8 @@
 
 import { STANDARD_OUTPUT } from '../config/schema/local-paths.ts'
 import type { AuditConfig, Config } from '../config/schema/schema.ts'
-import { clientAddress, trustedProxies } from '../downstream/client-address.ts'
+import { clientAddressReader, trustedProxies } from '../downstream/client-address.ts'
 import type { Clock } from '../lib/clock.ts'
-import { fieldValues } from '../lib/field-lines.ts'
 import { type Leases, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { type Audit, audit } from '../telemetry/audit.ts'
@@ -17,7 +16,6 @@ import { type AuditSink, auditFile } from '../telemetry/audit-file.ts'
 import { auditStdout } from '../telemetry/audit-stdout.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { RequestFacts } from '../types.ts'
 
 interface AuditServices {
   readonly clock: Clock
@@ -101,13 +99,5 @@ export function audits(services: AuditServices): Audits {
 }
 
 function auditOf({ what, onFull }: AuditConfig, proxies: readonly string[], sink: AuditSink, clock: Clock): Audit {
-  return audit({ what, onFull, sink, clock, clientOf: clientOf(proxies) })
-}
-
-function clientOf(proxies: readonly string[]): (facts: RequestFacts) => string | undefined {
-  const trusts = trustedProxies(proxies)
-  return ({ peer, rawHeaders }) => {
-    const chain = trusts(peer.address) ? fieldValues(rawHeaders, 'x-forwarded-for').join(', ') : undefined
-    return clientAddress(peer.address, chain, trusts)
-  }
+  return audit({ what, onFull, sink, clock, clientOf: clientAddressReader(trustedProxies(proxies)) })
 }

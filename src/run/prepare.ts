@@ -79,6 +79,8 @@ export function prepare(config: Config, services: Services): Prepared {
       releases.push(lease.release)
       return [id, lease.value] as const
     })
+    const spans = config.traces && services.traces.queues.acquire(config.traces)
+    if (spans !== undefined) releases.push(spans.release)
     const revocation = revocationSettings(config)
     const stream = leasedStream(config, services)
     if (stream !== undefined) releases.push(stream.release)
@@ -118,6 +120,7 @@ export function prepare(config: Config, services: Services): Prepared {
           ),
         sharedReplays,
       }),
+      spans: spans?.value,
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }
@@ -138,6 +141,7 @@ export function prepare(config: Config, services: Services): Prepared {
       takeOver() {
         sharedReplays?.open()
         audit.putInForce()
+        services.traces.follow(config.traces)
         for (const [, each] of logins) each.putInForce()
       },
       release,

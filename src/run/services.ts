@@ -9,6 +9,7 @@ import { type IntrospectorRegistry, introspectorRegistry } from '../authenticate
 import { type ReplayMemory, replayMemory } from '../authenticate/proof/replay-memory.ts'
 import { type VerifierRegistry, verifierRegistry } from '../authenticate/registry.ts'
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
+import type { Environment } from '../config/read/environment.ts'
 import { FETCH_RESULTS } from '../keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -27,6 +28,7 @@ import { descriptorLimit } from './descriptors.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
 import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
 import { type SharedReplays, sharedReplays } from './shared-replays.ts'
+import { type Traces, traces } from './traces.ts'
 
 export interface Services {
   readonly clock: Clock
@@ -52,6 +54,7 @@ export interface Services {
   readonly sharedReplays: SharedReplays
   readonly sessions: SessionRegistry
   readonly audits: Audits
+  readonly traces: Traces
   /** Who else hears of what is revoked here: set once the process knows. */
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
@@ -76,6 +79,8 @@ interface ServicesOptions {
   readonly clock: Clock
   readonly scheduler?: Scheduler | undefined
   readonly log: Log
+  /** Where the exporter of traces finds its variables; left out: nowhere. */
+  readonly env?: Environment | undefined
   readonly version: string
   readonly nodeVersion: string
   readonly tokenCacheEntries: number
@@ -86,6 +91,7 @@ export function gatewayServices({
   clock,
   scheduler = systemScheduler,
   log,
+  env = {},
   version,
   nodeVersion,
   tokenCacheEntries,
@@ -102,6 +108,8 @@ export function gatewayServices({
     (gate: DecryptionGate): DecrypterOf =>
     decryptions =>
       tokenDecrypter({ decryptions, gate, onResult: metrics.decrypted })
+  const sent = traces({ clock, scheduler: systemScheduler, log, metrics, env, version })
+  const traceOf = sent.ofProvider
   const peers: RevocationPeers = { tellSiblings: () => {}, writer: undefined }
   return {
     mode,
@@ -115,6 +123,7 @@ export function gatewayServices({
       scheduler,
       random: Math.random,
       observer: keyEvents(metrics, log),
+      traceOf,
     }),
     upstreams: upstreamRegistry(scheduler),
     verifiers: verifierRegistry(scheduler),
@@ -124,7 +133,8 @@ export function gatewayServices({
     eventMemory: eventMemory(clock),
     sharedReplays: sharedReplays({ clock, scheduler, log, metrics }),
     audits: audits({ clock, scheduler, log, metrics }),
-    sessions: sessionRegistry({ clock, scheduler, log, metrics }),
+    sessions: sessionRegistry({ clock, scheduler, log, metrics, traceOf }),
+    traces: sent,
     replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),
     revoker: revoker({
@@ -138,6 +148,7 @@ export function gatewayServices({
       clock,
       scheduler,
       observer: introspectionEvents(metrics, log),
+      traceOf,
     }),
     tokenCache: tokenCache({
       entries: tokenCacheEntries,

@@ -12,6 +12,7 @@ import { sharedSessions } from '../session/shared-sessions.ts'
 import type { StoreDefinition } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { ProviderTraces } from '../telemetry/traces/provider-requests.ts'
 import type { SessionStatus } from '../types.ts'
 import { type KnownProvider, knownProvider } from './known-provider.ts'
 
@@ -41,7 +42,10 @@ interface StoreUse {
   readonly keys: SessionKeys
 }
 
-export type ClientDefinition = Omit<AuthorizationClientOptions, 'clock' | 'scheduler'>
+export type ClientDefinition = Omit<AuthorizationClientOptions, 'clock' | 'scheduler' | 'trace'> & {
+  /** Its id in the configuration. */
+  readonly provider: string
+}
 
 /** Requests that began under the policy before may still come to it. */
 const LINGER_MS = 60_000
@@ -55,9 +59,11 @@ interface RegistryServices {
   readonly scheduler: Scheduler
   readonly metrics: Metrics
   readonly log: Log
+  /** Gives what makes traces of the requests to a provider. */
+  readonly traceOf: ProviderTraces['of']
 }
 
-export function sessionRegistry({ clock, scheduler, metrics, log }: RegistryServices): SessionRegistry {
+export function sessionRegistry({ clock, scheduler, metrics, log, traceOf }: RegistryServices): SessionRegistry {
   return {
     memories: leases({
       identityOf: definition => JSON.stringify(definition),
@@ -113,7 +119,10 @@ export function sessionRegistry({ clock, scheduler, metrics, log }: RegistryServ
     }),
     clients: leases({
       identityOf: definition => JSON.stringify(definition),
-      make: definition => knownProvider(authorizationClient({ ...definition, clock, scheduler }), scheduler),
+      make: definition => {
+        const trace = traceOf(definition.provider)
+        return knownProvider(authorizationClient({ ...definition, clock, scheduler, trace }), scheduler)
+      },
       end: async (provider: KnownProvider) => provider.close(),
       lingerMs: LINGER_MS,
       scheduler,

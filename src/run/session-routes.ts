@@ -20,13 +20,13 @@ type SessionConfig = ProviderConfigs['session']
 export function layeredFor(
   { principal }: SessionConfig,
   verifiers: ReadonlyMap<string, TokenVerifier>,
-  { tokenCache, decrypterOf }: Pick<Services, 'tokenCache' | 'decrypterOf'>,
+  { tokenCache, decrypterOf, clock }: Pick<Services, 'tokenCache' | 'decrypterOf' | 'clock'>,
 ): LayeredAuthenticator {
   if (principal === 'idToken') return layeredJudged
   const verifier = verifiers.get(principal)
   // Names were checked when the file was loaded, so a missing one is a bug.
   if (verifier === undefined) throw new Error(`nothing is called ${principal}`)
-  return layeredAuthenticator({ verifiers: [verifier], tokenCache, decrypterOf })
+  return layeredAuthenticator({ verifiers: [verifier], tokenCache, decrypterOf, monotonicMs: clock.monotonicMs })
 }
 
 interface SessionRoutesOptions {

@@ -65,7 +65,7 @@ export function leaseSessions(id: string, config: SessionConfig, whole: Config, 
     config.store === 'shared' && block !== undefined
       ? registry.stores.acquire({ store: storeDefinition(block), provider: id, keys })
       : undefined
-  const provider = registry.clients.acquire(clientDefinition(config, whole))
+  const provider = registry.clients.acquire({ provider: id, ...clientDefinition(config, whole) })
   const { client } = provider.value
   const lifetime = lifetimeOf(config)
   const shared = store?.value.shared
@@ -192,7 +192,7 @@ export function leaseSessions(id: string, config: SessionConfig, whole: Config, 
 }
 
 /** What the provider is asked with. */
-export function clientDefinition(config: SessionConfig, { egress }: Config): ClientDefinition {
+export function clientDefinition(config: SessionConfig, { egress }: Config): Omit<ClientDefinition, 'provider'> {
   const { issuer, client, scopes, resource, parameters, publicUrl, paths, clockTolerance, caFile, timeout } = config
   return {
     issuer,

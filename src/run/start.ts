@@ -119,6 +119,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   for (const [id, provider] of Object.entries(config.providers))
     services.metrics.initProvider(id, providerTraits(provider))
   options.atExit?.(services.audits.flushNow)
+  // Keys are fetched as soon as their providers are prepared.
+  services.traces.follow(config.traces)
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)
@@ -169,6 +171,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     ])
     // What the last requests and streams leave behind is on record.
     await services.audits.close()
+    // By now all requests have ended, and so have their spans.
+    await services.traces.queues.close()
   }
   try {
     await cache.load()

@@ -116,7 +116,7 @@ function writeLine(
   if (isPlain && response.writableFinished && target !== undefined) {
     passed({
       requestId: exchange.requestId,
-      sender: senderOf(facts, policy),
+      sender: senderOf(exchange),
       method: facts.method,
       host: hostText(findings.host),
       path: redactPath(facts.target),
@@ -137,7 +137,7 @@ function writeLine(
   const suppressed = denial?.code === 'overloaded' ? sheds(exchange.startedMs + durationMs) : 0
   if (suppressed === undefined) return
   const why = denial ?? reported
-  const { client, userAgent, traceId } = exchange.sender ?? senderOf(facts, policy)
+  const { client, userAgent, traceId } = exchange.sender ?? senderOf(exchange)
   log[level](
     {
       request_id: exchange.requestId,

@@ -58,10 +58,10 @@ export function auditRecords(clock: Clock, clientOf: (facts: RequestFacts) => st
   }
 
   return {
-    ofRequest({ requestId, facts, findings }, { decision, code, status, why, event }) {
+    ofRequest({ requestId, facts, findings, trace }, { decision, code, status, why, event }) {
       const { route, endpoint, host, principal } = findings
       const target = route ?? endpoint
-      const traceId = traceIdOf(facts.rawHeaders)
+      const traceId = trace?.traceId ?? traceIdOf(facts.rawHeaders)
       let line = begin(requestId)
       if (traceId !== undefined) line = `${line},"trace_id":"${traceId}"`
       if (event !== undefined) line = `${line},"event":"${event}"`

@@ -15,6 +15,7 @@ import { routeMetrics } from './route-metrics.ts'
 import { seriesIn } from './series.ts'
 import { sessionMetrics } from './session-metrics.ts'
 import { storeMetrics } from './store-metrics.ts'
+import { TRACE_SPAN_RESULTS, type TraceSpanResult } from './traces/span-queue.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -43,6 +44,11 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     'config_reloads_total',
     'Attempts to put a configuration in force. On failure the old one stays: see the log for each problem and its line.',
     RELOAD_RESULTS.map(result => ({ result })),
+  )
+  const traceSpans = overall(
+    'trace_spans_total',
+    'Spans by result. failed: the collector is away or refuses; dropped: it is too slow, or traces.sample is too high.',
+    TRACE_SPAN_RESULTS.map(result => ({ result })),
   )
   const configLastReloadSuccessful = gauge(
     'config_last_reload_successful',
@@ -101,6 +107,10 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
       configInfo.reset()
       configInfo.set({ hash }, 1)
       configLastReloadSuccessful.set(1)
+    },
+    /** @param spans how many of them */
+    spansSent(result: TraceSpanResult, spans: number): void {
+      traceSpans.add(TRACE_SPAN_RESULTS.indexOf(result), spans)
     },
     reloadSucceeded(): void {
       reloads.add(RELOAD_RESULTS.indexOf('success'))

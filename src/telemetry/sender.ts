@@ -4,11 +4,11 @@
  * All of it is short, and nothing in it can break a line or command a terminal. What a client says of its own address
  * counts only where `client-address.ts` believes it.
  */
+import type { Exchange } from '../exchange.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import { redactText } from '../lib/redact-path.ts'
-import { isTraceparent } from '../lib/traceparent.ts'
-import type { Policy } from '../policy.ts'
-import type { RequestFacts, Sender } from '../types.ts'
+import type { Sender } from '../types.ts'
+import { traceIdOf } from './trace-id.ts'
 
 const MAX_USER_AGENT_CHARS = 120
 
@@ -18,39 +18,20 @@ const userAgentText = boundedMemo(value => redactText(value, MAX_USER_AGENT_CHAR
   maxKeyLength: 512,
 })
 
-/** @param facts whose head is not forgotten yet */
-export function senderOf(
-  facts: Pick<RequestFacts, 'peer' | 'rawHeaders'>,
-  { clientAddress }: Pick<Policy, 'clientAddress'>,
-): Sender {
+/** @param exchange whose head is not forgotten yet */
+export function senderOf({ facts, policy, trace }: Pick<Exchange, 'facts' | 'policy' | 'trace'>): Sender {
   const { rawHeaders } = facts
   let userAgent: string | undefined
-  let traceparent: string | undefined
-  let isOneTrace = true
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === USER_AGENT.length && userAgent === undefined && name.toLowerCase() === USER_AGENT)
       userAgent = rawHeaders[i + 1]
-    else if (name.length === TRACEPARENT.length && name.toLowerCase() === TRACEPARENT) {
-      isOneTrace = traceparent === undefined
-      traceparent = rawHeaders[i + 1]
-    }
   }
   return {
-    client: clientAddress(facts),
+    client: policy.clientAddress(facts),
     userAgent: userAgent === undefined || userAgent === '' ? undefined : userAgentText(userAgent),
-    traceId: traceparent !== undefined && isOneTrace && isTraceparent(traceparent) ? traceIdIn(traceparent) : undefined,
+    traceId: trace?.traceId ?? traceIdOf(rawHeaders),
   }
 }
 
 const USER_AGENT = 'user-agent'
-const TRACEPARENT = 'traceparent'
-
-/** Version 00 has no more than this. */
-const TRACEPARENT_CHARS = 55
-
-/** @returns what keeps no long string in memory, as a part of one would: later versions may append to it */
-function traceIdIn(traceparent: string): string {
-  const traceId = traceparent.slice(3, 35)
-  return traceparent.length <= TRACEPARENT_CHARS ? traceId : Buffer.from(traceId, 'latin1').toString('latin1')
-}

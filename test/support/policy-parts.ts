@@ -26,6 +26,7 @@ export function policyParts(overrides: Partial<PolicyParts> = {}): PolicyParts {
     checkClientCertificate: undefined,
     endpoints: [],
     sessions: new Map(),
+    spans: undefined,
     routeMetrics: createMetrics({ version: '1', node: '26', cacheResults: [], fetchResults: [] }).forRoute,
     mode: undefined,
     ...overrides,

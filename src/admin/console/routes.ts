@@ -30,6 +30,7 @@ const HEADERS = {
 export function withPage(recent: AdminConsole, page: ConsolePage): AdminConsole {
   return {
     paths: new Map([...recent.paths, ...page.paths.map(path => [path, 'GET, HEAD'] as const)]),
+    listed: [['/-/', 'the console, a page for browsers'], ...recent.listed],
     maySee: recent.maySee,
     serve(app) {
       recent.serve(app)

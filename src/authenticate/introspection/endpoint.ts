@@ -6,6 +6,7 @@
  */
 import type { Egress } from '../../egress/egress.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
+import type { TraceRequest } from '../../keys/fetch/request-trace.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { keptMetadata } from '../../oauth/kept-metadata.ts'
 import { addressIn, type Metadata, type ShownBy } from '../../oauth/metadata.ts'
@@ -18,6 +19,7 @@ interface EndpointOptions {
   readonly clock: Clock
   readonly caFile?: string | undefined
   readonly egress?: Egress | undefined
+  readonly trace?: TraceRequest | undefined
   readonly allowInsecureHttp: boolean
 }
 

@@ -6,6 +6,7 @@
  * hold credentials are read with each question, so a new secret makes no new introspector.
  */
 import type { Egress } from '../../egress/egress.ts'
+import type { TraceRequest } from '../../keys/fetch/request-trace.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type Lease, leases } from '../../lib/leases.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
@@ -90,6 +91,8 @@ interface IntrospectorRegistryOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly observer: IntrospectionObserver
+  /** Gives what makes traces of the questions to a provider. */
+  readonly traceOf?: ((provider: string) => TraceRequest) | undefined
 }
 
 /** Longer than a request waits for an answer. */
@@ -102,6 +105,7 @@ export function introspectorRegistry({
   clock,
   scheduler,
   observer,
+  traceOf,
 }: IntrospectorRegistryOptions): IntrospectorRegistry {
   const heardBy = new Map<string, HeardInactive>()
   const heardOf = (provider: string): HeardInactive => {
@@ -125,6 +129,7 @@ export function introspectorRegistry({
         decrypt: signed?.decryption?.decrypt,
         isEncryptionRequired: signed?.decryption?.required === true,
         connections: concurrency,
+        trace: traceOf?.(provider),
         clock,
       })
       const made = introspector({

@@ -9,6 +9,7 @@ import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import { hardenedRequest, place } from '../../keys/fetch/hardened-request.ts'
 import { keptConnections } from '../../keys/fetch/kept-connections.ts'
 import { readLocalFile } from '../../keys/fetch/local-file.ts'
+import type { TraceRequest } from '../../keys/fetch/request-trace.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { unlessAborted } from '../../lib/unless-aborted.ts'
 import { type ClientCredentials, clientAuthentication } from '../../oauth/client-authentication.ts'
@@ -35,6 +36,7 @@ interface IntrospectionServerOptions {
   readonly clockToleranceSeconds: number
   readonly caFile?: string | undefined
   readonly egress?: Egress | undefined
+  readonly trace?: TraceRequest | undefined
   readonly allowInsecureHttp: boolean
   /** The most questions that are asked at a time, each on a connection. */
   readonly connections: number
@@ -43,7 +45,7 @@ interface IntrospectionServerOptions {
 const MOST_ANSWER_BYTES = 64 * 1024
 
 export function introspectionServer(options: IntrospectionServerOptions): AnsweringServer {
-  const { client, response, clock, caFile, egress } = options
+  const { client, response, clock, caFile, egress, trace } = options
   const endpoint = endpointOf({ ...options, client: client.auth === 'tls' ? 'certificate' : 'other' })
   const authentication = clientAuthentication({ client, issuer: options.issuer, clock })
   const kept = keptConnections(options.connections)
@@ -78,6 +80,7 @@ export function introspectionServer(options: IntrospectionServerOptions): Answer
       tls: { ca, ...proof.tls },
       maxBytes: MOST_ANSWER_BYTES,
       egress,
+      trace,
       kept,
       signal,
     })

@@ -11,6 +11,7 @@ import { decryptionKey } from '../../authenticate/encrypted/decryption-keys.ts'
 import { credentialsProblem } from '../../egress/credentials.ts'
 import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
+import { headerLinesProblem } from '../../lib/header-lines.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { lineFileProblem } from '../../lib/line-file.ts'
 import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
@@ -60,7 +61,7 @@ export function fileFindings(
       check(['revocation', 'signals', index, 'tokenFile'], tokenFile, secretsProblem),
     ),
     ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, ownSecretProblem),
-    ...check(['traces', 'headersFile'], traces?.headersFile, emptyProblem),
+    ...check(['traces', 'headersFile'], traces?.headersFile, content => headerLinesProblem(content.toString('latin1'))),
     ...(read === undefined ? [] : outputFindings(['audit', 'file'], audit?.file)),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),

@@ -11,6 +11,7 @@ import type { Egress } from '../../egress/egress.ts'
 import { FetchFailure } from './fetch-failure.ts'
 import { hardenedRequest, place } from './hardened-request.ts'
 import { readBearerToken, readLocalFile } from './local-file.ts'
+import type { TraceRequest } from './request-trace.ts'
 
 interface DocumentRequest {
   readonly url: string
@@ -24,6 +25,7 @@ interface DocumentRequest {
   readonly bearerFile: string | undefined
   /** The proxy to go through, unless the URL is one of its exceptions. */
   readonly egress: Egress | undefined
+  readonly trace?: TraceRequest | undefined
   /** Ends the fetch at any stage. Its reason is what is thrown. */
   readonly signal: AbortSignal
 }
@@ -39,11 +41,11 @@ export interface FetchedDocument {
 
 /** @throws {FetchFailure} the fetch failed; or the reason of `signal` */
 export async function fetchDocument(request: DocumentRequest): Promise<FetchedDocument> {
-  const { url, etag, caFile, bearerFile, maxBytes, egress, signal } = request
+  const { url, etag, caFile, bearerFile, maxBytes, egress, trace, signal } = request
   const ca = caFile === undefined ? undefined : readLocalFile(caFile, 'caFile').toString('utf8')
   const bearer = bearerFile === undefined ? undefined : readBearerToken(bearerFile, 'bearerFile')
   const headers = requestHeaders(etag, bearer)
-  const answer = await hardenedRequest({ method: 'GET', url, headers, tls: { ca }, maxBytes, egress, signal })
+  const answer = await hardenedRequest({ method: 'GET', url, headers, tls: { ca }, maxBytes, egress, trace, signal })
   checkStatus(answer.status, request)
   const freshness = { cacheControl: answer.headers['cache-control'], ageSeconds: ageSeconds(answer.headers) }
   return answer.body === undefined

@@ -20,6 +20,7 @@ import { connectionFailureText } from '../../lib/connection-failure.ts'
 import { codeOf } from '../../lib/failure-text.ts'
 import { FetchFailure } from './fetch-failure.ts'
 import type { KeptConnections, TlsMaterial } from './kept-connections.ts'
+import type { TraceRequest } from './request-trace.ts'
 
 interface RequestParts {
   readonly method: 'GET' | 'POST'
@@ -35,6 +36,8 @@ interface RequestParts {
   readonly egress: Egress | undefined
   /** Connections are taken from here; without it, and through a proxy, each request has one of its own. */
   readonly kept?: KeptConnections | undefined
+  /** Begins a trace for the request, which the other end may continue. */
+  readonly trace?: TraceRequest | undefined
   /** Ends the request at any stage. Its reason is what is thrown. */
   readonly signal: AbortSignal
 }
@@ -50,6 +53,20 @@ const ONLY_200: ReadonlySet<number> = new Set([200])
 
 /** @throws {FetchFailure} there is no whole answer; or the reason of `signal` */
 export async function hardenedRequest(request: RequestParts): Promise<WholeAnswer> {
+  const traced = request.trace?.(request.method, new URL(request.url))
+  if (traced === undefined) return untracedRequest(request)
+  const headers = { ...request.headers, traceparent: traced.traceparent }
+  try {
+    const answer = await untracedRequest({ ...request, headers })
+    traced.ended(answer.status)
+    return answer
+  } catch (error) {
+    traced.ended(request.signal.aborted ? 'timeout' : error instanceof FetchFailure ? error.result : 'error')
+    throw error
+  }
+}
+
+async function untracedRequest(request: RequestParts): Promise<WholeAnswer> {
   const { signal, url, tls } = request
   const proxied = request.egress !== undefined && viaProxy(new URL(url), request.egress.noProxy)
   const egress = proxied ? request.egress : undefined

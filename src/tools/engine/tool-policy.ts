@@ -63,6 +63,8 @@ export function toolPolicy(
     decrypterOf: services.decrypterOf,
     clock: services.clock,
     ...requestChecks(config, services, { ...COMMAND_PARTS, sessionsOf: sessions.sessionsOf, nonceSecret }),
+    // A trial ends without spans.
+    spans: { add() {} },
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })

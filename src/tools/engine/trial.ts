@@ -67,7 +67,7 @@ export async function trial(policy: Policy, facts: RequestFacts, body: Buffer = 
     if (decision.kind === 'read') return result
     return {
       ...result,
-      upstreamHeaders: forwarded(facts, decision.kind === 'judge' ? decision.answer.judge(body) : decision),
+      upstreamHeaders: forwarded(facts, policy, decision.kind === 'judge' ? decision.answer.judge(body) : decision),
     }
   } catch (error) {
     if (!(error instanceof Denial)) throw error
@@ -75,14 +75,18 @@ export async function trial(policy: Policy, facts: RequestFacts, body: Buffer = 
   }
 }
 
-function forwarded(facts: RequestFacts, { route, host, identityLines }: ForwardDecision): readonly string[] {
+function forwarded(
+  facts: RequestFacts,
+  { traces }: Policy,
+  { route, host, identityLines }: ForwardDecision,
+): readonly string[] {
   const { rawHeaders, peer } = facts
   return route.requestHeaders({
     rawHeaders,
     host,
     peer,
     requestId: requestId(rawHeaders),
-    trace: undefined,
+    trace: traces?.(facts),
     identityLines,
   })
 }

@@ -7,7 +7,7 @@ export interface HeaderLine {
   readonly value: string
 }
 
-const MADE_PER_REQUEST: ReadonlySet<string> = new Set(['x-request-id'])
+const MADE_PER_REQUEST: ReadonlySet<string> = new Set(['x-request-id', 'traceparent'])
 
 /** Compares whole lines: a name that arrives with one value and leaves with another counts as removed and as added. */
 export function headerChanges(before: readonly string[], after: readonly string[], { tokenPlaces }: Policy) {

@@ -7,6 +7,7 @@ import { ensureHttpClients } from './http-clients.ts'
 import { ensurePrometheus } from './prometheus-programs.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
+import { ensureTraceProtobuf } from './trace-protobuf.ts'
 
 interface ProgramGroup {
   readonly programs: string
@@ -20,6 +21,7 @@ const GROUPS: readonly ProgramGroup[] = [
   { programs: 'redis-server and valkey-server', without: 'WITHOUT_STORES', ensure: ensureStorePrograms },
   { programs: 'curl and h2load', without: 'WITHOUT_HTTP_CLIENTS', ensure: ensureHttpClients },
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
+  { programs: 'the protobuf schema of OpenTelemetry', without: 'WITHOUT_PROTOBUF', ensure: ensureTraceProtobuf },
   { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },
   { programs: 'Prometheus', without: 'WITHOUT_PROMETHEUS', ensure: ensurePrometheus },
 ]

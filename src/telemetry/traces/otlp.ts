@@ -1,0 +1,215 @@
+/**
+ * Sends spans with OpenTelemetry's exporter: OTLP over HTTP, in JSON, with its retries, back-off and `Retry-After`.
+ *
+ * The SDK is imported with the first batch, since a gateway without traces does not need it. Connections are our own, so
+ * that closing ends them: they lead to the collector directly, whatever proxy the configuration or the environment has.
+ */
+import http from 'node:http'
+import https from 'node:https'
+import type { Attributes, HrTime, Link, SpanContext } from '@opentelemetry/api'
+import type { Resource } from '@opentelemetry/resources'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { codeOf } from '../../lib/failure-text.ts'
+import type { Scheduler } from '../../lib/scheduler.ts'
+import type { ExportSettings } from './export-settings.ts'
+import type { FinishedSpan } from './span.ts'
+import type { SpanSender } from './span-queue.ts'
+
+/** What the files of the settings hold. */
+interface TlsMaterial {
+  readonly ca: Buffer | undefined
+  readonly cert: Buffer | undefined
+  readonly key: Buffer | undefined
+}
+
+interface OtlpSenderOptions {
+  readonly settings: ExportSettings
+  readonly tls: TlsMaterial
+  readonly scheduler: Scheduler
+  /** Is told once when spans cannot be sent any more, and once when they can again. */
+  readonly observer: {
+    failing(reason: string): void
+    recovered(): void
+  }
+}
+
+export function otlpSender({ settings, tls, scheduler, observer }: OtlpSenderOptions): SpanSender {
+  const { url, timeoutMs } = settings
+  const agent = url.startsWith('https:')
+    ? new https.Agent({ keepAlive: true, ...tls })
+    : new http.Agent({ keepAlive: true })
+  let exporting: Promise<Exporting> | undefined
+  let isFailing = false
+  let isClosed = false
+  let giveUp: (() => void) | undefined
+
+  async function send(spans: readonly FinishedSpan[]): Promise<Outcome> {
+    exporting ??= loaded(settings, agent)
+    try {
+      return (await exporting).send(spans)
+    } catch (error) {
+      // Whoever repairs the installation has to restart.
+      return { taken: 0, reason: `OpenTelemetry cannot be loaded: ${codeOf(error) ?? 'for an unknown reason'}` }
+    }
+  }
+
+  function tell({ taken, reason }: Outcome): void {
+    if (isClosed || (reason !== undefined) === isFailing) return
+    isFailing = reason !== undefined
+    if (reason === undefined) observer.recovered()
+    else if (taken === 0) observer.failing(reason)
+  }
+
+  return {
+    async send(spans) {
+      const { promise: over, resolve } = Promise.withResolvers<Outcome>()
+      giveUp = () => {
+        // Sockets that are under way end, too.
+        agent.destroy()
+        resolve({ taken: 0, reason: 'there was no answer in time' })
+      }
+      if (isClosed) giveUp()
+      // The exporter limits silence and not time, and the last of its attempts may begin when the others are over.
+      const cancel = scheduler.after(2 * timeoutMs + ANSWER_MARGIN_MS, giveUp)
+      send(spans).then(resolve)
+      const outcome = await over
+      cancel()
+      giveUp = undefined
+      tell(outcome)
+      return outcome.taken
+    },
+    close() {
+      isClosed = true
+      giveUp?.()
+      agent.destroy()
+    },
+  }
+}
+
+const ANSWER_MARGIN_MS = 1_000
+
+interface Outcome {
+  readonly taken: number
+  /** Why not all were taken. */
+  readonly reason: string | undefined
+}
+
+interface Exporting {
+  send(spans: readonly FinishedSpan[]): Promise<Outcome>
+}
+
+/** How many spans the last good answer rejects: the exporter says so in its log alone, right before its callback. */
+let rejectedSpans = 0
+
+async function loaded(settings: ExportSettings, agent: http.Agent | https.Agent): Promise<Exporting> {
+  const [api, { resourceFromAttributes }, { OTLPTraceExporter }] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+  ])
+  const ignored = (): void => {}
+  const warn = (_message: string, json?: unknown): void => {
+    rejectedSpans = rejectedIn(json)
+  }
+  api.diag.setLogger({ error: ignored, warn, info: ignored, debug: ignored, verbose: ignored }, api.DiagLogLevel.WARN)
+  const exporter = new OTLPTraceExporter({
+    url: settings.url,
+    headers: settings.headers,
+    timeoutMillis: settings.timeoutMs,
+    // Its type is an enumeration, of which the package exports no value.
+    compression: settings.compression as never,
+    httpAgentOptions: () => agent,
+  })
+  const readable = readableSpans(api, resourceFromAttributes(settings.resource))
+  return {
+    send(spans) {
+      const { promise, resolve } = Promise.withResolvers<Outcome>()
+      exporter.export(spans.map(readable), ({ code, error }) => {
+        const rejected = Math.min(rejectedSpans, spans.length)
+        rejectedSpans = 0
+        if (code !== EXPORTED) resolve({ taken: 0, reason: reasonOf(error) })
+        else if (rejected === 0) resolve({ taken: spans.length, reason: undefined })
+        else resolve({ taken: spans.length - rejected, reason: 'the collector rejects spans' })
+      })
+      return promise
+    },
+  }
+}
+
+/** `ExportResultCode.SUCCESS` of `@opentelemetry/core` */
+const EXPORTED = 0
+
+function rejectedIn(json: unknown): number {
+  try {
+    const { rejectedSpans: rejected } = JSON.parse(String(json)) as { readonly rejectedSpans?: number | string }
+    const spans = Number(rejected ?? 0)
+    return spans > 0 ? spans : 0
+  } catch {
+    return 0
+  }
+}
+
+/** Repeats nothing of what the collector says. */
+function reasonOf(error: Error | undefined): string {
+  const { code } = { code: undefined as unknown, ...error }
+  if (typeof code === 'number') return `the collector answered ${code}`
+  return codeOf(error) ?? 'the collector asks to come again later, or does not answer'
+}
+
+/** Without a name of its own a scope would have none in what others show. */
+const SCOPE = { name: 'sallyport' }
+const NO_EVENTS: ReadableSpan['events'] = []
+
+function readableSpans(
+  { SpanKind, SpanStatusCode, createTraceState }: typeof import('@opentelemetry/api'),
+  resource: Resource,
+): (span: FinishedSpan) => ReadableSpan {
+  const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL }
+  const outcomes = { ok: { code: SpanStatusCode.UNSET }, error: { code: SpanStatusCode.ERROR } }
+  return span => {
+    const { traceId, spanId, flags, tracestate, parentSpanId, link } = span
+    const traceState = tracestate === undefined ? undefined : createTraceState(tracestate)
+    const context: SpanContext = { traceId, spanId, traceFlags: flags, ...(traceState && { traceState }) }
+    const parent = parentSpanId && {
+      traceId,
+      spanId: parentSpanId,
+      traceFlags: flags,
+      isRemote: span.parent === 'remote',
+    }
+    const links: Link[] = []
+    if (link !== undefined)
+      links.push({
+        context: { traceId: link.traceId, spanId: link.spanId, traceFlags: link.flags, isRemote: true },
+      })
+    return {
+      name: span.name,
+      kind: kinds[span.kind],
+      spanContext: () => context,
+      ...(parent && { parentSpanContext: parent }),
+      startTime: hrTime(span.startMs),
+      endTime: hrTime(span.endMs),
+      duration: hrTime(Math.max(0, span.endMs - span.startMs)),
+      status: span.isError ? outcomes.error : outcomes.ok,
+      attributes: withoutUndefined(span.attributes),
+      links,
+      events: NO_EVENTS,
+      ended: true,
+      resource,
+      instrumentationScope: SCOPE,
+      droppedAttributesCount: 0,
+      droppedEventsCount: 0,
+      droppedLinksCount: 0,
+    }
+  }
+}
+
+function withoutUndefined(attributes: FinishedSpan['attributes']): Attributes {
+  const kept: Attributes = {}
+  for (const name in attributes) if (attributes[name] !== undefined) kept[name] = attributes[name]
+  return kept
+}
+
+function hrTime(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1_000)
+  return [seconds, Math.round((ms - seconds * 1_000) * 1e6)]
+}

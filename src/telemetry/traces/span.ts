@@ -1,0 +1,38 @@
+/** Says what a span is when it has ended, and who takes it. Spans are plain objects until they are sent. */
+
+/** OpenTelemetry's kinds of spans: a request that arrived, one that was sent, or work in between. */
+type SpanKind = 'server' | 'client' | 'internal'
+
+export type SpanAttributes = Readonly<Record<string, string | number | undefined>>
+
+/** A span of somebody else that a span refers to (W3C Trace Context §3.2.2). */
+export interface SpanReference {
+  /** 32 hex digits. */
+  readonly traceId: string
+  /** 16 hex digits. */
+  readonly spanId: string
+  readonly flags: number
+}
+
+export interface FinishedSpan extends SpanReference {
+  readonly name: string
+  readonly kind: SpanKind
+  /** As it came with the parent; undefined without one. */
+  readonly tracestate: string | undefined
+  readonly parentSpanId: string | undefined
+  /** Whether the parent is a span of another process. */
+  readonly parent: 'remote' | 'own' | undefined
+  /** A trace that led here and is not continued. */
+  readonly link: SpanReference | undefined
+  /** Milliseconds since the epoch, with fractions. */
+  readonly startMs: number
+  readonly endMs: number
+  readonly isError: boolean
+  /** Members that are undefined are left out. */
+  readonly attributes: SpanAttributes
+}
+
+export interface SpanSink {
+  /** Takes a span, or drops it when it has too many. It never waits and never throws. */
+  add(span: FinishedSpan): void
+}
