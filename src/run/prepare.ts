@@ -79,7 +79,7 @@ export function prepare(config: Config, services: Services): Prepared {
       releases.push(lease.release)
       return [id, lease.value] as const
     })
-    const spans = config.traces && services.traces.queues.acquire(config.traces)
+    const spans = config.traces && services.traces.acquire(config.traces)
     if (spans !== undefined) releases.push(spans.release)
     const revocation = revocationSettings(config)
     const stream = leasedStream(config, services)
@@ -120,7 +120,7 @@ export function prepare(config: Config, services: Services): Prepared {
           ),
         sharedReplays,
       }),
-      spans: spans?.value,
+      spans: spans?.sink,
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
     }
@@ -141,7 +141,8 @@ export function prepare(config: Config, services: Services): Prepared {
       takeOver() {
         sharedReplays?.open()
         audit.putInForce()
-        services.traces.follow(config.traces)
+        if (spans === undefined) services.traces.followNone()
+        else spans.follow()
         for (const [, each] of logins) each.putInForce()
       },
       release,

@@ -120,7 +120,9 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     services.metrics.initProvider(id, providerTraits(provider))
   options.atExit?.(services.audits.flushNow)
   // Keys are fetched as soon as their providers are prepared.
-  services.traces.follow(config.traces)
+  const early = config.traces && services.traces.acquire(config.traces)
+  early?.follow()
+  early?.release()
   const first = prepare(config, services)
   const policies = policyStore(first.policy)
   services.revocations.configure(first.revocation)
@@ -172,7 +174,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     // What the last requests and streams leave behind is on record.
     await services.audits.close()
     // By now all requests have ended, and so have their spans.
-    await services.traces.queues.close()
+    await services.traces.close()
   }
   try {
     await cache.load()

@@ -7,7 +7,7 @@ import type { Environment } from '../config/read/environment.ts'
 import type { TracesConfig } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { headerLines } from '../lib/header-lines.ts'
-import { type Lease, type Leases, leases } from '../lib/leases.ts'
+import { type Lease, leases } from '../lib/leases.ts'
 import { randomHex } from '../lib/random-hex.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
@@ -16,6 +16,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { type ExportSettings, exportSettings } from '../telemetry/traces/export-settings.ts'
 import { otlpSender } from '../telemetry/traces/otlp.ts'
 import { type ProviderTraces, providerTraces } from '../telemetry/traces/provider-requests.ts'
+import type { SpanSink } from '../telemetry/traces/span.ts'
 import { type SpanQueue, spanQueue } from '../telemetry/traces/span-queue.ts'
 
 interface TracesOptions {
@@ -27,12 +28,23 @@ interface TracesOptions {
   readonly version: string
 }
 
+/** What one configuration asks for. */
+interface LeasedTraces {
+  readonly sink: SpanSink
+  /** Makes traces of requests to providers in this way, from now on. It cannot fail. */
+  follow(): void
+  release(): void
+}
+
 export interface Traces {
-  readonly queues: Leases<TracesConfig, SpanQueue>
+  /** @throws {Error} a file was good when it was checked, and cannot be used any more */
+  acquire(config: TracesConfig): LeasedTraces
+  /** Makes no traces of requests to providers any more. */
+  followNone(): void
   /** Gives what makes traces of the requests to a provider, which live longer than a policy. */
   readonly ofProvider: ProviderTraces['of']
-  /** Makes traces of requests to providers as this configuration says, from now on. */
-  follow(config: TracesConfig | undefined): void
+  /** Sends what there is, for two seconds at most. */
+  close(): Promise<void>
 }
 
 /** Requests that began under the policy before still end. */
@@ -79,18 +91,22 @@ export function traces({ clock, scheduler, log, metrics, env, version }: TracesO
     lingerMs: LINGER_MS,
     scheduler,
   })
-  const acquire = (config: TracesConfig): Lease<SpanQueue> => queues.acquire(settingsOf(config))
   const ofProviders = providerTraces(clock)
   let followed: Lease<SpanQueue> | undefined
+  const follow = (next: Lease<SpanQueue> | undefined, sample: number): void => {
+    ofProviders.follow(next && { sample, sink: next.value })
+    followed?.release()
+    followed = next
+  }
   return {
-    queues: { acquire, close: queues.close },
-    ofProvider: ofProviders.of,
-    follow(config) {
-      const next = config && acquire(config)
-      ofProviders.follow(config && next && { sample: config.sample, sink: next.value })
-      followed?.release()
-      followed = next
+    acquire(config) {
+      const settings = settingsOf(config)
+      const { value, release } = queues.acquire(settings)
+      return { sink: value, follow: () => follow(queues.acquire(settings), config.sample), release }
     },
+    followNone: () => follow(undefined, 0),
+    ofProvider: ofProviders.of,
+    close: queues.close,
   }
 }
 

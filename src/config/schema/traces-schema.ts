@@ -38,7 +38,7 @@ export const tracesSchema = z
   })
   .describe('Spans of requests, over OTLP. Left out: none are made, and `traceparent` passes as it comes.')
 
-export function endpointProblem(text: string): string | undefined {
+function endpointProblem(text: string): string | undefined {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     return 'must be a URL that begins with `http://` or `https://`'

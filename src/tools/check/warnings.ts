@@ -10,6 +10,7 @@ import { providerTraits } from '../../config/schema/provider-traits.ts'
 import { keysGotAround } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { tenantsOf } from '../../config/schema/tenants.ts'
+import { crossesNetworkOpenly } from '../../config/schema/traces-schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
@@ -75,6 +76,7 @@ export const WARNING_CODES = [
   'secret-blanks',
   'issuer-slash',
   'session-scope-unlisted',
+  'traces-in-clear',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -119,6 +121,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...tokensForwardedToTools(config),
     ...doubtfulSessions(config, policy),
     ...doubtfulSessionRoutes(config),
+    ...tracesInClear(config),
   ]
 }
 
@@ -213,6 +216,13 @@ function proxyInClear({ egress }: Config): readonly Warning[] {
   if (url.protocol === 'https:' || isLoopback(url)) return []
   const message = 'is sent to the proxy unencrypted, so that everybody on the way can read it; use an `https:` proxy'
   return [{ code: 'proxy-in-clear', path: ['egress', 'credentialsFile'], message }]
+}
+
+function tracesInClear({ traces }: Config): readonly Warning[] {
+  if (traces?.endpoint === undefined || !crossesNetworkOpenly(traces.endpoint)) return []
+  const message =
+    'is `http:` on another machine: who is on the way can read who calls what, and the headers; use `https:`, or a collector beside the gateway'
+  return [{ code: 'traces-in-clear', path: ['traces', 'endpoint'], message }]
 }
 
 /** Who is on the way, or has the address of the proxy, can name any certificate. */

@@ -53,6 +53,7 @@ export interface GatewayParts {
   readonly scheduler?: Scheduler | undefined
   readonly meter?: LoopMeter
   readonly random?: () => number
+  readonly env?: Readonly<Record<string, string>>
   /** Files beside the configuration, by the names it has for them. */
   readonly files?: Readonly<Record<string, string>>
 }
@@ -71,7 +72,7 @@ const CALM_METER: LoopMeter = { sample: () => ({ delayMs: 10, utilization: 0 }),
 /** @param config as in the file; `listen` and `admin` get free ports unless it says otherwise */
 export async function startTestGateway(
   config: Record<string, unknown>,
-  { clock = systemClock, scheduler, meter = CALM_METER, random, files = {} }: GatewayParts = {},
+  { clock = systemClock, scheduler, meter = CALM_METER, random, env = {}, files = {} }: GatewayParts = {},
 ): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
   const file = join(folder, 'sallyport.yaml')
@@ -85,7 +86,7 @@ export async function startTestGateway(
   const newLine = new EventEmitter().setMaxListeners(0)
   const running = await start({
     file,
-    env: {},
+    env,
     clock,
     scheduler,
     meter,
