@@ -1,5 +1,6 @@
 /**
- * Bundles the command into one file, `dist/sallyport.js`. It is run by `npm run build`, or by
+ * Bundles the command into one file, `dist/sallyport.js`, and what only gateways with traces need into another,
+ * `dist/traces.js`. It is run by `npm run build`, or by
  * `node src/build/build.ts FOLDER` for another place.
  *
  * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder
@@ -12,7 +13,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { lazyBuiltins, noUndici } from './leaner.ts'
+import { lazyBuiltins, noUndici, tracesApart } from './leaner.ts'
 import { ownLicence } from './own-licence.ts'
 import { texts } from './texts.ts'
 
@@ -23,8 +24,11 @@ const licenceText = ownLicence(ROOT)
 
 const { metafile } = await build({
   absWorkingDir: ROOT,
-  entryPoints: ['src/main.ts'],
-  outfile: join(folder, 'sallyport.js'),
+  entryPoints: [
+    { in: 'src/main.ts', out: 'sallyport' },
+    { in: 'src/telemetry/traces/sdk.ts', out: 'traces' },
+  ],
+  outdir: folder,
   bundle: true,
   platform: 'node',
   target: 'node26',
@@ -39,7 +43,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   lineLimit: 120,
-  plugins: [lazyBuiltins, noUndici, texts],
+  plugins: [lazyBuiltins, noUndici, tracesApart, texts],
   metafile: true,
   logLevel: 'warning',
 })

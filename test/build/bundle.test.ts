@@ -1,4 +1,4 @@
-/** The bundle, as the image has it: one file and `package.json`, far from any `node_modules`. */
+/** The bundle, as the image has it: its two files and `package.json`, far from any `node_modules`. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTraceCollector } from '../support/services/trace-collector.ts'
 import { startTestUpstream } from '../support/services/upstream.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -118,6 +119,36 @@ routes: [{ id: all, path: /** }]
   expect(log).toContain('the store cannot be reached: nothing listens there (ECONNREFUSED)')
   gateway.kill('SIGKILL')
   await closed
+})
+
+test('has the SDK of traces in a file of its own, which is read where traces are made', async () => {
+  const collector = await startTraceCollector()
+  writeFileSync(
+    join(folder, 'traces.yaml'),
+    `listen: 127.0.0.1:0
+drain: { timeout: 100ms }
+upstreams: { app: "http://127.0.0.1:1" }
+routes: [{ id: all, path: /**, access: public }]
+traces: { endpoint: "${collector.url}", sample: 100% }
+`,
+  )
+  const gateway = spawn(process.execPath, [bundle, 'run', '-c', 'traces.yaml'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const closed = once(gateway, 'close')
+  let log = ''
+  for await (const chunk of gateway.stdout) {
+    log += chunk
+    if (log.includes('"listening"')) break
+  }
+  const [, url] = /"url":"([^"]+)"/.exec(log) ?? []
+  expect((await fetch(`${url}/`)).status).toBe(502)
+  gateway.kill('SIGTERM')
+  await closed
+  expect(collector.spans.map(({ name }) => name)).toEqual(['GET', 'GET /**'])
+  expect(readFileSync(bundle, 'utf8')).not.toContain('OTLPExporterError')
+  await collector.kill()
 })
 
 test('passes on the licences of what it contains', () => {

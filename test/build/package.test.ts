@@ -22,6 +22,7 @@ test('it is built before it is packed, and takes the program and its licences of
   expect(scripts.prepack).toBe('npm run build')
   expect(files.filter(file => file.startsWith('dist'))).toEqual([
     'dist/sallyport.js',
+    'dist/traces.js',
     'dist/LICENSE',
     'dist/LICENSES.txt',
   ])

@@ -102,17 +102,13 @@ interface Exporting {
 let rejectedSpans = 0
 
 async function loaded(settings: ExportSettings, agent: http.Agent | https.Agent): Promise<Exporting> {
-  const [api, { resourceFromAttributes }, { OTLPTraceExporter }] = await Promise.all([
-    import('@opentelemetry/api'),
-    import('@opentelemetry/resources'),
-    import('@opentelemetry/exporter-trace-otlp-http'),
-  ])
+  const sdk = await import('./sdk.ts')
   const ignored = (): void => {}
   const warn = (_message: string, json?: unknown): void => {
     rejectedSpans = rejectedIn(json)
   }
-  api.diag.setLogger({ error: ignored, warn, info: ignored, debug: ignored, verbose: ignored }, api.DiagLogLevel.WARN)
-  const exporter = new OTLPTraceExporter({
+  sdk.diag.setLogger({ error: ignored, warn, info: ignored, debug: ignored, verbose: ignored }, sdk.DiagLogLevel.WARN)
+  const exporter = new sdk.OTLPTraceExporter({
     url: settings.url,
     headers: settings.headers,
     timeoutMillis: settings.timeoutMs,
@@ -120,7 +116,7 @@ async function loaded(settings: ExportSettings, agent: http.Agent | https.Agent)
     compression: settings.compression as never,
     httpAgentOptions: () => agent,
   })
-  const readable = readableSpans(api, resourceFromAttributes(settings.resource))
+  const readable = readableSpans(sdk, sdk.resourceFromAttributes(settings.resource))
   return {
     send(spans) {
       const { promise, resolve } = Promise.withResolvers<Outcome>()
@@ -161,7 +157,7 @@ const SCOPE = { name: 'sallyport' }
 const NO_EVENTS: ReadableSpan['events'] = []
 
 function readableSpans(
-  { SpanKind, SpanStatusCode, createTraceState }: typeof import('@opentelemetry/api'),
+  { SpanKind, SpanStatusCode, createTraceState }: typeof import('./sdk.ts'),
   resource: Resource,
 ): (span: FinishedSpan) => ReadableSpan {
   const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL }

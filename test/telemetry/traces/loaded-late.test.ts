@@ -21,6 +21,7 @@ async function answered(config: Readonly<Record<string, unknown>>) {
   const file = join(folder, 'sallyport.yaml')
   const content = {
     listen: '127.0.0.1:0',
+    drain: { timeout: '100ms' },
     upstreams: { app: 'http://127.0.0.1:1' },
     routes: [{ id: 'all', path: '/**', access: 'public' }],
     ...config,
