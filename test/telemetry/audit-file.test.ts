@@ -1,0 +1,77 @@
+/** What becomes of records that cannot be written: they wait, then they are dropped, and somebody is told. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemScheduler } from '../../src/lib/scheduler.ts'
+import { auditFile } from '../../src/telemetry/audit-file.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-records-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function started(path: string) {
+  const logs: Array<Record<string, unknown>> = []
+  const counts = { written: 0, dropped: 0 }
+  const states: boolean[] = []
+  const sink = auditFile({
+    path,
+    scheduler: systemScheduler,
+    log: createLog('info', { write: line => void logs.push(JSON.parse(line)) }),
+    onRecords: (result, count) => {
+      counts[result] += count
+    },
+    onState: isUp => states.push(isUp),
+    mostQueuedBytes: 100,
+  })
+  sink.open()
+  return { sink, logs, counts, states }
+}
+
+test('they wait while there is room, are dropped and counted when there is none, and told of once', async () => {
+  const path = join(folder, 'later', 'audit.jsonl')
+  const { sink, logs, counts, states } = started(path)
+  await expect.poll(() => sink.trouble).toBe('there is no such file or folder (ENOENT)')
+  for (let i = 0; i < 20; i++) sink.add(`${JSON.stringify({ i: 10 + i })}\n`)
+  expect(sink.status()).toEqual({ file: path, state: 'failing', lastError: sink.trouble, queued: 11 })
+  expect(counts).toEqual({ written: 0, dropped: 9 })
+  mkdirSync(join(folder, 'later'))
+  sink.reopen()
+  await expect.poll(() => counts.written).toBe(11)
+  expect(sink.trouble).toBeUndefined()
+  expect(logs).toMatchObject([
+    { level: 'error', msg: 'audit records cannot be written', file: path },
+    { level: 'info', msg: 'audit records are written again', dropped: 9 },
+  ])
+  expect([states[0], states.at(-1)]).toEqual([false, true])
+  sink.add('{"last":1}\n')
+  await sink.close()
+  expect(
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map(line => JSON.parse(line)),
+  ).toEqual([...Array.from({ length: 11 }, (_, i) => ({ i: 10 + i })), { last: 1 }])
+})
+
+test('what still cannot be written at the end counts as dropped', async () => {
+  const { sink, counts } = started('/dev/full')
+  sink.add('{"a":1}\n')
+  await sink.close()
+  expect(counts).toEqual({ written: 0, dropped: 1 })
+})
+
+test('what waits is written at once by a process that is about to end', async () => {
+  const path = join(folder, 'ending.jsonl')
+  const { sink, states } = started(path)
+  await expect.poll(() => states).toContain(true)
+  sink.add('{"a":1}\n')
+  sink.add('{"b":1}\n')
+  sink.flushNow()
+  expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"b":1}\n')
+  await sink.close()
+  expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"b":1}\n')
+})
