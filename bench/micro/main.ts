@@ -27,6 +27,7 @@ import type { Principal } from '../../src/types.ts'
 import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '../http/tokens.ts'
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
+import { auditCases } from './audit.ts'
 import { type Case, type Effort, time } from './harness.ts'
 import { opaqueAndEncryptedCases } from './opaque-and-encrypted.ts'
 import { pageAndToolCases } from './pages-and-tools.ts'
@@ -163,6 +164,7 @@ async function cases(): Promise<readonly Case[]> {
       run: at => record.ended(over(logging, at)),
     },
     { name: 'a refusal remembered', run: at => refusals.ended(refused[at % refused.length] as Exchange, 403) },
+    ...auditCases(at => over(small, at)),
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
     ...proofCases(warm[0] as string),

@@ -1,5 +1,6 @@
 /** Tests `sallyport check` as a user calls it. */
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { join } from 'node:path'
@@ -40,6 +41,18 @@ describe('sallyport check', () => {
     expect(stdout).toContain('bad.yaml:7:20 routes[0].path: a path starts with "/"')
     expect(stdout).toContain('Did you mean "access"?')
     expect(stdout).toContain('bad.yaml: not ok, 2 errors')
+  })
+
+  test('an audit log that cannot be written is an error at its line, and none is made', async () => {
+    const text = textOf('{ id: all, path: /** }')
+    files.write('audit.yaml', `${text}\naudit: { file: missing/audit.jsonl }\n`)
+    const { code, stdout } = await check('audit.yaml')
+    expect(code).toBe(2)
+    expect(stdout).toMatch(/audit\.yaml:\d+:16 audit\.file: is in a folder that cannot be written: .*make the folder/)
+    expect((await check('audit.yaml', '--no-files')).code).toBe(0)
+    files.write('fine.yaml', `${text}\naudit: { file: made-by-check.jsonl }\n`)
+    expect((await check('fine.yaml')).code).toBe(0)
+    expect(existsSync(join(files.path, 'made-by-check.jsonl'))).toBe(false)
   })
 
   test('a file that is not there is an error, not a crash', async () => {

@@ -1,4 +1,4 @@
-/** The audit log as an auditor reads it: who was let in or refused, on real files, disks that are full and rotations. */
+/** The audit log as an auditor reads it: who was let in or refused, on real files, full disks and rotations. */
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -76,9 +76,20 @@ export const ADMIN: Comparisons<Partial<AdminConfig>> = {
 /** Where every decision has to be on record, requests are refused while it cannot be. */
 export const AUDIT: Comparisons<Partial<AuditConfig>> = {
   file: noMatter('It says where records go.'),
-  what: noMatter('It says which decisions are recorded, and decides about none.'),
+  what: (name, before, after, around) => whatDifferences(name, before, after, around as Pair<Partial<AuditConfig>>),
   onFull: (name, before = 'drop', after = 'drop', around) =>
     ranked({ drop: 0, refuse: 1 })(name, before, after, around),
+}
+
+/** Which decisions are recorded decides about none of them, unless what cannot be recorded is refused. */
+function whatDifferences(
+  name: string,
+  before: AuditConfig['what'] = 'all',
+  after: AuditConfig['what'] = 'all',
+  around: Pair<Partial<AuditConfig>>,
+): readonly Difference[] {
+  if (around.before.onFull !== 'refuse' || around.after.onFull !== 'refuse') return []
+  return ranked({ denied: 0, all: 1 })(name, before, after, around)
 }
 
 /**

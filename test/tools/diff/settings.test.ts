@@ -392,3 +392,30 @@ describe('another proxy', () => {
     expect(past?.witness).toContain('what fits noProxy')
   })
 })
+
+describe('the audit log', () => {
+  const withAudit = (rest: Partial<NonNullable<Config['audit']>>): Config => ({
+    ...BASE,
+    audit: { file: '/a', what: 'all', onFull: 'drop', ...rest },
+  })
+
+  test.each<[string, Config, Config, readonly string[]]>([
+    [
+      'drops what it refused',
+      withAudit({ onFull: 'refuse' }),
+      withAudit({}),
+      ['loosened audit: onFull: refuse → drop'],
+    ],
+    ['is removed', withAudit({ onFull: 'refuse' }), BASE, ['loosened audit: onFull: refuse → drop']],
+    ['refuses from now on', BASE, withAudit({ onFull: 'refuse' }), ['tightened audit: onFull: drop → refuse']],
+    [
+      'needs fewer records for a request to pass',
+      withAudit({ onFull: 'refuse' }),
+      withAudit({ onFull: 'refuse', what: 'denied' }),
+      ['loosened audit: what: all → denied'],
+    ],
+    ['goes elsewhere', withAudit({}), withAudit({ file: '/b', what: 'denied' }), []],
+  ])('%s', (_what, before, after, expected) => {
+    expect(changes(before, after)).toEqual(expected)
+  })
+})
