@@ -85,8 +85,10 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const broken = brokenRequests({
     refuse,
     onRefused(denial, id, socket) {
-      audits.current?.refusedBytes(id, denial)
-      record.broken(denial, id, peerOf(socket), policies.current)
+      const peer = peerOf(socket)
+      const { clientAddress } = policies.current
+      audits.current?.refusedBytes(id, denial, clientAddress({ peer, rawHeaders: [] }))
+      record.broken(denial, id, peer, policies.current)
     },
   })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })

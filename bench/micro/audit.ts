@@ -26,7 +26,6 @@ export function auditCases(exchange: (index: number) => Exchange): readonly Case
       close: async () => {},
     },
     clock: systemClock,
-    clientOf: ({ peer }) => peer.address,
   })
   const refused = (index: number): Exchange => {
     const each = exchange(index)

@@ -59,7 +59,8 @@ function statsProblem(stats: Stats): string | undefined {
   return ownerProblem(stats) ?? modeProblem(stats)
 }
 
-const IS_LINK = 'is a link, which could lead to any file; name the file that it leads to'
+const IS_LINK =
+  'is a link, which could lead to any file; name the file that it leads to, or write `stdout` for /dev/stdout'
 
 /** Opens the file, or makes one that nobody else may read. @throws {Error} lines cannot be added to it */
 export async function openLineFile(path: string): Promise<LineFile> {

@@ -6,8 +6,7 @@
  */
 
 import { STANDARD_OUTPUT } from '../config/schema/local-paths.ts'
-import type { AuditConfig, Config } from '../config/schema/schema.ts'
-import { clientAddressReader, trustedProxies } from '../downstream/client-address.ts'
+import type { Config } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Leases, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
@@ -78,10 +77,11 @@ export function audits(services: AuditServices): Audits {
     get sink() {
       return sink
     },
-    acquire({ audit: block, listen }) {
+    acquire({ audit: block }) {
       if (block === undefined) return { putInForce: () => putInForce(undefined, undefined), release() {} }
       const lease = sinks.acquire(block.file)
-      const made = auditOf(block, listen.trustedProxies, lease.value, services.clock)
+      const { what, onFull } = block
+      const made = audit({ what, onFull, sink: lease.value, clock: services.clock })
       return { putInForce: () => putInForce(made, lease.value), release: lease.release }
     },
     reopen: () => sink?.reopen(),
@@ -96,8 +96,4 @@ export function audits(services: AuditServices): Audits {
     services.metrics.auditUp(undefined)
     sink?.open()
   }
-}
-
-function auditOf({ what, onFull }: AuditConfig, proxies: readonly string[], sink: AuditSink, clock: Clock): Audit {
-  return audit({ what, onFull, sink, clock, clientOf: clientAddressReader(trustedProxies(proxies)) })
 }

@@ -9,9 +9,9 @@ import type { Exchange } from '../exchange.ts'
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { Clock } from '../lib/clock.ts'
 import { redactPath } from '../lib/redact-path.ts'
-import type { GrantEnd, Principal, RequestFacts } from '../types.ts'
+import type { GrantEnd, Principal } from '../types.ts'
 import { fencedJson, timestamps } from './log.ts'
-import { traceIdOf } from './trace-id.ts'
+import { senderOf } from './sender.ts'
 
 /** What was decided about a request. */
 interface Decided {
@@ -29,15 +29,14 @@ interface Decided {
 interface AuditRecords {
   ofRequest(exchange: Exchange, decided: Decided): string
   /** What was refused below HTTP has no request: its method and path were never known. */
-  ofBytes(requestId: string, denial: Denial): string
+  ofBytes(requestId: string, denial: Denial, client: string | undefined): string
 }
 
 /** Names are as long at most as what nobody honest exceeds. */
 const MOST_CHARS = 256
 const MOST_EVIDENCE_CHARS = 2_000
 
-/** @param clientOf the client's address, as far as it is believed */
-export function auditRecords(clock: Clock, clientOf: (facts: RequestFacts) => string | undefined): AuditRecords {
+export function auditRecords(clock: Clock): AuditRecords {
   const time = timestamps(clock)
   const asJson = boundedMemo<string>(JSON.stringify, { maxEntries: 10_000, maxKeyLength: 256 })
   /** All requests with one token share a principal. */
@@ -58,10 +57,11 @@ export function auditRecords(clock: Clock, clientOf: (facts: RequestFacts) => st
   }
 
   return {
-    ofRequest({ requestId, facts, findings, trace }, { decision, code, status, why, event }) {
+    ofRequest(exchange, { decision, code, status, why, event }) {
+      const { requestId, facts, findings } = exchange
       const { route, endpoint, host, principal } = findings
       const target = route ?? endpoint
-      const traceId = trace?.traceId ?? traceIdOf(facts.rawHeaders)
+      const { traceId, client } = exchange.sender ?? senderOf(exchange)
       let line = begin(requestId)
       if (traceId !== undefined) line = `${line},"trace_id":"${traceId}"`
       if (event !== undefined) line = `${line},"event":"${event}"`
@@ -71,15 +71,20 @@ export function auditRecords(clock: Clock, clientOf: (facts: RequestFacts) => st
       line = `${line},"method":"${facts.method}"`
       if (host !== '') line = `${line},"host":${asJson(host)}`
       line = `${line},"path":${JSON.stringify(redactPath(facts.target))}`
-      const client = clientOf(facts)
-      if (client !== undefined) line = `${line},"client":"${client}"`
+      line += clientMember(client)
       if (principal !== undefined) line += callerOf(principal)
       else if (why?.provider !== undefined) line = `${line},"provider":${asJson(why.provider)}`
       return `${line}${evidenceOf(why)}}\n`
     },
-    ofBytes: (requestId, denial) =>
-      `${begin(requestId)},"decision":"deny","code":"${denial.code}","status":${denial.spec.status}${evidenceOf(denial)}}\n`,
+    ofBytes(requestId, denial, client) {
+      const line = `${begin(requestId)},"decision":"deny","code":"${denial.code}","status":${denial.spec.status}`
+      return `${line}${clientMember(client)}${evidenceOf(denial)}}\n`
+    },
   }
+}
+
+function clientMember(client: string | undefined): string {
+  return client === undefined ? '' : `,"client":"${client}"`
 }
 
 function member(name: string, value: unknown): string {

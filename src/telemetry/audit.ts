@@ -7,7 +7,7 @@
 import { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { GrantEnd, RequestFacts, StreamEnd } from '../types.ts'
+import type { GrantEnd, StreamEnd } from '../types.ts'
 import type { AuditSink } from './audit-file.ts'
 import { auditRecords } from './audit-record.ts'
 
@@ -24,7 +24,7 @@ export interface Audit {
   /** Records a refusal, unless the request was decided about before. Call it before anything is answered. */
   refused(exchange: Exchange, denial: Denial): void
   /** Records the refusal of bytes that are no request. */
-  refusedBytes(requestId: string, denial: Denial): void
+  refusedBytes(requestId: string, denial: Denial, client: string | undefined): void
   /** Records that a stream was ended, if that is because of its token. */
   streamEnded(exchange: Exchange, end: StreamEnd): void
 }
@@ -34,11 +34,10 @@ interface AuditOptions {
   readonly onFull: 'drop' | 'refuse'
   readonly sink: AuditSink
   readonly clock: Clock
-  readonly clientOf: (facts: RequestFacts) => string | undefined
 }
 
-export function audit({ what, onFull, sink, clock, clientOf }: AuditOptions): Audit {
-  const records = auditRecords(clock, clientOf)
+export function audit({ what, onFull, sink, clock }: AuditOptions): Audit {
+  const records = auditRecords(clock)
   const refusal = (): Denial | undefined => {
     if (onFull === 'drop') return undefined
     const reason = sink.trouble
@@ -63,7 +62,7 @@ export function audit({ what, onFull, sink, clock, clientOf }: AuditOptions): Au
       const { code, spec } = denial
       sink.add(records.ofRequest(exchange, { decision: 'deny', code, status: spec.status, why: denial }))
     },
-    refusedBytes: (requestId, denial) => sink.add(records.ofBytes(requestId, denial)),
+    refusedBytes: (requestId, denial, client) => sink.add(records.ofBytes(requestId, denial, client)),
     streamEnded(exchange, end) {
       if (exchange.upstreamStartedMs === undefined || !isGrantEnd(end)) return
       const decided = { decision: 'deny', code: end, status: undefined, why: undefined, event: 'stream_end' } as const

@@ -134,7 +134,9 @@ describe('a decision leaves one record', () => {
   test('bytes that are no request, and a body that breaks after the request was let through', async () => {
     const answer = await stack.raw('GARBAGE\r\n\r\n')
     const id = /x-request-id: (\S+)/i.exec(answer)?.[1] ?? ''
-    expect(await recordsOf(id)).toMatchObject([{ decision: 'deny', code: 'request_malformed', status: 400 }])
+    expect(await recordsOf(id)).toMatchObject([
+      { decision: 'deny', code: 'request_malformed', status: 400, client: '127.0.0.1' },
+    ])
     const id2 = `broken-${MARKER.slice(6)}`
     await stack.raw(
       `POST /public/1 HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${id2}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`,
@@ -291,6 +293,17 @@ describe('a reload', () => {
     await small.request('/a')
     expect((await small.admin('/-/status')).json()).not.toHaveProperty('audit')
     expect(records(at('two.jsonl'))).toHaveLength(before + 1)
+  })
+
+  test('with `onFull: drop` requests pass on a disk that is full, and so do those that need no record', async () => {
+    await reloaded({ file: '/dev/full' })
+    await small.request('/a')
+    await expect.poll(async () => (await small.metrics()).get('sallyport_audit_up'), SOON).toBe(0)
+    expect((await small.request('/a')).status).toBe(200)
+    await reloaded({ file: '/dev/full', onFull: 'refuse' })
+    expect((await small.request('/a')).status).toBe(503)
+    await reloaded({ file: '/dev/full', onFull: 'refuse', what: 'denied' })
+    expect((await small.request('/a')).status).toBe(200)
   })
 
   test('with a file that cannot be written is rejected as a whole, with the line and what to do', async () => {
