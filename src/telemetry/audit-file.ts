@@ -1,9 +1,9 @@
 /**
  * Keeps audit records in a file: lines wait in a bounded queue and are written many at a time, off the way of requests.
  *
- * A record waits 100 ms at most. The path is looked at once a second: when it leads to another file, as after a
- * rotation, that one is opened. What cannot be written waits, and is tried again every second. The log tells once that
- * trouble begins, and once that it is over. A process that is killed takes what waits with it.
+ * A record waits 100 ms at most. The path is looked at before each write, and once a second: when it leads to another
+ * file, as after a rotation, that one is opened. What cannot be written waits, and is tried again every second. The log
+ * tells once that trouble begins, and once that it is over. A process that is killed takes what waits with it.
  */
 import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { type LineBatch, type LineFile, openLineFile } from '../lib/line-file.ts'
@@ -72,7 +72,6 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   let failure: string | undefined
   /** How many were dropped since trouble began, which the log was told of. */
   let dropped: number | undefined
-  let isLookDue = false
   let mustReopen = false
   let cancelWrite: Cancel | undefined
   let cancelLook: Cancel = () => {}
@@ -102,10 +101,9 @@ export function auditFile(options: AuditFileOptions): AuditSink {
 
   async function writeAll(): Promise<void> {
     try {
-      await letGoOfMoved()
-      file ??= await openLineFile(path)
+      await followPath()
       for (batch ??= nextBatch(); batch !== undefined; batch = nextBatch()) {
-        await file.append(batch)
+        await (await followPath()).append(batch)
         onRecords('written', batch.count)
       }
       ended()
@@ -116,12 +114,12 @@ export function auditFile(options: AuditFileOptions): AuditSink {
     }
   }
 
-  /** Lines go to the file that the path leads to. */
-  async function letGoOfMoved(): Promise<void> {
-    const isLooked = isLookDue
-    isLookDue = false
-    if (mustReopen || (isLooked && (await file?.isMoved()) === true)) await closeFile()
+  /** Returns the file that the path leads to: one that was moved may be compressed and gone before long. */
+  async function followPath(): Promise<LineFile> {
+    if (mustReopen || (await file?.isMoved()) === true) await closeFile()
     mustReopen = false
+    file ??= await openLineFile(path)
+    return file
   }
 
   async function closeFile(): Promise<void> {
@@ -157,7 +155,6 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   }
 
   function look(): void {
-    isLookDue = true
     write()
     cancelLook = scheduler.after(LOOK_MS, look)
   }

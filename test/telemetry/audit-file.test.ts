@@ -1,5 +1,5 @@
 /** What becomes of records that cannot be written: they wait, then they are dropped, and somebody is told. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -55,6 +55,20 @@ test('they wait while there is room, are dropped and counted when there is none,
       .slice(0, -1)
       .map(line => JSON.parse(line)),
   ).toEqual([...Array.from({ length: 11 }, (_, i) => ({ i: 10 + i })), { last: 1 }])
+})
+
+test('what comes after a rotation is in the new file', async () => {
+  const path = join(folder, 'rotated.jsonl')
+  const { sink, counts } = started(path)
+  for (let rotation = 1; rotation <= 3; rotation++) {
+    sink.add(`${rotation}\n`)
+    await expect.poll(() => counts.written).toBe(rotation)
+    renameSync(path, `${path}.${rotation}`)
+    expect(readFileSync(`${path}.${rotation}`, 'utf8')).toBe(`${rotation}\n`)
+  }
+  sink.add('4\n')
+  await sink.close()
+  expect(readFileSync(path, 'utf8')).toBe('4\n')
 })
 
 test('what still cannot be written at the end counts as dropped', async () => {
