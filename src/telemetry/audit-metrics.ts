@@ -10,7 +10,11 @@ export function auditMetrics({ gauge, overall }: Series) {
     'Records of decisions, by whether they were written or dropped. Dropped ones are gone: see /-/status for the reason.',
     AUDIT_RESULTS.map(result => ({ result })),
   )
-  const up = gauge('audit_up', '1 when audit records can be written; absent where none are asked for.', 'min')
+  const up = gauge(
+    'audit_up',
+    '0: audit records cannot be written; they wait, then are dropped, or refuse requests. See last_error of /-/status.',
+    'min',
+  )
   up.remove()
 
   return {
