@@ -27,9 +27,14 @@ export interface Caller {
   readonly needsCertificate: boolean
 }
 
+/** What is refused there depends on load, on a bug, or on bytes of the head that nobody remembers. */
+const NOT_ASKED_AGAIN: ReadonlySet<DenialSpec['stage']> = new Set(['anywhere', 'receive', 'head'])
+
 /** @returns undefined where no line asks for the same */
 export function explainLine(asked: AskedAgain): string | undefined {
   const { code, method, path, host, isEndpoint } = asked
+  const { stage }: DenialSpec = DENIALS[code]
+  if (NOT_ASKED_AGAIN.has(stage)) return undefined
   // A path that was cut ends in a character that is not ASCII.
   if (!/^[A-Z][A-Z-]*$/.test(method) || !/^(?:\/[\x21-\x7e]*|\*)$/.test(path)) return undefined
   const words = ['sallyport', 'explain', method, quoted(path)]

@@ -224,10 +224,19 @@ class Queue {
   }
 }
 
+/** Of several that are as long, the one with the oldest record. */
 function longestOf(queues: Iterable<Queue>): Queue | undefined {
   let longest: Queue | undefined
-  for (const each of queues) if (longest === undefined || each.length > longest.length) longest = each
+  for (const each of queues) {
+    const { length, oldest } = each
+    const isLonger = longest === undefined || length > longest.length
+    if (isLonger || (length === longest?.length && isOlder(oldest, longest.oldest))) longest = each
+  }
   return longest
+}
+
+function isOlder(one: Kept | undefined, other: Kept | undefined): boolean {
+  return one !== undefined && other !== undefined && one.number < other.number
 }
 
 function settle(kept: Kept): void {
