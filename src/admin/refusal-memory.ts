@@ -44,6 +44,8 @@ interface RefusalMemoryOptions {
 const SHED_INTERVAL_MS = 1_000
 const SETTLE_MS = 1_000
 const MOST_EVIDENCE_CHARS = 2_000
+/** Names of DNS are shorter. */
+const MOST_HOST_CHARS = 300
 /** A part of a subject stands for all of it. */
 const MOST_SUBJECT_CHARS = 256
 const SUBJECT_HASH_DIGITS = 12
@@ -183,7 +185,7 @@ interface Kept {
   readonly code: DenialCode
   readonly status: number | undefined
   readonly method: string
-  readonly host: string
+  host: string
   /** The target as it came, until it is settled. */
   path: string
   /** Id of the route or of the endpoint, since either would keep a policy that is not in force any more. */
@@ -244,14 +246,20 @@ function settle(kept: Kept): void {
   kept.isSettled = true
   const path = redactPath(kept.path)
   if (path !== kept.path) kept.path = copied(path)
+  if (kept.host.length > MOST_HOST_CHARS) kept.host = copied(kept.host.slice(0, MOST_HOST_CHARS))
   if (typeof kept.subject !== 'string') kept.subject = undefined
   else if (kept.subject.length > MOST_SUBJECT_CHARS) kept.subject = copied(kept.subject.slice(0, MOST_SUBJECT_CHARS))
   if (typeof kept.evidence === 'object') kept.evidence = evidenceJson(kept.evidence)
 }
 
-/** One text is the smallest copy. */
+/** One text is the smallest copy. What cannot be written is a bug, which must not end the process. */
 function evidenceJson(evidence: NonNullable<Denial['evidence']>): string {
-  const text = JSON.stringify(evidence)
+  let text: string
+  try {
+    text = JSON.stringify(evidence)
+  } catch {
+    text = '{"unreadable":true}'
+  }
   return text.length <= MOST_EVIDENCE_CHARS ? text : JSON.stringify({ cut: text.slice(0, MOST_EVIDENCE_CHARS) })
 }
 

@@ -72,6 +72,26 @@ describe('the paths', () => {
   })
 })
 
+test('/ lists what there is with this configuration, as text or as JSON, and each answers', async () => {
+  const { text, headers } = await stack.admin('/')
+  expect(headers['content-type']).toBe('text/plain; charset=utf-8')
+  for (const path of ['/livez', '/readyz', '/metrics', '/-/status', '/-/drain']) expect(text).toContain(`\n${path} `)
+  for (const path of ['/-/revocations', '/-/app', '/-/recent']) expect(text).not.toContain(path)
+  const more = await startTestStack(
+    {
+      admin: { listen: '127.0.0.1:0', appProbes: ['/healthz'], console: {} },
+      revocation: { api: { tokenFile: 'secret' } },
+    },
+    { files: { secret: 's'.repeat(40) } },
+  )
+  const listed = await more.admin('/', { headers: { accept: 'text/html, application/json;q=0.9' } })
+  const { paths } = listed.json() as { paths: Record<string, string> }
+  expect(Object.keys(paths)).toEqual(
+    expect.arrayContaining(['/-/recent', '/-/live', '/livez', '/-/app/healthz', '/-/revocations']),
+  )
+  await more.close()
+})
+
 describe('a browser that was tricked', () => {
   test.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'a b', '', '[::1', '1.2.3.4@evil'])(
     'is refused with the Host %j',
