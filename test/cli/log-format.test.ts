@@ -9,6 +9,7 @@ import { afterAll, expect, test } from 'vitest'
 import { sallyport } from '../support/gateway/running.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const PROGRAM = process.env.SALLYPORT_BUNDLE ?? 'src/main.ts'
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-format-'))
 /** What a test that fails leaves running. */
 const terminals = new Set<{ stop(): Promise<unknown> }>()
@@ -35,7 +36,7 @@ const TIME = String.raw`\d\d:\d\d:\d\d\.\d{3}`
 /** Runs the gateway on a terminal: `script` makes one, and passes on what is written to it. */
 function onTerminal(file: string, env: Record<string, string>) {
   const pidFile = `${file}.pid`
-  const command = `echo $$ > '${pidFile}'; exec '${process.execPath}' src/main.ts run -c '${file}'`
+  const command = `echo $$ > '${pidFile}'; exec '${process.execPath}' '${PROGRAM}' run -c '${file}'`
   const { FORCE_COLOR: _, NO_COLOR: __, ...others } = process.env
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: ROOT,
