@@ -77,11 +77,11 @@ describe('limits.bodyIdleTimeout', () => {
   test(
     'a refused request that never sends its body cannot hold the connection',
     async () => {
-      for (const length of [10, 999]) {
-        const client = sent(`POST /private/a HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`)
-        await client.until(/token_missing/)
-        await client.closed
-      }
+      const clients = [10, 999].map(length =>
+        sent(`POST /private/a HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`),
+      )
+      for (const client of clients) await client.until(/token_missing/)
+      for (const client of clients) await client.closed
     },
     SOON_MS,
   )
