@@ -59,8 +59,8 @@ export interface GatewayParts {
 }
 
 /**
- * What the gateway does every second comes fifty times as often. It is for tests that move a clock of their own and then
- * wait for the gateway to look at what it has open.
+ * With it, what the gateway does every second comes fifty times as often. It is for tests that move a clock of their
+ * own and then wait for the gateway to look at what it has open.
  */
 export const QUICK_ROUNDS: Scheduler = {
   after: (delayMs, task) => systemScheduler.after(delayMs === 1_000 ? 20 : delayMs, task),

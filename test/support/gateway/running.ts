@@ -1,9 +1,9 @@
 /**
  * Runs `sallyport` as a user does, as a process of its own, and waits for what it prints rather than for time.
  *
- * What runs is the bundle that the test run has made of the source, since it starts four times as fast. It is the source
- * itself where a test looks into it: at another folder, or with arguments of Node that show what is loaded. And `dev`
- * needs files that stand beside the source.
+ * What runs is the bundle that the test run has made of the source, since it starts four times as fast. The source
+ * itself runs where a test looks into it, in another folder or with options of Node that show what is loaded, and for
+ * `dev`, which needs files that stand beside it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -38,8 +38,9 @@ export function sallyport(
   args: readonly string[],
   { env = {}, nodeArgs = [], root, cwd = root ?? ROOT, descriptors }: RunOptions = {},
 ): RunningSallyport {
-  const isSourceAskedFor = root !== undefined || nodeArgs.length > 0 || args[0] === 'dev'
-  const bundle = isSourceAskedFor ? undefined : process.env.SALLYPORT_BUNDLE
+  const hasNodeOptions = nodeArgs.length > 0 || env.NODE_OPTIONS !== undefined
+  const needsSource = root !== undefined || hasNodeOptions || args[0] === 'dev'
+  const bundle = needsSource ? undefined : process.env.SALLYPORT_BUNDLE
   const program = bundle ?? join(root ?? ROOT, 'src/main.ts')
   const command = [process.execPath, ...nodeArgs, program, ...args]
   // Node raises its own soft limit to the hard one, so both are set.

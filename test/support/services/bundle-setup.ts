@@ -35,7 +35,8 @@ export async function setup(project: TestProject): Promise<() => void> {
   process.env.NODE_COMPILE_CACHE = join(folder, 'compile-cache')
   await warmUp(bundle, file)
   project.onTestsRerun(() => build(bundle))
-  return () => rmSync(folder, { recursive: true })
+  // The processes of the tests end about now, and may still add to the cache.
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
 }
 
 function build(bundle: string): void {
