@@ -23,9 +23,11 @@ const WARM_UP = JSON.stringify({
   routes: [{ id: 'all', path: '/**', access: 'public' }],
 })
 
-/** Vitest calls it before the tests, and what it returns after them. */
-export async function setup(project: TestProject): Promise<() => void> {
+/** Vitest calls it before the tests. */
+export async function setup(project: TestProject): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-bundled-'))
+  // After the last test is too soon: workers add to the cache as they end.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   const bundle = join(folder, 'dist/sallyport.js')
   const file = join(folder, 'sallyport.yaml')
   for (const name of ['package.json', 'node_modules']) symlinkSync(join(ROOT, name), join(folder, name))
@@ -35,8 +37,6 @@ export async function setup(project: TestProject): Promise<() => void> {
   process.env.NODE_COMPILE_CACHE = join(folder, 'compile-cache')
   await warmUp(bundle, file)
   project.onTestsRerun(() => build(bundle))
-  // The processes of the tests end about now, and may still add to the cache.
-  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
 }
 
 function build(bundle: string): void {
