@@ -78,10 +78,11 @@ test('/ lists what there is with this configuration, as text or as JSON, and eac
   for (const path of ['/livez', '/readyz', '/metrics', '/-/status', '/-/drain']) expect(text).toContain(`\n${path} `)
   for (const path of ['/-/revocations', '/-/app', '/-/recent']) expect(text).not.toContain(path)
   const more = await startTestStack(
-    {
+    ({ issuer, jwksUri }) => ({
       admin: { listen: '127.0.0.1:0', appProbes: ['/healthz'], console: {} },
+      providers: { main: { type: 'jwt', issuer, audiences: ['x'], maxLifetime: '1h', keys: { jwksUri } } },
       revocation: { api: { tokenFile: 'secret' } },
-    },
+    }),
     { files: { secret: 's'.repeat(40) } },
   )
   const listed = await more.admin('/', { headers: { accept: 'text/html, application/json;q=0.9' } })
