@@ -66,6 +66,9 @@ writeFileSync(`${folder}micro.md`, text)
 writeFileSync(`${folder}micro.json`, `${JSON.stringify({ node: process.version, effort, timings }, null, 2)}\n`)
 process.exit()
 
+/** What a refusal was sent by is found out for its log line. */
+const NO_SENDER = { client: '192.0.2.1', userAgent: undefined, traceId: undefined }
+
 async function cases(): Promise<readonly Case[]> {
   const rs256 = keys.get('RS256')
   if (rs256 === undefined) throw new Error('no key')
@@ -163,7 +166,10 @@ async function cases(): Promise<readonly Case[]> {
       name: 'end of a request, access log on',
       run: at => record.ended(over(logging, at)),
     },
-    { name: 'a refusal remembered', run: at => refusals.ended(refused[at % refused.length] as Exchange, 403) },
+    {
+      name: 'a refusal remembered',
+      run: at => refusals.ended(refused[at % refused.length] as Exchange, NO_SENDER, 403),
+    },
     ...auditCases(at => over(small, at)),
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),

@@ -11,7 +11,6 @@
  */
 import { Buffer } from 'node:buffer'
 import { createHmac } from 'node:crypto'
-import { canonicalAddress } from '../downstream/client-address.ts'
 import type { Denial, DenialCode } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -20,15 +19,15 @@ import { randomHex } from '../lib/random-hex.ts'
 import { redactPath } from '../lib/redact-path.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { thinned } from '../lib/thinned.ts'
-import type { JsonObject } from '../types.ts'
+import type { JsonObject, Sender } from '../types.ts'
 import { type Caller, explainLine } from './explain-line.ts'
 import { MOST_RECORDS, type RecentPart, type RecentQuestion, type RecentRefusal, readUpTo } from './recent.ts'
 
 export interface RefusalMemory {
   /** Remembers a request that is over, if it was refused or would have been. */
-  ended(exchange: Exchange, status: number | undefined): void
+  ended(exchange: Exchange, sender: Sender, status: number | undefined): void
   /** Remembers what was refused below HTTP, where no request is. */
-  broken(denial: Denial, requestId: string): void
+  broken(denial: Denial, requestId: string, client: string | undefined): void
   /** @param subjectKey makes hashes of subjects; all processes of a gateway are asked with the same */
   part(question: RecentQuestion, subjectKey: string): RecentPart
 }
@@ -86,7 +85,7 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
   }
 
   return {
-    ended(exchange, status) {
+    ended(exchange, { client, traceId }, status) {
       const { facts, findings, denial } = exchange
       const why = denial ?? findings.reported
       if (why === undefined) return
@@ -108,13 +107,14 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
         provider: principal?.provider ?? why.provider,
         subject: subjects === 'none' ? undefined : principal?.claims.sub,
         caller: principal && (CALLERS[callerIndex(exchange)] as Caller),
-        client: facts.peer.address,
+        client,
+        traceId,
         evidence: why.evidence,
         isSettled: false,
         next: undefined,
       })
     },
-    broken({ code, spec, evidence }, requestId) {
+    broken({ code, spec, evidence }, requestId, client) {
       keep({
         number: ++last,
         timeMs: clock.nowMs(),
@@ -130,7 +130,8 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
         provider: undefined,
         subject: undefined,
         caller: undefined,
-        client: undefined,
+        client,
+        traceId: undefined,
         evidence,
         isSettled: false,
         next: undefined,
@@ -196,6 +197,7 @@ interface Kept {
   subject: unknown
   readonly caller: Caller | undefined
   readonly client: string | undefined
+  readonly traceId: string | undefined
   /** As JSON once it is settled. */
   evidence: Denial['evidence'] | string
   isSettled: boolean
@@ -270,7 +272,7 @@ function copied(text: string): string {
 
 function refusalOf(kept: Kept, nameOf: (subject: string) => string): RecentRefusal {
   settle(kept)
-  const { code, method, path, host, route, isEndpoint, caller, subject, client } = kept
+  const { code, method, path, host, route, isEndpoint, caller, subject } = kept
   const evidence = typeof kept.evidence === 'string' ? (JSON.parse(kept.evidence) as JsonObject) : undefined
   return {
     time: new Date(kept.timeMs).toISOString(),
@@ -284,7 +286,8 @@ function refusalOf(kept: Kept, nameOf: (subject: string) => string): RecentRefus
     route,
     provider: kept.provider,
     subject: typeof subject === 'string' ? evidenceText(nameOf(subject)) : undefined,
-    client: client === undefined ? undefined : canonicalAddress(client),
+    client: kept.client,
+    trace_id: kept.traceId,
     evidence,
     explain: explainLine({ code, method, path, host, caller, evidence, isEndpoint }),
   }

@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import { redactPath, redactText } from '../lib/redact-path.ts'
 import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
-import type { Peer, Principal } from '../types.ts'
+import type { Peer, Principal, Sender } from '../types.ts'
 import { closedLog, type Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { counted, type PassedRequest, passedLines, rounded } from './passed-line.ts'
@@ -28,9 +28,9 @@ interface AccessRecord {
 /** Whoever remembers what was refused. */
 export interface RefusalObserver {
   /** A request is over that was refused, or that a report-only route would have refused. */
-  ended(exchange: Exchange, status: number | undefined): void
+  ended(exchange: Exchange, sender: Sender, status: number | undefined): void
   /** Something was refused that was no request. */
-  broken(denial: Denial, requestId: string): void
+  broken(denial: Denial, requestId: string, client: string | undefined): void
 }
 
 export function accessRecord(
@@ -63,13 +63,15 @@ export function accessRecord(
         upstreamSeconds: upstreamMs === undefined ? undefined : upstreamMs / 1000,
       })
       if (streamEnd !== undefined) routeMetrics.streamClosed(streamEnd)
-      if (refusals !== undefined && (denial ?? findings.reported) !== undefined) refusals.ended(exchange, status)
+      if (refusals !== undefined && (denial ?? findings.reported) !== undefined)
+        refusals.ended(exchange, exchange.sender ?? senderOf(exchange), status)
       writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, lines)
     },
     broken(denial, requestId, peer, { accessLog, clientAddress }) {
       const { code, evidence } = denial
       const { status } = denial.spec
-      refusals?.broken(denial, requestId)
+      const client = clientAddress({ peer, rawHeaders: [] })
+      refusals?.broken(denial, requestId, client)
       metrics.unmatched.observe({
         method: '',
         code,
@@ -79,7 +81,6 @@ export function accessRecord(
         upstreamSeconds: undefined,
       })
       if (accessLog === 'off') return
-      const client = clientAddress({ peer, rawHeaders: [] })
       lines.log.warn({ request_id: requestId, client, code, status, evidence }, 'request refused')
     },
   }

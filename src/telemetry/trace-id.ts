@@ -4,7 +4,8 @@ import { isTraceparent } from '../lib/traceparent.ts'
 const NAME = 'traceparent'
 
 /**
- * Returns 32 hex digits, as a copy: a part of a string keeps the whole string in memory, and later versions may be long.
+ * Returns 32 hex digits, as a copy: a part of a string keeps the whole string in memory, and later versions may be
+ * long.
  *
  * @returns undefined without a valid `traceparent`; several lines count as none
  */

@@ -65,6 +65,16 @@ async function recordOf(id: string): Promise<RecentRefusal> {
 }
 
 describe('a record', () => {
+  test('names the trace and the address that the log line names, also of a request that is only reported', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    for (const path of ['/orders/1', '/report/1']) {
+      const id = await refused(path, { headers: { traceparent, 'x-forwarded-for': '203.0.113.9' } })
+      const { trace_id, client } = await recordOf(id)
+      expect([trace_id, client]).toEqual(['4bf92f3577b34da6a3ce929d0e0e4736', '127.0.0.1'])
+      expect(await stack.logged({ request_id: id })).toMatchObject({ trace_id, client })
+    }
+  })
+
   test('says what was asked, decided, wanted and seen, names the caller by a hash, and holds no token', async () => {
     const token = await stack.issuer.mint({ scope: 'orders:read' })
     const id = await refused('/orders/17?secret=1', { method: 'DELETE', headers: bearer(token) })
