@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'find out why it does not work here, step by step',
     load: async () => (await import('./cli/doctor.ts')).doctorCommand,
   },
+  bundle: {
+    summary: 'write what a support ticket needs into one file, without secrets',
+    load: async () => (await import('./cli/bundle.ts')).bundleCommand,
+  },
   explain: {
     summary: 'show how a request is decided, and why',
     load: async () => (await import('./cli/explain.ts')).explainCommand,

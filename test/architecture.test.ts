@@ -27,11 +27,12 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
 const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
-                      run run/workers telemetry tools/cases tools/check tools/diff tools/doctor tools/engine tools/explain
-                      tools/init tools/openapi tools/refusals tools/revocation tools/text tools/token types
+                      run run/workers telemetry tools/bundle tools/cases tools/check tools/diff tools/doctor tools/engine
+                      tools/explain tools/init tools/openapi tools/refusals tools/revocation tools/text tools/token types
   build             →
   demo              → lib
 
+  tools/bundle      → config/read config/schema errors lib tools/doctor tools/revocation
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
                       policy run store tools/check tools/engine tools/revocation tools/text
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
@@ -112,7 +113,7 @@ const PACKAGES = tableOf(`
   oidc-provider       → demo
   pino                → node telemetry
   prom-client         → node run run/workers telemetry
-  yaml                → cli config/read tools/openapi
+  yaml                → cli config/read tools/bundle tools/openapi
   @redis/client       → store
   @opentelemetry/api  → telemetry/traces
   @opentelemetry/exporter-trace-otlp-http → telemetry/traces

@@ -13,7 +13,8 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   run: ['--config=', '--report-only'],
   dev: ['--port=', '--admin-port=', '--issuer-port=', '--service-port='],
   check: ['--config=', '--online', '--no-files', '--strict', '--ignore=', '--json', '--format='],
-  doctor: ['--config=', '--online', '--through=', '--admin=', '--timeout=', '--json'],
+  doctor: ['--config=', '--online', '--through=', '--admin=', '--timeout=', '--ignore=', '--json'],
+  bundle: ['--output=', '--config=', '--online', '--admin=', '--force'],
   explain: [
     '--token=',
     '--claims=',

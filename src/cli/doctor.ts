@@ -1,19 +1,18 @@
 /** The command `sallyport doctor` looks at a configuration where it runs, and says what is wrong and what to do. */
-import { networkInterfaces } from 'node:os'
-import { getHeapStatistics } from 'node:v8'
 import { systemClock } from '../lib/clock.ts'
-import { descriptorLimit } from '../run/descriptors.ts'
 import { doctor } from '../tools/doctor/doctor.ts'
 import { doctorJson, doctorText } from '../tools/doctor/doctor-report.ts'
-import type { Machine } from '../tools/doctor/examined.ts'
+import { CHECK_NAMES, type CheckName } from '../tools/doctor/finding.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
 import { adminOption } from './admin-option.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
+import { thisMachine } from './this-machine.ts'
 
 export const doctorCommand: Command = {
-  help: `Usage: sallyport doctor [-c FILE] [--online] [--through URL] [--admin URL] [--timeout SECONDS] [--json]
+  help: `Usage: sallyport doctor [-c FILE] [--online] [--through URL] [--admin URL] [--timeout SECONDS]
+                        [--ignore CHECK]... [--json]
 
 Looks at a configuration where it runs, or would run: in the container of the gateway, as its user. Each check says ok,
 warn, fail, or skipped, what it has seen, and what to do. Nothing is changed, and no secret is shown.
@@ -23,6 +22,9 @@ warn, fail, or skipped, what it has seen, and what to do. Nothing is changed, an
   --through URL        also send requests without a token through the gateway that runs there; a path in the URL is used
   --admin URL          admin listener of the gateway that runs: http://host:port or unix:/path; else admin.listen
   --timeout SECONDS    longest time for one step over the network; default 5
+  --ignore CHECK       leave out what a check finds; may be repeated. Checks:
+                       ${CHECK_NAMES.slice(0, 13).join(', ')},
+                       ${CHECK_NAMES.slice(13).join(', ')}
   --json               findings as JSON
 
 Exit codes: 0 no check failed; 1 a check failed; 2 wrong usage.
@@ -39,11 +41,13 @@ Examples:
         through: { type: 'string' },
         admin: { type: 'string' },
         timeout: { type: 'string', default: '5' },
+        ignore: { type: 'string', multiple: true },
         json: { type: 'boolean' },
       },
     })
+    const ignored = new Set((values.ignore ?? []).map(checkName))
     const services = toolServices({ ...io, clock: systemClock })
-    const findings = await doctor(
+    const all = await doctor(
       {
         file: configFile(values.config, io.env),
         env: io.env,
@@ -57,25 +61,16 @@ Examples:
       services,
     )
     await closeToolServices(services)
+    const findings = all.filter(({ check }) => !ignored.has(check))
     io.stdout(values.json === true ? doctorJson(findings) : doctorText(findings, io.paint))
     return findings.some(({ outcome }) => outcome === 'fail') ? 1 : 0
   },
 }
 
-/** Facts are read when the command is called. */
-function thisMachine(): Machine {
-  return {
-    mountsFile: '/proc/self/mountinfo',
-    groupsFile: '/proc/self/cgroup',
-    groupsFolder: '/sys/fs/cgroup',
-    heapLimitBytes: getHeapStatistics().heap_size_limit,
-    descriptors: descriptorLimit(),
-    addresses: Object.values(networkInterfaces())
-      .flatMap(each => each ?? [])
-      // An address of the link has no meaning without its interface.
-      .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
-      .map(({ address }) => address),
-  }
+function checkName(text: string): CheckName {
+  const name = CHECK_NAMES.find(each => each === text)
+  if (name === undefined) throw new UsageError(`"${text}" is no check; there are ${CHECK_NAMES.join(', ')}`)
+  return name
 }
 
 function milliseconds(seconds: string): number {

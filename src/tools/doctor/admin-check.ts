@@ -10,7 +10,7 @@ import { StepTooLong, step } from './steps.ts'
 
 const PROBES = 'k8s/README.md#probes'
 const LISTENER = 'k8s/README.md#admin-listener'
-const MOST_BYTES = 4 * 1024 * 1024
+const MOST_BYTES = 16 * 1024 * 1024
 
 /** What a gateway says of itself by `/-/status`. */
 export interface Told {
@@ -22,7 +22,7 @@ export interface Told {
 
 /** @returns undefined when nobody answers there, or not as a gateway does */
 export async function toldBy(address: Address, stepMs: number): Promise<Told | undefined> {
-  const answer = await asked(address, '/-/status', stepMs)
+  const answer = await askedOfAdmin(address, '/-/status', stepMs)
   if (answer === undefined || answer.status !== 200) return undefined
   try {
     const { version, config_hash: configHash, ready, reasons } = JSON.parse(answer.text) as Record<string, unknown>
@@ -38,7 +38,8 @@ export async function toldBy(address: Address, stepMs: number): Promise<Told | u
   }
 }
 
-async function asked(address: Address, path: string, stepMs: number) {
+/** @returns undefined when nobody answers there in time */
+export async function askedOfAdmin(address: Address, path: string, stepMs: number) {
   try {
     const question = { method: 'GET', address, path, mostBytes: MOST_BYTES } as const
     return await step(stepMs, signal => askAdmin({ ...question, signal }))
@@ -78,7 +79,7 @@ export const adminCheck: Check = async examined => {
 }
 
 async function probeFinding(admin: Address, path: string, stepMs: number, remedy: string): Promise<Finding> {
-  const answer = await asked(admin, path, stepMs)
+  const answer = await askedOfAdmin(admin, path, stepMs)
   const verdict: Verdict =
     answer === undefined
       ? fail('no answer', 'see that the gateway is not stuck', PROBES)

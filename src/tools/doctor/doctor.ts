@@ -15,7 +15,7 @@ import { adminCheck } from './admin-check.ts'
 import { descriptorsCheck } from './descriptors-check.ts'
 import type { Check, Machine } from './examined.ts'
 import { fileFindings } from './file-check.ts'
-import { type Finding, finding, skipped } from './finding.ts'
+import { type CheckName, type Finding, finding, skipped } from './finding.ts'
 import { memoryCheck } from './memory-check.ts'
 import { portsCheck } from './ports-check.ts'
 import { providerCheck } from './provider-check.ts'
@@ -28,7 +28,7 @@ import { writtenCheck } from './written-check.ts'
 
 interface Row {
   /** What its findings are called where it cannot run. */
-  readonly name: string
+  readonly name: CheckName
   readonly check: Check
   /** `online`: it sends something to another program, and so runs only when that was asked for. */
   readonly network: 'none' | 'online'

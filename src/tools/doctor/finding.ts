@@ -4,6 +4,15 @@ export const OUTCOMES = ['ok', 'warn', 'fail', 'skipped'] as const
 
 export type Outcome = (typeof OUTCOMES)[number]
 
+/** What is looked at, in the words of the findings. */
+export const CHECK_NAMES = [
+  ...(['file', 'watch', 'writable', 'memory', 'node', 'descriptors', 'port', 'admin', 'probe'] as const),
+  ...(['provider', 'dns', 'tcp', 'proxy', 'tls', 'discovery', 'issuer', 'clock', 'keys', 'asking', 'login'] as const),
+  ...(['upstream', 'bypass', 'store', 'traces', 'through', 'forged'] as const),
+] as const
+
+export type CheckName = (typeof CHECK_NAMES)[number]
+
 /** A place in our documents, as a path from the root of the project. */
 type Link = `${string}.md#${string}`
 
@@ -18,8 +27,7 @@ export interface Verdict {
 }
 
 export interface Finding extends Verdict {
-  /** What was looked at, such as `tls`. */
-  readonly check: string
+  readonly check: CheckName
   /** Of what, such as `provider main`; undefined for what there is one of. */
   readonly subject: string | undefined
 }
@@ -41,6 +49,6 @@ export function skipped(seen: string): Verdict {
   return { outcome: 'skipped', seen }
 }
 
-export function finding(check: string, subject: string | undefined, verdict: Verdict): Finding {
+export function finding(check: CheckName, subject: string | undefined, verdict: Verdict): Finding {
   return { check, subject, ...verdict }
 }

@@ -20,7 +20,7 @@ import { keySourceDefinition } from '../../run/key-source.ts'
 import { onlineFindings } from '../check/online.ts'
 import { shown } from '../text/shown.ts'
 import type { Check, Examined } from './examined.ts'
-import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
+import { type CheckName, type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
 import { leads, type Step, steps } from './reach.ts'
 import { StepTooLong, step } from './steps.ts'
 
@@ -76,7 +76,7 @@ async function ofProvider(id: string, provider: ProviderConfig, examined: Examin
 }
 
 interface Named {
-  readonly check: string
+  readonly check: CheckName
   readonly verdict: Verdict
 }
 
@@ -89,7 +89,11 @@ async function wayTo(provider: ProviderConfig, fetched: Fetched, examined: Exami
   if (!leads(found)) {
     const hint = await otherWay(found, way, examined)
     const missing = `the server is not reached (${found.at(-1)?.check})`
-    return [...found, ...hint, ...['discovery', 'issuer', 'clock'].map(check => ({ check, verdict: skipped(missing) }))]
+    return [
+      ...found,
+      ...hint,
+      ...(['discovery', 'issuer', 'clock'] as const).map(check => ({ check, verdict: skipped(missing) })),
+    ]
   }
   const [documents, time] = await Promise.all([
     documentVerdicts(provider, fetched, examined),
@@ -168,7 +172,7 @@ async function documentVerdicts(
     }
   }
   const seen = failures.join('; ')
-  const missing = { check: 'issuer', verdict: skipped('there is no document to compare with') }
+  const missing: Named = { check: 'issuer', verdict: skipped('there is no document to compare with') }
   if (metadata === 'told')
     return [{ check: 'discovery', verdict: skipped(`not needed, and not found: ${seen}`) }, missing]
   const remedy = 'compare `issuer` with what the provider calls itself, or name the keys by `keys.jwksUri`'
@@ -244,14 +248,14 @@ async function usableVerdicts(id: string, provider: ProviderConfig, examined: Ex
     const { results, warnings } = await step(stepMs, () => onlineFindings(alone, services))
     return [
       ...results.map(({ detail, outcome }) => ({
-        check: CHECK_NAMES[provider.type],
+        check: USABLE[provider.type],
         verdict: outcome === 'ok' ? ok(detail) : fail(detail, REMEDIES[provider.type], OUTAGES),
       })),
       // That of the slash has been said as `issuer`.
       ...warnings
         .filter(({ code }) => code !== 'issuer-slash')
         .map(({ message, path }) => ({
-          check: CHECK_NAMES[provider.type],
+          check: USABLE[provider.type],
           verdict: warn(
             `\`${path.join('.')}\` ${message}`,
             'see whether that is meant',
@@ -261,11 +265,11 @@ async function usableVerdicts(id: string, provider: ProviderConfig, examined: Ex
     ]
   } catch (error) {
     if (!(error instanceof StepTooLong)) throw error
-    return [{ check: CHECK_NAMES[provider.type], verdict: fail(error.message, REMEDIES[provider.type], OUTAGES) }]
+    return [{ check: USABLE[provider.type], verdict: fail(error.message, REMEDIES[provider.type], OUTAGES) }]
   }
 }
 
-const CHECK_NAMES: { readonly [T in keyof ProviderConfigs]: string } = {
+const USABLE: { readonly [T in keyof ProviderConfigs]: CheckName } = {
   jwt: 'keys',
   introspection: 'asking',
   session: 'login',

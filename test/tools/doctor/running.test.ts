@@ -1,4 +1,4 @@
-/** Drives the checks of ports, probes, services, the store, traces and a gateway that runs into each of their states. */
+/** Drives the checks of ports, probes, services, the store, traces and a running gateway into each of their states. */
 
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -155,7 +155,7 @@ describe('the admin listener', () => {
     expect((await examine({ config: {} })).of('admin').join()).toMatch(/^warn: the configuration has no `admin`/)
     const closed = await examine({ config: { admin: { listen: '127.0.0.1:1' } } })
     expect(closed.of('admin')).toEqual(['skipped: no gateway answers at the admin listener'])
-    for (const body of ['not JSON', '{}', '"'.repeat(5 * 1024 * 1024)]) {
+    for (const body of ['not JSON', '{}', '"'.repeat(17 * 1024 * 1024)]) {
       const port = await serving((_request, response) => void response.end(body))
       const other = await examine({ config: {}, admin: { host: '127.0.0.1', port } })
       expect(other.of('admin')).toEqual(['skipped: no gateway answers at the admin listener'])
@@ -434,6 +434,20 @@ describe('sallyport doctor', () => {
     expect(stdout).toMatch(/\n\d+ ok, \d+ warn, \d+ fail, \d+ skipped\n$/)
   })
 
+  test('leaves out what is ignored, which then fails nothing', async () => {
+    const text = stringify({
+      ...config,
+      listen: '127.0.0.1:0',
+      admin: { listen: '127.0.0.1:0' },
+      upstreams: { app: 'http://127.0.0.1:1' },
+    })
+    const args = ['-c', files.write('ignored.yaml', text), '--online']
+    expect((await runCommand(doctorCommand, args)).code).toBe(1)
+    const { code, stdout } = await runCommand(doctorCommand, [...args, '--ignore', 'upstream'])
+    expect(stdout).not.toMatch(/^\w+ +upstream /m)
+    expect(code).toBe(0)
+  })
+
   test('says as JSON what it found, asks no network by itself, and is content with a good configuration', async () => {
     const file = files.write(
       'good.yaml',
@@ -453,6 +467,7 @@ describe('sallyport doctor', () => {
     ['--admin', 'nonsense'],
     ['--through', 'ftp://127.0.0.1'],
     ['--through', 'http://user:secret@127.0.0.1'],
+    ['--ignore', 'nothing'],
     ['--timeout', '0'],
     ['--timeout', '61'],
     ['--nonsense'],

@@ -1,0 +1,76 @@
+/**
+ * Lists the files that a configuration names, with what can be said of them without their content.
+ *
+ * Of a certificate or a public key set there is a digest, by which two can be told apart. There is none of a file that
+ * holds a secret: whoever has the digest of a short password can find the password by trying.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { fileFailureText } from '../../lib/failure-text.ts'
+import { readRegularFile } from '../../lib/trusted-file.ts'
+
+interface NamedFile {
+  /** Where the configuration names it, such as `store.passwordFile`. */
+  readonly at: string
+  readonly path: string
+}
+
+type Described = NamedFile & Readonly<Record<string, string | number | undefined>>
+
+/** Keys of files that everybody may read. */
+const PUBLIC_FILES: ReadonlySet<string> = new Set(['caFile', 'certFile', 'clientCaFile', 'jwksFile'])
+
+/** Finds values under keys that are called `file`, or end in `File` or `Files`, at any depth. */
+export function namedFiles(value: unknown, at: readonly string[] = []): readonly NamedFile[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, item]): readonly NamedFile[] => {
+    const path = [...at, key]
+    if (!/^file$|Files?$/.test(key)) return namedFiles(item, path)
+    return [item].flat().flatMap(each => (typeof each === 'string' ? [{ at: path.join('.'), path: each }] : []))
+  })
+}
+
+export function describedFile(file: NamedFile): Described {
+  try {
+    const { size, mode, uid, gid, mtime } = statSync(file.path)
+    const facts = { size, mode: `0${(mode & 0o7777).toString(8)}`, uid, gid, changed: mtime.toISOString() }
+    const isPublic = PUBLIC_FILES.has(keyOf(file))
+    return { ...file, ...facts, sha256: isPublic ? digestOf(readFileSync(file.path)) : undefined }
+  } catch (error) {
+    return { ...file, problem: fileFailureText(error) }
+  }
+}
+
+/** What stands in the files that hold secrets, and each part of it that could stand somewhere alone. */
+export function secretsIn(files: readonly NamedFile[]): readonly string[] {
+  return files
+    .filter(
+      file =>
+        !PUBLIC_FILES.has(keyOf(file)) && /secret|token|bearer|password|credentials|headers|key/i.test(keyOf(file)),
+    )
+    .flatMap(({ path }) => {
+      try {
+        const text = readRegularFile(path).toString('utf8')
+        const lines = text.split(/\r?\n/).map(line => line.trim())
+        // Before a colon stands the name of a header or of a user.
+        return [...lines, ...lines.map(line => line.replace(/^[^:]*:\s*/, '')), ...valuesIn(text)]
+      } catch {
+        // A file that cannot be read gives nothing away.
+        return []
+      }
+    })
+    .filter(part => part.length >= 6)
+}
+
+/** The members of a JWK, say. */
+function valuesIn(text: string): readonly string[] {
+  return [...text.matchAll(/"([^"\\]{12,})"/g)].map(([, value = '']) => value)
+}
+
+function keyOf({ at }: NamedFile): string {
+  return at.slice(at.lastIndexOf('.') + 1)
+}
+
+function digestOf(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
+}
