@@ -229,7 +229,8 @@ function compileRoute(
     asks: askedOf(route),
     access,
     mode: effective,
-    authenticate: judges.authenticator({ providers })(checks),
+    // Nobody is judged on a public route, and two providers of one issuer are told apart by the other routes.
+    authenticate: judges.authenticator({ providers: access === 'public' ? [] : providers })(checks),
     readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
       ? undefined
       : credentialReader(sources, credentialRules(config)),

@@ -140,6 +140,20 @@ describe('sallyport check', () => {
     expect((await check('revocation.yaml')).stdout).not.toContain('cache-unwritable')
   })
 
+  test('two providers of one issuer, which routes tell apart, do not keep a public route from starting', async () => {
+    const twin = '  twin: { type: jwt, issuer: https://auth.example.com/, audiences: [https://other.example.com] }\n'
+    const routes = textOf(
+      '{ id: open, path: /open, access: public }',
+      '{ id: one, path: /one, providers: [main] }',
+      '{ id: two, path: /two, providers: [twin] }',
+    )
+    files.write('twins.yaml', routes.replace('upstreams:', `${twin}upstreams:`))
+    expect(await check('twins.yaml')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(': ok (3 routes, 2 prov'),
+    })
+  })
+
   test('explains wrong usage', async () => {
     for (const args of [['--josn'], ['a', 'b'], ['--format', 'gitlab'], ['--ignore', 'nothing']]) {
       const { code, stderr } = await check(...args)
