@@ -62,7 +62,7 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
   function settleAll(): void {
     isSettling = false
     for (const queue of byCode.values())
-      for (let kept = queue.oldest; kept !== undefined; kept = kept.next) settle(kept)
+      for (let kept = queue.oldest; kept !== undefined; kept = kept.next) settle(kept, subjects)
   }
 
   function keep(kept: Kept): void {
@@ -90,7 +90,7 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
       const why = denial ?? findings.reported
       if (why === undefined) return
       const nowMs = clock.nowMs()
-      if (why.code === 'overloaded' && sheds(nowMs) === undefined) return
+      if (why.code === 'overloaded' && sheds(exchange.startedMs) === undefined) return
       const { principal, route, endpoint } = findings
       keep({
         number: ++last,
@@ -105,7 +105,7 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
         route: (route ?? endpoint)?.id,
         isEndpoint: endpoint !== undefined,
         provider: principal?.provider ?? why.provider,
-        subject: subjects === 'none' ? undefined : principal?.claims.sub,
+        subject: principal?.claims.sub,
         caller: principal && (CALLERS[callerIndex(exchange)] as Caller),
         client,
         traceId,
@@ -138,14 +138,18 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
       })
     },
     part({ after, request }, subjectKey) {
-      const from = readUpTo(after).get(source)
+      const read = readUpTo(after)
+      const from = read.get(source) ?? 0
+      // A stream asks twice a second, and mostly there is nothing new.
+      if (from === last) return { source, last, records: [] }
       const found: Kept[] = []
       for (const queue of byCode.values())
         for (let kept = queue.oldest; kept !== undefined; kept = kept.next)
-          if (kept.number > (from ?? 0) && (request === undefined || kept.requestId === request)) found.push(kept)
+          if (kept.number > from && (request === undefined || kept.requestId === request)) found.push(kept)
       found.sort((a, b) => a.number - b.number)
-      const isForward = readUpTo(after).size > 0
+      const isForward = read.size > 0
       const told = isForward ? found.slice(0, MOST_RECORDS) : found.slice(-MOST_RECORDS)
+      for (const kept of told) settle(kept, subjects)
       const nameOf = (subject: string): string => (subjects === 'plain' ? subject : hashed(subject, subjectKey))
       return {
         source,
@@ -243,15 +247,17 @@ function isOlder(one: Kept | undefined, other: Kept | undefined): boolean {
   return one !== undefined && other !== undefined && one.number < other.number
 }
 
-function settle(kept: Kept): void {
+/** The evidence may name the caller, whose name is told only as the configuration says. */
+function settle(kept: Kept, subjects: RefusalMemoryOptions['subjects']): void {
   if (kept.isSettled) return
   kept.isSettled = true
-  const path = redactPath(kept.path)
-  if (path !== kept.path) kept.path = copied(path)
-  if (kept.host.length > MOST_HOST_CHARS) kept.host = copied(kept.host.slice(0, MOST_HOST_CHARS))
-  if (typeof kept.subject !== 'string') kept.subject = undefined
-  else if (kept.subject.length > MOST_SUBJECT_CHARS) kept.subject = copied(kept.subject.slice(0, MOST_SUBJECT_CHARS))
-  if (typeof kept.evidence === 'object') kept.evidence = evidenceJson(kept.evidence)
+  kept.path = copied(redactPath(kept.path))
+  kept.host = copied(kept.host.slice(0, MOST_HOST_CHARS))
+  const { sub, ...evidence } = typeof kept.evidence === 'object' ? kept.evidence : {}
+  const subject = kept.subject ?? sub
+  const isKept = typeof subject === 'string' && subjects !== 'none'
+  kept.subject = isKept ? copied(subject.slice(0, MOST_SUBJECT_CHARS)) : undefined
+  kept.evidence = Object.keys(evidence).length === 0 ? undefined : evidenceJson(evidence)
 }
 
 /** One text is the smallest copy. What cannot be written is a bug, which must not end the process. */
@@ -270,8 +276,8 @@ function copied(text: string): string {
   return Buffer.from(text).toString()
 }
 
+/** @param kept is settled */
 function refusalOf(kept: Kept, nameOf: (subject: string) => string): RecentRefusal {
-  settle(kept)
   const { code, method, path, host, route, isEndpoint, caller, subject } = kept
   const evidence = typeof kept.evidence === 'string' ? (JSON.parse(kept.evidence) as JsonObject) : undefined
   return {

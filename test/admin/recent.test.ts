@@ -108,6 +108,30 @@ describe('a record', () => {
     expect((await stack.admin('/-/recent')).text).not.toContain(token.slice(0, 40))
   })
 
+  test.each(['hash', 'plain', 'none'] as const)(
+    'names callers by `subjects: %s`, in the evidence, too',
+    async subjects => {
+      const other = await startTestStack(({ issuer, jwksUri }) => ({
+        admin: { listen: '127.0.0.1:0', console: { subjects } },
+        providers: { main: { type: 'jwt', issuer, audiences: [AUDIENCE], keys: { jwksUri } } },
+        dpop: { baseUrls: ['http://localhost'] },
+      }))
+      atEnd(other.close)
+      await other.logged({ provider: 'main', to: 'fresh' })
+      const bound = await other.issuer.mint({ sub: 'marked-alice', cnf: { jkt: 'x'.repeat(43) } })
+      for (const token of [await other.issuer.mint({ sub: 'marked-alice' }), bound])
+        await other.request('/orders/1', { headers: bearer(token) })
+      const { records } = await recent('', other)
+      expect(records.map(({ code }) => code)).toEqual(['scope_missing', 'proof_required'])
+      const expected = { hash: expect.stringMatching(/^[0-9a-f]{12}$/), plain: 'marked-alice', none: undefined }
+      for (const { subject, evidence } of records) {
+        expect(subject).toEqual(expected[subjects])
+        expect(JSON.stringify(evidence ?? {})).not.toContain('marked')
+      }
+      expect(records[0]?.subject).toBe(records[1]?.subject)
+    },
+  )
+
   test('is made of bytes that are no request, too', async () => {
     await stack.raw('NONSENSE\r\n\r\n')
     const { records } = await recent()
