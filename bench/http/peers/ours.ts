@@ -23,6 +23,8 @@ export interface OursOptions {
   readonly providers?: number
   /** How many tokens of others are revoked; left out, the gateway does not look at revocations. */
   readonly revoked?: number
+  /** Where traces go, and of how many requests; left out, none are made. */
+  readonly traces?: { readonly endpoint: string; readonly sample: string }
   readonly name?: string
   /** Flags for Node besides the target's. */
   readonly nodeArgs?: readonly string[]
@@ -99,7 +101,7 @@ async function writeRevoked(count: number, folder: string): Promise<void> {
 }
 
 function configuration(options: OursOptions, site: Site, port: number, adminPort: number): object {
-  const { access = 'off', routes = 1, providers = 1, revoked } = options
+  const { access = 'off', routes = 1, providers = 1, revoked, traces } = options
   const provider = (issuer: string): object => ({
     type: 'jwt',
     issuer,
@@ -121,6 +123,7 @@ function configuration(options: OursOptions, site: Site, port: number, adminPort
     ...(revoked === undefined
       ? {}
       : { revocation: { api: { tokenFile: SECRET }, cacheFile: CACHE, entries: revoked } }),
+    ...(traces === undefined ? {} : { traces }),
     log: { level: 'info', access },
     routes: [
       { id: 'health', path: '/healthz', methods: ['GET'], access: 'public' },

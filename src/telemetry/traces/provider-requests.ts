@@ -7,7 +7,7 @@
 import type { TraceRequest } from '../../keys/fetch/request-trace.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { newIds, sampler, TRACE_ID_DIGITS } from './sampling.ts'
-import type { SpanSink } from './span.ts'
+import type { FinishedSpan, SpanSink } from './span.ts'
 
 interface TracesInForce {
   readonly sample: number
@@ -38,9 +38,9 @@ export function providerTraces(clock: Clock): ProviderTraces {
         traceparent: `00-${traceId}-${spanId}-01`,
         ended(outcome) {
           const endedMs = clock.monotonicMs()
-          const toEpochMs = clock.nowMs() - endedMs
+          const epochMs = clock.nowMs() - endedMs
           const isError = typeof outcome === 'string' || outcome >= 400
-          sink.add({
+          const span: FinishedSpan = {
             name: method,
             kind: 'client',
             traceId,
@@ -50,19 +50,20 @@ export function providerTraces(clock: Clock): ProviderTraces {
             parentSpanId: undefined,
             parent: undefined,
             link: undefined,
-            startMs: toEpochMs + startedMs,
-            endMs: toEpochMs + endedMs,
+            startMs: epochMs + startedMs,
+            endMs: epochMs + endedMs,
             isError,
             attributes: {
               'http.request.method': method,
               'url.full': `${url.origin}${url.pathname}`,
               'server.address': url.hostname,
               'server.port': Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
-              'http.response.status_code': typeof outcome === 'number' ? outcome : undefined,
-              'error.type': isError ? String(outcome) : undefined,
               'sallyport.provider': provider,
+              ...(typeof outcome === 'number' ? { 'http.response.status_code': outcome } : {}),
+              ...(isError ? { 'error.type': String(outcome) } : {}),
             },
-          })
+          }
+          sink.add({ spanCount: 1, addTo: spans => void spans.push(span) })
         },
       }
     },

@@ -5,7 +5,7 @@
  */
 import type { Cancel, Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
-import type { FinishedSpan, SpanSink } from './span.ts'
+import type { FinishedSpan, SpanSink, SpanSource } from './span.ts'
 
 export const TRACE_SPAN_RESULTS = ['exported', 'dropped', 'failed'] as const
 export type TraceSpanResult = (typeof TRACE_SPAN_RESULTS)[number]
@@ -38,7 +38,8 @@ const BATCH_SPANS = 512
 const LONGEST_WAIT_MS = 5_000
 
 export function spanQueue({ sender, scheduler, onResult }: SpanQueueOptions): SpanQueue {
-  let waiting: FinishedSpan[] = []
+  let waiting: SpanSource[] = []
+  let waitingSpans = 0
   let sending: Promise<void> | undefined
   let cancelTimer: Cancel | undefined
   let isClosed = false
@@ -47,16 +48,29 @@ export function spanQueue({ sender, scheduler, onResult }: SpanQueueOptions): Sp
   function sendNext(): void {
     cancelTimer?.()
     cancelTimer = undefined
-    if (sending !== undefined || waiting.length === 0) return
-    const batch = waiting.slice(0, BATCH_SPANS)
-    waiting = waiting.slice(BATCH_SPANS)
+    if (sending !== undefined || waitingSpans === 0) return
+    const batch = nextBatch()
     sending = sender.send(batch).then(taken => {
       sending = undefined
       if (taken > 0) onResult('exported', taken)
       if (taken < batch.length) onResult('failed', batch.length - taken)
-      if (isClosed || waiting.length >= BATCH_SPANS) sendNext()
-      else if (waiting.length > 0) sendLater()
+      if (isClosed || waitingSpans >= BATCH_SPANS) sendNext()
+      else if (waitingSpans > 0) sendLater()
     })
+  }
+
+  /** Spans of one source stay together. */
+  function nextBatch(): readonly FinishedSpan[] {
+    const spans: FinishedSpan[] = []
+    let sources = 0
+    for (const source of waiting) {
+      if (sources > 0 && spans.length + source.spanCount > BATCH_SPANS) break
+      source.addTo(spans)
+      sources += 1
+    }
+    waiting = waiting.slice(sources)
+    waitingSpans -= spans.length
+    return spans
   }
 
   function sendLater(): void {
@@ -68,20 +82,23 @@ export function spanQueue({ sender, scheduler, onResult }: SpanQueueOptions): Sp
   }
 
   return {
-    add(span) {
-      if (isClosed || waiting.length >= MOST_SPANS) {
-        onResult('dropped', 1)
+    add(source) {
+      const { spanCount } = source
+      if (isClosed || waitingSpans + spanCount > MOST_SPANS) {
+        onResult('dropped', spanCount)
         return
       }
-      waiting.push(span)
-      if (waiting.length >= BATCH_SPANS) sendNext()
+      waiting.push(source)
+      waitingSpans += spanCount
+      if (waitingSpans >= BATCH_SPANS) sendNext()
       else sendLater()
     },
     async close(withinMs) {
       isClosed = true
       await settledWithin(scheduler, withinMs, sendAll())
-      if (waiting.length > 0) onResult('dropped', waiting.length)
+      if (waitingSpans > 0) onResult('dropped', waitingSpans)
       waiting = []
+      waitingSpans = 0
       // What is under way fails by this, and is counted then.
       sender.close()
       await sending

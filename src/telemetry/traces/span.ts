@@ -1,9 +1,9 @@
-/** Says what a span is when it has ended, and who takes it. Spans are plain objects until they are sent. */
+/** Says what a span is when it has ended, and who takes it. Spans are made when they are about to be sent. */
 
 /** OpenTelemetry's kinds of spans: a request that arrived, one that was sent, or work in between. */
 type SpanKind = 'server' | 'client' | 'internal'
 
-export type SpanAttributes = Readonly<Record<string, string | number | undefined>>
+export type SpanAttributes = Record<string, string | number>
 
 /** A span of somebody else that a span refers to (W3C Trace Context §3.2.2). */
 export interface SpanReference {
@@ -28,11 +28,17 @@ export interface FinishedSpan extends SpanReference {
   readonly startMs: number
   readonly endMs: number
   readonly isError: boolean
-  /** Members that are undefined are left out. */
-  readonly attributes: SpanAttributes
+  readonly attributes: Readonly<SpanAttributes>
+}
+
+/** What spans are made of when they are about to be sent. */
+export interface SpanSource {
+  /** How many they will be. */
+  readonly spanCount: number
+  addTo(spans: FinishedSpan[]): void
 }
 
 export interface SpanSink {
-  /** Takes a span, or drops it when it has too many. It never waits and never throws. */
-  add(span: FinishedSpan): void
+  /** Takes the spans of a source, or drops them when it has too many. It never waits and never throws. */
+  add(source: SpanSource): void
 }

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import type { FinishedSpan } from '../../../src/telemetry/traces/span.ts'
+import type { FinishedSpan, SpanSource } from '../../../src/telemetry/traces/span.ts'
 import { spanQueue } from '../../../src/telemetry/traces/span-queue.ts'
 import { manualTime } from '../../support/manual-time.ts'
 
 /** The queue does not look into spans. */
-const SPAN = {} as FinishedSpan
+const SPAN: SpanSource = { spanCount: 1, addTo: spans => void spans.push({} as FinishedSpan) }
 
 function started() {
   const time = manualTime()
