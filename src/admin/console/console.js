@@ -119,7 +119,7 @@ function showTimes() {
 function showConnection() {
   const [state, text] =
     lostAt !== undefined
-      ? ['lost', `Connection lost ${agoText(Date.now() - lostAt)}, trying again`]
+      ? ['lost', `Connection lost at ${new Date(lostAt).toLocaleTimeString()}, trying again`]
       : isPaused
         ? ['paused', 'Paused']
         : ['live', 'Live']

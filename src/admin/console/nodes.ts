@@ -117,7 +117,7 @@ export function chip(text: string, status: number | undefined): Element {
   return node(
     'span',
     { class: `chip s${kind}` },
-    status === undefined ? undefined : node('b', {}, String(status)),
+    ...(status === undefined ? [] : [node('b', {}, String(status)), ' ']),
     text,
   )
 }

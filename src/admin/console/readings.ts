@@ -13,8 +13,8 @@ export interface Readings extends Snapshot {
   readonly now: ReadonlyMap<string, number>
 }
 
-/** One series of a family, with its labels. */
-type Read = (labels: Labels, value: number, name: string) => void
+/** Takes one series: its labels apart from those of its owner, its value, and the labels of its owner. */
+type Read = (labels: Labels, value: number, owner: Labels) => void
 type Labels = Readonly<Record<string, string>>
 
 /** The gauges that are shown. */
@@ -39,7 +39,7 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
     sallyport_report_denials_total: ({ code = '' }, value) => add(reported, code, value),
     sallyport_streams_closed_total: ({ reason = '' }, value) => add(streamsEnded, reason, value),
     sallyport_token_cache_total: ({ result = '' }, value) => add(lookups, result, value),
-    sallyport_requests_total({ route = '', code }, value) {
+    sallyport_requests_total({ code }, value, { route = '' }) {
       const totals = routes.get(route) ?? { passed: 0, refused: 0 }
       totals[code === 'ok' ? 'passed' : 'refused'] += value
       routes.set(route, totals)
@@ -53,12 +53,12 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
     const { name, cells } = family
     const read = GAUGES.has(name) ? (_: Labels, value: number) => now.set(name, value) : readers[name]
     if (read === undefined) continue
-    const ofCells = cells.map(({ head, tail }) => ({ name: head.split('{', 1)[0] ?? '', ...labelsIn(head + tail) }))
+    const ofCells = cells.map(({ head, tail }) => labelsIn(head + tail))
     for (const { owner, places, values } of family.owned) {
       const ofOwner = labelsIn(owner)
       for (const [at, place] of places.entries()) {
         const cell = ofCells[place]
-        if (cell !== undefined) read({ ...cell, ...ofOwner }, Number(values[at]), cell.name)
+        if (cell !== undefined) read(cell, Number(values[at]), ofOwner)
       }
       series += places.length
       if (series < SERIES_PER_SLICE) continue

@@ -47,7 +47,7 @@ export function refusalsByCode({ span: { totals, seconds }, readings }: ConsoleF
     key: name,
     cells: [
       filter('code', name, chip(name, isCode(name) ? denialSpec(name).status : undefined)),
-      [isCode(name) ? DENIALS[name].title : '', bar((refused + reported) / most)],
+      node('div', { class: 'meaning' }, isCode(name) ? DENIALS[name].title : '', bar((refused + reported) / most)),
       count(refused),
       ...(withReports ? [reported === 0 ? '–' : count(reported)] : []),
       count(everRefused),
@@ -176,7 +176,7 @@ function textOf(value: unknown): string {
 
 /** @param share of the longest bar */
 function bar(share: number): Element {
-  const rect = node('rect', { width: `${Math.max(share * 100, 1).toFixed(1)}%`, height: '100%', rx: '2' })
+  const rect = node('rect', { width: `${Math.max(share * 100, 1).toFixed(1)}%`, height: '100%', rx: '3' })
   return node('svg', { class: 'bar', 'aria-hidden': 'true' }, rect)
 }
 

@@ -13,8 +13,11 @@ export function durationText(seconds: number): string {
 
 /** @param seconds that were looked at: fewer than five minutes shortly after a start */
 export function spanText(seconds: number): string {
-  if (seconds >= 90) return `the last ${Math.round(seconds / 60)} minutes`
-  return `the last ${Math.max(1, Math.round(seconds))} s`
+  return `the last ${shortSpan(seconds)}`
+}
+
+export function shortSpan(seconds: number): string {
+  return seconds >= 90 ? `${Math.round(seconds / 60)} min` : `${Math.max(1, Math.round(seconds))} s`
 }
 
 /** @returns how often something happens; empty when it does not */

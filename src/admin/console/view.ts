@@ -6,7 +6,7 @@ import type { ConsoleFacts } from './facts.ts'
 import { type Element, html, moment, type Node, node, pairs } from './nodes.ts'
 import { lastRefusals, refusalsByCode } from './refusals.ts'
 import { configuration, providers } from './sources.ts'
-import { count, rateText, shareText, spanText } from './texts.ts'
+import { count, rateText, shareText, shortSpan } from './texts.ts'
 import { others, routes, timeAdded } from './traffic.ts'
 import { sum } from './window.ts'
 
@@ -97,10 +97,10 @@ function state({ status, readings, span: { totals, seconds, steps } }: ConsoleFa
       node('p', { class: 'faint' }, ...startedNodes(status)),
     ),
     pairs('figures', [
-      [`Requests in ${spanText(seconds)}`, figure(count(requests), rateText(requests, seconds))],
+      [`Requests in ${shortSpan(seconds)}`, figure(count(requests), rateText(requests, seconds))],
       ['Refused', [...figure(count(refused), shareText(refused, requests)), bars(steps)]],
-      ['Would be refused', reported === 0 ? undefined : figure(count(reported), 'and passed')],
-      ['Under way', figure(count(readings.now.get('sallyport_requests_in_flight') ?? 0), '')],
+      ['Would be refused', reported === 0 ? undefined : figure(count(reported), 'only reported')],
+      ['Under way', figure(count(readings.now.get('sallyport_requests_in_flight') ?? 0), 'now')],
     ]),
   )
 }

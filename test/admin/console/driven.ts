@@ -11,8 +11,8 @@ import { echo, startTestUpstream, type TestUpstream } from '../../support/servic
 export interface DrivenGateway extends TestGateway {
   readonly issuer: TestIssuer
   readonly upstream: TestUpstream
-  /** Sends a round of requests, of which most are refused. */
-  drive(): Promise<void>
+  /** Sends a round of requests, of which most are refused: each of them once, or some of them several times. */
+  drive(how: 'once' | 'unevenly'): Promise<void>
   /** Has a configuration with a mistake rejected. */
   reject(): Promise<void>
   /** Sends requests that are not refused. */
@@ -24,9 +24,15 @@ interface DrivenOptions {
   readonly console?: Readonly<Record<string, unknown>>
   /** How long the service takes, in milliseconds. */
   readonly serviceMs?: number
+  /** The name under which clients see the gateway; its address by default. */
+  readonly host?: string
 }
 
-export async function startDrivenGateway({ console = {}, serviceMs = 0 }: DrivenOptions = {}): Promise<DrivenGateway> {
+export async function startDrivenGateway({
+  console = {},
+  serviceMs = 0,
+  host,
+}: DrivenOptions = {}): Promise<DrivenGateway> {
   const issuer = await startTestIssuer()
   const upstream = await startTestUpstream((request, response) => {
     if (serviceMs === 0) echo(request, response)
@@ -68,7 +74,7 @@ export async function startDrivenGateway({ console = {}, serviceMs = 0 }: Driven
   }
   const gateway = await startTestGateway(config)
 
-  async function drive(): Promise<void> {
+  async function drive(how: 'once' | 'unevenly'): Promise<void> {
     const nowSeconds = Math.floor(Date.now() / 1000)
     const [good, expired, early, stranger, elsewhere, partner] = await Promise.all([
       issuer.mint({ scope: 'orders:read', sub: 'kim@example.com' }),
@@ -100,8 +106,12 @@ export async function startDrivenGateway({ console = {}, serviceMs = 0 }: Driven
       ['/orders/17', 'GET', undefined],
       ['/orders/30', 'GET', expired],
     ]
-    for (const [path, method, token] of asked)
-      await gateway.request(path, { method, headers: token === undefined ? {} : bearer(token) })
+    const round = how === 'once' ? asked : asked.flatMap((each, at) => Array.from({ length: (at * 7) % 5 }, () => each))
+    for (const [path, method, token] of round)
+      await gateway.request(path, {
+        method,
+        headers: { ...(host !== undefined && { host }), ...(token !== undefined && bearer(token)) },
+      })
   }
 
   return {
