@@ -13,7 +13,7 @@ import { type Logger, pino } from 'pino'
 
 /** What of a logger is used here. A child has its own bindings, and the rest from its parent. */
 interface Inside {
-  readonly [pino.symbols.streamSym]: { write(line: string): void }
+  readonly [pino.symbols.streamSym]: { write(line: string): void; readonly isGone?: boolean }
   /** How a line begins, by the number of its level. */
   readonly [pino.symbols.lsCacheSym]: Readonly<Record<number, string>>
   /** The time as a member, with the comma before it. */
@@ -30,10 +30,16 @@ interface HandmadeLines {
   end(line: string): void
 }
 
-/** @returns writes a line of another kind to where the lines of a log go, so that the two never mix */
-export function besideLines(log: Logger): (line: string) => void {
+interface OtherLines {
+  write(line: string): void
+  /** Is true when nobody reads any more. */
+  isGone(): boolean
+}
+
+/** Takes lines of another kind to where the lines of a log go, so that the two never mix. */
+export function besideLines(log: Logger): OtherLines {
   const stream = (log as unknown as Inside)[pino.symbols.streamSym]
-  return line => void stream.write(line)
+  return { write: line => void stream.write(line), isGone: () => stream.isGone === true }
 }
 
 /** @param log its level must allow `info` whenever a line is written */

@@ -10,12 +10,16 @@ type LogFormat = 'json' | 'text'
 
 interface FlushedStream extends DestinationStream {
   flushSync(): void
+  /** True when nobody reads any more, so that lines are lost. */
+  readonly isGone?: boolean
 }
 
 interface FormattedStream extends FlushedStream {
   /** @param format undefined: `text` on a terminal, else `json` */
   setFormat(format: LogFormat | undefined): void
 }
+
+const LOG_LINE = '{"level":'
 
 interface Output {
   /** Whether people read along. */
@@ -27,7 +31,11 @@ interface Output {
 export function formattedLines(destination: FlushedStream, { isTerminal, paint }: Output): FormattedStream {
   let isText = isTerminal
   return {
-    write: line => destination.write(isText ? textLine(line, paint) : line),
+    // What else goes there, such as records of the audit log, is for programs in any case.
+    write: line => destination.write(isText && line.startsWith(LOG_LINE) ? textLine(line, paint) : line),
+    get isGone() {
+      return destination.isGone === true
+    },
     flushSync: () => destination.flushSync(),
     setFormat(format) {
       isText = format === undefined ? isTerminal : format === 'text'

@@ -46,7 +46,10 @@ export function sharedLogDestination() {
 function thatGivesUp(destination: ReturnType<typeof pino.destination>) {
   destination.on('error', (error: NodeJS.ErrnoException) => {
     // pino itself writes no more where nobody reads.
-    if (error.code === 'EPIPE') return
+    if (error.code === 'EPIPE') {
+      Object.assign(destination, { isGone: true })
+      return
+    }
     destination.flushSync = () => {}
     throw error
   })
