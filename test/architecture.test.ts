@@ -73,7 +73,7 @@ const ROOMS = tableOf(`
   session           → authenticate errors lib oauth policy revocation route store types
   telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route telemetry/traces
                       types
-  telemetry/traces  → exchange keys/fetch lib types
+  telemetry/traces  → exchange keys/fetch lib policy types
   exchange          → errors policy types
   policy-store      → policy
   policy            → errors identity lib mcp route types upstream

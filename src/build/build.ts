@@ -1,6 +1,6 @@
 /**
- * Bundles the command into one file, `dist/sallyport.js`, and what only gateways with traces need into another,
- * `dist/traces.js`. It is run by `npm run build`, or by
+ * Bundles the command into one file, `dist/sallyport.js`, and what only gateways with traces need into another
+ * beside it. It is run by `npm run build`, or by
  * `node src/build/build.ts FOLDER` for another place.
  *
  * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder

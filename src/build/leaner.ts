@@ -62,8 +62,8 @@ export const noUndici: Plugin = {
 }
 
 /**
- * Leaves OpenTelemetry's SDK to a file of its own beside the bundle. In the same file it would cost every gateway a tenth
- * of the processor time of its start, and 2 MB.
+ * Leaves OpenTelemetry's SDK to a file of its own beside the bundle. In the same file it would cost every gateway a
+ * tenth of the processor time of its start, and 2 MB.
  *
  * Breaks first: `test/build/bundle.test.ts`.
  */

@@ -1,6 +1,6 @@
 /**
- * Holds what sends spans across reloads: a new share or another trust keeps the queue, and another endpoint gets a queue
- * of its own, while the old one sends what it has.
+ * Holds what sends spans across reloads: a new share or another trust keeps the queue, and another endpoint gets a
+ * queue of its own, while the old one sends what it has.
  */
 import { createHash } from 'node:crypto'
 import type { Environment } from '../config/read/environment.ts'

@@ -1,6 +1,6 @@
 /**
- * Sends tokens that come again and again, to a gateway that makes traces of none, some and all of the requests. What the
- * exporter takes is part of it.
+ * Sends tokens that come again and again, to a gateway that makes traces of none, some and all of the requests. What
+ * the exporter takes is part of it.
  */
 import { fileURLToPath } from 'node:url'
 import { compare, costTable } from '../compare.ts'

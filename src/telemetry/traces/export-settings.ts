@@ -1,5 +1,5 @@
 /**
- * Reads where spans are sent and as what, from the configuration and from the environment, where the configuration wins.
+ * Reads where spans are sent and as what, from the configuration and the environment, of which the first wins.
  *
  * OpenTelemetry's OTLP exporter configuration (`OTEL_EXPORTER_OTLP_*`, of which those for traces win over those for
  * everything) and SDK configuration (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`). What cannot be used is left out

@@ -1,8 +1,9 @@
 /**
  * Sends spans with OpenTelemetry's exporter: OTLP over HTTP, in JSON, with its retries, back-off and `Retry-After`.
  *
- * The SDK is imported with the first batch, since a gateway without traces does not need it. Connections are our own, so
- * that closing ends them: they lead to the collector directly, whatever proxy the configuration or the environment has.
+ * The SDK is imported with the first batch, since a gateway without traces does not need it. Connections are our own,
+ * so that closing ends them: they lead to the collector directly, whatever proxy the configuration or the environment
+ * has.
  */
 import http from 'node:http'
 import https from 'node:https'

@@ -1,8 +1,8 @@
 /**
  * Makes traces of the requests that the gateway sends to providers: for keys, for metadata, about tokens, for logins.
  *
- * Each is a trace of its own, with one CLIENT span, which the provider may continue. One answer serves many requests, so
- * it belongs to none of theirs. The place is told without its query.
+ * Each is a trace of its own, with one CLIENT span, which the provider may continue. One answer serves many requests,
+ * so it belongs to none of theirs. The place is told without its query.
  */
 import type { TraceRequest } from '../../keys/fetch/request-trace.ts'
 import type { Clock } from '../../lib/clock.ts'

@@ -5,9 +5,9 @@
  * OpenTelemetry's semantic conventions for HTTP spans, 1.45. Names and routes are those of the configuration. No path,
  * query, token or claim is among the attributes.
  *
- * What is kept until a batch is sent is one small object for each request: whatever outlives a young collection of V8 is
- * copied by it, which cost more than all the rest. Spans are made of it together, right before they are sent. No literal
- * here is put together by spreading others, since V8 takes several microseconds for each of these.
+ * What is kept until a batch is sent is one small object for each request: whatever outlives a young collection of V8
+ * is copied by it, which costs more than all the rest. Spans are made of it right before they are sent. No literal here
+ * is put together by spreading others, since V8 takes several microseconds for each of these.
  */
 import type { Exchange } from '../../exchange.ts'
 import type { Clock } from '../../lib/clock.ts'

@@ -23,6 +23,9 @@ async function started(timeoutMs: number): Promise<{ collector: TraceCollector; 
 /** The keys were fetched once. */
 const SPANS_BEFORE = 1
 
+/** Spans of one request stay together, so one less than the most. */
+const FIRST_BATCH = 511
+
 /** Two spans each. */
 async function load({ request }: TestStack, requests: number): Promise<void> {
   const reply = async () => (await request('/public/x')).status
@@ -41,7 +44,7 @@ const times = ({ logs }: TestStack, msg: string): number => logs.filter(line => 
 test('a collector is killed under load and comes back: the log says each once, and all spans are accounted for', async () => {
   const { collector, stack } = await started(300)
   await load(stack, 300)
-  await collector.collected(512)
+  await collector.collected(FIRST_BATCH)
   const killed = collector.kill()
   await load(stack, 1_500)
   await killed
@@ -68,7 +71,7 @@ test('503 with Retry-After is tried again, and nothing is lost', async () => {
     response.writeHead(status ?? 500, { 'retry-after': '0' }).end()
   })
   await load(stack, 256)
-  await collector.collected(512)
+  await collector.collected(FIRST_BATCH)
   expect(collector.posts.length).toBeGreaterThanOrEqual(3)
   expect(times(stack, AWAY)).toBe(0)
 })
@@ -78,7 +81,7 @@ test('a collector that never answers costs spans and no request; closing waits f
   collector.answer(() => {})
   await load(stack, 1_600)
   // One batch is under way, and 2,048 spans wait.
-  const dropped = SPANS_BEFORE + 3_200 - 512 - 2_048
+  const dropped = SPANS_BEFORE + 3_200 - FIRST_BATCH - 2_048
   expect(await counts(stack)).toEqual({ exported: 0, dropped, failed: 0 })
   const begunMs = performance.now()
   await stack.running.close()
@@ -96,7 +99,7 @@ test('spans that the collector rejects are no exported ones', async () => {
   await load(stack, 256)
   await collector.posted()
   while ((await counts(stack)).exported === 0) await load(stack, 1)
-  expect(await counts(stack)).toMatchObject({ exported: 500, failed: 12 })
+  expect(await counts(stack)).toMatchObject({ exported: FIRST_BATCH - 12, failed: 12 })
   expect(stack.logText()).not.toContain('do-not-show-me')
 })
 
