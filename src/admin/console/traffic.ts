@@ -125,7 +125,7 @@ export function routes({ status, span: { totals, seconds }, readings }: ConsoleF
 const NONE = { passed: 0, refused: 0 }
 
 export function others({ status, readings, span: { totals } }: ConsoleFacts): Element {
-  const { revocation, proofs, workers } = status
+  const { revocation, proofs, audit, workers } = status
   const ended = [...readings.streamsEnded].filter(([, number]) => number > 0)
   const lookups = sum(totals.lookups)
   const gauge = (name: string): number | undefined => readings.now.get(name)
@@ -159,11 +159,17 @@ export function others({ status, readings, span: { totals } }: ConsoleFacts): El
                 : `, not shared: ${proofs.last_error ?? 'the store is away'}`
           }`,
       ],
+      ['Audit log', audit && auditNodes(audit)],
       ['Memory', memory === undefined ? undefined : sizeText(memory)],
       ['Event loop, p99', lag === undefined || !Number.isFinite(lag) ? undefined : `${durationText(lag)} late`],
       ['Workers', workers?.map(({ pid, ready }) => `${pid}${ready ? '' : ' (not ready)'}`).join(', ')],
     ]),
   )
+}
+
+function auditNodes({ file, state, last_error: lastError, queued }: NonNullable<ConsoleFacts['status']['audit']>) {
+  const told = [code(file), state === 'ok' ? ' is written' : ' cannot be written', `; ${count(queued)} waiting`]
+  return lastError === undefined ? told : [...told, node('span', { class: 'bad' }, `; ${lastError}`)]
 }
 
 function revocationNodes(revocation: NonNullable<ConsoleFacts['status']['revocation']>): readonly Node[] {
