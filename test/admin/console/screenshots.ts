@@ -15,7 +15,7 @@ const FOLDER = fileURLToPath(new URL('../../../src/admin/console/screenshots/', 
 const ROUNDS = 6
 const ROUND_MS = 15_000
 
-const DESK = { width: 1120, height: 1240 }
+const DESK = { width: 1120, height: 1050 }
 const PICTURES = [
   { name: 'light', colorScheme: 'light', viewport: DESK },
   { name: 'dark', colorScheme: 'dark', viewport: DESK },
@@ -33,7 +33,7 @@ try {
     for (let times = 0; times <= round % 4; times++) await gateway.drive('unevenly')
     await pause(ROUND_MS)
   }
-  await gateway.drive('once')
+  await gateway.drive('unevenly')
   for (const { name, ...options } of PICTURES) {
     const page = await browser.newPage({ ...options, reducedMotion: 'reduce' })
     await page.goto(`${gateway.adminUrl}/-/`)
