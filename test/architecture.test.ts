@@ -51,28 +51,29 @@ const ROOMS = tableOf(`
                       errors issuer-template lib mcp policy revocation route run session telemetry types upstream
   tools/text        → authorize claim-reader config config/schema types
 
-  run/workers       → admin config/schema downstream errors lib revocation run telemetry
+  run/workers       → admin config/schema downstream errors lib revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors gateway issuer-template keys lib node oauth policy policy-store revocation session
-                      store telemetry telemetry/traces types upstream
-  admin/console     → admin errors lib telemetry
+                      store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
+  admin/console     → admin errors lib telemetry/metrics
   admin             → downstream errors exchange lib policy revocation types upstream
 
   config            → authenticate authorize config/schema downstream forward identity issuer-template lib mcp policy route session
-                      telemetry telemetry/traces types upstream
+                      telemetry/metrics telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
   config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib mcp route
 
   gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
-                      telemetry/traces types
+                      telemetry/audit telemetry/metrics telemetry/traces types
   decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy-store route telemetry types
   refusal           → errors exchange lib policy route telemetry types
   session           → authenticate errors lib oauth policy revocation route store types
-  telemetry         → authenticate/introspection errors exchange keys lib mcp node policy revocation route telemetry/traces
-                      types
+  telemetry/audit   → errors exchange lib node telemetry telemetry/metrics types
+  telemetry         → authenticate/introspection errors exchange keys lib node policy revocation telemetry/metrics types
+  telemetry/metrics → errors mcp node revocation route telemetry/traces types
   telemetry/traces  → exchange keys/fetch lib policy types
   exchange          → errors policy types
   policy-store      → policy
@@ -112,7 +113,7 @@ const PACKAGES = tableOf(`
   oauth4webapi        → oauth
   oidc-provider       → demo
   pino                → node telemetry
-  prom-client         → node run run/workers telemetry
+  prom-client         → node run run/workers telemetry/metrics
   yaml                → cli config/read tools/bundle tools/openapi
   @redis/client       → store
   @opentelemetry/api  → telemetry/traces

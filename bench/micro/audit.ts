@@ -2,7 +2,7 @@
 import { Denial } from '../../src/errors.ts'
 import type { Exchange } from '../../src/exchange.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { audit } from '../../src/telemetry/audit.ts'
+import { audit } from '../../src/telemetry/audit/audit.ts'
 import type { Case } from './harness.ts'
 
 /** Nobody writes what waits while a case runs, so it is let go of from time to time. */

@@ -27,7 +27,7 @@ import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge, RouteSess
 import { type Cors, type CorsRules, cors } from '../route/cors.ts'
 import { compileMatcher } from '../route/match.ts'
 import { isOwnSetCookie, withoutOwnCookies } from '../session/cookie-lines.ts'
-import type { RouteKind } from '../telemetry/route-series.ts'
+import type { RouteKind } from '../telemetry/metrics/route-series.ts'
 import { requestTraces } from '../telemetry/traces/request-traces.ts'
 import type { SpanSink } from '../telemetry/traces/span.ts'
 import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'

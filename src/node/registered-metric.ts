@@ -4,7 +4,7 @@
  * A registry asks of a metric its name, and works with any object that has one. Its types say that it takes nothing but
  * prom-client's own four classes, and do not tell what `get()` gives. Seen in prom-client 15.1.3.
  *
- * Breaks first: `test/telemetry/tally.test.ts`, which compares such metrics with prom-client's own.
+ * Breaks first: `test/telemetry/metrics/tally.test.ts`, which compares such metrics with prom-client's own.
  * Remove when: the types of `registerMetric` name what it needs, and those of a metric its `get()`.
  */
 import type { Aggregator, Metric, Registry } from 'prom-client'

@@ -10,11 +10,11 @@ import type { Config } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Leases, leases } from '../lib/leases.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import { type Audit, audit } from '../telemetry/audit.ts'
-import { type AuditSink, auditFile } from '../telemetry/audit-file.ts'
-import { auditStdout } from '../telemetry/audit-stdout.ts'
+import { type Audit, audit } from '../telemetry/audit/audit.ts'
+import { type AuditSink, auditFile } from '../telemetry/audit/audit-file.ts'
+import { auditStdout } from '../telemetry/audit/audit-stdout.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { Metrics } from '../telemetry/metrics/metrics.ts'
 
 interface AuditServices {
   readonly clock: Clock

@@ -11,7 +11,7 @@ import type { Config, ConsoleConfig } from '../config/schema/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
-import type { Family } from '../telemetry/family.ts'
+import type { Family } from '../telemetry/metrics/family.ts'
 
 export async function refusalsOf(
   { admin }: Pick<Config, 'admin'>,

@@ -21,7 +21,7 @@ import { appendCommand, type StreamWriter, streamWriter } from '../revocation/st
 import { storeError } from '../store/failure.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { Metrics } from '../telemetry/metrics/metrics.ts'
 import { storeDefinition } from './store-definition.ts'
 
 interface StreamDefinition {

@@ -20,7 +20,7 @@ import { type ChangeWriter, type RevocationChange, type Revoker, revoker } from 
 import { introspectionEvents } from '../telemetry/introspection-events.ts'
 import { keyEvents } from '../telemetry/key-events.ts'
 import type { Log } from '../telemetry/log.ts'
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics/metrics.ts'
 import { eventRefusals, revocationEvents } from '../telemetry/revocation-events.ts'
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { type Audits, audits } from './audits.ts'

@@ -12,7 +12,7 @@ import type { Scheduler } from '../lib/scheduler.ts'
 import { storeError } from '../store/failure.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { Metrics } from '../telemetry/metrics/metrics.ts'
 import { storeDefinition } from './store-definition.ts'
 
 /** What a process needs to share its memory of proofs. */

@@ -14,7 +14,7 @@ import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
 import type { Peer, Principal, Sender } from '../types.ts'
 import { closedLog, type Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 import { counted, type PassedRequest, passedLines, rounded } from './passed-line.ts'
 import { senderOf } from './sender.ts'
 

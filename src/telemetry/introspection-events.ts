@@ -1,7 +1,7 @@
 /** Turns what introspectors report into metrics, and each change of a breaker into one log line. */
 import type { IntrospectionObserver } from '../authenticate/introspection/registry.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 
 /** Which tokens nobody is asked about. */
 const TOKENS = { known: 'active before', stranger: 'not active before' } as const

@@ -1,7 +1,7 @@
 /** Turns what key sets report into metrics, and each change of state into one log line. */
 import type { KeySetObserver } from '../keys/key-set-events.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 
 export function keyEvents(metrics: Metrics, log: Log): KeySetObserver {
   return {

@@ -4,7 +4,7 @@ import { thinned } from '../lib/thinned.ts'
 import type { OnEventRefused } from '../revocation/event-answers.ts'
 import type { RevocationSource, RevocationState, RevocationStatus } from '../revocation/revocations.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 
 interface RevocationEvents {
   onEvent(source: RevocationSource, result: Parameters<Metrics['revocationTold']>[1]): void

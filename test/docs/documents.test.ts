@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DENIAL_CODES } from '../../src/errors.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createMetrics } from '../../src/telemetry/metrics/metrics.ts'
 import {
   anchor,
   codes,

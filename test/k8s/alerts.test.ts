@@ -1,8 +1,8 @@
 /** The alerts ask for metrics, labels and label values that there are. */
 import { expect, test } from 'vitest'
 import { DENIAL_CODES, denialSpec } from '../../src/errors.ts'
-import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { exposition, familiesOf } from '../../src/telemetry/metrics/exposition.ts'
+import { createMetrics } from '../../src/telemetry/metrics/metrics.ts'
 import { alerts, groupedBy, KNOWN_CODES, labelsOf, recordings, selectors, TARGET_LABELS } from './rules.ts'
 
 const created = createMetrics({ version: '0', node: '0', cacheResults: ['miss'], fetchResults: [] })

@@ -1,6 +1,6 @@
 /** The rules for Prometheus that `k8s/monitoring` holds, and what their expressions ask for. */
 import { DENIAL_CODES } from '../../src/errors.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createMetrics } from '../../src/telemetry/metrics/metrics.ts'
 import { named, render } from './kustomize.ts'
 
 export interface Alert {

@@ -4,7 +4,7 @@ import { decryptionGate } from '../../src/authenticate/encrypted/gate.ts'
 import { tokenDecrypter } from '../../src/authenticate/encrypted/token-decrypter.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
 import type { compilePolicy } from '../../src/config/compile.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createMetrics } from '../../src/telemetry/metrics/metrics.ts'
 import { testPool } from './gateway/upstream-pool.ts'
 import { manualTime } from './manual-time.ts'
 

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
-import type { Family } from '../../telemetry/family.ts'
+import type { Family } from '../../telemetry/metrics/family.ts'
 import type { RecentRefusal } from '../recent.ts'
 import type { Status } from '../status.ts'
 import type { Element } from './nodes.ts'

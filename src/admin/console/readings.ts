@@ -3,8 +3,8 @@
  * scrape. A slice of the work is done at a time, since a thousand routes have tens of thousands of series.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { SERIES_PER_SLICE } from '../../telemetry/exposition.ts'
-import type { Family } from '../../telemetry/family.ts'
+import { SERIES_PER_SLICE } from '../../telemetry/metrics/exposition.ts'
+import type { Family } from '../../telemetry/metrics/family.ts'
 import type { Histogram, Snapshot } from './window.ts'
 
 /** The totals, and what can be said of the present only. */
@@ -102,7 +102,7 @@ function histogramReader(): { readonly read: Read; histogram(): Histogram } {
   }
 }
 
-/** Reads `name="value"` as `labelText` in telemetry/family.ts writes it. */
+/** Reads `name="value"` as `labelText` in telemetry/metrics/family.ts writes it. */
 function labelsIn(text: string): Labels {
   const found = text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)
   return Object.fromEntries(found.map(([, name = '', value = '']) => [name, unescaped(value)]))

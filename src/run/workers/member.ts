@@ -2,7 +2,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
-import type { PackedFamily } from '../../telemetry/exposition.ts'
+import type { PackedFamily } from '../../telemetry/metrics/exposition.ts'
 import type { StartSettings } from '../start-settings.ts'
 import {
   type Answers,

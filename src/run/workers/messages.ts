@@ -4,7 +4,7 @@ import type { RevocationsAnswer, RevocationsRequest } from '../../admin/revocati
 import type { Status } from '../../admin/status.ts'
 import type { RevocationSource } from '../../revocation/revocations.ts'
 import type { RevocationChange } from '../../revocation/revoker.ts'
-import type { PackedFamily } from '../../telemetry/exposition.ts'
+import type { PackedFamily } from '../../telemetry/metrics/exposition.ts'
 
 /** Set in the environment of a worker: the settings that its primary was started with, as JSON. */
 export const WORKER_VARIABLE = 'SALLYPORT_WORKER'

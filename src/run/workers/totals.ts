@@ -6,8 +6,8 @@
  * work is done an owner at a time, because the process that does it hands out connections, too.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type PackedFamily, SERIES_PER_SLICE } from '../../telemetry/exposition.ts'
-import type { Cell, Family, Owned } from '../../telemetry/family.ts'
+import { type PackedFamily, SERIES_PER_SLICE } from '../../telemetry/metrics/exposition.ts'
+import type { Cell, Family, Owned } from '../../telemetry/metrics/family.ts'
 
 interface Totals<Source> {
   /** Takes the metrics of a process, in place of those that it gave before. */

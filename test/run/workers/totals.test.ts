@@ -1,8 +1,8 @@
 /** Figures of several processes, as they come over a channel, become one scrape in which no counter goes down. */
 import { expect, test } from 'vitest'
 import { totals } from '../../../src/run/workers/totals.ts'
-import { exposition, familiesOf, type PackedFamily, packed } from '../../../src/telemetry/exposition.ts'
-import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.ts'
+import { exposition, familiesOf, type PackedFamily, packed } from '../../../src/telemetry/metrics/exposition.ts'
+import { createMetrics, type Metrics } from '../../../src/telemetry/metrics/metrics.ts'
 import type { ProviderHealth } from '../../../src/types.ts'
 
 const OUTCOME = { method: 'GET', code: 'ok', status: 200, overheadSeconds: 0.0002, upstreamSeconds: 0.004 } as const

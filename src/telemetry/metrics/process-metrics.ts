@@ -3,7 +3,7 @@
  * counts, and the process that started first.
  */
 import { collectDefaultMetrics, type Registry } from 'prom-client'
-import { setAggregator } from '../node/aggregator.ts'
+import { setAggregator } from '../../node/aggregator.ts'
 
 /** A metric that is not listed is summed, as CPU and memory are. */
 const AGGREGATORS: ReadonlyArray<readonly [name: RegExp, aggregator: 'min' | 'max']> = [

@@ -7,7 +7,7 @@
  * The text format of Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import type { Aggregator } from 'prom-client'
-import type { Labels } from '../node/registered-metric.ts'
+import type { Labels } from '../../node/registered-metric.ts'
 
 /** One place in the list: what is written before the labels of an owner, and what behind them. */
 export interface Cell {

@@ -5,10 +5,10 @@
  * are shown from the first of their kind: nearly all of them never happen, and all of them together would be hundreds
  * of series for each route. What has to be seen from its first event is `refusals_total`.
  */
-import { DENIAL_CODES, type DenialCode, denialSpec } from '../errors.ts'
-import { OTHER_TOOL } from '../mcp/call-judge.ts'
-import { coveredMethods, METHODS } from '../route/methods.ts'
-import type { PreflightResult } from '../types.ts'
+import { DENIAL_CODES, type DenialCode, denialSpec } from '../../errors.ts'
+import { OTHER_TOOL } from '../../mcp/call-judge.ts'
+import { coveredMethods, METHODS } from '../../route/methods.ts'
+import type { PreflightResult } from '../../types.ts'
 
 type RequestCode = 'ok' | DenialCode
 

@@ -7,6 +7,7 @@
  * series otherwise. What every request counts is a tally, bound once per route.
  */
 import { Gauge, Registry } from 'prom-client'
+import { TRACE_SPAN_RESULTS, type TraceSpanResult } from '../traces/span-queue.ts'
 import { auditMetrics } from './audit-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { type ProviderResults, providerMetrics } from './provider-metrics.ts'
@@ -15,7 +16,6 @@ import { routeMetrics } from './route-metrics.ts'
 import { seriesIn } from './series.ts'
 import { sessionMetrics } from './session-metrics.ts'
 import { storeMetrics } from './store-metrics.ts'
-import { TRACE_SPAN_RESULTS, type TraceSpanResult } from './traces/span-queue.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 

@@ -1,5 +1,5 @@
 /** Measures what is done with tokens, for each provider by itself: keys, questions, decryption, proofs. */
-import { REVOCATION_KINDS, type RevocationKind } from '../revocation/entry.ts'
+import { REVOCATION_KINDS, type RevocationKind } from '../../revocation/entry.ts'
 import type {
   DecryptionResult,
   IntrospectionResult,
@@ -7,7 +7,7 @@ import type {
   ProofKind,
   ProofResult,
   ProviderHealth,
-} from '../types.ts'
+} from '../../types.ts'
 import { DURATION_BUCKETS, type Series } from './series.ts'
 import type { Tally } from './tally.ts'
 

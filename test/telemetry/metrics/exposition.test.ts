@@ -1,9 +1,9 @@
 /** The text of a scrape is what Prometheus reads, and it is made in slices, however many routes there are. */
 import { Gauge, Registry } from 'prom-client'
 import { expect, test } from 'vitest'
-import { DENIAL_CODES } from '../../src/errors.ts'
-import { exposition, familiesOf, packed, SERIES_PER_SLICE } from '../../src/telemetry/exposition.ts'
-import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import { DENIAL_CODES } from '../../../src/errors.ts'
+import { exposition, familiesOf, packed, SERIES_PER_SLICE } from '../../../src/telemetry/metrics/exposition.ts'
+import { createMetrics, type Metrics } from '../../../src/telemetry/metrics/metrics.ts'
 
 const ROUTES = 200
 const LARGEST_KIND = { access: 'required', mode: 'report' } as const

@@ -3,10 +3,10 @@
  * another. `"type":"audit"` tells them apart. Like the log it waits for a reader that stalls, so it drops nothing until
  * the reader is gone.
  */
-import { besideLines } from '../node/pino-line.ts'
+import { besideLines } from '../../node/pino-line.ts'
+import type { Log } from '../log.ts'
+import type { AuditResult } from '../metrics/audit-metrics.ts'
 import type { AuditSink } from './audit-file.ts'
-import type { AuditResult } from './audit-metrics.ts'
-import type { Log } from './log.ts'
 
 interface AuditStdoutOptions {
   readonly log: Log

@@ -4,7 +4,7 @@
  * Series of closed lists are tallies, which start at 0 and are bound once to what they count for.
  */
 import { type Aggregator, Gauge, type Registry } from 'prom-client'
-import type { Labels } from '../node/registered-metric.ts'
+import type { Labels } from '../../node/registered-metric.ts'
 import { type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]

@@ -3,15 +3,21 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { DENIAL_CODES } from '../../src/errors.ts'
-import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { logIn } from '../support/clients/login-walk.ts'
-import { rawClient } from '../support/clients/raw-client.ts'
-import { bearer, startTestGateway, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
-import { type LoginStack, startLoginStack } from '../support/gateway/login-stack.ts'
-import { startIntrospectionEndpoint } from '../support/services/introspection-endpoint.ts'
-import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
+import { DENIAL_CODES } from '../../../src/errors.ts'
+import { exposition, familiesOf } from '../../../src/telemetry/metrics/exposition.ts'
+import { createMetrics } from '../../../src/telemetry/metrics/metrics.ts'
+import { logIn } from '../../support/clients/login-walk.ts'
+import { rawClient } from '../../support/clients/raw-client.ts'
+import {
+  bearer,
+  startTestGateway,
+  startTestStack,
+  type TestStack,
+  testProvider,
+} from '../../support/gateway/gateway.ts'
+import { type LoginStack, startLoginStack } from '../../support/gateway/login-stack.ts'
+import { startIntrospectionEndpoint } from '../../support/services/introspection-endpoint.ts'
+import { startTestUpstream, type TestUpstream } from '../../support/services/upstream.ts'
 
 /** The name and labels of every metric of the contract whose feature exists. */
 const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [

@@ -1,6 +1,6 @@
 /** Measures what becomes of requests, for each route by itself. */
-import { DENIAL_CODES } from '../errors.ts'
-import type { RouteMetrics, StaleDecision, StreamEnd } from '../types.ts'
+import { DENIAL_CODES } from '../../errors.ts'
+import type { RouteMetrics, StaleDecision, StreamEnd } from '../../types.ts'
 import {
   CALL_SERIES,
   callSeries,

@@ -1,12 +1,12 @@
 /** Measures revocations: those that arrived, those in force, and whether any is missing. */
-import { REVOCATION_KINDS } from '../revocation/entry.ts'
+import { REVOCATION_KINDS } from '../../revocation/entry.ts'
 import {
   REVOCATION_RESULTS,
   REVOCATION_SOURCES,
   type RevocationResult,
   type RevocationSource,
   type RevocationStatus,
-} from '../revocation/revocations.ts'
+} from '../../revocation/revocations.ts'
 import { LAG_BUCKETS, type Series } from './series.ts'
 
 export function revocationMetrics({ histogram, gauge, overall }: Series) {

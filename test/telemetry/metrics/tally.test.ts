@@ -1,8 +1,8 @@
 /** A tally counts and shows what prom-client's own metric would for the same events. */
 import { Counter, Histogram, Registry } from 'prom-client'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { exposition, familiesOf } from '../../src/telemetry/exposition.ts'
-import { tallyCounter, tallyHistogram } from '../../src/telemetry/tally.ts'
+import { exposition, familiesOf } from '../../../src/telemetry/metrics/exposition.ts'
+import { tallyCounter, tallyHistogram } from '../../../src/telemetry/metrics/tally.ts'
 
 const OWNERS = ['orders', 'a "quoted" one', 'back\\slash', '{route="orders"}']
 const RESULTS = ['hit', 'miss', 'stale'] as const

@@ -4,14 +4,14 @@
  * It says who was let in or refused, where, and why. It holds no token, cookie, query or header value but `Host`, and
  * claims only of a token that was verified. What is foreign is cut to a length, so that a line stays short.
  */
-import type { Denial, DenialCode } from '../errors.ts'
-import type { Exchange } from '../exchange.ts'
-import { boundedMemo } from '../lib/bounded-memo.ts'
-import type { Clock } from '../lib/clock.ts'
-import { redactPath } from '../lib/redact-path.ts'
-import type { GrantEnd, Principal } from '../types.ts'
-import { fencedJson, timestamps } from './log.ts'
-import { senderOf } from './sender.ts'
+import type { Denial, DenialCode } from '../../errors.ts'
+import type { Exchange } from '../../exchange.ts'
+import { boundedMemo } from '../../lib/bounded-memo.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { redactPath } from '../../lib/redact-path.ts'
+import type { GrantEnd, Principal } from '../../types.ts'
+import { fencedJson, timestamps } from '../log.ts'
+import { senderOf } from '../sender.ts'
 
 /** What was decided about a request. */
 interface Decided {

@@ -1,8 +1,8 @@
 /** Records among the lines of the log: for programs in any case, and missed where nobody reads any more. */
 import { expect, test } from 'vitest'
-import { auditStdout } from '../../src/telemetry/audit-stdout.ts'
-import { createLog } from '../../src/telemetry/log.ts'
-import { formattedLines } from '../../src/telemetry/log-format.ts'
+import { auditStdout } from '../../../src/telemetry/audit/audit-stdout.ts'
+import { createLog } from '../../../src/telemetry/log.ts'
+import { formattedLines } from '../../../src/telemetry/log-format.ts'
 
 function started() {
   const lines: string[] = []

@@ -4,10 +4,10 @@
  * There is exactly one record of each request that is decided about. What happens to it afterwards, such as a service
  * that does not answer, is no second one, except that the gateway ends its stream because what let it in is over.
  */
-import { Denial } from '../errors.ts'
-import type { Exchange } from '../exchange.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { GrantEnd, StreamEnd } from '../types.ts'
+import { Denial } from '../../errors.ts'
+import type { Exchange } from '../../exchange.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { GrantEnd, StreamEnd } from '../../types.ts'
 import type { AuditSink } from './audit-file.ts'
 import { auditRecords } from './audit-record.ts'
 

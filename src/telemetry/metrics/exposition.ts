@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
-import { type MetricValues, registeredMetrics } from '../node/registered-metric.ts'
+import { type MetricValues, registeredMetrics } from '../../node/registered-metric.ts'
 import { cellOf, type Family, familyHead, lineOf, type Owned } from './family.ts'
 import { TallyMetric } from './tally.ts'
 

@@ -1,5 +1,5 @@
 /** Measures sessions of browsers: how they begin, go on, and end. Their series begin with a provider that has some. */
-import type { LoginResult, RefreshResult, SessionEnd } from '../types.ts'
+import type { LoginResult, RefreshResult, SessionEnd } from '../../types.ts'
 import { DURATION_BUCKETS, type Series } from './series.ts'
 
 const LOGIN_RESULTS = Object.keys({

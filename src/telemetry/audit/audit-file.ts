@@ -5,12 +5,12 @@
  * file, as after a rotation, that one is opened. What cannot be written waits, and is tried again every second. The log
  * tells once that trouble begins, and once that it is over. A process that is killed takes what waits with it.
  */
-import { codeOf, fileFailureText } from '../lib/failure-text.ts'
-import { type LineBatch, type LineFile, openLineFile } from '../lib/line-file.ts'
-import type { Cancel, Scheduler } from '../lib/scheduler.ts'
-import { UntrustedFile } from '../lib/trusted-file.ts'
-import type { AuditResult } from './audit-metrics.ts'
-import type { Log } from './log.ts'
+import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
+import { type LineBatch, type LineFile, openLineFile } from '../../lib/line-file.ts'
+import type { Cancel, Scheduler } from '../../lib/scheduler.ts'
+import { UntrustedFile } from '../../lib/trusted-file.ts'
+import type { Log } from '../log.ts'
+import type { AuditResult } from '../metrics/audit-metrics.ts'
 
 interface AuditStatus {
   readonly file: string

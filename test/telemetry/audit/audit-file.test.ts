@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { systemScheduler } from '../../src/lib/scheduler.ts'
-import { auditFile } from '../../src/telemetry/audit-file.ts'
-import { createLog } from '../../src/telemetry/log.ts'
+import { systemScheduler } from '../../../src/lib/scheduler.ts'
+import { auditFile } from '../../../src/telemetry/audit/audit-file.ts'
+import { createLog } from '../../../src/telemetry/log.ts'
 
 let folder: string
 beforeAll(() => {

@@ -7,7 +7,7 @@
  * cannot be reset.
  */
 import type { Registry } from 'prom-client'
-import { type Labels, type RegisteredMetric, registerMetric } from '../node/registered-metric.ts'
+import { type Labels, type RegisteredMetric, registerMetric } from '../../node/registered-metric.ts'
 import { type Cell, cellOf, type Family, labelText, type Owned } from './family.ts'
 
 interface TallyOptions {
