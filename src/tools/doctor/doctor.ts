@@ -15,7 +15,7 @@ import { adminCheck } from './admin-check.ts'
 import { descriptorsCheck } from './descriptors-check.ts'
 import type { Check, Machine } from './examined.ts'
 import { fileFindings } from './file-check.ts'
-import { type CheckName, type Finding, finding, skipped } from './finding.ts'
+import { type CheckName, type Finding, fail, finding, skipped } from './finding.ts'
 import { memoryCheck } from './memory-check.ts'
 import { portsCheck } from './ports-check.ts'
 import { providerCheck } from './provider-check.ts'
@@ -62,7 +62,7 @@ interface DoctorOptions {
 
 export async function doctor(options: DoctorOptions, services: Services): Promise<readonly Finding[]> {
   const { file, env, network } = options
-  const ofFile = await fileFindings(file, env, services)
+  const ofFile = await settled('file', () => fileFindings(file, env, services))
   const loaded = loadedOf(file, env)
   if (loaded === undefined)
     return [...ofFile, ...CHECKS.map(({ name }) => finding(name, undefined, skipped('the file has mistakes')))]
@@ -74,10 +74,23 @@ export async function doctor(options: DoctorOptions, services: Services): Promis
     CHECKS.map(async ({ name, check, network: needed }) =>
       needed === 'online' && network === 'offline'
         ? [finding(name, undefined, skipped('only with --online'))]
-        : check(examined),
+        : settled(name, () => check(examined)),
     ),
   )
   return [...ofFile, ...found.flat()]
+}
+
+/** A check that ends with a bug takes no other one along: who calls a doctor has trouble enough. */
+async function settled(name: CheckName, run: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  try {
+    return await run()
+  } catch (error) {
+    const what = error instanceof Error ? `${error.name}${'code' in error ? ` ${error.code}` : ''}` : 'something'
+    const seen = `the check itself ended with ${what}, which is a mistake in Sallyport`
+    return [
+      finding(name, undefined, fail(seen, 'report it, with your version', 'src/tools/README.md#sallyport-bundle')),
+    ]
+  }
 }
 
 function loadedOf(file: string, env: Environment) {

@@ -10,10 +10,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { bundleCommand } from '../../../src/cli/bundle.ts'
+import { doctorCommand } from '../../../src/cli/doctor.ts'
 import { packed } from '../../../src/tools/bundle/archive.ts'
 import { maskedConfig } from '../../../src/tools/bundle/masked-config.ts'
 import { withoutSecrets } from '../../../src/tools/bundle/secret-looks.ts'
-import { runCommand } from '../../support/gateway/command.ts'
+import { type CommandResult, runCommand } from '../../support/gateway/command.ts'
 import { startTestGateway, type TestGateway, testProvider } from '../../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../../support/services/issuer.ts'
 import { startTestUpstream, type TestUpstream } from '../../support/services/upstream.ts'
@@ -169,6 +170,7 @@ function goodConfig() {
 
 describe('a bundle', () => {
   let found: Awaited<ReturnType<typeof bundled>>
+  let doctored: CommandResult
   let env: Readonly<Record<string, string>>
 
   beforeAll(async () => {
@@ -207,6 +209,7 @@ describe('a bundle', () => {
     }
     const text = `# old: ${secret('comment')}\n${goodConfig()}# ${secret('last-comment')}\n`
     const file = files.write('good.yaml', text)
+    doctored = await runCommand(doctorCommand, ['-c', file, '--online', '--through', gateway.url], { env })
     found = await bundled(file, ['--admin', gateway.adminUrl, '--online'], env)
   }, 60_000)
 
@@ -251,6 +254,11 @@ describe('a bundle', () => {
     expect(new Set(marked).size).toBeGreaterThanOrEqual(40)
     expectNothingMarked(found.contents)
     expect(readFileSync(found.archive).includes(Buffer.from('marked-'))).toBe(false)
+  })
+
+  test('is not needed for doctor to keep secrets to itself', () => {
+    expect(doctored.stdout).toMatch(/^fail +asking +provider asked/m)
+    expectNothingMarked(new Map([['doctor', doctored.stdout + doctored.stderr]]))
   })
 
   test('shows the configuration as it is written, references unresolved', () => {
@@ -356,7 +364,11 @@ test('what is no YAML is not shown, and what is not there is named', async () =>
 })
 
 describe('of the last refusals', () => {
-  async function told(answers: Readonly<Record<string, string>>) {
+  async function told(
+    answers: Readonly<Record<string, string>>,
+    config: object = {},
+    env: Readonly<Record<string, string>> = {},
+  ) {
     const server = http.createServer(({ url = '' }, response) => {
       const answer = answers[url]
       response.writeHead(answer === undefined ? 404 : 200).end(answer)
@@ -364,18 +376,41 @@ describe('of the last refusals', () => {
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    const file = files.write(
-      'recent.yaml',
-      stringify({
-        listen: '127.0.0.1:0',
-        upstreams: { app: 'http://127.0.0.1:1' },
-        routes: [{ id: 'all', path: '/**', access: 'public' }],
-      }),
-    )
-    const { contents } = await bundled(file, ['--admin', `http://127.0.0.1:${port}`])
+    const plain = {
+      ...{ listen: '127.0.0.1:0', upstreams: { app: 'http://127.0.0.1:1' } },
+      routes: [{ id: 'all', path: '/**', access: 'public' }],
+    }
+    const file = files.write('recent.yaml', stringify({ ...plain, ...config }))
+    const { contents } = await bundled(file, ['--admin', `http://127.0.0.1:${port}`], env)
     server.close()
     return contents
   }
+
+  test('what is known to be a secret is taken out of what others write, however they write it', async () => {
+    const words = { file: 'correct horse battery', variable: 'staple & paper', unknown: 'Tr0ub4dor' }
+    files.write('known-password', `${words.file}\n`)
+    const written = Object.values(words).flatMap(word => [
+      ...[word, encodeURIComponent(word), Buffer.from(word).toString('base64'), Buffer.from(word).toString('hex')],
+      ...[Buffer.from(`x${word}y`).toString('base64'), Buffer.from(`xx${word}`).toString('base64url')],
+    ])
+    const records = written.map(text => ({ code: 'route_unknown', path: `/${text}`, evidence: { [text]: text } }))
+    const status = { version: '1', config_hash: 'x', reasons: written, keys: [{ kid: 'Tr0ub4dor' }] }
+    const contents = await told(
+      { '/-/recent': JSON.stringify({ records }), '/-/status': JSON.stringify(status) },
+      {
+        store: { url: 'redis://127.0.0.1:1', passwordFile: 'known-password' },
+        revocation: { store: {}, whenStale: 'allow' },
+        'x-password': words.unknown,
+      },
+      { CLIENT_SECRET: words.variable },
+    )
+    expect(contents.has('recent.json') && contents.has('status.json')).toBe(true)
+    const text = [...contents.values()].join('\n')
+    // The last letters of a text in base64 depend on what follows.
+    for (const word of Object.values(words))
+      for (const form of ['raw', 'base64', 'base64At1', 'base64At2', 'hex', 'url'] as const)
+        expect(text, `${word} as ${form}`).not.toContain(String(formsOf(word)[form]).slice(0, -2))
+  })
 
   test('subjects and clients are hashed, whatever the console says, and other members are left out', async () => {
     const record = {

@@ -424,6 +424,12 @@ describe('a request through the gateway', () => {
 })
 
 describe('sallyport doctor', () => {
+  test('goes on when a check ends with a bug', async () => {
+    const { of: seen } = await examine({ network: 'online', config, machine: { addresses: null as never } })
+    expect(seen('upstream')).toEqual(['fail: the check itself ended with TypeError, which is a mistake in Sallyport'])
+    expect(seen('memory').join()).toMatch(/^ok: /)
+  })
+
   test('prints each finding with its remedy and its link, and fails when one does', async () => {
     const file = files.write('cli.yaml', stringify({ ...config, upstreams: { app: 'http://127.0.0.1:1' } }))
     const { code, stdout } = await runCommand(doctorCommand, ['-c', file, '--online', '--timeout', '2.5'])
