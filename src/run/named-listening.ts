@@ -50,7 +50,7 @@ export function listenFailureText(code: string): string {
   return Object.hasOwn(REASONS, code) ? `${REASONS[code]} (${code})` : code
 }
 
-function addressText(address: Address): string {
+export function addressText(address: Address): string {
   if ('socketPath' in address) return `unix:${address.socketPath}`
   const { host, port } = address
   return `${host.includes(':') ? `[${host}]` : host}:${port}`

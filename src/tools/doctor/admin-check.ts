@@ -1,8 +1,7 @@
 /** Asks the admin listener of a gateway that runs what it says of itself, and whether its probes are wired. */
 import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
 import type { Address } from '../../config/schema/schema.ts'
-import { isLoopback } from '../../lib/loopback.ts'
-import { AdminCallError, askAdmin } from '../revocation/admin-call.ts'
+import { AdminCallError, askAdmin, callable } from '../revocation/admin-call.ts'
 import { shown } from '../text/shown.ts'
 import type { Check, Examined } from './examined.ts'
 import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
@@ -93,7 +92,8 @@ async function probeFinding(admin: Address, path: string, stepMs: number, remedy
 function reachedByKubelet({ config, env }: Examined): readonly Finding[] {
   const address = config.admin?.listen.address
   if (address === undefined || env.KUBERNETES_SERVICE_HOST === undefined) return []
-  const isHidden = !('host' in address) || isLoopback(new URL(`http://${hostText(address.host)}`))
+  // What others reach is called at another address than it listens on.
+  const isHidden = callable(address) === address
   const verdict = isHidden
     ? fail(
         '`admin.listen` cannot be reached by the kubelet',
@@ -102,8 +102,4 @@ function reachedByKubelet({ config, env }: Examined): readonly Finding[] {
       )
     : ok('`admin.listen` can be reached by the kubelet')
   return [finding('probe', 'kubelet', verdict)]
-}
-
-function hostText(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
 }

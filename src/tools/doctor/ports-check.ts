@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net'
 import { configHash } from '../../config/config-hash.ts'
 import type { Address } from '../../config/schema/schema.ts'
 import { codeOf } from '../../lib/failure-text.ts'
-import { listenFailureText } from '../../run/named-listening.ts'
+import { addressText, listenFailureText } from '../../run/named-listening.ts'
 import { type Told, toldBy } from './admin-check.ts'
 import type { Check } from './examined.ts'
 import { fail, finding, ok, type Verdict, warn } from './finding.ts'
@@ -44,10 +44,6 @@ function verdictOn(address: Address, failure: string | undefined, told: Told | u
     'see in its log why it has not loaded this file; paths of files count, so run this where the gateway runs',
     'config/README.md#changing-it-while-the-gateway-runs',
   )
-}
-
-function addressText(address: Address): string {
-  return 'socketPath' in address ? `unix:${address.socketPath}` : `${address.host}:${address.port}`
 }
 
 /** @returns why nobody could listen there, as a code of the system; undefined: one could */

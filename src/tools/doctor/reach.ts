@@ -11,6 +11,7 @@ import { connect as connectTls, TLSSocket } from 'node:tls'
 import { type Egress, EgressFailure } from '../../egress/egress.ts'
 import { tunnelTo } from '../../egress/tunnel.ts'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
+import { hostOf } from '../../upstream/connector.ts'
 import { distance } from '../text/distance.ts'
 import { shown } from '../text/shown.ts'
 import { fail, ok, type Verdict, warn } from './finding.ts'
@@ -54,16 +55,8 @@ export function leads(found: readonly Step[]): boolean {
   return found.every(({ verdict }) => verdict.outcome !== 'fail')
 }
 
-export function hostOf({ hostname }: URL): string {
-  return hostname.replace(/^\[(.*)\]$/, '$1')
-}
-
-function portOf({ port, protocol }: URL): number {
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
-}
-
 async function nameSteps(url: URL, stepMs: number) {
-  const host = hostOf(url)
+  const { host } = hostOf(url.origin)
   if (isIP(host) !== 0) return { addresses: [host], steps: [] as readonly Step[] }
   try {
     const addresses = (await step(stepMs, () => lookup(host, { all: true }))).map(({ address }) => address)
@@ -79,7 +72,7 @@ async function nameSteps(url: URL, stepMs: number) {
 }
 
 async function connectionStep(url: URL, addresses: readonly string[], stepMs: number) {
-  const port = portOf(url)
+  const { port } = hostOf(url.origin)
   const tried = await Promise.all(addresses.map(async host => ({ host, failure: await refusal(host, port, stepMs) })))
   const address = tried.find(({ failure }) => failure === undefined)?.host
   const failed = tried.flatMap(({ host, failure }) =>
@@ -122,9 +115,9 @@ export function place(host: string, port: number): string {
 
 /** Nothing is sent, so a certificate that is not good may be looked at before it is refused. */
 async function tlsStep({ url, ca, stepMs, nowMs }: Way, address: string): Promise<Step> {
-  const host = hostOf(url)
+  const { host, port } = hostOf(url.origin)
   const asked = isIP(host) === 0 ? { host: address, servername: host } : { host, servername: '' }
-  const socket = connectTls({ ...asked, port: portOf(url), ca, rejectUnauthorized: false })
+  const socket = connectTls({ ...asked, port, ca, rejectUnauthorized: false })
   try {
     await step(stepMs, () => readied(socket, 'secureConnect'))
     const verdict = socket.authorized

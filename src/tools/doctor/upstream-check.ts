@@ -4,12 +4,13 @@
  * Who reaches the service itself needs no token, and can write the identity headers. So a service beside the gateway
  * should listen on loopback alone.
  */
-import { isIP } from 'node:net'
 import type { Config } from '../../config/schema/schema.ts'
+import { isLoopback } from '../../lib/loopback.ts'
+import { hostOf } from '../../upstream/connector.ts'
 import { onlineFindings } from '../check/online.ts'
 import type { Check, Examined } from './examined.ts'
 import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
-import { hostOf, place, refusal } from './reach.ts'
+import { place, refusal } from './reach.ts'
 import { StepTooLong, step } from './steps.ts'
 
 const UPSTREAMS = 'config/README.md#upstreamsid'
@@ -48,10 +49,9 @@ async function answersVerdict(id: string, upstream: UpstreamConfig, examined: Ex
 async function bypassVerdict({ url }: UpstreamConfig, { config, machine, stepMs }: Examined): Promise<Verdict> {
   if (url.socketPath !== undefined) return ok('a Unix socket is reached from this machine alone')
   const target = new URL(url.origin)
-  const host = hostOf(target)
-  const isHere = isOfThisMachine(host) || machine.addresses.includes(host)
+  const { host, port } = hostOf(url.origin)
+  const isHere = isLoopback(target) || machine.addresses.includes(host)
   if (!isHere) return skipped(`${target.host} is on another machine; see that nobody but the gateway reaches it`)
-  const port = Number(target.port || (target.protocol === 'https:' ? 443 : 80))
   const { address } = config.listen
   if ('port' in address && address.port === port)
     return skipped('the gateway listens on the same port of other addresses')
@@ -66,8 +66,4 @@ async function bypassVerdict({ url }: UpstreamConfig, { config, machine, stepMs 
     'have it listen on 127.0.0.1, or keep others away by a network policy',
     IN_FRONT,
   )
-}
-
-function isOfThisMachine(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
