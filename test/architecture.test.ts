@@ -34,7 +34,7 @@ const ROOMS = tableOf(`
 
   tools/bundle      → config/read config/schema errors lib tools/doctor tools/revocation
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
-                      policy run store tools/check tools/engine tools/revocation tools/text upstream
+                      policy run store telemetry/traces tools/check tools/engine tools/revocation tools/text upstream
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text

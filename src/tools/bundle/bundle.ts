@@ -108,19 +108,28 @@ function writtenConfig(file: string): MaskedConfig | { readonly reason: string }
   }
 }
 
-/** Variables whose names say that they hold a secret. */
+/** What stands in variables whose names say that they hold a secret, or whose values look like one. */
 function secretVariables(env: Environment): readonly string[] {
   return Object.entries(env).flatMap(([name, value = '']) =>
-    (SECRET_NAME.test(name) && value.length >= 6) || withoutSecrets(value) !== value
-      ? [value, ...secretParts(value)]
+    SECRET_NAME.test(name) || /headers/i.test(name) || withoutSecrets(value) !== value
+      ? [value, ...secretParts(value)].filter(part => part.length >= 6)
       : [],
   )
 }
 
-/** What stands before the host of a URL. */
+/** What stands before the host of a URL, and behind the names of a list such as `api-key=…,tenant=…`. */
 function secretParts(value: string): readonly string[] {
   const user = /:\/\/([^\s/?#@]*)@/.exec(value)?.[1] ?? ''
-  return user.split(':').filter(part => part.length >= 4)
+  const listed = value.includes('://') ? [] : value.split(/[,;&]/).flatMap(pair => pair.split('=').slice(1))
+  return [...user.split(':').slice(1), ...listed, ...listed.map(decoded)]
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function adminOf({ admin }: Config): Address | undefined {

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { STANDARD_OUTPUT } from '../../config/schema/local-paths.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { readRegularFile } from '../../lib/trusted-file.ts'
 
@@ -26,7 +27,11 @@ export function namedFiles(value: unknown, at: readonly string[] = []): readonly
   return Object.entries(value).flatMap(([key, item]): readonly NamedFile[] => {
     const path = [...at, key]
     if (!/^file$|Files?$/.test(key)) return namedFiles(item, path)
-    return [item].flat().flatMap(each => (typeof each === 'string' ? [{ at: path.join('.'), path: each }] : []))
+    return [item]
+      .flat()
+      .flatMap(each =>
+        typeof each === 'string' && each !== STANDARD_OUTPUT ? [{ at: path.join('.'), path: each }] : [],
+      )
   })
 }
 

@@ -3,7 +3,9 @@
  *
  * A new check is one function in a file of this folder, and one row in the table below.
  */
+import { resolve } from 'node:path'
 import type { Environment } from '../../config/read/environment.ts'
+import { loadConfigForTool } from '../../config/read/load.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
 import type { Address } from '../../config/schema/schema.ts'
 import { ConfigError } from '../../errors.ts'
@@ -13,7 +15,7 @@ import { load } from '../../run/start.ts'
 import { callable } from '../revocation/admin-call.ts'
 import { adminCheck } from './admin-check.ts'
 import { descriptorsCheck } from './descriptors-check.ts'
-import type { Check, Machine } from './examined.ts'
+import type { Check, Examined, Machine } from './examined.ts'
 import { fileFindings } from './file-check.ts'
 import { type CheckName, type Finding, fail, finding, skipped } from './finding.ts'
 import { memoryCheck } from './memory-check.ts'
@@ -30,22 +32,25 @@ interface Row {
   /** What its findings are called where it cannot run. */
   readonly name: CheckName
   readonly check: Check
-  /** `online`: it sends something to another program, and so runs only when that was asked for. */
-  readonly network: 'none' | 'online'
+  /**
+   * `text`: the configuration itself. `files`: also those that it names have to be good. `network`: it asks other
+   * programs besides, and so runs only when that was asked for.
+   */
+  readonly needs: 'text' | 'files' | 'network'
 }
 
 const CHECKS: readonly Row[] = [
-  { name: 'watch', check: watchCheck, network: 'none' },
-  { name: 'writable', check: writtenCheck, network: 'none' },
-  { name: 'memory', check: memoryCheck, network: 'none' },
-  { name: 'descriptors', check: descriptorsCheck, network: 'none' },
-  { name: 'port', check: portsCheck, network: 'none' },
-  { name: 'admin', check: adminCheck, network: 'none' },
-  { name: 'provider', check: providerCheck, network: 'online' },
-  { name: 'upstream', check: upstreamCheck, network: 'online' },
-  { name: 'store', check: storeCheck, network: 'online' },
-  { name: 'traces', check: tracesCheck, network: 'online' },
-  { name: 'through', check: throughCheck, network: 'none' },
+  { name: 'watch', check: watchCheck, needs: 'text' },
+  { name: 'writable', check: writtenCheck, needs: 'text' },
+  { name: 'memory', check: memoryCheck, needs: 'text' },
+  { name: 'descriptors', check: descriptorsCheck, needs: 'text' },
+  { name: 'port', check: portsCheck, needs: 'text' },
+  { name: 'admin', check: adminCheck, needs: 'text' },
+  { name: 'provider', check: providerCheck, needs: 'network' },
+  { name: 'upstream', check: upstreamCheck, needs: 'network' },
+  { name: 'store', check: storeCheck, needs: 'network' },
+  { name: 'traces', check: tracesCheck, needs: 'network' },
+  { name: 'through', check: throughCheck, needs: 'files' },
 ]
 
 interface DoctorOptions {
@@ -64,21 +69,21 @@ export async function doctor(options: DoctorOptions, services: Services): Promis
   const { file, env, network } = options
   const ofFile = await settled('file', () => fileFindings(file, env, services))
   const loaded = loadedOf(file, env)
-  if (loaded === undefined)
-    return [...ofFile, ...CHECKS.map(({ name }) => finding(name, undefined, skipped('the file has mistakes')))]
-  const { config, contents } = loaded
-  const own = config.admin?.listen.address
+  if (loaded === undefined) return [...ofFile, ...CHECKS.map(({ name }) => finding(name, undefined, skipped(MISTAKES)))]
+  const own = loaded.config.admin?.listen.address
   const admin = options.admin ?? (own && (callable(own) ?? own))
-  const examined = { ...options, config, files: [...contents.keys()], services, admin }
+  const examined = { ...options, ...loaded, services, admin }
   const found = await Promise.all(
-    CHECKS.map(async ({ name, check, network: needed }) =>
-      needed === 'online' && network === 'offline'
-        ? [finding(name, undefined, skipped('only with --online'))]
-        : settled(name, () => check(examined)),
-    ),
+    CHECKS.map(async ({ name, check, needs }) => {
+      if (needs === 'network' && network === 'offline') return [finding(name, undefined, skipped('only with --online'))]
+      if (needs !== 'text' && !loaded.isWhole) return [finding(name, undefined, skipped(MISTAKES))]
+      return settled(name, () => check(examined))
+    }),
   )
   return [...ofFile, ...found.flat()]
 }
+
+const MISTAKES = 'the file has mistakes'
 
 /** A check that ends with a bug takes no other one along: who calls a doctor has trouble enough. */
 async function settled(name: CheckName, run: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
@@ -93,9 +98,18 @@ async function settled(name: CheckName, run: () => Promise<readonly Finding[]>):
   }
 }
 
-function loadedOf(file: string, env: Environment) {
+type Loaded = Pick<Examined, 'config' | 'files' | 'isWhole'>
+
+/** @returns undefined when the text itself has mistakes */
+function loadedOf(file: string, env: Environment): Loaded | undefined {
   try {
-    return load(file, env, readAnyFile)
+    const { config, contents } = load(file, env, readAnyFile)
+    return { config, files: [...contents.keys()], isWhole: true }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+  }
+  try {
+    return { config: loadConfigForTool(file, env, 'unread'), files: [resolve(file)], isWhole: false }
   } catch (error) {
     if (error instanceof ConfigError) return undefined
     throw error

@@ -25,6 +25,8 @@ export interface Examined {
   readonly file: string
   readonly env: Environment
   readonly config: Config
+  /** False where a file that it names is not good, so that none but its own text can be relied on. */
+  readonly isWhole: boolean
   /** The absolute paths of the files that were read for it, its own among them. */
   readonly files: readonly string[]
   readonly services: Services

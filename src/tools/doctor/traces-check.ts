@@ -8,8 +8,10 @@ import type { Environment } from '../../config/read/environment.ts'
 import type { TracesConfig } from '../../config/schema/schema.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import { hardenedRequest, place } from '../../keys/fetch/hardened-request.ts'
-import { isToken } from '../../lib/field-name.ts'
+import { codeOf } from '../../lib/failure-text.ts'
+import { headerLines } from '../../lib/header-lines.ts'
 import { readRegularFile, unreadableText } from '../../lib/trusted-file.ts'
+import { type ExportSettings, exportSettings } from '../../telemetry/traces/export-settings.ts'
 import type { Check, Examined } from './examined.ts'
 import { fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
 import { StepTooLong, step } from './steps.ts'
@@ -18,74 +20,68 @@ const TRACES = 'config/README.md#traces'
 
 export const tracesCheck: Check = async examined => {
   const { traces } = examined.config
-  const verdict =
-    traces === undefined ? skipped('the configuration makes no traces') : await verdictOn(traces, examined)
-  return [finding('traces', undefined, verdict)]
+  const verdicts =
+    traces === undefined ? [skipped('the configuration makes no traces')] : await verdictsOn(traces, examined)
+  return verdicts.map(verdict => finding('traces', undefined, verdict))
 }
 
-async function verdictOn(traces: TracesConfig, { env, stepMs }: Examined): Promise<Verdict> {
-  const url = endpointOf(traces, env)
-  if (url === null) return fail('the endpoint of the environment is no URL', 'set `traces.endpoint`', TRACES)
-  const where = place(url.href)
+async function verdictsOn(traces: TracesConfig, { env, stepMs }: Examined): Promise<readonly Verdict[]> {
+  const unusable: string[] = []
+  const settings = settingsOf(traces, env, variable => unusable.push(variable))
+  const ignored = unusable.map(variable =>
+    warn(`${variable} cannot be used, and is ignored`, 'correct the variable, or take it away', TRACES),
+  )
+  return [...ignored, await postedVerdict(settings, stepMs)]
+}
+
+function settingsOf(
+  { endpoint, headersFile }: TracesConfig,
+  env: Environment,
+  onUnusable: (variable: string) => void,
+): ExportSettings {
+  const headers = headersFile === undefined ? {} : headerLines(readRegularFile(headersFile).toString('latin1'))
+  return exportSettings({ endpoint, headers }, env, onUnusable)
+}
+
+async function postedVerdict(settings: ExportSettings, stepMs: number): Promise<Verdict> {
+  const where = place(settings.url)
   try {
-    const headers = headersIn(traces.headersFile)
     const { status } = await step(stepMs, signal =>
       hardenedRequest({
         method: 'POST',
-        url: url.href,
-        headers: { ...headers, 'content-type': 'application/json', 'user-agent': 'sallyport' },
+        url: settings.url,
+        headers: { ...settings.headers, 'content-type': 'application/json', 'user-agent': 'sallyport' },
         body: '{"resourceSpans":[]}',
-        tls: {},
+        tls: { ca: textOf(settings.caFile), cert: textOf(settings.certFile), key: textOf(settings.keyFile) },
         maxBytes: 0,
         readBodyOf: NO_BODY,
         egress: undefined,
         signal,
       }),
     )
-    if (status >= 200 && status < 300) return ok(`${where} takes an empty batch`)
-    const seen = `${where} answered ${status} to an empty batch`
-    if (status === 401 || status === 403)
-      return fail(seen, 'name a file with the right credentials by `headersFile`', TRACES)
-    if (status === 404 || status === 405)
-      return fail(seen, 'see that the path is that of OTLP over HTTP, /v1/traces', TRACES)
-    if (status === 429 || status >= 500) return warn(seen, 'see what keeps the collector; spans are sent again', TRACES)
-    return fail(seen, 'see that OTLP over HTTP is spoken there', TRACES)
+    return statusVerdict(where, status)
   } catch (error) {
-    if (!(error instanceof FetchFailure || error instanceof StepTooLong)) throw error
-    return fail(`${where}: ${error.message}`, 'see that the collector runs; requests are served all the same', TRACES)
+    const isOurs = error instanceof FetchFailure || error instanceof StepTooLong
+    const why = isOurs ? error.message : unreadableText(error)
+    if (!isOurs && codeOf(error) === undefined) throw error
+    return fail(`${where}: ${why}`, 'see that the collector runs; requests are served all the same', TRACES)
   }
+}
+
+function statusVerdict(where: string, status: number): Verdict {
+  if (status >= 200 && status < 300) return ok(`${where} takes an empty batch`)
+  const seen = `${where} answered ${status} to an empty batch`
+  if (status === 401 || status === 403)
+    return fail(seen, 'name a file with the right credentials by `headersFile`', TRACES)
+  if (status === 404 || status === 405)
+    return fail(seen, 'see that the path is that of OTLP over HTTP, /v1/traces', TRACES)
+  if (status === 429 || status >= 500) return warn(seen, 'see what keeps the collector; spans are sent again', TRACES)
+  return fail(seen, 'see that OTLP over HTTP is spoken there', TRACES)
 }
 
 const NO_BODY: ReadonlySet<number> = new Set()
 
-function endpointOf({ endpoint }: TracesConfig, env: Environment): URL | null {
-  if (endpoint !== undefined) return URL.parse(endpoint)
-  if (env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) return URL.parse(env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
-  const base = env.OTEL_EXPORTER_OTLP_ENDPOINT || 'http://localhost:4318'
-  return URL.parse(`${base.replace(/\/$/, '')}/v1/traces`)
-}
-
-/** @throws {FetchFailure} `local_file` */
-function headersIn(file: string | undefined): Readonly<Record<string, string>> {
-  if (file === undefined) return {}
-  const lines = textOf(file)
-    .split('\n')
-    .filter(line => line.trim() !== '')
-  return Object.fromEntries(
-    lines.map(line => {
-      const [, name = '', value = ''] = /^([^:]*):(.*)$/.exec(line) ?? []
-      // The line may be a secret, so nothing of it is repeated.
-      if (!isToken(name) || /[^\t\x20-\x7e]/.test(value.trim()))
-        throw new FetchFailure('local_file', '`traces.headersFile` has a line that is no `Name: value`')
-      return [name.toLowerCase(), value.trim()] as const
-    }),
-  )
-}
-
-function textOf(file: string): string {
-  try {
-    return readRegularFile(file).toString('utf8')
-  } catch (error) {
-    throw new FetchFailure('local_file', `\`traces.headersFile\` ${unreadableText(error)}`)
-  }
+/** Reads a file that the environment names. */
+function textOf(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : readRegularFile(file).toString('utf8')
 }

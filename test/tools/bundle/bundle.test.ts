@@ -90,9 +90,13 @@ function formsOf(value: string): Readonly<Record<string, string>> {
 beforeAll(async () => {
   ;[issuer, service] = await Promise.all([startTestIssuer(), startTestUpstream()])
   gateway = await startTestGateway({
+    admin: { listen: '127.0.0.1:0', console: { subjects: 'plain' } },
     providers: { main: testProvider(issuer) },
     upstreams: { app: service.url },
-    routes: [{ id: 'all', path: '/**' }],
+    routes: [
+      { id: 'all', path: '/**' },
+      { id: 'scoped', path: '/scoped/**', require: { scopes: ['orders:read'] } },
+    ],
   })
 })
 
@@ -177,6 +181,10 @@ describe('a bundle', () => {
     // Requests bring what nobody else may see.
     const jwt = await issuer.mint({ sub: secret('subject'), note: secret('claim'), exp: 1 })
     marked.push(jwt, ...jwt.split('.').slice(1))
+    const subject = secret('known-subject')
+    const good = await issuer.mint({ sub: subject })
+    marked.push(good, ...good.split('.').slice(1))
+    await gateway.request(`/scoped/${subject}`, { headers: { authorization: `Bearer ${good}` } })
     await gateway.request(`/orders/1?access_token=${secret('query-token')}`, {
       headers: {
         authorization: `Bearer ${jwt}`,
@@ -203,6 +211,7 @@ describe('a bundle', () => {
       CLIENT_SECRET: secret('variable'),
       DATABASE_URL: `postgres://user:${secret('database-password')}@db/x`,
       NODE_EXTRA: `${secret('unnamed-variable')}`,
+      OTEL_EXPORTER_OTLP_HEADERS: `x-tenant=${secret('otlp-variable')},api-key=${secret('otlp-key-variable')}`,
       HTTPS_PROXY: `http://user:${secret('proxy-variable')}@127.0.0.1:1`,
       RESET_TOKEN: 'resolved-reset',
       CLAIM: 'resolved-claim',
@@ -215,12 +224,28 @@ describe('a bundle', () => {
 
   test('has what a ticket needs, in one order', () => {
     expect([...found.contents.keys()].toSorted()).toEqual([
-      ...['config.yaml', 'doctor.json', 'files.json', 'manifest.json', 'metrics.txt', 'status.json', 'versions.json'],
+      ...[
+        'config.yaml',
+        'doctor.json',
+        'files.json',
+        'manifest.json',
+        'metrics.txt',
+        'recent.json',
+        'status.json',
+        'versions.json',
+      ],
     ])
     expect(execFileSync('tar', ['-tzf', found.archive], { encoding: 'utf8' }).trim().split('\n')).toEqual(
-      ['manifest.json', 'versions.json', 'config.yaml', 'files.json', 'doctor.json', 'status.json', 'metrics.txt'].map(
-        name => `sallyport-bundle/${name}`,
-      ),
+      [
+        'manifest.json',
+        'versions.json',
+        'config.yaml',
+        'files.json',
+        'doctor.json',
+        'status.json',
+        'metrics.txt',
+        'recent.json',
+      ].map(name => `sallyport-bundle/${name}`),
     )
     expect(JSON.parse(found.contents.get('versions.json') ?? '')).toMatchObject({
       ...{ sallyport: '0.0.0-test', node: process.version },
@@ -235,6 +260,11 @@ describe('a bundle', () => {
       ],
     })
     expect(found.contents.get('metrics.txt')).toMatch(/^sallyport_refusals_total\{code="token_expired"\} \d+$/m)
+    const { records } = JSON.parse(found.contents.get('recent.json') ?? '')
+    expect(records.length).toBeGreaterThanOrEqual(4)
+    expect(records).toContainEqual(
+      expect.objectContaining({ code: 'scope_missing', subject: expect.stringMatching(/^#[0-9a-f]{12}$/) }),
+    )
     const { findings } = JSON.parse(found.contents.get('doctor.json') ?? '')
     expect(findings.map(({ check }: { readonly check: string }) => check)).toContain('store')
   })
@@ -245,9 +275,8 @@ describe('a bundle', () => {
       const content = Buffer.from(found.contents.get(name) ?? '')
       expect([bytes, sha256]).toEqual([content.length, createHash('sha256').update(content).digest('hex')])
     }
-    expect(contents).toHaveLength(6)
-    expect(missing).toEqual([{ name: 'recent.json', reason: 'the gateway remembers no refusals; set `admin.console`' }])
-    expect(found.stdout).toContain('without recent.json: the gateway remembers no refusals')
+    expect(contents).toHaveLength(7)
+    expect(missing).toEqual([])
   })
 
   test('shows no secret, however it may be written', () => {
@@ -444,6 +473,13 @@ describe('of the last refusals', () => {
     expect(records[0].client).toBe(records[1].client)
     expect(records[0].subject).not.toBe(records[1].subject)
     expect(records[0]).not.toHaveProperty('cookie')
+  })
+
+  test('there are none where the gateway remembers none', async () => {
+    const contents = await told({})
+    expect(JSON.parse(contents.get('manifest.json') ?? '').missing).toContainEqual({
+      ...{ name: 'recent.json', reason: 'the gateway remembers no refusals; set `admin.console`' },
+    })
   })
 
   test('nothing is taken from somebody who is no gateway', async () => {

@@ -16,7 +16,7 @@ const MIB = 1024 * 1024
 const VERSION = '..2026_11_27_10_00_00.123456789'
 
 describe('the file', () => {
-  test('is good, doubtful, or has mistakes, after which nothing else is looked at', async () => {
+  test('is good, doubtful, or has mistakes in itself, after which nothing else is looked at', async () => {
     expect((await examine({ config: {} })).of('file').join()).toMatch(/^ok: .* is a good configuration$/)
     const provider = { type: 'jwt', issuer: 'https://a.example.com', audiences: ['a'], maxLifetime: '2h' }
     const doubtful = await examine({ config: { providers: { main: provider } } })
@@ -28,6 +28,16 @@ describe('the file', () => {
     expect(new Set(bad.all.slice(1).map(({ outcome, seen }) => `${outcome}: ${seen}`))).toEqual(
       new Set(['skipped: the file has mistakes']),
     )
+  })
+
+  test('names one that is not there, and the machine is looked at all the same', async () => {
+    const keys = { jwksFile: 'absent.json' }
+    const provider = { type: 'jwt', issuer: 'https://a.example.com', audiences: ['a'], keys }
+    const { of: seen } = await examine({ network: 'online', config: { providers: { main: provider } } })
+    expect(seen('file').join()).toMatch(/^fail: .*jwksFile: cannot be read/)
+    expect(seen('memory').join()).toMatch(/^ok: /)
+    expect(seen('port')).toEqual(['ok: 127.0.0.1:0 is free'])
+    expect([...seen('provider'), ...seen('through')]).toEqual(Array(2).fill('skipped: the file has mistakes'))
   })
 
   test('that others may write is one that the gateway would not read', async () => {
@@ -132,9 +142,12 @@ test('real mounts are known by what the kernel says of them', async () => {
   const seen = (check: string) =>
     findings.filter(each => each.check === check).map(each => `${each.outcome}: ${each.seen}`)
   expect(seen('watch')).toEqual([`warn: ${point} is mounted by \`subPath\`, so it never changes while the pod runs`])
+  expect(seen('file')).toEqual([
+    expect.stringMatching(/^fail: .*audit\.file: .*its file system can only be read \(EROFS\)/),
+  ])
   expect(seen('writable')).toEqual([
     expect.stringMatching(/^warn: .*keys cannot be written: .*its file system can only be read \(EROFS\)$/),
-    expect.stringMatching(/^fail: .*audit\.jsonl cannot be written: its file system can only be read \(EROFS\)$/),
+    'skipped: see what is said of the file',
   ])
 })
 
@@ -168,12 +181,14 @@ describe('the files that the gateway writes', () => {
 
   test('of the audit, too', async () => {
     files.write('file', '')
-    const audited = async (file: string) =>
-      (await examine({ config: { audit: { file } } })).of('writable', 'audit').join()
-    expect(await audited('audit.jsonl')).toMatch(/^ok: /)
+    const audited = async (file: string) => {
+      const { of: seen } = await examine({ config: { audit: { file } } })
+      return [...seen('writable', 'audit'), ...seen('file').filter(each => !each.startsWith('ok'))].join('\n')
+    }
+    expect(await audited('audit.jsonl')).toMatch(/^ok: .*audit\.jsonl can be written$/)
     expect(await audited('file')).toMatch(/^ok: /)
-    expect(await audited('absent/audit.jsonl')).toMatch(/^fail: .*ENOENT/)
-    expect(await audited('.')).toMatch(/^fail: .*it is a folder/)
+    expect(await audited('absent/audit.jsonl')).toMatch(/^skipped: .*\nfail: .*audit\.file: /)
+    expect(await audited('.')).toMatch(/^skipped: .*\nfail: .*audit\.file: .*folder/)
     expect(await audited('stdout')).toBe('')
   })
 })

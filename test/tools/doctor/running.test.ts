@@ -357,11 +357,26 @@ describe('the collector of traces', () => {
     ])
   })
 
-  test('does not get headers that are none, and nothing of them is shown', async () => {
-    files.write('headers', 'hunter2\n')
-    const seen = await collected(200, { headersFile: 'headers' })
-    expect(seen).toMatch(/^fail: .*has a line that is no `Name: value`$/)
-    expect(seen).not.toContain('hunter2')
+  test('gets what the environment says, and what cannot be used is named', async () => {
+    const headers = { OTEL_EXPORTER_OTLP_HEADERS: 'api-key=marked%20variable' }
+    const port = await serving((request, response) => {
+      taken.push({ url: request.url, key: request.headers['api-key'] as string, body: '' })
+      response.end()
+    })
+    const traces = { endpoint: `http://127.0.0.1:${port}/v1/traces` }
+    const { of: seen } = await examine({ network: 'online', env: headers, config: { traces } })
+    expect(seen('traces').join()).toMatch(/^ok: /)
+    expect(taken.at(-1)?.key).toBe('marked variable')
+    const odd = { OTEL_EXPORTER_OTLP_ENDPOINT: 'no URL with hunter2', OTEL_EXPORTER_OTLP_CERTIFICATE: '/absent.pem' }
+    const lost = await examine({ network: 'online', env: odd, config: { traces } })
+    expect(lost.of('traces').join('\n')).toMatch(/^fail: .*cannot be read: there is no such file/)
+    const unnamed = await examine({
+      network: 'online',
+      env: { ...odd, OTEL_EXPORTER_OTLP_CERTIFICATE: '' },
+      config: { traces: {} },
+    })
+    expect(unnamed.of('traces')[0]).toBe('warn: OTEL_EXPORTER_OTLP_ENDPOINT cannot be used, and is ignored')
+    expect(JSON.stringify(unnamed.all)).not.toContain('hunter2')
   })
 })
 
