@@ -17,6 +17,7 @@ export function auditCases(exchange: (index: number) => Exchange): readonly Case
     sink: {
       add(line) {
         if (lines.push(line) >= MOST_LINES) lines = []
+        return true
       },
       trouble: undefined,
       status: () => ({ file: '', state: 'ok', lastError: undefined, queued: 0 }),

@@ -101,3 +101,28 @@ test('text elsewhere has no colour, and workers write whole lines', async () => 
   )
   expect(paths.toSorted()).toEqual(Array.from({ length: 200 }, (_, at) => `/of/${at}`).toSorted())
 })
+
+test('audit records stay JSON among lines for people', async () => {
+  const file = configFile('records.yaml', 'log: { format: text }\naudit: { file: stdout }')
+  const gateway = sallyport(['run', '-c', file])
+  const [, url = ''] = /url=(http:\S+)/.exec(await gateway.printed(/ listening url=.*\n/)) ?? []
+  await fetch(`${url}/orders/17`)
+  gateway.child.kill('SIGTERM')
+  await gateway.exited
+  const records = gateway.stdout().match(/^\{.*\}$/gm) ?? []
+  expect(records.map(line => JSON.parse(line))).toMatchObject([
+    { type: 'audit', path: '/orders/17', client: '127.0.0.1', decision: 'allow' },
+  ])
+})
+
+test('no request passes without its record when nobody reads them any more', async () => {
+  const file = configFile('unread.yaml', 'audit: { file: stdout, onFull: refuse }')
+  const gateway = sallyport(['run', '-c', file])
+  const [, url = ''] = /"url":"(http:[^"]*)"/.exec(await gateway.printed(/"listening"/)) ?? []
+  gateway.child.stdout?.destroy()
+  await expect
+    .poll(async () => (await fetch(`${url}/orders/17`)).json(), { timeout: 10_000 })
+    .toMatchObject({ code: 'audit_unavailable' })
+  gateway.child.kill('SIGTERM')
+  await gateway.exited
+})

@@ -23,8 +23,8 @@ interface AuditStatus {
 
 /** Where records go. */
 export interface AuditSink {
-  /** Takes one line, with its end; where there is no room for it, it is dropped and counted. */
-  add(line: string): void
+  /** Takes one line, with its end. @returns false: it cannot be kept, and was counted as dropped */
+  add(line: string): boolean
   /** Why a record would not be kept now; undefined: it would. */
   readonly trouble: string | undefined
   status(): AuditStatus
@@ -76,18 +76,19 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   let cancelWrite: Cancel | undefined
   let cancelLook: Cancel = () => {}
 
-  function add(line: string): void {
+  function add(line: string): boolean {
     if (queuedBytes + line.length > mostQueuedBytes) {
       onRecords('dropped', 1)
       begun(QUEUE_FULL)
       if (dropped !== undefined) dropped++
-      return
+      return false
     }
     queue.push(line)
     queuedBytes += line.length
-    if (failure !== undefined) return
+    if (failure !== undefined) return true
     if (queuedBytes >= WRITE_BYTES) write()
     else cancelWrite ??= scheduler.after(LONGEST_WAIT_MS, write)
+    return true
   }
 
   function write(): void {

@@ -22,10 +22,11 @@ export function auditStdout({ log, onRecords, onState }: AuditStdoutOptions): Au
       if (output.isGone()) {
         onState(false)
         onRecords('dropped', 1)
-        return
+        return false
       }
       output.write(line)
       onRecords('written', 1)
+      return true
     },
     get trouble() {
       return trouble()

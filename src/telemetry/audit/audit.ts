@@ -50,8 +50,11 @@ export function audit({ what, onFull, sink, clock }: AuditOptions): Audit {
       const unrecorded = refusal()
       if (unrecorded !== undefined) return unrecorded
       const decision = reported === undefined ? 'allow' : 'report'
-      sink.add(records.ofRequest(exchange, { decision, code: reported?.code ?? 'ok', status, why: reported }))
-      return undefined
+      const isKept = sink.add(
+        records.ofRequest(exchange, { decision, code: reported?.code ?? 'ok', status, why: reported }),
+      )
+      // The first record that finds no room is the one that shows the trouble.
+      return isKept ? undefined : refusal()
     },
     get refusal() {
       return what === 'denied' ? undefined : refusal()
@@ -62,7 +65,9 @@ export function audit({ what, onFull, sink, clock }: AuditOptions): Audit {
       const { code, spec } = denial
       sink.add(records.ofRequest(exchange, { decision: 'deny', code, status: spec.status, why: denial }))
     },
-    refusedBytes: (requestId, denial, client) => sink.add(records.ofBytes(requestId, denial, client)),
+    refusedBytes(requestId, denial, client) {
+      sink.add(records.ofBytes(requestId, denial, client))
+    },
     streamEnded(exchange, end) {
       if (exchange.upstreamStartedMs === undefined || !isGrantEnd(end)) return
       const decided = { decision: 'deny', code: end, status: undefined, why: undefined, event: 'stream_end' } as const

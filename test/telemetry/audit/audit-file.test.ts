@@ -3,7 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Exchange } from '../../../src/exchange.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { systemScheduler } from '../../../src/lib/scheduler.ts'
+import { audit } from '../../../src/telemetry/audit/audit.ts'
 import { auditFile } from '../../../src/telemetry/audit/audit-file.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 
@@ -55,6 +58,21 @@ test('they wait while there is room, are dropped and counted when there is none,
       .slice(0, -1)
       .map(line => JSON.parse(line)),
   ).toEqual([...Array.from({ length: 11 }, (_, i) => ({ i: 10 + i })), { last: 1 }])
+})
+
+test('a request whose record is the first that finds no room does not pass', async () => {
+  const { sink, counts } = started(join(folder, 'narrow.jsonl'))
+  const { passed } = audit({ what: 'all', onFull: 'refuse', sink, clock: systemClock })
+  const exchange = {
+    requestId: 'a',
+    facts: { method: 'GET', target: `/${'a'.repeat(200)}` },
+    findings: { host: 'localhost' },
+    sender: {},
+  } as Exchange
+  expect(sink.trouble).toBeUndefined()
+  expect(passed(exchange)).toMatchObject({ code: 'audit_unavailable' })
+  expect(counts.dropped).toBe(1)
+  await sink.close()
 })
 
 test('what comes after a rotation is in the new file', async () => {
