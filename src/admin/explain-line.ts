@@ -39,6 +39,8 @@ export function explainLine(asked: AskedAgain): string | undefined {
   if (!/^[A-Z][A-Z-]*$/.test(method) || !/^(?:\/[\x21-\x7e]*|\*)$/.test(path)) return undefined
   const words = ['sallyport', 'explain', method, quoted(path)]
   const dependsOnHost = isEndpoint || code === 'route_unknown'
+  // A host that is not shown as it was sent ends in another decision.
+  if (dependsOnHost && host.includes('[redacted]')) return undefined
   if (dependsOnHost && isHost(host)) words.push('-H', quoted(`Host: ${host}`))
   const origin = asked.evidence?.seen
   if ((code === 'origin_forbidden' || code === 'cors_refused') && typeof origin === 'string' && isHost(origin))

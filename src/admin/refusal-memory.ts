@@ -16,7 +16,7 @@ import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
 import { evidenceText } from '../lib/evidence-text.ts'
 import { randomHex } from '../lib/random-hex.ts'
-import { redactPath } from '../lib/redact-path.ts'
+import { redactHost, redactPath } from '../lib/redact-path.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { thinned } from '../lib/thinned.ts'
 import type { JsonObject, Sender } from '../types.ts'
@@ -43,8 +43,6 @@ interface RefusalMemoryOptions {
 const SHED_INTERVAL_MS = 1_000
 const SETTLE_MS = 1_000
 const MOST_EVIDENCE_CHARS = 2_000
-/** Names of DNS are shorter. */
-const MOST_HOST_CHARS = 300
 /** A part of a subject stands for all of it. */
 const MOST_SUBJECT_CHARS = 256
 const SUBJECT_HASH_DIGITS = 12
@@ -252,7 +250,7 @@ function settle(kept: Kept, subjects: RefusalMemoryOptions['subjects']): void {
   if (kept.isSettled) return
   kept.isSettled = true
   kept.path = copied(redactPath(kept.path))
-  kept.host = copied(kept.host.slice(0, MOST_HOST_CHARS))
+  kept.host = copied(redactHost(kept.host))
   const { sub, ...evidence } = typeof kept.evidence === 'object' ? kept.evidence : {}
   const subject = kept.subject ?? sub
   const isKept = typeof subject === 'string' && subjects !== 'none'

@@ -1,4 +1,6 @@
 /** Cuts what a request brought down to what a log may show: its target, and short texts of its head. */
+import { boundedMemo } from './bounded-memo.ts'
+
 const REDACTED = '[redacted]'
 const MAX_PATH_CHARS = 512
 
@@ -25,6 +27,14 @@ export function redactText(text: string, maxChars: number): string {
   // A part of a string keeps the whole string in memory.
   return `${Buffer.from(plain.slice(0, maxChars), 'latin1').toString('latin1')}…`
 }
+
+const MAX_HOST_CHARS = 255
+
+/** @returns the value of a `Host` without anything that looks like a JWT, whose characters are all those of a name */
+export const redactHost = boundedMemo(host => redactText(host, MAX_HOST_CHARS), {
+  maxEntries: 1000,
+  maxKeyLength: MAX_HOST_CHARS,
+})
 
 function pathOf(target: string): string {
   const end = target.search(/[?#]/)

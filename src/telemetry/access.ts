@@ -7,9 +7,8 @@
  */
 import type { Denial } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
-import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { Clock } from '../lib/clock.ts'
-import { redactPath, redactText } from '../lib/redact-path.ts'
+import { redactHost, redactPath } from '../lib/redact-path.ts'
 import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
 import type { Peer, Principal, Sender } from '../types.ts'
@@ -174,11 +173,8 @@ function writeLine(
 
 /** @returns undefined where the head was not accepted, so that nobody knows which host was meant */
 function hostText(host: string): string | undefined {
-  return host === '' ? undefined : shownHost(host)
+  return host === '' ? undefined : redactHost(host)
 }
-
-const MAX_HOST_CHARS = 255
-const shownHost = boundedMemo(host => redactText(host, MAX_HOST_CHARS), { maxEntries: 1000, maxKeyLength: 255 })
 
 /**
  * Returns the program that the token was issued to. RFC 9068 §2.2 names it `client_id`, and older providers say `azp`

@@ -417,4 +417,10 @@ describe('the line to paste', () => {
       expect(record).not.toHaveProperty('explain')
     }
   })
+
+  test('is not there where the host is a token, which is shown nowhere', async () => {
+    const token = (await stack.issuer.mint()).slice(0, 200)
+    const { code, host, explain } = await recordOf(await refused('/nowhere', { headers: { host: token } }))
+    expect([code, host, explain]).toEqual(['route_unknown', '[redacted]', undefined])
+  })
 })

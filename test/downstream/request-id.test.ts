@@ -12,6 +12,11 @@ describe('X-Request-Id', () => {
     expect(requestId(['X-Request-Id', id])).toMatch(made)
   })
 
+  test('that looks like a token is replaced, and not one that only begins like one', () => {
+    expect(requestId(['X-Request-Id', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln'])).toMatch(made)
+    expect(requestId(['X-Request-Id', 'eyJhbGci'])).toBe('eyJhbGci')
+  })
+
   test('is made when there is none, or two, or only an alias', () => {
     expect(requestId([])).toMatch(made)
     expect(requestId(['X-Request-Id', 'a', 'X-Request-Id', 'a'])).toMatch(made)

@@ -181,11 +181,14 @@ test('no secret is in any record', async () => {
       await stack.raw(
         `GET ${target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${credential}\r\n${secret}\r\nConnection: close\r\n\r\n`,
       )
+  const short = `${header.slice(0, 40)}.${payload.slice(0, 40)}.${MARKER}`
+  await stack.raw(`GET /orders/1 HTTP/1.1\r\nHost: ${short}\r\nX-Request-Id: ${short}\r\nConnection: close\r\n\r\n`)
   await stack.raw(`${MARKER} / HTTP/1.1\r\n\r\n`)
   await stack.raw(`GET / HTTP/1.1\r\n${MARKER}\r\n\r\n`)
   await stack.raw(`GET /public/1 HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${last}\r\nConnection: close\r\n\r\n`)
   await recordsOf(last)
   const text = readFileSync(at('audit.jsonl'), 'utf8')
+  expect(text).not.toContain('eyJ')
   for (const each of [MARKER, header.slice(0, -2), payload.slice(0, -2), signature.slice(0, -8)])
     expect(text).not.toContain(each)
 })

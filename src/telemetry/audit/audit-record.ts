@@ -8,7 +8,7 @@ import type { Denial, DenialCode } from '../../errors.ts'
 import type { Exchange } from '../../exchange.ts'
 import { boundedMemo } from '../../lib/bounded-memo.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { redactPath } from '../../lib/redact-path.ts'
+import { redactHost, redactPath } from '../../lib/redact-path.ts'
 import type { GrantEnd, Principal } from '../../types.ts'
 import { fencedJson, timestamps } from '../log.ts'
 import { senderOf } from '../sender.ts'
@@ -69,7 +69,7 @@ export function auditRecords(clock: Clock): AuditRecords {
       if (status !== undefined) line = `${line},"status":${status}`
       if (target !== undefined) line = `${line},"route":${asJson(target.id)}`
       line = `${line},"method":"${facts.method}"`
-      if (host !== '') line = `${line},"host":${asJson(host)}`
+      if (host !== '') line = `${line},"host":${asJson(redactHost(host))}`
       line = `${line},"path":${JSON.stringify(redactPath(facts.target))}`
       line += clientMember(client)
       if (principal !== undefined) line += callerOf(principal)

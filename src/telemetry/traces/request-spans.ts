@@ -11,6 +11,7 @@
  */
 import type { Exchange } from '../../exchange.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { redactHost } from '../../lib/redact-path.ts'
 import type { Endpoint, Route } from '../../policy.ts'
 import type { Verification } from '../../types.ts'
 import { RecordedTrace } from './request-traces.ts'
@@ -141,7 +142,7 @@ class EndedRequest implements SpanSource {
     const attributes = methodAttributes(this.#method)
     attributes['url.scheme'] = this.#scheme
     attributes['network.protocol.version'] = this.#httpVersion
-    addAddress(attributes, this.#host)
+    addAddress(attributes, redactHost(this.#host))
     if (status !== undefined) attributes['http.response.status_code'] = status
     if (trace.client !== undefined) attributes['client.address'] = trace.client
     if (trace.userAgent !== undefined) attributes['user_agent.original'] = trace.userAgent

@@ -5,6 +5,7 @@
  * where the parent is believed. For anybody else a new trace begins, with a link to theirs: strangers neither fill the
  * collector nor choose the ids of our traces.
  */
+import { redactText } from '../../lib/redact-path.ts'
 import { isTraceparent } from '../../lib/traceparent.ts'
 import type { RequestFacts, RequestTrace } from '../../types.ts'
 import { newIds, newSpanId, sampler, TRACE_ID_DIGITS } from './sampling.ts'
@@ -49,7 +50,7 @@ export class RecordedTrace implements RequestTrace {
     this.traceparent = written(this.traceId, this.clientSpanId, this.flags)
     // Of a request that is refused, the head is let go of before its end.
     this.client = clientOf(facts)
-    this.userAgent = bounded(fieldOf(facts.rawHeaders, USER_AGENT))
+    this.userAgent = userAgentIn(facts.rawHeaders)
     this.sink = sink
   }
 }
@@ -88,6 +89,7 @@ const KNOWN_FLAGS = 3
 const TRACEPARENT = 'traceparent'
 const TRACESTATE = 'tracestate'
 const USER_AGENT = 'user-agent'
+const LONGEST_USER_AGENT = 256
 
 /** @param rawHeaders flat names and values @returns undefined, too, for several lines and for a malformed one */
 function parentIn(rawHeaders: readonly string[]): SpanReference | undefined {
@@ -126,10 +128,11 @@ function fieldOf(rawHeaders: readonly string[], field: string): string | undefin
   return undefined
 }
 
-const LONGEST_USER_AGENT = 256
-
 /** A part of a text keeps all of it in memory, so a part is copied. */
-function bounded(text: string | undefined): string | undefined {
-  if (text === undefined || text.length <= LONGEST_USER_AGENT) return text
+function userAgentIn(rawHeaders: readonly string[]): string | undefined {
+  const value = fieldOf(rawHeaders, USER_AGENT)
+  if (value === undefined) return undefined
+  const text = redactText(value, value.length)
+  if (text.length <= LONGEST_USER_AGENT) return text
   return Buffer.from(text.slice(0, LONGEST_USER_AGENT), 'latin1').toString('latin1')
 }
