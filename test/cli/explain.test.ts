@@ -326,6 +326,24 @@ function configOfStack({ issuer, jwksUri }: { issuer: string; jwksUri: string },
   }
 }
 
+test('with traces, the trace of a request is that of the gateway, unless the parent that it continues is not recorded', async () => {
+  const withTraces = files.write(
+    'traces.yaml',
+    `traces: { sample: 100%, trustParent: always }\n${textOf('{ id: a, path: /a, access: public }')}`,
+  )
+  const traced = async (flags: string, file: string) => {
+    const traceparent = `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-${flags}`
+    const args = ['GET', '/a', '-H', `traceparent: ${traceparent}`, '--json', '-c', file]
+    const { stdout } = await runCommand(explainCommand, args)
+    const { headers } = JSON.parse(stdout) as Explanation
+    const lines = [...(headers?.removed ?? []), ...(headers?.added ?? [])]
+    return lines.filter(({ name }) => name === 'traceparent').map(({ value }) => value === traceparent || value)
+  }
+  expect(await traced('01', withTraces)).toEqual([true, '(made for each request)'])
+  expect(await traced('00', withTraces)).toEqual([])
+  expect(await traced('01', files.write('plain.yaml', textOf('{ id: a, path: /a, access: public }')))).toEqual([])
+})
+
 describe('other places of a token', () => {
   const places = files.write(
     'places.yaml',
