@@ -65,8 +65,8 @@ export interface DenialSpec {
   readonly closes?: true
   /** Seconds for `Retry-After` unless the {@link Denial} has its own; absent where coming again does not help. */
   readonly retryAfterSeconds?: number
-  /** What the operator can do about it, for `sallyport token verify`. */
-  readonly remedy?: string
+  /** What can be done about it, for commands and the console; never told to a client. */
+  readonly remedy: string
 }
 
 export const DENIALS = {
@@ -76,6 +76,8 @@ export const DENIALS = {
     stage: 'credential',
     reportable: true,
     loginHelps: true,
+    remedy:
+      'Have the client send an access token, as `Authorization: Bearer …`. If it does, see what in front takes it away.',
   },
   session_expired: {
     status: 401,
@@ -83,6 +85,7 @@ export const DENIALS = {
     stage: 'session',
     reportable: true,
     loginHelps: true,
+    remedy: 'Have the person log in again. If it is too early for that, see `lifetime` and `store` of the provider.',
   },
   session_reused: {
     status: 401,
@@ -90,6 +93,7 @@ export const DENIALS = {
     stage: 'session',
     reportable: true,
     loginHelps: true,
+    remedy: 'Treat it as a theft until you know better: compare address and time with other requests of this caller.',
   },
   csrf_rejected: {
     status: 403,
@@ -97,13 +101,21 @@ export const DENIALS = {
     stage: 'session',
     beforeRoute: 'too',
     reportable: true,
+    remedy: 'Send the request from a page of `publicUrl`, or add the origin of the page to `allowOrigins`.',
   },
-  login_failed: { status: 400, title: 'The login did not succeed', stage: 'session', beforeRoute: 'only' },
+  login_failed: {
+    status: 400,
+    title: 'The login did not succeed',
+    stage: 'session',
+    beforeRoute: 'only',
+    remedy: 'The reason says what is wrong; config/sessions.md has a table of what to do.',
+  },
   scheme_unsupported: {
     status: 401,
     title: 'The authentication scheme is not supported',
     stage: 'credential',
     reportable: true,
+    remedy: 'Have the client send `Authorization: Bearer …`; `DPoP` needs a `dpop` block.',
   },
   request_malformed: {
     status: 400,
@@ -307,12 +319,14 @@ export const DENIALS = {
     title: 'A stronger or more recent authentication is required',
     stage: 'requirements',
     reportable: true,
+    remedy: 'Have the client ask for a new login, with the `acr_values` and the `max_age` of the challenge.',
   },
   step_up_failed: {
     status: 403,
     title: 'The login was not as strong or as recent as is required',
     stage: 'requirements',
     reportable: true,
+    remedy: 'See that the provider heeds `acr_values` and `max_age`, and that the person can log in as `require` asks.',
   },
   token_too_old: {
     status: 401,
@@ -320,6 +334,7 @@ export const DENIALS = {
     title: 'The access token was issued too long ago',
     stage: 'requirements',
     reportable: true,
+    remedy: 'Have the client refresh its token before it calls, or raise `require.tokenAge`.',
   },
   scope_missing: {
     status: 403,
@@ -327,41 +342,51 @@ export const DENIALS = {
     title: 'The access token lacks a required scope',
     stage: 'requirements',
     reportable: true,
+    remedy: 'Have the client ask for a token with the missing scopes, or change `require` of the route.',
   },
   claim_forbidden: {
     status: 403,
     title: 'The caller is not allowed to do this',
     stage: 'requirements',
     reportable: true,
+    remedy:
+      'Give the caller what the route asks for at the identity provider, or change `require` or the `tools` of the route.',
   },
   cors_refused: {
     status: 403,
     title: 'Pages of this origin may not send this request',
     stage: 'route',
     beforeRoute: 'too',
+    remedy:
+      'If the origin is yours, add it to `cors.origins`, and see that a route takes the method; if not, nothing is wrong.',
   },
   origin_forbidden: {
     status: 403,
     title: 'Requests of this origin are not allowed',
     stage: 'route',
     reportable: true,
+    remedy: 'If the origin is yours, add it to `cors.origins` of the route; if not, nothing is wrong.',
   },
   identity_too_large: {
     status: 403,
     title: 'The identity of the caller is too large to pass on',
     stage: 'identity',
+    remedy:
+      'Have the issuer put less into its tokens, pass on fewer claims in `identity.headers`, or raise `identity.maxBytes`.',
   },
   path_invalid: {
     status: 400,
     title: 'The request target is not acceptable',
     stage: 'route',
     beforeRoute: 'only',
+    remedy: 'Have the client send the plain spelling of the path; where the service needs this one, see `pathAllow`.',
   },
   host_invalid: {
     status: 400,
     title: 'The host is missing or not acceptable',
     stage: 'head',
     beforeRoute: 'only',
+    remedy: 'Have the client, or the proxy in front, send one `Host` that is a host name or an address.',
   },
   request_timeout: {
     status: 408,
@@ -369,11 +394,13 @@ export const DENIALS = {
     stage: 'receive',
     beforeRoute: 'too',
     closes: true,
+    remedy: 'See why the client is that slow, or raise `limits.headersTimeout` or `limits.bodyIdleTimeout`.',
   },
   body_too_large: {
     status: 413,
     title: 'The request body is too large',
     stage: 'route',
+    remedy: 'Have the client send less, or raise `limits.bodyBytes` (`mcp.maxBody` where the body is judged).',
   },
   headers_too_large: {
     status: 431,
@@ -381,8 +408,16 @@ export const DENIALS = {
     stage: 'head',
     // A service that speaks HTTP/2 may take less than we do.
     beforeRoute: 'too',
+    remedy:
+      'Have the client send fewer headers and smaller cookies, or raise `limits.headerBytes` or `limits.headers`.',
   },
-  route_unknown: { status: 404, title: 'No such route', stage: 'route', beforeRoute: 'only' },
+  route_unknown: {
+    status: 404,
+    title: 'No such route',
+    stage: 'route',
+    beforeRoute: 'only',
+    remedy: 'Have the client correct path or method, or add a route: the gateway forwards nothing else.',
+  },
   keys_unavailable: {
     status: 503,
     title: 'Authentication is temporarily unavailable',
@@ -424,6 +459,7 @@ export const DENIALS = {
     beforeRoute: 'too',
     reportable: true,
     retryAfterSeconds: 5,
+    remedy: 'See that the provider is up and takes our credentials: `sallyport check --online` tries it.',
   },
   session_store_unavailable: {
     status: 503,
@@ -432,6 +468,7 @@ export const DENIALS = {
     beforeRoute: 'too',
     reportable: true,
     retryAfterSeconds: 5,
+    remedy: 'Bring the store back; nothing has to be restarted.',
   },
   overloaded: {
     status: 503,
@@ -443,6 +480,7 @@ export const DENIALS = {
     reportable: true,
     // Overload is over in moments, or another instance is free.
     retryAfterSeconds: 1,
+    remedy: 'The reason says which limit was met: raise it, give the gateway more processor time, or add replicas.',
   },
   audit_unavailable: {
     status: 503,
@@ -451,21 +489,41 @@ export const DENIALS = {
     // Answers of our own are decisions, too. It is not reportable: nothing passes that is not on record.
     beforeRoute: 'too',
     retryAfterSeconds: 5,
+    remedy: 'Make room on the disk, or mend owner and mode of the audit file: the log says why it cannot be written.',
   },
   draining: {
     status: 503,
     title: 'The gateway is shutting down',
     stage: 'forward',
     retryAfterSeconds: 5,
+    remedy:
+      'Nothing is wrong when the gateway is meant to stop. If it often happens, let the service stop after its requests.',
   },
-  upstream_unauthorized: { status: 502, title: 'The service refused the gateway', stage: 'forward' },
-  upstream_unreachable: { status: 502, title: 'The service is unreachable', stage: 'forward' },
+  upstream_unauthorized: {
+    status: 502,
+    title: 'The service refused the gateway',
+    stage: 'forward',
+    remedy: "Switch off the service's own check of tokens, or give it what it asks for: config/mcp.md says how.",
+  },
+  upstream_unreachable: {
+    status: 502,
+    title: 'The service is unreachable',
+    stage: 'forward',
+    remedy: 'Start the service, or correct `url` of the upstream: `sallyport doctor --online` tries it.',
+  },
   upstream_timeout: {
     status: 504,
     title: 'The service did not answer in time',
     stage: 'forward',
+    remedy: 'See why the service is slow, or raise `timeouts.headers` of the upstream.',
   },
-  internal: { status: 500, title: 'Internal error', stage: 'anywhere', beforeRoute: 'too' },
+  internal: {
+    status: 500,
+    title: 'Internal error',
+    stage: 'anywhere',
+    beforeRoute: 'too',
+    remedy: 'This is a bug of the gateway: report it, with the stack of its line in the log.',
+  },
 } as const satisfies Record<string, DenialSpec>
 
 export type DenialCode = keyof typeof DENIALS

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RecentRefusal } from '../admin/recent.ts'
 import type { Address } from '../config/schema/schema.ts'
+import { didYouMean } from '../config/schema/suggest.ts'
 import { DENIAL_CODES } from '../errors.ts'
 import { addressText, ListenerError, liveRefusals } from '../tools/refusals/admin-listener.ts'
 import { refusalLine } from '../tools/refusals/refusal-text.ts'
@@ -41,7 +42,10 @@ Examples:
     })
     const codes: readonly string[] = DENIAL_CODES
     const unknown = values.code?.find(code => !codes.includes(code))
-    if (unknown !== undefined) throw new UsageError(`there is no code "${shown(unknown)}"; the README lists all`)
+    if (unknown !== undefined) {
+      const meant = didYouMean(unknown, codes) || ' config/README.md lists all.'
+      throw new UsageError(`there is no code "${shown(unknown)}".${meant}`)
+    }
     const { address, config } = askedListener(values, io)
     const strange = values.route?.find(route => config?.routes.every(({ id }) => id !== route))
     if (strange !== undefined)

@@ -20,7 +20,7 @@ Exit codes: 0 told; 1 nothing is remembered of it, or the gateway cannot be aske
 
 Examples:
   sallyport why 4f1c0d6a2b7e4c3f9a8d5e6b7c8d9e0f
-  kubectl exec deploy/orders -c sallyport -- sallyport why 4f1c0d6a2b7e4c3f9a8d5e6b7c8d9e0f
+  kubectl exec deploy/orders -c sallyport -- node /app/dist/sallyport.js why 4f1c0d6a2b7e4c3f9a8d5e6b7c8d9e0f
   sallyport why 4f1c0d6a2b7e4c3f9a8d5e6b7c8d9e0f --admin http://127.0.0.1:9090 --json
 `,
   async run(args, io) {

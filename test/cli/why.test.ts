@@ -58,7 +58,8 @@ describe('why', () => {
       /^ {2}route {8}orders-write$/m,
       /^ {2}caller {7}ali\?ce\?\[31m$/m,
       /^ {2}client {7}127\.0\.0\.1$/m,
-      /^ {2}missing {6}\["orders:write"\]$/m,
+      /^ {2}missing {6}orders:write$/m,
+      /^ {2}remedy {7}Have the client ask for a token with the missing scopes/m,
       /^ {2}sallyport explain DELETE \/orders\/17 --token @token\.txt$/m,
     ])
       expect(stdout).toMatch(line)
@@ -72,6 +73,12 @@ describe('why', () => {
     const { stdout } = await runCommand(whyCommand, ['second-one', '--admin', stack.adminUrl])
     expect(stdout).toMatch(/^401 token_malformed/)
     expect(stdout).toMatch(/^ {2}remedy {6}Check that this is the whole access token/m)
+  })
+
+  test('writes the moments of a token as moments', async () => {
+    await refused('late-one', '/orders/1', { headers: bearer(await stack.issuer.mint({ iat: 1000, exp: 2000 })) })
+    const { stdout } = await runCommand(whyCommand, ['late-one', '--admin', stack.adminUrl])
+    expect(stdout).toMatch(/^ {2}exp {9}1970-01-01T00:33:20Z$/m)
   })
 
   test('says what to do when nothing is remembered', async () => {
@@ -101,6 +108,7 @@ describe('why', () => {
     })
     atEnd(without.close)
     expect(await failed(whyCommand, 'x', '--admin', without.adminUrl)).toContain('`console: {}`')
+    expect(await failed(whyCommand, 'x', '--admin', stack.url)).toContain('where the gateway takes requests')
     const port = await freePort()
     expect(await failed(whyCommand, 'x', '--admin', `http://127.0.0.1:${port}`)).toContain('ECONNREFUSED')
     expect(await failed(whyCommand, 'x', '--admin', 'unix:/nowhere/admin.sock')).toContain('ENOENT')
@@ -150,7 +158,7 @@ describe('tail', () => {
     const { code, stdout } = await tailed(['--admin', stack.adminUrl], /fourth-one/)
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /^[\d:.]{12} 403 scope_missing DELETE \/orders\/1 requirement=scopes missing=\["orders:write"\] route=orders-write caller=main\/\S*bob client=127\.0\.0\.1 id=third-one$/m,
+      /^[\d:.]{12} 403 scope_missing DELETE \/orders\/1 requirement=scopes missing=orders:write route=orders-write caller=main\/\S*bob client=127\.0\.0\.1 id=third-one$/m,
     )
     expect(stdout).toMatch(/^[\x20-\x7e\ufffd\n]*$/)
     const args = ['--admin', stack.adminUrl, '--route', 'private', '--code', 'token_missing', '--json']
@@ -190,6 +198,7 @@ describe('tail', () => {
     expect(await failed(tailCommand, '--admin', `http://127.0.0.1:${await freePort()}`)).toContain('ECONNREFUSED')
     expect(await runCommand(tailCommand, ['--admin', stack.adminUrl, '--code', 'scope_mising'])).toMatchObject({
       code: 2,
+      stderr: expect.stringContaining('Did you mean "scope_missing"?'),
     })
     const running = sallyport(['tail', '--admin', stack.adminUrl], { env: { FORCE_COLOR: '1' } })
     await running.printed(/id=\S*first-one/)

@@ -125,7 +125,8 @@ function answered(address: Address, path: string, signal: AbortSignal): Promise<
   const call = request({ ...address, path, agent: false, signal, headers: { host } }, resolve)
   call.on('error', error => {
     const why = signal.aborted ? 'there was no answer in time' : connectionFailureText(error)
-    reject(new ListenerError(`the admin listener ${addressText(address)} cannot be reached: ${why}`, 'passing'))
+    const text = `the admin listener ${addressText(address)} cannot be reached: ${why}`
+    reject(new ListenerError(`${text}; see that the gateway runs, and that this is its \`admin.listen\``, 'passing'))
   })
   call.end()
   return promise
@@ -145,9 +146,17 @@ async function textOf(response: IncomingMessage, address: Address): Promise<stri
   }
   const { statusCode = 0 } = response
   if (statusCode === 200) return text
+  if (text.includes(REFUSED))
+    throw new ListenerError(
+      `${addressText(address)} is where the gateway takes requests; ask its admin listener (\`admin.listen\`)`,
+      'lasting',
+    )
   const known = STATUS_TEXTS[statusCode] ?? `it answered ${statusCode}`
   throw new ListenerError(`${addressText(address)}: ${known}`, statusCode >= 500 ? 'passing' : 'lasting')
 }
+
+/** A refusal says this, and the admin listener never does. */
+const REFUSED = '"type":"urn:sallyport:denial:'
 
 const STATUS_TEXTS: Readonly<Record<number, string>> = {
   400: 'the admin listener does not go by that name: call it by its IP address or as localhost, or list the name in `admin.hosts`',

@@ -21,7 +21,7 @@ export function refusalLine(told: RecentRefusal, paint: Paint): string {
     paint('dim', time.slice('2026-01-01T'.length, -1)),
     paint(colourOf(refusal), decisionText(refusal)),
     paint('bold', request),
-    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => `${name}=${valueText(value)}`),
+    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => `${name}=${valueText(name, value)}`),
     paint('dim', names.join(' ')),
   ].join(' ')
 }
@@ -42,7 +42,7 @@ export function refusalText(told: RecentRefusal, paint: Paint): string {
     ['client', client ?? ''],
     ['request id', refusal.request_id],
     ['trace', trace ?? ''],
-    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => [name, valueText(value)]),
+    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => [name, valueText(name, value)]),
     ['remedy', spec?.remedy ?? ''],
   ]
   const head = `${paint(colourOf(refusal), decisionText(refusal))}  ${spec?.title ?? ''}`.trimEnd()
@@ -59,6 +59,12 @@ function colourOf({ decision, status = 0 }: RecentRefusal): 'red' | 'yellow' | '
   return decision === 'report' ? 'green' : status >= 500 ? 'red' : 'yellow'
 }
 
-function valueText(value: unknown): string {
+/** Claims that are moments, which no person reads as numbers. */
+const MOMENTS: ReadonlySet<string> = new Set(['exp', 'nbf', 'iat', 'auth_time'])
+
+function valueText(name: string, value: unknown): string {
+  if (MOMENTS.has(name) && typeof value === 'number' && Math.abs(value) < 1e11)
+    return new Date(value * 1000).toISOString().replace('.000Z', 'Z')
+  if (Array.isArray(value)) return value.map(each => valueText('', each)).join(', ')
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
 }
