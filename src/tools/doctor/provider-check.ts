@@ -5,6 +5,7 @@
  * RFC 9111 §5.1 (Age: what a cache answers is as much older). Whether tokens can be judged in the end, and users logged
  * in, is found out as `sallyport check --online` does.
  */
+import { pathText } from '../../config/check/report.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, KeysConfig, ProviderConfig } from '../../config/schema/schema.ts'
@@ -257,7 +258,7 @@ async function usableVerdicts(id: string, provider: ProviderConfig, examined: Ex
         .map(({ message, path }) => ({
           check: USABLE[provider.type],
           verdict: warn(
-            `\`${path.join('.')}\` ${message}`,
+            `\`${pathText(path)}\` ${message}`,
             'see whether that is meant',
             'src/tools/README.md#sallyport-check',
           ),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { checkCommand } from '../../../src/cli/check.ts'
+import { doctorCommand } from '../../../src/cli/doctor.ts'
 import { loadConfigFile } from '../../../src/config/read/load.ts'
 import { loginResults, scopeWarnings } from '../../../src/tools/check/login-results.ts'
 import { MARK, SECRET, saysJson, saysStatus, scriptedProvider } from '../../oauth/support.ts'
@@ -87,7 +88,7 @@ describe.each([
   })
 })
 
-test('the command tells all of it, and fails with wrong credentials', async () => {
+test('the commands tell all of it, and fail with wrong credentials', async () => {
   const provider = await startLoginProvider()
   try {
     provider.trust({ url: PUBLIC_URL })
@@ -96,7 +97,20 @@ test('the command tells all of it, and fails with wrong credentials', async () =
     expect(good.stdout).toMatch(/^ok {5}provider browser: keys /m)
     expect(good.stdout).toMatch(/^ok {5}provider browser: takes our credentials/m)
     expect(good.code).toBe(0)
+    const examined = await runCommand(doctorCommand, ['-c', file, '--online'])
+    expect(examined.stdout).toMatch(/^ok +issuer +provider browser: .*, byte for byte$/m)
+    expect(examined.stdout).toMatch(/^ok +login +provider browser: takes our credentials/m)
+    const scopes = ['openid', 'offline_access', 'orders:red']
+    const misspelled = await runCommand(doctorCommand, [
+      '-c',
+      fileOf({ ...provider.sessionProvider, scopes }),
+      '--online',
+    ])
+    expect(misspelled.stdout).toMatch(/^warn +login +provider browser: `providers\.browser\.scopes\[2\]` is not among/m)
     const client = { id: 'shop', auth: 'basic', secretFile: 'secret' }
+    const refused = await runCommand(doctorCommand, ['-c', fileOf({ ...provider.sessionProvider, client }), '--online'])
+    expect(refused.stdout).toMatch(/^fail +login +provider browser: .*invalid_client/m)
+    expect(refused.stdout).not.toContain(SECRET)
     const bad = await runCommand(checkCommand, [fileOf({ ...provider.sessionProvider, client }), '--online', '--json'])
     expect(bad.code).toBe(1)
     expect(bad.stdout).toContain(
