@@ -18,14 +18,15 @@ import proxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { decide, letPageRead } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
-import { type Http2Sessions, http2Sessions } from './downstream/http2-sessions.ts'
+import type { Http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
-import { peerOf, resetConnections } from './downstream/peer.ts'
+import { peerOf } from './downstream/peer.ts'
 import { ClientGone, receiver } from './downstream/receive.ts'
 import { requestLimit } from './downstream/request-limit.ts'
 import { respond } from './downstream/respond.ts'
-import { connectionEvent, gatewayServer, KEEP_ALIVE_TIMEOUT_MS, type ServerOptions } from './downstream/server.ts'
+import type { ServerOptions } from './downstream/server.ts'
 import { stalledPeers } from './downstream/stalled-peers.ts'
+import { trafficServer } from './downstream/traffic-server.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
 import { type ArrivedBody, WholeBody } from './forward/client-body.ts'
@@ -269,39 +270,15 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   }
 
   function serverOf(fastify: RequestListener): Server {
-    const server = gatewayServer(options.server, {
-      onRequest: drain.gate((request, response) => {
-        // When the last answer of a connection has been sent, no request that a client put behind it is executed.
-        if (request.socket.writableEnded || isReset(request.socket)) request.socket.destroy()
-        else receive(request, response, fastify)
-      }),
-      onHttp2: socket => sessions.adopt(socket),
-      onBroken: broken.answer,
-      isBusy: broken.isBusy,
-    })
-    const isReset = resetConnections(server)
-    const sessions = http2Sessions({
+    const { server, http2: sessions } = trafficServer({
       ...options,
-      headersTimeoutMs: () => server.headersTimeout,
-      keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+      broken,
+      expectContinue,
+      watchWrites: stalled.watch,
       maxRequests: () => policies.current.limits.requests,
-      isDraining: () => drain.isDraining,
-      onRequest: drain.gate((request, response) => {
-        if (isReset(request.socket)) {
-          request.socket.destroy()
-          return
-        }
-        stalled.watch(request.stream)
-        if (request.rawHeaders.includes('expect')) expectContinue(request)
-        receive(request, response, fastify)
-      }),
+      onRequest: (request, response) => receive(request, response, fastify),
     })
     http2 = sessions
-    drain.addHttp2(sessions)
-    drain.add(server)
-    server.on(connectionEvent(server), stalled.watch)
-    server.prependListener('checkContinue', expectContinue)
-    server.on('connect', broken.refuseTunnel)
     return server
   }
 }
