@@ -47,7 +47,7 @@ export function refusalsByCode({ span: { totals, seconds }, readings }: ConsoleF
     key: name,
     cells: [
       filter('code', name, chip(name, isCode(name) ? denialSpec(name).status : undefined)),
-      node('div', { class: 'meaning' }, isCode(name) ? DENIALS[name].title : '', bar((refused + reported) / most)),
+      meaning(name, (refused + reported) / most),
       count(refused),
       ...(withReports ? [reported === 0 ? '–' : count(reported)] : []),
       count(everRefused),
@@ -172,6 +172,14 @@ function valueNodes(value: unknown): readonly Node[] {
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')
+}
+
+function meaning(name: string, share: number): Element {
+  if (!isCode(name)) return node('div', { class: 'meaning' }, '', bar(share))
+  const { title, remedy } = denialSpec(name)
+  // What stands between backticks is what one types.
+  const words = remedy.split('`').map((text, index) => (index % 2 === 1 ? code(text) : text))
+  return node('div', { class: 'meaning' }, title, bar(share), node('p', { class: 'faint' }, ...words))
 }
 
 /** @param share of the longest bar */

@@ -116,6 +116,7 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
     'Not ready',
     'provider partners: no usable keys',
     'The access token lacks a required scope',
+    'Have the client ask for a token with the missing scopes',
     'PUT /orders/17',
     'orders:write',
     'kim@example.com',
