@@ -37,6 +37,7 @@ Open ${browserUrl}/ in a browser and sign in under any name.
 ${table([
   ['gateway', `${gateway.url} (for programs; people open ${browserUrl})`],
   ['admin', gateway.adminUrl === undefined ? 'off' : `${gateway.adminUrl}/readyz, /metrics, /-/status`],
+  ['console', gateway.adminUrl === undefined ? 'off' : `${gateway.adminUrl}/-/ (a page with what is refused, and why)`],
   ['issuer', `${issuer.issuer} (client ${MACHINE_CLIENTS.RS256}, secret ${issuer.clientSecret})`],
   ['service', `${service.url} (what the gateway protects; it answers with the headers it received)`],
   ['configuration', configFile],
