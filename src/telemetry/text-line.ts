@@ -64,14 +64,17 @@ function requestParts(line: Members, { time, style, paint }: Look): readonly str
   const { request_id: id, status, code, reported, method, path, route, provider, subject, evidence, ...others } = line
   const { duration_ms: durationMs, client, ...rest } = others
   const kept = Object.entries(rest).filter(([name]) => !NOT_AT_A_GLANCE.has(name))
+  // A request may fail after all, though its route has only reported what it would have refused.
+  const hasPassed = reported !== undefined && code === 'ok'
   return [
     paint(style, shown(status ?? '---')),
-    paint(style, shown(reported ?? code)),
-    ...(reported === undefined ? [] : ['(reported)']),
+    paint(style, shown(hasPassed ? reported : code)),
+    ...(hasPassed ? ['(reported)'] : []),
     ...(method === undefined ? [] : [paint('bold', `${shown(method)} ${shown(path)}`)]),
     ...pairs({ route, provider, sub: subject, client: subject === undefined ? client : undefined }, paint),
     ...(typeof durationMs === 'number' ? [duration(durationMs)] : []),
     ...evidenceParts(evidence, time, paint),
+    ...(hasPassed ? [] : pairs({ reported }, paint)),
     ...pairs(Object.fromEntries(kept), paint),
     ...pairs({ id }, paint),
   ]

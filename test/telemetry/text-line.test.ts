@@ -70,6 +70,11 @@ test.each<[string, (log: Log) => void, string]>([
     'WARN  200 scope_missing (reported) GET /orders/17 route=orders provider=main sub=alice 1.2ms id=id-1',
   ],
   [
+    'a refusal that was only reported, of a request that failed later',
+    log => log.error({ ...PASSED, code: 'upstream_timeout', reported: 'scope_missing' }, 'request failed'),
+    'ERROR 200 upstream_timeout GET /orders/17 route=orders provider=main sub=alice 1.2ms reported=scope_missing id=id-1',
+  ],
+  [
     'a client that has left, and how long it took',
     log => log.info({ ...PASSED, status: undefined, aborted: true, duration_ms: 61_234 }, 'request passed'),
     'INFO  --- ok GET /orders/17 route=orders provider=main sub=alice 61.2s aborted=true id=id-1',
