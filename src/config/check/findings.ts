@@ -48,7 +48,7 @@ export function findings(error: z.core.$ZodError): readonly Finding[] {
 export function problemText(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
-      return typeText(issue.input, EXPECTED[String(issue.expected)] ?? String(issue.expected))
+      return typeText(issue.input, EXPECTED[String(issue.expected)] ?? String(issue.expected)) + defaults(issue)
     case 'unrecognized_keys':
       return unknownKeyTexts(issue.keys ?? [], issue.inst)
     case 'invalid_value':
@@ -150,6 +150,14 @@ function typeText(input: unknown, expected: string): string {
           ? ': a colon with a blank after it makes a key; leave out the blank, or put the text in quotes'
           : ''
   return `must be ${expected}, not ${given(input)}${remedy}`
+}
+
+/** Where `true` is to switch a feature on, says how that is written. */
+function defaults({ input, inst }: RawIssue): string {
+  const shape = input === true ? shapeOf(inst) : undefined
+  if (shape === undefined) return ''
+  const isOptional = (key: unknown): boolean => member(member(key, '_zod'), 'optin') !== undefined
+  return Object.values(shape).every(isOptional) ? '; write `{}` for its defaults' : ''
 }
 
 /** Is true of what YAML makes of `orders: read` in a list of scopes. */

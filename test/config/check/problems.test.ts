@@ -39,6 +39,11 @@ describe('a slip', () => {
     ],
     ['limits:', '8:1 limits: has no value; give one, or leave the key out'],
     ['limits: 5', '8:9 limits: must be a block of keys, not a number'],
+    [
+      'admin: { listen: 127.0.0.1:9090, console: true }',
+      '8:43 admin.console: must be a block of keys, not `true` or `false`; write `{}` for its defaults',
+    ],
+    ['audit: true', '8:8 audit: must be a block of keys, not `true` or `false`'],
     ['identity: { forwardToken: yes }', '8:27 identity.forwardToken: must be `true`, `false` or `asBearer`'],
     ['identity: { reserved: X-Auth-* }', '8:23 identity.reserved: must be a list, not text; put it in `[ ]`'],
     [
