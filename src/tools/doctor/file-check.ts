@@ -38,6 +38,6 @@ function problemsOfGateway(file: string, env: Environment): readonly ConfigProbl
 }
 
 function placed(file: string, { path, message, line, column }: ConfigProblem): string {
-  const place = line === undefined ? file : `${file}:${line}:${column}`
+  const place = line === undefined ? `${file}:` : `${file}:${line}:${column}`
   return `${place} ${path.length === 0 ? '' : `${pathText(path)}: `}${message.replaceAll(/\s+/g, ' ')}`
 }
