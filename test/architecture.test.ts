@@ -27,20 +27,21 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
 const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
-                      run run/workers telemetry tools/bundle tools/cases tools/check tools/diff tools/doctor tools/engine
+                      run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/diff tools/doctor tools/engine
                       tools/explain tools/init tools/openapi tools/refusals tools/revocation tools/text tools/token types
   build             →
   demo              → lib
 
-  tools/bundle      → config/read config/schema errors lib tools/doctor tools/revocation
+  tools/bundle      → config/read config/schema errors lib tools/admin tools/doctor
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
-                      policy run store telemetry/traces tools/check tools/engine tools/revocation tools/text upstream
+                      policy run store telemetry/traces tools/admin tools/check tools/engine tools/text upstream
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
-  tools/refusals    → admin config/schema errors lib tools/text
-  tools/revocation  → admin config/read config/schema lib revocation run
+  tools/refusals    → admin config/schema errors lib tools/admin tools/text
+  tools/revocation  → admin config/read config/schema revocation run tools/admin
+  tools/admin       → config/schema lib
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
   tools/check       → authenticate config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run
                       route session tools/diff tools/engine tools/init tools/text types upstream

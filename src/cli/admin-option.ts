@@ -1,7 +1,7 @@
 /** Finds the admin listener that a command asks: what `--admin` names, or that of the configuration. */
 import { loadConfigForTool } from '../config/read/load.ts'
 import type { Address, Config } from '../config/schema/schema.ts'
-import { askable, writtenAddress } from '../tools/refusals/admin-listener.ts'
+import { askable, writtenAddress } from '../tools/admin/addresses.ts'
 import { type CommandIo, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 

@@ -17,9 +17,11 @@ import {
   type WrittenEntry,
   withTimes,
 } from '../revocation/entry.ts'
+import { callable } from '../tools/admin/addresses.ts'
+import { AdminCallError } from '../tools/admin/ask.ts'
 import { takesIssuer } from '../tools/engine/made-up-claims.ts'
 import { entryText } from '../tools/engine/revoking-entries.ts'
-import { AdminCallError, callAdmin, callable } from '../tools/revocation/admin-call.ts'
+import { callAdmin } from '../tools/revocation/admin-call.ts'
 import { entriesOfFile, writtenEntry } from '../tools/revocation/sourced-entries.ts'
 import { shown } from '../tools/text/shown.ts'
 import { parsedArguments } from './arguments.ts'

@@ -1,7 +1,8 @@
 /** Asks the admin listener of a gateway that runs what it says of itself, and whether its probes are wired. */
 import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
 import type { Address } from '../../config/schema/schema.ts'
-import { AdminCallError, askAdmin, callable } from '../revocation/admin-call.ts'
+import { callable } from '../admin/addresses.ts'
+import { AdminCallError, askAdmin } from '../admin/ask.ts'
 import { shown } from '../text/shown.ts'
 import type { Check, Examined } from './examined.ts'
 import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
@@ -40,7 +41,7 @@ export async function toldBy(address: Address, stepMs: number): Promise<Told | u
 /** @returns undefined when nobody answers there in time */
 export async function askedOfAdmin(address: Address, path: string, stepMs: number) {
   try {
-    const question = { method: 'GET', address, path, mostBytes: MOST_BYTES } as const
+    const question = { address, path, mostBytes: MOST_BYTES }
     return await step(stepMs, signal => askAdmin({ ...question, signal }))
   } catch (error) {
     if (error instanceof AdminCallError || error instanceof StepTooLong) return undefined

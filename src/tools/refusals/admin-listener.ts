@@ -3,10 +3,12 @@
  *
  * Nothing is sent but the question, so that any address may be asked.
  */
-import { type IncomingMessage, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { RecentRefusal } from '../../admin/recent.ts'
 import type { Address } from '../../config/schema/schema.ts'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
+import { addressText } from '../admin/addresses.ts'
+import { opened, textOf } from '../admin/ask.ts'
 
 /** The gateway has not told what was asked. The message says why, and what to do. */
 export class ListenerError extends Error {
@@ -23,30 +25,10 @@ export class ListenerError extends Error {
 const TIMEOUT_MS = 10_000
 const MOST_ANSWER_BYTES = 8 * 1024 * 1024
 
-/** Returns the address of `http://host:port` or `unix:/path`; undefined for anything else. */
-export function writtenAddress(text: string): Address | undefined {
-  if (text.startsWith('unix:/')) return { socketPath: text.slice('unix:'.length) }
-  const url = URL.parse(text)
-  if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '' || url.username !== '') return undefined
-  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port || 80) }
-}
-
-/** Whoever listens on every address is asked on loopback. */
-export function askable(address: Address): Address {
-  if ('socketPath' in address) return address
-  const { host, port } = address
-  return host === '0.0.0.0' ? { host: '127.0.0.1', port } : host === '::' ? { host: '::1', port } : address
-}
-
-export function addressText(address: Address): string {
-  if ('socketPath' in address) return `unix:${address.socketPath}`
-  return `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-}
-
 /** @throws {ListenerError} */
 export async function asked(address: Address, path: string): Promise<unknown> {
   const response = await answered(address, path, AbortSignal.timeout(TIMEOUT_MS))
-  const text = await textOf(response, address)
+  const text = await goodText(response, address)
   try {
     return JSON.parse(text)
   } catch {
@@ -91,7 +73,7 @@ export async function* liveRefusals(
 ): AsyncGenerator<ToldRefusal> {
   const query = after === undefined ? '' : `?after=${encodeURIComponent(after)}`
   const response = await answered(address, `/-/live${query}`, signal)
-  if (response.statusCode !== 200) await textOf(response, address)
+  if (response.statusCode !== 200) await goodText(response, address)
   onOpen()
   let rest = ''
   response.setEncoding('utf8')
@@ -119,28 +101,23 @@ function toldIn(block: string): ToldRefusal | undefined {
   return isRefusal(refusal) ? { refusal, cursor: fields.get('id') ?? '' } : undefined
 }
 
-function answered(address: Address, path: string, signal: AbortSignal): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+/** @throws {ListenerError} */
+async function answered(address: Address, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   const host = 'socketPath' in address ? 'localhost' : addressText(address).slice('http://'.length)
-  const call = request({ ...address, path, agent: false, signal, headers: { host } }, resolve)
-  call.on('error', error => {
+  try {
+    return await opened({ address, path, headers: { host }, signal })
+  } catch (error) {
     const why = signal.aborted ? 'there was no answer in time' : connectionFailureText(error)
     const text = `the admin listener ${addressText(address)} cannot be reached: ${why}`
-    reject(new ListenerError(`${text}; see that the gateway runs, and that this is its \`admin.listen\``, 'passing'))
-  })
-  call.end()
-  return promise
+    throw new ListenerError(`${text}; see that the gateway runs, and that this is its \`admin.listen\``, 'passing')
+  }
 }
 
 /** @throws {ListenerError} the status is not 200, or the answer breaks off */
-async function textOf(response: IncomingMessage, address: Address): Promise<string> {
-  let text = ''
-  response.setEncoding('utf8')
+async function goodText(response: IncomingMessage, address: Address): Promise<string> {
+  let text: string
   try {
-    for await (const piece of response) {
-      text += String(piece)
-      if (text.length > MOST_ANSWER_BYTES) throw new Error('the answer is too large')
-    }
+    text = await textOf(response, MOST_ANSWER_BYTES)
   } catch (error) {
     throw new ListenerError(`${addressText(address)} broke off its answer: ${connectionFailureText(error)}`, 'passing')
   }
