@@ -68,3 +68,12 @@ export async function textOf(response: IncomingMessage, mostBytes: number): Prom
   }
   return text
 }
+
+/** @returns undefined when the text is no JSON: somebody else than a gateway may have answered */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

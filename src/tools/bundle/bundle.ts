@@ -5,7 +5,6 @@
  * What is no secret by design passes two fences all the same: what looks like a secret is taken out, and so is every
  * secret that is known here, from files, variables and the configuration. What cannot be had is named with the reason.
  */
-import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { arch, cpus, release, type as systemType, totalmem } from 'node:os'
 import type { Environment } from '../../config/read/environment.ts'
@@ -14,14 +13,15 @@ import type { Address, Config } from '../../config/schema/schema.ts'
 import { ConfigError } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { callable } from '../admin/addresses.ts'
-import { askedOfAdmin } from '../doctor/admin-check.ts'
 import { doctorJson } from '../doctor/doctor-report.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { type PackedFile, packed } from './archive.ts'
+import { cleaned, json } from './cleaned.ts'
+import { gatewayParts, type Part } from './gateway-parts.ts'
 import { type MaskedConfig, maskedConfig } from './masked-config.ts'
-import { describedFile, namedFiles, secretsIn } from './named-files.ts'
+import { describedFile, digestOf, namedFiles, secretsIn } from './named-files.ts'
 import { scrubber } from './scrubber.ts'
-import { LEFT_OUT, SECRET_NAME, withoutSecrets } from './secret-looks.ts'
+import { SECRET_NAME, withoutSecrets } from './secret-looks.ts'
 
 interface BundleOptions {
   readonly file: string
@@ -46,9 +46,6 @@ interface Bundle {
   readonly missing: readonly Missing[]
 }
 
-/** A part of the bundle, or why there is none. */
-type Part = { readonly text: string } | { readonly reason: string }
-
 const FOLDER = 'sallyport-bundle'
 
 export async function bundle(options: BundleOptions): Promise<Bundle> {
@@ -68,7 +65,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
       'problem' in config ? { reason: config.problem } : { text: json(cleaned(files.map(describedFile), clean)) },
     ],
     ['doctor.json', { text: doctorJson(cleaned(await options.doctor(), clean)) }],
-    ...(await ofGateway(admin, options.stepMs, clean)),
+    ...(await gatewayParts(admin, options.stepMs, clean)),
   ]
   // Identifiers that look random have been left alone so far; what is known to be a secret goes from these, too.
   const found = parts.flatMap(([name, part]) =>
@@ -145,130 +142,4 @@ function versions({ version, nodeVersion }: BundleOptions) {
     processors: cpus().length,
     memory_bytes: totalmem(),
   }
-}
-
-type Clean = (text: string) => string
-
-async function ofGateway(
-  admin: Address | undefined,
-  stepMs: number,
-  clean: Clean,
-): Promise<ReadonlyArray<readonly [name: string, part: Part]>> {
-  const asked = async (path: string, shown: (text: string) => string | undefined): Promise<Part> => {
-    if (admin === undefined) return { reason: 'it is not known where the admin listener is; name it by --admin' }
-    const answer = await askedOfAdmin(admin, path, stepMs)
-    if (answer === undefined) return { reason: 'no gateway answers at the admin listener' }
-    if (answer.status !== 200) return { reason: `${path} is answered with ${answer.status}` }
-    const text = shown(answer.text)
-    return text === undefined ? { reason: `${path} is not answered as a gateway does` } : { text }
-  }
-  const [status, metrics, recent] = await Promise.all([
-    asked('/-/status', text => shownStatus(text, clean)),
-    asked('/metrics', text => shownMetrics(text, clean)),
-    asked('/-/recent', text => shownRecent(text, clean)),
-  ])
-  const refusals =
-    'reason' in recent && recent.reason.endsWith('404')
-      ? { reason: 'the gateway remembers no refusals; set `admin.console`' }
-      : recent
-  return [
-    ['status.json', status],
-    ['metrics.txt', metrics],
-    ['recent.json', refusals],
-  ]
-}
-
-/** Says undefined for what is not of a gateway. */
-function shownStatus(text: string, clean: Clean): string | undefined {
-  const status = jsonOf(text)
-  if (!isObject(status) || typeof status.version !== 'string' || typeof status.config_hash !== 'string')
-    return undefined
-  return json(cleaned(status, clean))
-}
-
-/** Lines of the metrics that a gateway has, and comments on them. */
-const METRIC = /^(?:# (?:HELP|TYPE) )?(?:sallyport|process|nodejs)_[a-z0-9_]+[ {]/
-
-function shownMetrics(text: string, clean: Clean): string | undefined {
-  const lines = text.split('\n').filter(line => METRIC.test(line))
-  return lines.length === 0 ? undefined : `${clean(lines.join('\n'))}\n`
-}
-
-const RECENT_MEMBERS = [
-  ...['time', 'request_id', 'trace_id', 'decision', 'code', 'status', 'method', 'host', 'path', 'route', 'provider'],
-  ...['subject', 'client', 'evidence', 'explain'],
-]
-/** These say who somebody is, so that only whether two are the same is shown. */
-const PERSONAL = ['subject', 'client']
-
-function shownRecent(text: string, clean: Clean): string | undefined {
-  const answer = jsonOf(text)
-  const records = isObject(answer) ? answer.records : undefined
-  if (!Array.isArray(records)) return undefined
-  // It is made for this bundle alone, so that nobody finds a subject by trying.
-  const key = randomBytes(32)
-  const hash = (value: string): string => `#${createHmac('sha256', key).update(value).digest('hex').slice(0, 12)}`
-  const shown = records.filter(isObject)
-  const people = new Set(
-    shown.flatMap(record => PERSONAL.flatMap(name => (typeof record[name] === 'string' ? [record[name]] : []))),
-  )
-  people.delete('')
-  // A subject may stand in a path or in evidence, too.
-  const unnamed = (value: string): string =>
-    [...people].reduce((result, person) => result.replaceAll(person, hash(person)), value)
-  return json({ records: shown.map(record => shownRecord(record, hash, text => clean(unnamed(text)))) })
-}
-
-function shownRecord(record: Readonly<Record<string, unknown>>, hash: Clean, clean: Clean) {
-  return Object.fromEntries(
-    RECENT_MEMBERS.flatMap(name => {
-      const value = record[name]
-      if (value === undefined) return []
-      if (PERSONAL.includes(name)) return [[name, typeof value === 'string' ? hash(value) : LEFT_OUT]]
-      // Identifiers of requests and traces look random, and are what a ticket asks about.
-      if (/_id$/.test(name)) return /^[\w.-]{1,128}$/.test(String(value)) ? [[name, value]] : []
-      return [[name, cleaned(value, clean)]]
-    }),
-  )
-}
-
-/** Names of members whose values look random and are no secrets: they are what keys and configurations are known by. */
-const OF_PUBLIC_IDS = /^(?:sha256|config_hash|hash|kids?)$/
-
-/** Changes every text of a value, at any depth, and the names of its members. */
-function cleaned<T>(value: T, clean: Clean): T {
-  if (typeof value === 'string') return clean(value) as T
-  if (Array.isArray(value)) return value.map(item => cleaned<unknown>(item, clean)) as T
-  if (!isObject(value)) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [
-      clean(name),
-      OF_PUBLIC_IDS.test(name) && [item].flat().every(isPublicId) ? item : cleaned<unknown>(item, clean),
-    ]),
-  ) as T
-}
-
-/** A token has dots in it. */
-function isPublicId(value: unknown): boolean {
-  return typeof value === 'string' && /^[\w+/=:-]{1,64}$/.test(value)
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`
-}
-
-function digestOf(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex')
 }

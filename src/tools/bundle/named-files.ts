@@ -76,6 +76,6 @@ function keyOf({ at }: NamedFile): string {
   return at.slice(at.lastIndexOf('.') + 1)
 }
 
-function digestOf(content: Buffer): string {
+export function digestOf(content: Buffer): string {
   return createHash('sha256').update(content).digest('hex')
 }

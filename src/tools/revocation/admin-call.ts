@@ -5,7 +5,7 @@
  */
 import { REVOCATIONS_PATH } from '../../admin/revocations.ts'
 import type { Address } from '../../config/schema/schema.ts'
-import { askAdmin } from '../admin/ask.ts'
+import { askAdmin, jsonOf } from '../admin/ask.ts'
 
 interface AdminCall {
   readonly method: 'POST' | 'DELETE'
@@ -35,12 +35,4 @@ export async function callAdmin({ method, address, secret, entry }: AdminCall): 
     signal: AbortSignal.timeout(TIMEOUT_MS),
   })
   return { status, body: jsonOf(text) }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,0 +1,97 @@
+/**
+ * Asks a gateway that runs for its status, its metrics and its last refusals, and shows of them what a ticket needs.
+ *
+ * Of a refusal only the members listed here are shown, and subjects and clients as hashes that hold in one bundle.
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Address } from '../../config/schema/schema.ts'
+import { jsonOf } from '../admin/ask.ts'
+import { askedOfAdmin } from '../doctor/admin-check.ts'
+import { type Clean, cleaned, isObject, json } from './cleaned.ts'
+import { LEFT_OUT } from './secret-looks.ts'
+
+/** A part of the bundle, or why there is none. */
+export type Part = { readonly text: string } | { readonly reason: string }
+
+export async function gatewayParts(
+  admin: Address | undefined,
+  stepMs: number,
+  clean: Clean,
+): Promise<ReadonlyArray<readonly [name: string, part: Part]>> {
+  const asked = async (path: string, shown: (text: string) => string | undefined): Promise<Part> => {
+    if (admin === undefined) return { reason: 'it is not known where the admin listener is; name it by --admin' }
+    const answer = await askedOfAdmin(admin, path, stepMs)
+    if (answer === undefined) return { reason: 'no gateway answers at the admin listener' }
+    if (answer.status !== 200) return { reason: `${path} is answered with ${answer.status}` }
+    const text = shown(answer.text)
+    return text === undefined ? { reason: `${path} is not answered as a gateway does` } : { text }
+  }
+  const [status, metrics, recent] = await Promise.all([
+    asked('/-/status', text => shownStatus(text, clean)),
+    asked('/metrics', text => shownMetrics(text, clean)),
+    asked('/-/recent', text => shownRecent(text, clean)),
+  ])
+  const refusals =
+    'reason' in recent && recent.reason.endsWith('404')
+      ? { reason: 'the gateway remembers no refusals; set `admin.console`' }
+      : recent
+  return [
+    ['status.json', status],
+    ['metrics.txt', metrics],
+    ['recent.json', refusals],
+  ]
+}
+
+/** Says undefined for what is not of a gateway. */
+function shownStatus(text: string, clean: Clean): string | undefined {
+  const status = jsonOf(text)
+  if (!isObject(status) || typeof status.version !== 'string' || typeof status.config_hash !== 'string')
+    return undefined
+  return json(cleaned(status, clean))
+}
+
+/** Lines of the metrics that a gateway has, and comments on them. */
+const METRIC = /^(?:# (?:HELP|TYPE) )?(?:sallyport|process|nodejs)_[a-z0-9_]+[ {]/
+
+function shownMetrics(text: string, clean: Clean): string | undefined {
+  const lines = text.split('\n').filter(line => METRIC.test(line))
+  return lines.length === 0 ? undefined : `${clean(lines.join('\n'))}\n`
+}
+
+const RECENT_MEMBERS = [
+  ...['time', 'request_id', 'trace_id', 'decision', 'code', 'status', 'method', 'host', 'path', 'route', 'provider'],
+  ...['subject', 'client', 'evidence', 'explain'],
+]
+/** These say who somebody is, so that only whether two are the same is shown. */
+const PERSONAL = ['subject', 'client']
+
+function shownRecent(text: string, clean: Clean): string | undefined {
+  const answer = jsonOf(text)
+  const records = isObject(answer) ? answer.records : undefined
+  if (!Array.isArray(records)) return undefined
+  // It is made for this bundle alone, so that nobody finds a subject by trying.
+  const key = randomBytes(32)
+  const hash = (value: string): string => `#${createHmac('sha256', key).update(value).digest('hex').slice(0, 12)}`
+  const shown = records.filter(isObject)
+  const people = new Set(
+    shown.flatMap(record => PERSONAL.flatMap(name => (typeof record[name] === 'string' ? [record[name]] : []))),
+  )
+  people.delete('')
+  // A subject may stand in a path or in evidence, too.
+  const unnamed = (value: string): string =>
+    [...people].reduce((result, person) => result.replaceAll(person, hash(person)), value)
+  return json({ records: shown.map(record => shownRecord(record, hash, text => clean(unnamed(text)))) })
+}
+
+function shownRecord(record: Readonly<Record<string, unknown>>, hash: Clean, clean: Clean) {
+  return Object.fromEntries(
+    RECENT_MEMBERS.flatMap(name => {
+      const value = record[name]
+      if (value === undefined) return []
+      if (PERSONAL.includes(name)) return [[name, typeof value === 'string' ? hash(value) : LEFT_OUT]]
+      // Identifiers of requests and traces look random, and are what a ticket asks about.
+      if (/_id$/.test(name)) return /^[\w.-]{1,128}$/.test(String(value)) ? [[name, value]] : []
+      return [[name, cleaned(value, clean)]]
+    }),
+  )
+}
