@@ -19,7 +19,7 @@ import { type PackedFile, packed } from './archive.ts'
 import { cleaned, json } from './cleaned.ts'
 import { gatewayParts, type Part } from './gateway-parts.ts'
 import { type MaskedConfig, maskedConfig } from './masked-config.ts'
-import { describedFile, digestOf, namedFiles, secretsIn } from './named-files.ts'
+import { describedFile, digestOf, mistakenlyNamedFiles, namedFiles, secretsIn } from './named-files.ts'
 import { scrubber } from './scrubber.ts'
 import { SECRET_NAME, withoutSecrets } from './secret-looks.ts'
 
@@ -53,7 +53,8 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   const config = configOf(file, env)
   const written = writtenConfig(file)
   const files = 'problem' in config ? [] : namedFiles(config.loaded)
-  const secrets = [...secretsIn(files), ...secretVariables(env), ...('text' in written ? written.masked : [])]
+  const secretFiles = 'problem' in config ? mistakenlyNamedFiles(file, env) : files
+  const secrets = [...secretsIn(secretFiles), ...secretVariables(env), ...('text' in written ? written.masked : [])]
   const scrub = scrubber(secrets)
   const clean = (text: string): string => scrub(withoutSecrets(text))
   const admin = options.admin ?? ('problem' in config ? undefined : adminOf(config.loaded))

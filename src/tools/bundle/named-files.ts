@@ -6,6 +6,9 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+import { type Environment, substitute } from '../../config/read/environment.ts'
 import { STANDARD_OUTPUT } from '../../config/schema/local-paths.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { readRegularFile } from '../../lib/trusted-file.ts'
@@ -33,6 +36,39 @@ export function namedFiles(value: unknown, at: readonly string[] = []): readonly
         typeof each === 'string' && each !== STANDARD_OUTPUT ? [{ at: path.join('.'), path: each }] : [],
       )
   })
+}
+
+/**
+ * Finds the files that a configuration with mistakes names. Their secrets have to be known all the more: whoever has
+ * mistakes in a configuration asks for help, while a gateway runs with the one before.
+ */
+export function mistakenlyNamedFiles(file: string, env: Environment): readonly NamedFile[] {
+  const text = contentOf(file)
+  const scanned = [...text.matchAll(/(\w*File)["']?\s*:\s*["']?([^\s"',}\]]+)/g)].map(([, at = '', path = '']) => ({
+    at,
+    path,
+  }))
+  return [...namedFiles(readAsYaml(text)), ...scanned].map(({ at, path }) => ({
+    at,
+    path: resolve(dirname(file), substitute(path, env).value),
+  }))
+}
+
+function contentOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** What of the text can be read as YAML. */
+function readAsYaml(text: string): unknown {
+  try {
+    return parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: false }).toJS({ maxAliasCount: 100 })
+  } catch {
+    return undefined
+  }
 }
 
 export function describedFile(file: NamedFile): Described {

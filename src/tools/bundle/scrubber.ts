@@ -18,13 +18,17 @@ export function scrubber(secrets: Iterable<string>): (text: string) => string {
 
 function formsOf(secret: string): readonly string[] {
   const bytes = Buffer.from(secret, 'utf8')
+  const percent = encodeURIComponent(secret.toWellFormed())
   const encoded = ['base64', 'base64url', 'hex'] as const
   return [
     secret,
     JSON.stringify(secret).slice(1, -1),
-    encodeURIComponent(secret.toWellFormed()),
+    percent,
+    percent.replaceAll(/%../g, octet => octet.toLowerCase()),
+    encodeURIComponent(percent),
     new URLSearchParams({ '': secret }).toString().slice(1),
     ...encoded.map(encoding => bytes.toString(encoding)),
+    bytes.toString('hex').toUpperCase(),
     ...within(bytes),
   ].filter(({ length }) => length >= LEAST_CHARACTERS)
 }

@@ -482,6 +482,19 @@ describe('of the last refusals', () => {
     })
   })
 
+  test('nothing is shown of a secret file that a configuration with a mistake names', async () => {
+    const password = `${secret('of-a-mistaken')} /+ word`
+    files.write('mistaken.txt', `${password}\n`)
+    const octets = encodeURIComponent(password)
+    const forms = [octets, octets.replaceAll(/%../g, octet => octet.toLowerCase()), encodeURIComponent(octets)]
+    const records = forms.map(path => ({ time: '', request_id: 'a', code: 'token_missing', method: 'GET', path }))
+    for (const store of [{ passwordFile: './mistaken.txt' }, { passwordFile: `./$${'{NO_SUCH:-mistaken.txt}'}` }]) {
+      const contents = await told({ '/-/recent': JSON.stringify({ records }) }, { store, ruotes: [] })
+      expect(JSON.parse(contents.get('recent.json') ?? '').records).toHaveLength(forms.length)
+      expectNothingMarked(contents)
+    }
+  })
+
   test('nothing is taken from somebody who is no gateway', async () => {
     const contents = await told({
       '/-/status': JSON.stringify({ secret: secret('stranger-status') }),
