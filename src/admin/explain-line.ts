@@ -35,8 +35,8 @@ export function explainLine(asked: AskedAgain): string | undefined {
   const { code, method, path, host, isEndpoint } = asked
   const { stage }: DenialSpec = DENIALS[code]
   if (NOT_ASKED_AGAIN.has(stage)) return undefined
-  // A path that was cut ends in a character that is not ASCII.
-  if (!/^[A-Z][A-Z-]*$/.test(method) || !/^(?:\/[\x21-\x7e]*|\*)$/.test(path)) return undefined
+  // A path that was cut ends in a character that is not ASCII. For fish a backslash before a quote takes that back.
+  if (!/^[A-Z][A-Z-]*$/.test(method) || !/^(?:\/[\x21-\x5b\x5d-\x7e]*|\*)$/.test(path)) return undefined
   const words = ['sallyport', 'explain', method, quoted(path)]
   const dependsOnHost = isEndpoint || code === 'route_unknown'
   // A host that is not shown as it was sent ends in another decision.
@@ -62,10 +62,13 @@ function credentialOf({ code, caller, isEndpoint }: AskedAgain): readonly string
 }
 
 function isHost(text: string): boolean {
-  return /^[\x21-\x7e]{1,300}$/.test(text)
+  return /^[\x21-\x5b\x5d-\x7e]{1,300}$/.test(text)
 }
 
-/** Every POSIX shell takes what stands between single quotes as it is. */
+/**
+ * Every POSIX shell takes what stands between single quotes as it is, and so does fish, but for backslashes. A quote
+ * itself stands between double quotes: PowerShell splits such a word, but runs nothing of it.
+ */
 function quoted(text: string): string {
-  return /^[\w/.,:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+  return /^[\w/.,:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`
 }

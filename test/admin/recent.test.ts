@@ -385,7 +385,8 @@ describe('the line to paste', () => {
       )
       await stack.logged({ request_id: id })
       const { code, explain = '' } = await recordOf(id)
-      expect(explain).toMatch(/^sallyport explain [\x20-\x7e]+$/)
+      // The word of fish for a quote begins with a backslash, within quotes, too.
+      expect(explain).toMatch(/^sallyport explain [\x20-\x5b\x5d-\x7e]+$/)
       expect(explain).not.toMatch(/eyJ/)
       // The shell is real; what it starts prints the words that it was given, and nothing else is printed.
       const printed = execFileSync('/bin/sh', ['-c', `sallyport() { printf '%s\\0' "$@"; }\n${explain}`], {
@@ -407,11 +408,14 @@ describe('the line to paste', () => {
       'GET /private/\x1b[2J HTTP/1.1\r\nHost: localhost',
       'GET /private/\u00e9\u009b2J HTTP/1.1\r\nHost: localhost',
       "GET /private/1 HTTP/1.1\r\nHost: x'$(id)`id`",
+      "GET /private/\\';touch$IFS.owned;' HTTP/1.1\r\nHost: localhost",
     ]
     const { next } = await recent()
     for (const head of heads) await stack.raw(`${head}\r\nConnection: close\r\n\r\n`)
     const { records } = await recent(`?after=${next}`)
-    expect(new Set(records.map(({ code }) => code))).toEqual(new Set(['request_malformed', 'host_invalid']))
+    expect(new Set(records.map(({ code }) => code))).toEqual(
+      new Set(['request_malformed', 'host_invalid', 'path_invalid']),
+    )
     for (const record of records) {
       expect(JSON.stringify(record)).toMatch(/^[\x20-\x7e]*$/)
       expect(record).not.toHaveProperty('explain')

@@ -170,6 +170,15 @@ describe('tail', () => {
     expect(told.map(({ request_id }) => request_id)).toEqual(['fourth-one', 'fifth-one'])
   })
 
+  test('quotes what a stranger wrote so that it looks like members of the line', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const iss = 'https://a route=admin caller=main/root id=other'
+    const token = `${part({ alg: 'ES256', kid: 'a' })}.${part({ iss, aud: 'a', exp: 9_999_999_999 })}.${part({})}`
+    await refused('forged-one', '/orders/1', { headers: bearer(token) })
+    const { stdout } = await tailed(['--admin', stack.adminUrl], /forged-one/)
+    expect(stdout).toContain(` issuer_unknown GET /orders/1 iss=${JSON.stringify(iss)} route=`)
+  })
+
   test('goes on when the gateway starts again, and tells nothing twice', async () => {
     const admin = `127.0.0.1:${await freePort()}`
     const again = () =>

@@ -13,7 +13,7 @@ export function refusalLine(told: RecentRefusal, paint: Paint): string {
   const who = [provider, subject].filter(Boolean).join('/')
   const names = [
     ...(route === undefined ? [] : [`route=${route}`]),
-    ...(who === '' ? [] : [`caller=${who}`]),
+    ...(who === '' ? [] : [`caller=${wordText(who)}`]),
     ...(client === undefined ? [] : [`client=${client}`]),
     `id=${id}`,
   ]
@@ -21,7 +21,7 @@ export function refusalLine(told: RecentRefusal, paint: Paint): string {
     paint('dim', time.slice('2026-01-01T'.length, -1)),
     paint(colourOf(refusal), decisionText(refusal)),
     paint('bold', request),
-    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => `${name}=${valueText(name, value)}`),
+    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => `${name}=${wordText(name, value)}`),
     paint('dim', names.join(' ')),
   ].join(' ')
 }
@@ -57,6 +57,13 @@ function decisionText({ decision, code, status }: RecentRefusal): string {
 
 function colourOf({ decision, status = 0 }: RecentRefusal): 'red' | 'yellow' | 'green' {
   return decision === 'report' ? 'green' : status >= 500 ? 'red' : 'yellow'
+}
+
+/** Quotes a value with blanks in it: a stranger may have written one that looks like further members. */
+function wordText(name: string, value: unknown): string {
+  const text = valueText(name, value)
+  const isQuoted = typeof value === 'object' && !Array.isArray(value)
+  return isQuoted || /^[^\s"]+$/u.test(text) ? text : JSON.stringify(text)
 }
 
 /** Claims that are moments, which no person reads as numbers. */
