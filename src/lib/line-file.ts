@@ -34,7 +34,12 @@ const LOOKS = 20
 
 /** Says why lines could not be added, as things are now, and makes no file. It continues a sentence about the path. */
 export function lineFileProblem(path: string): string | undefined {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
+  let stats: Stats | undefined
+  try {
+    stats = lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    return unwritable('', error)
+  }
   if (stats === undefined) return accessProblem(dirname(path), 'is in a folder that', W_OK | X_OK)
   return statsProblem(stats) ?? accessProblem(path, '', R_OK | W_OK)
 }
@@ -44,10 +49,14 @@ function accessProblem(path: string, what: string, mode: number): string | undef
     accessSync(path, mode)
     return undefined
   } catch (error) {
-    const remedy =
-      codeOf(error) === 'ENOENT' ? 'make the folder' : 'name another, or let the user who runs the gateway write there'
-    return `${what} cannot be written: ${fileFailureText(error)}; ${remedy}`.trimStart()
+    return unwritable(what, error)
   }
+}
+
+function unwritable(what: string, error: unknown): string {
+  const remedy =
+    codeOf(error) === 'ENOENT' ? 'make the folder' : 'name another, or let the user who runs the gateway write there'
+  return `${what} cannot be written: ${fileFailureText(error)}; ${remedy}`.trimStart()
 }
 
 function statsProblem(stats: Stats): string | undefined {

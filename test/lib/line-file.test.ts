@@ -165,6 +165,12 @@ describe('is refused', () => {
     await expect(openLineFile(path)).rejects.toThrow(/belongs to user 4711/)
   })
 
+  test('a path below a file, in words', async () => {
+    const path = newPath()
+    writeFileSync(path, '')
+    expect(lineFileProblem(join(path, 'a.jsonl'))).toMatch(/^cannot be written: .*\(ENOTDIR\); name another, or let/)
+  })
+
   test('a path in a folder that is not there, and nothing is made by asking', async () => {
     const path = join(folder, 'missing', 'a.jsonl')
     expect(lineFileProblem(path)).toBe(
