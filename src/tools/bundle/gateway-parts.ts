@@ -77,9 +77,10 @@ function shownRecent(text: string, clean: Clean): string | undefined {
     shown.flatMap(record => PERSONAL.flatMap(name => (typeof record[name] === 'string' ? [record[name]] : []))),
   )
   people.delete('')
-  // A subject may stand in a path or in evidence, too.
-  const unnamed = (value: string): string =>
-    [...people].reduce((result, person) => result.replaceAll(person, hash(person)), value)
+  // A subject may stand in a path or in evidence, too. A name may begin with another, and a hash may hold one.
+  const longestFirst = [...people].toSorted((one, other) => other.length - one.length)
+  const named = new RegExp(longestFirst.map(person => person.replaceAll(/[^\w\s]/g, '\\$&')).join('|') || '(?!)', 'g')
+  const unnamed = (value: string): string => value.replaceAll(named, hash)
   return json({ records: shown.map(record => shownRecord(record, hash, text => clean(unnamed(text)))) })
 }
 

@@ -32,6 +32,7 @@ const CHANGES: readonly Change[] = [
   ],
 ]
 
+const LEAST_RANDOM_CHARS = 12
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const WORD = /[\w+=-]{20,}/g
 const BASE64 = /(?<![\w/.-])[A-Za-z0-9+/]{32,}={0,2}(?![\w/.-])/g
@@ -49,5 +50,8 @@ function isRandom(word: string): boolean {
   const digits = word.replaceAll(/\D/g, '').length
   const parts = word.split(/[_\-=+/]/)
   const isMixed = /[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word)
-  return (digits >= 3 && parts.some(part => part.length >= 16 && /\d/.test(part))) || (isMixed && digits >= 3)
+  const withDigits = parts.filter(part => /\d/.test(part))
+  // A temporary folder has a random end, which is short.
+  const isDense = withDigits.join('').length >= LEAST_RANDOM_CHARS
+  return digits >= 3 && (withDigits.some(part => part.length >= 16) || (isMixed && isDense))
 }

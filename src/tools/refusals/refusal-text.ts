@@ -13,7 +13,7 @@ export function refusalLine(told: RecentRefusal, paint: Paint): string {
   const who = [provider, subject].filter(Boolean).join('/')
   const names = [
     ...(route === undefined ? [] : [`route=${route}`]),
-    ...(who === '' ? [] : [`caller=${wordText(who)}`]),
+    ...(who === '' ? [] : [`caller=${quoted(who)}`]),
     ...(client === undefined ? [] : [`client=${client}`]),
     `id=${id}`,
   ]
@@ -59,11 +59,15 @@ function colourOf({ decision, status = 0 }: RecentRefusal): 'red' | 'yellow' | '
   return decision === 'report' ? 'green' : status >= 500 ? 'red' : 'yellow'
 }
 
-/** Quotes a value with blanks in it: a stranger may have written one that looks like further members. */
+/** Quotes a text with blanks in it: a stranger may have written one that looks like further members. */
+function quoted(text: string): string {
+  return /^[^\s"]+$/u.test(text) ? text : JSON.stringify(text)
+}
+
 function wordText(name: string, value: unknown): string {
   const text = valueText(name, value)
-  const isQuoted = typeof value === 'object' && !Array.isArray(value)
-  return isQuoted || /^[^\s"]+$/u.test(text) ? text : JSON.stringify(text)
+  // JSON has its own quotes.
+  return typeof value === 'object' && !Array.isArray(value) ? text : quoted(text)
 }
 
 /** Claims that are moments, which no person reads as numbers. */

@@ -482,6 +482,15 @@ describe('of the last refusals', () => {
     })
   })
 
+  test('a name within another, or within a hash, makes neither longer', async () => {
+    const names = [...'0123456789abcdef', 'ann', 'anna-maria', 'a(b*', 'x/y$&']
+    const records = names.map(subject => ({ subject, path: `/of/${names.join('/')}` }))
+    const contents = await told({ '/-/recent': JSON.stringify({ records }) })
+    const { records: shown } = JSON.parse(contents.get('recent.json') ?? '') as { records: typeof records }
+    const hashes = shown.map(({ subject }) => subject).join('/')
+    expect(new Set(shown.map(({ path }) => path.slice(-hashes.length)))).toEqual(new Set([hashes]))
+  })
+
   test('nothing is shown of a secret file that a configuration with a mistake names', async () => {
     const password = `${secret('of-a-mistaken')} /+ word`
     files.write('mistaken.txt', `${password}\n`)
@@ -533,6 +542,7 @@ test.each([
   'the token lacks the scope orders:write',
   '/realm_access/roles',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  '/tmp/sallyport-tools-4N1R1G/store',
 ])('%s does not look like a secret', text => expect(withoutSecrets(text)).toBe(text))
 
 test('every example of the project is shown with all of its keys', () => {
