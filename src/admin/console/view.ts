@@ -94,6 +94,9 @@ function state({ status, readings, span: { totals, seconds, steps } }: ConsoleFa
       { class: 'standing' },
       node('p', { class: 'word' }, status.ready ? 'Ready' : 'Not ready'),
       ...(status.ready ? [] : [node('ul', {}, ...status.reasons.map(reason => node('li', {}, reason)))]),
+      ...(status.config.last_rejected === undefined
+        ? []
+        : [node('p', { class: 'bad' }, node('a', { href: '#configuration' }, 'The last configuration was rejected'))]),
       node('p', { class: 'faint' }, ...startedNodes(status)),
     ),
     pairs('figures', [

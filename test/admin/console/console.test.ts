@@ -114,6 +114,7 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
   /** Everything a reader has to find, whether or not a script runs. */
   const FACTS = [
     'Not ready',
+    'The last configuration was rejected',
     'provider partners: no usable keys',
     'The access token lacks a required scope',
     'Have the client ask for a token with the missing scopes',
