@@ -77,6 +77,7 @@ export const WARNING_CODES = [
   'issuer-slash',
   'session-scope-unlisted',
   'traces-in-clear',
+  'traces-path-missing',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -122,6 +123,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...doubtfulSessions(config, policy),
     ...doubtfulSessionRoutes(config),
     ...tracesInClear(config),
+    ...tracesPathMissing(config),
   ]
 }
 
@@ -223,6 +225,13 @@ function tracesInClear({ traces }: Config): readonly Warning[] {
   const message =
     'is `http:` on another machine: who is on the way can read who calls what, and the headers; use `https:`, or a collector beside the gateway'
   return [{ code: 'traces-in-clear', path: ['traces', 'endpoint'], message }]
+}
+
+/** `OTEL_EXPORTER_OTLP_ENDPOINT` goes without a path, and what is known from there is written here. */
+function tracesPathMissing({ traces }: Config): readonly Warning[] {
+  if (traces?.endpoint === undefined || new URL(traces.endpoint).pathname !== '/') return []
+  const message = 'has no path, and is asked as it is written; collectors take spans at `/v1/traces`'
+  return [{ code: 'traces-path-missing', path: ['traces', 'endpoint'], message }]
 }
 
 /** Who is on the way, or has the address of the proxy, can name any certificate. */

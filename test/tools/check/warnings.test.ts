@@ -280,10 +280,14 @@ test.each([
   ['http://collector.corp:4318/v1/traces', ['traces-in-clear traces.endpoint']],
   ['https://collector.corp/v1/traces', []],
   ['http://localhost:4318/v1/traces', []],
-])('traces for %s are pointed out where everybody can read them', (endpoint, expected) => {
-  const traces = { endpoint, sample: 0.1, trustParent: 'proxies' as const }
-  expect(found({ ...configOf('{ id: a, path: /** }'), traces })).toEqual(expected)
-})
+  ['http://localhost:4318', ['traces-path-missing traces.endpoint']],
+])(
+  'traces for %s are pointed out where everybody can read them, or where no collector takes them',
+  (endpoint, expected) => {
+    const traces = { endpoint, sample: 0.1, trustParent: 'proxies' as const }
+    expect(found({ ...configOf('{ id: a, path: /** }'), traces })).toEqual(expected)
+  },
+)
 
 test.each([
   ['10.0.0.0/8', '', 'clientCertificate.from'],
