@@ -1,4 +1,5 @@
 /** Finds the admin listener that a command asks: what `--admin` names, or that of the configuration. */
+import { existsSync } from 'node:fs'
 import { loadConfigForTool } from '../config/read/load.ts'
 import type { Address, Config } from '../config/schema/schema.ts'
 import { askable, writtenAddress } from '../tools/admin/addresses.ts'
@@ -21,7 +22,10 @@ export function askedListener(
 ): AskedListener {
   const written = adminOption(admin)
   if (written !== undefined) return { address: written, config: undefined }
-  const config = loadConfigForTool(configFile(named, env), env, 'unread')
+  const file = configFile(named, env)
+  if (named === undefined && !existsSync(file))
+    throw new UsageError(`there is no ${file}; name the admin listener of a gateway with --admin, or a file with -c`)
+  const config = loadConfigForTool(file, env, 'unread')
   if (config.admin === undefined)
     throw new UsageError('the configuration has no `admin` listener to ask; name that of a gateway with --admin')
   const { address } = config.admin.listen

@@ -120,6 +120,9 @@ describe('why', () => {
     for (const odd of ['https://127.0.0.1:9090', '127.0.0.1:9090', 'http://a:b@127.0.0.1/', 'http://127.0.0.1/x'])
       expect(await runCommand(whyCommand, ['x', '--admin', odd])).toMatchObject({ code: 2 })
     expect(await runCommand(whyCommand, [])).toMatchObject({ code: 2 })
+    const env = { SALLYPORT_CONFIG: '/nowhere/sallyport.yaml' }
+    const lost = await runCommand(whyCommand, ['x'], { env })
+    expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining('there is no /nowhere/sallyport.yaml; name')])
   })
 })
 
