@@ -1,9 +1,8 @@
 /**
  * Goes the whole way to each provider: name, connection, certificate, metadata, issuer, keys, and its clock.
  *
- * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (the issuer is compared byte for byte), RFC 9110 §6.6.1 (Date),
- * RFC 9111 §5.1 (Age: what a cache answers is as much older). Whether tokens can be judged in the end, and users logged
- * in, is found out as `sallyport check --online` does.
+ * OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §3.3 (the issuer is compared byte for byte). Whether tokens can be
+ * judged in the end, and users logged in, is found out as `sallyport check --online` does.
  */
 import { pathText } from '../../config/check/report.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
@@ -14,14 +13,14 @@ import { viaProxy } from '../../egress/no-proxy.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
 import { fetchDocument } from '../../keys/fetch/fetch-document.ts'
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
-import { hardenedRequest } from '../../keys/fetch/hardened-request.ts'
-import { readRegularFile } from '../../lib/trusted-file.ts'
 import { documentUrls } from '../../oauth/metadata.ts'
 import { keySourceDefinition } from '../../run/key-source.ts'
 import { onlineFindings } from '../check/online.ts'
 import { shown } from '../text/shown.ts'
+import { clockVerdict } from './clock-verdict.ts'
 import type { Check, Examined } from './examined.ts'
 import { type CheckName, type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
+import { namedText } from './named-text.ts'
 import { leads, type Step, steps } from './reach.ts'
 import { StepTooLong, step } from './steps.ts'
 
@@ -85,7 +84,7 @@ async function wayTo(provider: ProviderConfig, fetched: Fetched, examined: Exami
   const url = new URL(fetched.url)
   const { config, stepMs, clock } = examined
   const proxy = proxyFor(url, config.egress)
-  const way = { url, ca: textOf(fetched.caFile), proxy, stepMs, nowMs: clock.nowMs() }
+  const way = { url, ca: namedText(fetched.caFile), proxy, stepMs, nowMs: clock.nowMs() }
   const found = await steps(way)
   if (!leads(found)) {
     const hint = await otherWay(found, way, examined)
@@ -98,17 +97,13 @@ async function wayTo(provider: ProviderConfig, fetched: Fetched, examined: Exami
   }
   const [documents, time] = await Promise.all([
     documentVerdicts(provider, fetched, examined),
-    clockVerdict(provider, fetched, examined),
+    clockVerdict(fetched, providerTraits(provider).clockToleranceMs, examined),
   ])
   return [...found, ...documents, { check: 'clock', verdict: time }]
 }
 
 function proxyFor(url: URL, egress: Config['egress']): Egress | undefined {
   return egress !== undefined && viaProxy(url, egress.noProxy) ? egress : undefined
-}
-
-function textOf(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : readRegularFile(file).toString('utf8')
 }
 
 /** Says whether the server answers where the configuration does not go: past the proxy, or through another one. */
@@ -189,56 +184,6 @@ function issuerVerdict(issuer: string, document: unknown, metadata: Fetched['met
   const seen = `the document says ${told}, and the configuration ${issuer}`
   const remedy = 'write `issuer` exactly as the provider does: case, port and the slash at the end count'
   return metadata === 'needed' ? fail(seen, remedy, ISSUER) : warn(seen, remedy, ISSUER)
-}
-
-const NO_BODY: ReadonlySet<number> = new Set()
-/** `Date` has whole seconds. */
-const RESOLUTION_MS = 1000
-const DOUBTFUL_SKEW_MS = 30_000
-
-async function clockVerdict(
-  provider: ProviderConfig,
-  { url, caFile }: Fetched,
-  { config, stepMs, clock }: Examined,
-): Promise<Verdict> {
-  const before = clock.nowMs()
-  let headers: Awaited<ReturnType<typeof hardenedRequest>>['headers']
-  try {
-    const answer = await step(stepMs, signal =>
-      hardenedRequest({
-        method: 'GET',
-        url,
-        headers: { 'user-agent': 'sallyport', 'cache-control': 'no-cache' },
-        tls: { ca: textOf(caFile) },
-        maxBytes: 0,
-        readBodyOf: NO_BODY,
-        egress: config.egress,
-        signal,
-      }),
-    )
-    headers = answer.headers
-  } catch (error) {
-    if (error instanceof FetchFailure || error instanceof StepTooLong) return skipped(`no answer: ${error.message}`)
-    throw error
-  }
-  const after = clock.nowMs()
-  const date = Date.parse(headers.date ?? '')
-  if (Number.isNaN(date)) return skipped('the answer has no `Date`')
-  const serverMs = date + (/^\d{1,9}$/.test(headers.age ?? '') ? Number(headers.age) * 1000 : 0)
-  return skewVerdict(serverMs, before, after, providerTraits(provider).clockToleranceMs)
-}
-
-/** What is ahead of us makes new tokens look as if they were not valid yet. What is behind may come from a cache. */
-function skewVerdict(serverMs: number, beforeMs: number, afterMs: number, toleranceMs: number): Verdict {
-  const aheadMs = serverMs - afterMs
-  const behindMs = beforeMs - serverMs - RESOLUTION_MS
-  const offMs = Math.max(aheadMs, behindMs)
-  if (offMs <= Math.min(DOUBTFUL_SKEW_MS, toleranceMs) || (aheadMs < 0 && offMs <= DOUBTFUL_SKEW_MS))
-    return ok('its clock and ours agree')
-  const where = aheadMs > 0 ? 'ahead of' : 'behind'
-  const seen = `its clock is ${Math.round(offMs / 1000)} s ${where} ours; \`clockTolerance\` bears ${toleranceMs / 1000} s`
-  const remedy = 'set both clocks by NTP; the clock of a container is that of its node'
-  return aheadMs > toleranceMs ? fail(seen, remedy, ISSUER) : warn(seen, remedy, ISSUER)
 }
 
 /** The checks of `sallyport check --online`, of this provider alone, so that a slow one keeps no other waiting. */

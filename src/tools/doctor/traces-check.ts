@@ -14,6 +14,7 @@ import { readRegularFile, unreadableText } from '../../lib/trusted-file.ts'
 import { type ExportSettings, exportSettings } from '../../telemetry/traces/export-settings.ts'
 import type { Check, Examined } from './examined.ts'
 import { fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
+import { namedText } from './named-text.ts'
 import { StepTooLong, step } from './steps.ts'
 
 const TRACES = 'config/README.md#traces'
@@ -52,7 +53,7 @@ async function postedVerdict(settings: ExportSettings, stepMs: number): Promise<
         url: settings.url,
         headers: { ...settings.headers, 'content-type': 'application/json', 'user-agent': 'sallyport' },
         body: '{"resourceSpans":[]}',
-        tls: { ca: textOf(settings.caFile), cert: textOf(settings.certFile), key: textOf(settings.keyFile) },
+        tls: { ca: namedText(settings.caFile), cert: namedText(settings.certFile), key: namedText(settings.keyFile) },
         maxBytes: 0,
         readBodyOf: NO_BODY,
         egress: undefined,
@@ -80,8 +81,3 @@ function statusVerdict(where: string, status: number): Verdict {
 }
 
 const NO_BODY: ReadonlySet<number> = new Set()
-
-/** Reads a file that the environment names. */
-function textOf(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : readRegularFile(file).toString('utf8')
-}
