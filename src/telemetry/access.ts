@@ -11,7 +11,8 @@ import type { Clock } from '../lib/clock.ts'
 import { redactHost, redactPath } from '../lib/redact-path.ts'
 import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
-import type { Peer, Principal, Sender } from '../types.ts'
+import type { Peer, Sender } from '../types.ts'
+import { clientIdOf } from './client-id.ts'
 import { closedLog, type Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { counted, type PassedRequest, passedLines, rounded } from './passed-line.ts'
@@ -174,16 +175,6 @@ function writeLine(
 /** @returns undefined where the head was not accepted, so that nobody knows which host was meant */
 function hostText(host: string): string | undefined {
   return host === '' ? undefined : redactHost(host)
-}
-
-/**
- * Returns the program that the token was issued to. RFC 9068 §2.2 names it `client_id`, and older providers say `azp`
- * (OpenID Connect Core §2).
- */
-function clientIdOf({ claims }: Principal): string | undefined {
-  const { client_id: clientId, azp } = claims
-  if (typeof clientId === 'string') return clientId
-  return typeof azp === 'string' ? azp : undefined
 }
 
 const SHED_INTERVAL_MS = 1_000

@@ -10,6 +10,7 @@ import { boundedMemo } from '../../lib/bounded-memo.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { redactHost, redactPath } from '../../lib/redact-path.ts'
 import type { GrantEnd, Principal } from '../../types.ts'
+import { clientIdOf } from '../client-id.ts'
 import { fencedJson, timestamps } from '../log.ts'
 import { senderOf } from '../sender.ts'
 
@@ -47,8 +48,8 @@ export function auditRecords(clock: Clock): AuditRecords {
   function callerOf(principal: Principal): string {
     const found = callers.get(principal)
     if (found !== undefined) return found
-    const { iss, sub, client_id: clientId, azp, jti } = principal.claims
-    const members = { provider: principal.provider, iss, sub, client_id: clientId ?? azp, jti }
+    const { iss, sub, jti } = principal.claims
+    const members = { provider: principal.provider, iss, sub, client_id: clientIdOf(principal), jti }
     const text = Object.entries(members)
       .map(([name, value]) => member(name, value))
       .join('')
