@@ -6,7 +6,7 @@
  * collector nor choose the ids of our traces.
  */
 import { redactText } from '../../lib/redact-path.ts'
-import { isTraceparent } from '../../lib/traceparent.ts'
+import { traceparentIn } from '../../lib/traceparent.ts'
 import type { RequestFacts, RequestTrace } from '../../types.ts'
 import { newIds, newSpanId, sampler, TRACE_ID_DIGITS } from './sampling.ts'
 import type { SpanReference, SpanSink } from './span.ts'
@@ -86,21 +86,13 @@ function continued(parent: SpanReference, facts: RequestFacts, options: RequestT
 const SAMPLED = 1
 /** With that, Trace Context Level 2 §3.2.2.5.2: the id of the trace is random. All other bits have no meaning yet. */
 const KNOWN_FLAGS = 3
-const TRACEPARENT = 'traceparent'
 const TRACESTATE = 'tracestate'
 const USER_AGENT = 'user-agent'
 const LONGEST_USER_AGENT = 256
 
-/** @param rawHeaders flat names and values @returns undefined, too, for several lines and for a malformed one */
 function parentIn(rawHeaders: readonly string[]): SpanReference | undefined {
-  let found: string | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    if (name.length !== TRACEPARENT.length || name.toLowerCase() !== TRACEPARENT) continue
-    if (found !== undefined) return undefined
-    found = rawHeaders[i + 1]
-  }
-  if (found === undefined || !isTraceparent(found)) return undefined
+  const found = traceparentIn(rawHeaders)
+  if (found === undefined) return undefined
   return { traceId: found.slice(3, 35), spanId: found.slice(36, 52), flags: Number.parseInt(found.slice(53, 55), 16) }
 }
 
