@@ -9,19 +9,17 @@
  * forgets the oldest record of the code that has the most, and of requests that were refused for overload it keeps one
  * a second, as the log does.
  */
-import { Buffer } from 'node:buffer'
 import { createHmac } from 'node:crypto'
 import type { Denial, DenialCode } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
-import { evidenceText } from '../lib/evidence-text.ts'
 import { randomHex } from '../lib/random-hex.ts'
-import { redactHost, redactPath } from '../lib/redact-path.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { thinned } from '../lib/thinned.ts'
-import type { JsonObject, Sender } from '../types.ts'
-import { type Caller, explainLine } from './explain-line.ts'
-import { MOST_RECORDS, type RecentPart, type RecentQuestion, type RecentRefusal, readUpTo } from './recent.ts'
+import type { Sender } from '../types.ts'
+import type { Caller } from './explain-line.ts'
+import { type Kept, refusalOf, type Subjects, settle } from './kept-refusal.ts'
+import { MOST_RECORDS, type RecentPart, type RecentQuestion, readUpTo } from './recent.ts'
 
 export interface RefusalMemory {
   /** Remembers a request that is over, if it was refused or would have been. */
@@ -35,16 +33,13 @@ export interface RefusalMemory {
 interface RefusalMemoryOptions {
   /** How many records there are at most. */
   readonly entries: number
-  readonly subjects: 'hash' | 'plain' | 'none'
+  readonly subjects: Subjects
   readonly clock: Pick<Clock, 'nowMs'>
   readonly scheduler: Scheduler
 }
 
 const SHED_INTERVAL_MS = 1_000
 const SETTLE_MS = 1_000
-const MOST_EVIDENCE_CHARS = 2_000
-/** A part of a subject stands for all of it. */
-const MOST_SUBJECT_CHARS = 256
 const SUBJECT_HASH_DIGITS = 12
 
 export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMemoryOptions): RefusalMemory {
@@ -180,32 +175,6 @@ function callerIndex({ findings: { principal, route } }: Exchange): number {
   )
 }
 
-interface Kept {
-  readonly number: number
-  readonly timeMs: number
-  readonly requestId: string
-  readonly isReport: boolean
-  readonly code: DenialCode
-  readonly status: number | undefined
-  readonly method: string
-  host: string
-  /** The target as it came, until it is settled. */
-  path: string
-  /** Id of the route or of the endpoint, since either would keep a policy that is not in force any more. */
-  readonly route: string | undefined
-  readonly isEndpoint: boolean
-  readonly provider: string | undefined
-  /** Nothing but a text once it is settled. */
-  subject: unknown
-  readonly caller: Caller | undefined
-  readonly client: string | undefined
-  readonly traceId: string | undefined
-  /** As JSON once it is settled. */
-  evidence: Denial['evidence'] | string
-  isSettled: boolean
-  next: Kept | undefined
-}
-
 /** The records of one code, the oldest first. */
 class Queue {
   oldest: Kept | undefined
@@ -243,58 +212,6 @@ function longestOf(queues: Iterable<Queue>): Queue | undefined {
 
 function isOlder(one: Kept | undefined, other: Kept | undefined): boolean {
   return one !== undefined && other !== undefined && one.number < other.number
-}
-
-/** The evidence may name the caller, whose name is told only as the configuration says. */
-function settle(kept: Kept, subjects: RefusalMemoryOptions['subjects']): void {
-  if (kept.isSettled) return
-  kept.isSettled = true
-  kept.path = copied(redactPath(kept.path))
-  kept.host = copied(redactHost(kept.host))
-  const { sub, ...evidence } = typeof kept.evidence === 'object' ? kept.evidence : {}
-  const subject = kept.subject ?? sub
-  const isKept = typeof subject === 'string' && subjects !== 'none'
-  kept.subject = isKept ? copied(subject.slice(0, MOST_SUBJECT_CHARS)) : undefined
-  kept.evidence = Object.keys(evidence).length === 0 ? undefined : evidenceJson(evidence)
-}
-
-/** One text is the smallest copy. What cannot be written is a bug, which must not end the process. */
-function evidenceJson(evidence: NonNullable<Denial['evidence']>): string {
-  let text: string
-  try {
-    text = JSON.stringify(evidence)
-  } catch {
-    text = '{"unreadable":true}'
-  }
-  return text.length <= MOST_EVIDENCE_CHARS ? text : JSON.stringify({ cut: text.slice(0, MOST_EVIDENCE_CHARS) })
-}
-
-/** A part of a string would keep the whole string in memory. */
-function copied(text: string): string {
-  return Buffer.from(text).toString()
-}
-
-/** @param kept is settled */
-function refusalOf(kept: Kept, nameOf: (subject: string) => string): RecentRefusal {
-  const { code, method, path, host, route, isEndpoint, caller, subject } = kept
-  const evidence = typeof kept.evidence === 'string' ? (JSON.parse(kept.evidence) as JsonObject) : undefined
-  return {
-    time: new Date(kept.timeMs).toISOString(),
-    request_id: kept.requestId,
-    decision: kept.isReport ? 'report' : 'deny',
-    code,
-    status: kept.status,
-    method,
-    host,
-    path,
-    route,
-    provider: kept.provider,
-    subject: typeof subject === 'string' ? evidenceText(nameOf(subject)) : undefined,
-    client: kept.client,
-    trace_id: kept.traceId,
-    evidence,
-    explain: explainLine({ code, method, path, host, caller, evidence, isEndpoint }),
-  }
 }
 
 function hashed(subject: string, key: string): string {
