@@ -285,7 +285,7 @@ export interface Verification {
   lookUp: 'miss' | 'shared' | 'stale'
   /** Monotonic milliseconds. */
   readonly startedMs: number
-  /** Undefined until then. */
+  /** Undefined until it has ended. */
   endedMs: number | undefined
 }
 

@@ -42,7 +42,7 @@ export interface StartOptions {
   readonly file: string
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
-  /** Left out, that of the system. */
+  /** The system's unless another is given. */
   readonly scheduler?: Scheduler | undefined
   /** Measures the event loop; left out, that of this process. */
   readonly meter?: LoopMeter | undefined

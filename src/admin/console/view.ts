@@ -48,7 +48,7 @@ ${html(FOOTER)}
 `
 }
 
-/** A gate. */
+/** The picture beside the name shows a gate. */
 const MARK = node(
   'svg',
   { class: 'mark', viewBox: '0 0 24 24', 'aria-hidden': 'true' },

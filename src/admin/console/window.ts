@@ -41,6 +41,7 @@ export interface Snapshot extends Totals {
 
 /** What happened between two snapshots. */
 export interface Span {
+  /** The time between the two. */
   readonly seconds: number
   readonly totals: Totals
   /** Refusals in each step of that time, oldest first. */

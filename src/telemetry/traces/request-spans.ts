@@ -27,7 +27,7 @@ export function recordSpans(exchange: Exchange, clock: Clock): void {
 class EndedRequest implements SpanSource {
   readonly spanCount: number
   readonly #trace: RecordedTrace
-  /** What has to be added to monotonic milliseconds. */
+  /** Added to monotonic milliseconds, this gives milliseconds since the epoch. */
   readonly #epochMs: number
   readonly #startedMs: number
   readonly #endedMs: number

@@ -19,7 +19,7 @@ export function cleaned<T>(value: T, clean: Clean): T {
   ) as T
 }
 
-/** A token has dots in it. */
+/** Is false for a JSON Web Token, which has dots in it. */
 function isPublicId(value: unknown): boolean {
   return typeof value === 'string' && /^[\w+/=:-]{1,64}$/.test(value)
 }

@@ -42,7 +42,7 @@ export async function gatewayParts(
   ]
 }
 
-/** Says undefined for what is not of a gateway. */
+/** @returns undefined for an answer that is not a gateway's */
 function shownStatus(text: string, clean: Clean): string | undefined {
   const status = jsonOf(text)
   if (!isObject(status) || typeof status.version !== 'string' || typeof status.config_hash !== 'string')

@@ -89,7 +89,7 @@ async function probeFinding(admin: Address, path: string, stepMs: number, remedy
   return finding('probe', path, verdict)
 }
 
-/** A kubelet connects to the IP of the pod. */
+/** Says whether the probes of Kubernetes can arrive: a kubelet connects to the IP of the pod, and not to loopback. */
 function reachedByKubelet({ config, env }: Examined): readonly Finding[] {
   const address = config.admin?.listen.address
   if (address === undefined || env.KUBERNETES_SERVICE_HOST === undefined) return []

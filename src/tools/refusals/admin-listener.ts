@@ -47,7 +47,7 @@ function recordsIn(answer: unknown): readonly RecentRefusal[] {
   return Array.isArray(records) ? records.filter(isRefusal) : []
 }
 
-/** Somebody else than a gateway may listen there. */
+/** Is false for what another program answers that listens there. */
 function isRefusal(value: unknown): value is RecentRefusal {
   const { time, code, method, request_id: id } = Object(value) as Readonly<Record<string, unknown>>
   return [time, code, method, id].every(text => typeof text === 'string')

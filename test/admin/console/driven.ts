@@ -20,7 +20,7 @@ export interface DrivenGateway extends TestGateway {
 }
 
 interface DrivenOptions {
-  /** Over the members of `admin.console`. */
+  /** The members of `admin.console`; by default it has none. */
   readonly console?: Readonly<Record<string, unknown>>
   /** How long the service takes, in milliseconds. */
   readonly serviceMs?: number

@@ -26,7 +26,7 @@ const SPANS_BEFORE = 1
 /** Spans of one request stay together, so one less than the most. */
 const FIRST_BATCH = 511
 
-/** Two spans each. */
+/** Each of the requests makes two spans. */
 async function load({ request }: TestStack, requests: number): Promise<void> {
   const reply = async () => (await request('/public/x')).status
   for (let left = requests; left > 0; left -= 50)
