@@ -37,7 +37,8 @@ const TIME = String.raw`\d\d:\d\d:\d\d\.\d{3}`
 function onTerminal(file: string, env: Record<string, string>) {
   const pidFile = `${file}.pid`
   const command = `echo $$ > '${pidFile}'; exec '${process.execPath}' '${PROGRAM}' run -c '${file}'`
-  const { FORCE_COLOR: _, NO_COLOR: __, ...others } = process.env
+  // Node takes a terminal of a CI system for one without colours.
+  const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...others } = process.env
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: ROOT,
     env: { ...others, TERM: 'xterm', SHELL: '/bin/sh', ...env },
