@@ -77,35 +77,40 @@ export function refusalMemory({ entries, subjects, clock, scheduler }: RefusalMe
     if (longest === undefined || queue.length > longest.length) longest = queue
   }
 
+  function remember(exchange: Exchange, { client, traceId }: Sender, status: number | undefined, why: Denial): void {
+    const nowMs = clock.nowMs()
+    if (why.code === 'overloaded' && sheds(exchange.startedMs) === undefined) return
+    const { facts, findings } = exchange
+    const { principal, route, endpoint } = findings
+    keep({
+      number: ++last,
+      timeMs: nowMs,
+      requestId: exchange.requestId,
+      isReport: why === findings.reported,
+      code: why.code,
+      status,
+      method: facts.method,
+      host: findings.host,
+      path: facts.target,
+      route: (route ?? endpoint)?.id,
+      isEndpoint: endpoint !== undefined,
+      provider: principal?.provider ?? why.provider,
+      subject: principal?.claims.sub,
+      caller: principal && (CALLERS[callerIndex(exchange)] as Caller),
+      client,
+      traceId,
+      evidence: why.evidence,
+      isSettled: false,
+      next: undefined,
+    })
+  }
+
   return {
-    ended(exchange, { client, traceId }, status) {
-      const { facts, findings, denial } = exchange
-      const why = denial ?? findings.reported
-      if (why === undefined) return
-      const nowMs = clock.nowMs()
-      if (why.code === 'overloaded' && sheds(exchange.startedMs) === undefined) return
-      const { principal, route, endpoint } = findings
-      keep({
-        number: ++last,
-        timeMs: nowMs,
-        requestId: exchange.requestId,
-        isReport: denial === undefined,
-        code: why.code,
-        status,
-        method: facts.method,
-        host: findings.host,
-        path: facts.target,
-        route: (route ?? endpoint)?.id,
-        isEndpoint: endpoint !== undefined,
-        provider: principal?.provider ?? why.provider,
-        subject: principal?.claims.sub,
-        caller: principal && (CALLERS[callerIndex(exchange)] as Caller),
-        client,
-        traceId,
-        evidence: why.evidence,
-        isSettled: false,
-        next: undefined,
-      })
+    ended(exchange, sender, status) {
+      const { denial, findings } = exchange
+      // A request that was let pass may have failed later on.
+      if (findings.reported !== undefined) remember(exchange, sender, status, findings.reported)
+      if (denial !== undefined) remember(exchange, sender, status, denial)
     },
     broken({ code, spec, evidence }, requestId, client) {
       keep({

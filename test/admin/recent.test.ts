@@ -18,7 +18,7 @@ import { AUDIENCE } from '../support/services/issuer.ts'
 import { startTestUpstream } from '../support/services/upstream.ts'
 import { folder } from '../tools/support.ts'
 
-const RECENT = 8
+const RECENT = 12
 const FOREIGN = Object.values(networkInterfaces())
   .flatMap(each => each ?? [])
   .filter(({ internal, family }) => !internal && family === 'IPv4')
@@ -32,7 +32,8 @@ beforeAll(async () => {
     { admin: { listen: '0.0.0.0:0', console: { recent: RECENT } }, limits: { requests: 2 } },
     {
       upstream: await startTestUpstream((request, response) => {
-        if (request.url?.startsWith('/public/held') !== true) response.end('{}')
+        if (request.url === '/report/broken') response.destroy()
+        else if (request.url?.startsWith('/public/held') !== true) response.end('{}')
         else held.push(response)
       }),
     },
@@ -65,6 +66,15 @@ async function recordOf(id: string): Promise<RecentRefusal> {
 }
 
 describe('a record', () => {
+  test('is made of what a report-only route would have refused, also when the request then fails', async () => {
+    const id = await refused('/report/broken', { method: 'POST', headers: bearer(await stack.issuer.mint()) })
+    const { records } = await recent(`?request=${id}`)
+    expect(records.map(({ decision, code, status }) => [decision, code, status])).toEqual([
+      ['report', 'scope_missing', 502],
+      ['deny', 'upstream_unreachable', 502],
+    ])
+  })
+
   test('names the trace and the address that the log line names, also of a request that is only reported', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     for (const path of ['/orders/1', '/report/1']) {

@@ -4,10 +4,14 @@
  * A record waits 100 ms at most. The path is looked at before each write, and once a second: when it leads to another
  * file, as after a rotation, that one is opened. What cannot be written waits, and is tried again every second. The log
  * tells once that trouble begins, and once that it is over. A process that is killed takes what waits with it.
+ *
+ * A write to a file system whose server is gone does not fail: it does not end. One that takes longer than a few seconds
+ * counts as trouble, too, and the end of the process does not wait for it.
  */
 import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import { type LineBatch, type LineFile, openLineFile } from '../../lib/line-file.ts'
 import type { Cancel, Scheduler } from '../../lib/scheduler.ts'
+import { settledWithin } from '../../lib/settled-within.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
 import type { Log } from '../log.ts'
 import type { AuditResult } from '../metrics/audit-metrics.ts'
@@ -53,7 +57,12 @@ const MOST_QUEUED_BYTES = 16 * 1024 * 1024
 const WRITE_BYTES = 64 * 1024
 const LONGEST_WAIT_MS = 100
 const LOOK_MS = 1_000
+/** So many looks in a row find the same write under way before it counts as one that does not end. */
+const MOST_IDLE_LOOKS = 5
+/** Whoever closes the file waits this long at most for what is under way. */
+const LONGEST_END_MS = 5_000
 const QUEUE_FULL = 'more records come than can be written'
+const HANGING = 'a write does not end'
 /** After these the same file is written to again: a line may have been cut. */
 const NO_SPACE: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
@@ -73,6 +82,8 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   /** How many were dropped since trouble began, which the log was told of. */
   let dropped: number | undefined
   let mustReopen = false
+  /** Looks since a step of the round under way has ended. */
+  let idleLooks = 0
   let cancelWrite: Cancel | undefined
   let cancelLook: Cancel = () => {}
 
@@ -96,6 +107,7 @@ export function auditFile(options: AuditFileOptions): AuditSink {
     cancelWrite = undefined
     round ??= writeAll().finally(() => {
       round = undefined
+      idleLooks = 0
       if (failure === undefined && queue.length > 0) cancelWrite ??= scheduler.after(LONGEST_WAIT_MS, write)
     })
   }
@@ -105,6 +117,7 @@ export function auditFile(options: AuditFileOptions): AuditSink {
       await followPath()
       for (batch ??= nextBatch(); batch !== undefined; batch = nextBatch()) {
         await (await followPath()).append(batch)
+        idleLooks = 0
         onRecords('written', batch.count)
       }
       ended()
@@ -156,6 +169,10 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   }
 
   function look(): void {
+    if (round !== undefined && ++idleLooks === MOST_IDLE_LOOKS) {
+      failure = HANGING
+      begun(failure)
+    }
     write()
     cancelLook = scheduler.after(LOOK_MS, look)
   }
@@ -188,14 +205,19 @@ export function auditFile(options: AuditFileOptions): AuditSink {
     },
     async close() {
       cancelLook()
-      await round
-      write()
-      await round
+      if (await isOver(round)) {
+        write()
+        await isOver(round)
+      }
       cancelWrite?.()
       const left = queue.length + (batch?.count ?? 0)
       if (left > 0) onRecords('dropped', left)
-      await closeFile()
+      await isOver(closeFile())
     },
+  }
+
+  async function isOver(work: Promise<void> | undefined): Promise<boolean> {
+    return work === undefined || (await settledWithin(scheduler, LONGEST_END_MS, work))
   }
 
   function nextBatchOfAll(): Batch | undefined {

@@ -1,14 +1,16 @@
 /** What becomes of records that cannot be written: they wait, then they are dropped, and somebody is told. */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { close, constants, mkdirSync, mkdtempSync, open, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Exchange } from '../../../src/exchange.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { systemScheduler } from '../../../src/lib/scheduler.ts'
+import { type Scheduler, systemScheduler } from '../../../src/lib/scheduler.ts'
 import { audit } from '../../../src/telemetry/audit/audit.ts'
 import { auditFile } from '../../../src/telemetry/audit/audit-file.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
+import { manualTime } from '../../support/manual-time.ts'
 
 let folder: string
 beforeAll(() => {
@@ -16,13 +18,13 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function started(path: string) {
+function started(path: string, scheduler: Scheduler = systemScheduler) {
   const logs: Array<Record<string, unknown>> = []
   const counts = { written: 0, dropped: 0 }
   const states: boolean[] = []
   const sink = auditFile({
     path,
-    scheduler: systemScheduler,
+    scheduler,
     log: createLog('info', { write: line => void logs.push(JSON.parse(line)) }),
     onRecords: (result, count) => {
       counts[result] += count
@@ -106,4 +108,39 @@ test('what waits is written at once by a process that is about to end', async ()
   expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"b":1}\n')
   await sink.close()
   expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"b":1}\n')
+})
+
+/** Occupies every thread that Node writes files with: each waits for somebody to write into a pipe. @returns ends it */
+async function occupyThreads(): Promise<() => void> {
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  for (let i = 0; i < 4; i++) open(pipe, constants.O_RDONLY, (_error, fd) => close(fd))
+  return () => close(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK))
+}
+
+test('a write that does not end is trouble after seconds, holds up no end, and is over when it ends after all', async () => {
+  const path = join(folder, 'hanging.jsonl')
+  const time = manualTime()
+  const { sink, logs, counts, states } = started(path, time)
+  sink.add('{"first":1}\n')
+  await time.advance(100)
+  await expect.poll(() => counts.written).toBe(1)
+  const release = await occupyThreads()
+  try {
+    sink.add('{"second":1}\n')
+    await time.advance(4_500)
+    expect(sink.trouble).toBeUndefined()
+    await time.advance(2_000)
+    expect(sink.trouble).toBe('a write does not end')
+    expect([sink.status().state, states.at(-1)]).toEqual(['failing', false])
+    const closing = started(join(folder, 'other.jsonl'), time).sink.close()
+    await time.advance(10_000)
+    await closing
+  } finally {
+    release()
+  }
+  await expect.poll(() => counts.written).toBe(2)
+  expect(sink.trouble).toBeUndefined()
+  expect(logs.map(({ msg }) => msg)).toEqual(['audit records cannot be written', 'audit records are written again'])
+  await sink.close()
 })
