@@ -81,6 +81,7 @@ function requestParts(line: Members, { time, style, paint }: Look): readonly str
 }
 
 const NOT_AT_A_GLANCE: ReadonlySet<string> = new Set([
+  'trace_id',
   'client_id',
   'host',
   'protocol',

@@ -87,7 +87,7 @@ test.each<[string, (log: Log) => void, string]>([
   [
     'the trace and the worker of a request',
     log => log.child({ worker: 7 }).info({ ...PASSED, trace_id: 'abc' }, 'request passed'),
-    'INFO  200 ok GET /orders/17 route=orders provider=main sub=alice 1.2ms worker=7 trace_id=abc id=id-1',
+    'INFO  200 ok GET /orders/17 route=orders provider=main sub=alice 1.2ms worker=7 id=id-1',
   ],
   [
     'any other line with its members',

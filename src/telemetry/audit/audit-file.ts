@@ -5,8 +5,8 @@
  * file, as after a rotation, that one is opened. What cannot be written waits, and is tried again every second. The log
  * tells once that trouble begins, and once that it is over. A process that is killed takes what waits with it.
  *
- * A write to a file system whose server is gone does not fail: it does not end. One that takes longer than a few seconds
- * counts as trouble, too, and the end of the process does not wait for it.
+ * A write to a file system whose server is gone does not fail: it does not end. One that takes longer than a few
+ * seconds counts as trouble, too, and the end of the process does not wait for it.
  */
 import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import { type LineBatch, type LineFile, openLineFile } from '../../lib/line-file.ts'

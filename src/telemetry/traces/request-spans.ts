@@ -35,6 +35,7 @@ class EndedRequest implements SpanSource {
   readonly #upstreamEndedMs: number | undefined
   readonly #verification: Verification | undefined
   readonly #route: Route | Endpoint | undefined
+  readonly #requestId: string
   readonly #method: string
   readonly #scheme: string
   readonly #httpVersion: string
@@ -60,6 +61,7 @@ class EndedRequest implements SpanSource {
     this.#upstreamEndedMs = exchange.upstreamEndedMs
     this.#verification = verification
     this.#route = findings.route ?? findings.endpoint
+    this.#requestId = exchange.requestId
     this.#method = facts.method
     this.#scheme = facts.peer.protocol
     this.#httpVersion = facts.httpVersion
@@ -143,6 +145,7 @@ class EndedRequest implements SpanSource {
     attributes['url.scheme'] = this.#scheme
     attributes['network.protocol.version'] = this.#httpVersion
     addAddress(attributes, redactHost(this.#host))
+    attributes['sallyport.request_id'] = this.#requestId
     if (status !== undefined) attributes['http.response.status_code'] = status
     if (trace.client !== undefined) attributes['client.address'] = trace.client
     if (trace.userAgent !== undefined) attributes['user_agent.original'] = trace.userAgent

@@ -71,6 +71,7 @@ describe('a request that passes', () => {
       'network.protocol.version': '1.1',
       'client.address': '127.0.0.1',
       'user_agent.original': 'test/1',
+      'sallyport.request_id': expect.stringMatching(/^[0-9a-f]{32}$/),
       'sallyport.route': 'orders-read',
       'sallyport.provider': 'main',
       'sallyport.token_cache': 'hit',
