@@ -1,23 +1,17 @@
 /**
  * The request path on one screen: receive → decide → forward, respond, read, judge or refuse.
  *
- * Fastify sees one route and the same URL for every request (`rewriteUrl`), so nothing that a client can spell reaches
- * its router, its body parsers or the URL handling of the proxy plugin. Only the matcher of the compiled policy
- * decides.
- *
- * The plugin (@fastify/http-proxy) is registered once, and its `handler` option hands each request to our forwarder.
- * With `reply.from` and a dispatcher of our own it would copy headers, and build a URL from what the client sent, so
- * that its advisories about paths and headers would concern us.
+ * Only the matcher of the compiled policy decides, on what the client sent.
  *
  * Nearly every decision is there without waiting. Such a request is forwarded or refused immediately, past Fastify,
- * because Fastify's hooks and the plugin would add a sixth to its cost and nothing else. A request whose decision has
- * to wait, for example for keys, goes through them.
+ * because Fastify's hooks and the proxy plugin would add a sixth to its cost and nothing else. A request whose decision
+ * has to wait, for example for keys, goes through them: downstream/fastify-way.ts.
  */
-import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import proxy from '@fastify/http-proxy'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { Server } from 'node:http'
+import type { FastifyInstance } from 'fastify'
 import { decide, letPageRead } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
+import { fastifyWay } from './downstream/fastify-way.ts'
 import type { Http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
 import { peerOf } from './downstream/peer.ts'
@@ -48,19 +42,6 @@ import type { Metrics } from './telemetry/metrics/metrics.ts'
 import { recordSpans } from './telemetry/traces/request-spans.ts'
 import type { Answer, WantedBody } from './types.ts'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    exchange: Exchange
-    decision: Decision
-  }
-}
-
-/** A request whose decision has to wait. */
-interface WaitingRequest {
-  readonly exchange: Exchange
-  readonly decision: Promise<Decision>
-}
-
 interface GatewayOptions {
   readonly policies: PolicyStore
   readonly server: ServerOptions
@@ -76,9 +57,6 @@ interface GatewayOptions {
   /** Remembers what was refused; undefined where nobody asks for it. */
   readonly refusals?: RefusalObserver | undefined
 }
-
-/** The only URL that Fastify and the plugin ever see. */
-const OPAQUE_URL = '/'
 
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
   const { policies, drain, overload, clock, metrics, revocations, audits, log } = options
@@ -117,7 +95,6 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       if (exchange.trace !== undefined) recordSpans(exchange, clock)
     },
   })
-  const waiting = new WeakMap<object, WaitingRequest>()
   const forwardDeps = {
     monotonicMs: clock.monotonicMs,
     scheduler: options.scheduler,
@@ -127,46 +104,9 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     refuse,
   }
   let http2: Http2Sessions | undefined
-
-  const app = Fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    rewriteUrl: () => OPAQUE_URL,
-    // The server has its own.
-    clientErrorHandler: () => {},
-    serverFactory: serverOf,
-  })
-  // Fastify is told that no method has a body, so that it neither parses nor refuses one.
-  for (const method of METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
-  app.decorateRequest('exchange')
-  app.decorateRequest('decision')
-  app.setErrorHandler((error, { exchange }, reply) => {
-    reply.hijack()
-    refuse(exchange, error)
-  })
-  app.addHook('onRequest', (request, _reply, next) => {
-    const found = waiting.get(request.raw)
-    if (found === undefined) throw new Error('a request came past the receiver')
-    waiting.delete(request.raw)
-    request.exchange = found.exchange
-    found.decision.then(decision => {
-      request.decision = decision
-      next()
-    }, next)
-  })
-  await app.register(proxy, {
-    upstream: '',
-    httpMethods: METHODS,
-    proxyPayloads: false,
-    routes: [OPAQUE_URL],
-    replyOptions: { getUpstream: () => 'http://upstream.invalid' },
-    handler: ({ exchange, decision }, reply) => {
-      reply.hijack()
-      if (!exchange.hasEnded) act(exchange, decision)
-    },
-  })
+  const way = await fastifyWay({ makeServer, act, refuse })
   // Node waits for the connections of tunnels when it closes the server, but does not close them itself.
-  app.addHook('preClose', done => {
+  way.app.addHook('preClose', done => {
     open.closeAll('shutdown')
     // By the next turn of the event loop, what this tells clients has been written.
     setImmediate(() => {
@@ -174,9 +114,9 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       done()
     })
   })
-  return app
+  return way.app
 
-  function receive(request: ClientRequest, response: ClientResponse, fastify: RequestListener): void {
+  function receive(request: ClientRequest, response: ClientResponse): void {
     const exchange = begin(request, response)
     let decision: MaybePromise<Decision>
     let isAdmitted = false
@@ -191,20 +131,8 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       refuse(exchange, error)
       return
     }
-    if (decision instanceof Promise) {
-      waiting.set(request, { exchange, decision })
-      // Http2Request and Http2Response have the members that Fastify reads.
-      fastify(request as unknown as IncomingMessage, response as unknown as ServerResponse)
-      // Attack: for a method that its router does not know, Fastify calls no hook. Then nobody would wait for the
-      // decision, and one that is a refusal would end the process.
-      if (waiting.delete(request)) leave(exchange, decision)
-    } else act(exchange, decision)
-  }
-
-  /** Ends a request that Fastify has not taken, unless it has answered that itself, as it does while it closes. */
-  function leave(exchange: Exchange, decision: Promise<Decision>): void {
-    decision.catch(() => {})
-    if (!exchange.response.headersSent) refuse(exchange, new Error('a request was not taken by Fastify'))
+    if (decision instanceof Promise) way.take(exchange, decision)
+    else act(exchange, decision)
   }
 
   function refuse(exchange: Exchange, error: unknown): void {
@@ -269,14 +197,14 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     if (!exchange.hasEnded && !(error instanceof ClientGone)) refuse(exchange, error)
   }
 
-  function serverOf(fastify: RequestListener): Server {
+  function makeServer(): Server {
     const { server, http2: sessions } = trafficServer({
       ...options,
       broken,
       expectContinue,
       watchWrites: stalled.watch,
       maxRequests: () => policies.current.limits.requests,
-      onRequest: (request, response) => receive(request, response, fastify),
+      onRequest: receive,
     })
     http2 = sessions
     return server

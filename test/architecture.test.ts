@@ -69,7 +69,7 @@ const ROOMS = tableOf(`
                       telemetry/audit telemetry/metrics telemetry/traces types
   decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
-  downstream        → errors exchange lib node policy-store route telemetry types
+  downstream        → errors exchange lib node policy policy-store route telemetry types
   refusal           → errors exchange lib policy route telemetry types
   session           → authenticate errors lib oauth policy revocation route store types
   telemetry/audit   → errors exchange lib node telemetry telemetry/metrics types
@@ -106,9 +106,9 @@ const ROOMS = tableOf(`
 
 /** Each package and who may import it: rooms, or single files of a room. */
 const PACKAGES = tableOf(`
-  @fastify/http-proxy → gateway
+  @fastify/http-proxy → downstream
   esbuild             → build
-  fastify             → admin gateway run/listening.ts run/start.ts
+  fastify             → admin downstream gateway run/listening.ts run/start.ts
   jose                → authenticate/encrypted authenticate/jwt demo tools/engine tools/token
   lru-cache           → authenticate authenticate/introspection keys session
   oauth4webapi        → oauth
