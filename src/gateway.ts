@@ -64,10 +64,10 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const broken = brokenRequests({
     refuse,
     onRefused(denial, id, socket) {
-      const peer = peerOf(socket)
-      const { clientAddress } = policies.current
-      audits.current?.refusedBytes(id, denial, clientAddress({ peer, rawHeaders: [] }))
-      record.broken(denial, id, peer, policies.current)
+      const policy = policies.current
+      const client = policy.clientAddress({ peer: peerOf(socket), rawHeaders: [] })
+      audits.current?.refusedBytes(id, denial, client)
+      record.broken(denial, id, client, policy)
     },
   })
   const stalled = stalledPeers({ ...options, limitMs: () => policies.current.limits.bodyIdleTimeoutMs })
@@ -149,20 +149,21 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     else judge(exchange, decision.answer)
   }
 
-  /** Forwards a request, unless it has to be on record and cannot be. */
   function pass(exchange: Exchange, route: Route, body?: ArrivedBody): void {
-    const unrecorded = audits.current?.passed(exchange)
-    if (unrecorded === undefined) forward(exchange, route, forwardDeps, body)
-    else {
-      body?.onTaken()
-      refuse(exchange, unrecorded)
-    }
+    if (recordPassed(exchange)) forward(exchange, route, forwardDeps, body)
+    else body?.onTaken()
   }
 
   function answer(exchange: Exchange, made: Answer): void {
-    const unrecorded = audits.current?.passed(exchange, made.status)
-    if (unrecorded === undefined) respond(exchange, made)
-    else refuse(exchange, unrecorded)
+    if (recordPassed(exchange, made.status)) respond(exchange, made)
+  }
+
+  /** @returns false for a request that has to be on record and cannot be, and so has been refused */
+  function recordPassed(exchange: Exchange, status?: number): boolean {
+    const unrecorded = audits.current?.passed(exchange, status)
+    if (unrecorded === undefined) return true
+    refuse(exchange, unrecorded)
+    return false
   }
 
   /** Forwards the body that was judged, byte for byte, if it may pass. */

@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import { redactHost, redactPath } from '../lib/redact-path.ts'
 import { type Thinned, thinned } from '../lib/thinned.ts'
 import type { Policy } from '../policy.ts'
-import type { Peer, Sender } from '../types.ts'
+import type { Sender } from '../types.ts'
 import { clientIdOf } from './client-id.ts'
 import { closedLog, type Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
@@ -21,8 +21,12 @@ import { senderOf } from './sender.ts'
 interface AccessRecord {
   /** A request is over, however it ended. */
   ended(exchange: Exchange): void
-  /** A request was refused below HTTP, where no request object exists: its method and path were never known. */
-  broken(denial: Denial, requestId: string, peer: Peer, policy: Policy): void
+  /**
+   * A request was refused below HTTP, where no request object exists: its method and path were never known.
+   *
+   * @param client the address that we trust
+   */
+  broken(denial: Denial, requestId: string, client: string | undefined, policy: Pick<Policy, 'accessLog'>): void
 }
 
 /** Whoever remembers what was refused. */
@@ -67,10 +71,9 @@ export function accessRecord(
         refusals.ended(exchange, exchange.sender ?? senderOf(exchange), status)
       writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, lines)
     },
-    broken(denial, requestId, peer, { accessLog, clientAddress }) {
+    broken(denial, requestId, client, { accessLog }) {
       const { code, evidence } = denial
       const { status } = denial.spec
-      const client = clientAddress({ peer, rawHeaders: [] })
       refusals?.broken(denial, requestId, client)
       metrics.unmatched.observe({
         method: '',
