@@ -32,7 +32,7 @@ const ROOMS = tableOf(`
   build             →
   demo              → lib
 
-  tools/bundle      → config/read config/schema errors lib tools/admin tools/doctor
+  tools/bundle      → admin config/read config/schema errors lib tools/admin tools/doctor
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
                       policy run store telemetry/traces tools/admin tools/check tools/engine tools/text upstream
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text

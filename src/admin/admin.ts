@@ -20,7 +20,7 @@ import {
   REVOCATIONS_PATH,
   serveRevocations,
 } from './revocations.ts'
-import type { Status } from './status.ts'
+import type { Status } from './status-answer.ts'
 
 export interface AdminOptions {
   readonly status: () => Status | Promise<Status>

@@ -8,7 +8,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ADMIN_STATUS } from '../errors.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
-import type { Status } from './status.ts'
+import type { Status } from './status-answer.ts'
 
 export const REVOCATIONS_PATH = '/-/revocations'
 

@@ -1,6 +1,6 @@
 /** What the console is made of: the state of the gateway, what was refused lately, and what was counted. */
 import type { RecentRefusal } from '../recent.ts'
-import type { Status } from '../status.ts'
+import type { Status } from '../status-answer.ts'
 import type { Readings } from './readings.ts'
 import type { Span } from './window.ts'
 

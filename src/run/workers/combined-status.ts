@@ -1,5 +1,5 @@
 /** Joins the statuses of several processes to one for `readyz` and `-/status`. It is ready when each of them is. */
-import type { Status } from '../../admin/status.ts'
+import type { Status } from '../../admin/status-answer.ts'
 import type { RevocationState } from '../../revocation/revocations.ts'
 
 interface WorkerAnswer {

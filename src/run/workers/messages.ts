@@ -1,7 +1,7 @@
 /** What the primary and its workers say to each other, as JSON over the channel that Node opens between them. */
 import type { RecentPart, RecentQuestion } from '../../admin/recent.ts'
 import type { RevocationsAnswer, RevocationsRequest } from '../../admin/revocations.ts'
-import type { Status } from '../../admin/status.ts'
+import type { Status } from '../../admin/status-answer.ts'
 import type { RevocationSource } from '../../revocation/revocations.ts'
 import type { RevocationChange } from '../../revocation/revoker.ts'
 import type { PackedFamily } from '../../telemetry/metrics/exposition.ts'

@@ -4,6 +4,7 @@
  * Of a refusal only the members listed here are shown, and subjects and clients as hashes that hold in one bundle.
  */
 import { createHmac, randomBytes } from 'node:crypto'
+import type { RecentRefusal } from '../../admin/recent.ts'
 import type { Address } from '../../config/schema/schema.ts'
 import { jsonOf } from '../admin/ask.ts'
 import { askedOfAdmin } from '../doctor/admin-check.ts'
@@ -58,12 +59,28 @@ function shownMetrics(text: string, clean: Clean): string | undefined {
   return lines.length === 0 ? undefined : `${clean(lines.join('\n'))}\n`
 }
 
-const RECENT_MEMBERS = [
-  ...['time', 'request_id', 'trace_id', 'decision', 'code', 'status', 'method', 'host', 'path', 'route', 'provider'],
-  ...['subject', 'client', 'evidence', 'explain'],
-]
-/** These say who somebody is, so that only whether two are the same is shown. */
-const PERSONAL = ['subject', 'client']
+/** What is hashed says who somebody is, so that only whether two are the same is shown. */
+type Showing = 'cleaned' | 'hashed' | 'identifier'
+
+/** How each member of a refusal is shown. */
+const RECENT_MEMBERS: ReadonlyArray<readonly [name: string, showing: Showing]> = Object.entries({
+  time: 'cleaned',
+  request_id: 'identifier',
+  trace_id: 'identifier',
+  decision: 'cleaned',
+  code: 'cleaned',
+  status: 'cleaned',
+  method: 'cleaned',
+  host: 'cleaned',
+  path: 'cleaned',
+  route: 'cleaned',
+  provider: 'cleaned',
+  subject: 'hashed',
+  client: 'hashed',
+  evidence: 'cleaned',
+  explain: 'cleaned',
+} satisfies Record<keyof RecentRefusal, Showing>)
+const PERSONAL = RECENT_MEMBERS.flatMap(([name, showing]) => (showing === 'hashed' ? [name] : []))
 
 function shownRecent(text: string, clean: Clean): string | undefined {
   const answer = jsonOf(text)
@@ -86,12 +103,12 @@ function shownRecent(text: string, clean: Clean): string | undefined {
 
 function shownRecord(record: Readonly<Record<string, unknown>>, hash: Clean, clean: Clean) {
   return Object.fromEntries(
-    RECENT_MEMBERS.flatMap(name => {
+    RECENT_MEMBERS.flatMap(([name, showing]) => {
       const value = record[name]
       if (value === undefined) return []
-      if (PERSONAL.includes(name)) return [[name, typeof value === 'string' ? hash(value) : LEFT_OUT]]
+      if (showing === 'hashed') return [[name, typeof value === 'string' ? hash(value) : LEFT_OUT]]
       // Identifiers of requests and traces look random, and are what a ticket asks about.
-      if (/_id$/.test(name)) return /^[\w.-]{1,128}$/.test(String(value)) ? [[name, value]] : []
+      if (showing === 'identifier') return /^[\w.-]{1,128}$/.test(String(value)) ? [[name, value]] : []
       return [[name, cleaned(value, clean)]]
     }),
   )
