@@ -6,30 +6,21 @@
  * itself: each worker watches the files, and a worker that starts later loads them as they are at that time.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { Registry } from 'prom-client'
-import { type AdminOptions, admin } from '../../admin/admin.ts'
-import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
-import { NOBODY_ANSWERS } from '../../admin/revocations.ts'
-import type { Status } from '../../admin/status-answer.ts'
+import { admin } from '../../admin/admin.ts'
 import type { Config } from '../../config/schema/schema.ts'
-import { ConfigError, DENIALS } from '../../errors.ts'
+import { ConfigError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { exposition, familiesOf, packed } from '../../telemetry/metrics/exposition.ts'
-import type { Family } from '../../telemetry/metrics/family.ts'
-import { collectProcessMetrics } from '../../telemetry/metrics/process-metrics.ts'
-import { type ConsoleDeps, shownConsole } from '../console.ts'
 import { tellIgnoredProxy } from '../ignored-proxy.ts'
-import { listedPaths } from '../listed-paths.ts'
 import { closeNow } from '../listening.ts'
 import { freeListenPath, listenAs } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
 import { setSocketMode } from '../unix-socket.ts'
-import { combinedStatus } from './combined-status.ts'
 import { type Ending, type Member, member } from './member.ts'
 import type { Listening, Order } from './messages.ts'
-import { NOT_HEARD, sharedRevocations } from './shared-revocations.ts'
+import { operator } from './operator.ts'
+import { sharedRevocations } from './shared-revocations.ts'
 import { totals } from './totals.ts'
 
 export interface PrimaryOptions {
@@ -59,12 +50,6 @@ export interface Primary {
   kill(): void
 }
 
-/** A worker that takes longer to answer is shown as it was last known. */
-const LONGEST_ANSWER_MS = 1_000
-/** This is longer than a worker waits for the service. */
-const LONGEST_PROBE_MS = 11_000
-/** This is longer than a worker waits for the store. */
-const LONGEST_CHANGE_MS = 35_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
 /** A worker that has lived for so long does not end for the reason for which the one before it did. */
@@ -73,17 +58,12 @@ const LONG_LIFE_MS = 60_000
 export function primary({ file, config, env, clock, scheduler, log, version }: PrimaryOptions): Primary {
   const settings = startSettings(config)
   const members = new Set<Member>()
-  const lastStatus = new WeakMap<Member, Status>()
   const sums = totals<Member>()
-  const own = new Registry()
   const startedMs = clock.nowMs()
   const shared = sharedRevocations(clock)
   const stopping = new AbortController()
   const posts: Array<Promise<void>> = []
   let isDraining = false
-  collectProcessMetrics(own)
-
-  const listening = (): readonly Member[] => [...members].filter(({ isListening }) => isListening)
 
   /** @param role the first one keeps the cache file of revocations, and so does whoever takes its place */
   function startWorker(role: number): Member {
@@ -127,74 +107,36 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
   const orderAll = (order: Order['order']): void => {
     for (const each of members) each.order(order)
   }
+  const drain = (): void => {
+    isDraining = true
+    orderAll('drain')
+  }
   const kill = (): void => {
     stopping.abort()
     for (const each of members) each.kill()
   }
 
-  async function status(): Promise<Status> {
-    const answers = await Promise.all(
-      listening().map(async each => {
-        const answer = await each.ask({ ask: 'status' }, LONGEST_ANSWER_MS)
-        if (answer !== undefined) lastStatus.set(each, answer)
-        const known = lastStatus.get(each)
-        // A worker that has ended meanwhile counts as missing, and so does one that has never answered.
-        return known && each.isListening ? [{ pid: each.pid, status: known, isCurrent: answer !== undefined }] : []
-      }),
-    )
-    return combinedStatus({ count: config.workers, answers: answers.flat(), isDraining, version, startedMs })
-  }
-
-  async function* families(): AsyncGenerator<Family> {
-    await Promise.all(
-      listening().map(async each => {
-        const families = await each.ask({ ask: 'metrics' }, LONGEST_ANSWER_MS)
-        if (families !== undefined && members.has(each)) sums.heard(each, families)
-      }),
-    )
-    yield* sums.families((await Array.fromAsync(packed(familiesOf(own)))).flat())
-  }
-
-  const paths = new Set(config.admin?.appProbes.map(({ path }) => APP_PROBE_PREFIX + path))
-  const recentParts: ConsoleDeps['parts'] = (question, subjectKey) =>
-    Promise.all(listening().map(each => each.ask({ ask: 'recent', question, subjectKey }, LONGEST_ANSWER_MS)))
-
-  const operator: AdminOptions = {
-    status,
-    metricsText: () => exposition(families()),
-    metricsContentType: own.contentType,
-    appProbes: {
-      has: path => paths.has(path),
-      async status(path) {
-        const answer = await listening()[0]?.ask({ ask: 'probe', path }, LONGEST_PROBE_MS)
-        return answer ?? DENIALS.upstream_unreachable.status
-      },
-    },
-    hosts: config.admin?.hosts ?? [],
-    listed: () => listedPaths(config),
-    drain() {
-      isDraining = true
-      orderAll('drain')
-    },
-    async revocations(request) {
-      // One worker answers, so that one tells the store.
-      const answer = await listening()[0]?.ask({ ask: 'revocations', request }, LONGEST_CHANGE_MS)
-      if (answer === undefined) return NOBODY_ANSWERS
-      return (await shared.isHeard()) ? answer : NOT_HEARD
-    },
-  }
   let operatorApp: ReturnType<typeof admin> | undefined
 
   async function begin(): Promise<void> {
     tellIgnoredProxy(config, env, log)
     let adminUrl: string | undefined
     if (config.admin !== undefined) {
-      const { listen, console: shown } = config.admin
-      operatorApp = admin({
-        ...operator,
-        console: shown && (await shownConsole(shown, { clock, scheduler, status, families, parts: recentParts })),
-      })
-      adminUrl = await listenAs('admin.listen', operatorApp, listen, 'http')
+      operatorApp = admin(
+        await operator({
+          config,
+          version,
+          startedMs,
+          clock,
+          scheduler,
+          members,
+          sums,
+          shared,
+          isDraining: () => isDraining,
+          drain,
+        }),
+      )
+      adminUrl = await listenAs('admin.listen', operatorApp, config.admin.listen, 'http')
     }
     if ('socketPath' in config.listen.address) {
       await freeListenPath(config.listen)

@@ -13,7 +13,7 @@ import type { Member } from './member.ts'
 import type { ToldRevocation } from './messages.ts'
 import { packedWords } from './packed-words.ts'
 
-interface SharedRevocations {
+export interface SharedRevocations {
   /** Tells a worker everything, and from here on whatever changes. */
   join(member: Member, keepsCache: boolean): Promise<void>
   /** Passes on what a worker was told. */

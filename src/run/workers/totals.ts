@@ -9,7 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type PackedFamily, SERIES_PER_SLICE } from '../../telemetry/metrics/exposition.ts'
 import type { Cell, Family, Owned } from '../../telemetry/metrics/family.ts'
 
-interface Totals<Source> {
+export interface Totals<Source> {
   /** Takes the metrics of a process, in place of those that it gave before. */
   heard(source: Source, families: readonly PackedFamily[]): void
   /** Notes that a process has ended. It has an effect at once, and resolves when nothing is left to do. */
