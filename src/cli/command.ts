@@ -1,5 +1,5 @@
 /** Says what a command is, and what it gets from the process. Only `main.ts` touches the process itself. */
-import type { Paint } from '../tools/text/paint.ts'
+import type { Paint } from '../lib/paint.ts'
 
 export interface CommandIo {
   readonly env: NodeJS.ProcessEnv

@@ -1,12 +1,12 @@
 /** The command `sallyport diff` shows which requests two configurations treat differently. */
 import { loadConfigForTool } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
+import type { Paint } from '../lib/paint.ts'
 import { METHODS } from '../route/methods.ts'
 import { CHANGE_KINDS, type ChangeKind, type PolicyChange, policyDiff } from '../tools/diff/policy-diff.ts'
 import { OTHER_METHODS } from '../tools/engine/reach.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
-import type { Paint } from '../tools/text/paint.ts'
 import { columns } from '../tools/text/table.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'

@@ -2,6 +2,7 @@
 import { loadConfigFile } from '../config/read/load.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
+import type { Paint } from '../lib/paint.ts'
 import { systemScheduler } from '../lib/scheduler.ts'
 import { type RevocationEntry, type RevocationSubject, withTimes } from '../revocation/entry.ts'
 import {
@@ -13,7 +14,6 @@ import {
 } from '../run/listed-sessions.ts'
 import { entryText, revokingEntries, timeText } from '../tools/engine/revoking-entries.ts'
 import { entriesOfFile, entriesOfStream, writtenEntry } from '../tools/revocation/sourced-entries.ts'
-import type { Paint } from '../tools/text/paint.ts'
 import { shortened } from '../tools/text/shortened.ts'
 import { shown } from '../tools/text/shown.ts'
 import { columns } from '../tools/text/table.ts'

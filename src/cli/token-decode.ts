@@ -5,7 +5,7 @@
 import { loadConfigFile } from '../config/read/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { compactForm } from '../lib/compact-form.ts'
-import type { Paint } from '../tools/text/paint.ts'
+import type { Paint } from '../lib/paint.ts'
 import { columns } from '../tools/text/table.ts'
 import { type DecodedJwe, decodedJwe } from '../tools/token/decoded-jwe.ts'
 import { type DecodedToken, decodedToken } from '../tools/token/decoded-token.ts'

@@ -4,6 +4,7 @@
  * The log makes JSON in any case. Where people are to read it, each line is turned into text on its way out.
  */
 import type { DestinationStream } from 'pino'
+import type { Paint } from '../lib/paint.ts'
 import { textLine } from './text-line.ts'
 
 type LogFormat = 'json' | 'text'
@@ -24,7 +25,7 @@ const LOG_LINE = '{"level":'
 interface Output {
   /** Whether people read along. */
   readonly isTerminal: boolean
-  readonly paint: Parameters<typeof textLine>[1]
+  readonly paint: Paint
 }
 
 /** @param destination takes whole lines */

@@ -5,9 +5,8 @@
  * blanks or signs in it is quoted, so that it cannot pass for further members. Of a request's line, what a glance has
  * no use for is left out.
  */
+import type { Paint } from '../lib/paint.ts'
 
-/** Gives a text a style, where its reader wants styles. */
-type Paint = (style: 'red' | 'green' | 'yellow' | 'bold' | 'dim', text: string) => string
 type Members = Readonly<Record<string, unknown>>
 
 const STYLES: Readonly<Record<string, Parameters<Paint>[0]>> = {

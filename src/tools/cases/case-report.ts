@@ -1,6 +1,6 @@
 /** Prints what test cases found: for a person, as JSON, or as JUnit XML for a CI server. */
 import { fieldValue } from '../../lib/field-lines.ts'
-import type { Paint } from '../text/paint.ts'
+import type { Paint } from '../../lib/paint.ts'
 import { columns } from '../text/table.ts'
 import type { TestCase } from './case-file.ts'
 import type { Coverage } from './coverage.ts'

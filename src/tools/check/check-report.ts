@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { pathText, problemReport } from '../../config/check/report.ts'
 import type { Config } from '../../config/schema/schema.ts'
-import type { Paint } from '../text/paint.ts'
+import type { Paint } from '../../lib/paint.ts'
 import type { CheckReport } from './check.ts'
 
 export function checkText(report: CheckReport, paint: Paint): string {

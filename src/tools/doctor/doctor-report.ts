@@ -1,5 +1,5 @@
 /** Prints what `sallyport doctor` found: for a person, a finding and its remedy a line each, or as JSON. */
-import type { Paint } from '../text/paint.ts'
+import type { Paint } from '../../lib/paint.ts'
 import { columns } from '../text/table.ts'
 import { type Finding, OUTCOMES, type Outcome } from './finding.ts'
 

@@ -1,5 +1,5 @@
 /** Prints an explanation for a person to read from top to bottom. */
-import type { Paint } from '../text/paint.ts'
+import type { Paint } from '../../lib/paint.ts'
 import { columns } from '../text/table.ts'
 import type { CheckResult } from './explained-check.ts'
 import type { Explanation } from './explanation.ts'

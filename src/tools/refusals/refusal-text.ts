@@ -1,7 +1,7 @@
 /** Prints what a gateway remembers of a refusal: one line, or all of it. Strangers wrote much of that. */
 import type { RecentRefusal } from '../../admin/recent.ts'
 import { DENIAL_CODES, denialSpec } from '../../errors.ts'
-import type { Paint } from '../text/paint.ts'
+import type { Paint } from '../../lib/paint.ts'
 import { shown } from '../text/shown.ts'
 import { columns } from '../text/table.ts'
 
