@@ -3,13 +3,13 @@
 const ASK_MS = 2_000
 const LONGEST_PAUSE_MS = 15_000
 const LONGEST_ANSWER_MS = 10_000
-/** So many refusals are shown at first. */
-const FIRST_SHOWN = 10
+/** So many lines of refusals are shown at first. */
+const FIRST_SHOWN = 20
 
 const SVG = 'http://www.w3.org/2000/svg'
 const OF_SVG = new Set(['svg', 'rect', 'path'])
-/** The attributes that this script sets, which no view takes back. */
-const OWN_ATTRIBUTES = new Set(['hidden', 'title', 'aria-current'])
+/** The attributes that this script or a person sets, which no view takes back. */
+const OWN_ATTRIBUTES = new Set(['hidden', 'title', 'aria-current', 'open'])
 
 const root = document.documentElement
 const element = id => document.getElementById(id)
@@ -54,12 +54,15 @@ function patch(old, tree) {
 
 function patchChildren(parent, trees) {
   const wanted = new Set(trees.map(keyOf).filter(key => key !== undefined))
-  const known = new Map()
-  for (const child of [...parent.children]) {
-    const key = child.dataset.key
-    if (key === undefined) continue
-    if (wanted.has(key)) known.set(key, child)
-    else child.remove()
+  const keyed = [...parent.children].filter(({ dataset }) => dataset.key !== undefined)
+  const known = new Map(keyed.map(child => [child.dataset.key, child]))
+  const fresh = trees.filter(tree => kindOf(tree) !== undefined && !known.has(keyOf(tree)))
+  for (const child of keyed) {
+    if (wanted.has(child.dataset.key)) continue
+    // The refusal that named a block may be forgotten, and the block stays.
+    const at = fresh.findIndex(tree => kindOf(tree) === child.dataset.kind)
+    if (at === -1) child.remove()
+    else known.set(keyOf(fresh.splice(at, 1)[0]), child)
   }
   let next = parent.firstChild
   for (const tree of trees) {
@@ -81,6 +84,10 @@ function patchChildren(parent, trees) {
 
 function keyOf(tree) {
   return typeof tree === 'string' ? undefined : tree[1]['data-key']
+}
+
+function kindOf(tree) {
+  return typeof tree === 'string' ? undefined : tree[1]['data-kind']
 }
 
 function isAlike(old, tree) {
@@ -132,12 +139,11 @@ function showConnection() {
 // Which refusals are shown
 
 function showChosen() {
-  const groups = [...document.querySelectorAll('table.recent > tbody')]
-  const fits = group => filter === undefined || group.dataset[filter.by] === filter.value
-  const fitting = groups.filter(fits)
-  const isCut = filter === undefined && !isShowingAll && groups.length > FIRST_SHOWN
-  for (const group of groups) group.hidden = !fits(group)
-  if (isCut) for (const group of groups.slice(FIRST_SHOWN)) group.hidden = true
+  const blocks = [...document.querySelectorAll('ol.recent > li')]
+  const fits = block => filter === undefined || block.dataset[filter.by] === filter.value
+  const isCut = filter === undefined && !isShowingAll && blocks.length > FIRST_SHOWN
+  for (const block of blocks) block.hidden = !fits(block)
+  if (isCut) for (const block of blocks.slice(FIRST_SHOWN)) block.hidden = true
   for (const link of document.querySelectorAll('a.filter')) {
     const isChosen = filter !== undefined && link.dataset.by === filter.by && link.dataset.value === filter.value
     if (isChosen) link.setAttribute('aria-current', 'true')
@@ -147,15 +153,24 @@ function showChosen() {
   if (telling === null) return
   telling.parentElement.hidden = filter === undefined
   telling.textContent =
-    filter === undefined ? '' : `${fitting.length} of ${groups.length} shown: ${filter.by} ${filter.value}`
+    filter === undefined
+      ? ''
+      : `${refusalsIn(blocks.filter(fits))} of ${refusalsIn(blocks)} shown: ${filter.by} ${filter.value}`
   const more = element('more')
   more.parentElement.hidden = !isCut
-  more.textContent = `Show ${groups.length - FIRST_SHOWN} older ones`
+  more.textContent = `Show ${refusalsIn(blocks.slice(FIRST_SHOWN))} older ones`
+}
+
+function refusalsIn(blocks) {
+  return blocks.reduce((sum, { dataset }) => sum + Number(dataset.count), 0)
 }
 
 document.addEventListener('click', event => {
   const button = event.target.closest('button')
   const link = event.target.closest('a.filter')
+  const fold = event.target.closest('.fold')
+  // Whoever closes a block does not want to see a part of it.
+  if (fold?.open === true) for (const one of fold.nextElementSibling.querySelectorAll('[open]')) one.open = false
   if (link !== null) {
     const { by, value } = link.dataset
     const isChosen = filter !== undefined && filter.by === by && filter.value === value
@@ -232,14 +247,12 @@ function draw({ edition, now, parts }) {
   aheadMs = Date.parse(now) - Date.now()
   for (const { id, mark, tree } of parts) {
     const isFirst = !marks.has(id)
-    const before = new Set(
-      isFirst ? [] : [...element(id).querySelectorAll('tbody[data-key]')].map(({ dataset }) => dataset.key),
-    )
+    const before = new Set([...element(id).querySelectorAll('.ones > li')].map(({ dataset }) => dataset.key))
     patch(element(id), tree)
     marks.set(id, mark)
     if (isFirst) continue
-    for (const group of element(id).querySelectorAll('tbody[data-key]'))
-      if (!before.has(group.dataset.key)) group.classList.add('new')
+    for (const { dataset, parentElement } of element(id).querySelectorAll('.ones > li'))
+      if (!before.has(dataset.key)) parentElement.parentElement.classList.add('new')
   }
   showChosen()
   const { textContent: word } = document.querySelector('#state .word')

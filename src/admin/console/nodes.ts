@@ -57,14 +57,14 @@ export function table(name: string, columns: readonly Column[], rows: readonly R
   )
 }
 
-export function head(columns: readonly Column[]): Element {
+function head(columns: readonly Column[]): Element {
   const titles = columns.map(({ title, kind }) =>
     node('th', { scope: 'col', role: 'columnheader', class: kind }, title),
   )
   return node('thead', { role: 'rowgroup' }, node('tr', { role: 'row' }, ...titles))
 }
 
-export function cellsOf(columns: readonly Column[], cells: Row['cells']): readonly Element[] {
+function cellsOf(columns: readonly Column[], cells: Row['cells']): readonly Element[] {
   return columns.map(({ title, kind }, at) => {
     const cell = cells[at]
     const content = cell === undefined ? ['–'] : isNode(cell) ? [cell] : cell
@@ -103,6 +103,11 @@ export function pairs(
 
 export function code(text: string): Element {
   return node('code', {}, text)
+}
+
+/** What stands between backticks is what one types. */
+export function typed(text: string): readonly Node[] {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? code(part) : part))
 }
 
 /** A moment; the script shows how long ago it is. @param iso as `toISOString` writes it */

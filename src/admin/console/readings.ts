@@ -21,6 +21,7 @@ type Labels = Readonly<Record<string, string>>
 const GAUGES: ReadonlySet<string> = new Set([
   'sallyport_requests_in_flight',
   'sallyport_token_cache_entries',
+  'sallyport_store_up',
   'process_resident_memory_bytes',
   'nodejs_eventloop_lag_p99_seconds',
 ])
@@ -30,6 +31,8 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
   const reported = new Map<string, number>()
   const streamsEnded = new Map<string, number>()
   const lookups = new Map<string, number>()
+  const traceSpans = new Map<string, number>()
+  const auditRecords = new Map<string, number>()
   const routes = new Map<string, { passed: number; refused: number }>()
   const now = new Map<string, number>()
   const added = histogramReader()
@@ -39,6 +42,8 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
     sallyport_report_denials_total: ({ code = '' }, value) => add(reported, code, value),
     sallyport_streams_closed_total: ({ reason = '' }, value) => add(streamsEnded, reason, value),
     sallyport_token_cache_total: ({ result = '' }, value) => add(lookups, result, value),
+    sallyport_trace_spans_total: ({ result = '' }, value) => add(traceSpans, result, value),
+    sallyport_audit_records_total: ({ result = '' }, value) => add(auditRecords, result, value),
     sallyport_requests_total({ code }, value, { route = '' }) {
       const totals = routes.get(route) ?? { passed: 0, refused: 0 }
       totals[code === 'ok' ? 'passed' : 'refused'] += value
@@ -73,6 +78,8 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
     routes,
     streamsEnded,
     lookups,
+    traceSpans,
+    auditRecords,
     now,
     added: added.histogram(),
     service: service.histogram(),

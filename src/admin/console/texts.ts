@@ -17,7 +17,8 @@ export function spanText(seconds: number): string {
 }
 
 export function shortSpan(seconds: number): string {
-  return seconds >= 90 ? `${Math.round(seconds / 60)} min` : `${Math.max(1, Math.round(seconds))} s`
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
+  return seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`
 }
 
 /** @returns how often something happens; empty when it does not */

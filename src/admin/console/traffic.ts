@@ -14,12 +14,12 @@ const TIME_COLUMNS = [
   { title: 'Requests', kind: 'number' },
 ] as const
 
-export function timeAdded({ span: { totals, seconds } }: ConsoleFacts): Element {
+export function timeSpent({ span: { totals, seconds } }: ConsoleFacts): Element {
   const rows = [timeRow('Added by Sallyport', totals.added), timeRow('Taken by the service', totals.service)]
   const isIdle = quantile(0.5, totals.added) === undefined
   return section(
     'time',
-    'Time added',
+    'Where the time goes',
     spanText(seconds),
     isIdle ? nothing(`No request ended in ${spanText(seconds)}.`) : table('times', TIME_COLUMNS, rows),
   )

@@ -3,11 +3,13 @@
  * reason of it. It holds no time that passes, so that a tree changes when what it tells has changed.
  */
 import type { ConsoleFacts } from './facts.ts'
+import { lastRefusals } from './last-refusals.ts'
 import { type Element, html, moment, type Node, node, pairs } from './nodes.ts'
-import { lastRefusals, refusalsByCode } from './refusals.ts'
+import { problemList } from './problems.ts'
+import { refusalsByCode } from './refusals.ts'
 import { configuration, providers } from './sources.ts'
 import { count, rateText, shareText, shortSpan } from './texts.ts'
-import { others, routes, timeAdded } from './traffic.ts'
+import { others, routes, timeSpent } from './traffic.ts'
 import { sum } from './window.ts'
 
 /** The parts of the page, in the order in which they stand. Each has an id of its own. */
@@ -18,7 +20,7 @@ export function view(facts: ConsoleFacts): readonly Element[] {
     lastRefusals(facts),
     providers(facts),
     configuration(facts),
-    timeAdded(facts),
+    timeSpent(facts),
     routes(facts),
     others(facts),
   ]
@@ -81,7 +83,9 @@ const FOOTER = node(
   ),
 )
 
-function state({ status, readings, span: { totals, seconds, steps } }: ConsoleFacts): Element {
+function state(facts: ConsoleFacts): Element {
+  const { status, readings, span } = facts
+  const { totals, seconds } = span
   const refused = sum(totals.refused)
   const reported = sum(totals.reported)
   const passed = [...totals.routes.values()].reduce((all, route) => all + route.passed, 0)
@@ -93,20 +97,21 @@ function state({ status, readings, span: { totals, seconds, steps } }: ConsoleFa
       'div',
       { class: 'standing' },
       node('p', { class: 'word' }, status.ready ? 'Ready' : 'Not ready'),
-      ...(status.ready ? [] : [node('ul', {}, ...status.reasons.map(reason => node('li', {}, reason)))]),
-      ...(status.config.last_rejected === undefined
-        ? []
-        : [node('p', { class: 'bad' }, node('a', { href: '#configuration' }, 'The last configuration was rejected'))]),
       node('p', { class: 'faint' }, ...startedNodes(status)),
     ),
+    problemList(facts),
     pairs('figures', [
       [`Requests in ${shortSpan(seconds)}`, figure(count(requests), rateText(requests, seconds))],
-      ['Refused', [...figure(count(refused), shareText(refused, requests)), bars(steps)]],
+      ['Refused', figure(count(refused), shareText(refused, requests))],
       ['Would be refused', reported === 0 ? undefined : figure(count(reported), 'only reported')],
       ['Under way', figure(count(readings.now.get('sallyport_requests_in_flight') ?? 0), 'now')],
     ]),
+    refused === 0 || seconds < SHORTEST_CHART_SECONDS ? undefined : chart(span),
   )
 }
+
+/** Fewer bars than these say nothing that the number above does not. */
+const SHORTEST_CHART_SECONDS = 60
 
 function startedNodes({ version, started, workers }: ConsoleFacts['status']): readonly Node[] {
   const processes = workers === undefined ? '' : `, ${workers.length} workers`
@@ -117,17 +122,28 @@ function figure(number: string, note: string): readonly Node[] {
   return [node('strong', {}, number), ...(note === '' ? [] : [' ', node('small', {}, note)])]
 }
 
-/** How refusals are spread over the time: as a picture, of which the numbers stand beside it. */
-function bars(steps: readonly number[]): Node {
-  const most = Math.max(...steps, 1)
-  const width = 100 / Math.max(steps.length, 20)
+/** Shows how refusals are spread over the time. */
+function chart({ steps, seconds }: ConsoleFacts['span']): Element {
+  const most = Math.max(...steps)
+  return node(
+    'figure',
+    { class: 'chart' },
+    node('figcaption', {}, `Refused, every 15 s: at most ${count(most)}`),
+    bars(steps, most),
+    node('p', { class: 'axis' }, node('span', {}, `${shortSpan(seconds)} ago`), node('span', {}, 'now')),
+  )
+}
+
+function bars(steps: readonly number[], most: number): Node {
+  const width = 100 / steps.length
   const drawn = steps.map((step, at) => {
-    const height = step === 0 ? 2 : Math.max((step / most) * 100, 8)
+    const height = step === 0 ? 3 : Math.max((step / most) * 100, 8)
     return node('rect', {
-      x: `${100 - (steps.length - at) * width}%`,
+      x: `${(at * width).toFixed(2)}%`,
       y: `${(100 - height).toFixed(1)}%`,
-      width: `${(width * 0.7).toFixed(2)}%`,
+      width: `${(width * 0.9).toFixed(2)}%`,
       height: `${height.toFixed(1)}%`,
+      rx: '2',
     })
   })
   return node('svg', { class: 'bars', 'aria-hidden': 'true' }, ...drawn)

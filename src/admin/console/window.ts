@@ -32,6 +32,10 @@ interface Totals {
   readonly streamsEnded: ReadonlyMap<string, number>
   /** Look-ups of verified tokens, by result. */
   readonly lookups: ReadonlyMap<string, number>
+  /** Spans of traces, by result. */
+  readonly traceSpans: ReadonlyMap<string, number>
+  /** Records of the audit log, by result. */
+  readonly auditRecords: ReadonlyMap<string, number>
 }
 
 export interface Snapshot extends Totals {
@@ -107,6 +111,8 @@ function growth(before: Totals, after: Totals): Totals {
     reported: grownMap(before.reported, after.reported),
     streamsEnded: grownMap(before.streamsEnded, after.streamsEnded),
     lookups: grownMap(before.lookups, after.lookups),
+    traceSpans: grownMap(before.traceSpans, after.traceSpans),
+    auditRecords: grownMap(before.auditRecords, after.auditRecords),
     routes: new Map(
       after.routes.entries().map(([route, { passed, refused }]) => {
         const earlier = before.routes.get(route)

@@ -28,6 +28,7 @@ beforeAll(async () => {
   await gateway.reject()
   await gateway.pass(10)
   await gateway.drive('once')
+  await gateway.drive('once')
   await sendMarkup()
 })
 afterAll(() => gateway.close())
@@ -111,10 +112,13 @@ test('of very many routes, the page shows the fifty with most requests, and says
 })
 
 describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
+  const BLOCKS = 'ol.recent > li:visible'
+
   /** Everything a reader has to find, whether or not a script runs. */
   const FACTS = [
     'Not ready',
     'The last configuration was rejected',
+    'wanted a token, saw none',
     'provider partners: no usable keys',
     'The access token lacks a required scope',
     'Have the client ask for a token with the missing scopes',
@@ -133,19 +137,20 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
 
   test('the page shows why requests were refused, breaks none of its rules, and fits a telephone', async () => {
     const { page, complaints } = await opened()
-    expect(await page.locator('table.recent > tbody:visible').count()).toBe(10)
+    expect(await page.locator(BLOCKS).count()).toBe(20)
     await page.click('#more')
-    expect(await page.locator('table.recent > tbody:visible').count()).toBe(18)
+    expect(await page.locator(BLOCKS).count()).toBe(33)
+    await openAll(page)
     const text = await textOf(page)
     for (const fact of FACTS) expect(text).toContain(fact)
-    await page.click('#recent a.filter[data-value="scope_missing"]')
+    await page.locator('#recent a.filter[data-value="scope_missing"]').first().click()
     expect(await shownCodes(page)).toEqual(new Set(['scope_missing']))
-    expect(await textOf(page)).toMatch(/4 of 18 shown: code scope_missing/)
+    expect(await textOf(page)).toMatch(/7 of 33 shown: code scope_missing/)
     await page.click('#unfilter')
-    expect(await page.locator('table.recent > tbody:visible').count()).toBe(18)
+    expect(await page.locator(BLOCKS).count()).toBe(33)
     await page.click('#routes a.filter[data-value="invoices"]')
-    expect(await page.locator('table.recent > tbody:visible').count()).toBe(3)
-    await page.locator('table.recent > tbody:visible button.copy').first().click()
+    expect(await page.locator(BLOCKS).count()).toBe(5)
+    await page.locator(`${BLOCKS} button.copy`).first().click()
     expect(await page.locator('#pause').getAttribute('aria-pressed')).toBe('false')
     await page.click('#pause')
     expect(await textOf(page)).toContain('Paused')
@@ -165,9 +170,10 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
     atEnd(() => context.close())
     const page = await context.newPage()
     await page.goto(`${gateway.adminUrl}/-/`)
+    expect(await page.locator(BLOCKS).count()).toBe(33)
+    await openAll(page)
     const text = await textOf(page)
     for (const fact of FACTS) expect(text).toContain(fact)
-    expect(await page.locator('table.recent > tbody:visible').count()).toBe(18)
     expect(await page.locator('button:visible').count()).toBe(0)
     expect(await page.locator('table th[scope="col"]').count()).toBeGreaterThan(15)
   })
@@ -187,14 +193,14 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
   test('a refusal arrives by itself, and what is selected and scrolled to stays', async () => {
     const { page } = await opened()
     await page.evaluate(`
-      getSelection().selectAllChildren(document.querySelector('table.recent > tbody .target code'))
+      getSelection().selectAllChildren(document.querySelector('ol.recent > li .target code'))
       scrollTo(0, 700)`)
     const selected = await page.evaluate('String(getSelection())')
     const path = `/orders/arrived-${Date.now()}`
     await gateway.request(path)
     await page.locator('#recent', { hasText: path }).waitFor()
     expect(await page.evaluate('String(getSelection())')).toBe(selected)
-    expect(await page.locator('table.recent > tbody').first().textContent()).toContain(path)
+    expect(await page.locator('ol.recent > li').first().textContent()).toContain(path)
   })
 
   test('a connection that is lost is told, and comes back by itself', async () => {
@@ -245,7 +251,14 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
   }
 
   async function shownCodes(page: Page): Promise<ReadonlySet<string | null>> {
-    const groups = await page.locator('table.recent > tbody:visible').all()
-    return new Set(await Promise.all(groups.map(group => group.getAttribute('data-code'))))
+    const blocks = await page.locator(BLOCKS).all()
+    return new Set(await Promise.all(blocks.map(block => block.getAttribute('data-code'))))
+  }
+
+  /** Opens what a person can open, as clicks do it. */
+  async function openAll(page: Page): Promise<void> {
+    await page.evaluate(
+      "document.querySelectorAll('details:not([open]) > summary').forEach(summary => summary.click())",
+    )
   }
 })

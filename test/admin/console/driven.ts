@@ -13,6 +13,8 @@ export interface DrivenGateway extends TestGateway {
   readonly upstream: TestUpstream
   /** Sends a round of requests, of which most are refused: each of them once, or some more often than others. */
   drive(how: 'once' | 'unevenly'): Promise<void>
+  /** Sends one request with an expired token after the other, as a program does that does not look at the answers. */
+  repeat(count: number): Promise<void>
   /** Has a configuration with a mistake rejected. */
   reject(): Promise<void>
   /** Sends requests that are not refused. */
@@ -119,6 +121,14 @@ export async function startDrivenGateway({
     issuer,
     upstream,
     drive,
+    async repeat(count) {
+      const nowSeconds = Math.floor(Date.now() / 1000)
+      const token = await issuer.mint({ exp: nowSeconds - 720, iat: nowSeconds - 4320, sub: 'batch-import' })
+      for (let at = 0; at < count; at++)
+        await gateway.request(`/orders/${40 + at}`, {
+          headers: { ...(host !== undefined && { host }), ...bearer(token) },
+        })
+    },
     async reject() {
       const [orders, ...others] = config.routes.toReversed()
       gateway.write(

@@ -34,6 +34,7 @@ try {
     await pause(ROUND_MS)
   }
   await gateway.drive('unevenly')
+  await gateway.repeat(6)
   for (const { name, ...options } of PICTURES) {
     const page = await browser.newPage({ ...options, reducedMotion: 'reduce' })
     await page.goto(`${gateway.adminUrl}/-/`)

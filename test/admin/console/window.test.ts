@@ -17,6 +17,8 @@ function snapshot(atSeconds: number, { refused = {}, routes = {}, added = [0, 0,
     routes: new Map(Object.entries(routes)),
     streamsEnded: new Map(),
     lookups: new Map(),
+    traceSpans: new Map(),
+    auditRecords: new Map(),
     added: { bounds: BOUNDS, counts: added },
     service: { bounds: [], counts: [] },
   }
