@@ -1,7 +1,7 @@
 /** Says what is wrong with the gateway now, a line each: what makes it not ready comes first. */
 import type { ConsoleFacts } from './facts.ts'
 import { type Element, moment, type Node, node } from './nodes.ts'
-import { count, shortSpan } from './texts.ts'
+import { count, spanText } from './texts.ts'
 
 interface Problem {
   /** Bad is what refuses requests, or would after a restart; doubtful is what may come to that. */
@@ -51,7 +51,7 @@ function ofAudit({ status: { audit }, span: { totals, seconds } }: ConsoleFacts)
       ? [problem('bad', 'others', `Audit records cannot be written${because(audit.last_error)}`)]
       : []),
     ...(dropped > 0
-      ? [problem('bad', 'others', `${count(dropped)} audit records were dropped in ${shortSpan(seconds)}`)]
+      ? [problem('bad', 'others', `${count(dropped)} audit records were dropped in ${spanText(seconds)}`)]
       : []),
   ]
 }
@@ -93,7 +93,7 @@ function ofTraces({ span: { totals, seconds } }: ConsoleFacts): readonly Problem
     ...(failed > 0 ? [`${count(failed)} could not be sent`] : []),
     ...(dropped > 0 ? [`${count(dropped)} were dropped`] : []),
   ]
-  return [problem('doubtful', 'others', `Spans of traces: ${told.join(' and ')} in ${shortSpan(seconds)}`)]
+  return [problem('doubtful', 'others', `Spans of traces: ${told.join(' and ')} in ${spanText(seconds)}`)]
 }
 
 function problem(kind: Problem['kind'], part: string, text: string): Problem {

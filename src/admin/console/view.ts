@@ -122,26 +122,35 @@ function figure(number: string, note: string): readonly Node[] {
   return [node('strong', {}, number), ...(note === '' ? [] : [' ', node('small', {}, note)])]
 }
 
-/** Shows how refusals are spread over the time. */
-function chart({ steps, seconds }: ConsoleFacts['span']): Element {
+/** So many steps are five minutes. */
+const STEPS_OF_CHART = 20
+
+/** Shows how refusals are spread over the time. Where the gateway did not run yet, nothing is drawn. */
+function chart({ steps }: ConsoleFacts['span']): Element {
   const most = Math.max(...steps)
   return node(
     'figure',
     { class: 'chart' },
-    node('figcaption', {}, `Refused, every 15 s: at most ${count(most)}`),
     bars(steps, most),
-    node('p', { class: 'axis' }, node('span', {}, `${shortSpan(seconds)} ago`), node('span', {}, 'now')),
+    node(
+      'figcaption',
+      {},
+      node('span', {}, '5 min ago'),
+      node('span', {}, `Refused per 15 s, at most ${count(most)}`),
+      node('span', {}, 'now'),
+    ),
   )
 }
 
 function bars(steps: readonly number[], most: number): Node {
-  const width = 100 / steps.length
+  const width = 100 / Math.max(steps.length, STEPS_OF_CHART)
+  const gap = width * 0.12
   const drawn = steps.map((step, at) => {
     const height = step === 0 ? 3 : Math.max((step / most) * 100, 8)
     return node('rect', {
-      x: `${(at * width).toFixed(2)}%`,
+      x: `${(100 - (steps.length - at) * width + gap).toFixed(2)}%`,
       y: `${(100 - height).toFixed(1)}%`,
-      width: `${(width * 0.9).toFixed(2)}%`,
+      width: `${(width - gap).toFixed(2)}%`,
       height: `${height.toFixed(1)}%`,
       rx: '2',
     })

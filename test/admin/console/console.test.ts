@@ -203,6 +203,36 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
     expect(await page.locator('ol.recent > li').first().textContent()).toContain(path)
   })
 
+  test('a refusal that is open stays so, and where it is, when others of its kind make a block of it', async () => {
+    const { page } = await opened()
+    const send = async (name: string): Promise<void> => {
+      await gateway.request(`/orders/${name}`, { method: 'PUT' })
+      await page.locator('#recent', { hasText: `/orders/${name}` }).waitFor()
+    }
+    const block = page.locator('ol.recent > li', { hasText: '/orders/kept-1' })
+    const shown = block.locator('.ones > li:visible')
+    await send('kept-1')
+    await shown.locator('summary').click()
+    await page.evaluate(`
+      document.querySelector('.one[open] .whole').scrollIntoView({ behavior: 'instant' })
+      getSelection().selectAllChildren(document.querySelector('.one[open] .whole pre'))`)
+    const selected = await page.evaluate('String(getSelection())')
+    const topOf = async (): Promise<number> => (await shown.locator('.whole').boundingBox())?.y ?? Number.NaN
+    const top = await topOf()
+    await send('kept-2')
+    expect(await block.locator('.fold > summary').innerText()).toMatch(/2 × in \d+ s/)
+    expect(await shown.count()).toBe(1)
+    expect(await shown.locator('.whole').innerText()).toContain('/orders/kept-1')
+    expect(await page.evaluate('String(getSelection())')).toBe(selected)
+    // Scrolling is by whole pixels.
+    expect(Math.abs((await topOf()) - top)).toBeLessThan(1)
+    await block.locator('.fold > summary').click()
+    await send('kept-3')
+    expect(await shown.count()).toBe(3)
+    await block.locator('.fold > summary').click()
+    expect(await shown.count()).toBe(0)
+  })
+
   test('a connection that is lost is told, and comes back by itself', async () => {
     const { page } = await opened()
     await page.context().setOffline(true)

@@ -15,7 +15,7 @@ const FOLDER = fileURLToPath(new URL('../../../src/admin/console/screenshots/', 
 const ROUNDS = 6
 const ROUND_MS = 15_000
 
-const DESK = { width: 1120, height: 1050 }
+const DESK = { width: 1120, height: 1008 }
 const PICTURES = [
   { name: 'light', colorScheme: 'light', viewport: DESK },
   { name: 'dark', colorScheme: 'dark', viewport: DESK },
