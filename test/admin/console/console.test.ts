@@ -207,7 +207,13 @@ describe.skipIf(WITHOUT_BROWSER)('in a browser', () => {
     const { page } = await opened()
     const send = async (name: string): Promise<void> => {
       await gateway.request(`/orders/${name}`, { method: 'PUT' })
-      await page.locator('#recent', { hasText: `/orders/${name}` }).waitFor()
+      await expect
+        .poll(() => {
+          // The page asks at once when it hears that the network is back.
+          void page.evaluate("dispatchEvent(new Event('online'))")
+          return page.locator('#recent').textContent()
+        })
+        .toContain(`/orders/${name}`)
     }
     const block = page.locator('ol.recent > li', { hasText: '/orders/kept-1' })
     const shown = block.locator('.ones > li:visible')
