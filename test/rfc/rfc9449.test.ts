@@ -517,7 +517,7 @@ describe('§4.3', () => {
       const nonce = await freshNonce()
       for (let i = 0; i < 3; i += 1) expect((await judged(proof({ nonce }), { at: noncing })).code).toBe('passed')
       const changed = `${nonce.slice(0, -1)}${nonce.endsWith('A') ? 'B' : 'A'}`
-      for (const other of [changed, `${nonce}A`, nonce.slice(1), ` ${nonce}`, nonce.toLowerCase()])
+      for (const other of [changed, `${nonce}A`, nonce.slice(1), ` ${nonce}`, nonce.toUpperCase()])
         expect((await judged(proof({ nonce: other }), { at: noncing })).code).toBe('proof_nonce_required')
     })
 

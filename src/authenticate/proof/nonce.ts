@@ -17,7 +17,10 @@ interface NoncesOptions {
 }
 
 export interface Nonces {
-  /** Returns the nonce to hand out now: letters, digits, `-` and `_`, as RFC 9449 §8.1 demands (NQCHAR). */
+  /**
+   * Returns the nonce to hand out now. RFC 9449 §8.1 allows more characters (NQCHAR) than letters and digits, but a
+   * command line takes one that begins with a hyphen for an option.
+   */
   current(): string
   /** @returns undefined when it is not valid: made up, too old, or of a step that is still to come */
   judge(nonce: string): ValidNonce | undefined
@@ -47,7 +50,7 @@ export function nonces({ secret, lifetimeMs, clock }: NoncesOptions): Nonces {
   // The HMAC is over the length of a step, too, so that another lifetime does not make an old nonce valid again.
   const stepAt = (index: number): Step => {
     const digest = createHmac('sha256', secret).update(`sallyport dpop nonce:${stepMs}:${index}`).digest()
-    const text = digest.toString('base64url', 0, NONCE_BYTES)
+    const text = digest.toString('hex', 0, NONCE_BYTES)
     return { index, text, bytes: Buffer.from(text) }
   }
 
