@@ -18,8 +18,8 @@ export interface Status {
     readonly access: string
     readonly mode: string
     readonly upstream: string
-    /** What is asked of a request, as one text. */
-    readonly asks: string
+    /** What is asked of a request: the keys of the route that say so, with their values. */
+    readonly asks: Readonly<Record<string, unknown>>
   }>
   readonly providers: ReadonlyArray<{
     readonly id: string

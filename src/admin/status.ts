@@ -84,7 +84,7 @@ export function statusOf(source: StatusSource): Status {
       access,
       mode,
       upstream: upstream.id,
-      asks,
+      asks: Object.fromEntries(JSON.parse(asks) as ReadonlyArray<readonly [key: string, value: unknown]>),
     })),
     providers,
     revocation: revocation && {

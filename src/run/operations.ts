@@ -56,7 +56,7 @@ export function operations({
   services,
   refusals,
 }: OperationsOptions): Operations {
-  const startedMs = services.clock.nowMs()
+  const startedMs = reloads.inForceSinceMs
   const { metrics, tokenCache, replays, revocations, clock, scheduler } = services
   return {
     status: () =>

@@ -275,7 +275,7 @@ test('/-/status shows routes, providers and keys by name and age, and no key mat
     access: 'required',
     mode: 'enforce',
     upstream: 'app',
-    asks: expect.stringContaining('orders:read'),
+    asks: expect.objectContaining({ access: 'required', require: { scopes: ['orders:read'] } }),
   })
   for (const { kid, n, x, y } of keys) {
     expect(reply.text).toContain(kid)

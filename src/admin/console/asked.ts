@@ -1,6 +1,6 @@
 /**
- * Says in words what a route asks for, from the text of it that the status has: the keys of the route with their values
- * as JSON. What says nothing of the caller is left out, and a key that has no words here is shown as it is.
+ * Says in words what a route asks for, from what the status has of it: keys of the route with their values. What says
+ * nothing of the caller is left out, and a key that has no words here is shown as it is.
  */
 import { code, type Element, type Node, node } from './nodes.ts'
 
@@ -25,8 +25,8 @@ const WORDS: Readonly<Record<string, string>> = {
   audiences: 'audiences',
 }
 
-export function asked(asks: string, access: string): readonly Node[] {
-  const { require = {}, ...others } = valuesOf(asks)
+export function asked(asks: Readonly<Record<string, unknown>>, access: string): readonly Node[] {
+  const { require = {}, ...others } = asks
   const own = Object.entries(others).filter(([key]) => !LEFT_OUT.has(key))
   const { claims = {}, ...required } = isRecord(require) ? require : {}
   return [
@@ -50,15 +50,6 @@ function line(words: string, value: unknown): Element {
 /** Most rules list the values that will do. */
 function ruleOf(rule: unknown): unknown {
   return isRecord(rule) && Array.isArray(rule.anyOf) && Object.keys(rule).length === 1 ? rule.anyOf : rule
-}
-
-function valuesOf(asks: string): Readonly<Record<string, unknown>> {
-  try {
-    const pairs: unknown = JSON.parse(asks)
-    return Array.isArray(pairs) ? Object.fromEntries(pairs.filter(Array.isArray)) : {}
-  } catch {
-    return { asks }
-  }
 }
 
 function textOf(value: unknown): string {
