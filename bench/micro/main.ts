@@ -66,9 +66,6 @@ writeFileSync(`${folder}micro.md`, text)
 writeFileSync(`${folder}micro.json`, `${JSON.stringify({ node: process.version, effort, timings }, null, 2)}\n`)
 process.exit()
 
-/** What a refusal was sent by is found out for its log line. */
-const NO_SENDER = { client: '192.0.2.1', userAgent: undefined, traceId: undefined }
-
 async function cases(): Promise<readonly Case[]> {
   const rs256 = keys.get('RS256')
   if (rs256 === undefined) throw new Error('no key')
@@ -101,6 +98,8 @@ async function cases(): Promise<readonly Case[]> {
   for (const token of warm) principals.push(await route.authenticate({ token, scheme: 'Bearer' }, facts, notes))
   for (const each of [small, large]) for (const headers of heads) await decided(each, headers)
   const refusals = refusalMemory({ entries: 200, subjects: 'hash', clock: systemClock, scheduler: systemScheduler })
+  /** What a refusal was sent by is found out for its log line. */
+  const sender = { client: '192.0.2.1', userAgent: undefined, traceId: undefined }
   const refused = principals.map((_, at) => {
     const exchange = over(small, at)
     const evidence = { requirement: 'scopes', missing: ['orders:write'] }
@@ -168,7 +167,7 @@ async function cases(): Promise<readonly Case[]> {
     },
     {
       name: 'a refusal remembered',
-      run: at => refusals.ended(refused[at % refused.length] as Exchange, NO_SENDER, 403),
+      run: at => refusals.ended(refused[at % refused.length] as Exchange, sender, 403),
     },
     ...auditCases(at => over(small, at)),
     { name: 'token parsed', run: at => parseJwt(warm[at % warm.length] as string) },
