@@ -107,7 +107,7 @@ export class Exchange {
   /** Bytes of the body that came from the client, and of the one that was handed to it; in a tunnel all that passed. */
   bytesIn = 0
   bytesOut = 0
-  /** Set when the head is forgotten: what the log line says of it. */
+  /** What the log line says of the head: set by whoever asks first, and when the head is forgotten at the latest. */
   sender: Sender | undefined
   /** Why the request was refused; undefined when it was not. */
   denial: Denial | undefined

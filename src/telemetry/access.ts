@@ -68,7 +68,7 @@ export function accessRecord(
       })
       if (streamEnd !== undefined) routeMetrics.streamClosed(streamEnd)
       if (refusals !== undefined && (denial ?? findings.reported) !== undefined)
-        refusals.ended(exchange, exchange.sender ?? senderOf(exchange), status)
+        refusals.ended(exchange, senderOf(exchange), status)
       writeLine(exchange, { status, durationMs, overheadMs, upstreamMs }, lines)
     },
     broken(denial, requestId, client, { accessLog }) {
@@ -141,7 +141,7 @@ function writeLine(
   const suppressed = denial?.code === 'overloaded' ? sheds(exchange.startedMs + durationMs) : 0
   if (suppressed === undefined) return
   const why = denial ?? reported
-  const { client, userAgent, traceId } = exchange.sender ?? senderOf(exchange)
+  const { client, userAgent, traceId } = senderOf(exchange)
   log[level](
     {
       request_id: exchange.requestId,

@@ -18,8 +18,13 @@ const userAgentText = boundedMemo(value => redactText(value, MAX_USER_AGENT_CHAR
   maxKeyLength: 512,
 })
 
-/** @param exchange whose head is not forgotten yet */
-export function senderOf({ facts, policy, trace }: Pick<Exchange, 'facts' | 'policy' | 'trace'>): Sender {
+/** Reads it once for each request: the refusal, the log, the audit log and the console all ask for it. */
+export function senderOf(exchange: Exchange): Sender {
+  exchange.sender ??= read(exchange)
+  return exchange.sender
+}
+
+function read({ facts, policy, trace }: Exchange): Sender {
   const { rawHeaders } = facts
   let userAgent: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {

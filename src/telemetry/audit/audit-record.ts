@@ -62,7 +62,7 @@ export function auditRecords(clock: Clock): AuditRecords {
       const { requestId, facts, findings } = exchange
       const { route, endpoint, host, principal } = findings
       const target = route ?? endpoint
-      const { traceId, client } = exchange.sender ?? senderOf(exchange)
+      const { traceId, client } = senderOf(exchange)
       let line = begin(requestId)
       if (traceId !== undefined) line = `${line},"trace_id":"${traceId}"`
       if (event !== undefined) line = `${line},"event":"${event}"`
