@@ -8,7 +8,6 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { base, Check, type Prompts } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
 import type { Provider } from 'oidc-provider/lib/provider.js'
 import type { Certificate, TestAuthority } from '../certificates.ts'
@@ -20,6 +19,7 @@ import {
   startOidcOverTls,
   type TlsContext,
 } from './oidc-over-tls.ts'
+import { signedIn } from './sign-in-form.ts'
 
 /** The issuer knows these clients. The machines use client credentials, the apps authorization code with PKCE. */
 export const BOUND_CLIENTS = Object.freeze({
@@ -230,25 +230,16 @@ export function acrPolicy(): Prompts {
   return prompts
 }
 
-const PAGE = `<!DOCTYPE html>
-<form method="post"><input name="login"><input name="secondsAgo"><button>Sign in</button></form>
-`
-
 /**
  * Signs in whoever is named, by the first kind of login that is asked for and known, and as if it had happened
  * `secondsAgo`.
  */
 async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'POST') {
-    response.setHeader('content-type', 'text/html').end(PAGE)
-    return
-  }
-  const { params } = await provider.interactionDetails(request, response)
-  const fields = new URLSearchParams(await text(request))
-  const accountId = fields.get('login') ?? ''
+  const form = await signedIn(provider, request, response)
+  if (form === undefined) return
+  const { params, accountId, ts } = form
   const wanted = 'acr_values' in params && typeof params.acr_values === 'string' ? params.acr_values.split(' ') : []
   const acr = wanted.find(value => ACR_VALUES.some(known => known === value)) ?? 'low'
-  const ts = Math.floor(Date.now() / 1_000) - Number(fields.get('secondsAgo'))
   const grant = new provider.Grant({ accountId, clientId: params.client_id })
   grant.addOIDCScope('openid offline_access')
   grant.addResourceScope(AUDIENCE, BOUND_SCOPES.join(' '))

@@ -10,11 +10,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import type { InteractionResult, Provider } from 'oidc-provider/lib/provider.js'
 import type { ClientCredentials } from '../../../src/oauth/client-authentication.ts'
 import type { TestAuthority } from '../certificates.ts'
 import { CLIENT_CERTIFICATES, MACHINE_FEATURES, startOidcOverTls } from './oidc-over-tls.ts'
+import { signedIn } from './sign-in-form.ts'
 
 /** Access tokens for it are JWTs. */
 export const LOGIN_RESOURCE = 'https://orders.example.com'
@@ -139,25 +139,16 @@ export async function startLoginIssuer(
   }
 }
 
-const PAGE = `<!DOCTYPE html>
-<form method="post"><input name="login"><input name="secondsAgo"><button>Sign in</button></form>
-`
-
 /** Whoever says `nobody` is refused. */
 async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'POST') {
-    response.setHeader('content-type', 'text/html').end(PAGE)
-    return
-  }
-  const { params } = await provider.interactionDetails(request, response)
-  const fields = new URLSearchParams(await text(request))
-  const accountId = fields.get('login') ?? ''
+  const form = await signedIn(provider, request, response)
+  if (form === undefined) return
+  const { params, accountId, ts } = form
   if (accountId === 'nobody') {
     const refused: unknown = { error: 'access_denied', error_description: 'MARK' }
     await provider.interactionFinished(request, response, refused as InteractionResult)
     return
   }
-  const ts = Math.floor(Date.now() / 1_000) - Number(fields.get('secondsAgo'))
   const grant = new provider.Grant({ accountId, clientId: params.client_id })
   grant.addOIDCScope('openid offline_access')
   grant.addResourceScope(LOGIN_RESOURCE, 'orders:read')
