@@ -17,7 +17,9 @@ COPY .npmrc package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
 COPY LICENSE ./
 COPY src src/
-RUN node src/build/build.ts /app/dist && rm /app/dist/*.map && cp package.json /app/
+COPY config/demo.yaml config/
+# The issuer of `sallyport dev` does not belong on a server.
+RUN node src/build/build.ts /app/dist && rm /app/dist/*.map /app/dist/dev.js && cp package.json /app/
 # Starts once, so that what V8 compiles on the way is kept: the image starts in less time. The cache belongs to this path.
 RUN printf 'listen: 127.0.0.1:0\nadmin: { listen: "127.0.0.1:0" }\nupstreams: { app: "http://127.0.0.1:1" }\nroutes: [{ id: all, path: /**, access: public }]\n' > /tmp/warm.yaml \
  && NODE_COMPILE_CACHE=/app/compile-cache timeout --preserve-status --signal=TERM 5 node /app/dist/sallyport.js run -c /tmp/warm.yaml \

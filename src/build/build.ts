@@ -1,18 +1,17 @@
 /**
- * Bundles the command into one file, `dist/sallyport.js`, and what only gateways with traces need into another
- * beside it. It is run by `npm run build`, or by
- * `node src/build/build.ts FOLDER` for another place.
+ * Bundles the command into one file, `dist/sallyport.js`, and into two others beside it what only gateways with traces
+ * need, and what only `sallyport dev` does. It is run by `npm run build`, or by `node src/build/build.ts FOLDER` for
+ * another place.
  *
  * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder
  * up, which says that the file is an ES module, and which version it is. Names are kept, so that a stack trace can be
  * read; the source map is for `node --enable-source-maps`.
- *
- * `oidc-provider`, the issuer of `sallyport dev`, stays out: it is for trying things and does not belong on a server.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { DEV_ENTRY, devApart } from './dev-apart.ts'
 import { lazyBuiltins, noUndici, tracesApart } from './leaner.ts'
 import { ownLicence } from './own-licence.ts'
 import { texts } from './texts.ts'
@@ -27,6 +26,7 @@ const { metafile } = await build({
   entryPoints: [
     { in: 'src/main.ts', out: 'sallyport' },
     { in: 'src/telemetry/traces/sdk.ts', out: 'traces' },
+    DEV_ENTRY,
   ],
   outdir: folder,
   bundle: true,
@@ -35,7 +35,6 @@ const { metafile } = await build({
   format: 'esm',
   // CommonJS packages load Node's own modules with `require`, which an ES module does not have.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
-  external: ['oidc-provider'],
   sourcemap: true,
   sourcesContent: false,
   // The text of a program is parsed at every start and stays in memory. Without comments and indentation it is a third
@@ -43,7 +42,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   lineLimit: 120,
-  plugins: [lazyBuiltins, noUndici, tracesApart, texts],
+  plugins: [lazyBuiltins, noUndici, tracesApart, devApart, texts],
   metafile: true,
   logLevel: 'warning',
 })

@@ -10,8 +10,8 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Plugin } from 'esbuild'
 
-/** A file beside the module that is read as a whole, in one expression. */
-const READING = /readFileSync\(new URL\('(\.\/[\w.-]+)', import\.meta\.url\), 'utf8'\)/g
+/** A file that is read as a whole, in one expression, and named from where the module is. */
+const READING = /readFileSync\(new URL\('(\.\.?\/[\w./-]+)', import\.meta\.url\), 'utf8'\)/g
 
 export const texts: Plugin = {
   name: 'texts',

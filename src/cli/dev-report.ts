@@ -8,7 +8,6 @@
 import type { ClaimRequirement, RouteConfig } from '../config/schema/schema.ts'
 import type { DemoService } from '../demo/demo-service.ts'
 import type { Issuer } from '../demo/issuer.ts'
-import { MACHINE_CLIENTS } from '../demo/issuer-configuration.ts'
 import { columns } from '../tools/text/table.ts'
 
 /** The table shows these keys of a route. */
@@ -38,7 +37,7 @@ ${table([
   ['gateway', `${gateway.url} (for programs; people open ${browserUrl})`],
   ['admin', gateway.adminUrl === undefined ? 'off' : `${gateway.adminUrl}/readyz, /metrics, /-/status`],
   ['console', gateway.adminUrl === undefined ? 'off' : `${gateway.adminUrl}/-/ (a page with what is refused, and why)`],
-  ['issuer', `${issuer.issuer} (client ${MACHINE_CLIENTS.RS256}, secret ${issuer.clientSecret})`],
+  ['issuer', `${issuer.issuer} (client ${issuer.clientId}, secret ${issuer.clientSecret})`],
   ['service', `${service.url} (what the gateway protects; it answers with the headers it received)`],
   ['configuration', configFile],
 ])}
@@ -51,7 +50,7 @@ ${token}
 
 To try in another terminal:
 
-${curlLines(gateway.url, issuer.issuer).join('\n\n')}
+${curlLines(gateway.url, issuer).join('\n\n')}
 
 `
 }
@@ -83,9 +82,8 @@ function table(rows: ReadonlyArray<readonly string[]>): string {
     .join('\n')
 }
 
-function curlLines(gateway: string, issuer: string): readonly string[] {
+function curlLines(gateway: string, { issuer, clientId: subject }: Issuer): readonly string[] {
   const bearer = (kind: string) => `-H "Authorization: Bearer $(curl -s ${issuer}/demo/tokens/${kind})"`
-  const subject = MACHINE_CLIENTS.RS256
   return [
     `# allowed: 200, and the service sees x-auth-subject: ${subject}
 curl -i ${gateway}/orders/42 ${bearer('reader')}`,

@@ -9,9 +9,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { startDemoService } from '../demo/demo-service.ts'
-import { startIssuer } from '../demo/issuer.ts'
 import { freePort } from '../demo/loopback.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, type CommandIo, RuntimeError, UsageError } from './command.ts'
@@ -28,9 +25,6 @@ const PORTS = {
 
 type Part = keyof typeof PORTS
 type Ports = Readonly<Record<Part, number>>
-
-/** The file is found from this one, so it has to be at its place in the source tree. */
-const DEMO_CONFIG = fileURLToPath(new URL('../../config/demo.yaml', import.meta.url))
 
 const HELP = `Usage: sallyport dev [--port N] [--admin-port N] [--issuer-port N] [--service-port N]
 
@@ -62,9 +56,10 @@ export const devCommand: Command = {
  * Starts the parts one after the other. When one fails to start, those that have started are stopped again.
  *
  * @returns stops all of it at once
- * @throws {RuntimeError} a port is taken, or oidc-provider is not installed
+ * @throws {RuntimeError} a port is taken, or the file with the issuer is missing
  */
 async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
+  const { DEMO_CONFIG, startDemoService, startIssuer } = await demoServers()
   const parts: Array<{ close(): Promise<void> }> = []
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-demo-'))
   io.atExit(() => rmSync(folder, { recursive: true, force: true }))
@@ -86,8 +81,10 @@ async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
     parts.push(service)
     writeSecret(folder, 'session-key', randomBytes(32).toString('base64url'))
     writeSecret(folder, 'client-secret', issuer.clientSecret)
+    const configFile = join(folder, 'demo.yaml')
+    writeFileSync(configFile, DEMO_CONFIG, { mode: 0o600 })
     const gateway = await startGateway(
-      DEMO_CONFIG,
+      configFile,
       {
         ...io.env,
         [PORTS.gateway.variable]: String(gatewayPort),
@@ -102,7 +99,7 @@ async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
     io.stdout(
       devReport({
         ...{ gateway, browserUrl, issuer, service },
-        configFile: DEMO_CONFIG,
+        configFile,
         token: await issuer.requestToken('orders:read'),
       }),
     )
@@ -110,6 +107,19 @@ async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
   } catch (error) {
     await close()
     throw explained(error, ports)
+  }
+}
+
+/** Loads the servers of the demo, which a bundle has in a file beside it. */
+async function demoServers() {
+  try {
+    return await import('../demo/servers.ts')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
+    throw new RuntimeError(
+      'the embedded issuer is not here: an image for servers is made without it. Use the package or a checkout ' +
+        '(there, `npm ci` installs what it needs)',
+    )
   }
 }
 
@@ -139,10 +149,6 @@ function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {
 /** Turns a failure that the user can do something about into a message that says what to do. */
 function explained(error: unknown, ports: Ports): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
-  if (error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes('oidc-provider'))
-    return new RuntimeError(
-      'the embedded issuer needs oidc-provider, which is installed for development only: run `npm ci` in a checkout',
-    )
   if (error.code !== 'EADDRINUSE' || !('port' in error)) return error
   const taken = Object.entries(PORTS).find(([part]) => ports[part as Part] === error.port)
   if (taken === undefined) return error

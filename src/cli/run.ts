@@ -1,5 +1,4 @@
 /** The command `sallyport run` runs the gateway on one configuration file until the process is asked to end. */
-import { readAnyFile } from '../config/read/own-file.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemScheduler } from '../lib/scheduler.ts'
@@ -55,14 +54,9 @@ Examples:
   },
 }
 
-/**
- * Starts the gateway with a file of this project, on the system's clock and with its log on standard output.
- *
- * In a checkout that was made under umask 002 the group may write the file. It may write the code beside it, too, which
- * runs already, so nothing is gained by refusing the file.
- */
+/** Starts the gateway with a file of the demo, on the system's clock and with its log on standard output. */
 export function startGateway(file: string, env: CommandIo['env'], io: CommandIo): Promise<RunningGateway> {
-  return start({ ...startOptions(file, env, io), readFile: readAnyFile })
+  return start(startOptions(file, env, io))
 }
 
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {

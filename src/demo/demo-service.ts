@@ -5,10 +5,11 @@
  * Browsers get two pages of it, and a WebSocket, which counts, and repeats what it hears.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { WebSocket } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { systemScheduler } from '../lib/scheduler.ts'
 import { closeServer, listen } from './loopback.ts'
-import { escaped, readPage } from './pages.ts'
+import { escaped, page } from './pages.ts'
+import { GOODBYE, HOME, HOME_SCRIPT } from './static-files.ts'
 
 /** The body of an answer has these members. */
 interface Echo {
@@ -29,17 +30,15 @@ const TICK_MS = 2_000
 
 /** Starts the service. @throws {Error} with code `EADDRINUSE` when the port is taken */
 export async function startDemoService({ port }: { readonly port: number }): Promise<DemoService> {
-  const home = readPage({ name: 'home', script: 'home' })
-  const goodbye = readPage({ name: 'goodbye' })
+  const home = page({ html: HOME, script: HOME_SCRIPT })
+  const goodbye = page({ html: GOODBYE })
   const server = createServer((request, response) => {
-    const page = wantsPage(request) ? request.url : undefined
-    if (page === '/') home(response, { identity: identityRows(request) })
-    else if (page === '/goodbye') goodbye(response)
+    const path = wantsPage(request) ? request.url : undefined
+    if (path === '/') home(response, { identity: identityRows(request) })
+    else if (path === '/goodbye') goodbye(response)
     // A caller who goes away in the middle of a body needs no answer.
     else answer(request, response).catch(() => response.destroy())
   })
-  // It is a development dependency, like the issuer's.
-  const { WebSocketServer } = await import('ws')
   const sockets = new WebSocketServer({ server, path: '/live' })
   sockets.on('connection', talk)
   // The server's own failure to listen is told by `listen`.

@@ -12,7 +12,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
-import type { Provider } from 'oidc-provider/lib/provider.js'
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js'
+import { Provider } from 'oidc-provider/lib/provider.js'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import {
   callerClaims,
@@ -48,6 +49,8 @@ interface MintOptions {
 export interface Issuer {
   readonly issuer: string
   readonly tokenEndpoint: string
+  /** The client whose access tokens are signed with RS256. */
+  readonly clientId: string
   /** The machine clients share this secret, which is made at the start. */
   readonly clientSecret: string
   /** Gets an access token by the client credentials grant, over HTTP as any client does. */
@@ -57,16 +60,8 @@ export interface Issuer {
   close(): Promise<void>
 }
 
-/**
- * Starts the issuer.
- *
- * @throws {Error} with code `EADDRINUSE` (the port is taken) or `ERR_MODULE_NOT_FOUND` (oidc-provider is missing)
- */
+/** Starts the issuer. @throws {Error} with code `EADDRINUSE` when the port is taken */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
-  // oidc-provider is a development dependency, so the rest of the program has to load without it.
-  const { Provider } = await import('oidc-provider/lib/provider.js')
-  const { createMemoryAdapter } = await import('oidc-provider/lib/adapters/memory_adapter.js')
-
   const keys = await signingKeys()
   const clientSecret = randomBytes(16).toString('base64url')
   // The port is part of the issuer's name, so the server listens before the provider is made.
@@ -91,6 +86,7 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const running: Issuer = {
     issuer,
     tokenEndpoint: `${issuer}/token`,
+    clientId: MACHINE_CLIENTS.RS256,
     clientSecret,
     requestToken: (scope, algorithm = 'RS256') => requestToken(running, scope, algorithm),
     mint: (minted = {}) => mint(issuer, keys, options.clock ?? systemClock, minted),

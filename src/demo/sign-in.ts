@@ -7,7 +7,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Provider } from 'oidc-provider/lib/provider.js'
-import { readPage } from './pages.ts'
+import { page } from './pages.ts'
+import { SIGN_IN } from './static-files.ts'
 
 /** Shows the form on GET; signs in on POST and sends the browser on. An unknown or expired sign-in is a 400. */
 export async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -17,7 +18,7 @@ export async function signIn(provider: Provider, request: IncomingMessage, respo
     return
   }
   if (request.method !== 'POST') {
-    readPage({ name: 'sign-in' })(response)
+    page({ html: SIGN_IN })(response)
     return
   }
   const accountId = new URLSearchParams(await text(request)).get('login') || 'alice'

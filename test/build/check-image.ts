@@ -80,6 +80,7 @@ try {
     'no development dependency is in it',
     !existsSync(join(rootFolder, 'build')) && !existsSync(join(rootFolder, 'app/node_modules')),
   )
+  check('the embedded issuer is not in it', !existsSync(join(rootFolder, 'app/dist/dev.js')))
   check(
     'its licence is in it, with the whole text',
     readFileSync(join(rootFolder, 'app/dist/LICENSE'), 'utf8').includes('END OF TERMS AND CONDITIONS'),

@@ -23,6 +23,7 @@ test('it is built before it is packed, and takes the program and its licences of
   expect(files.filter(file => file.startsWith('dist'))).toEqual([
     'dist/sallyport.js',
     'dist/traces.js',
+    'dist/dev.js',
     'dist/LICENSE',
     'dist/LICENSES.txt',
   ])

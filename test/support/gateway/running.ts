@@ -2,8 +2,7 @@
  * Runs `sallyport` as a user does, as a process of its own, and waits for what it prints rather than for time.
  *
  * What runs is the bundle that the test run has made of the source, since it starts four times as fast. The source
- * itself runs where a test looks into it, in another folder or with options of Node that show what is loaded, and for
- * `dev`, which needs files that stand beside it.
+ * itself runs where a test looks into it, in another folder or with options of Node that show what is loaded.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -28,6 +27,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Folder of the source that runs. Default: the bundle of the project's. */
   readonly root?: string
+  /** The bundle that runs. Default: the one that the test run has made. */
+  readonly bundle?: string
   /** Arguments of Node itself, which then runs the source. */
   readonly nodeArgs?: readonly string[]
   /** How many file descriptors the process may have. Default: as many as this one. */
@@ -36,11 +37,11 @@ export interface RunOptions {
 
 export function sallyport(
   args: readonly string[],
-  { env = {}, nodeArgs = [], root, cwd = root ?? ROOT, descriptors }: RunOptions = {},
+  { env = {}, nodeArgs = [], root, cwd = root ?? ROOT, descriptors, ...options }: RunOptions = {},
 ): RunningSallyport {
   const hasNodeOptions = nodeArgs.length > 0 || env.NODE_OPTIONS !== undefined
-  const needsSource = root !== undefined || hasNodeOptions || args[0] === 'dev'
-  const bundle = needsSource ? undefined : process.env.SALLYPORT_BUNDLE
+  const needsSource = root !== undefined || hasNodeOptions
+  const bundle = needsSource ? undefined : (options.bundle ?? process.env.SALLYPORT_BUNDLE)
   const program = bundle ?? join(root ?? ROOT, 'src/main.ts')
   const command = [process.execPath, ...nodeArgs, program, ...args]
   // Node raises its own soft limit to the hard one, so both are set.
