@@ -36,6 +36,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'write what a support ticket needs into one file, without secrets',
     load: async () => (await import('./cli/bundle.ts')).bundleCommand,
   },
+  k8s: {
+    summary: 'find the mistakes in Kubernetes manifests with the gateway',
+    load: async () => (await import('./cli/k8s.ts')).k8sCommand,
+  },
   explain: {
     summary: 'show how a request is decided, and why',
     load: async () => (await import('./cli/explain.ts')).explainCommand,

@@ -28,13 +28,14 @@ const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
                       run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/diff tools/doctor tools/engine
-                      tools/explain tools/init tools/openapi tools/refusals tools/revocation tools/text tools/token types
+                      tools/explain tools/init tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
   build             →
   demo              → lib
 
   tools/bundle      → admin config/read config/schema errors lib tools/admin tools/doctor
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
                       policy run store telemetry/traces tools/admin tools/check tools/engine tools/text upstream
+  tools/k8s/lint    → config/check config/read config/schema errors lib upstream
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text

@@ -3,6 +3,7 @@ import { DENIAL_CODES } from '../errors.ts'
 import { WARNING_CODES } from '../tools/check/warnings.ts'
 import { CHANGE_KINDS } from '../tools/diff/policy-diff.ts'
 import { PRESETS } from '../tools/init/presets.ts'
+import { FINDING_IDS } from '../tools/k8s/lint/finding-table.ts'
 import { type Command, UsageError } from './command.ts'
 
 /**
@@ -15,6 +16,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   check: ['--config=', '--online', '--no-files', '--strict', '--ignore=', '--json', '--format='],
   doctor: ['--config=', '--online', '--through=', '--admin=', '--timeout=', '--ignore=', '--json'],
   bundle: ['--output=', '--config=', '--online', '--admin=', '--force'],
+  k8s: ['--filename=', '--config=', '--strict', '--ignore=', '--json', '--format='],
   explain: [
     '--token=',
     '--claims=',
@@ -84,12 +86,13 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
 /** Lists the words that may follow an option, or may be the first argument of a command. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--preset': Object.keys(PRESETS),
-  '--ignore': WARNING_CODES,
+  '--ignore': [...WARNING_CODES, ...FINDING_IDS],
   '--code': DENIAL_CODES,
   '--format': ['github'],
   '--fail-on': CHANGE_KINDS,
   import: ['openapi'],
   token: ['decode', 'verify', 'mint', 'proof'],
+  k8s: ['lint'],
   keys: ['public'],
   revocations: ['list', 'check'],
   sessions: ['list', 'end'],

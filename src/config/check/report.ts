@@ -31,18 +31,43 @@ export function pathText(path: Path): string {
 function entry(file: string, lines: readonly string[], { path, message, line, column }: ConfigProblem): string {
   const where = path.length === 0 ? '' : ` ${pathText(path)}:`
   if (line === undefined || column === undefined) return `${file}:${where} ${printable(message)}`
-  const head = `${file}:${line}:${column}${where} ${printable(message)}`
+  return [`${file}:${line}:${column}${where} ${printable(message)}`, ...frameRows(lines, { line, column }, 1)].join(
+    '\n',
+  )
+}
+
+/**
+ * Shows the line of a place with the one before and the one after, as rows of text.
+ *
+ * @param text the part of the file that holds the place and all that its masks depend on
+ * @param firstLine the number that the first line of the text has in the file
+ */
+export function sourceFrame(text: string, place: FramePlace, firstLine: number): readonly string[] {
+  return frameRows(maskedLines(text), place, firstLine)
+}
+
+/** Shows control characters as a mark, since they could rewrite the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll('\t', '→').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
+}
+
+interface FramePlace {
+  readonly line: number
+  readonly column: number
+}
+
+function frameRows(lines: readonly string[], { line, column }: FramePlace, firstLine: number): readonly string[] {
+  const lineAt = (number: number): string | undefined => lines[number - firstLine]
   const width = String(line + 1).length
-  const isLong = (lines[line - 1] ?? '').length > MAX_WIDTH
+  const isLong = (lineAt(line) ?? '').length > MAX_WIDTH
   const from = isLong ? Math.max(0, column - MAX_WIDTH / 2) : 0
-  const frame = [line - 1, line, line + 1].flatMap(number => {
-    const content = lines[number - 1]
+  return [line - 1, line, line + 1].flatMap(number => {
+    const content = lineAt(number)
     if (content === undefined || (number !== line && content.trim() === '')) return []
     const shown = printable(cut(content, number === line ? from : 0))
     const row = `${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${shown}`.trimEnd()
     return number === line ? [row, `  ${' '.repeat(width)} | ${' '.repeat(column - 1 - from)}^`] : [row]
   })
-  return [head, ...frame].join('\n')
 }
 
 /** Cuts a part out of a long line, and marks where something is left out; the columns stay right. */
@@ -86,10 +111,6 @@ function maskedLines(text: string): readonly string[] {
 
 function dots(text: string): string {
   return text.replaceAll(/\S/g, '•')
-}
-
-function printable(text: string): string {
-  return text.replaceAll('\t', '→').replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd')
 }
 
 function shortened(text: string): string {

@@ -27,11 +27,27 @@ interface Position {
   readonly column: number
 }
 
-/** A configuration is a few kilobytes long; what is longer than a megabyte is something else. */
-const MAX_CHARACTERS = 1024 * 1024
+interface SourceBounds {
+  readonly maxCharacters: number
+  /** How many values there may be, with what aliases repeat. */
+  readonly maxValues: number
+  readonly tooLong: string
+}
 
-export function readSource(text: string, env: Environment): Source {
-  if (text.length > MAX_CHARACTERS) return unreadable('the file is larger than 1 MiB, which no configuration is')
+/** A configuration is a few kilobytes long; what is longer than a megabyte is something else. */
+const CONFIGURATION: SourceBounds = {
+  maxCharacters: 1024 * 1024,
+  maxValues: 100_000,
+  tooLong: 'the file is larger than 1 MiB, which no configuration is',
+}
+
+/** @param env what `${NAME}` is looked up in; undefined for a text in which that is no reference */
+export function readSource(
+  text: string,
+  env: Environment | undefined,
+  { maxCharacters, maxValues, tooLong } = CONFIGURATION,
+): Source {
+  if (text.length > maxCharacters) return unreadable(tooLong)
   const lineCounter = linesOf(text)
   const document = parseDocument(text, {
     version: '1.2',
@@ -56,7 +72,7 @@ export function readSource(text: string, env: Environment): Source {
   const perLine = [...Map.groupBy(syntax, ({ offset }) => lineCounter.linePos(offset ?? 0).line).values()]
   const firsts = perLine.flatMap(group => group.slice(0, 1))
 
-  const { value, findings, places, rereadings } = yamlValues(document, text, env)
+  const { value, findings, places, rereadings } = yamlValues(document, { text, env, maxValues })
   const offsetOf = ({ path, at, offset }: Finding): number => {
     if (offset !== undefined) return offset
     for (let length = path.length; length >= 0; length--) {

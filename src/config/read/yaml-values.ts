@@ -30,10 +30,17 @@ interface YamlValues {
   readonly rereadings: readonly Rereading[]
 }
 
-export function yamlValues(document: Document, text: string, env: Environment): YamlValues {
+interface Reading {
+  readonly text: string
+  /** References to the environment stay as they are written where it is undefined. */
+  readonly env: Environment | undefined
+  /** How many values there may be, with what aliases repeat. */
+  readonly maxValues: number
+}
+
+export function yamlValues(document: Document, reading: Reading): YamlValues {
   const walk: Walk = {
-    text,
-    env,
+    ...reading,
     findings: [],
     places: new Map(),
     rereadings: [],
@@ -49,9 +56,7 @@ export function pathKey(path: Path): string {
   return JSON.stringify(path)
 }
 
-interface Walk {
-  readonly text: string
-  readonly env: Environment
+interface Walk extends Reading {
   readonly findings: Finding[]
   readonly places: Map<string, Place>
   readonly rereadings: Rereading[]
@@ -70,7 +75,6 @@ interface Spot {
   readonly around: readonly unknown[]
 }
 
-const MAX_VALUES = 100_000
 const MAX_DEPTH = 32
 const MERGE_KEY = '<<'
 const REFUSED_KEYS: ReadonlyMap<string, string> = new Map([['__proto__', 'cannot be a key']])
@@ -121,9 +125,9 @@ interface Measured {
 
 /** Counts values that are read. The first that are too many are reported. */
 function isWithinBounds(walk: Walk, count: number, { path, offset, around }: Measured): boolean {
-  const isFirstBeyond = walk.valueCount <= MAX_VALUES
+  const isFirstBeyond = walk.valueCount <= walk.maxValues
   walk.valueCount += count
-  if (walk.valueCount <= MAX_VALUES && around.length <= MAX_DEPTH) return true
+  if (walk.valueCount <= walk.maxValues && around.length <= MAX_DEPTH) return true
   if (isFirstBeyond)
     walk.findings.push({ path, offset, message: 'is nested too deep, or repeated too often by aliases (`*name`)' })
   return false
@@ -206,7 +210,7 @@ function readPair(walk: Walk, pair: Pair, { path: parent, inside, names }: Block
  * the first: `issuer: ${ISSUER}` may happen to be all digits, and in `{ entries: "${N}" }` YAML demands the quotes.
  */
 function readScalar(walk: Walk, node: Scalar, path: Path, offset: number): unknown {
-  if (typeof node.value !== 'string') return node.value
+  if (typeof node.value !== 'string' || walk.env === undefined) return node.value
   const { value, problems } = substitute(node.value, walk.env)
   for (const { reference, message } of problems) {
     const found = walk.text.indexOf(reference, offset)

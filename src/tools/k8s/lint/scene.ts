@@ -1,0 +1,164 @@
+/**
+ * Puts together what the rules look at: the pods with the gateway, and the objects around them.
+ *
+ * Workloads come first, since their namespaces and ConfigMaps say which other documents are worth parsing.
+ */
+import type { Config } from '../../../config/schema/schema.ts'
+import {
+  type Chunk,
+  chunksOf,
+  type InputFile,
+  type KubernetesObject,
+  mayHavePods,
+  mayNameGateway,
+  parsed,
+  templateHint,
+  type Unreadable,
+} from './documents.ts'
+import { type FoundConfig, findConfig, mayBeMap } from './gateway-config.ts'
+import {
+  type Container,
+  type GatewayPod,
+  type GatewayPorts,
+  gatewaysIn,
+  isLabelled,
+  portsOf,
+  USUAL_PORTS,
+  type Workload,
+  workloadOf,
+} from './pods.ts'
+import { at, items, labelsAt, textAt } from './spot.ts'
+
+export interface Scene {
+  readonly pods: readonly GatewayPod[]
+  /** Objects of one kind, the items of lists included. */
+  readonly ofKind: (...kinds: readonly string[]) => readonly KubernetesObject[]
+  readonly kustomizations: readonly KubernetesObject[]
+}
+
+interface ReadScene extends Scene {
+  readonly problems: readonly Unreadable[]
+  /** How many workloads have nothing to do with the gateway. */
+  readonly others: number
+}
+
+/** What Kubernetes has around pods, and whether it is found in their namespace alone. */
+const AROUND: ReadonlyMap<string, 'same namespace' | 'any namespace'> = new Map([
+  ...(
+    ['Service', 'NetworkPolicy', 'Ingress', 'HorizontalPodAutoscaler', 'ServiceAccount', 'CiliumNetworkPolicy'] as const
+  ).map(kind => [kind, 'same namespace'] as const),
+  ...(
+    [
+      ...(['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute', 'PodMonitor', 'Namespace'] as const),
+      ...(['MutatingAdmissionPolicyBinding', 'CiliumClusterwideNetworkPolicy', 'GlobalNetworkPolicy'] as const),
+      ...(['AdminNetworkPolicy', 'ClusterNetworkPolicy'] as const),
+    ] as const
+  ).map(kind => [kind, 'any namespace'] as const),
+])
+
+const KUSTOMIZE: ReadonlySet<string> = new Set(['Kustomization', 'Component'])
+
+/** @param config what the command line names; it holds for every gateway */
+export function readScene(files: readonly InputFile[], config: Config | undefined): ReadScene {
+  const chunks = files.flatMap(chunksOf)
+  const reader = chunkReader()
+  const first = chunks.filter(isWorthReading)
+  const objects = first.flatMap(reader.read)
+  const workloads = objects.flatMap(object => workloadOf(object) ?? [])
+  const marked = workloads.filter(each => gatewaysIn(each).length > 0 || isLabelled(each))
+  const unread = chunks.filter(chunk => !first.includes(chunk))
+  const around = marked.length === 0 ? [] : unread.filter(chunk => isAround(chunk, marked)).flatMap(reader.read)
+  const byKind = Map.groupBy([...objects, ...around], ({ kind }) => kind)
+  const ofKind = (...kinds: readonly string[]) => kinds.flatMap(kind => byKind.get(kind) ?? [])
+  return {
+    pods: marked.map(each => gatewayPod(each, ofKind('ConfigMap'), config)),
+    ofKind,
+    kustomizations: [...objects, ...around].filter(isKustomization),
+    problems: reader.problems,
+    others: workloads.length - marked.length + unread.filter(mayHavePods).length,
+  }
+}
+
+function chunkReader() {
+  const problems: Unreadable[] = []
+  return {
+    problems,
+    read(chunk: Chunk): readonly KubernetesObject[] {
+      const found = parsed(chunk)
+      problems.push(...found.problems)
+      return found.objects
+    },
+  }
+}
+
+/** A text without a kind that is as long as this holds something else. */
+const LONGEST_UNKNOWN = 256 * 1024
+
+function isWorthReading(chunk: Chunk): boolean {
+  const { kind, text } = chunk
+  if (kind === undefined) return text.length < LONGEST_UNKNOWN || /["']?kind["']?\s*:/.test(text)
+  if (KUSTOMIZE.has(kind) || kind.endsWith('List')) return true
+  return (mayHavePods(chunk) && mayNameGateway(chunk)) || templateHint(text) !== undefined
+}
+
+function isAround(chunk: Chunk, marked: readonly Workload[]): boolean {
+  const names = new Set(marked.flatMap(mapNames))
+  if (mayBeMap(chunk, names)) return true
+  const reach = AROUND.get(chunk.kind ?? '')
+  if (reach !== 'same namespace') return reach !== undefined
+  const namespaces = marked.map(({ namespace }) => namespace)
+  const written = /^ {2}namespace:[ \t]*["']?([\w.-]+)/m.exec(chunk.text)?.[1]
+  return written === undefined || namespaces.includes(undefined) || namespaces.includes(written)
+}
+
+function mapNames({ spec, labels }: Workload): readonly string[] {
+  const mounted = items(at(spec, 'volumes')).flatMap(volume => [
+    textAt(volume, 'configMap', 'name') ?? [],
+    ...items(at(volume, 'projected', 'sources')).map(each => textAt(each, 'configMap', 'name') ?? []),
+  ])
+  return [...mounted.flat(), labels.get('sallyport-config') ?? 'sallyport']
+}
+
+function isKustomization({ kind, root }: KubernetesObject): boolean {
+  return KUSTOMIZE.has(kind) && (textAt(root, 'apiVersion') ?? '').startsWith('kustomize.')
+}
+
+function gatewayPod(
+  workload: Workload,
+  configMaps: readonly KubernetesObject[],
+  config: Config | undefined,
+): GatewayPod {
+  const gateways = gatewaysIn(workload)
+  const [gateway] = gateways
+  const found = findConfig(workload, gateway, configMaps, config)
+  return {
+    ...workload,
+    ...{ gateways, gateway, found },
+    apps: workload.containers.filter(each => each.role === 'ordinary' && !gateways.includes(each)),
+    ports: portsIn(found, gateway),
+  }
+}
+
+/** The configuration says where the gateway listens; where it is not known, the ports that the container declares. */
+function portsIn({ config }: FoundConfig, gateway: Container | undefined): GatewayPorts {
+  if (config !== undefined) {
+    const { listen, admin } = config
+    return {
+      listen: 'port' in listen.address ? listen.address.port : undefined,
+      admin: admin !== undefined && 'port' in admin.listen.address ? admin.listen.address.port : undefined,
+    }
+  }
+  const declared = gateway === undefined ? [] : portsOf(gateway)
+  const admin = declared.find(({ name, number }) => number === USUAL_PORTS.admin || /admin|metrics/.test(name ?? ''))
+  const listen = declared.find(port => port !== admin)
+  return { listen: listen?.number ?? USUAL_PORTS.listen, admin: admin?.number ?? USUAL_PORTS.admin }
+}
+
+/** Whether the input shows that the gateway is put into pods of this workload when they are made. */
+export function isInjected({ namespace }: Workload, { ofKind }: Scene): boolean {
+  if (ofKind('MutatingAdmissionPolicyBinding').some(({ name }) => name.includes('sallyport'))) return true
+  return ofKind('Namespace').some(
+    ({ name, root }) =>
+      name === namespace && labelsAt(root, 'metadata', 'labels').get('sallyport-injection') === 'enabled',
+  )
+}
