@@ -9,7 +9,6 @@ import type { Config } from '../../src/config/schema/schema.ts'
 import { PRESETS, type PresetName } from '../../src/tools/init/presets.ts'
 import { starterFile } from '../../src/tools/init/starter-file.ts'
 import { documentAt } from '../docs/markdown.ts'
-import { jwtOf } from '../support/jwt-provider.ts'
 import { type Manifest, named, ROOT, render } from './kustomize.ts'
 import { schemaProblems } from './schema-problems.ts'
 
@@ -39,8 +38,9 @@ const base = render('k8s/base')
 const monitoring = render('k8s/monitoring')
 const injection = render('k8s/injection')
 const anyone = render('test/k8s/anyone')
+/** `overlays.test.ts` says what each of them adds. */
+const OVERLAYS = ['autoscaling', 'http-route', 'ingress', 'serviceaccount-tokens']
 const withSecrets = render('test/k8s/with-secrets')
-const callersArePods = render('test/k8s/callers-are-pods')
 
 function podOf(deployment: Manifest): PodSpec & { readonly labels: Readonly<Record<string, string>> } {
   const { template } = deployment.spec as { template: { metadata: { labels: Record<string, string> }; spec: PodSpec } }
@@ -60,7 +60,7 @@ describe('the schemas of Kubernetes', () => {
     const folders = readdirSync(join(ROOT, 'k8s'), { recursive: true, encoding: 'utf8' })
       .filter(path => path.endsWith('kustomization.yaml'))
       .map(path => path.slice(0, -'/kustomization.yaml'.length))
-    // The components come with `base`, with `anyone`, and with `callers-are-pods`.
+    // The components come with `base`, with `anyone`, and with `overlays/serviceaccount-tokens`.
     expect(folders.toSorted()).toEqual([
       'base',
       'components/cluster-token',
@@ -68,12 +68,14 @@ describe('the schemas of Kubernetes', () => {
       'components/sidecar',
       'injection',
       'monitoring',
+      ...OVERLAYS.map(name => `overlays/${name}`),
     ])
   })
 
   test('accept all manifests', async () => {
+    const overlays = OVERLAYS.flatMap(name => render(`k8s/overlays/${name}`))
     expect(
-      await schemaProblems([...base, ...monitoring, ...injection, ...anyone, ...withSecrets, ...callersArePods]),
+      await schemaProblems([...base, ...monitoring, ...injection, ...anyone, ...withSecrets, ...overlays]),
     ).toEqual([])
   })
 
@@ -94,7 +96,9 @@ describe('a configuration that `sallyport init` writes', () => {
   const written = (preset: PresetName): Config =>
     loadConfig({ text: starterFile({ preset }), file: '/etc/sallyport.yaml', env: {}, namedFiles: 'unread' })
 
-  test.each(Object.keys(PRESETS) as readonly PresetName[])('listens where the probes ask: %s', preset => {
+  const presets = Object.keys(PRESETS) as readonly PresetName[]
+
+  test.each(presets)('listens where the probes ask: %s', preset => {
     const { listen, admin } = written(preset)
     const { ports = [] } = gatewayOf(service)
     const portOf = (name: string) => ports.find(port => port.name === name)?.containerPort
@@ -102,16 +106,13 @@ describe('a configuration that `sallyport init` writes', () => {
     expect(admin?.listen.address).toEqual({ host: '0.0.0.0', port: portOf('gateway-admin') })
   })
 
-  test('for callers that are pods, names files that its component mounts, for the gateway alone', () => {
-    const deployment = named(callersArePods, 'Deployment', 'orders')
-    const pod = podOf(deployment)
-    const { keys } = jwtOf(written('kubernetes'))
-    const mount = gatewayOf(deployment).volumeMounts?.find(({ name }) => name === 'sallyport-token')
-    expect([keys.bearerFile, keys.caFile]).toEqual([`${mount?.mountPath}/token`, `${mount?.mountPath}/ca.crt`])
-    expect(pod.volumes?.find(({ name }) => name === 'sallyport-token')).toMatchObject({
-      projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'kube-root-ca.crt' } }] },
-    })
-    expect(pod.containers.flatMap(({ volumeMounts = [] }) => volumeMounts)).toEqual([])
+  test.each(presets)('answers the probes of the service, finds it, and stops in time: %s', preset => {
+    const { admin, upstreams, drain } = written(preset)
+    const [app] = podOf(service).containers
+    const probes = [app?.startupProbe, app?.readinessProbe, app?.livenessProbe].map(probe => probe?.httpGet.path)
+    expect(admin?.appProbes.map(({ path }) => `/-/app${path}`)).toEqual([...new Set(probes)])
+    expect(upstreams.app?.url.origin).toBe('http://127.0.0.1:3000')
+    expect(drain.timeout / 1000 + 10).toBeLessThan(podOf(service).terminationGracePeriodSeconds)
   })
 })
 

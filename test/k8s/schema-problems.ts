@@ -1,27 +1,44 @@
 /**
- * Checks manifests against the schemas of Kubernetes and of the Prometheus Operator.
+ * Checks manifests against the schemas of Kubernetes, of the Prometheus Operator and of the Gateway API.
  *
  * kubernetes-models has them twice: as validators, which know formats, lists and what is required but ignore a field
  * that they do not know; and as types, with which the TypeScript compiler refuses exactly that.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type Manifest, ROOT } from './kustomize.ts'
 
 /** @returns one line each; empty when all is well */
 export async function schemaProblems(manifests: readonly Manifest[]): Promise<readonly string[]> {
-  const invalid = await Promise.all(manifests.map(validationProblems))
-  return [...invalid.flat(), ...unknownFields(manifests)]
+  const known = manifests.filter(isKnown)
+  const invalid = await Promise.all(known.map(validationProblems))
+  return [...invalid.flat(), ...unknownFields(known)]
+}
+
+/** The models of the Gateway API are not installed everywhere yet. Everything else is known. */
+function isKnown(manifest: Manifest): boolean {
+  if (!manifest.apiVersion.startsWith('gateway.networking.k8s.io/')) return true
+  try {
+    createRequire(import.meta.url).resolve(modelPath(manifest))
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Where the model of a manifest is: `kubernetes-models/apps/v1/Deployment`. */
 function modelPath({ apiVersion, kind }: Manifest): string {
-  const root = apiVersion.startsWith('monitoring.coreos.com/')
-    ? '@kubernetes-models/prometheus-operator'
-    : 'kubernetes-models'
-  return `${root}/${apiVersion}/${kind}`
+  const [group = ''] = apiVersion.split('/')
+  return `${ELSEWHERE.get(group) ?? 'kubernetes-models'}/${apiVersion}/${kind}`
 }
+
+/** Groups that are no part of Kubernetes, and whose models have a package of their own. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['monitoring.coreos.com', '@kubernetes-models/prometheus-operator'],
+  ['gateway.networking.k8s.io', '@kubernetes-models/gateway-api'],
+])
 
 async function validationProblems(manifest: Manifest): Promise<readonly string[]> {
   const module = (await import(modelPath(manifest))) as Record<string, new (data: unknown) => { validate(): void }>

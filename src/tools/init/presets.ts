@@ -178,6 +178,8 @@ export const PRESETS = {
       '  jwksUri: https://kubernetes.default.svc/openid/v1/jwks',
       '  caFile: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt',
       '  bearerFile: /var/run/secrets/kubernetes.io/serviceaccount/token',
+      '  # Outlives a restart of the container. Without such a volume, leave it out.',
+      '  cacheFile: /var/cache/sallyport/main-keys.json',
     ],
     identityLines: [
       'X-Auth-Subject: sub',

@@ -23,7 +23,8 @@ listen: 0.0.0.0:8080
 
 # Health, readiness, metrics and status. In a pod, the probes of the kubelet come from outside, so this is not loopback;
 # a network policy keeps others away (k8s/components/network-policy). On a host of your own: 127.0.0.1:9090.
-admin: { listen: 0.0.0.0:9090 }
+# \`appProbes\` are paths of the service that its own probes ask for through this port, as /-/app/healthz.
+admin: { listen: 0.0.0.0:9090, appProbes: [/healthz] }
 
 providers:
   # The name is yours: it becomes a metric label and a log field.
