@@ -41,7 +41,7 @@ interface ReloaderOptions {
   readonly firstContents: FileContents
   readonly policies: PolicyStore
   /** The servers of the traffic, which get the new limits and certificates. */
-  readonly servers: ReadonlySet<Server>
+  readonly servers: () => Iterable<Server>
   readonly services: Services
 }
 
@@ -113,7 +113,7 @@ export function reloader(options: ReloaderOptions): Reloader {
   function putInForce(next: Prepared, trigger: ReloadTrigger): void {
     const { config, hash, policy } = next
     // The only step that can fail comes first.
-    for (const server of servers) changeServer(server, next.server)
+    for (const server of servers()) changeServer(server, next.server)
     for (const [id, provider] of Object.entries(config.providers)) metrics.initProvider(id, providerTraits(provider))
     policies.swap(policy)
     revocations.configure(next.revocation)

@@ -2,8 +2,8 @@
 import { pathText } from '../../config/check/report.ts'
 import type { Environment } from '../../config/read/environment.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import { load } from '../../run/engine.ts'
 import type { Services } from '../../run/services.ts'
-import { load } from '../../run/start.ts'
 import { check } from '../check/check.ts'
 import { type Finding, fail, finding, ok, warn } from './finding.ts'
 
