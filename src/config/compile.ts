@@ -13,7 +13,7 @@ import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
 import { clientAddressReader, trustedProxies } from '../downstream/client-address.ts'
-import { type AuthorizationHandling, requestHeaders } from '../forward/request-headers.ts'
+import { type AuthorizationHandling, type HeaderWriter, requestHeaders } from '../forward/request-headers.ts'
 import {
   compileIdentity,
   DEFAULT_IDENTITY_HEADERS,
@@ -81,6 +81,8 @@ interface PolicyParts {
   readonly routeMetrics: (route: string, kind: RouteKind) => RouteMetrics
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode: 'report' | undefined
+  /** Makes what the service reads of a request's headers. Left out: the lines of a gateway. */
+  readonly requestHeaders?: HeaderWriter | undefined
 }
 
 /** @param hash says which configuration is in force */
@@ -88,7 +90,7 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
   const judges = sharedJudges(config, parts)
   const places = tokenPlaces(credentialSources(config))
-  const headers = headerWriters(config, identity, places)
+  const headers = headerWriters(config, identity, places, parts.requestHeaders ?? requestHeaders)
   const routes = config.routes.map(route => compileRoute(route, config, { ...judges, headers }, parts))
   return Object.freeze({
     hash,
@@ -159,11 +161,16 @@ function hasSessions({ providers }: Config): boolean {
 /** Makes the headers for an upstream; routes that treat `Authorization` alike share one, and so what it remembers. */
 type HeaderWriters = (authorization: AuthorizationHandling) => RequestHeaders
 
-function headerWriters(config: Config, identity: Identity, places: TokenPlaces | undefined): HeaderWriters {
+function headerWriters(
+  config: Config,
+  identity: Identity,
+  places: TokenPlaces | undefined,
+  writer: HeaderWriter,
+): HeaderWriters {
   const trusts = trustedProxies(config.listen.trustedProxies)
   const certificates = certificateSource(config.listen, config.clientCertificate)
   return remembered(authorization =>
-    requestHeaders({
+    writer({
       isManaged: places === undefined ? identity.isManaged : name => identity.isManaged(name) || places.isHeader(name),
       authorization,
       trusts,

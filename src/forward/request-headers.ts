@@ -15,7 +15,7 @@ import { forwardingLines } from './forwarded.ts'
 import { namedInConnection } from './hop-by-hop.ts'
 import { type Handling, handlingOf } from './own-names.ts'
 
-interface RequestHeaderRules {
+export interface RequestHeaderRules {
   /** Is true for names that must never arrive from outside, in whatever spelling. */
   readonly isManaged: (name: string) => boolean
   readonly authorization: AuthorizationHandling
@@ -44,11 +44,20 @@ interface CertificateHandling {
   readonly forward: boolean
 }
 
-type LineHandling = Handling | 'pass' | 'protocols' | 'cookies'
+export type LineHandling = Handling | 'pass' | 'protocols' | 'cookies'
 
-export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
-  const { isManaged, authorization, trusts, certificate, withoutProtocols, withoutCookies } = rules
-  const handlingOfLine = boundedMemo<LineHandling>(
+/** Makes, of the rules of some routes, what their service reads of a request's headers. */
+export type HeaderWriter = (rules: RequestHeaderRules) => RequestHeaders
+
+/** Says what is done with a line of this name. It is remembered for each spelling. */
+export function lineHandling({
+  isManaged,
+  authorization,
+  certificate,
+  withoutProtocols,
+  withoutCookies,
+}: RequestHeaderRules): (name: string) => LineHandling {
+  return boundedMemo<LineHandling>(
     name => {
       const own = handlingOf(name)
       if (own === 'token' && authorization === 'drop') return 'drop'
@@ -63,7 +72,11 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
     },
     { maxEntries: 1000, maxKeyLength: 64 },
   )
+}
 
+export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
+  const { authorization, trusts, withoutProtocols, withoutCookies } = rules
+  const handlingOfLine = lineHandling(rules)
   return ({ rawHeaders, host, peer, requestId, trace, identityLines }) => {
     const named = namedInConnection(rawHeaders)
     const chain = trusts(peer.address) ? new Map<string, string>() : undefined
@@ -114,12 +127,12 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
   }
 }
 
-function addTrace(lines: string[], { traceparent, tracestate }: TraceContext): void {
+export function addTrace(lines: string[], { traceparent, tracestate }: TraceContext): void {
   lines.push('traceparent', traceparent)
   if (tracestate !== undefined) lines.push('tracestate', tracestate)
 }
 
-function addCookies(lines: string[], name: string, value: string): void {
+export function addCookies(lines: string[], name: string, value: string): void {
   if (value !== '') lines.push(name, value)
 }
 
@@ -136,7 +149,7 @@ function passes(name: string, certificate: CertificateHandling | undefined): boo
 }
 
 /** For services that know Bearer alone: the proof was judged here, and is not passed on. */
-function asBearer(value: string): string {
+export function asBearer(value: string): string {
   return value.replace(/^dpop(?= )/i, 'Bearer')
 }
 

@@ -9,9 +9,10 @@ import type { Server } from 'node:http'
 import { resolve } from 'node:path'
 import type { ReadFile } from '../config/check/file-judges.ts'
 import { type FileContents, notedReads } from '../config/read/file-contents.ts'
-import { loadConfigFile } from '../config/read/load.ts'
+import { type ConfigUse, loadConfigFile } from '../config/read/load.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
+import type { HeaderWriter } from '../forward/request-headers.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import { type PolicyStore, policyStore } from '../policy-store.ts'
@@ -42,6 +43,10 @@ export interface EngineOptions {
   readonly mode?: 'report' | undefined
   /** Reads the files. Left out, they have to be ones that nobody else may write. */
   readonly readFile?: ReadFile | undefined
+  /** What the file is loaded for. Left out: for a gateway. */
+  readonly use?: ConfigUse | undefined
+  /** Makes what the service reads of a request's headers. Left out: the lines of a gateway. */
+  readonly requestHeaders?: HeaderWriter | undefined
   /** What the file said, when it has been loaded already. */
   readonly loaded?: Loaded | undefined
   /**
@@ -75,9 +80,9 @@ interface Engine {
 }
 
 /** @throws {ConfigError} the configuration is bad, with every problem */
-export function load(file: string, env: EngineOptions['env'], readFile?: ReadFile): Loaded {
+export function load(file: string, env: EngineOptions['env'], readFile?: ReadFile, use?: ConfigUse): Loaded {
   const reads = notedReads(readFile)
-  return { config: loadConfigFile(file, env, reads.readFile), contents: reads.contents }
+  return { config: loadConfigFile(file, env, reads.readFile, use), contents: reads.contents }
 }
 
 /**
@@ -86,7 +91,7 @@ export function load(file: string, env: EngineOptions['env'], readFile?: ReadFil
  */
 export function engine(options: EngineOptions, servers: () => Iterable<Server>): Engine {
   const { file, env, workerOf } = options
-  const { config, contents } = options.loaded ?? load(file, env, options.readFile)
+  const { config, contents } = options.loaded ?? load(file, env, options.readFile, options.use)
   if (workerOf !== undefined) rejectWhatNeedsRestart(file, workerOf, config)
   options.setLogFormat?.(config.log.format)
   const log = options.log(config.log.level)
@@ -111,6 +116,7 @@ export function engine(options: EngineOptions, servers: () => Iterable<Server>):
     file,
     env,
     readFile: options.readFile,
+    use: options.use,
     setLogFormat: options.setLogFormat,
     first,
     firstContents: contents,

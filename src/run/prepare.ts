@@ -123,6 +123,7 @@ export function prepare(config: Config, services: Services): Prepared {
       spans: spans?.sink,
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
+      requestHeaders: services.requestHeaders,
     }
     return {
       config,

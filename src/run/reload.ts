@@ -14,7 +14,7 @@ import type { ReadFile } from '../config/check/file-judges.ts'
 import { pathText } from '../config/check/report.ts'
 import type { Environment } from '../config/read/environment.ts'
 import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'
-import { loadConfigFile } from '../config/read/load.ts'
+import { type ConfigUse, loadConfigFile } from '../config/read/load.ts'
 import { isLogin } from '../config/schema/accepted.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
@@ -34,6 +34,8 @@ interface ReloaderOptions {
   readonly env: Environment
   /** How files are read, as the first configuration was. */
   readonly readFile: ReadFile | undefined
+  /** What the file is loaded for; undefined: for a gateway. */
+  readonly use: ConfigUse | undefined
   /** Changes the form of the log's lines. */
   readonly setLogFormat: ((format: Config['log']['format']) => void) | undefined
   /** The configuration in force when the process starts, and what its files held when it was loaded. */
@@ -93,7 +95,7 @@ export function reloader(options: ReloaderOptions): Reloader {
     contents = reads.contents
     let next: Prepared | undefined
     try {
-      const config = loadConfigFile(file, env, reads.readFile)
+      const config = loadConfigFile(file, env, reads.readFile, options.use)
       rejectWhatNeedsRestart(file, started, config)
       next = prepare(config, services)
       await settledWithin(services.scheduler, LONGEST_WARM_UP_MS, next.providersTried())

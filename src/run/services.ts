@@ -10,6 +10,7 @@ import { type ReplayMemory, replayMemory } from '../authenticate/proof/replay-me
 import { type VerifierRegistry, verifierRegistry } from '../authenticate/registry.ts'
 import { TOKEN_CACHE_RESULTS, type TokenCache, tokenCache } from '../authenticate/token-cache.ts'
 import type { Environment } from '../config/read/environment.ts'
+import type { HeaderWriter } from '../forward/request-headers.ts'
 import { FETCH_RESULTS } from '../keys/key-set-events.ts'
 import { type KeySetRegistry, keySetRegistry } from '../keys/registry.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -59,6 +60,8 @@ export interface Services {
   readonly revocationPeers: RevocationPeers
   /** `report`: every route only reports, whatever the configuration says. */
   readonly mode: 'report' | undefined
+  /** Makes what the service reads of a request's headers; undefined: the lines of a gateway. */
+  readonly requestHeaders: HeaderWriter | undefined
   /** How many file descriptors this process may have; undefined where that is not known. */
   readonly descriptors: number | undefined
 }
@@ -85,6 +88,7 @@ interface ServicesOptions {
   readonly nodeVersion: string
   readonly tokenCacheEntries: number
   readonly mode?: 'report' | undefined
+  readonly requestHeaders?: HeaderWriter | undefined
 }
 
 export function gatewayServices({
@@ -96,6 +100,7 @@ export function gatewayServices({
   nodeVersion,
   tokenCacheEntries,
   mode,
+  requestHeaders,
 }: ServicesOptions): Services {
   const metrics = createMetrics({
     version,
@@ -113,6 +118,7 @@ export function gatewayServices({
   const peers: RevocationPeers = { tellSiblings: () => {}, writer: undefined }
   return {
     mode,
+    requestHeaders,
     descriptors: descriptorLimit(),
     clock,
     scheduler,

@@ -36,13 +36,23 @@ interface LoadOptions {
   readonly readFile?: ReadFile
   /** `unread`: the files that the configuration names are neither read nor judged. Default `read`. */
   readonly namedFiles?: NamedFiles
+  /** Left out, it is loaded for a gateway. */
+  readonly use?: ConfigUse | undefined
+}
+
+/** What a configuration is loaded for, where that is no gateway. */
+export interface ConfigUse {
+  /** Fills in what a file for this use leaves out, before anything is checked. */
+  filledIn(value: unknown): unknown
+  /** Finds what makes no sense in this use. */
+  findings(draft: Draft): readonly Finding[]
 }
 
 export type NamedFiles = 'read' | 'unread'
 
 /** Reads a text. @throws {ConfigError} with every problem, in the order of the text */
 export function loadConfig(options: LoadOptions): Config {
-  const { text, file, env, readFile = readAnyFile, namedFiles = 'read' } = options
+  const { text, file, env, readFile = readAnyFile, namedFiles = 'read', use } = options
 
   const folder = dirname(resolve(file))
   const withoutMark = text.replace(/^\ufeff/, '')
@@ -53,7 +63,7 @@ export function loadConfig(options: LoadOptions): Config {
     throw configError(file, withoutMark, source, [{ path: [], message: EMPTY_FILE }])
 
   const value = withAbsolutePaths(
-    withFittingTypes({ ...source, value: withoutExtensions(source.value) }),
+    withFittingTypes({ ...source, value: filledIn(withoutExtensions(source.value), use) }),
     LOCAL_PATHS,
     folder,
   )
@@ -63,6 +73,7 @@ export function loadConfig(options: LoadOptions): Config {
   const further = [
     ...(parsed.success ? [] : findings(parsed.error)),
     ...crossCheck(draft),
+    ...(use?.findings(draft) ?? []),
     ...fileFindings(draft, namedFiles === 'read' ? readFile : undefined, revokedFileProblem),
   ]
   const wrong = new Set([...wrongSections(further), ...sectionsLeftOut(draft, value)])
@@ -80,8 +91,13 @@ export function loadConfig(options: LoadOptions): Config {
  * @param readFile reads the file itself and those that it names, by absolute path
  * @throws {ConfigError} the file cannot be read, or {@link loadConfig} refuses it
  */
-export function loadConfigFile(file: string, env: Environment, readFile: ReadFile = readAnyFile): Config {
-  return loadConfig({ text: fileText(file, readFile), file, env, readFile })
+export function loadConfigFile(
+  file: string,
+  env: Environment,
+  readFile: ReadFile = readAnyFile,
+  use?: ConfigUse | undefined,
+): Config {
+  return loadConfig({ text: fileText(file, readFile), file, env, readFile, use })
 }
 
 /**
@@ -119,6 +135,10 @@ function fileError(file: string, message: string): ConfigError {
 
 function parse(value: unknown) {
   return configSchema.safeParse(value, { error: problemText })
+}
+
+function filledIn(value: unknown, use: ConfigUse | undefined): unknown {
+  return use === undefined ? value : use.filledIn(value)
 }
 
 /** Leaves out the keys `x-…` at the top level, which are a place for anchors. */
