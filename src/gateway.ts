@@ -1,5 +1,5 @@
 /**
- * The request path on one screen: receive → decide → forward, respond, read, judge or refuse.
+ * The request path on one screen: receive → decide → act: forward, respond, read, judge or refuse.
  *
  * Only the matcher of the compiled policy decides, on what the client sent.
  *
@@ -9,38 +9,35 @@
  */
 import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { actor } from './acting.ts'
 import { decide, letPageRead } from './decide.ts'
 import type { Drain } from './downstream/drain.ts'
 import { fastifyWay } from './downstream/fastify-way.ts'
 import type { Http2Sessions } from './downstream/http2-sessions.ts'
 import type { OverloadGate } from './downstream/overload.ts'
 import { peerOf } from './downstream/peer.ts'
-import { ClientGone, receiver } from './downstream/receive.ts'
+import { receiver } from './downstream/receive.ts'
 import { requestLimit } from './downstream/request-limit.ts'
-import { respond } from './downstream/respond.ts'
 import type { ServerOptions } from './downstream/server.ts'
 import { stalledPeers } from './downstream/stalled-peers.ts'
 import { trafficServer } from './downstream/traffic-server.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
-import { type ArrivedBody, WholeBody } from './forward/client-body.ts'
 import { forward } from './forward/forward.ts'
 import { bodyJudge } from './forward/judged-body.ts'
 import { streams } from './forward/streams.ts'
 import type { Clock } from './lib/clock.ts'
 import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Scheduler } from './lib/scheduler.ts'
-import type { Decision, JudgedBody, Route } from './policy.ts'
+import type { Decision, JudgedBody } from './policy.ts'
 import type { PolicyStore } from './policy-store.ts'
 import { brokenRequests } from './refusal/broken-request.ts'
-import { refuse as answerRefusal } from './refusal/refuse.ts'
 import type { Revocations } from './revocation/revocations.ts'
 import { accessRecord, type RefusalObserver } from './telemetry/access.ts'
 import type { Audit } from './telemetry/audit/audit.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics/metrics.ts'
 import { recordSpans } from './telemetry/traces/request-spans.ts'
-import type { Answer, WantedBody } from './types.ts'
 
 interface GatewayOptions {
   readonly policies: PolicyStore
@@ -61,6 +58,12 @@ interface GatewayOptions {
 export async function gateway(options: GatewayOptions): Promise<FastifyInstance> {
   const { policies, drain, overload, clock, metrics, revocations, audits, log } = options
   const record = accessRecord(metrics, log, clock, options.refusals)
+  const { act, pass, refuse, gone } = actor({
+    audits,
+    onRefused: exchange => places.refused(exchange),
+    onPassed: (exchange, route, body) => forward(exchange, route, forwardDeps, body),
+    judge,
+  })
   const broken = brokenRequests({
     refuse,
     onRefused(denial, id, socket) {
@@ -135,37 +138,6 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
     else act(exchange, decision)
   }
 
-  function refuse(exchange: Exchange, error: unknown): void {
-    places.refused(exchange)
-    const denial = error instanceof Denial ? error : new Denial('internal', { cause: error })
-    audits.current?.refused(exchange, denial)
-    answerRefusal(exchange, denial)
-  }
-
-  function act(exchange: Exchange, decision: Decision): void {
-    if (decision.kind === 'forward') pass(exchange, decision.route)
-    else if (decision.kind === 'respond') answer(exchange, decision.answer)
-    else if (decision.kind === 'read') read(exchange, decision.answer)
-    else judge(exchange, decision.answer)
-  }
-
-  function pass(exchange: Exchange, route: Route, body?: ArrivedBody): void {
-    if (recordPassed(exchange)) forward(exchange, route, forwardDeps, body)
-    else body?.onTaken()
-  }
-
-  function answer(exchange: Exchange, made: Answer): void {
-    if (recordPassed(exchange, made.status)) respond(exchange, made)
-  }
-
-  /** @returns false for a request that has to be on record and cannot be, and so has been refused */
-  function recordPassed(exchange: Exchange, status?: number): boolean {
-    const unrecorded = audits.current?.passed(exchange, status)
-    if (unrecorded === undefined) return true
-    refuse(exchange, unrecorded)
-    return false
-  }
-
   /** Forwards the body that was judged, byte for byte, if it may pass. */
   function judge(exchange: Exchange, judged: JudgedBody): void {
     judgedBody(exchange, judged).then(
@@ -175,27 +147,6 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       },
       (error: unknown) => gone(exchange, error),
     )
-  }
-
-  /** Answers with what the endpoint makes of the body. A client that has gone by then is told nothing. */
-  function read(exchange: Exchange, wanted: WantedBody): void {
-    const made = new WholeBody(exchange, wanted).bytes.then(body => {
-      // What the answer changes is not undone by refusing it.
-      const unrecorded = audits.current?.refusal
-      if (unrecorded !== undefined) throw unrecorded
-      return wanted.answer(body)
-    })
-    made.then(
-      given => {
-        if (!exchange.hasEnded) answer(exchange, given)
-      },
-      (error: unknown) => gone(exchange, error),
-    )
-  }
-
-  /** Refuses a request whose body has failed, unless its client has left. */
-  function gone(exchange: Exchange, error: unknown): void {
-    if (!exchange.hasEnded && !(error instanceof ClientGone)) refuse(exchange, error)
   }
 
   function makeServer(): Server {

@@ -29,6 +29,8 @@ const ROOMS = tableOf(`
   cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
                       run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/diff tools/doctor tools/engine
                       tools/explain tools/init tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
+  library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
+                      run telemetry telemetry/audit telemetry/metrics telemetry/traces types
   build             →
   demo              → lib
 
@@ -55,7 +57,7 @@ const ROOMS = tableOf(`
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
-                      downstream errors gateway issuer-template keys lib node oauth policy policy-store revocation session
+                      downstream errors forward gateway issuer-template keys lib node oauth policy policy-store revocation session
                       store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
   admin/console     → admin errors lib telemetry/metrics
   admin             → downstream errors exchange lib policy revocation types upstream
@@ -66,8 +68,9 @@ const ROOMS = tableOf(`
   config/check      → authenticate/encrypted config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
   config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib mcp route
 
-  gateway           → decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
-                      telemetry/audit telemetry/metrics telemetry/traces types
+  gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
+                      telemetry/audit telemetry/metrics telemetry/traces
+  acting            → downstream errors exchange forward policy refusal telemetry/audit types
   decide            → authenticate downstream errors lib mcp policy route types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy policy-store route telemetry types
@@ -109,7 +112,7 @@ const ROOMS = tableOf(`
 const PACKAGES = tableOf(`
   @fastify/http-proxy → downstream
   esbuild             → build
-  fastify             → admin downstream gateway run/listening.ts run/start.ts
+  fastify             → admin downstream gateway library run/listening.ts run/start.ts
   jose                → authenticate/encrypted authenticate/jwt demo tools/engine tools/token
   lru-cache           → authenticate authenticate/introspection keys session
   oauth4webapi        → oauth
@@ -137,6 +140,7 @@ const AT_THE_TOP = [
   'README.md',
   'main.ts',
   'gateway.ts',
+  'acting.ts',
   'decide.ts',
   'errors.ts',
   'types.ts',
@@ -202,7 +206,7 @@ describe('the rooms of src/', () => {
 })
 
 describe('every export of src/', () => {
-  const entries = /^src\/(?:main\.ts|build\/)/
+  const entries = /^src\/(?:main\.ts|build\/|library\/index\.ts)/
   const unused = unusedExports(
     sources.filter(({ path }) => !entries.test(path)),
     [...sources, ...readSources('bench')],

@@ -42,7 +42,7 @@ interface OperationsOptions {
   readonly config: Config
   readonly policies: PolicyStore
   readonly reloads: Reloader
-  readonly drain: Drain
+  readonly drain: Pick<Drain, 'isDraining' | 'begin'>
   readonly services: Services
   readonly refusals: RefusalMemory | undefined
 }

@@ -26,8 +26,8 @@ import { type Prepared, prepare } from './prepare.ts'
 import type { Services } from './services.ts'
 import { rejectWhatNeedsRestart, startSettings } from './start-settings.ts'
 
-/** What causes a reload: a file that changed, or the operator. */
-type ReloadTrigger = 'change' | 'SIGHUP'
+/** What causes a reload: a file that changed, the operator, or the application that is guarded. */
+type ReloadTrigger = 'change' | 'SIGHUP' | 'application'
 
 interface ReloaderOptions {
   readonly file: string
@@ -63,8 +63,8 @@ export interface Reloader {
   /** The files that the last attempt read: a change of one of them is a reason to load again. */
   files(): Iterable<string>
   /**
-   * `change` loads only when a file has changed since the last attempt, whether that succeeded or not; `SIGHUP` always
-   * loads. Attempts are made one at a time, in order. It resolves when its attempt is over, and never rejects.
+   * `change` loads only when a file has changed since the last attempt, whether that succeeded or not; the others
+   * always load. Attempts are made one at a time, in order. It resolves when its attempt is over, and never rejects.
    */
   reload(trigger: ReloadTrigger): Promise<void>
   /** From here on nothing is put in force. */

@@ -122,6 +122,7 @@ describe('file headers say the truth', () => {
   const CLOCKS: ReadonlyMap<string, string> = new Map([['src/lib/clock.ts', 'it is the clock']])
   const PROCESSES: ReadonlyMap<string, string> = new Map([
     ['src/main.ts', 'it is the edge of the process'],
+    ['src/library/index.ts', 'it is the edge of the package, and reads what main.ts reads for the program'],
     ['src/build/build.ts', 'it is a program of its own'],
     ['src/run/unix-socket.ts', 'the mode of a socket comes from the umask of the process'],
     ['src/lib/trusted-file.ts', 'whom a file must belong to depends on who runs the process'],
