@@ -640,6 +640,8 @@ export interface ConfigProblem {
   /** 1-based; absent when the problem has no place in the text. */
   readonly line?: number
   readonly column?: number
+  /** The included file that the problem is in; absent when it is in the file that was asked for. */
+  readonly file?: string
 }
 
 /** The operator's configuration is wrong. It carries every problem at once, and a text that is ready to print. */

@@ -77,7 +77,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   why: ['--admin=', '--config=', '--json'],
   tail: ['--route=', '--code=', '--admin=', '--config=', '--json'],
   diff: ['--fail-on=', '--no-files', '--json'],
-  schema: [],
+  schema: ['--included'],
   init: ['--preset=', '--issuer=', '--audience=', '--upstream=', '--force'],
   import: ['--issuer=', '--audience=', '--upstream='],
   completion: [],

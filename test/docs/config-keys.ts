@@ -10,6 +10,8 @@ export interface ConfigKey {
 interface Node {
   readonly properties?: Readonly<Record<string, Node>>
   readonly required?: readonly string[]
+  /** At the top level, what is required may be in an included file. */
+  readonly else?: Pick<Node, 'required'>
   readonly additionalProperties?: boolean | Node
   readonly items?: Node
   readonly anyOf?: readonly Node[]
@@ -29,7 +31,11 @@ const NAMES: Readonly<Record<string, string>> = { headers: '<name>', claims: '<c
 function* walk(node: Node, path: string): Generator<ConfigKey> {
   for (const [key, property] of Object.entries(node.properties ?? {})) {
     const keyPath = path === '' ? key : `${path}.${key}`
-    yield { path: keyPath, isRequired: node.required?.includes(key) ?? false, defaultText: defaultText(property) }
+    yield {
+      path: keyPath,
+      isRequired: (node.required ?? node.else?.required)?.includes(key) ?? false,
+      defaultText: defaultText(property),
+    }
     // A JWK has members of its own, which RFC 7517 describes.
     if (key !== 'jwks') yield* walk(property, keyPath)
   }

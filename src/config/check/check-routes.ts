@@ -38,17 +38,21 @@ interface Indexed {
 
 function idFindings(routes: readonly Indexed[]): readonly Finding[] {
   const message = 'is the id of an earlier route too; give each route its own'
-  return [...Map.groupBy(routes, ({ route }) => route.id).values()].flatMap(([, ...later]) =>
-    later.map(({ index }) => ({ path: ['routes', index, 'id'], message })),
+  return [...Map.groupBy(routes, ({ route }) => route.id).values()].flatMap(([first, ...later]) =>
+    first === undefined
+      ? []
+      : later.map(({ index }) => ({ path: ['routes', index, 'id'], message, other: ['routes', first.index, 'id'] })),
   )
 }
 
 function shapeFindings(routes: readonly Indexed[]): readonly Finding[] {
   return [...Map.groupBy(routes, ({ route }) => shapeOf(route.path, laxSegment)).values()].flatMap(alike =>
     alike.flatMap(({ index, route }, position) => {
-      const messages = alike.slice(0, position).map(other => shapeProblem(other.route, route))
-      const message = messages.find(each => each !== undefined)
-      return message === undefined ? [] : [{ path: ['routes', index, 'path'], message }]
+      const found = alike.slice(0, position).flatMap(other => {
+        const message = shapeProblem(other.route, route)
+        return message === undefined ? [] : [{ message, other: ['routes', other.index, 'path'] }]
+      })
+      return found.slice(0, 1).map(problem => ({ path: ['routes', index, 'path'], ...problem }))
     }),
   )
 }

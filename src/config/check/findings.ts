@@ -32,6 +32,8 @@ export interface Finding {
     | 'resources'
     | 'routes'
     | 'limits'
+  /** Another place that the value collides with. It is told when it is in another file. */
+  readonly other?: Path
   /** It is set when the offset in the text is known more exactly than from the path. */
   readonly offset?: number
 }

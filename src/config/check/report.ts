@@ -11,11 +11,28 @@ import type { Path } from './findings.ts'
 const MAX_PROBLEMS = 50
 const MAX_WIDTH = 120
 
+/** A file with its problems. */
+interface Reported {
+  readonly file: string
+  readonly text: string
+  /** They are printed in this order. */
+  readonly problems: readonly ConfigProblem[]
+}
+
 /** Writes the report. @param problems in the order in which they are printed */
 export function problemReport(file: string, text: string, problems: readonly ConfigProblem[]): string {
-  const lines = maskedLines(text)
-  const printed = problems.slice(0, MAX_PROBLEMS).map(problem => entry(file, lines, problem))
-  const rest = problems.length - printed.length
+  return reportOfFiles([{ file, text, problems }])
+}
+
+/** Writes one report of several files, one file after the other. */
+export function reportOfFiles(files: readonly Reported[]): string {
+  const entries = files.flatMap(({ file, text, problems }) => {
+    // Only what is printed needs the text.
+    const lines = problems.length === 0 ? [] : maskedLines(text)
+    return problems.map(problem => () => entry(file, lines, problem))
+  })
+  const printed = entries.slice(0, MAX_PROBLEMS).map(write => write())
+  const rest = entries.length - printed.length
   return [...printed, ...(rest > 0 ? [`… and ${rest} more problems`] : [])].join('\n\n')
 }
 

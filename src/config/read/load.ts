@@ -1,12 +1,13 @@
 /**
  * Turns the text of a configuration into a `Config`, or throws a `ConfigError` with every problem in it.
  *
- * It reads values and their places (`source.ts`), then checks shape and fills in defaults (`schema.ts`), then checks
+ * It reads values and their places (`source.ts`), also those of the files that are included (`included-files.ts`), and
+ * puts them together (`joined-files.ts`), then checks shape and fills in defaults (`schema.ts`), then checks
  * rules that span keys (`cross-check.ts`) and the files that are named (`check-files.ts`). Nothing here decides what a
  * configuration means for a request, and nothing is fetched: only local files are read.
  */
 
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import { codeOf, fileFailureText } from '../../lib/failure-text.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
@@ -14,16 +15,21 @@ import { fileFindings } from '../check/check-files.ts'
 import { crossCheck } from '../check/cross-check.ts'
 import type { ReadFile } from '../check/file-judges.ts'
 import { type Finding, findings, type Path, problemText } from '../check/findings.ts'
-import { problemReport } from '../check/report.ts'
+import { problemReport, reportOfFiles } from '../check/report.ts'
 import { type Draft, draftOf } from '../schema/draft.ts'
 import { withFilledInRevocation } from '../schema/filled-in-revocation.ts'
 import { localPaths, withAbsolutePaths } from '../schema/local-paths.ts'
 import { type Config, configSchema } from '../schema/schema.ts'
 import { nearest } from '../schema/suggest.ts'
+import { type ConfigFile, configFile, isBlock, textOf } from './config-file.ts'
 import type { Environment } from './environment.ts'
+import { type Home, homeText } from './homes.ts'
+import { type IncludedFile, includedFiles } from './included-files.ts'
+import { joinedFiles, type PlacedFinding } from './joined-files.ts'
 import { readAnyFile } from './own-file.ts'
 import { revokedFileProblem } from './revoked-file.ts'
-import { readSource, type Source } from './source.ts'
+import { withFittingTypes } from './second-reading.ts'
+import { withTriedRemedies } from './tried-remedies.ts'
 import { pathKey } from './yaml-values.ts'
 
 interface LoadOptions {
@@ -34,7 +40,7 @@ interface LoadOptions {
   readonly env: Environment
   /** Reads a file that the configuration names, by absolute path. By default it is read from disk, as tools do. */
   readonly readFile?: ReadFile
-  /** `unread`: the files that the configuration names are neither read nor judged. Default `read`. */
+  /** `unread`: files that are named are neither read nor judged, but for included ones. Default `read`. */
   readonly namedFiles?: NamedFiles
   /** Left out, it is loaded for a gateway. */
   readonly use?: ConfigUse | undefined
@@ -50,39 +56,65 @@ export interface ConfigUse {
 
 export type NamedFiles = 'read' | 'unread'
 
-/** Reads a text. @throws {ConfigError} with every problem, in the order of the text */
+/** A configuration that is right, and the files that it is made of. */
+export interface LoadedFiles {
+  readonly config: Config
+  /** The file that was asked for comes first, then those that it includes. */
+  readonly files: readonly ConfigFile[]
+  /** Finds the file of a value of the configuration, and where it is in that file. */
+  homeOf(path: Path): Home
+}
+
+/** Reads a text. @throws {ConfigError} with every problem, by file and in the order of the text */
 export function loadConfig(options: LoadOptions): Config {
+  return loadFiles(options).config
+}
+
+function loadFiles(options: LoadOptions): LoadedFiles {
   const { text, file, env, readFile = readAnyFile, namedFiles = 'read', use } = options
 
-  const folder = dirname(resolve(file))
-  const withoutMark = text.replace(/^\ufeff/, '')
-  const source = readSource(withoutMark, env)
+  const main = configFile(file, text, env)
+  const ofMain = main.source.findings.map(finding => ({ file: main, finding }))
   // When the syntax is broken, values are guesses, and their problems would send the reader astray.
-  if (source.isBroken) throw configError(file, withoutMark, source, source.findings)
-  if (source.value === undefined || source.value === null)
-    throw configError(file, withoutMark, source, [{ path: [], message: EMPTY_FILE }])
+  if (main.source.isBroken) throw configError([main], ofMain)
+  if (isNothing(main)) throw configError([main], [{ file: main, finding: { path: [], message: EMPTY_FILE } }])
 
+  const included = includedFiles(main, env, readFile)
+  const files = [main, ...included.files]
+  const joined = joinedFiles(
+    main,
+    included.files.filter(({ source }) => !source.isBroken),
+  )
   const value = withAbsolutePaths(
-    withFittingTypes({ ...source, value: filledIn(withoutExtensions(source.value), use) }),
+    withFittingTypes({ ...joined, value: filledIn(joined.value, use) }, parse),
     LOCAL_PATHS,
-    folder,
+    path => joined.homeOf(path).file.folder,
   )
   const parsed = parse(value)
   const draft = draftOf(value)
-  const unread = new Set(source.findings.flatMap(({ path, at }) => (at === 'key' ? [] : [pathKey(path)])))
   const further = [
     ...(parsed.success ? [] : findings(parsed.error)),
     ...crossCheck(draft),
     ...(use?.findings(draft) ?? []),
     ...fileFindings(draft, namedFiles === 'read' ? readFile : undefined, revokedFileProblem),
   ]
-  const wrong = new Set([...wrongSections(further), ...sectionsLeftOut(draft, value)])
+  const incomplete = new Set([...included.incomplete, ...joined.incomplete])
+  const wrong = new Set([...wrongSections(further), ...sectionsLeftOut(draft, value), ...incomplete])
   const telling = further.filter(
-    finding => !isFollowUp(finding, unread) && !(finding.about !== undefined && wrong.has(finding.about)),
+    finding =>
+      !isFollowUp(finding, joined.unread) &&
+      !isAbsent(finding, value, incomplete) &&
+      !(finding.about !== undefined && wrong.has(finding.about)),
   )
-  const found = [...source.findings, ...withTriedRemedies(telling, value)]
-  if (!parsed.success || found.length > 0) throw configError(file, withoutMark, source, found)
-  return deepFrozen(withFilledInRevocation(parsed.data))
+  const found = [
+    ...files.flatMap(each => each.source.findings.map(finding => ({ file: each, finding }))),
+    ...included.findings.map(finding => ({ file: main, finding })),
+    ...included.files.flatMap(emptyFindings),
+    ...joined.findings,
+    ...withTriedRemedies(telling, value, parse).map(finding => placed(finding, joined.homeOf)),
+  ]
+  if (!parsed.success || found.length > 0) throw configError(files, found)
+  return { config: deepFrozen(withFilledInRevocation(parsed.data)), files, homeOf: joined.homeOf }
 }
 
 /**
@@ -102,11 +134,17 @@ export function loadConfigFile(
 
 /**
  * Reads a file for a tool that may leave out what exists only where the gateway runs: secrets, certificates and tokens.
+ * Files that it includes are read, since they are a part of it.
  *
  * @throws {ConfigError} as {@link loadConfigFile}
  */
 export function loadConfigForTool(file: string, env: Environment, namedFiles: NamedFiles): Config {
-  return loadConfig({ text: fileText(file, readAnyFile), file, env, namedFiles })
+  return loadFilesForTool(file, env, namedFiles).config
+}
+
+/** Does what {@link loadConfigForTool} does, for a tool that points at places in the files. */
+export function loadFilesForTool(file: string, env: Environment, namedFiles: NamedFiles): LoadedFiles {
+  return loadFiles({ text: fileText(file, readAnyFile), file, env, namedFiles })
 }
 
 const LOCAL_PATHS = localPaths(configSchema)
@@ -114,11 +152,9 @@ const LOCAL_PATHS = localPaths(configSchema)
 const EMPTY_FILE =
   'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
 
-const EXTENSION = 'x-'
-
 function fileText(file: string, readFile: ReadFile): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(resolve(file)))
+    return textOf(resolve(file), readFile)
   } catch (error) {
     if (error instanceof UntrustedFile) throw fileError(file, `the file ${error.message}`)
     const message =
@@ -139,32 +175,6 @@ function parse(value: unknown) {
 
 function filledIn(value: unknown, use: ConfigUse | undefined): unknown {
   return use === undefined ? value : use.filledIn(value)
-}
-
-/** Leaves out the keys `x-…` at the top level, which are a place for anchors. */
-function withoutExtensions(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith(EXTENSION)))
-}
-
-/** Takes the other reading of a value from the environment where the type of the first is wrong. */
-function withFittingTypes({ value, rereadings }: Source): unknown {
-  const { error } = rereadings.length === 0 ? {} : parse(value)
-  if (error === undefined) return value
-  const wrong = new Set(findings(error).flatMap(finding => (finding.wrong === 'type' ? [pathKey(finding.path)] : [])))
-  return rereadings
-    .filter(({ path }) => wrong.has(pathKey(path)))
-    .reduce<unknown>((changed, { path, value: other }) => replaced(changed, path, other), value)
-}
-
-function replaced(value: unknown, path: ReadonlyArray<string | number>, leaf: unknown): unknown {
-  const [step, ...rest] = path
-  if (step === undefined) return leaf
-  if (Array.isArray(value)) return value.map((item, index) => (index === step ? replaced(item, rest, leaf) : item))
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, key === step ? replaced(item, rest, leaf) : item]),
-  )
 }
 
 /** Is true when the finding is about a value that could not be read, which has been reported already. */
@@ -193,47 +203,51 @@ function sectionsLeftOut(draft: Draft, value: unknown): readonly string[] {
   return Object.entries(draft).flatMap(([name, section]) => (section === undefined && written.has(name) ? [name] : []))
 }
 
-/** No report shows more problems, and each remedy copies what is around it. */
-const MOST_REMEDIES = 50
+/** Is true of what is missing because a part of its section could not be read. */
+function isAbsent({ path }: Finding, value: unknown, incomplete: ReadonlySet<string>): boolean {
+  const [section, ...rest] = path
+  if (typeof section !== 'string' || rest.length > 0 || !incomplete.has(section)) return false
+  const written: unknown = isBlock(value) ? value[section] : undefined
+  return written === undefined || (typeof written === 'object' && Object.keys(Object(written)).length === 0)
+}
 
-/** Tries the remedies of findings. What would be wrong then is told at once, and not when they have been taken. */
-function withTriedRemedies(found: readonly Finding[], value: unknown): readonly Finding[] {
-  const tried = found.filter(finding => remedied(finding, value) !== undefined).slice(0, MOST_REMEDIES)
-  if (tried.length === 0) return found
-  const changed = tried.reduce((all, finding) => replaced(all, finding.path, remedied(finding, value)), value)
-  const { error } = parse(changed)
-  const left = error === undefined ? [] : findings(error)
-  return found.flatMap(finding => {
-    const next = tried.includes(finding) ? left.find(({ path }) => isAtOrBelow(path, finding.path)) : undefined
-    if (next === undefined) return [finding]
-    const placed = { ...next, path: finding.path }
-    return next.path.length === finding.path.length ? [placed] : [finding, placed]
+function isNothing({ source: { value } }: ConfigFile): boolean {
+  return value === undefined || value === null
+}
+
+function emptyFindings(file: IncludedFile): readonly PlacedFinding[] {
+  if (file.source.isBroken || isBlock(file.source.value)) return []
+  const message = isNothing(file)
+    ? 'the file is empty; write `{}` into a file that sets nothing yet'
+    : 'the file must be a block of keys'
+  return [{ file, finding: { path: [], message } }]
+}
+
+/** Finds the file of a finding, and says where the other place is if that is in another file. */
+function placed(finding: Finding, homeOf: LoadedFiles['homeOf']): PlacedFinding {
+  const { file, path } = homeOf(finding.path)
+  const other = finding.other && homeOf(finding.other)
+  const message =
+    other === undefined || other.file === file ? finding.message : `${finding.message} (it is at ${homeText(other)})`
+  return { file, finding: { ...finding, path, message } }
+}
+
+function configError(files: readonly ConfigFile[], found: readonly PlacedFinding[]): ConfigError {
+  const [main] = files
+  const byFile = files.map(file => {
+    const problems = found.flatMap((each): ConfigProblem[] => {
+      if (each.file !== file) return []
+      const { path, message } = each.finding
+      const place = file.source.position(each.finding)
+      return [{ path, message, ...place, ...(file === main ? {} : { file: file.name }) }]
+    })
+    const inOrder = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+    return { file: file.name, text: file.text, problems: inOrder }
   })
-}
-
-/** Returns what the remedy makes of the value: the same in quotes, or in a list. */
-function remedied({ path, wanted }: Finding, value: unknown): unknown {
-  const given = wanted === undefined ? null : path.reduce<unknown>(memberOf, value)
-  if (given === null || typeof given === 'object') return undefined
-  return wanted === 'text' ? String(given) : [given]
-}
-
-function memberOf(value: unknown, step: string | number): unknown {
-  return typeof value === 'object' && value !== null
-    ? (value as Readonly<Record<string | number, unknown>>)[step]
-    : null
-}
-
-function isAtOrBelow(path: Path, above: Path): boolean {
-  return above.every((step, depth) => step === path[depth])
-}
-
-function configError(file: string, text: string, source: Source, found: readonly Finding[]): ConfigError {
-  const problems = found.map(
-    (finding): ConfigProblem => ({ path: finding.path, message: finding.message, ...source.position(finding) }),
+  return new ConfigError(
+    byFile.flatMap(({ problems }) => problems),
+    reportOfFiles(byFile),
   )
-  const inOrder = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
-  return new ConfigError(inOrder, problemReport(file, text, inOrder))
 }
 
 function deepFrozen<T>(value: T): T {

@@ -1,9 +1,9 @@
 /**
- * Makes the JSON Schema of the configuration file, for completion and checks in an editor.
+ * Makes the JSON Schemas of the configuration file and of one that it includes, for completion and checks in an editor.
  *
- * JSON Schema 2020-12. It describes the file as it is written, with shorthand forms and with units as text. Wherever a
+ * JSON Schema 2020-12. Each describes a file as it is written, with shorthand forms and with units as text. Wherever a
  * value has to have a certain form, a reference to the environment is allowed, too, since the loader resolves it first.
- * Rules that span keys are not in the schema; `sallyport check` knows them.
+ * Rules that span keys are not in the schemas; `sallyport check` knows them.
  */
 import * as z from 'zod'
 import { configSchema } from './schema.ts'
@@ -12,8 +12,33 @@ type JsonSchema = z.core.JSONSchema.BaseSchema
 
 /** Returns the text of `config/sallyport.schema.json`. */
 export function configJsonSchema(): string {
-  const schema = withReferences(z.toJSONSchema(configSchema, { io: 'input' }))
-  return `${JSON.stringify({ ...schema, patternProperties: EXTENSIONS, title: 'Sallyport configuration' }, undefined, 2)}\n`
+  const { required = [], ...schema } = withReferences(z.toJSONSchema(configSchema, { io: 'input' }))
+  const { minItems = 0 } = routesOf(schema)
+  // Where other files are included, what every configuration needs may be in one of them.
+  const alone = { required, properties: { routes: { minItems } } }
+  return schemaText({ ...withAnyRoutes(schema), if: { required: ['include'] }, else: alone }, 'Sallyport configuration')
+}
+
+/** Returns the text of `config/sallyport-included.schema.json`. What a file may set is said where it is named. */
+export function includedJsonSchema(): string {
+  const included = configSchema.omit({ include: true }).partial()
+  const schema = withReferences(z.toJSONSchema(included, { io: 'input' }))
+  return schemaText(withAnyRoutes(schema), 'Sallyport included file')
+}
+
+function schemaText(schema: JsonSchema, title: string): string {
+  return `${JSON.stringify({ ...schema, patternProperties: EXTENSIONS, title }, undefined, 2)}\n`
+}
+
+/** One of several files may have no route yet. */
+function withAnyRoutes(schema: JsonSchema): JsonSchema {
+  const { minItems, ...routes } = routesOf(schema)
+  return { ...schema, properties: { ...schema.properties, routes } }
+}
+
+function routesOf({ properties }: JsonSchema): JsonSchema {
+  const routes = properties?.routes
+  return isSchema(routes) ? routes : {}
 }
 
 /** The loader ignores these keys, which are a place for anchors. */

@@ -64,10 +64,14 @@ export function localPaths(schema: z.core.$ZodType): readonly LocalPath[] {
   return [...walk(schema, [])]
 }
 
+/** Says at which folder a relative path begins that stands at a place: that of the file in which it is written. */
+type FolderAt = (place: ReadonlyArray<string | number>) => string
+
 /** @param value as it is written; what does not fit the schema stays as it is */
-export function withAbsolutePaths(value: unknown, paths: readonly LocalPath[], folder: string): unknown {
+export function withAbsolutePaths(value: unknown, paths: readonly LocalPath[], folderAt: FolderAt): unknown {
   return paths.reduce<unknown>(
-    (changed, { steps, absolute }) => changedAt(changed, steps, text => absolute(text, folder)),
+    (changed, { steps, absolute }) =>
+      changedAt({ value: changed, place: [] }, steps, (text, place) => absolute(text, folderAt(place))),
     value,
   )
 }
@@ -94,14 +98,25 @@ function conditions(union: z.ZodUnion, member: z.core.$ZodType): readonly Step[]
   return values === undefined ? [] : [{ kind: 'when', key, values }]
 }
 
-function changedAt(value: unknown, steps: readonly Step[], change: (text: string) => string): unknown {
+interface Placed {
+  readonly value: unknown
+  readonly place: ReadonlyArray<string | number>
+}
+
+function changedAt(
+  { value, place }: Placed,
+  steps: readonly Step[],
+  change: (text: string, place: Placed['place']) => string,
+): unknown {
   const [step, ...rest] = steps
-  if (step === undefined) return typeof value === 'string' ? change(value) : value
+  if (step === undefined) return typeof value === 'string' ? change(value, place) : value
   if (typeof value !== 'object' || value === null) return value
-  if (step.kind === 'when') return step.values.has(Object(value)[step.key]) ? changedAt(value, rest, change) : value
-  const isOn = (key: string): boolean => step.kind === 'each' || step.key === key
-  if (Array.isArray(value)) return step.kind === 'each' ? value.map(item => changedAt(item, rest, change)) : value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, isOn(key) ? changedAt(item, rest, change) : item]),
-  )
+  if (step.kind === 'when')
+    return step.values.has(Object(value)[step.key]) ? changedAt({ value, place }, rest, change) : value
+  const changed = (member: unknown, key: string | number): unknown =>
+    step.kind === 'each' || step.key === key
+      ? changedAt({ value: member, place: [...place, key] }, rest, change)
+      : member
+  if (Array.isArray(value)) return step.kind === 'each' ? value.map(changed) : value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, changed(member, key)]))
 }

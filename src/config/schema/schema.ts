@@ -32,6 +32,7 @@ import {
   text,
 } from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
+import { includeSchema } from './include-schema.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
 import { resourceSchema } from './resource-schema.ts'
@@ -70,6 +71,7 @@ export type ClientCertificateConfig = NonNullable<Config['clientCertificate']>
 export type DpopConfig = NonNullable<Config['dpop']>
 export type RevocationConfig = NonNullable<Config['revocation']>
 export type ResourceConfig = Config['resources'][string]
+export type IncludedConfig = NonNullable<Config['include']>[number]
 export type TracesConfig = NonNullable<Config['traces']>
 export type AuditConfig = NonNullable<Config['audit']>
 export type ConsoleConfig = NonNullable<AdminConfig['console']>
@@ -269,7 +271,8 @@ const egressSchema = z
   })
   .describe('The proxy for what the gateway itself fetches, such as key sets. Left out: it fetches directly.')
 
-export const configSchema = z.strictObject({
+/** Holds what a file can set. Every one of these keys may be left to an included file. */
+const sections = {
   listen: listenSchema,
   admin: adminSchema.optional(),
   workers: count({ min: 1, max: 64 })
@@ -346,6 +349,11 @@ export const configSchema = z.strictObject({
     .array(routeSchema)
     .min(1, { error: 'must not be empty: without a route every request is refused' })
     .describe('The most specific route wins, whatever the order. A request that none matches is refused.'),
+}
+
+export const configSchema = z.strictObject({
+  ...sections,
+  include: includeSchema(Object.keys(sections) as ReadonlyArray<keyof typeof sections>),
 })
 
 function count({ min, max }: { readonly min: number; readonly max: number }) {

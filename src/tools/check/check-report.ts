@@ -1,12 +1,11 @@
 /** Prints what `check` found: for a person, as JSON, or as annotations of a GitHub workflow. */
-import { readFileSync } from 'node:fs'
-import { pathText, problemReport } from '../../config/check/report.ts'
+import { pathText, reportOfFiles } from '../../config/check/report.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import type { Paint } from '../../lib/paint.ts'
 import type { CheckReport } from './check.ts'
 
 export function checkText(report: CheckReport, paint: Paint): string {
-  const { file, errorText, warnings, online, config } = report
+  const { file, errorText, warnings, online, config, texts } = report
   const failures = online.filter(({ outcome }) => outcome === 'failed')
   const blocks = [
     ...(errorText === '' ? [] : [`${errorText}\n`]),
@@ -24,13 +23,15 @@ export function checkText(report: CheckReport, paint: Paint): string {
   const found = counts.filter(each => each !== '').join(', ')
   const isFine = report.errors.length === 0 && failures.length === 0
   const verdict = isFine ? paint('green', 'ok') : paint('red', 'not ok')
-  const size = config === undefined ? '' : ` (${contents(config)})`
+  const included = count(Math.max(0, texts.length - 1), 'included file')
+  const size = config === undefined ? '' : ` (${[contents(config), included].filter(each => each !== '').join(', ')})`
   const summary = `${file}: ${verdict}${found === '' ? '' : `, ${found}`}${size}`
   return `${[...blocks, summary].join('\n')}\n`
 }
 
 export function checkJson({ file, errors, warnings, online }: CheckReport): string {
-  const placed = ({ path, message, line, column }: CheckReport['errors'][number]) => ({
+  const placed = ({ path, message, line, column, file: within = file }: CheckReport['errors'][number]) => ({
+    file: within,
     path: pathText(path),
     message,
     line,
@@ -62,10 +63,10 @@ export function checkAnnotations({ file, errors, warnings, online }: CheckReport
 function annotation(
   level: 'error' | 'warning',
   file: string,
-  { path, message, line, column }: CheckReport['errors'][number],
+  { path, message, line, column, file: within = file }: CheckReport['errors'][number],
   title: string,
 ): string {
-  const properties = { file, line, col: column, title }
+  const properties = { file: within, line, col: column, title }
   const written = Object.entries(properties).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${escaped(String(value)).replaceAll(':', '%3A').replaceAll(',', '%2C')}`],
   )
@@ -77,9 +78,14 @@ function escaped(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 }
 
-function warningText({ file, warnings }: CheckReport): string {
+function warningText({ file: asked, texts, warnings }: CheckReport): string {
   const problems = warnings.map(warning => ({ ...warning, message: `${warning.message} [${warning.code}]` }))
-  return `${problemReport(file, readFileSync(file, 'utf8').replace(/^\ufeff/, ''), problems)}\n`
+  const byFile = texts.map(({ file, text }) => ({
+    file,
+    text,
+    problems: problems.filter(({ file: within = asked }) => within === file),
+  }))
+  return `${reportOfFiles(byFile)}\n`
 }
 
 function contents({ routes, providers, upstreams }: Config): string {

@@ -4,10 +4,8 @@
  * It loads the file, reads the files that are named in it and compiles the policy; `online` also fetches keys and
  * connects to upstreams. The command decides whether a finding fails the check.
  */
-import { readFileSync } from 'node:fs'
 import type { Environment } from '../../config/read/environment.ts'
-import { loadConfigForTool, type NamedFiles } from '../../config/read/load.ts'
-import { readSource } from '../../config/read/source.ts'
+import { type LoadedFiles, loadFilesForTool, type NamedFiles } from '../../config/read/load.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Services } from '../../run/services.ts'
@@ -26,9 +24,12 @@ interface CheckOptions {
   readonly ignored: ReadonlySet<WarningCode>
 }
 
+/** A warning with its place. Its path begins at the root of its file. */
 interface PlacedWarning extends Warning {
   readonly line: number
   readonly column: number
+  /** The included file that it is about; absent when it is about the file that was asked for. */
+  readonly file?: string
 }
 
 export interface CheckReport {
@@ -37,6 +38,8 @@ export interface CheckReport {
   /** The text is ready to print; it is empty when there are no errors. */
   readonly errorText: string
   readonly warnings: readonly PlacedWarning[]
+  /** What the files say that have no errors, the one that was asked for first. */
+  readonly texts: ReadonlyArray<{ readonly file: string; readonly text: string }>
   /** The list is empty when the network was not asked. */
   readonly online: readonly OnlineResult[]
   /** It is undefined when the file has errors. */
@@ -46,7 +49,8 @@ export interface CheckReport {
 export async function check(options: CheckOptions, services: Services): Promise<CheckReport> {
   const { file, env, network, namedFiles, ignored } = options
   try {
-    const config = loadConfigForTool(file, env, namedFiles)
+    const loaded = loadFilesForTool(file, env, namedFiles)
+    const { config } = loaded
     const { policy } = standIn(config, services)
     const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
     const files = namedFiles === 'read' ? [...unwritableCaches(config), ...doubtfulSecrets(config)] : []
@@ -55,20 +59,36 @@ export async function check(options: CheckOptions, services: Services): Promise<
       file,
       errors: [],
       errorText: '',
-      warnings: placed(reported, file, env),
+      warnings: placed(reported, loaded),
+      texts: loaded.files.map(({ name, text }) => ({ file: name, text })),
       online: found.results,
       config,
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return { file, errors: error.problems, errorText: error.message, warnings: [], online: [], config: undefined }
+    return {
+      file,
+      errors: error.problems,
+      errorText: error.message,
+      warnings: [],
+      texts: [],
+      online: [],
+      config: undefined,
+    }
   }
 }
 
-function placed(found: readonly Warning[], file: string, env: Environment): readonly PlacedWarning[] {
-  if (found.length === 0) return []
-  const { position } = readSource(readFileSync(file, 'utf8').replace(/^\ufeff/, ''), env)
-  return found
-    .map(warning => ({ ...warning, ...position({ path: warning.path, message: '' }) }))
-    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+/** Finds the places of warnings, in the order of the files and of their lines. */
+function placed(found: readonly Warning[], { files, homeOf }: LoadedFiles): readonly PlacedWarning[] {
+  return files.flatMap((file, index) =>
+    found
+      .flatMap(warning => {
+        const home = homeOf(warning.path)
+        if (home.file !== file) return []
+        const { path } = home
+        const { line, column } = file.source.position({ path, message: '' })
+        return [{ ...warning, path, line, column, ...(index === 0 ? {} : { file: file.name }) }]
+      })
+      .toSorted((a, b) => a.line - b.line || a.column - b.column),
+  )
 }

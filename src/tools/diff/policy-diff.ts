@@ -15,6 +15,7 @@ import type { Policy } from '../../policy.ts'
 import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { type Witness, witnessOf } from './callers.ts'
+import { includeDifferences } from './include-strictness.ts'
 import { withOverlaps } from './overlaps.ts'
 import { certificateDifferences, dpopDifferences, workerDifferences } from './proof-strictness.ts'
 import { providerDifferences } from './provider-strictness.ts'
@@ -122,6 +123,8 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   tokenCache: noMatter('A token is judged the same whether its verdict is remembered or not.'),
   workers: (old, next) => changesByDirection('workers', undefined, workerDifferences(old.config, next.config)),
   drain: noMatter('It bounds how long requests that got in may take once the gateway stops.'),
+  include: (old, next) =>
+    changesByDirection('include', undefined, includeDifferences(old.config.include, next.config.include)),
   log: noMatter('What is written about a request does not decide about it.'),
   traces: noMatter('What is recorded of a request does not decide about it.'),
   audit: settings('audit', AUDIT, config => config.audit ?? {}),

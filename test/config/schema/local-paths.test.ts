@@ -58,6 +58,7 @@ const AROUND = {
   },
   upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },
   routes: [{ id: 'all', path: '/**' }],
+  include: [{ file: '/team', may: ['routes'] }],
 }
 
 /** Files that a check must not read. */
@@ -135,7 +136,7 @@ test.each(paths.map(place => [place.kind, place.at.join('.'), place] as const))(
   'the %s %s becomes absolute',
   (kind, _, { at, around }) => {
     const written = kind === 'socket' ? 'unix:some/file' : 'some/file'
-    const changed = withAbsolutePaths(withValue(around, at, written), localPaths(configSchema), '/etc/elsewhere')
+    const changed = withAbsolutePaths(withValue(around, at, written), localPaths(configSchema), () => '/etc/elsewhere')
     expect(valueAt(changed, at)).toBe(written.replace('some/file', '/etc/elsewhere/some/file'))
   },
 )

@@ -67,7 +67,7 @@ function filesNamed({ found }: GatewayPod, kind: 'file'): readonly NamedFile[] {
         return name
       },
     }))
-  withAbsolutePaths(value, collecting, folder)
+  withAbsolutePaths(value, collecting, () => folder)
   const skipped = new Set(writtenFiles(config).map(({ file }) => file))
   return [...new Set(names)].flatMap(name => {
     const file = name.startsWith('/') ? name : `${folder}/${name}`
