@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { styleText } from 'node:util'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
+import { terminalKeys } from './cli/terminal-keys.ts'
 import { ConfigError } from './errors.ts'
 import { WORKER_VARIABLE } from './run/workers/messages.ts'
 
@@ -21,7 +22,7 @@ interface ListedCommand {
 const COMMANDS: Readonly<Record<string, ListedCommand>> = {
   run: { summary: 'run the gateway', load: async () => (await import('./cli/run.ts')).runCommand },
   dev: {
-    summary: 'try it: an issuer, a service and the gateway, with curl lines',
+    summary: 'try it on this machine, in front of a demo or of your own service',
     load: async () => (await import('./cli/dev.ts')).devCommand,
   },
   check: {
@@ -110,6 +111,8 @@ const io: CommandIo = {
   stdout: text => process.stdout.write(text),
   stderr: text => process.stderr.write(text),
   isTerminal: process.stdout.isTTY === true,
+  columns: () => process.stdout.columns ?? 80,
+  onKey: process.stdout.isTTY === true ? terminalKeys(process.stdin, process) : undefined,
   // Node looks at `NO_COLOR`, `FORCE_COLOR` and whether the stream is a terminal.
   paint: (style, text) => styleText(style, text, { stream: process.stdout }),
   workerOf,

@@ -27,7 +27,7 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
 const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
-                      run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/diff tools/doctor tools/engine
+                      run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/dev tools/diff tools/doctor tools/engine
                       tools/explain tools/init tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
   library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
                       run telemetry telemetry/audit telemetry/metrics telemetry/traces types
@@ -35,6 +35,7 @@ const ROOMS = tableOf(`
   demo              → lib
 
   tools/bundle      → admin config/read config/schema errors lib tools/admin tools/doctor
+  tools/dev         → config/schema lib run telemetry/metrics tools/engine tools/text types
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
                       policy run store telemetry/traces tools/admin tools/check tools/engine tools/text upstream
   tools/k8s/lint    → config/check config/read config/schema errors lib upstream

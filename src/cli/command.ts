@@ -10,6 +10,10 @@ export interface CommandIo {
   readonly stderr: (text: string) => void
   /** Whether standard output is a terminal, so that people read it. */
   readonly isTerminal: boolean
+  /** How many columns the terminal has now; 80 where there is none. */
+  readonly columns: () => number
+  /** Calls back for each key that is pressed at the terminal, without Enter. Undefined where nobody sits at one. */
+  readonly onKey: ((task: (key: string) => void) => void) | undefined
   /** Colours what goes to standard output, where its reader wants colours. */
   readonly paint: Paint
   /**

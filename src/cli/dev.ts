@@ -1,159 +1,159 @@
 /**
- * The command `sallyport dev` starts an OpenID provider, a service and the gateway between them. It prints where to
- * sign in with a browser, and `curl` lines to try. All of it runs in this process and can be reached from this machine
- * only.
+ * The command `sallyport dev` starts the gateway with an OpenID provider of its own, in front of a demo service or of
+ * somebody's own. It prints where to sign in with a browser, and `curl` lines to try. All of it runs in this process
+ * and can be reached from this machine only.
  *
  * It is for trying things and for development; `demo/issuer.ts` says why it must not be used in production.
  */
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { freePort } from '../demo/loopback.ts'
+import { upstreamUrl } from '../config/schema/address.ts'
+import { served } from '../tools/dev/served.ts'
+import { wrapped } from '../tools/text/fitted-table.ts'
 import { parsedArguments } from './arguments.ts'
-import { type Command, type CommandIo, RuntimeError, UsageError } from './command.ts'
-import { devReport } from './dev-report.ts'
-import { startGateway } from './run.ts'
+import { type Command, type CommandIo, type ExitCode, RuntimeError, UsageError } from './command.ts'
+import { startDemo } from './dev-demo.ts'
+import { followKeys, KEYS_LINE } from './dev-keys.ts'
+import { type OwnService, startOwn } from './dev-own.ts'
+import { startPart } from './dev-part.ts'
+import { explained, namedPorts, PORT_OPTIONS, PORTS, PORTS_HELP } from './dev-ports.ts'
+import { type DevRun, started } from './dev-running.ts'
+import { claimsObject } from './inputs.ts'
 
-/** Says where each part listens unless it is told otherwise. `config/demo.yaml` refers to the variables. */
-const PORTS = {
-  gateway: { option: 'port', variable: 'SALLYPORT_DEMO_PORT', port: 8080 },
-  admin: { option: 'admin-port', variable: 'SALLYPORT_DEMO_ADMIN_PORT', port: 9090 },
-  issuer: { option: 'issuer-port', variable: 'SALLYPORT_DEMO_ISSUER_PORT', port: 4000 },
-  service: { option: 'service-port', variable: 'SALLYPORT_DEMO_SERVICE_PORT', port: 3000 },
-} as const
+const HELP = `Usage: sallyport dev [--upstream URL] [-c FILE] [--claims JSON] [--scope SCOPES]
 
-type Part = keyof typeof PORTS
-type Ports = Readonly<Record<Part, number>>
+Runs the gateway on this machine, with an OpenID provider of its own, to be tried: in front of a demo service, or with
+--upstream or -c in front of your own. It prints what to try: where to sign in with a browser, where tokens are, and
+curl lines. A changed file is in force at once. Not for production: the provider believes whatever name one signs in
+with, and gives tokens to whoever asks.
 
-const HELP = `Usage: sallyport dev [--port N] [--admin-port N] [--issuer-port N] [--service-port N]
+  --upstream URL      your service; id=URL for one of several upstreams of the file; may be repeated
+  -c, --config FILE   your routes and requirements, which stay as they are: tokens made here have the \`iss\`, the audience
+                      and the claims that the file asks for. Without a file every path needs a token
+  --save FILE         writes the policy that is used without -c, to be changed and used with -c
+  --claims JSON       claims of the tokens made here, as {"sub":"bob"} or @FILE
+  --scope SCOPES      scope of the tokens made here, in place of what each route asks for
 
-Starts an OpenID provider, a demo service and the gateway in front of it, all on this machine only, and prints where to
-sign in with a browser, a token and curl lines to try. Ctrl-C stops all of it. Not for production: the provider believes whatever name one signs in with.
+${PORTS_HELP}
+                      with -c, gateway and admin keep the ports of the file
 
-${Object.entries(PORTS)
-  .map(
-    ([part, { option, variable, port }]) =>
-      `  --${`${option} N`.padEnd(16)} where the ${part} listens; else $${variable}, else ${port}; 0 takes a free port`,
-  )
-  .join('\n')}
+  --only PART         runs the demo's issuer or service alone: for containers, as in config/compose.yaml
+  --ask NAME          prints a token of the issuer that runs at --issuer-port: the id of a route, or \`reader\`, \`writer\`
+                      and \`expired\` of the demo
 
-Example:
-  sallyport dev --port 8081
+Examples:
+  sallyport dev
+  sallyport dev --upstream http://127.0.0.1:3000
+  sallyport dev --upstream http://127.0.0.1:3000 --save sallyport.yaml
+  sallyport dev --upstream http://127.0.0.1:3000 -c sallyport.yaml --claims '{"tenant":"acme"}'
 `
 
 export const devCommand: Command = {
   help: HELP,
   async run(args, io) {
-    const close = await dev(chosenPorts(args, io.env), io)
-    await io.stopped
-    await close()
+    const { values } = parsedArguments('dev', args, {
+      options: {
+        ...PORT_OPTIONS,
+        upstream: { type: 'string', multiple: true },
+        config: { type: 'string', short: 'c' },
+        save: { type: 'string' },
+        claims: { type: 'string' },
+        scope: { type: 'string' },
+        only: { type: 'string' },
+        ask: { type: 'string' },
+      },
+    })
+    const ports = namedPorts(values, io.env)
+    if (values.ask !== undefined) return asked(values.ask, ports.issuer ?? PORTS.issuer.port, io)
+    const { only } = values
+    if (only !== undefined && only !== 'issuer' && only !== 'service')
+      throw new UsageError(`--only takes \`issuer\` or \`service\`, not "${only}"`)
+    const own = ownService(values, ports)
+    if (own !== undefined && only !== undefined)
+      throw new UsageError('--only is for the demo: leave out --upstream and -c')
+    const parts = started()
+    let run: DevRun
+    try {
+      if (only !== undefined) run = await startPart(only, ports, io, parts)
+      else run = own === undefined ? await startDemo(ports, io, parts) : await startOwn(own, io, parts)
+    } catch (error) {
+      await parts.close()
+      throw explained(error, ports)
+    }
+    await untilTheEnd(run, io)
     return 0
   },
 }
 
-/**
- * Starts the parts one after the other. When one fails to start, those that have started are stopped again.
- *
- * @returns stops all of it at once
- * @throws {RuntimeError} a port is taken, or the file with the issuer is missing
- */
-async function dev(ports: Ports, io: CommandIo): Promise<() => Promise<void>> {
-  const { DEMO_CONFIG, startDemoService, startIssuer } = await demoServers()
-  const parts: Array<{ close(): Promise<void> }> = []
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-demo-'))
-  io.atExit(() => rmSync(folder, { recursive: true, force: true }))
-  const close = async (): Promise<void> => {
-    await Promise.all(parts.splice(0).map(part => part.close()))
+async function untilTheEnd(run: DevRun, io: CommandIo): Promise<void> {
+  const { promise: hasQuit, resolve: quit } = Promise.withResolvers<void>()
+  io.stdout(run.screen)
+  io.onHangup(() => quit())
+  if (io.onKey !== undefined) {
+    io.stdout(`${wrapped(KEYS_LINE, io.columns()).join('\n')}\n\n`)
+    followKeys(run, io, quit)
   }
+  await Promise.race([io.stopped, hasQuit])
+  const counted = run.gateway && (await served(run.gateway.operations))
+  await run.close()
+  if (counted !== undefined) io.stdout(`Goodbye: ${counted.passed} requests passed, ${counted.refused} were refused.\n`)
+}
+
+function ownService(
+  {
+    upstream,
+    config,
+    save,
+    claims,
+    scope,
+  }: {
+    readonly upstream?: readonly string[] | undefined
+    readonly config?: string | undefined
+    readonly save?: string | undefined
+    readonly claims?: string | undefined
+    readonly scope?: string | undefined
+  },
+  ports: OwnService['ports'],
+): OwnService | undefined {
+  if (upstream === undefined && config === undefined) {
+    const lost = Object.entries({ save, claims, scope }).find(([, value]) => value !== undefined)
+    if (lost !== undefined)
+      throw new UsageError(`--${lost[0]} needs --upstream URL, or -c FILE: the demo has its own tokens`)
+    return undefined
+  }
+  if (save !== undefined && config !== undefined)
+    throw new UsageError('--save writes the policy that is used without -c: leave out one of them')
+  return {
+    ports,
+    upstreams: new Map((upstream ?? []).map(namedUpstream)),
+    config,
+    save,
+    claims: claims === undefined ? {} : claimsObject(claims.replace(/^@/, '')),
+    scope,
+  }
+}
+
+function namedUpstream(text: string): readonly [id: string, url: string] {
+  const [, id = '', url = text] = /^([A-Za-z][\w-]*)=(.*)$/.exec(text) ?? []
   try {
-    // Browsers and the issuer have to know where the gateway is before it is there.
-    const gatewayPort = ports.gateway === 0 ? await freePort() : ports.gateway
-    // To a browser, that is another site than the issuer's, as it mostly is in life.
-    const browserUrl = `http://localhost:${gatewayPort}`
-    const issuer = await startIssuer({
-      port: ports.issuer,
-      gatewayUrl: browserUrl,
-      onError: error => io.stdout(`issuer: ${error.stack ?? error}\n`),
+    upstreamUrl(url)
+  } catch (error) {
+    throw new UsageError(`--upstream ${url} ${error instanceof Error ? error.message : error}`)
+  }
+  return [id, url]
+}
+
+const TIMEOUT_MS = 5_000
+
+async function asked(name: string, issuerPort: number, io: CommandIo): Promise<ExitCode> {
+  const issuer = `http://127.0.0.1:${issuerPort}`
+  try {
+    const answer = await fetch(`${issuer}/demo/tokens/${encodeURIComponent(name)}`, {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    parts.push(issuer)
-    const service = await startDemoService({ port: ports.service })
-    parts.push(service)
-    writeSecret(folder, 'session-key', randomBytes(32).toString('base64url'))
-    writeSecret(folder, 'client-secret', issuer.clientSecret)
-    const configFile = join(folder, 'demo.yaml')
-    writeFileSync(configFile, DEMO_CONFIG, { mode: 0o600 })
-    const gateway = await startGateway(
-      configFile,
-      {
-        ...io.env,
-        [PORTS.gateway.variable]: String(gatewayPort),
-        [PORTS.admin.variable]: String(ports.admin),
-        [PORTS.issuer.variable]: new URL(issuer.issuer).port,
-        [PORTS.service.variable]: new URL(service.url).port,
-        SALLYPORT_DEMO_SECRETS: folder,
-      },
-      io,
-    )
-    parts.push(gateway)
-    io.stdout(
-      devReport({
-        ...{ gateway, browserUrl, issuer, service },
-        configFile,
-        token: await issuer.requestToken('orders:read'),
-      }),
-    )
-    return close
+    if (!answer.ok) throw new RuntimeError(`the issuer at ${issuer} has no token "${name}"`)
+    io.stdout(`${await answer.text()}\n`)
+    return 0
   } catch (error) {
-    await close()
-    throw explained(error, ports)
+    if (error instanceof RuntimeError) throw error
+    throw new RuntimeError(`no issuer answers at ${issuer}: start \`sallyport dev\`, or say where with --issuer-port`)
   }
-}
-
-/** Loads the servers of the demo, which a bundle has in a file beside it. */
-async function demoServers() {
-  try {
-    return await import('../demo/servers.ts')
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
-    throw new RuntimeError(
-      'the embedded issuer is not here: an image for servers is made without it. Use the package or a checkout ' +
-        '(there, `npm ci` installs what it needs)',
-    )
-  }
-}
-
-function writeSecret(folder: string, name: string, secret: string): void {
-  writeFileSync(join(folder, name), secret, { mode: 0o600 })
-}
-
-function chosenPorts(args: readonly string[], env: CommandIo['env']): Ports {
-  const { values } = parsedArguments('dev', args, {
-    options: {
-      port: { type: 'string' },
-      'admin-port': { type: 'string' },
-      'issuer-port': { type: 'string' },
-      'service-port': { type: 'string' },
-    },
-  })
-  const chosen = (part: Part): number => {
-    const { option, variable, port } = PORTS[part]
-    const text = values[option] ?? env[variable] ?? String(port)
-    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
-      throw new UsageError(`"${text}" is no port: give --${option} or ${variable} a number from 0 to 65535`)
-    return Number(text)
-  }
-  return { gateway: chosen('gateway'), admin: chosen('admin'), issuer: chosen('issuer'), service: chosen('service') }
-}
-
-/** Turns a failure that the user can do something about into a message that says what to do. */
-function explained(error: unknown, ports: Ports): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  if (error.code !== 'EADDRINUSE' || !('port' in error)) return error
-  const taken = Object.entries(PORTS).find(([part]) => ports[part as Part] === error.port)
-  if (taken === undefined) return error
-  const [part, { option, variable }] = taken
-  return new RuntimeError(
-    `port ${error.port} of the ${part} is taken: choose a different one with --${option} N or ${variable}=N`,
-  )
 }

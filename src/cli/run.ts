@@ -55,9 +55,14 @@ Examples:
   },
 }
 
-/** Starts the gateway with a file of the demo, on the system's clock and with its log on standard output. */
-export function startGateway(file: string, env: CommandIo['env'], io: CommandIo): Promise<RunningGateway> {
-  return start(startOptions(file, env, io))
+/** Starts the gateway on the system's clock and with its log on standard output. */
+export function startGateway(
+  file: string,
+  env: CommandIo['env'],
+  io: CommandIo,
+  further: Pick<StartOptions, 'use' | 'observer' | 'readFile'> = {},
+): Promise<RunningGateway> {
+  return start({ ...startOptions(file, env, io), ...further })
 }
 
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {

@@ -48,16 +48,44 @@ interface PageContext {
   set(name: string, value: string): void
 }
 
+/** A client for which people sign in, with the tokens that its owner expects. */
+export interface LoginClient {
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly afterLogout: string
+  readonly scopes: readonly string[]
+  readonly algorithm: SigningAlgorithm
+  readonly tokenSeconds: number
+  /** Ways of logging in that may be asked for. */
+  readonly acrs: readonly string[]
+  /** All claims of an access token but its times. */
+  accessClaims(accountId: string, scope: string): Readonly<Record<string, unknown>>
+  /** Claims of an ID token besides those that every one has. */
+  idClaims(accountId: string): Readonly<Record<string, unknown>>
+}
+
 interface ConfigurationOptions {
   readonly keys: readonly JWK[]
   readonly clientSecret: string
   /** Where browsers find the gateway; left out, browsers have no sessions there. */
   readonly gatewayUrl: string | undefined
+  readonly logins: readonly LoginClient[]
+}
+
+/** oidc-provider gives its functions a context with these members, among others. */
+interface OidcContext {
+  readonly oidc?: { readonly client?: OidcClient }
+}
+
+/** An access token in the making. */
+interface JwtParts {
+  payload: Readonly<Record<string, unknown>>
 }
 
 /** Makes all of the configuration but `adapter`, which holds state. */
 export function providerConfiguration(options: ConfigurationOptions): Readonly<Record<string, unknown>> {
-  const { keys, clientSecret, gatewayUrl } = options
+  const { keys, clientSecret, gatewayUrl, logins } = options
+  const loginOf = (client: OidcClient | undefined) => logins.find(({ clientId }) => clientId === client?.clientId)
   return {
     jwks: { keys },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
@@ -65,13 +93,31 @@ export function providerConfiguration(options: ConfigurationOptions): Readonly<R
       ...SIGNING_ALGORITHMS.map(algorithm => machineClient(algorithm, clientSecret)),
       appClient(),
       ...(gatewayUrl === undefined ? [] : [browserClient(gatewayUrl, clientSecret)]),
+      ...logins.map(login => loginClient(login, clientSecret)),
     ],
+    acrValues: [...new Set(logins.flatMap(({ acrs }) => acrs))],
+    claims: { openid: ['sub', ...new Set(logins.flatMap(login => Object.keys(login.idClaims('alice'))))] },
+    // The ID token of a login says who it is, as that of many providers does; there is no userinfo to ask.
+    conformIdTokenClaims: false,
     enabledJWA: { idTokenSigningAlgValues: SIGNING_ALGORITHMS },
     pkce: { required: () => true },
     rotateRefreshToken: true,
     issueRefreshToken: (_context: unknown, client: OidcClient) => client.grantTypeAllowed('refresh_token'),
-    findAccount: (_context: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    findAccount: ({ oidc }: OidcContext, accountId: string) => ({
+      accountId,
+      claims: () => ({ ...loginOf(oidc?.client)?.idClaims(accountId), sub: accountId }),
+    }),
     extraTokenClaims: (_context: unknown, token: { readonly accountId?: string }) => callerClaims(token.accountId),
+    formats: {
+      customizers: {
+        jwt({ oidc }: OidcContext, token: { readonly accountId: string; readonly scope?: string }, jwt: JwtParts) {
+          const login = loginOf(oidc?.client)
+          if (login === undefined) return
+          const { iat, exp, jti } = jwt.payload
+          jwt.payload = { ...login.accessClaims(token.accountId, token.scope ?? ''), iat, exp, jti }
+        },
+      },
+    },
     interactions: { url: (_context: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
     clientBasedCORS: () => false,
     renderError: (context: PageContext, answer: unknown) => {
@@ -79,7 +125,8 @@ export function providerConfiguration(options: ConfigurationOptions): Readonly<R
       context.body = JSON.stringify(answer)
     },
     ttl: {
-      AccessToken: (_context: unknown, _token: unknown, client: OidcClient) => tokenSeconds(client),
+      AccessToken: (_context: unknown, _token: unknown, client: OidcClient) =>
+        loginOf(client)?.tokenSeconds ?? tokenSeconds(client),
       ClientCredentials: TOKEN_SECONDS,
       Grant: 86_400,
       IdToken: 3_600,
@@ -105,7 +152,7 @@ export function providerConfiguration(options: ConfigurationOptions): Readonly<R
         // Without it, a code flow that asks for `openid` gets an opaque token for the userinfo endpoint.
         useGrantedResource: () => true,
         getResourceServerInfo: (_context: unknown, resource: string, client: OidcClient) => ({
-          scope: DEMO_SCOPES.join(' '),
+          scope: [...DEMO_SCOPES, ...(loginOf(client)?.scopes ?? [])].join(' '),
           audience: resource,
           accessTokenFormat: 'jwt',
           jwt: { sign: { alg: client.idTokenSignedResponseAlg } },
@@ -147,6 +194,18 @@ function browserClient(gatewayUrl: string, clientSecret: string): object {
     redirect_uris: [`${gatewayUrl}/auth/callback`],
     post_logout_redirect_uris: [`${gatewayUrl}/goodbye`],
     id_token_signed_response_alg: 'RS256',
+  }
+}
+
+function loginClient({ clientId, redirectUri, afterLogout, algorithm }: LoginClient, clientSecret: string): object {
+  return {
+    client_id: clientId,
+    client_secret: clientSecret,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    redirect_uris: [redirectUri],
+    post_logout_redirect_uris: [afterLogout],
+    id_token_signed_response_alg: algorithm,
   }
 }
 

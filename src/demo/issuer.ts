@@ -11,6 +11,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js'
 import { Provider } from 'oidc-provider/lib/provider.js'
@@ -19,6 +20,7 @@ import {
   callerClaims,
   DEMO_AUDIENCE,
   DEMO_SCOPES,
+  type LoginClient,
   MACHINE_CLIENTS,
   providerConfiguration,
   type SigningAlgorithm,
@@ -29,8 +31,18 @@ import { signIn } from './sign-in.ts'
 interface IssuerOptions {
   /** The issuer listens on this port; 0 takes a free one. */
   readonly port: number
+  /** The secret that all clients share. Left out, it is made at the start. */
+  readonly clientSecret?: string
   /** Where browsers find the gateway, when it signs people in here. */
   readonly gatewayUrl?: string
+  /** Browsers sign in for these clients, too. */
+  readonly logins?: readonly LoginClient[]
+  /** Makes the token that `GET /demo/tokens/NAME?…` asks for. Left out, there are those of the demo. */
+  readonly tokens?: (name: string, query: URLSearchParams, issuer: Issuer) => Promise<string | undefined>
+  /** Knows the tokens that the introspection endpoint of a provider is asked about; undefined: not active. */
+  readonly introspected?: (provider: string, token: string) => object | undefined
+  /** What the sign-in page says of the names to choose from, as text. */
+  readonly hint?: string
   /** Minted tokens get their times from this clock; the provider itself reads the system's. */
   readonly clock?: Clock
   /** It is told of failures inside the provider; clients see them as `server_error` only. */
@@ -55,6 +67,8 @@ export interface Issuer {
   readonly clientSecret: string
   /** Gets an access token by the client credentials grant, over HTTP as any client does. */
   requestToken(scope: string, algorithm?: SigningAlgorithm): Promise<string>
+  /** Signs an access token with these claims and no others. */
+  sign(claims: Readonly<Record<string, unknown>>, algorithm: SigningAlgorithm): Promise<string>
   /** Makes an access token that the provider itself would not issue, signed with the provider's key. */
   mint(options?: MintOptions): Promise<string>
   close(): Promise<void>
@@ -63,7 +77,7 @@ export interface Issuer {
 /** Starts the issuer. @throws {Error} with code `EADDRINUSE` when the port is taken */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const keys = await signingKeys()
-  const clientSecret = randomBytes(16).toString('base64url')
+  const clientSecret = options.clientSecret ?? randomBytes(16).toString('base64url')
   // The port is part of the issuer's name, so the server listens before the provider is made.
   let handle = async (_request: IncomingMessage, response: ServerResponse): Promise<void> => {
     response.writeHead(503).end()
@@ -77,7 +91,12 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const issuer = `http://${await listen(server, options.port)}`
 
   const provider = new Provider(issuer, {
-    ...providerConfiguration({ keys: Object.values(keys), clientSecret, gatewayUrl: options.gatewayUrl }),
+    ...providerConfiguration({
+      keys: Object.values(keys),
+      clientSecret,
+      gatewayUrl: options.gatewayUrl,
+      logins: options.logins ?? [],
+    }),
     adapter: createMemoryAdapter(),
   })
   provider.silent = true
@@ -89,10 +108,11 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
     clientId: MACHINE_CLIENTS.RS256,
     clientSecret,
     requestToken: (scope, algorithm = 'RS256') => requestToken(running, scope, algorithm),
+    sign: (claims, algorithm) => sign(keys[algorithm], claims),
     mint: (minted = {}) => mint(issuer, keys, options.clock ?? systemClock, minted),
     close: () => closeServer(server),
   }
-  handle = requestHandler(provider, running)
+  handle = requestHandler(provider, running, options)
   return running
 }
 
@@ -126,10 +146,8 @@ async function mint(
 ): Promise<string> {
   const nowSeconds = Math.floor(clock.nowMs() / 1_000)
   const expiresAtSeconds = nowSeconds + expiresInSeconds
-  const key = keys[algorithm]
-  return new SignJWT({
+  return sign(keys[algorithm], {
     ...callerClaims(undefined),
-    jti: randomUUID(),
     iss: issuer,
     aud: DEMO_AUDIENCE,
     sub: MACHINE_CLIENTS[algorithm],
@@ -139,22 +157,51 @@ async function mint(
     exp: expiresAtSeconds,
     ...claims,
   })
-    .setProtectedHeader({ alg: algorithm, typ: 'at+jwt', ...(key.kid === undefined ? {} : { kid: key.kid }) })
+}
+
+async function sign(key: JWK, claims: Readonly<Record<string, unknown>>): Promise<string> {
+  return new SignJWT({ jti: randomUUID(), ...claims })
+    .setProtectedHeader({ alg: key.alg ?? '', typ: 'at+jwt', ...(key.kid === undefined ? {} : { kid: key.kid }) })
     .sign(await importJWK(key))
 }
 
-function requestHandler(provider: Provider, issuer: Issuer) {
+const TOKENS = '/demo/tokens/'
+const INTROSPECTION = '/demo/introspection/'
+
+/** The printed `curl` lines get their tokens here, so that a line never goes stale. */
+async function demoToken(name: string, _query: URLSearchParams, issuer: Issuer): Promise<string | undefined> {
+  if (name === 'reader') return issuer.requestToken('orders:read')
+  if (name === 'writer') return issuer.requestToken('orders:read orders:write')
+  return name === 'expired' ? issuer.mint({ expiresInSeconds: -60 }) : undefined
+}
+
+function requestHandler(provider: Provider, issuer: Issuer, options: IssuerOptions) {
   const oidc = provider.callback()
-  /** The printed `curl` lines get their tokens here, so that a line never goes stale. */
-  const demoTokens = new Map<string, () => Promise<string>>([
-    ['/demo/tokens/reader', () => issuer.requestToken('orders:read')],
-    ['/demo/tokens/writer', () => issuer.requestToken('orders:read orders:write')],
-    ['/demo/tokens/expired', () => issuer.mint({ expiresInSeconds: -60 })],
-  ])
+  const { tokens = demoToken, introspected, hint } = options
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const demoToken = demoTokens.get(request.url ?? '')
-    if (demoToken !== undefined) response.end(await demoToken())
-    else if (request.url?.startsWith('/interaction/')) await signIn(provider, request, response)
+    const { pathname, searchParams } = new URL(request.url ?? '', issuer.issuer)
+    if (pathname.startsWith(TOKENS)) {
+      const token = await tokens(decodeURIComponent(pathname.slice(TOKENS.length)), searchParams, issuer)
+      response.writeHead(token === undefined ? 404 : 200, { 'content-type': 'text/plain', 'cache-control': 'no-store' })
+      response.end(token ?? '')
+    } else if (pathname.startsWith(INTROSPECTION) && introspected !== undefined) {
+      const provider = decodeURIComponent(pathname.slice(INTROSPECTION.length))
+      await introspection(request, response, issuer.clientSecret, token => introspected(provider, token))
+    } else if (pathname.startsWith('/interaction/')) await signIn(provider, request, response, hint)
     else await oidc(request, response)
   }
+}
+
+/** RFC 7662 §2. */
+async function introspection(
+  request: IncomingMessage,
+  response: ServerResponse,
+  secret: string,
+  introspected: (token: string) => object | undefined,
+): Promise<void> {
+  const token = new URLSearchParams(await text(request)).get('token') ?? ''
+  const isKnown = request.headers.authorization === `Bearer ${secret}`
+  const known = isKnown ? introspected(token) : undefined
+  response.writeHead(isKnown ? 200 : 401, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(known === undefined ? { active: false } : { active: true, ...known }))
 }

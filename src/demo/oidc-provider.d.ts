@@ -12,6 +12,7 @@ declare module 'oidc-provider/lib/provider.js' {
     readonly params: {
       readonly client_id: string
       readonly scope?: string
+      readonly acr_values?: string
       readonly resource?: string | readonly string[]
     }
   }
@@ -23,7 +24,7 @@ declare module 'oidc-provider/lib/provider.js' {
   }
 
   export interface InteractionResult {
-    readonly login: { readonly accountId: string }
+    readonly login: { readonly accountId: string; readonly acr?: string }
     readonly consent: { readonly grantId: string }
   }
 

@@ -7,25 +7,37 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Provider } from 'oidc-provider/lib/provider.js'
-import { page } from './pages.ts'
+import { escaped, page } from './pages.ts'
 import { SIGN_IN } from './static-files.ts'
 
+/** What the page of the demo says of the names. */
+const DEMO_HINT = 'alice may change orders, everybody else may read them.'
+
 /** Shows the form on GET; signs in on POST and sends the browser on. An unknown or expired sign-in is a 400. */
-export async function signIn(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function signIn(
+  provider: Provider,
+  request: IncomingMessage,
+  response: ServerResponse,
+  hint: string = DEMO_HINT,
+): Promise<void> {
   const interaction = await provider.interactionDetails(request, response).catch(() => undefined)
   if (interaction === undefined) {
     response.writeHead(400).end('This sign-in has expired: start again at the application.\n')
     return
   }
   if (request.method !== 'POST') {
-    page({ html: SIGN_IN })(response)
+    page({ html: SIGN_IN })(response, { hint: escaped(hint) })
     return
   }
   const accountId = new URLSearchParams(await text(request)).get('login') || 'alice'
-  const { client_id: clientId, scope = '', resource = [] } = interaction.params
+  const { client_id: clientId, scope = '', resource = [], acr_values: acrs = '' } = interaction.params
+  const [acr] = acrs.split(' ')
   const grant = new provider.Grant({ accountId, clientId })
   grant.addOIDCScope(scope)
   for (const each of [resource].flat()) grant.addResourceScope(each, scope)
   const grantId = await grant.save()
-  await provider.interactionFinished(request, response, { login: { accountId }, consent: { grantId } })
+  await provider.interactionFinished(request, response, {
+    login: { accountId, ...(acr !== undefined && acr !== '' && { acr }) },
+    consent: { grantId },
+  })
 }

@@ -19,7 +19,7 @@ import { type PolicyStore, policyStore } from '../policy-store.ts'
 import type { Log } from '../telemetry/log.ts'
 import { tellIgnoredProxy } from './ignored-proxy.ts'
 import { type Prepared, prepare } from './prepare.ts'
-import { type Reloader, reloader } from './reload.ts'
+import { type Reloader, type ReloadObserver, reloader } from './reload.ts'
 import { revocationCache } from './revocation-cache.ts'
 import type { RevocationPeers } from './revocation-peers.ts'
 import { gatewayServices, type Services } from './services.ts'
@@ -45,6 +45,8 @@ export interface EngineOptions {
   readonly readFile?: ReadFile | undefined
   /** What the file is loaded for. Left out: for a gateway. */
   readonly use?: ConfigUse | undefined
+  /** Is told how reloads end, in place of the log. */
+  readonly observer?: ReloadObserver | undefined
   /** Makes what the service reads of a request's headers. Left out: the lines of a gateway. */
   readonly requestHeaders?: HeaderWriter | undefined
   /** What the file said, when it has been loaded already. */
@@ -117,6 +119,7 @@ export function engine(options: EngineOptions, servers: () => Iterable<Server>):
     env,
     readFile: options.readFile,
     use: options.use,
+    observer: options.observer,
     setLogFormat: options.setLogFormat,
     first,
     firstContents: contents,

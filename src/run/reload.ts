@@ -36,6 +36,8 @@ interface ReloaderOptions {
   readonly readFile: ReadFile | undefined
   /** What the file is loaded for; undefined: for a gateway. */
   readonly use: ConfigUse | undefined
+  /** Is told how each attempt ends, in place of the log. */
+  readonly observer: ReloadObserver | undefined
   /** Changes the form of the log's lines. */
   readonly setLogFormat: ((format: Config['log']['format']) => void) | undefined
   /** The configuration in force when the process starts, and what its files held when it was loaded. */
@@ -45,6 +47,13 @@ interface ReloaderOptions {
   /** The servers of the traffic, which get the new limits and certificates. */
   readonly servers: () => Iterable<Server>
   readonly services: Services
+}
+
+/** Hears how a reload ended, where people read along. */
+export interface ReloadObserver {
+  reloaded(before: Config, inForce: Config): void
+  /** What is wrong with the new configuration; the old one stays in force. */
+  rejected(error: unknown): void
 }
 
 /** A file that was not put in force. */
@@ -106,7 +115,9 @@ export function reloader(options: ReloaderOptions): Reloader {
       metrics.reloadFailed()
       const problems = problemsOf(error)
       lastRejected = { atMs: services.clock.nowMs(), trigger, problems: problems.slice(0, MOST_SHOWN_PROBLEMS) }
-      log.error({ trigger, config: file, problems }, 'configuration rejected, the old one stays')
+      if (options.observer === undefined)
+        log.error({ trigger, config: file, problems }, 'configuration rejected, the old one stays')
+      else options.observer.rejected(error)
     } finally {
       contents = withoutFreshReads(reads.contents, inForce.config)
     }
@@ -135,10 +146,9 @@ export function reloader(options: ReloaderOptions): Reloader {
     replaced.release()
     metrics.policyInForce(hash)
     metrics.reloadSucceeded()
-    log.info(
-      { trigger, config: file, hash, previous: replaced.hash, routes: config.routes.length },
-      'configuration reloaded',
-    )
+    const told = { trigger, config: file, hash, previous: replaced.hash, routes: config.routes.length }
+    if (options.observer === undefined) log.info(told, 'configuration reloaded')
+    else options.observer.reloaded(replaced.config, config)
   }
 
   return {

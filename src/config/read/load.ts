@@ -48,7 +48,7 @@ interface LoadOptions {
 
 /** What a configuration is loaded for, where that is no gateway. */
 export interface ConfigUse {
-  /** Fills in what a file for this use leaves out, before anything is checked. */
+  /** Fills in what a file for this use leaves out, or sets it otherwise, before anything is checked. Paths are absolute. */
   filledIn(value: unknown): unknown
   /** Finds what makes no sense in this use. */
   findings(draft: Draft): readonly Finding[]
@@ -85,11 +85,12 @@ function loadFiles(options: LoadOptions): LoadedFiles {
     main,
     included.files.filter(({ source }) => !source.isBroken),
   )
-  const value = withAbsolutePaths(
-    withFittingTypes({ ...joined, value: filledIn(joined.value, use) }, parse),
+  const written = withAbsolutePaths(
+    withFittingTypes(joined, parse),
     LOCAL_PATHS,
     path => joined.homeOf(path).file.folder,
   )
+  const value = use === undefined ? written : use.filledIn(written)
   const parsed = parse(value)
   const draft = draftOf(value)
   const further = [
@@ -171,10 +172,6 @@ function fileError(file: string, message: string): ConfigError {
 
 function parse(value: unknown) {
   return configSchema.safeParse(value, { error: problemText })
-}
-
-function filledIn(value: unknown, use: ConfigUse | undefined): unknown {
-  return use === undefined ? value : use.filledIn(value)
 }
 
 /** Is true when the finding is about a value that could not be read, which has been reported already. */

@@ -35,6 +35,8 @@ export async function runCommand(
     },
     paint: (_style, text) => text,
     isTerminal: false,
+    columns: () => 80,
+    onKey: undefined,
     workerOf: undefined,
     stopped,
     onHangup() {},

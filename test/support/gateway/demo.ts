@@ -10,7 +10,7 @@ export const ANY_PORTS: readonly string[] = [
 ]
 
 /** Matches the last line that it prints. */
-export const DEMO_IS_UP = /\/demo\/tokens\/expired\)"\n/
+export const DEMO_IS_UP = /\/demo\/tokens\/expired\)"\n\n/
 
 export interface DemoUrls {
   readonly gateway: string
@@ -43,7 +43,7 @@ export async function startDemo(): Promise<Demo> {
     urls,
     page: found(output, /^Open (http:\S+)/m),
     issuer: urls.issuer,
-    clientSecret: found(output, /, secret ([\w-]+)\)$/m),
+    clientSecret: found(output, /\bsecret\s+([\w-]+)\)$/m),
     process,
     async stop() {
       process.child.kill('SIGTERM')
