@@ -89,6 +89,10 @@ const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     summary: 'write a configuration to begin with',
     load: async () => (await import('./cli/init.ts')).initCommand,
   },
+  inject: {
+    summary: 'put the gateway into Kubernetes manifests',
+    load: async () => (await import('./cli/inject.ts')).injectCommand,
+  },
   schema: {
     summary: 'print the JSON Schema of the configuration file, for editors',
     load: async () => (await import('./cli/schema.ts')).schemaCommand,

@@ -28,7 +28,7 @@ const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
                       run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/dev tools/diff tools/doctor tools/engine
-                      tools/explain tools/init tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
+                      tools/explain tools/init tools/inject tools/k8s tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
   library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
                       run telemetry telemetry/audit telemetry/metrics telemetry/traces types
   build             →
@@ -52,6 +52,8 @@ const ROOMS = tableOf(`
   tools/diff        → authorize config config/schema identity issuer-template lib mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
+  tools/inject      → admin config/schema lib tools/k8s
+  tools/k8s         →
   tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
                       errors issuer-template lib mcp policy revocation route run session telemetry types upstream
   tools/text        → authorize claim-reader config config/schema types
@@ -120,7 +122,7 @@ const PACKAGES = tableOf(`
   oidc-provider       → demo
   pino                → node telemetry
   prom-client         → node run run/workers telemetry/metrics
-  yaml                → cli config/read tools/bundle tools/openapi
+  yaml                → cli config/read tools/bundle tools/inject tools/k8s tools/openapi
   @redis/client       → store
   @opentelemetry/api  → telemetry/traces
   @opentelemetry/exporter-trace-otlp-http → telemetry/traces

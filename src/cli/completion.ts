@@ -78,6 +78,7 @@ const COMPLETIONS: Readonly<Record<string, readonly string[]>> = {
   tail: ['--route=', '--code=', '--admin=', '--config=', '--json'],
   diff: ['--fail-on=', '--no-files', '--json'],
   schema: ['--included'],
+  inject: ['--file=', '--config=', '--image=', '--service', '--policy=', '--port=', '--check', '--allow-none'],
   init: ['--preset=', '--issuer=', '--audience=', '--upstream=', '--force'],
   import: ['--issuer=', '--audience=', '--upstream='],
   completion: [],

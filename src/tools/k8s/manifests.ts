@@ -8,7 +8,7 @@
 import { type Document, isAlias, isMap, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 
 export type ManifestPath = ReadonlyArray<string | number>
-type Members = Readonly<Record<string, unknown>>
+export type Members = Readonly<Record<string, unknown>>
 
 export interface Manifests {
   readonly file: string
@@ -186,10 +186,15 @@ function keyText(key: unknown): string {
   return String((key as { value?: unknown } | null)?.value)
 }
 
-function membersOf(value: unknown): Members {
+export function membersOf(value: unknown): Members {
   return isMembers(value) ? value : {}
 }
 
-function isMembers(value: unknown): value is Members {
+/** The items of a list that have members, and none where there is no list. */
+export function itemsOf(value: unknown): readonly Members[] {
+  return Array.isArray(value) ? value.filter(isMembers) : []
+}
+
+export function isMembers(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
