@@ -6,6 +6,7 @@ import { DENIAL_CODES, DENIALS, type DenialSpec, denialSpec, type Stage } from '
 import { DEFAULT_IDENTITY_HEADERS } from '../../src/identity/header-lines.ts'
 import { createMetrics } from '../../src/telemetry/metrics/metrics.ts'
 import { WARNING_CODES } from '../../src/tools/check/warnings.ts'
+import { FINDING_IDS, findingSpec } from '../../src/tools/k8s/lint/finding-table.ts'
 import { bearer, startTestStack } from '../support/gateway/gateway.ts'
 import { configKeys } from './config-keys.ts'
 import { codes, documentAt, plain, ROOT, type Table, tableOf } from './markdown.ts'
@@ -132,6 +133,23 @@ test('the alerts are those of k8s/monitoring', () => {
 
 test('the warnings of sallyport check are those of the code', () => {
   expect(tableOf('Warning').rows.map(([name = '']) => plain(name))).toEqual(WARNING_CODES)
+})
+
+test('the findings of sallyport k8s lint are those of the code', () => {
+  expect(tableOf('Finding').rows.map(([id = '', severity, title]) => [plain(id), severity, title])).toEqual(
+    FINDING_IDS.map(id => [id, findingSpec(id).severity, findingSpec(id).title]),
+  )
+})
+
+test.each(FINDING_IDS)('%s has a link into our documents that leads somewhere', id => {
+  const [path = '', anchor] = findingSpec(id).link.split('#')
+  const anchors = documentAt(path).headings.map(({ text }) =>
+    text
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+  expect(anchors).toContain(anchor)
 })
 
 test('the default identity headers are those of the code', () => {

@@ -6,7 +6,7 @@
 import { type Container, wordsOf } from './pods.ts'
 import { at, items, type Spot, scalarAt, textAt } from './spot.ts'
 
-export interface Sign {
+interface Sign {
   readonly spot: Spot
   readonly text: string
 }

@@ -3,7 +3,8 @@ import { posix } from 'node:path'
 import { hostOf } from '../../../upstream/connector.ts'
 import { isLoopbackHost, mentionsPort } from './addresses.ts'
 import { placeInConfig, volumeOf } from './gateway-config.ts'
-import { type GatewayPod, isSameNamespace, portsOf, wordsOf } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { isSameNamespace, portsOf, wordsOf } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import type { Scene } from './scene.ts'
 import { serviceSelects } from './selector.ts'
@@ -101,9 +102,7 @@ export const configurationRules = {
       : found.mistakes.map(({ message, inside }) => ({
           at: entry,
           inside,
-          what: `the configuration has a mistake: ${message}`,
-          wanted: 'a configuration that the gateway starts with',
-          seen: 'this one is refused',
+          what: `the gateway would not start: ${message}`,
         }))
   }),
   'listen-port': perPod(pod => {

@@ -1,6 +1,7 @@
 /** Rules about the container of the gateway: its image, its resources, and what it may do. */
 import type { Config } from '../../../config/schema/schema.ts'
-import { GATEWAY_NAME, type GatewayPod, isSameNamespace, SIDECAR_LABEL, settingOf } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { GATEWAY_NAME, isSameNamespace, SIDECAR_LABEL, settingOf } from './pods.ts'
 import { bytesIn, MIB, mebibytes } from './quantity.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { isInjected } from './scene.ts'

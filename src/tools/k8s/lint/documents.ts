@@ -39,7 +39,7 @@ export interface KubernetesObject {
   readonly root: Spot
 }
 
-export interface Parsed {
+interface Parsed {
   readonly objects: readonly KubernetesObject[]
   readonly problems: readonly Unreadable[]
 }

@@ -28,7 +28,7 @@ const MANIFESTS = 'k8s/README.md#the-manifests'
 const RELOAD = 'config/README.md#changing-it-while-the-gateway-runs'
 const LINT = 'src/tools/README.md#sallyport-k8s-lint'
 
-export const FINDINGS = {
+const FINDINGS = {
   'service-past-gateway': {
     severity: 'error',
     title: 'A Service leads to a port of the pod that is not the gateway’s.',

@@ -1,6 +1,6 @@
 /**
- * Finds the configuration that a gateway is started with, among the ConfigMaps of the input, and reads it as the gateway
- * would; its mistakes are placed in the lines of the ConfigMap.
+ * Finds the configuration that a gateway is started with among the ConfigMaps of the input, and reads it as the gateway
+ * would. Its mistakes are placed in the lines of the ConfigMap.
  *
  * Files that the configuration names exist only in the pod, so they are not read. A value of the environment that the
  * manifest does not show (`valueFrom`, `envFrom`) leaves the configuration unknown, and is no mistake.
@@ -34,7 +34,7 @@ export interface FoundConfig {
 }
 
 /** What the image is started with. */
-export const USUAL_PATH = '/etc/sallyport/sallyport.yaml'
+const USUAL_PATH = '/etc/sallyport/sallyport.yaml'
 
 /**
  * @param configMaps those of the input
@@ -64,7 +64,7 @@ export function findConfig(
 }
 
 /** The path behind `-c`, else what the environment says, else what the image is started with. */
-export function configPath(gateway: Container): string | undefined {
+function configPath(gateway: Container): string | undefined {
   const words = wordsOf(gateway)
   const named = words.flatMap((word, index) => {
     if (word === '-c' || word === '--config') return words[index + 1] ?? []
@@ -95,6 +95,7 @@ export function insideEntry(entry: Spot, { line, column }: Position): Position |
   const { document } = entry
   const start = document.positionOf(entry.path, 'value')
   const lines = document.text.split(/\r?\n/)
+  if (lines[start.line - document.firstLine]?.[start.column - 1] !== '|') return undefined
   const [wanted, raw] = [textAt(entry)?.split('\n')[line - 1], lines[start.line - document.firstLine + line]]
   // A block scalar begins on the line below its mark, and each of its lines is the content behind an indentation.
   if (wanted === undefined || raw === undefined || !raw.endsWith(wanted)) return undefined

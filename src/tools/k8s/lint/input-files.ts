@@ -1,5 +1,5 @@
 /**
- * Reads the files that `sallyport k8s lint -f` names: single ones, standard input as `-`, and all manifests of a folder.
+ * Reads what `sallyport k8s lint -f` names: single files, standard input as `-`, and all manifests of a folder.
  *
  * Of a folder, `.yaml`, `.yml` and `.json` count, at any depth; folders that begin with a dot, and `node_modules`, do
  * not. A link to a folder is not followed, so that no circle is walked.

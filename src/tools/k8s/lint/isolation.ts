@@ -1,7 +1,8 @@
 /** Rules about what keeps others from the service itself: its address, the network of the pod, and network policies. */
 import { loopbackSign, wildcardSign } from './addresses.ts'
 import type { KubernetesObject } from './documents.ts'
-import { type GatewayPod, isSameNamespace, ownerOfPort } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { isSameNamespace, ownerOfPort } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import type { Scene } from './scene.ts'
 import { isSelector, selects } from './selector.ts'

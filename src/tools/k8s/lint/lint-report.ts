@@ -38,7 +38,7 @@ export function lintAnnotations({ findings, problems, gateways }: LintReport): s
     ...problems.map(problem => annotation('error', problem, 'Sallyport', problem.message)),
     ...findings.map(finding => {
       const { id, severity, what, wanted, seen, remedy } = finding
-      const text = `${what}. Wanted: ${wanted}. Seen: ${seen}. ${remedy}`
+      const text = `${what}.${shown('Wanted', wanted)}${shown('Seen', seen)} ${remedy}`
       return annotation(severity === 'hint' ? 'notice' : severity, finding, `Sallyport: ${id}`, text)
     }),
     ...(gateways === 0 ? [`::error title=Sallyport::${NOTHING}`] : []),
@@ -59,8 +59,8 @@ function entry(finding: LintFinding, paint: Paint): string {
   return [
     `${place(finding)} ${paint(STYLES[severity], severity)} ${paint('bold', id)}: ${printable(what)}`,
     ...sourceFrame(withoutSecrets(source.text), finding, source.firstLine),
-    `  wanted  ${printable(wanted)}`,
-    `  seen    ${printable(seen)}`,
+    ...(wanted === undefined ? [] : [`  wanted  ${printable(wanted)}`]),
+    ...(seen === undefined ? [] : [`  seen    ${printable(seen)}`]),
     `  remedy  ${printable(remedy)} (${link})`,
   ].join('\n')
 }
@@ -98,6 +98,10 @@ function summary({ findings, problems, gateways, others }: LintReport, paint: Pa
 export function countsOf(findings: readonly LintFinding[]): Readonly<Record<Severity, number>> {
   const number = (severity: Severity): number => findings.filter(each => each.severity === severity).length
   return { error: number('error'), warning: number('warning'), hint: number('hint') }
+}
+
+function shown(name: string, text: string | undefined): string {
+  return text === undefined ? '' : ` ${name}: ${text}.`
 }
 
 function count(number: number, noun: string): string {

@@ -7,8 +7,9 @@
 import type { Config } from '../../../config/schema/schema.ts'
 import type { InputFile, Unreadable } from './documents.ts'
 import { FINDING_IDS, type FindingId, type FindingSpec, findingSpec } from './finding-table.ts'
+import type { GatewayPod } from './gateway-pod.ts'
 import { ignoredIds } from './ignored.ts'
-import { byPlace, type GatewayPod } from './pods.ts'
+import { byPlace } from './pods.ts'
 import type { Verdict } from './rule.ts'
 import { RULES } from './rules.ts'
 import { isInjected, readScene } from './scene.ts'
@@ -20,8 +21,8 @@ export interface LintFinding extends Position, Omit<FindingSpec, 'title'> {
   /** The object that it is in: `Deployment orders`. */
   readonly object: string
   readonly what: string
-  readonly wanted: string
-  readonly seen: string
+  readonly wanted?: string
+  readonly seen?: string
   /** The document of the file that has the place, for its frame. */
   readonly source: { readonly text: string; readonly firstLine: number }
 }
@@ -34,7 +35,7 @@ export interface LintReport {
   readonly others: number
 }
 
-export interface LintOptions {
+interface LintOptions {
   readonly files: readonly InputFile[]
   /** The configuration of every gateway; undefined to take those of the input. */
   readonly config: Config | undefined
@@ -77,7 +78,9 @@ function placedFinding(id: FindingId, verdict: Verdict): LintFinding {
   const root = rootOf(spot)
   const title = `${textAt(root, 'kind') ?? ''} ${textAt(root, 'metadata', 'name') ?? ''}`.trim()
   return {
-    ...{ id, severity, link, what, wanted, seen },
+    ...{ id, severity, link, what },
+    ...(wanted !== undefined && { wanted }),
+    ...(seen !== undefined && { seen }),
     ...(inside ?? document.positionOf(spot.path, part ?? 'value')),
     file: document.file,
     object: title === '' ? (pod?.title ?? '') : title,

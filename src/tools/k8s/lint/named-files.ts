@@ -5,7 +5,8 @@ import { providerTraits } from '../../../config/schema/provider-traits.ts'
 import { type Config, configSchema } from '../../../config/schema/schema.ts'
 import { placed } from './configuration.ts'
 import { insideEntry, mountOf, volumeOf } from './gateway-config.ts'
-import { type Container, type GatewayPod, settingOf } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { type Container, settingOf } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { at, entries, isThere, items, type Position, textAt } from './spot.ts'
 
@@ -150,8 +151,7 @@ function positionOf(text: string): Position | undefined {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-export const SECRET_VARIABLE =
-  /(?:SECRET|PASSWORD|PASSWD|PASSPHRASE|PRIVATE_?KEY|API_?KEY|ACCESS_?TOKEN|CREDENTIALS?)$/i
+const SECRET_VARIABLE = /(?:SECRET|PASSWORD|PASSWD|PASSPHRASE|PRIVATE_?KEY|API_?KEY|ACCESS_?TOKEN|CREDENTIALS?)$/i
 
 function secretsInEnv({ gateway }: GatewayPod): readonly Verdict[] {
   if (gateway === undefined) return []

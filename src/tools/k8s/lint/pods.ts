@@ -6,13 +6,12 @@
  */
 
 import type { KubernetesObject } from './documents.ts'
-import type { FoundConfig } from './gateway-config.ts'
 import type { Labels } from './selector.ts'
 import type { Position } from './spot.ts'
 import { at, isBlock, items, labelsAt, numberAt, type Spot, scalarAt, textAt, textsAt } from './spot.ts'
 
 /** `native` is an init container that is always restarted: a sidecar in Kubernetes' own words. */
-export type Role = 'ordinary' | 'native' | 'init'
+type Role = 'ordinary' | 'native' | 'init'
 
 export interface Container {
   readonly spot: Spot
@@ -34,28 +33,8 @@ export interface Workload {
   readonly isJob: boolean
 }
 
-/** A workload with the gateway, or one that asks for it. */
-export interface GatewayPod extends Workload {
-  /** Undefined where the gateway is still to be injected. */
-  readonly gateway: Container | undefined
-  /** All containers that are the gateway; more than one is a mistake. */
-  readonly gateways: readonly Container[]
-  /** The ordinary containers beside the gateway; there are none where it runs by itself. */
-  readonly apps: readonly Container[]
-  readonly found: FoundConfig
-  readonly ports: GatewayPorts
-}
-
-/** Undefined is a listener that is not on TCP, or not there. */
-export interface GatewayPorts {
-  readonly listen: number | undefined
-  readonly admin: number | undefined
-}
-
 export const GATEWAY_NAME = 'sallyport'
 export const SIDECAR_LABEL = { name: 'sallyport', value: 'sidecar' } as const
-/** Where the shipped manifests have the listeners. */
-export const USUAL_PORTS = { listen: 8080, admin: 9090 } as const
 
 /** @returns undefined for what makes no pods, and for a patch that has no containers */
 export function workloadOf(object: KubernetesObject): Workload | undefined {
@@ -76,8 +55,10 @@ export function workloadOf(object: KubernetesObject): Workload | undefined {
   }
 }
 
+/** The one with the usual name comes first. */
 export function gatewaysIn({ containers }: Workload): readonly Container[] {
-  return containers.filter(isGateway)
+  const found = containers.filter(isGateway)
+  return [...found.filter(({ name }) => name === GATEWAY_NAME), ...found.filter(({ name }) => name !== GATEWAY_NAME)]
 }
 
 export function isLabelled({ labels, object }: Workload): boolean {

@@ -1,9 +1,10 @@
 /** Reads the probes of a container as far as rules want to know them. */
-import { type Container, type GatewayPod, ownerOfPort, portsOf } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { type Container, ownerOfPort, portsOf } from './pods.ts'
 import { at, entries, isThere, type Spot, scalarAt, textAt } from './spot.ts'
 
 export const PROBE_KEYS = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const
-export type ProbeKey = (typeof PROBE_KEYS)[number]
+type ProbeKey = (typeof PROBE_KEYS)[number]
 
 export interface Probe {
   readonly key: ProbeKey

@@ -1,7 +1,7 @@
 /** Rules about probes: those of the gateway, and those by which the kubelet asks for the service through it. */
 import { isLoopbackHost, loopbackSign } from './addresses.ts'
 import { placeInConfig } from './gateway-config.ts'
-import type { GatewayPod } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
 import { PROBE_KEYS, type Probe, probesOf } from './probe.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { upstreamPorts } from './service-containers.ts'

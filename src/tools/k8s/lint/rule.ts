@@ -1,6 +1,6 @@
 /** Says what a rule is: it looks at everything that was read, and returns a verdict for each thing that is wrong. */
 import type { FindingId } from './finding-table.ts'
-import type { GatewayPod } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
 import type { Scene } from './scene.ts'
 import type { Position, Spot } from './spot.ts'
 
@@ -12,8 +12,9 @@ export interface Verdict {
   readonly inside?: Position | undefined
   /** What is wrong, as a sentence without its full stop. It holds no secret. */
   readonly what: string
-  readonly wanted: string
-  readonly seen: string
+  /** Left out where the sentence says it all. */
+  readonly wanted?: string
+  readonly seen?: string
   /** Set where the rule knows more than the table. */
   readonly remedy?: string
   /** The pod that it is about; undefined for what is about no single one. */

@@ -1,5 +1,5 @@
 /**
- * Has a rule for each finding of the table. The compiler complains of a row without a rule, and of a rule without a row.
+ * Has a rule for each finding of the table. The compiler complains of a row without a rule.
  */
 import { configurationRules } from './configuration.ts'
 import { containerRules } from './container-rules.ts'

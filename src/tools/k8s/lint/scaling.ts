@@ -1,7 +1,8 @@
 /** Rules about what surrounds several pods: autoscalers, monitoring, and state that they would have to share. */
 import { placed } from './configuration.ts'
 import type { KubernetesObject } from './documents.ts'
-import { type GatewayPod, isSameNamespace, ownerOfPort } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { isSameNamespace, ownerOfPort } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import type { Scene } from './scene.ts'
 import { selects } from './selector.ts'

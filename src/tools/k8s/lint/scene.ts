@@ -15,18 +15,9 @@ import {
   templateHint,
   type Unreadable,
 } from './documents.ts'
-import { type FoundConfig, findConfig, mayBeMap } from './gateway-config.ts'
-import {
-  type Container,
-  type GatewayPod,
-  type GatewayPorts,
-  gatewaysIn,
-  isLabelled,
-  portsOf,
-  USUAL_PORTS,
-  type Workload,
-  workloadOf,
-} from './pods.ts'
+import { mayBeMap } from './gateway-config.ts'
+import { type GatewayPod, gatewayPod } from './gateway-pod.ts'
+import { gatewaysIn, isLabelled, type Workload, workloadOf } from './pods.ts'
 import { at, items, labelsAt, textAt } from './spot.ts'
 
 export interface Scene {
@@ -121,37 +112,6 @@ function mapNames({ spec, labels }: Workload): readonly string[] {
 
 function isKustomization({ kind, root }: KubernetesObject): boolean {
   return KUSTOMIZE.has(kind) && (textAt(root, 'apiVersion') ?? '').startsWith('kustomize.')
-}
-
-function gatewayPod(
-  workload: Workload,
-  configMaps: readonly KubernetesObject[],
-  config: Config | undefined,
-): GatewayPod {
-  const gateways = gatewaysIn(workload)
-  const [gateway] = gateways
-  const found = findConfig(workload, gateway, configMaps, config)
-  return {
-    ...workload,
-    ...{ gateways, gateway, found },
-    apps: workload.containers.filter(each => each.role === 'ordinary' && !gateways.includes(each)),
-    ports: portsIn(found, gateway),
-  }
-}
-
-/** The configuration says where the gateway listens; where it is not known, the ports that the container declares. */
-function portsIn({ config }: FoundConfig, gateway: Container | undefined): GatewayPorts {
-  if (config !== undefined) {
-    const { listen, admin } = config
-    return {
-      listen: 'port' in listen.address ? listen.address.port : undefined,
-      admin: admin !== undefined && 'port' in admin.listen.address ? admin.listen.address.port : undefined,
-    }
-  }
-  const declared = gateway === undefined ? [] : portsOf(gateway)
-  const admin = declared.find(({ name, number }) => number === USUAL_PORTS.admin || /admin|metrics/.test(name ?? ''))
-  const listen = declared.find(port => port !== admin)
-  return { listen: listen?.number ?? USUAL_PORTS.listen, admin: admin?.number ?? USUAL_PORTS.admin }
 }
 
 /** Whether the input shows that the gateway is put into pods of this workload when they are made. */

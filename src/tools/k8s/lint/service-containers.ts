@@ -1,6 +1,7 @@
 /** Finds which containers of a pod are the service behind the gateway, rather than helpers beside it. */
 import { mentionsPort } from './addresses.ts'
-import { type Container, type GatewayPod, portsOf } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { type Container, portsOf } from './pods.ts'
 
 /** The ports of this pod to which the configuration passes requests on. */
 export function upstreamPorts({ found }: GatewayPod): readonly number[] {

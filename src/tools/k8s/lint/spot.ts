@@ -1,7 +1,7 @@
 /**
- * Points at a value of a manifest and remembers where it stands in the text, so that a finding can name line and column.
+ * Points at a value of a manifest and remembers where it stands in the text, so that a finding can name its place.
  *
- * A spot may point at what is not there: its value is undefined then, and its place that of the nearest thing around it.
+ * A spot may point at what is not there: its value is undefined then, and its place that of what is nearest around it.
  */
 import type { Path } from '../../../config/check/findings.ts'
 

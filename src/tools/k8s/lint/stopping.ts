@@ -1,6 +1,7 @@
 /** Rules about the order in which service and gateway start and stop. */
 import { durationText } from '../../../config/schema/units.ts'
-import type { Container, GatewayPod } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import type { Container } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { servicesOf } from './service-containers.ts'
 import { at, isThere, numberAt, scalarAt, textAt, textsAt } from './spot.ts'

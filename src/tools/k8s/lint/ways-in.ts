@@ -1,6 +1,7 @@
 /** Rules about the ways into a pod: Services and the routes to them, and ports of the node. */
 import type { KubernetesObject } from './documents.ts'
-import { type DeclaredPort, type GatewayPod, isSameNamespace, ownerOfPort, portsOf } from './pods.ts'
+import type { GatewayPod } from './gateway-pod.ts'
+import { type DeclaredPort, isSameNamespace, ownerOfPort, portsOf } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import type { Scene } from './scene.ts'
 import { serviceSelects } from './selector.ts'
