@@ -31,7 +31,7 @@ const ROOMS = tableOf(`
                       tools/explain tools/init tools/inject tools/k8s tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
   library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
                       run telemetry telemetry/audit telemetry/metrics telemetry/traces types
-  build             →
+  build             → config/schema
   demo              → lib
 
   tools/bundle      → admin config/read config/schema errors lib tools/admin tools/doctor
@@ -129,7 +129,7 @@ const PACKAGES = tableOf(`
   @opentelemetry/resources → telemetry/traces
   @opentelemetry/sdk-trace → telemetry/traces
   ws                  → demo
-  zod                 → config/check config/read config/schema revocation tools/cases
+  zod                 → build config/check config/read config/schema revocation tools/cases
 `)
 
 /** Arrows that point up, and so close a circle. None may be added. */

@@ -34,6 +34,8 @@ test.each(shown)('$document: $line', async ({ line }) => {
       return expectFile(args[0])
     case 'kubectl':
       return args[0] === 'apply' ? expectFile(args[args.indexOf('-k') + 1]) : undefined
+    case 'helm':
+      return args[0] === 'install' ? expectFile(args[2]) : undefined
     default:
       expect(OTHERS).toContain(program)
   }

@@ -262,6 +262,8 @@ test('NetworkPolicy and PodMonitor select the pods with the gateway, and its por
     selector: unknown
     podMetricsEndpoints: Array<{ port: string }>
   }
-  expect(monitor.selector).toEqual(labels)
+  expect(monitor.selector).toEqual({
+    matchExpressions: [{ key: 'sallyport', operator: 'In', values: ['sidecar', 'gateway'] }],
+  })
   expect(gatewayOf(service).ports?.map(({ name }) => name)).toContain(monitor.podMetricsEndpoints[0]?.port)
 })
