@@ -3,6 +3,9 @@
 #   docker build -t sallyport .
 #   docker run --read-only --memory=128m --cap-drop=ALL -v ./config:/etc/sallyport:ro -p 8080:8080 sallyport
 #
+# Two builds from the same source on the same images have the same digest, if the tool that builds is told the time that
+# everything shall bear: k8s/README.md, under Image, has the lines for buildah and for docker.
+#
 # Both images can be pinned, and for a release should be: --build-arg NODE_IMAGE=docker.io/library/node@sha256:…
 # BASE_IMAGE is what runs: it needs `node` on the PATH below and the libraries that Node links (glibc, libstdc++,
 # libatomic), of the same version as NODE_IMAGE so that the compile cache fits. No shell and no npm are needed there.
@@ -19,18 +22,33 @@ COPY LICENSE ./
 COPY src src/
 COPY config/demo.yaml config/
 # The issuer of `sallyport dev` does not belong on a server.
-RUN node src/build/build.ts /app/dist && rm /app/dist/*.map /app/dist/dev.js && cp package.json /app/
-# Starts once, so that what V8 compiles on the way is kept: the image starts in less time. The cache belongs to this path.
-RUN printf 'listen: 127.0.0.1:0\nadmin: { listen: "127.0.0.1:0" }\nupstreams: { app: "http://127.0.0.1:1" }\nroutes: [{ id: all, path: /**, access: public }]\n' > /tmp/warm.yaml \
- && NODE_COMPILE_CACHE=/app/compile-cache timeout --preserve-status --signal=TERM 5 node /app/dist/sallyport.js run -c /tmp/warm.yaml \
- && chmod -R a+rX /app
+RUN node src/build/build.ts /app/dist --server && rm /app/dist/*.map && cp package.json /app/
+# Starts once, so that what V8 compiles on the way is kept: the image starts in less time. The cache belongs to this path,
+# this Node and the user below; another user's Node passes it by.
+RUN node src/build/compile-cache.ts /app/dist/sallyport.js /app/compile-cache 65532 && chmod -R a+rX /app
+# The time of every file, for tools that take it over as it is.
+ARG SOURCE_DATE_EPOCH=0
+RUN find /app -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${BASE_IMAGE}
+# What only the one who builds knows: the version, the commit, when (RFC 3339) and from where, and on which image.
 ARG VERSION=0.1.0
+ARG REVISION=""
+ARG CREATED=""
+ARG SOURCE=""
+ARG BASE_IMAGE
+ARG BASE_DIGEST=""
+# The last one says where the bill of materials is: what is in the bundle, in the format of CycloneDX.
 LABEL org.opencontainers.image.title="Sallyport" \
-      org.opencontainers.image.description="Authenticating sidecar proxy: validates bearer tokens, enforces scopes and claims per route" \
+      org.opencontainers.image.description="Authenticating sidecar proxy: validates access tokens, enforces scopes and claims per route, tells the service behind it who is calling." \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST}" \
+      sallyport.sbom="/app/dist/sallyport.cdx.json"
 # The second folder is where the distroless images keep Node. It is called by name here and by the preStop hook.
 # Left to itself, V8 lets its heap grow to twice a limit of 128 MiB, and the kernel would end what V8 could have collected.
 # Of a heap that small, V8's default young generation of up to 64 MiB leaves too little: under many connections it would

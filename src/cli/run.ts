@@ -66,7 +66,7 @@ export function startGateway(
 }
 
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {
-  setGarbageCollection()
+  setGarbageCollection(io.nodeVersion)
   const { version, nodeVersion, atExit } = io
   const destination = formattedLines(io.workerOf === undefined ? logDestination() : sharedLogDestination(), io)
   // Lines of the log are written many at a time, and the last ones must not be lost.

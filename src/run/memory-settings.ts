@@ -25,9 +25,11 @@ const FLAGS: readonly string[] = [
   '--heap-growing-percent=100',
   '--external-memory-accounted-in-global-limit',
   '--no-allocation-site-pretenuring',
-  `--memory-reducer-delay-ms=${60 * 60 * 1000}`,
 ]
+const SINCE_NODE_26: readonly string[] = [`--memory-reducer-delay-ms=${60 * 60 * 1000}`]
 
-export function setGarbageCollection(): void {
-  for (const flag of FLAGS) setFlagsFromString(flag)
+/** @param nodeVersion as Node says it (`v26.10.0`): V8 complains on standard error of a flag that it does not know */
+export function setGarbageCollection(nodeVersion: string): void {
+  const isNode26 = Number(/^v(\d+)/.exec(nodeVersion)?.[1]) >= 26
+  for (const flag of isNode26 ? [...FLAGS, ...SINCE_NODE_26] : FLAGS) setFlagsFromString(flag)
 }

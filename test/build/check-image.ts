@@ -2,8 +2,9 @@
  * Proves the Dockerfile where there is no container engine and no registry of images: `node
  * test/build/check-image.ts`, as root on Debian.
  *
- * Builds the image with buildah on a base made by debootstrap plus this project's own Node, runs it read-only as the
- * user that it names and without capabilities, sends requests through it, stops it, and prints its size and start time.
+ * Builds the image with buildah on a base made by debootstrap plus this project's own Node, twice, and compares the
+ * digests. Runs it read-only as the user that it names and without capabilities, sends requests through it, stops it, and
+ * prints its size and start time.
  * Missing Debian packages are installed. What it makes is below a folder in /tmp and is removed at the end.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
@@ -25,8 +26,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import packageJson from '../../package.json' with { type: 'json' }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const REVISION = 'c0ffee'
 const MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-image-'))
 // Storage of its own: no image of this machine is seen or touched. `vfs` and `chroot` need no kernel support.
@@ -56,25 +59,23 @@ try {
   installMissing()
   makeBases()
   log('building')
-  buildah(
-    'bud',
-    '--isolation',
-    'chroot',
-    '--tag',
-    'sallyport',
-    '--build-arg',
-    'NODE_IMAGE=localhost/check-node',
-    '--build-arg',
-    'BASE_IMAGE=localhost/check-base',
-    ROOT,
-  )
+  const digest = build('sallyport')
+  log('building once more')
+  check(`two builds have the same digest, ${digest}`, build('again') === digest)
   const inspected = JSON.parse(buildah('inspect', '--type', 'image', 'localhost/sallyport')) as {
     readonly OCIv1: { readonly config: ImageConfig }
   }
   const { config } = inspected.OCIv1
   check('the user is a number and not root', /^[1-9]\d*:[1-9]\d*$/.test(config.User))
   check('the stop signal is SIGTERM', config.StopSignal === 'SIGTERM')
-  check('there are labels', config.Labels['org.opencontainers.image.title'] === 'Sallyport')
+  const labels = (name: string) => config.Labels[`org.opencontainers.image.${name}`]
+  check(
+    'its labels say what it is, of which commit and on which base',
+    labels('title') === 'Sallyport' &&
+      labels('version') === packageJson.version &&
+      labels('revision') === REVISION &&
+      labels('base.name') === 'localhost/check-base',
+  )
   const rootFolder = buildah('mount', buildah('from', 'localhost/sallyport'))
   check(
     'no development dependency is in it',
@@ -85,6 +86,8 @@ try {
     'its licence is in it, with the whole text',
     readFileSync(join(rootFolder, 'app/dist/LICENSE'), 'utf8').includes('END OF TERMS AND CONDITIONS'),
   )
+  const sbom = JSON.parse(readFileSync(join(rootFolder, config.Labels['sallyport.sbom'] ?? ''), 'utf8'))
+  check('its bill of materials is where a label says', sbom.bomFormat === 'CycloneDX' && sbom.components.length > 50)
   // Nothing of the image may need one. In a base without a shell nothing else could go wrong.
   for (const shell of ['sh', 'dash', 'bash']) rmSync(join(rootFolder, 'usr/bin', shell), { force: true })
   await drive(rootFolder, config)
@@ -101,6 +104,17 @@ try {
     rmSync(folder, { recursive: true, force: true })
     if (memory !== undefined) rmdirSync(memory.folder)
   }
+}
+
+/** @returns the digest of the manifest: of everything in the image and everything it says of itself */
+function build(name: string): string {
+  const args = { NODE_IMAGE: 'localhost/check-node', BASE_IMAGE: 'localhost/check-base', REVISION }
+  buildah(
+    ...['bud', '--isolation', 'chroot', '--no-cache', '--timestamp', '0', '--tag', name],
+    ...Object.entries(args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]),
+    ROOT,
+  )
+  return buildah('images', '--format', '{{.Digest}}', `localhost/${name}`)
 }
 
 /** What `--memory=128m` makes, in either version of cgroups; undefined where this machine lets us make none. */
@@ -200,6 +214,14 @@ routes: [{ id: all, path: /**, require: { scopes: [check] } }]
 
   const wrote = contained(rootFolder, config, ['node', '-e', "require('node:fs').writeFileSync('/app/x', '')"])
   check('the root is read-only', (await exitCode(wrote)) !== 0 && (await text(wrote)).includes('EROFS'))
+
+  // What Node says of the cache, which it would pass by without a word.
+  const cached = contained(rootFolder, { ...config, Env: [...config.Env, 'NODE_DEBUG_NATIVE=COMPILE_CACHE'] }, [
+    ...config.Entrypoint,
+    '--version',
+  ])
+  await exitCode(cached)
+  check('V8 takes what was compiled when the image was made', (await text(cached)).includes('was accepted'))
 
   const startTimesMs: number[] = []
   for (let turn = 0; turn < 5; turn++) {

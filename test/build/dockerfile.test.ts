@@ -58,6 +58,25 @@ test('its user is the one that the manifests name, its arguments, ports and sign
   expect(only('STOPSIGNAL')).toBe('SIGTERM')
 })
 
+test('it is of the version of package.json, and has the labels of OCI and where its bill of materials is', () => {
+  const { version, description } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
+  expect(runtime.filter(({ name }) => name === 'ARG').map(({ rest }) => rest)).toContain(`VERSION=${version}`)
+  const labels = new Map([...only('LABEL').matchAll(/([\w.]+)="([^"]*)"/g)].map(([, key = '', value]) => [key, value]))
+  expect([...labels.keys()].filter(key => !key.startsWith('org.opencontainers.image.'))).toEqual(['sallyport.sbom'])
+  expect(labels.get('org.opencontainers.image.description')).toBe(description)
+  expect(labels.get('org.opencontainers.image.revision')).toBe(`\${REVISION}`)
+  expect(labels.get('org.opencontainers.image.base.name')).toBe(`\${BASE_IMAGE}`)
+  expect(labels.get('sallyport.sbom')).toBe('/app/dist/sallyport.cdx.json')
+})
+
+test('what V8 has compiled is kept for the user who runs it', () => {
+  const [user] = only('USER').split(':')
+  const kept = instructions.filter(({ rest }) => rest.includes('src/build/compile-cache.ts'))
+  expect(kept.map(({ rest }) => rest)).toEqual([
+    expect.stringContaining(`src/build/compile-cache.ts /app/dist/sallyport.js /app/compile-cache ${user} `),
+  ])
+})
+
 test('what is copied exists and passes .dockerignore, which lets nothing else in', () => {
   const rules = readFileSync(`${ROOT}.dockerignore`, 'utf8')
     .split('\n')

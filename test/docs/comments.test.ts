@@ -124,6 +124,8 @@ describe('file headers say the truth', () => {
     ['src/main.ts', 'it is the edge of the process'],
     ['src/library/index.ts', 'it is the edge of the package, and reads what main.ts reads for the program'],
     ['src/build/build.ts', 'it is a program of its own'],
+    ['src/build/pack.ts', 'it is a program of its own'],
+    ['src/build/compile-cache.ts', 'it is a program of its own'],
     ['src/run/unix-socket.ts', 'the mode of a socket comes from the umask of the process'],
     ['src/lib/trusted-file.ts', 'whom a file must belong to depends on who runs the process'],
   ])

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 
 const MODULE = new URL('../../src/run/memory-settings.ts', import.meta.url).href
-const SET = `import { setGarbageCollection } from '${MODULE}'; setGarbageCollection();`
+const SET = `import { setGarbageCollection } from '${MODULE}'; setGarbageCollection(process.version);`
 /** Keeps 100 MiB, has V8 collect once, and allocates on, so that the limit set by then is traced. */
 const KEEPS = `
 const kept = Array.from({ length: 100_000 }, () => new Array(128).fill(0.5))

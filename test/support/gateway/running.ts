@@ -3,6 +3,8 @@
  *
  * What runs is the bundle that the test run has made of the source, since it starts four times as fast. The source
  * itself runs where a test looks into it, in another folder or with options of Node that show what is loaded.
+ *
+ * `SALLYPORT_NODE=/path/to/node vitest run test/cli test/run` tries the bundle under another Node.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -43,7 +45,9 @@ export function sallyport(
   const needsSource = root !== undefined || hasNodeOptions
   const bundle = needsSource ? undefined : (options.bundle ?? process.env.SALLYPORT_BUNDLE)
   const program = bundle ?? join(root ?? ROOT, 'src/main.ts')
-  const command = [process.execPath, ...nodeArgs, program, ...args]
+  // The source asks for the Node of the checkout; the bundle also runs under others.
+  const node = bundle === undefined ? process.execPath : (process.env.SALLYPORT_NODE ?? process.execPath)
+  const command = [node, ...nodeArgs, program, ...args]
   // Node raises its own soft limit to the hard one, so both are set.
   const limited = descriptors === undefined ? [] : ['sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`]
   const [executable = '', ...executableArgs] = [...limited, ...command]

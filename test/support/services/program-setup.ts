@@ -1,9 +1,10 @@
 /**
- * Runs once before all tests: sees to the programs from outside npm that tests start. Where they cannot be had, the run
+ * Runs once before all tests: sees to the programs that tests start and that are no dependencies. Where they cannot be had, the run
  * fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
  */
 import { ensureBrowserPrograms } from './browser-programs.ts'
 import { ensureHttpClients } from './http-clients.ts'
+import { ensureNpmPackages } from './npm-packages.ts'
 import { ensurePrometheus } from './prometheus-programs.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
@@ -23,6 +24,11 @@ const GROUPS: readonly ProgramGroup[] = [
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
   { programs: 'the protobuf schema of OpenTelemetry', without: 'WITHOUT_PROTOBUF', ensure: ensureTraceProtobuf },
   { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },
+  {
+    programs: 'Node 24, Node 12 and the schema of CycloneDX',
+    without: 'WITHOUT_NPM_PACKAGES',
+    ensure: ensureNpmPackages,
+  },
   { programs: 'Prometheus', without: 'WITHOUT_PROMETHEUS', ensure: ensurePrometheus },
 ]
 
