@@ -83,6 +83,8 @@ export interface Status {
 
 interface ShownConfig {
   readonly hash: string
+  /** Files that the one that was started includes; undefined when it is the whole. */
+  readonly includes?: readonly string[] | undefined
   /** When it was put in force. */
   readonly since: string
   /** The file that was not, since then: why, and what caused it to be loaded. */

@@ -9,6 +9,7 @@ interface StatusSource {
   readonly startedMs: number
   readonly config: {
     readonly sinceMs: number
+    readonly includes?: readonly string[] | undefined
     readonly lastRejected:
       | { readonly atMs: number; readonly trigger: string; readonly problems: readonly string[] }
       | undefined
@@ -70,6 +71,7 @@ export function statusOf(source: StatusSource): Status {
     config_hash: policy.hash,
     config: {
       hash: policy.hash,
+      includes: config.includes,
       since: new Date(config.sinceMs).toISOString(),
       last_rejected: config.lastRejected && {
         at: new Date(config.lastRejected.atMs).toISOString(),

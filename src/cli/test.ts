@@ -126,7 +126,8 @@ async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
       `${each.configFile}: coverage is ${each.coverage.percent}%, less than the ${options.minCoverage}% asked for\n`,
     )
   const hasFailed = report.files.some(({ results }) => results.some(isFailed)) || scarce.length > 0
-  return { code: hasFailed ? 1 : 0, read: report.files.flatMap(each => [each.file, each.configFile]) }
+  const read = report.files.flatMap(each => [each.file, each.configFile])
+  return { code: hasFailed ? 1 : 0, read: [...read, ...report.coverages.flatMap(({ included }) => included)] }
 }
 
 function writeJunit(file: string, text: string): void {
@@ -156,7 +157,8 @@ async function testReport(
         results: await runCases(config, each.cases, services, unread, clock),
       })
     const ofConfig = results.filter(each => each.configFile === file).flatMap(each => each.results)
-    coverages.push({ configFile: file, coverage: coverage(config, ofConfig, services.clock) })
+    const included = (config.include ?? []).map(each => each.file)
+    coverages.push({ configFile: file, included, coverage: coverage(config, ofConfig, services.clock) })
   }
   await closeToolServices(services)
   return { files: results, coverages }

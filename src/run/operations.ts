@@ -63,7 +63,11 @@ export function operations({
       statusOf({
         version,
         startedMs,
-        config: { sinceMs: reloads.inForceSinceMs, lastRejected: reloads.lastRejected },
+        config: {
+          sinceMs: reloads.inForceSinceMs,
+          includes: reloads.inForce.config.include?.map(({ file }) => file),
+          lastRejected: reloads.lastRejected,
+        },
         policy: policies.current,
         revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
         proofs: proofStatus(reloads.inForce, replays),

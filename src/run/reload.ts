@@ -146,7 +146,14 @@ export function reloader(options: ReloaderOptions): Reloader {
     replaced.release()
     metrics.policyInForce(hash)
     metrics.reloadSucceeded()
-    const told = { trigger, config: file, hash, previous: replaced.hash, routes: config.routes.length }
+    const told = {
+      trigger,
+      config: file,
+      includes: config.include?.length,
+      hash,
+      previous: replaced.hash,
+      routes: config.routes.length,
+    }
     if (options.observer === undefined) log.info(told, 'configuration reloaded')
     else options.observer.reloaded(replaced.config, config)
   }
@@ -184,9 +191,9 @@ function withoutFreshReads(contents: FileContents, { egress, providers }: Config
 
 function problemsOf(error: unknown): readonly string[] {
   if (!(error instanceof ConfigError)) return [error instanceof Error ? error.message : String(error)]
-  return error.problems.map(({ path, message, line, column }) =>
+  return error.problems.map(({ path, message, line, column, file }) =>
     [
-      ...(line === undefined ? [] : [`${line}:${column}`]),
+      ...(line === undefined ? [] : [`${file === undefined ? '' : `${file}:`}${line}:${column}`]),
       ...(path.length === 0 ? [] : [`${pathText(path)}:`]),
       message,
     ].join(' '),

@@ -97,8 +97,9 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     for (const server of draining.servers) dropConnectionsOverLimit(server)
     deciding.follow()
     const { hash } = first
+    const includes = config.include?.length
     if (workerOf === undefined)
-      log.info({ url, admin: adminUrl, config: file, hash, routes: config.routes.length }, 'listening')
+      log.info({ url, admin: adminUrl, config: file, includes, hash, routes: config.routes.length }, 'listening')
     return {
       url,
       adminUrl,

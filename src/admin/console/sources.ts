@@ -82,7 +82,7 @@ function sessionNodes(sessions: NonNullable<Provider['sessions']>): readonly Nod
 }
 
 export function configuration({ status: { config, config_hash: hash, workers } }: ConsoleFacts): Element {
-  const { since, last_rejected: rejected } = config
+  const { since, includes, last_rejected: rejected } = config
   const differing = (workers ?? []).filter(worker => worker.config_hash !== hash)
   return section(
     'configuration',
@@ -91,6 +91,7 @@ export function configuration({ status: { config, config_hash: hash, workers } }
     pairs('facts', [
       ['In force', code(hash)],
       ['Since', moment(since)],
+      ['Includes', includes?.map(file => node('p', {}, code(file)))],
       [
         'Last rejected',
         rejected === undefined

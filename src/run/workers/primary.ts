@@ -147,7 +147,8 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
     const [begun] = await Promise.all(first.map(startOf))
     posts.push(...first.map(keep))
     const { url, hash, routes } = begun ?? {}
-    log.info({ url, admin: adminUrl, config: file, hash, routes, workers: config.workers }, 'listening')
+    const includes = config.include?.length
+    log.info({ url, admin: adminUrl, config: file, includes, hash, routes, workers: config.workers }, 'listening')
   }
 
   return {

@@ -5,10 +5,10 @@
  * What is no secret by design passes two fences all the same: what looks like a secret is taken out, and so is every
  * secret that is known here, from files, variables and the configuration. What cannot be had is named with the reason.
  */
-import { readFileSync } from 'node:fs'
 import { arch, cpus, release, type as systemType, totalmem } from 'node:os'
 import type { Environment } from '../../config/read/environment.ts'
 import { loadConfigForTool } from '../../config/read/load.ts'
+import { readAnyFile } from '../../config/read/own-file.ts'
 import type { Address, Config } from '../../config/schema/schema.ts'
 import { ConfigError } from '../../errors.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
@@ -19,7 +19,14 @@ import { type PackedFile, packed } from './archive.ts'
 import { cleaned, json } from './cleaned.ts'
 import { gatewayParts, type Part } from './gateway-parts.ts'
 import { type MaskedConfig, maskedConfig } from './masked-config.ts'
-import { describedFile, digestOf, mistakenlyNamedFiles, namedFiles, secretsIn } from './named-files.ts'
+import {
+  describedFile,
+  digestOf,
+  mistakenlyIncludedFiles,
+  mistakenlyNamedFiles,
+  namedFiles,
+  secretsIn,
+} from './named-files.ts'
 import { scrubber } from './scrubber.ts'
 import { SECRET_NAME, withoutSecrets } from './secret-looks.ts'
 
@@ -52,15 +59,25 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   const { file, env, nowMs } = options
   const config = configOf(file, env)
   const written = writtenConfig(file)
+  const included = mistakenlyIncludedFiles(file, env).map((path, index) => ({
+    name: `included-${index + 1}.yaml`,
+    path,
+    ...writtenConfig(path),
+  }))
   const files = 'problem' in config ? [] : namedFiles(config.loaded)
   const secretFiles = 'problem' in config ? mistakenlyNamedFiles(file, env) : files
-  const secrets = [...secretsIn(secretFiles), ...secretVariables(env), ...('text' in written ? written.masked : [])]
+  const secrets = [
+    ...secretsIn(secretFiles),
+    ...secretVariables(env),
+    ...[written, ...included].flatMap(each => ('text' in each ? each.masked : [])),
+  ]
   const scrub = scrubber(secrets)
   const clean = (text: string): string => scrub(withoutSecrets(text))
   const admin = options.admin ?? ('problem' in config ? undefined : adminOf(config.loaded))
   const parts: ReadonlyArray<readonly [name: string, part: Part]> = [
     ['versions.json', { text: json(versions(options)) }],
     ['config.yaml', 'text' in written ? { text: written.text } : written],
+    ...included.map(each => [each.name, 'text' in each ? { text: `# ${each.path}\n${each.text}` } : each] as const),
     [
       'files.json',
       'problem' in config ? { reason: config.problem } : { text: json(cleaned(files.map(describedFile), clean)) },
@@ -99,7 +116,9 @@ function configOf(file: string, env: Environment): { readonly loaded: Config } |
 function writtenConfig(file: string): MaskedConfig | { readonly reason: string } {
   try {
     return (
-      maskedConfig(readFileSync(file, 'utf8')) ?? { reason: 'it is no YAML, so nobody knows what in it is a secret' }
+      maskedConfig(readAnyFile(file).toString('utf8')) ?? {
+        reason: 'it is no YAML, so nobody knows what in it is a secret',
+      }
     )
   } catch (error) {
     return { reason: `it cannot be read: ${fileFailureText(error)}` }

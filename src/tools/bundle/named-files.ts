@@ -9,6 +9,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { type Environment, substitute } from '../../config/read/environment.ts'
+import { readAnyFile } from '../../config/read/own-file.ts'
 import { STANDARD_OUTPUT } from '../../config/schema/local-paths.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { readRegularFile } from '../../lib/trusted-file.ts'
@@ -43,6 +44,22 @@ export function namedFiles(value: unknown, at: readonly string[] = []): readonly
  * mistakes in a configuration asks for help, while a gateway runs with the one before.
  */
 export function mistakenlyNamedFiles(file: string, env: Environment): readonly NamedFile[] {
+  return [file, ...mistakenlyIncludedFiles(file, env)].flatMap(each => namedIn(each, env))
+}
+
+/** Finds the files that a configuration includes, whether it has mistakes or not. */
+export function mistakenlyIncludedFiles(file: string, env: Environment): readonly string[] {
+  const whole = readAsYaml(contentOf(file))
+  const included: unknown =
+    typeof whole === 'object' && whole !== null && 'include' in whole ? whole.include : undefined
+  const paths = namedFiles(included).map(({ path }) => resolve(dirname(file), substitute(path, env).value))
+  return [...new Set(paths)].slice(0, MOST_INCLUDED)
+}
+
+/** The schema takes no more. */
+const MOST_INCLUDED = 64
+
+function namedIn(file: string, env: Environment): readonly NamedFile[] {
   const text = contentOf(file)
   const scanned = [...text.matchAll(/(\w*File)["']?\s*:\s*["']?([^\s"',}\]]+)/g)].map(([, at = '', path = '']) => ({
     at,
@@ -56,7 +73,7 @@ export function mistakenlyNamedFiles(file: string, env: Environment): readonly N
 
 function contentOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readAnyFile(file).toString('utf8')
   } catch {
     return ''
   }

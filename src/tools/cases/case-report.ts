@@ -17,6 +17,8 @@ export interface FileResult {
 /** Says how much of one configuration is covered by all the files that name it. */
 interface ConfigCoverage {
   readonly configFile: string
+  /** Files that the configuration includes. */
+  readonly included: readonly string[]
   readonly coverage: Coverage
 }
 

@@ -12,6 +12,7 @@ import type { Services } from '../../run/services.ts'
 import { standIn } from '../engine/stand-in.ts'
 import { doubtfulSecrets } from './doubtful-secrets.ts'
 import { type OnlineResult, onlineFindings } from './online.ts'
+import { takenOver } from './taken-over.ts'
 import { unwritableCaches } from './unwritable-caches.ts'
 import { type Warning, type WarningCode, warnings } from './warnings.ts'
 
@@ -54,7 +55,9 @@ export async function check(options: CheckOptions, services: Services): Promise<
     const { policy } = standIn(config, services)
     const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
     const files = namedFiles === 'read' ? [...unwritableCaches(config), ...doubtfulSecrets(config)] : []
-    const reported = [...warnings(config, policy), ...files, ...found.warnings].filter(({ code }) => !ignored.has(code))
+    const reported = [...warnings(config, policy), ...takenOver(loaded, policy), ...files, ...found.warnings].filter(
+      ({ code }) => !ignored.has(code),
+    )
     return {
       file,
       errors: [],

@@ -78,6 +78,7 @@ export const WARNING_CODES = [
   'session-scope-unlisted',
   'traces-in-clear',
   'traces-path-missing',
+  'route-taken-over',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]

@@ -109,7 +109,9 @@ function loadedOf(file: string, env: Environment): Loaded | undefined {
     if (!(error instanceof ConfigError)) throw error
   }
   try {
-    return { config: loadConfigForTool(file, env, 'unread'), files: [resolve(file)], isWhole: false }
+    const config = loadConfigForTool(file, env, 'unread')
+    const included = (config.include ?? []).map(each => each.file)
+    return { config, files: [resolve(file), ...included], isWhole: false }
   } catch (error) {
     if (error instanceof ConfigError) return undefined
     throw error

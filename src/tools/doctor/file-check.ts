@@ -37,7 +37,7 @@ function problemsOfGateway(file: string, env: Environment): readonly ConfigProbl
   }
 }
 
-function placed(file: string, { path, message, line, column }: ConfigProblem): string {
+function placed(asked: string, { path, message, line, column, file = asked }: ConfigProblem): string {
   const place = line === undefined ? `${file}:` : `${file}:${line}:${column}`
   return `${place} ${path.length === 0 ? '' : `${pathText(path)}: `}${message.replaceAll(/\s+/g, ' ')}`
 }

@@ -3,14 +3,17 @@ import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { configJsonSchema } from '../../../src/config/schema/json-schema.ts'
+import { configJsonSchema, includedJsonSchema } from '../../../src/config/schema/json-schema.ts'
 import { CONTRACT } from '../contract.ts'
 import { SMALL } from '../support.ts'
 
 const root = new URL('../../../', import.meta.url)
 
-test('config/sallyport.schema.json is up to date (npm run schema)', () => {
-  expect(readFileSync(new URL('config/sallyport.schema.json', root), 'utf8')).toBe(configJsonSchema())
+test.each([
+  ['sallyport.schema.json', configJsonSchema],
+  ['sallyport-included.schema.json', includedJsonSchema],
+])('config/%s is up to date (npm run schema)', (name, written) => {
+  expect(readFileSync(new URL(`config/${name}`, root), 'utf8')).toBe(written())
 })
 
 describe('the schema', () => {
@@ -36,16 +39,45 @@ describe('the schema', () => {
     expect(await problemsOf(text)).toContain('body')
   })
 
-  test('describes every key and closes every block', () => {
+  test.each([configJsonSchema, includedJsonSchema])('describes every key and closes every block (%#)', written => {
     const undescribed: string[] = []
-    walk(JSON.parse(configJsonSchema()), '', undescribed)
+    walk(JSON.parse(written()), '', undescribed)
     expect(undescribed).toEqual([])
   })
 })
 
+describe('the schemas of a configuration of several files', () => {
+  const INCLUDE = 'include: [{ file: team.yaml, may: [routes] }]\n'
+
+  test.each([
+    ['has its own routes', SMALL + INCLUDE],
+    ['leaves routes to the included file', SMALL.replace(/routes:[\s\S]*/, INCLUDE)],
+    ['has no route yet', SMALL.replace(/routes:[\s\S]*/, `routes: []\n${INCLUDE}`)],
+  ])('accept one that %s', async (_, text) => {
+    expect(await problemsOf(text)).toBeUndefined()
+  })
+
+  test.each([
+    ['no routes and includes nothing', SMALL.replace(/routes:[\s\S]*/, '')],
+    ['an empty list of routes and includes nothing', SMALL.replace(/routes:[\s\S]*/, 'routes: []\n')],
+    ['a file that may set nothing', SMALL + INCLUDE.replace('[routes]', '[]')],
+    ['a file that may set what is no section', SMALL + INCLUDE.replace('[routes]', '[rotes]')],
+    ['a file that may include others', SMALL + INCLUDE.replace('[routes]', '[include]')],
+  ])('refuse one with %s', async (_, text) => {
+    expect(await problemsOf(text)).toContain('body')
+  })
+
+  test('know what an included file looks like, which needs nothing', async () => {
+    for (const text of ['{}', 'routes: []', 'x-base: 1\nroutes: [{ id: a, path: /a }]', SMALL])
+      expect(await problemsOf(text, includedJsonSchema)).toBeUndefined()
+    for (const text of ['rotes: []', 'routes: [{ id: a }]', INCLUDE])
+      expect(await problemsOf(text, includedJsonSchema)).toContain('body')
+  })
+})
+
 /** Returns what Ajv finds. Fastify brings Ajv along, so no dependency is needed. */
-async function problemsOf(text: string): Promise<string | undefined> {
-  const { $schema, ...schema } = JSON.parse(configJsonSchema())
+async function problemsOf(text: string, written = configJsonSchema): Promise<string | undefined> {
+  const { $schema, ...schema } = JSON.parse(written())
   const app = Fastify({
     ajv: { customOptions: { allowUnionTypes: true, coerceTypes: false, useDefaults: false, removeAdditional: false } },
   })
