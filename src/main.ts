@@ -129,6 +129,8 @@ const io: CommandIo = {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
 process.exitCode = await runMain(process.argv.slice(2))
+// A pipe takes 64 KiB at a time, and what its reader has not taken yet would be lost.
+if (process.stdout.writableLength > 0) await new Promise(resolve => process.stdout.write('', resolve))
 // The command has ended, so the process ends, too, whatever handles are still open.
 process.exit()
 
