@@ -15,7 +15,12 @@ export interface Manifest {
 
 /** @param folder from the project's root or the root of all, with a `kustomization.yaml` */
 export function render(folder: string): readonly Manifest[] {
-  return manifestsOf(execFileSync(binary('kubectl'), ['kustomize', resolve(ROOT, folder)], { encoding: 'utf8' }))
+  return manifestsOf(renderedText(folder))
+}
+
+/** What would be applied, as text. */
+export function renderedText(folder: string): string {
+  return execFileSync(binary('kubectl'), ['kustomize', resolve(ROOT, folder)], { encoding: 'utf8' })
 }
 
 export function manifestsOf(text: string): readonly Manifest[] {

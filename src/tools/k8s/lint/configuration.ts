@@ -15,7 +15,7 @@ export const configurationRules = {
     if (gateway === undefined) return []
     const words = wordsOf(gateway)
     const isRun = words.length === 0 || words.includes('run')
-    if (isRun && found.path !== undefined) return []
+    if (isRun && found.isNamed) return []
     return [
       {
         at: isThere(at(gateway.spot, 'args')) ? at(gateway.spot, 'args') : at(gateway.spot, 'name'),
@@ -29,8 +29,9 @@ export const configurationRules = {
   }),
   'config-not-mounted': perPod(pod => {
     const { gateway, found } = pod
-    if (gateway === undefined || found.path === undefined || !found.path.startsWith('/')) return []
+    if (gateway === undefined || !found.path.startsWith('/')) return []
     const folder = posix.dirname(found.path)
+    if (found.mount === undefined && !found.isNamed) return []
     if (found.mount === undefined)
       return [
         {
@@ -64,7 +65,7 @@ export const configurationRules = {
             at: at(mount, key),
             part: 'key',
             what: 'a file mounted by `subPath` is never changed by the kubelet, so no new configuration is ever loaded',
-            wanted: `\`mountPath: ${posix.dirname(found.path ?? '/etc/sallyport/x')}\` without \`subPath\``,
+            wanted: `\`mountPath: ${posix.dirname(found.path)}\` without \`subPath\``,
             seen: `\`${key}: ${textAt(mount, key)}\``,
           },
         ]
@@ -83,7 +84,7 @@ export const configurationRules = {
   ),
   'config-key-missing': perPod(({ found }) => {
     const { map, entry, path } = found
-    if (map === undefined || entry !== undefined || path === undefined) return []
+    if (map === undefined || entry !== undefined) return []
     const keys = entries(at(map.root, 'data')).map(([key]) => `\`${key}\``)
     return [
       {

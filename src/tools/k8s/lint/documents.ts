@@ -47,7 +47,6 @@ interface Parsed {
 /** A list with everything of a namespace is far longer than a configuration. */
 const BOUNDS = {
   maxCharacters: 32 * 1024 * 1024,
-  maxValues: 2_000_000,
   tooLong: 'the document is larger than 32 MiB; split it',
 }
 
@@ -82,7 +81,7 @@ export function mayNameGateway({ text }: Chunk): boolean {
 
 export function parsed(chunk: Chunk): Parsed {
   const { file, text, firstLine } = chunk
-  const source = readSource(text, undefined, BOUNDS)
+  const source = readSource(text, undefined, { ...BOUNDS, maxValues: mostValues(text) })
   const placed = ({ line, column }: Position): Position => ({ line: line + firstLine - 1, column })
   if (source.findings.length > 0) {
     const problems = source.findings.map(finding => {
@@ -97,6 +96,11 @@ export function parsed(chunk: Chunk): Parsed {
       placed(source.position({ path, message: '', ...(part === 'key' && { at: 'key' }) })),
   }
   return { objects: objectsIn({ document, path: [], value: source.value }), problems: [] }
+}
+
+/** Each value takes a character at least, unless aliases repeat it. */
+function mostValues(text: string): number {
+  return Math.min(10_000 + text.length, 2_000_000)
 }
 
 function objectsIn(root: Spot): readonly KubernetesObject[] {
@@ -117,5 +121,5 @@ const TEMPLATE =
 
 /** A value in quotes may well hold `{{`, as alerts of Prometheus do. */
 export function templateHint(text: string): string | undefined {
-  return /^\s*(?:-\s+)?(?:[\w./-]+:\s*)?\{\{/m.test(text) ? TEMPLATE : undefined
+  return /^\s*(?:-\s+)?\{\{|^[^"'\n]*:[ \t]+\{\{/m.test(text) ? TEMPLATE : undefined
 }

@@ -16,8 +16,9 @@ import { type Container, isSameNamespace, type Workload, wordsOf } from './pods.
 import { at, isThere, items, type Position, type Spot, scalarAt, textAt } from './spot.ts'
 
 export interface FoundConfig {
-  /** The path that the gateway is started with; undefined where none is named. */
-  readonly path: string | undefined
+  /** The path that the gateway is started with, or would be as the image is, where none is named. */
+  readonly path: string
+  readonly isNamed: boolean
   /** The mount that the path is in; undefined where there is none. */
   readonly mount: Spot | undefined
   /** The name of the ConfigMap that is mounted there. */
@@ -46,15 +47,24 @@ export function findConfig(
   configMaps: readonly KubernetesObject[],
   given: Config | undefined,
 ): FoundConfig {
-  const path = gateway === undefined ? USUAL_PATH : configPath(gateway)
-  const mount = gateway === undefined || path === undefined ? undefined : mountOf(gateway, path)
+  const named = gateway === undefined ? USUAL_PATH : configPath(gateway)
+  const path = named ?? USUAL_PATH
+  const mount = gateway === undefined ? undefined : mountOf(gateway, path)
   const source = gateway === undefined ? injected(workload) : sourceOf(workload, mount)
   const map = configMaps.find(
     ({ name, namespace }) => name === source?.name && isSameNamespace(namespace, workload.namespace),
   )
-  const base = { path, mount, mapName: source?.name, map, entry: undefined, text: undefined }
+  const base = {
+    path,
+    isNamed: named !== undefined,
+    mount,
+    mapName: source?.name,
+    map,
+    entry: undefined,
+    text: undefined,
+  }
   const unknown = { ...base, config: given, mistakes: [] }
-  if (map === undefined || path === undefined || source === undefined) return unknown
+  if (map === undefined || source === undefined) return unknown
   const key = keyOf(source, path, mount)
   const entry = at(map.root, 'data', key)
   const text = textAt(entry)

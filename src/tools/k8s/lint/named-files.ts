@@ -18,7 +18,7 @@ export const fileRules = {
   'file-not-mounted': perPod(pod => {
     const { gateway } = pod
     if (gateway === undefined || pod.found.text === undefined) return []
-    return filesNamed(pod, 'file')
+    return filesNamed(pod)
       .filter(({ file }) => !IN_IMAGE.test(file) && !isMounted(pod, gateway, file))
       .map(({ file, path }) => ({
         ...placed(pod, path),
@@ -52,22 +52,22 @@ interface NamedFile {
   readonly path: ReadonlyArray<string | number>
 }
 
+const FILES = localPaths(configSchema).filter(({ kind }) => kind === 'file')
+
 /** The files that are read, each with its place in the configuration. */
-function filesNamed({ found }: GatewayPod, kind: 'file'): readonly NamedFile[] {
+function filesNamed({ found }: GatewayPod): readonly NamedFile[] {
   const { text, path: own, config } = found
-  if (text === undefined || own === undefined || config === undefined) return []
+  if (text === undefined || config === undefined) return []
   const { value } = readSource(text, {})
   const folder = own.slice(0, own.lastIndexOf('/')) || '/'
   const names: string[] = []
-  const collecting = localPaths(configSchema)
-    .filter(each => each.kind === kind)
-    .map(each => ({
-      ...each,
-      absolute: (name: string) => {
-        names.push(name)
-        return name
-      },
-    }))
+  const collecting = FILES.map(each => ({
+    ...each,
+    absolute: (name: string) => {
+      names.push(name)
+      return name
+    },
+  }))
   withAbsolutePaths(value, collecting, () => folder)
   const skipped = new Set(writtenFiles(config).map(({ file }) => file))
   return [...new Set(names)].flatMap(name => {

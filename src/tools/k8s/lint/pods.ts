@@ -48,7 +48,7 @@ export function workloadOf(object: KubernetesObject): Workload | undefined {
   const restart = textAt(spec, 'restartPolicy')
   return {
     ...{ object, template, spec, containers },
-    title: `${object.kind} ${object.name}`,
+    title: `${object.kind} ${object.name || '(without a name)'}`,
     labels: labelsAt(template, 'metadata', 'labels'),
     namespace: object.namespace,
     isJob: object.kind.endsWith('Job') || restart === 'Never' || restart === 'OnFailure',

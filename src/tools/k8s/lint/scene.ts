@@ -57,8 +57,9 @@ export function readScene(files: readonly InputFile[], config: Config | undefine
   const objects = first.flatMap(reader.read)
   const workloads = objects.flatMap(object => workloadOf(object) ?? [])
   const marked = workloads.filter(each => gatewaysIn(each).length > 0 || isLabelled(each))
-  const unread = chunks.filter(chunk => !first.includes(chunk))
-  const around = marked.length === 0 ? [] : unread.filter(chunk => isAround(chunk, marked)).flatMap(reader.read)
+  const isFirst = new Set(first)
+  const unread = chunks.filter(chunk => !isFirst.has(chunk))
+  const around = marked.length === 0 ? [] : unread.filter(aroundOf(marked)).flatMap(reader.read)
   const byKind = Map.groupBy([...objects, ...around], ({ kind }) => kind)
   const ofKind = (...kinds: readonly string[]) => kinds.flatMap(kind => byKind.get(kind) ?? [])
   return {
@@ -92,14 +93,17 @@ function isWorthReading(chunk: Chunk): boolean {
   return (mayHavePods(chunk) && mayNameGateway(chunk)) || templateHint(text) !== undefined
 }
 
-function isAround(chunk: Chunk, marked: readonly Workload[]): boolean {
+/** Tells which documents can be about these workloads. */
+function aroundOf(marked: readonly Workload[]): (chunk: Chunk) => boolean {
   const names = new Set(marked.flatMap(mapNames))
-  if (mayBeMap(chunk, names)) return true
-  const reach = AROUND.get(chunk.kind ?? '')
-  if (reach !== 'same namespace') return reach !== undefined
-  const namespaces = marked.map(({ namespace }) => namespace)
-  const written = /^ {2}namespace:[ \t]*["']?([\w.-]+)/m.exec(chunk.text)?.[1]
-  return written === undefined || namespaces.includes(undefined) || namespaces.includes(written)
+  const namespaces = new Set(marked.map(({ namespace }) => namespace))
+  return chunk => {
+    if (mayBeMap(chunk, names)) return true
+    const reach = AROUND.get(chunk.kind ?? '')
+    if (reach !== 'same namespace') return reach !== undefined
+    const written = /^ {2}namespace:[ \t]*["']?([\w.-]+)/m.exec(chunk.text)?.[1]
+    return written === undefined || namespaces.has(undefined) || namespaces.has(written)
+  }
 }
 
 function mapNames({ spec, labels }: Workload): readonly string[] {
