@@ -3,107 +3,48 @@
  * This is the edge of the process: it reads arguments, listens to signals, calls the command and sets the exit code.
  *
  * No other file of the program touches `process` or the terminal. The exit code is 0 when all is fine, 1 when something
- * failed at run time, and 2 when the configuration or the usage is bad. A command is loaded when it is called, so that
- * each starts with what it needs and no more.
+ * failed at run time, and 2 when the configuration or the usage is bad.
  */
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
-import { type Command, type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
+import { callersFolder } from './cli/callers-folder.ts'
+import { type CommandIo, type ExitCode, UsageError } from './cli/command.ts'
+import { type CommandLoaders, dispatched } from './cli/dispatch.ts'
 import { terminalKeys } from './cli/terminal-keys.ts'
 import { ConfigError } from './errors.ts'
 import { WORKER_VARIABLE } from './run/workers/messages.ts'
 
-interface ListedCommand {
-  readonly summary: string
-  load(): Promise<Command>
+/** A command is loaded when it is called, so that each starts with what it needs and no more. */
+const LOADERS: CommandLoaders = {
+  run: async () => (await import('./cli/run.ts')).runCommand,
+  dev: async () => (await import('./cli/dev.ts')).devCommand,
+  check: async () => (await import('./cli/check.ts')).checkCommand,
+  doctor: async () => (await import('./cli/doctor.ts')).doctorCommand,
+  bundle: async () => (await import('./cli/bundle.ts')).bundleCommand,
+  inject: async () => (await import('./cli/inject.ts')).injectCommand,
+  k8s: async () => (await import('./cli/k8s.ts')).k8sCommand,
+  explain: async () => (await import('./cli/explain.ts')).explainCommand,
+  test: async () => (await import('./cli/test.ts')).testCommand,
+  diff: async () => (await import('./cli/diff.ts')).diffCommand,
+  token: async () => (await import('./cli/token.ts')).tokenCommand,
+  keys: async () => (await import('./cli/keys.ts')).keysCommand,
+  revoke: async () => (await import('./cli/revoke.ts')).revokeCommand,
+  revocations: async () => (await import('./cli/revocations.ts')).revocationsCommand,
+  sessions: async () => (await import('./cli/sessions.ts')).sessionsCommand,
+  why: async () => (await import('./cli/why.ts')).whyCommand,
+  tail: async () => (await import('./cli/tail.ts')).tailCommand,
+  import: async () => (await import('./cli/import.ts')).importCommand,
+  init: async () => (await import('./cli/init.ts')).initCommand,
+  schema: async () => (await import('./cli/schema.ts')).schemaCommand,
+  completion: async () => (await import('./cli/completion.ts')).completionCommand,
+  complete: async () => (await import('./cli/complete.ts')).completeCommand,
 }
 
-const COMMANDS: Readonly<Record<string, ListedCommand>> = {
-  run: { summary: 'run the gateway', load: async () => (await import('./cli/run.ts')).runCommand },
-  dev: {
-    summary: 'try it on this machine, in front of a demo or of your own service',
-    load: async () => (await import('./cli/dev.ts')).devCommand,
-  },
-  check: {
-    summary: 'check a configuration without starting',
-    load: async () => (await import('./cli/check.ts')).checkCommand,
-  },
-  doctor: {
-    summary: 'find out why it does not work here, step by step',
-    load: async () => (await import('./cli/doctor.ts')).doctorCommand,
-  },
-  bundle: {
-    summary: 'write what a support ticket needs into one file, without secrets',
-    load: async () => (await import('./cli/bundle.ts')).bundleCommand,
-  },
-  k8s: {
-    summary: 'find the mistakes in Kubernetes manifests with the gateway',
-    load: async () => (await import('./cli/k8s.ts')).k8sCommand,
-  },
-  explain: {
-    summary: 'show how a request is decided, and why',
-    load: async () => (await import('./cli/explain.ts')).explainCommand,
-  },
-  test: {
-    summary: 'put test cases to a policy',
-    load: async () => (await import('./cli/test.ts')).testCommand,
-  },
-  diff: {
-    summary: 'show which requests a change of configuration treats otherwise',
-    load: async () => (await import('./cli/diff.ts')).diffCommand,
-  },
-  token: {
-    summary: 'decode, verify or mint a token',
-    load: async () => (await import('./cli/token.ts')).tokenCommand,
-  },
-  keys: {
-    summary: 'print the public keys that issuers encrypt tokens for',
-    load: async () => (await import('./cli/keys.ts')).keysCommand,
-  },
-  revoke: {
-    summary: 'take tokens back before they expire',
-    load: async () => (await import('./cli/revoke.ts')).revokeCommand,
-  },
-  revocations: {
-    summary: 'list what is revoked, or say what revokes a token',
-    load: async () => (await import('./cli/revocations.ts')).revocationsCommand,
-  },
-  sessions: {
-    summary: 'list who is logged in, or end sessions of browsers',
-    load: async () => (await import('./cli/sessions.ts')).sessionsCommand,
-  },
-  why: {
-    summary: 'tell why a running gateway refused a request',
-    load: async () => (await import('./cli/why.ts')).whyCommand,
-  },
-  tail: {
-    summary: 'show what a running gateway refuses, as it happens',
-    load: async () => (await import('./cli/tail.ts')).tailCommand,
-  },
-  import: {
-    summary: 'make a configuration from an OpenAPI document',
-    load: async () => (await import('./cli/import.ts')).importCommand,
-  },
-  init: {
-    summary: 'write a configuration to begin with',
-    load: async () => (await import('./cli/init.ts')).initCommand,
-  },
-  inject: {
-    summary: 'put the gateway into Kubernetes manifests',
-    load: async () => (await import('./cli/inject.ts')).injectCommand,
-  },
-  schema: {
-    summary: 'print the JSON Schema of the configuration file, for editors',
-    load: async () => (await import('./cli/schema.ts')).schemaCommand,
-  },
-  completion: {
-    summary: 'print the completion script of a shell',
-    load: async () => (await import('./cli/completion.ts')).completionCommand,
-  },
-}
+const PACKAGE_FILE = fileURLToPath(new URL('../package.json', import.meta.url))
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+const { version } = JSON.parse(readFileSync(PACKAGE_FILE, 'utf8')) as { version: string }
 
 // A worker has a channel to its primary, too; the variable alone may have been inherited from anything.
 const workerOf = process.channel === undefined ? undefined : process.env[WORKER_VARIABLE]
@@ -157,9 +98,10 @@ function noSignal(): Promise<void> {
   return new Promise(() => {})
 }
 
-async function runMain([name, ...args]: readonly string[]): Promise<ExitCode> {
+async function runMain(args: readonly string[]): Promise<ExitCode> {
   try {
-    return await dispatch(name, args)
+    standWhereCalled()
+    return await dispatched(args, LOADERS, io)
   } catch (error) {
     const isUsersError = error instanceof UsageError || error instanceof ConfigError
     io.stderr(isUsersError ? `${error.message}\n` : `sallyport: ${describe(error)}\n`)
@@ -167,35 +109,10 @@ async function runMain([name, ...args]: readonly string[]): Promise<ExitCode> {
   }
 }
 
-async function dispatch(name: string | undefined, args: readonly string[]): Promise<ExitCode> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    io.stdout(usage())
-    return name === undefined ? 2 : 0
-  }
-  if (name === '--version') {
-    io.stdout(`${version}\n`)
-    return 0
-  }
-  const listed = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (listed === undefined) throw new UsageError(`there is no command "${name}"; sallyport --help lists them`)
-  const command = await listed.load()
-  if (args.includes('--help') || args.includes('-h')) {
-    io.stdout(command.help)
-    return 0
-  }
-  return command.run(args, io)
-}
-
-function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`)
-  return `Sallyport ${version}: an authenticating reverse proxy.
-
-Usage: sallyport COMMAND [OPTIONS]
-
-${lines.join('\n')}
-
-sallyport COMMAND --help shows the options of one.
-`
+/** Goes back to the folder that npm has left, so that `npm run sallyport -- check FILE` finds its caller's file. */
+function standWhereCalled(): void {
+  const folder = callersFolder(process.env, process.cwd(), PACKAGE_FILE)
+  if (folder !== undefined) process.chdir(folder)
 }
 
 /** Tells a failure of the system in its own words; anything else is a bug and is told with its stack. */

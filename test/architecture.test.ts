@@ -55,7 +55,7 @@ const ROOMS = tableOf(`
   tools/inject      → admin config/schema lib tools/k8s
   tools/k8s         →
   tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
-                      errors issuer-template lib mcp policy revocation route run session telemetry types upstream
+                      errors issuer-template lib mcp policy revocation route run session telemetry tools/text types upstream
   tools/text        → authorize claim-reader config config/schema types
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry telemetry/metrics

@@ -1,5 +1,6 @@
 /** The command `sallyport bundle` writes what a support ticket needs to know into one file, and no secret. */
 import { rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { systemClock } from '../lib/clock.ts'
 import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { bundle } from '../tools/bundle/bundle.ts'
@@ -65,7 +66,9 @@ Examples:
     await closeToolServices(services)
     write(output, made.archive, values.force === true ? 'replace' : 'new')
     const missing = made.missing.map(({ name, reason }) => `  without ${name}: ${reason}\n`)
-    io.stdout(`${output} has ${made.names.join(', ')}\n${missing.join('')}look through it before you send it\n`)
+    io.stdout(
+      `wrote ${resolve(output)}\nwith ${made.names.join(', ')}\n${missing.join('')}look through it before you send it\n`,
+    )
     return 0
   },
 }

@@ -2,11 +2,11 @@
 import { systemClock } from '../lib/clock.ts'
 import { check } from '../tools/check/check.ts'
 import { checkAnnotations, checkJson, checkText } from '../tools/check/check-report.ts'
-import { WARNING_CODES, type WarningCode } from '../tools/check/warnings.ts'
+import { WARNING_CODES } from '../tools/check/warnings.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
-import { parsedArguments } from './arguments.ts'
+import { oneOf, parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
-import { configFile } from './config-file.ts'
+import { configFile, namedFile } from './config-file.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 
 export const checkCommand: Command = {
@@ -45,8 +45,7 @@ Examples:
         ...NO_FILES,
       },
     })
-    const [file, ...others] = [...positionals, ...(values.config === undefined ? [] : [values.config])]
-    if (others.length > 0) throw new UsageError('check takes one file.')
+    const file = namedFile('check', positionals, values)
     if (values.format !== undefined && values.format !== 'github')
       throw new UsageError('--format knows `github` only; leave it out for text, or use --json.')
     if (values.online === true && values['no-files'] === true)
@@ -58,7 +57,7 @@ Examples:
         env: io.env,
         network: values.online === true ? 'online' : 'offline',
         namedFiles: namedFiles(values),
-        ignored: new Set((values.ignore ?? []).map(warningCode)),
+        ignored: new Set((values.ignore ?? []).map(text => oneOf(text, WARNING_CODES, 'warning'))),
       },
       services,
     )
@@ -69,10 +68,4 @@ Examples:
     if (report.errors.length > 0 || (values.strict === true && report.warnings.length > 0)) return 2
     return report.online.some(({ outcome }) => outcome === 'failed') ? 1 : 0
   },
-}
-
-function warningCode(text: string): WarningCode {
-  const code = WARNING_CODES.find(each => each === text)
-  if (code === undefined) throw new UsageError(`"${text}" is no warning; there are ${WARNING_CODES.join(', ')}`)
-  return code
 }

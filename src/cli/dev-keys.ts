@@ -1,4 +1,5 @@
 /** What single keys do while `sallyport dev` runs at a terminal. */
+import { systemClock } from '../lib/clock.ts'
 import { refusalText } from '../tools/refusals/refusal-text.ts'
 import type { CommandIo } from './command.ts'
 import type { DevRun } from './dev-running.ts'
@@ -22,7 +23,7 @@ export function followKeys({ gateway, tokenLines, screen }: DevRun, io: CommandI
     l() {
       const last = gateway?.operations.recent?.({}, 'dev').records.at(-1)
       if (last === undefined) say('nothing was refused yet')
-      else io.stdout(refusalText(last.refusal, io.paint))
+      else io.stdout(refusalText(last.refusal, io.paint, systemClock.nowMs()))
     },
     o: () => io.stdout(`${screen}${KEYS_LINE}\n`),
     '?': () => say(KEYS_LINE),

@@ -8,7 +8,7 @@ import { OTHER_METHODS } from '../tools/engine/reach.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { toolServices } from '../tools/engine/tool-policy.ts'
 import { columns } from '../tools/text/table.ts'
-import { parsedArguments } from './arguments.ts'
+import { oneOf, parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { NO_FILES, namedFiles } from './no-files.ts'
 
@@ -53,7 +53,7 @@ Examples:
     })
     const [old, next, ...more] = positionals
     if (old === undefined || next === undefined || more.length > 0) throw new UsageError('diff takes two files.')
-    const failing = new Set((values['fail-on'] ?? []).map(changeKind))
+    const failing = new Set((values['fail-on'] ?? []).map(text => oneOf(text, CHANGE_KINDS, 'kind of change')))
     const compared = [old, next].map(file => {
       const config = loadConfigForTool(file, io.env, namedFiles(values))
       // Each policy has services of its own, since both may have routes of the same name.
@@ -66,12 +66,6 @@ Examples:
       failing.has(change.kind) || (failing.has('loosened') && change.witness !== undefined)
     return changes.some(isFailing) ? 1 : 0
   },
-}
-
-function changeKind(text: string): ChangeKind {
-  const kind = CHANGE_KINDS.find(each => each === text)
-  if (kind === undefined) throw new UsageError(`"${text}" is no kind of change; there are ${CHANGE_KINDS.join(', ')}`)
-  return kind
 }
 
 function text(changes: readonly PolicyChange[], paint: Paint): string {

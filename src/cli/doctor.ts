@@ -2,22 +2,22 @@
 import { systemClock } from '../lib/clock.ts'
 import { doctor } from '../tools/doctor/doctor.ts'
 import { doctorJson, doctorText } from '../tools/doctor/doctor-report.ts'
-import { CHECK_NAMES, type CheckName } from '../tools/doctor/finding.ts'
+import { CHECK_NAMES } from '../tools/doctor/finding.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
 import { adminOption } from './admin-option.ts'
-import { parsedArguments } from './arguments.ts'
+import { oneOf, parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
-import { configFile } from './config-file.ts'
+import { configFile, namedFile } from './config-file.ts'
 import { thisMachine } from './this-machine.ts'
 
 export const doctorCommand: Command = {
-  help: `Usage: sallyport doctor [-c FILE] [--online] [--through URL] [--admin URL] [--timeout SECONDS]
+  help: `Usage: sallyport doctor [FILE] [--online] [--through URL] [--admin URL] [--timeout SECONDS]
                         [--ignore CHECK]... [--json]
 
 Looks at a configuration where it runs, or would run: in the container of the gateway, as its user. Each check says ok,
 warn, fail, or skipped, what it has seen, and what to do. Nothing is changed, and no secret is shown.
 
-  -c, --config FILE    configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  FILE                 configuration file, also as -c, --config FILE; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --online             also go the way to each provider, upstream, the store and the collector of traces, step by step
   --through URL        also send requests without a token through the gateway that runs there; a path in the URL is used
   --admin URL          admin listener of the gateway that runs: http://host:port or unix:/path; else admin.listen
@@ -31,10 +31,11 @@ Exit codes: 0 no check failed; 1 a check failed; 2 wrong usage.
 
 Examples:
   sallyport doctor
-  sallyport doctor -c /etc/sallyport/sallyport.yaml --online --through http://127.0.0.1:8080
+  sallyport doctor /etc/sallyport/sallyport.yaml --online --through http://127.0.0.1:8080
 `,
   async run(args, io) {
-    const { values } = parsedArguments('doctor', args, {
+    const { values, positionals } = parsedArguments('doctor', args, {
+      allowPositionals: true,
       options: {
         config: { type: 'string', short: 'c' },
         online: { type: 'boolean' },
@@ -45,11 +46,12 @@ Examples:
         json: { type: 'boolean' },
       },
     })
-    const ignored = new Set((values.ignore ?? []).map(checkName))
+    const file = namedFile('doctor', positionals, values)
+    const ignored = new Set((values.ignore ?? []).map(text => oneOf(text, CHECK_NAMES, 'check')))
     const services = toolServices({ ...io, clock: systemClock })
     const all = await doctor(
       {
-        file: configFile(values.config, io.env),
+        file: configFile(file, io.env),
         env: io.env,
         network: values.online === true ? 'online' : 'offline',
         machine: thisMachine(),
@@ -65,12 +67,6 @@ Examples:
     io.stdout(values.json === true ? doctorJson(findings) : doctorText(findings, io.paint))
     return findings.some(({ outcome }) => outcome === 'fail') ? 1 : 0
   },
-}
-
-function checkName(text: string): CheckName {
-  const name = CHECK_NAMES.find(each => each === text)
-  if (name === undefined) throw new UsageError(`"${text}" is no check; there are ${CHECK_NAMES.join(', ')}`)
-  return name
 }
 
 function milliseconds(seconds: string): number {

@@ -151,7 +151,7 @@ Examples:
     const explained = await (values.session !== undefined
       ? explainedWithSession(asked, { claims: claimsObject(values.session), browser })
       : values.token !== undefined
-        ? explainedWithToken(asked, { token: tokenText(values.token), proof, answer })
+        ? explainedWithToken(asked, { token: tokenText(values.token, io), proof, answer })
         : values.claims !== undefined
           ? explainedWithStandIn(asked, { claims: claimsObject(values.claims), proof: proofOfStandIn })
           : answer !== undefined
@@ -159,7 +159,9 @@ Examples:
             : explainedAsSent(asked))
     await closeToolServices(services)
     io.stdout(
-      values.json === true ? `${JSON.stringify(explained, undefined, 2)}\n` : explanationText(explained, io.paint),
+      values.json === true
+        ? `${JSON.stringify(explained, undefined, 2)}\n`
+        : explanationText(explained, io.paint, systemClock.nowMs()),
     )
     return 0
   },

@@ -1,12 +1,12 @@
 /** The command `sallyport init` writes a configuration to begin with, and the schema that editors check it by. */
 
 import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { configJsonSchema } from '../config/schema/json-schema.ts'
 import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { PRESETS, type PresetName } from '../tools/init/presets.ts'
 import { starterFile } from '../tools/init/starter-file.ts'
-import { parsedArguments } from './arguments.ts'
+import { oneOf, parsedArguments } from './arguments.ts'
 import { type Command, RuntimeError, UsageError } from './command.ts'
 
 const NAMES = Object.keys(PRESETS) as readonly PresetName[]
@@ -40,9 +40,8 @@ Examples:
       },
     })
     const [file = 'sallyport.yaml', ...more] = positionals
-    if (more.length > 0) throw new UsageError('init takes one file.')
-    const preset = NAMES.find(name => name === (values.preset ?? 'generic'))
-    if (preset === undefined) throw new UsageError(`"${values.preset}" is no preset; there are ${NAMES.join(', ')}`)
+    if (more.length > 0) throw new UsageError('init takes one file\nSee sallyport init --help.')
+    const preset = oneOf(values.preset ?? 'generic', NAMES, 'preset')
     const text = starterFile({ ...values, preset })
     if (file === '-') {
       io.stdout(text)
@@ -53,7 +52,9 @@ Examples:
     const schema = join(dirname(file), 'sallyport.schema.json')
     // The schema is written without asking: nobody edits it, and a newer one is always better.
     write(schema, configJsonSchema(), 'w')
-    io.stdout(`wrote ${file} and ${schema}. Replace what is marked "yours", then: sallyport check ${file} --online\n`)
+    io.stdout(
+      `wrote ${resolve(file)}\nand ${resolve(schema)}\n\nReplace what is marked "yours", then: sallyport check ${file} --online\n`,
+    )
     return 0
   },
 }

@@ -1,7 +1,8 @@
 /** Reads the tokens and claims of a command line, which are given as they are, in a file, or on standard input. */
 
 import type { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { problemReport } from '../config/check/report.ts'
 import { readRevokedFile } from '../config/read/revoked-file.ts'
 import { readSource } from '../config/read/source.ts'
@@ -10,17 +11,43 @@ import { fileFailureText } from '../lib/failure-text.ts'
 import type { RevocationEntry } from '../revocation/entry.ts'
 import { type WrittenAnswer, writtenAnswer } from '../tools/engine/answering.ts'
 import { readCertificate } from '../tools/engine/shown-certificate.ts'
+import { type PastedToken, PasteError, pastedToken } from '../tools/token/pasted-token.ts'
 import type { Claims } from '../types.ts'
-import { UsageError } from './command.ts'
+import { type CommandIo, UsageError } from './command.ts'
 
 export const TOKEN_HELP = 'the token itself, @FILE, or - for standard input (which keeps it out of the shell’s history)'
 
-/** Reads a token. @throws {UsageError} the file cannot be read */
-export function tokenText(given: string): string {
-  if (given === '-') return fileText(0, 'standard input').trim()
-  const text = given.startsWith('@') ? fileText(given.slice(1), given.slice(1)) : given
-  // People often copy a token with the header or the `curl` line that it is in.
-  return text.trim().replace(/^(authorization:\s*)?(bearer|dpop)\s+/i, '')
+/** Reads a token, out of whatever it was copied with. @throws {UsageError} the file cannot be read, or has no token */
+export function tokenText(given: string, { stderr }: Pick<CommandIo, 'stderr'>): string {
+  if (given === '-' && isatty(0)) stderr('paste the token, then Enter and Ctrl-D\n')
+  const { token, hint } = pasted(
+    given === '-'
+      ? fileText(0, 'standard input')
+      : given.startsWith('@')
+        ? fileText(given.slice(1), given.slice(1))
+        : given,
+  )
+  if (token === '') throw new UsageError(`there is no token in ${given === '-' ? 'standard input' : placeOf(given)}`)
+  if (token === given && isFile(given)) throw new UsageError(`${given} is a file; write @${given}`)
+  if (hint !== undefined) stderr(`${hint}\n`)
+  return token
+}
+
+function pasted(text: string): PastedToken {
+  try {
+    return pastedToken(text)
+  } catch (error) {
+    throw error instanceof PasteError ? new UsageError(error.message) : error
+  }
+}
+
+function placeOf(given: string): string {
+  return given.startsWith('@') ? given.slice(1) : 'what is given; is a variable of the shell empty?'
+}
+
+/** No name of a file is longer than this, and a path is rarely. */
+function isFile(text: string): boolean {
+  return text.length < 256 && existsSync(text)
 }
 
 /** Reads a DPoP proof, as it is or in a file. @throws {UsageError} the file cannot be read */

@@ -2,7 +2,7 @@
 import { loadConfigFile } from '../config/read/load.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { decryptionsOf, providersWithKeys, publicSet } from '../tools/token/decryptions.ts'
-import { parsedArguments } from './arguments.ts'
+import { parsedArguments, refuseSurplus, unknownAction } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { checkedProvider } from './provider-option.ts'
@@ -21,13 +21,13 @@ Example:
   sallyport keys public -c sallyport.yaml > jwks.json
 `,
   async run(args, io) {
-    const { values, positionals } = parsedArguments('keys', args, {
+    const { values, positionals } = parsedArguments('keys public', args, {
       allowPositionals: true,
       options: { config: { type: 'string', short: 'c' }, provider: { type: 'string' } },
     })
     const [action, ...more] = positionals
-    if (action !== 'public' || more.length > 0)
-      throw new UsageError('write what to do: keys public. See sallyport keys --help.')
+    if (action !== 'public') throw unknownAction('keys', action)
+    refuseSurplus('keys public', more, 'config')
     const config = loadConfigFile(configFile(values.config, io.env), io.env)
     const id = checkedProvider(config, values.provider) ?? onlyProvider(config)
     const decryptions = decryptionsOf(config, id)

@@ -1,6 +1,7 @@
 /** Checks the option `--provider ID` against a configuration. */
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
+import { meantOrAll } from './arguments.ts'
 import { UsageError } from './command.ts'
 
 /** Returns the ids of those that tokens are brought to, and that no browsers log in at. */
@@ -27,8 +28,6 @@ export function checkedProvider(config: Config, id: string | undefined): string 
 /** @param known the ids that could be named */
 export function unknownProvider(id: string, known: readonly string[]): UsageError {
   return new UsageError(
-    known.length === 0
-      ? 'the configuration has no providers'
-      : `there is no provider "${id}"; there are ${known.join(', ')}`,
+    known.length === 0 ? 'the configuration has no providers' : `there is no provider "${id}"${meantOrAll(id, known)}`,
   )
 }

@@ -5,12 +5,13 @@ import { systemClock } from '../lib/clock.ts'
 import type { Paint } from '../lib/paint.ts'
 import { entryText, revokingEntries, timeText } from '../tools/engine/revoking-entries.ts'
 import { entriesOfFile, entriesOfStream, type SourcedEntry, writtenEntry } from '../tools/revocation/sourced-entries.ts'
+import { distance, withDistances } from '../tools/text/moments.ts'
 import { shortened } from '../tools/text/shortened.ts'
 import { shown } from '../tools/text/shown.ts'
 import { columns } from '../tools/text/table.ts'
 import { decodedToken } from '../tools/token/decoded-token.ts'
 import type { Claims } from '../types.ts'
-import { parsedArguments } from './arguments.ts'
+import { parsedArguments, refuseSurplus, unknownAction } from './arguments.ts'
 import { type Command, type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { TOKEN_HELP, tokenText } from './inputs.ts'
@@ -35,21 +36,20 @@ Examples:
   sallyport revocations check @token.txt -c sallyport.yaml
 `,
   async run([action, ...args], io) {
-    if (action !== 'list' && action !== 'check')
-      throw new UsageError('write what to do: revocations list or revocations check. See sallyport revocations --help.')
-    const { values, positionals } = parsedArguments('revocations', args, {
+    if (action !== 'list' && action !== 'check') throw unknownAction('revocations', action)
+    const { values, positionals } = parsedArguments(`revocations ${action}`, args, {
       allowPositionals: true,
       options: { config: { type: 'string', short: 'c' }, json: { type: 'boolean' } },
     })
     const format = values.json === true ? 'json' : 'text'
     if (action === 'list') {
-      if (positionals.length > 0) throw new UsageError('revocations list takes options only')
+      refuseSurplus('revocations list', positionals, 'config')
       return list(configured(values.config, io), format, io)
     }
     const [given, ...more] = positionals
     if (given === undefined || more.length > 0)
       throw new UsageError('revocations check takes one token; - reads standard input')
-    return check(tokenText(given), configured(values.config, io), format, io)
+    return check(tokenText(given, io), configured(values.config, io), format, io)
   },
 }
 
@@ -86,7 +86,15 @@ async function check(token: string, config: Config, format: Format, io: CommandI
   const found = revokingEntries(claims as Claims, config, await entriesIn(config), nowSeconds())
   if (format === 'json') io.stdout(json({ revoked: found.length > 0, entries: found.map(written) }))
   else if (found.length === 0) io.stdout(`${io.paint('green', 'not revoked')}: ${placesText(config)} ${NONE}\n`)
-  else io.stdout(found.map(entry => `${io.paint('red', 'revoked')} by ${shown(placedText(entry, config))}\n`).join(''))
+  else
+    io.stdout(
+      found
+        .map(
+          entry =>
+            `${io.paint('red', 'revoked')} by ${shown(withDistances(placedText(entry, config), systemClock.nowMs()))}\n`,
+        )
+        .join(''),
+    )
   return found.length > 0 ? 1 : 0
 }
 
@@ -118,12 +126,12 @@ function json(value: unknown): string {
 function listText(entries: readonly SourcedEntry[], paint: Paint): string {
   if (entries.length === 0) return 'nothing is revoked\n'
   const rows = columns([
-    ['KIND', 'VALUE', 'ISSUED UNTIL', 'KEPT UNTIL'],
+    ['KIND', 'VALUE', 'ISSUED UNTIL', 'ENDS'],
     ...entries.map(({ kind, value, before, until }) => [
       kind,
       shortened(shown(value)),
       before === undefined ? 'whenever' : timeText(before),
-      Number.isFinite(until) ? timeText(until) : 'in the file',
+      Number.isFinite(until) ? distance((until - nowSeconds()) * 1000) : 'with the file',
     ]),
   ])
   const [head = '', ...lines] = rows

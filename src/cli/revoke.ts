@@ -23,6 +23,7 @@ import { takesIssuer } from '../tools/engine/made-up-claims.ts'
 import { entryText } from '../tools/engine/revoking-entries.ts'
 import { callAdmin } from '../tools/revocation/admin-call.ts'
 import { entriesOfFile, writtenEntry } from '../tools/revocation/sourced-entries.ts'
+import { withDistances } from '../tools/text/moments.ts'
 import { shown } from '../tools/text/shown.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, type ExitCode, RuntimeError, UsageError } from './command.ts'
@@ -254,7 +255,7 @@ function textOf(order: Order, done: Done): string {
     shown(
       verb === 'undo'
         ? `${isInFile ? 'undone' : 'no longer revoked'}: ${subjectText(entry)}`
-        : `revoked: ${entryText(entry)}`,
+        : `revoked: ${withDistances(entryText(entry), systemClock.nowMs())}`,
     ),
     by === 'store' ? `written to the store as ${id}` : `the gateway here says: ${shown(result)}`,
     scope === 'fleet' ? 'every gateway that reads the store has it within a second' : 'no other gateway hears of it',

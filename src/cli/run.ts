@@ -10,15 +10,15 @@ import { createLog, logDestination, sharedLogDestination } from '../telemetry/lo
 import { formattedLines } from '../telemetry/log-format.ts'
 import { parsedArguments } from './arguments.ts'
 import type { Command, CommandIo } from './command.ts'
-import { configFile } from './config-file.ts'
+import { configFile, namedFile } from './config-file.ts'
 
 export const runCommand: Command = {
-  help: `Usage: sallyport run [-c FILE] [--report-only]
+  help: `Usage: sallyport run [FILE] [--report-only]
 
 Runs the gateway until SIGTERM or SIGINT. Requests under way are finished first, for as long as drain.timeout allows; a
 second signal ends them. A changed file is put in force at once, and SIGHUP loads it again.
 
-  -c, --config FILE   configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  FILE                configuration file, also as -c, --config FILE; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --report-only       decide, log and count, but let every request of a route pass, as \`mode: report\` does for one route.
                       NOTHING IS PROTECTED: for trying a policy on real traffic in front of what is protected otherwise
 
@@ -27,11 +27,12 @@ Examples:
   sallyport run --report-only
 `,
   async run(args, io) {
-    const { values } = parsedArguments('run', args, {
+    const { values, positionals } = parsedArguments('run', args, {
+      allowPositionals: true,
       options: { config: { type: 'string', short: 'c' }, 'report-only': { type: 'boolean' } },
     })
     const mode = values['report-only'] === true ? 'report' : undefined
-    const file = configFile(values.config, io.env)
+    const file = configFile(namedFile('run', positionals, values), io.env)
     if (io.workerOf !== undefined) return runAsWorker(file, io.workerOf, io, mode)
     if (mode === 'report') io.stderr('report only: every request that has a route passes; nothing is protected\n')
     let running: { reload(): unknown } | undefined

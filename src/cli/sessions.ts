@@ -14,10 +14,11 @@ import {
 } from '../run/listed-sessions.ts'
 import { entryText, revokingEntries, timeText } from '../tools/engine/revoking-entries.ts'
 import { entriesOfFile, entriesOfStream, writtenEntry } from '../tools/revocation/sourced-entries.ts'
+import { distance, withDistances } from '../tools/text/moments.ts'
 import { shortened } from '../tools/text/shortened.ts'
 import { shown } from '../tools/text/shown.ts'
 import { columns } from '../tools/text/table.ts'
-import { parsedArguments } from './arguments.ts'
+import { parsedArguments, refuseSurplus, unknownAction } from './arguments.ts'
 import { type Command, type ExitCode, RuntimeError, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { unknownProvider } from './provider-option.ts'
@@ -60,8 +61,8 @@ Examples:
       },
     })
     const [action, ...more] = positionals
-    if ((action !== 'list' && action !== 'end') || more.length > 0)
-      throw new UsageError('write what to do: sessions list or sessions end. See sallyport sessions --help.')
+    if (action !== 'list' && action !== 'end') throw unknownAction('sessions', action)
+    refuseSurplus(`sessions ${action}`, more, 'config')
     const { sub, all } = values
     if (sub === '') throw new UsageError('--sub takes the subject of a session, and this is empty')
     if (action === 'list' && all === true) throw new UsageError('sessions list shows all sessions; leave --all out')
@@ -244,7 +245,7 @@ function listText({ sessions, unknown }: Found, paint: Paint): string {
     ...sessions.map(({ subject, createdAtMs, lastUsedAtMs, refreshes }) => [
       shortened(shown(subject)),
       textOf(createdAtMs),
-      textOf(lastUsedAtMs),
+      distance(lastUsedAtMs - systemClock.nowMs()),
       String(refreshes),
     ]),
   ])
@@ -260,7 +261,10 @@ function endText({ ended: sessions, written }: Done, { subject }: Order): string
     sessions instanceof RuntimeError
       ? `ended: all sessions${whose}, which cannot be counted: ${sessions.message}`
       : `ended: ${counted(sessions.length)}${whose}`,
-    ...written.flatMap(({ id, entry }) => [shown(`revoked: ${entryText(entry)}`), `written to the store as ${id}`]),
+    ...written.flatMap(({ id, entry }) => [
+      shown(`revoked: ${withDistances(entryText(entry), systemClock.nowMs())}`),
+      `written to the store as ${id}`,
+    ]),
     'every gateway that reads the store has it within a second',
   ]
   return `${lines.join('\n')}\n`

@@ -49,8 +49,12 @@ Examples:
     }
     const { address, config } = askedListener(values, io)
     const strange = values.route?.find(route => config?.routes.every(({ id }) => id !== route))
-    if (strange !== undefined)
-      io.stderr(`the configuration has no route "${shown(strange)}"; endpoints have names in parentheses\n`)
+    if (strange !== undefined) {
+      const meant = didYouMean(strange, config?.routes.map(({ id }) => id) ?? [])
+      io.stderr(
+        `the configuration has no route "${shown(strange)}".${meant || ' Endpoints have names in parentheses.'}\n`,
+      )
+    }
     const isAsked = ({ route, code }: RecentRefusal): boolean =>
       (values.route === undefined || (route !== undefined && values.route.includes(route))) &&
       (values.code === undefined || values.code.includes(code))

@@ -119,7 +119,7 @@ interface Run {
 async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
   const report = await testReport(options, io)
   io.stdout(options.format === 'json' ? testJson(report) : testText(report, io.paint))
-  if (options.junit !== undefined) writeJunit(options.junit, testJunit(report))
+  if (options.junit !== undefined) writeJunit(options.junit, testJunit(report), io)
   const scarce = report.coverages.filter(each => each.coverage.percent < options.minCoverage)
   for (const each of scarce)
     io.stderr(
@@ -130,9 +130,10 @@ async function runOnce(options: TestOptions, io: CommandIo): Promise<Run> {
   return { code: hasFailed ? 1 : 0, read: [...read, ...report.coverages.flatMap(({ included }) => included)] }
 }
 
-function writeJunit(file: string, text: string): void {
+function writeJunit(file: string, text: string, { stderr }: CommandIo): void {
   try {
     writeFileSync(file, text)
+    stderr(`wrote ${resolve(file)}\n`)
   } catch (error) {
     throw new RuntimeError(`--junit: ${file} cannot be written: ${fileFailureText(error)}`)
   }

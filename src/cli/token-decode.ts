@@ -17,14 +17,14 @@ import { tokenText } from './inputs.ts'
 const WARNING = 'NOT VERIFIED: anybody can write what follows. `sallyport token verify` checks it.'
 
 export async function decode(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const { values, positionals } = parsedArguments('token', args, {
+  const { values, positionals } = parsedArguments('token decode', args, {
     allowPositionals: true,
     options: { json: { type: 'boolean' }, config: { type: 'string', short: 'c' } },
   })
   const [token, ...more] = positionals
   if (token === undefined || more.length > 0)
     throw new UsageError('token decode takes one token; - reads standard input')
-  const given = tokenText(token)
+  const given = tokenText(token, io)
   const form = values.json === true ? 'json' : 'text'
   io.stdout(
     compactForm(given) === 'jwe'

@@ -3,6 +3,7 @@
  * that, encrypted for the gateway, or with a proof that its caller holds the key that the token is bound to.
  */
 import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
 import { loadConfigFile } from '../config/read/load.ts'
 import { type ByProviderType, byProviderType } from '../config/schema/by-provider-type.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
@@ -28,7 +29,7 @@ import { proofLines, provedRequest } from './proof-lines.ts'
 import { checkedProvider, tokenProviders } from './provider-option.ts'
 
 export async function mint(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const { values } = parsedArguments('token', args, {
+  const { values } = parsedArguments('token mint', args, {
     options: {
       config: { type: 'string', short: 'c' },
       provider: { type: 'string' },
@@ -80,11 +81,13 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
 async function createKeys(key: string, dpopKey: string | undefined, io: CommandIo): Promise<void> {
   if (!isThere(key)) {
     const { keyFile, jwksFile } = await createKey(key)
-    io.stderr(`made ${keyFile} (private: keep it out of git) and ${jwksFile} (public: for \`keys.jwksFile\`)\n`)
+    io.stderr(
+      `made ${resolve(keyFile)} (private: keep it out of git)\nand ${resolve(jwksFile)} (public: for \`keys.jwksFile\`)\n`,
+    )
   }
   if (dpopKey === undefined || isThere(dpopKey)) return
   await createProofKey(dpopKey)
-  io.stderr(`made ${dpopKey} (private: keep it out of git), the key of the client\n`)
+  io.stderr(`made ${resolve(dpopKey)} (private: keep it out of git), the key of the client\n`)
 }
 
 interface MintValues {

@@ -7,7 +7,7 @@ import { tokenText } from './inputs.ts'
 import { proofLines, provedRequest } from './proof-lines.ts'
 
 export async function prove(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const { values, positionals } = parsedArguments('token', args, {
+  const { values, positionals } = parsedArguments('token proof', args, {
     allowPositionals: true,
     options: { 'dpop-key': { type: 'string' }, nonce: { type: 'string' } },
   })
@@ -18,7 +18,7 @@ export async function prove(args: readonly string[], io: CommandIo): Promise<Exi
   if (keyFile === undefined)
     throw new UsageError('token proof needs --dpop-key FILE, the key that the token is bound to')
   const proved = provedRequest(request)
-  const token = tokenText(given)
+  const token = tokenText(given, io)
   try {
     const signer = await proofKeyOf(keyFile, 'proof')
     const bound = boundKeyOf(token)

@@ -7,6 +7,7 @@ import { issuerTemplate } from '../issuer-template.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Paint } from '../lib/paint.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
+import { momentOf, withDistances } from '../tools/text/moments.ts'
 import { columns } from '../tools/text/table.ts'
 import { RivalServers, type VerifiedToken, verifiedToken } from '../tools/token/verified-token.ts'
 import { parsedArguments } from './arguments.ts'
@@ -16,7 +17,7 @@ import { tokenText } from './inputs.ts'
 import { checkedProvider } from './provider-option.ts'
 
 export async function verify(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const { values, positionals } = parsedArguments('token', args, {
+  const { values, positionals } = parsedArguments('token verify', args, {
     allowPositionals: true,
     options: {
       config: { type: 'string', short: 'c' },
@@ -27,7 +28,7 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const [given, ...more] = positionals
   if (given === undefined || more.length > 0)
     throw new UsageError('token verify takes one token; - reads standard input')
-  const token = tokenText(given)
+  const token = tokenText(given, io)
   const config = loadConfigFile(configFile(values.config, io.env), io.env)
   const provider = checkedProvider(config, values.provider)
   if (provider === undefined) refuseTwins(namedIssuers(config))
@@ -35,7 +36,11 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
   const verified = await verifiedToken(token, config, provider, services)
     .catch(refuseRivals)
     .finally(() => closeToolServices(services))
-  io.stdout(values.json === true ? `${JSON.stringify(verified, undefined, 2)}\n` : text(verified, io.paint))
+  io.stdout(
+    values.json === true
+      ? `${JSON.stringify(verified, undefined, 2)}\n`
+      : text(verified, io.paint, systemClock.nowMs()),
+  )
   return verified.verdict === 'valid' ? 0 : 1
 }
 
@@ -64,7 +69,11 @@ function refuseRivals(error: unknown): never {
   throw new UsageError(`the providers ${ids} would all be asked about it; name one with --provider`)
 }
 
-function text({ checks, reason, remedy, revokedBy = [], answer, caller }: VerifiedToken, paint: Paint): string {
+function text(
+  { checks, reason, remedy, revokedBy = [], answer, caller }: VerifiedToken,
+  paint: Paint,
+  nowMs: number,
+): string {
   const marks = {
     ok: paint('green', 'ok'),
     fails: paint('red', 'fails'),
@@ -75,8 +84,8 @@ function text({ checks, reason, remedy, revokedBy = [], answer, caller }: Verifi
   const outcome =
     caller === undefined
       ? [
-          `${paint('red', 'refused')}: ${reason}`,
-          ...revokedBy.map(entry => `revoked by: ${entry}`),
+          `${paint('red', 'refused')}: ${withDistances(reason ?? '', nowMs)}`,
+          ...revokedBy.map(entry => `revoked by: ${withDistances(entry, nowMs)}`),
           ...(remedy === undefined ? [] : [remedy]),
         ]
       : [
@@ -86,10 +95,16 @@ function text({ checks, reason, remedy, revokedBy = [], answer, caller }: Verifi
             ['  scopes', caller.scopes.join(' ') || 'none'],
             ['  roles', caller.roles.join(' ') || 'none'],
             ...(caller.isForAllRoutes ? [] : [['  routes', routesText(caller.routes)]]),
+            ...expiry(caller, nowMs),
             ...boundTo(caller),
           ]),
         ]
   return `${[...lines, '', ...answerLines(answer), ...outcome].join('\n')}\n`
+}
+
+function expiry({ claims }: NonNullable<VerifiedToken['caller']>, nowMs: number): ReadonlyArray<readonly string[]> {
+  const moment = momentOf('exp', claims.exp)
+  return moment === undefined ? [] : [['  expires', withDistances(moment, nowMs)]]
 }
 
 /** Says what a token is good for that is not meant for all routes. */

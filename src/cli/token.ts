@@ -1,6 +1,6 @@
 /** The command `sallyport token` looks into a token, verifies it as the gateway would, or makes one for tests. */
+import { unknownAction } from './arguments.ts'
 import type { Command, CommandIo, ExitCode } from './command.ts'
-import { UsageError } from './command.ts'
 import { TOKEN_HELP } from './inputs.ts'
 import { decode } from './token-decode.ts'
 import { mint } from './token-mint.ts'
@@ -57,10 +57,7 @@ Examples:
 `,
   async run([name, ...args], io) {
     const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
-    if (action === undefined)
-      throw new UsageError(
-        'write what to do: token decode, token verify, token mint or token proof. See sallyport token --help.',
-      )
+    if (action === undefined) throw unknownAction('token', name)
     return action(args, io)
   },
 }

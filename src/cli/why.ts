@@ -1,6 +1,8 @@
 /** The command `sallyport why` tells why a running gateway refused a request, by the id that its client was given. */
+import { systemClock } from '../lib/clock.ts'
 import { asked, ListenerError, rememberedOf } from '../tools/refusals/admin-listener.ts'
 import { refusalText } from '../tools/refusals/refusal-text.ts'
+import { withDistances } from '../tools/text/moments.ts'
 import { shown } from '../tools/text/shown.ts'
 import { ADMIN_HELP, askedListener } from './admin-option.ts'
 import { parsedArguments } from './arguments.ts'
@@ -35,11 +37,11 @@ Examples:
     try {
       const records = await rememberedOf(address, id)
       if (values.json === true) io.stdout(`${JSON.stringify(shown(records), null, 2)}\n`)
-      else io.stdout(records.map(record => refusalText(record, io.paint)).join('\n'))
+      else io.stdout(records.map(record => refusalText(record, io.paint, systemClock.nowMs())).join('\n'))
       if (records.length > 0) return 0
       const { started } = Object(await asked(address, '/-/status')) as { readonly started?: unknown }
       const most = config?.admin?.console?.recent
-      io.stderr(notFound(shown(id), { started, most }))
+      io.stderr(withDistances(notFound(shown(id), { started, most }), systemClock.nowMs()))
       return 1
     } catch (error) {
       throw error instanceof ListenerError ? new RuntimeError(error.message) : error

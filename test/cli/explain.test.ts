@@ -271,7 +271,7 @@ test.each([
   [['GET', '/x', '--token', 'a', '--claims', '{}'], 'not both'],
   [['GET', '/x', '--claims', 'absent.json'], 'absent.json cannot be read: there is no such file or folder (ENOENT)'],
   [['GET', '/x', '--claims', '{ a: 1'], 'the claims cannot be read'],
-  [['GET', '/x', '--claims', '{}', '--provider', 'other'], 'there is no provider "other"; there are main'],
+  [['GET', '/x', '--claims', '{}', '--provider', 'other'], 'there is no provider "other"; there is main'],
 ])('wrong usage %j is told with its remedy', async (args, message) => {
   const { code, stderr } = await runCommand(explainCommand, [...args, '-c', config])
   expect(code).toBe(2)

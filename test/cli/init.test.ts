@@ -1,16 +1,12 @@
-/** Tests `sallyport init` and `sallyport completion` as a user calls them. */
-
-import { execFileSync } from 'node:child_process'
+/** Tests `sallyport init` as a user calls it. */
 import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
-import { completionCommand } from '../../src/cli/completion.ts'
 import { initCommand } from '../../src/cli/init.ts'
 import { loadConfig } from '../../src/config/read/load.ts'
 import { PRESETS } from '../../src/tools/init/presets.ts'
 import { runCommand } from '../support/gateway/command.ts'
-import { sallyport } from '../support/gateway/running.ts'
 import { jwtOf } from '../support/jwt-provider.ts'
 import { folder } from '../tools/support.ts'
 
@@ -19,7 +15,11 @@ const files = folder()
 describe('sallyport init', () => {
   test('writes a file that checks without a warning, and the schema its first line names', async () => {
     const file = join(files.path, 'sallyport.yaml')
-    expect((await runCommand(initCommand, [file])).code).toBe(0)
+    const { code, stdout } = await runCommand(initCommand, [relative('', file)])
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining(`wrote ${file}\nand ${files.path}/sallyport.schema.json\n`),
+    ])
     expect(readFileSync(file, 'utf8')).toMatch(/^# yaml-language-server: \$schema=\.\/sallyport\.schema\.json\n/)
     expect(JSON.parse(readFileSync(join(files.path, 'sallyport.schema.json'), 'utf8'))).toHaveProperty('$schema')
     expect(await runCommand(checkCommand, [file, '--strict'])).toMatchObject({ code: 0 })
@@ -79,50 +79,10 @@ describe('sallyport init', () => {
   )
 
   test.each([
-    [['--preset', 'okta'], 'there are generic, keycloak'],
+    [['--preset', 'okta'], '"okta" is no preset; there are generic, keycloak'],
+    [['--preset', 'keycloack'], '"keycloack" is no preset. Did you mean "keycloak"?'],
     [['a', 'b'], 'takes one file'],
   ])('wrong usage %j is told with its remedy', async (args, message) => {
     expect(await runCommand(initCommand, args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
-  })
-})
-
-describe('sallyport completion', () => {
-  /** @returns what bash offers for the last of these words */
-  async function completed(...words: readonly string[]): Promise<readonly string[]> {
-    const script = files.write('completion.bash', (await runCommand(completionCommand, ['bash'])).stdout)
-    const quoted = words.map(word => `'${word}'`).join(' ')
-    const lines = `COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; _sallyport; printf '%s ' "\${COMPREPLY[@]}"`
-    return execFileSync('bash', ['-c', `source ${script}; ${lines}`], { encoding: 'utf8' })
-      .trim()
-      .split(' ')
-  }
-
-  test('knows every command and every option of its help, and no other', async () => {
-    const usage = sallyport(['--help'])
-    await usage.exited
-    const commands = [...usage.stdout().matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name ?? '')
-    expect((await completed('sallyport', '')).toSorted()).toEqual([...commands, '--help', '--version'].toSorted())
-    for (const command of commands) {
-      const help = sallyport([command, '--help'])
-      expect(await help.exited).toBe(0)
-      const [, options = ''] = /^(Usage: [\s\S]*?\n)Examples?:/m.exec(help.stdout()) ?? ['', help.stdout()]
-      const named = new Set([...options.matchAll(/--([a-z][a-z-]*)/g)].map(([option]) => option))
-      // A word stands between, since some commands take one of a few words right after their name.
-      const offered = await completed('sallyport', command, 'word', '--')
-      expect([command, offered.toSorted()]).toEqual([command, [...named, '--help'].toSorted()])
-    }
-  }, 120_000)
-
-  test('completes in bash', async () => {
-    expect(await completed('sallyport', 'ch')).toEqual(['check'])
-    expect(await completed('sallyport', 'check', '--st')).toEqual(['--strict'])
-    expect(await completed('sallyport', 'init', '--preset', 'key')).toEqual(['keycloak'])
-    expect(await completed('sallyport', 'token', 'm')).toEqual(['mint'])
-  })
-
-  test('has a script for each shell, and refuses others', async () => {
-    for (const shell of ['bash', 'zsh', 'fish'])
-      expect((await runCommand(completionCommand, [shell])).stdout).toContain('keycloak')
-    expect((await runCommand(completionCommand, ['toString'])).code).toBe(2)
   })
 })

@@ -330,7 +330,8 @@ describe('a token that is bound to a key', () => {
   test('is minted with a key that is made once, readable by its owner alone, beside that of the issuer', async () => {
     const made = await token('mint', ...given, '--create-key')
     expect(made.code).toBe(0)
-    expect(made.stderr.split('\n')).toHaveLength(3)
+    expect(made.stderr.split('\n')).toHaveLength(4)
+    expect(made.stderr).toContain(`made ${dpopKey} (private`)
     expect(statSync(dpopKey).mode & 0o777).toBe(0o600)
     const { kty, crv, x, y } = JSON.parse(readFileSync(dpopKey, 'utf8'))
     expect([kty, crv]).toEqual(['EC', 'P-256'])

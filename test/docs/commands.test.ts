@@ -71,8 +71,8 @@ function words(line: string): readonly string[] {
 }
 
 async function expectSallyport([name = '', ...args]: readonly string[]): Promise<void> {
-  // The program itself has `--help` only.
-  if (/^(?:-.*)?$/.test(name)) return
+  // The program itself has `help` and `version`, as options, too.
+  if (/^(?:-.*|help|version)?$/.test(name)) return
   const help = await helpOf(name)
   expect(named(`${help} --help`)).toEqual(expect.arrayContaining([...optionsOf(args)]))
   for (const file of args.filter(arg => arg.startsWith('config/'))) expectFile(file)

@@ -46,8 +46,10 @@ test('what a layer refuses is refused by token verify, explain and test, and by 
   const refused = await answers()
   expect(refused.verify).toContain('token_revoked (revoked_by: sub')
   expect(refused.verify).toContain(
-    `revoked by: sub alice of https://auth.example.com/, issued until 2100-01-01T00:00:00Z, reason: laptop stolen (${files.path}/revoked.yaml)`,
+    'revoked by: sub alice of https://auth.example.com/, issued until 2100-01-01T00:00:00Z (in ',
   )
+  expect(refused.verify).toContain(`reason: laptop stolen (${files.path}/revoked.yaml)`)
+  expect(refused.verify).toMatch(/issued until 2100-01-01T00:00:00Z \(in \d+ years\), reason/)
   expect(refused.explain).toContain('token_revoked')
   expect(refused.explain).toMatch(/ok +token +wants a valid token of main +saw valid, of main\n/)
   expect(refused.explain).toMatch(

@@ -5,6 +5,7 @@
  */
 import { FetchFailure } from '../../keys/fetch/fetch-failure.ts'
 import { hardenedRequest } from '../../keys/fetch/hardened-request.ts'
+import { amount } from '../text/moments.ts'
 import type { Examined } from './examined.ts'
 import { fail, ok, skipped, type Verdict, warn } from './finding.ts'
 import { namedText } from './named-text.ts'
@@ -54,6 +55,12 @@ export async function clockVerdict(
   return skewVerdict(serverMs, before, after, toleranceMs)
 }
 
+/** Writes `7200 s (2 hours)`: nobody reads so many seconds. */
+function secondsText(ms: number): string {
+  const seconds = `${Math.round(ms / 1000)} s`
+  return ms < 120_000 ? seconds : `${seconds} (${amount(ms)})`
+}
+
 /** What is ahead of us makes new tokens look as if they were not valid yet. What is behind may come from a cache. */
 function skewVerdict(serverMs: number, beforeMs: number, afterMs: number, toleranceMs: number): Verdict {
   const aheadMs = serverMs - afterMs
@@ -62,7 +69,7 @@ function skewVerdict(serverMs: number, beforeMs: number, afterMs: number, tolera
   if (offMs <= Math.min(DOUBTFUL_SKEW_MS, toleranceMs) || (aheadMs < 0 && offMs <= DOUBTFUL_SKEW_MS))
     return ok('its clock and ours agree')
   const where = aheadMs > 0 ? 'ahead of' : 'behind'
-  const seen = `its clock is ${Math.round(offMs / 1000)} s ${where} ours; \`clockTolerance\` bears ${toleranceMs / 1000} s`
+  const seen = `its clock is ${secondsText(offMs)} ${where} ours; \`clockTolerance\` bears ${toleranceMs / 1000} s`
   const remedy = 'set both clocks by NTP; the clock of a container is that of its node'
   return aheadMs > toleranceMs ? fail(seen, remedy, TOLERANCE) : warn(seen, remedy, TOLERANCE)
 }

@@ -12,7 +12,7 @@ import { type Egress, EgressFailure } from '../../egress/egress.ts'
 import { tunnelTo } from '../../egress/tunnel.ts'
 import { connectionFailureText } from '../../lib/connection-failure.ts'
 import { hostOf } from '../../upstream/connector.ts'
-import { distance } from '../text/distance.ts'
+import { exactTime, withDistances } from '../text/moments.ts'
 import { shown } from '../text/shown.ts'
 import { fail, ok, type Verdict, warn } from './finding.ts'
 import { step } from './steps.ts'
@@ -151,9 +151,13 @@ function certificateVerdict(socket: TLSSocket, nowMs: number): Verdict {
   const leftMs = first.validToDate.getTime() - nowMs
   const lifetimeMs = first.validToDate.getTime() - first.validFromDate.getTime()
   const which = first === leaf ? 'which' : 'and one above it'
-  const seen = `${socket.getProtocol()}, a certificate for ${namesOf(leaf)}, ${which} expires ${distance(leftMs)}`
-  if (leftMs >= Math.min(SOON_MS, lifetimeMs / 3)) return ok(seen)
-  return warn(seen, 'have the certificate renewed, and see why that does not happen by itself', KEYS)
+  const seen = `${socket.getProtocol()}, a certificate for ${namesOf(leaf)}, ${which} expires at ${exactTime(first.validToDate.getTime())}`
+  if (leftMs >= Math.min(SOON_MS, lifetimeMs / 3)) return ok(withDistances(seen, nowMs))
+  return warn(
+    withDistances(seen, nowMs),
+    'have the certificate renewed, and see why that does not happen by itself',
+    KEYS,
+  )
 }
 
 function chainOf(leaf: X509Certificate | undefined): readonly X509Certificate[] {

@@ -9,6 +9,7 @@ import { issuersOf } from '../../config/schema/tenants.ts'
 import { issuerTemplate } from '../../issuer-template.ts'
 import { type RevocationEntry, type RevocationKind, subjectText } from '../../revocation/entry.ts'
 import type { Claims, JsonValue } from '../../types.ts'
+import { exactTime } from '../text/moments.ts'
 
 /** @param entries of which each counts as it stands, also where another is about the same */
 export function revokingEntries<Entry extends RevocationEntry>(
@@ -58,5 +59,5 @@ export function entryText(entry: RevocationEntry): string {
 
 /** @param seconds since the epoch, at most those of the year 9999 */
 export function timeText(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+  return exactTime(seconds * 1000)
 }

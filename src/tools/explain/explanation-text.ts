@@ -1,11 +1,12 @@
 /** Prints an explanation for a person to read from top to bottom. */
 import type { Paint } from '../../lib/paint.ts'
+import { withDistances } from '../text/moments.ts'
 import { columns } from '../text/table.ts'
 import type { CheckResult } from './explained-check.ts'
 import type { Explanation } from './explanation.ts'
 import type { HeaderLine } from './header-changes.ts'
 
-export function explanationText(explained: Explanation, paint: Paint): string {
+export function explanationText(explained: Explanation, paint: Paint, nowMs: number): string {
   const { request, others, params, checks, filledIn, headers, response } = explained
   const sections: ReadonlyArray<readonly [string, readonly string[]]> = [
     ['Route', [routeLine(explained), ...columns(Object.entries(params).map(([name, value]) => [`:${name}`, value]))]],
@@ -17,7 +18,12 @@ export function explanationText(explained: Explanation, paint: Paint): string {
     [
       'Checks',
       columns(
-        checks.map(({ check, result, wanted, saw }) => [MARKS[result](paint), check, `wants ${wanted}`, `saw ${saw}`]),
+        checks.map(({ check, result, wanted, saw }) => [
+          MARKS[result](paint),
+          check,
+          `wants ${wanted}`,
+          `saw ${withDistances(saw, nowMs)}`,
+        ]),
       ),
     ],
     ['Removed from the request', headerLines(headers?.removed)],

@@ -2,6 +2,7 @@
 import type { RecentRefusal } from '../../admin/recent.ts'
 import { DENIAL_CODES, denialSpec } from '../../errors.ts'
 import type { Paint } from '../../lib/paint.ts'
+import { momentOf, withDistances } from '../text/moments.ts'
 import { shown } from '../text/shown.ts'
 import { columns } from '../text/table.ts'
 
@@ -27,13 +28,13 @@ export function refusalLine(told: RecentRefusal, paint: Paint): string {
 }
 
 /** @returns lines, each with its end */
-export function refusalText(told: RecentRefusal, paint: Paint): string {
+export function refusalText(told: RecentRefusal, paint: Paint, nowMs: number): string {
   const refusal = shown(told)
   const { code, time, method, host, path, route, provider, subject, client, trace_id: trace, explain } = refusal
   // A newer gateway may have codes that this program does not know.
   const spec = DENIAL_CODES.includes(code) ? denialSpec(code) : undefined
   const rows = [
-    ['when', time],
+    ['when', withDistances(time, nowMs)],
     ['request', method === '' ? 'none: what came could not be read as one' : `${method} ${path}`],
     ['host', host],
     ['route', route ?? ''],
@@ -42,7 +43,10 @@ export function refusalText(told: RecentRefusal, paint: Paint): string {
     ['client', client ?? ''],
     ['request id', refusal.request_id],
     ['trace', trace ?? ''],
-    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => [name, valueText(name, value)]),
+    ...Object.entries(refusal.evidence ?? {}).map(([name, value]) => [
+      name,
+      withDistances(valueText(name, value), nowMs),
+    ]),
     ['remedy', spec?.remedy ?? ''],
   ]
   const head = `${paint(colourOf(refusal), decisionText(refusal))}  ${spec?.title ?? ''}`.trimEnd()
@@ -70,12 +74,9 @@ function wordText(name: string, value: unknown): string {
   return typeof value === 'object' && !Array.isArray(value) ? text : quoted(text)
 }
 
-/** Claims that are moments, which no person reads as numbers. */
-const MOMENTS: ReadonlySet<string> = new Set(['exp', 'nbf', 'iat', 'auth_time'])
-
 function valueText(name: string, value: unknown): string {
-  if (MOMENTS.has(name) && typeof value === 'number' && Math.abs(value) < 1e11)
-    return new Date(value * 1000).toISOString().replace('.000Z', 'Z')
+  const moment = momentOf(name, value)
+  if (moment !== undefined) return moment
   if (Array.isArray(value)) return value.map(each => valueText('', each)).join(', ')
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
 }

@@ -9,7 +9,7 @@ import { parseJwt } from '../../authenticate/jwt/parse-jwt.ts'
 import { Denial } from '../../errors.ts'
 import type { Claims } from '../../types.ts'
 import { denialText } from '../explain/denial-text.ts'
-import { distance } from '../text/distance.ts'
+import { distance, exactTime } from '../text/moments.ts'
 import { shown } from '../text/shown.ts'
 
 export interface DecodedToken {
@@ -74,6 +74,6 @@ function times(claims: unknown, nowMs: number): readonly TimeInWords[] {
     if (typeof seconds !== 'number') return []
     const date = new Date(seconds * 1000)
     if (Number.isNaN(date.getTime())) return [{ claim, at: String(seconds), inWords: 'not a time in seconds' }]
-    return [{ claim, at: date.toISOString().replace('.000Z', 'Z'), inWords: distance(seconds * 1000 - nowMs) }]
+    return [{ claim, at: exactTime(date.getTime()), inWords: distance(seconds * 1000 - nowMs) }]
   })
 }

@@ -177,7 +177,7 @@ describe('the way to a provider', () => {
   test('is good at every step', () => {
     expect(of('tcp', 'good')).toMatch(/^ok: 127\.0\.0\.1:\d+ takes connections$/)
     expect(of('tls', 'good')).toMatch(
-      /^ok: TLSv1\.3, a certificate for IP Address:127\.0\.0\.1, which expires in \d+ hours$/,
+      /^ok: TLSv1\.3, a certificate for IP Address:127\.0\.0\.1, which expires at \S+Z \(in \d+ hours\)$/,
     )
     expect(of('discovery', 'good')).toMatch(/^ok: https:.* has the metadata$/)
     expect(of('issuer', 'good')).toMatch(/^ok: the document says https:\/\/127\.0\.0\.1:\d+, byte for byte$/)
@@ -198,7 +198,7 @@ describe('the way to a provider', () => {
       'tls',
       /^fail: TLS fails: its certificate has expired \(CERT_HAS_EXPIRED\); it is for IP Address:127\.0\.0\.1/,
     ],
-    ['soon', 'tls', /^warn: .*, which expires in 4 days$/],
+    ['soon', 'tls', /^warn: .*, which expires at \S+Z \(in 4 days\)$/],
     ['named', 'tls', /^fail: TLS fails: its certificate is for another name .*; it is for DNS:other\.example\.com/],
     ['strange', 'tls', /^fail: TLS fails: its certificate is not signed by anybody who is trusted/],
     ['plain', 'tls', /^fail: TLS fails: it does not speak TLS/],

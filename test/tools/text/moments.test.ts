@@ -1,6 +1,6 @@
 /** Tests how a time is said to a person who looks at a token. */
 import { expect, test } from 'vitest'
-import { distance } from '../../../src/tools/text/distance.ts'
+import { distance } from '../../../src/tools/text/moments.ts'
 
 test.each([
   [0, 'now'],
