@@ -20,7 +20,8 @@ const [when] = process.argv.slice(2)
 try {
   if (existsSync(KEPT)) putBack()
   if (when === 'before') {
-    execFileSync(process.execPath, [join(ROOT, 'src/build/build.ts')], { stdio: 'inherit' })
+    for (const program of ['build.ts', 'declarations.ts'])
+      execFileSync(process.execPath, [join(ROOT, 'src/build', program)], { stdio: 'inherit' })
     layOver()
   }
 } catch (error) {

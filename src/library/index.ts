@@ -7,51 +7,31 @@
 import { readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import type { FastifyPluginAsync } from 'fastify'
+import { ConfigError } from '../errors.ts'
 import type { ConfigObject, Environment, Policy, SallyportOptions } from './api.ts'
-import { askedPolicy } from './asked-policy.ts'
+import { askedPolicy, decide } from './asked-policy.ts'
+import type * as Declared from './declared.ts'
 import type { Surroundings } from './guard-config.ts'
 import { registered } from './registered.ts'
 
-export { ConfigError } from '../errors.ts'
-export type {
-  Allowed,
-  Answered,
-  Claims,
-  ConfigObject,
-  Decision,
-  DenialCode,
-  Environment,
-  HeaderFields,
-  JsonValue,
-  Policy,
-  PolicyRoute,
-  Principal,
-  Refused,
-  Reloaded,
-  RequestFacts,
-  Sallyport,
-  SallyportOptions,
-  SallyportStatus,
-} from './api.ts'
-export { decide } from './asked-policy.ts'
+export type * from './api.ts'
+export { ConfigError, decide }
 
 const sallyport: FastifyPluginAsync<SallyportOptions> = async (app, { config, env, watch = true }) =>
   registered(app, { ...surroundings(config, env), watch })
 
-export default Object.assign(sallyport, {
+const plugin = Object.assign(sallyport, {
   // Without this, Fastify would keep the guard to what is registered inside it, which is nothing.
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'sallyport',
   [Symbol.for('plugin-meta')]: { name: 'sallyport', fastify: '5.x' },
 })
+export default plugin
 
-/**
- * Loads a configuration, to be asked with `decide`. It waits until the keys of every provider are there, or could not
- * be fetched. Close it when it is not needed any more.
- *
- * @param config the path of a file, or what it would hold
- * @throws {ConfigError} the configuration is bad, with every problem
- */
+const declared = { ConfigError, decide, default: plugin, loadPolicy }
+declared satisfies typeof Declared
+
+/** What it promises stands in `declared.ts`. */
 export async function loadPolicy(
   config: string | ConfigObject,
   { env }: { readonly env?: Environment } = {},

@@ -45,7 +45,8 @@ test('knows its version', async () => {
 
 test('stands beside all that the package takes of the build', () => {
   const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: readonly string[] }
-  const built = files.filter(file => file.startsWith('dist/'))
+  // Types are for those who write applications, and are made apart.
+  const built = files.filter(file => file.startsWith('dist/') && file !== 'dist/types')
   expect(built).toContain('dist/LICENSE')
   expect(built.filter(file => !existsSync(join(folder, file)))).toEqual([])
 })

@@ -126,6 +126,7 @@ describe('file headers say the truth', () => {
     ['src/build/build.ts', 'it is a program of its own'],
     ['src/build/pack.ts', 'it is a program of its own'],
     ['src/build/compile-cache.ts', 'it is a program of its own'],
+    ['src/build/declarations.ts', 'it is a program of its own'],
     ['src/run/unix-socket.ts', 'the mode of a socket comes from the umask of the process'],
     ['src/lib/trusted-file.ts', 'whom a file must belong to depends on who runs the process'],
   ])
