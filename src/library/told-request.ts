@@ -8,31 +8,34 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 
-/** @param lines flat names and values, which take the place of those that came; what stays is in the same order */
-export function tellHeaders(raw: IncomingMessage | Http2ServerRequest, lines: readonly string[]): void {
+/**
+ * @param lines flat names and values, which take the place of those that came; what stays is in the same order. They
+ *   become the application's.
+ */
+export function tellHeaders(raw: IncomingMessage | Http2ServerRequest, lines: string[]): void {
   const { headers, rawHeaders } = raw
-  const pseudo = 'stream' in raw ? rawHeaders.filter((_, i) => rawHeaders[i - (i % 2)]?.startsWith(':') === true) : []
-  // Node puts them first (RFC 9113 §8.3).
-  const received = rawHeaders.slice(pseudo.length)
-  for (const name of changedNames(received, lines)) {
+  // Over HTTP/2 the pseudo-header fields come first (RFC 9113 §8.3), and stay.
+  const first = 'stream' in raw ? rawHeaders.findIndex((name, i) => i % 2 === 0 && !name.startsWith(':')) : 0
+  const begin = first === -1 ? rawHeaders.length : first
+  for (const name of changedNames(rawHeaders, begin, lines)) {
     const value = joined(name, lines)
     if (value === undefined) delete headers[name]
     else headers[name] = value
   }
   if ('stream' in raw) {
-    rawHeaders.splice(0, rawHeaders.length, ...pseudo, ...lines)
+    rawHeaders.splice(begin, rawHeaders.length, ...lines)
     return
   }
-  raw.rawHeaders = [...lines]
+  raw.rawHeaders = lines
   // Node would count the lines as they came.
   Object.defineProperty(raw, 'headersDistinct', { configurable: true, get: () => distinct(lines) })
 }
 
 /** @returns in lower case, the names of lines that went, came, or have another value now */
-function changedNames(received: readonly string[], lines: readonly string[]): ReadonlySet<string> {
+function changedNames(received: readonly string[], begin: number, lines: readonly string[]): ReadonlySet<string> {
   const changed = new Set<string>()
   let at = 0
-  for (let i = 0; i < received.length; i += 2) {
+  for (let i = begin; i < received.length; i += 2) {
     if (received[i] === lines[at] && received[i + 1] === lines[at + 1]) at += 2
     else changed.add((received[i] as string).toLowerCase())
   }

@@ -2,15 +2,18 @@
  * The package as an application uses it: its types compile from outside, nothing else can be imported of it, and an
  * application with a guard ends when it is closed.
  */
-import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testProvider } from '../support/gateway/gateway.ts'
-import { startTestIssuer } from '../support/services/issuer.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { blocksOf } from '../docs/markdown.ts'
+import { bearer, testProvider } from '../support/gateway/gateway.ts'
+import { startTestIssuer, type TestIssuer } from '../support/services/issuer.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-library-'))
@@ -105,6 +108,45 @@ test('it brings no Fastify of its own', () => {
     sources.filter(path => /node_modules\/(?:fastify|find-my-way|avvio|undici|oidc-provider)\//.test(path)),
   ).toEqual([])
   expect(existsSync(join(own, 'dist/types/library/declared.d.ts'))).toBe(true)
+})
+
+describe('the guide', () => {
+  let issuer: TestIssuer
+  beforeAll(async () => {
+    issuer = await startTestIssuer()
+    const [{ text } = { text: '' }] = blocksOf('yaml guard')
+    const config = { ...parse(text), providers: { main: testProvider(issuer) } }
+    writeFileSync(join(folder, 'sallyport.yaml'), stringify(config), { mode: 0o600 })
+  })
+  afterAll(() => issuer.close())
+
+  const [application, policyTest] = blocksOf('js').map(({ text }) => text)
+
+  test('shows an application that works, and ends when it is asked to', async () => {
+    writeFileSync(join(folder, 'guide.js'), application ?? '')
+    const child = spawn(process.execPath, ['guide.js'], { cwd: folder, env: { ...process.env, PORT: '0' } })
+    const closed = once(child, 'close')
+    let log = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      log += chunk
+    })
+    await expect.poll(() => log).toMatch(/listening at http/)
+    const url = /listening at (http:[^"]+)/.exec(log)?.[1] ?? ''
+    const ask = async (path: string, headers: Record<string, string> = {}) => {
+      const answer = await fetch(url + path, { headers: { connection: 'close', ...headers } })
+      return `${answer.status} ${await answer.text()}`
+    }
+    expect(await ask('/orders/1')).toMatch(/^401 .*token_missing/)
+    await expect.poll(() => ask('/healthz')).toMatch(/^200/)
+    const headers = bearer(await issuer.mint({ scope: 'orders:read orders:write' }))
+    expect(await ask('/orders/1', headers)).toBe('200 {"id":"1","seenBy":"alice","mayWrite":true}')
+    child.kill('SIGTERM')
+    expect(await closed).toEqual([0, null])
+  })
+
+  test('shows a test of a policy that passes', async () => {
+    expect(await ran(policyTest ?? '')).toMatchObject({ stderr: '' })
+  })
 })
 
 test('an application that is closed lets its process end, whatever the guard was doing', async () => {

@@ -29,6 +29,8 @@ describe('what a comment names', () => {
   /** Names that stand for no file of the project, and what they are. */
   const ELSEWHERE: ReadonlyMap<string, string> = new Map([
     ['dist/sallyport.js', 'what the build writes'],
+    ['dist/index.js', 'what the build writes for applications'],
+    ['dist/types/', 'the types that the build writes'],
     ['lib/provider.js', 'a file of oidc-provider'],
     ['lib/_http_server.js', 'a file of Node'],
     ['application/', 'how a media type begins'],

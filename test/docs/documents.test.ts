@@ -23,7 +23,7 @@ const MOST_LINES_OF_README = 310
 /** Kinds of fenced blocks that a test of this folder tries. */
 const TRIED = [
   ...['yaml', 'yaml fragment', 'yaml broken', 'yaml cases', 'yaml entries', 'yaml try'],
-  ...['console', 'sh', 'http', 'json', 'log', 'promql', 'ts'],
+  ...['console', 'sh', 'http', 'json', 'log', 'promql', 'ts', 'js', 'yaml guard'],
 ]
 /** The functions of the `ts` block once more, for services in these languages, and pictures. No test runs them. */
 const NOT_TRIED = ['python', 'go', 'text']

@@ -1,10 +1,11 @@
 /** What the guard is to the application that registers it: its errors, its log, its reload, and what it has to say. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import sallyport, { ConfigError, decide, loadPolicy } from '../../src/library/index.ts'
 import { bearer, testProvider } from '../support/gateway/gateway.ts'
 import { type GuardedApp, startGuardedApp } from '../support/gateway/guarded-app.ts'
@@ -62,16 +63,16 @@ describe('a bad configuration', () => {
   test.for([
     ['routes[0].mcp.tools', { routes: [{ id: 'a', path: '/mcp', mcp: { tools: { 'orders.*': {} } } }] }],
     ['revocation.api', { revocation: { api: { tokenFile: 'secret.txt' } } }],
-    [
-      'providers.web.type',
-      { providers: { web: { type: 'session', issuer: 'https://a.example', client: { id: 'a' } } } },
-    ],
-  ] as const)('%s is refused, because the guard could not keep it', async ([path, part]) => {
-    const config = { providers: { main: testProvider(issuer) }, routes: [{ id: 'a', path: '/a' }], ...part }
-    const error = await rejection(config)
-    expect(error).toBeInstanceOf(ConfigError)
-    expect((error as ConfigError).message).toMatch(new RegExp(`${path.replace(/[[\].]/g, '\\$&')}: .*application’s`))
-  })
+    ['providers.browser.type', parse(readFileSync(new URL('../../config/sessions.yaml', import.meta.url), 'utf8'))],
+  ] as ReadonlyArray<readonly [string, Record<string, unknown>]>)(
+    '%s is refused, because the guard could not keep it',
+    async ([path, part]) => {
+      const config = { providers: { main: testProvider(issuer) }, routes: [{ id: 'a', path: '/a' }], ...part }
+      const error = await rejection(config)
+      expect(error).toBeInstanceOf(ConfigError)
+      expect((error as ConfigError).message).toMatch(new RegExp(`${path.replace(/[[\].]/g, '\\$&')}: .*application’s`))
+    },
+  )
 })
 
 describe('the file', () => {
@@ -121,7 +122,7 @@ describe('the file', () => {
 
 test('a file for a gateway is taken, and what has no effect is told once', async () => {
   const lines: Array<Record<string, unknown>> = []
-  const log = pino({ write: (line: string) => void lines.push(JSON.parse(line)) })
+  const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const guarded = await startGuardedApp({
     config: {
       listen: { address: '0.0.0.0:8080', trustedProxies: ['10.0.0.0/8'] },

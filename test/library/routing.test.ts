@@ -7,7 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import sallyport, { decide, loadPolicy, type Policy } from '../../src/library/index.ts'
 import { type GuardedApp, startGuardedApp } from '../support/gateway/guarded-app.ts'
 
-/** Each route of the policy, and the route of the application that it stands for. All ask the same, so none is refused only to keep two of them apart. */
+/**
+ * Each route of the policy, and the route of the application that it stands for. All ask the same, so that no request
+ * is refused only to keep two of them apart.
+ */
 const ROUTES: ReadonlyArray<readonly [id: string, path: string, pathOfApp: string, pathAllow?: readonly string[]]> = [
   ['home', '/', '/'],
   ['order', '/orders/:id', '/orders/:id'],
