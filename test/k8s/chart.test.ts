@@ -1,6 +1,6 @@
 /** The Helm chart, as the real Helm lints, renders and packs it. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -9,6 +9,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { chartFiles } from '../../src/build/chart.ts'
 import { loadConfig } from '../../src/config/read/load.ts'
 import type { Config } from '../../src/config/schema/schema.ts'
+import { PRESETS, type PresetName } from '../../src/tools/init/presets.ts'
+import { starterFile } from '../../src/tools/init/starter-file.ts'
 import { documentAt } from '../docs/markdown.ts'
 import { CHART, CI_VALUES, complaint, helm, template } from './helm.ts'
 import { type Manifest, named, ROOT, render } from './kustomize.ts'
@@ -159,6 +161,8 @@ describe('the gateway', () => {
 
   test('is no pod that the policy of k8s/injection would give another gateway, and one that k8s/monitoring scrapes', () => {
     expect(templateOf(minimal).metadata.labels.sallyport).toBe('gateway')
+    const { labels } = templateOf(template(MINIMAL, ['podLabels={"sallyport":"sidecar","team":"orders"}'])).metadata
+    expect(labels).toEqual({ ...templateOf(minimal).metadata.labels, team: 'orders' })
   })
 
   test('is named by its digest where one is given, and stays itself where everything is changed', () => {
@@ -251,8 +255,29 @@ describe('the network policies', () => {
   })
 })
 
+describe('a configuration that is good elsewhere', () => {
+  test.each(Object.keys(PRESETS) as readonly PresetName[])(
+    'of `sallyport init --preset %s` can stand in the values',
+    preset => {
+      const config = parse(starterFile({ preset, upstream: 'http://orders' }))
+      expect(
+        complaint(EXISTING, ['existingConfigMap=""', 'clusterToken.enabled=true', `config=${JSON.stringify(config)}`]),
+      ).toBe('nothing')
+    },
+  )
+
+  const files = readdirSync(join(ROOT, 'config')).filter(name => name.endsWith('.yaml') && name !== 'revoked.yaml')
+
+  test.each(files)('is accepted by the schema of the values: config/%s', name => {
+    const config = parse(readFileSync(join(ROOT, 'config', name), 'utf8'))
+    // The examples listen on loopback, or have their service there.
+    const said = complaint(EXISTING, ['existingConfigMap=""', `config=${JSON.stringify(config)}`])
+    expect(said).toMatch(/^nothing$|: config\.[\w.]+ is /)
+  })
+})
+
 describe('a slip', () => {
-  test.each([
+  const SLIPS = [
     ['in the configuration', 'config.routes=[{"id":"a","path":"/","acces":"public"}]', "'acces' not allowed"],
     [
       'in a provider',
@@ -265,10 +290,25 @@ describe('a slip', () => {
     ['in the type of a value', 'replicas="two"', "'/replicas': got string, want integer"],
     ['in a digest', 'image.digest="sha256:1234"', "'/image/digest': 'sha256:1234' does not match pattern"],
     ['`off` without quotes', 'config.cors=false', "'/config/cors': got boolean"],
-  ])('%s is refused by lint and by template', (_, setting, expected) => {
-    const { status, stdout } = helm(['lint', CHART, '-f', join(CHART, 'ci', MINIMAL), '--set-json', setting])
-    expect([status, stdout]).toEqual([1, expect.stringContaining(expected)])
-    expect(complaint(MINIMAL, [setting])).toContain(expected)
+  ] as const
+  // All at once, since each run of Helm takes its time: it names whatever it finds.
+  const settings = SLIPS.map(([, setting]) => setting)
+  const lint = helm([
+    'lint',
+    CHART,
+    '-f',
+    join(CHART, 'ci', MINIMAL),
+    ...settings.flatMap(each => ['--set-json', each]),
+  ])
+  const rendering = complaint(MINIMAL, settings)
+
+  test.each(SLIPS)('%s is named by lint and by template', (_, _setting, expected) => {
+    expect([lint.status, lint.stdout]).toEqual([1, expect.stringContaining(expected)])
+    expect(rendering).toContain(expected)
+  })
+
+  test('that is the only one is refused', () => {
+    expect(complaint(MINIMAL, [SLIPS[0][1]])).toContain(SLIPS[0][2])
   })
 
   test('nothing at all is refused', () => {
@@ -363,6 +403,14 @@ describe('the package', () => {
     const files = execFileSync('tar', ['-tzf', archive], { encoding: 'utf8' })
     expect(files).toContain('sallyport/files/prometheus-rule.yaml')
     expect(files).not.toContain('/ci/')
+  })
+
+  test('is the same when it is packed again', () => {
+    const [one, two] = ['one', 'two'].map(name => {
+      expect(helm(['package', CHART, '-d', join(folder, name)])).toMatchObject({ status: 0 })
+      return readFileSync(join(folder, name, `sallyport-${packageJson.version}.tgz`))
+    })
+    expect(one?.equals(two ?? Buffer.alloc(0))).toBe(true)
   })
 })
 
