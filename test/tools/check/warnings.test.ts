@@ -849,6 +849,7 @@ test('there is no warning that no test here has seen, but for those that need th
     'cache-unwritable',
     'secret-writable',
     'secret-blanks',
+    'route-taken-over',
   ]
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
 })
