@@ -164,16 +164,18 @@ function imageOf({ gateway }: GatewayPod): Image | undefined {
   return { spot, text, tag, digest, isFloating: tag === undefined || MOVED_TAGS.has(tag) }
 }
 
-/** The process by itself, with few tokens and streams: see Sizing in k8s/README.md. */
-const BASE_BYTES = 128 * MIB
+/** Less is not enough for any gateway: see Sizing in k8s/README.md. */
+const LEAST_BYTES = 128 * MIB
+/** What the process takes by itself, with few tokens and streams. */
+const BASE_BYTES = 100 * MIB
 const WORKER_BYTES = 50 * MIB
 /** A token takes up to 2 KiB of heap, and the heap gets half of the limit. */
 const TOKEN_BYTES = 4 * 1024
 
 function neededBytes(config: Config | undefined): number {
-  if (config === undefined) return BASE_BYTES
+  if (config === undefined) return LEAST_BYTES
   const workers = config.workers > 1 ? config.workers * WORKER_BYTES : 0
-  return BASE_BYTES + workers + config.tokenCache.entries * TOKEN_BYTES * config.workers
+  return Math.max(LEAST_BYTES, BASE_BYTES + workers + config.tokenCache.entries * TOKEN_BYTES * config.workers)
 }
 
 function reasons({ tokenCache, workers }: Config): string {

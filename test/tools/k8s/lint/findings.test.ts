@@ -469,7 +469,7 @@ const CASES: readonly Case[] = [
     ...{
       parts: [['entries: 10000', 'entries: 100000']],
       at: '192Mi',
-      says: '`limits.memory: 519Mi`, for `tokenCache.entries: 100000`',
+      says: '`limits.memory: 491Mi`, for `tokenCache.entries: 100000`',
     },
   },
   {
