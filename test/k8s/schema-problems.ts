@@ -6,26 +6,13 @@
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type Manifest, ROOT } from './kustomize.ts'
 
 /** @returns one line each; empty when all is well */
 export async function schemaProblems(manifests: readonly Manifest[]): Promise<readonly string[]> {
-  const known = manifests.filter(isKnown)
-  const invalid = await Promise.all(known.map(validationProblems))
-  return [...invalid.flat(), ...unknownFields(known)]
-}
-
-/** The models of the Gateway API are not installed everywhere yet. Everything else is known. */
-function isKnown(manifest: Manifest): boolean {
-  if (!manifest.apiVersion.startsWith('gateway.networking.k8s.io/')) return true
-  try {
-    createRequire(import.meta.url).resolve(modelPath(manifest))
-    return true
-  } catch {
-    return false
-  }
+  const invalid = await Promise.all(manifests.map(validationProblems))
+  return [...invalid.flat(), ...unknownFields(manifests)]
 }
 
 /** Where the model of a manifest is: `kubernetes-models/apps/v1/Deployment`. */
