@@ -30,6 +30,19 @@ RUN node src/build/compile-cache.ts /app/dist/sallyport.js /app/compile-cache 65
 ARG SOURCE_DATE_EPOCH=0
 RUN find /app -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 
+FROM build AS demo
+RUN node src/build/build.ts /try
+
+# For trying it, as config/compose.yaml does (--target try): with the issuer that gives tokens to whoever asks.
+FROM ${BASE_IMAGE} AS try
+ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin
+COPY --from=build /app /app
+COPY --from=demo /try/dev.js /app/dist/dev.js
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/app/dist/sallyport.js"]
+CMD ["dev"]
+
 FROM ${BASE_IMAGE}
 # What only the one who builds knows: the version, the commit, when (RFC 3339) and from where, and on which image.
 ARG VERSION=0.1.0

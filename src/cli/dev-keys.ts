@@ -5,7 +5,7 @@ import type { CommandIo } from './command.ts'
 import type { DevRun } from './dev-running.ts'
 
 /** The last line of the first screen, and what `?` prints. */
-export const KEYS_LINE = 'Keys: t a token   r reload   l the last refusal   o this screen   ? keys   q quit'
+export const KEYS_LINE = 'Keys: t token   r reload   l last refusal   o this screen   ? keys   q quit'
 
 /** @param quit ends the command */
 export function followKeys({ gateway, tokenLines, screen }: DevRun, io: CommandIo, quit: () => void): void {

@@ -1,4 +1,4 @@
-/** What `sallyport dev` has started, as the keys and the end of it need it, and the parts that every way of it shares. */
+/** What `sallyport dev` has started, as its keys and its end need it, and what every way of starting it shares. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -71,5 +71,9 @@ const PAUSE_MS = 20
 
 /** Waits until the gateway has its keys, so that what the log says of that stands above the first screen. */
 export async function readySoon(gateway: RunningGateway): Promise<void> {
-  for (let looks = 0; looks < LOOKS && !gateway.operations.status().ready; looks++) await pause(PAUSE_MS)
+  const isReady = (): boolean => {
+    const { ready, providers } = gateway.operations.status()
+    return ready && providers.every(({ usable }) => usable)
+  }
+  for (let looks = 0; looks < LOOKS && !isReady(); looks++) await pause(PAUSE_MS)
 }

@@ -88,13 +88,19 @@ async function untilTheEnd(run: DevRun, io: CommandIo): Promise<void> {
   io.stdout(run.screen)
   io.onHangup(() => quit())
   if (io.onKey !== undefined) {
-    io.stdout(`${wrapped(KEYS_LINE, io.columns()).join('\n')}\n\n`)
     followKeys(run, io, quit)
+    io.stdout(`${wrapped(KEYS_LINE, io.columns()).join('\n')}\n\n`)
   }
   await Promise.race([io.stopped, hasQuit])
   const counted = run.gateway && (await served(run.gateway.operations))
   await run.close()
-  if (counted !== undefined) io.stdout(`Goodbye: ${counted.passed} requests passed, ${counted.refused} were refused.\n`)
+  // The last lines of the log are written at the end of the process, and this one comes after them.
+  if (counted !== undefined) io.atExit(() => io.stdout(goodbye(counted)))
+}
+
+function goodbye({ passed, refused }: Awaited<ReturnType<typeof served>>): string {
+  if (passed + refused === 0) return 'Goodbye.\n'
+  return `Goodbye: ${passed} ${passed === 1 ? 'request' : 'requests'} passed, ${refused} refused.\n`
 }
 
 function ownService(

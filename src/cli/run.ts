@@ -8,6 +8,7 @@ import { type RunningGateway, type StartOptions, start } from '../run/start.ts'
 import type { StartSettings } from '../run/start-settings.ts'
 import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
 import { formattedLines } from '../telemetry/log-format.ts'
+import { routeTable } from '../tools/dev/route-table.ts'
 import { parsedArguments } from './arguments.ts'
 import type { Command, CommandIo } from './command.ts'
 import { configFile, namedFile } from './config-file.ts'
@@ -49,11 +50,19 @@ Examples:
     }
     const gateway = await start({ ...startOptions(file, io.env, io, mode), loaded })
     running = gateway
+    if (io.isTerminal && loaded.config.log.format !== 'json') io.stdout(runScreen(gateway, io.columns()))
     await io.stopped
     await gateway.drain()
     await gateway.close()
     return 0
   },
+}
+
+/** What people read at a terminal: what is served, and where to look at it. */
+function runScreen({ url, adminUrl, config }: RunningGateway, columns: number): string {
+  const admin = adminUrl === undefined ? '' : `  admin    ${adminUrl}\n`
+  const console = config.admin?.console === undefined ? '' : `  console  ${adminUrl}/-/\n`
+  return `\n  gateway  ${url}\n${admin}${console}\n${routeTable(config.routes, columns).join('\n')}\n\n`
 }
 
 /** Starts the gateway on the system's clock and with its log on standard output. */

@@ -14,9 +14,10 @@ interface SignalledProcess {
   on(event: 'exit' | NodeJS.Signals, listener: () => void): unknown
 }
 
-const SIGNALS: Readonly<Record<string, NodeJS.Signals>> = { '\x03': 'SIGINT', '\x1c': 'SIGTERM', '\x1a': 'SIGTSTP' }
+const SIGNALS: Readonly<Record<string, NodeJS.Signals>> = { '\x03': 'SIGINT', '\x1a': 'SIGTSTP' }
 /** Zero means every process of the group. */
 const GROUP = 0
+const CTRL_BACKSLASH = '\x1c'
 
 /** @returns undefined where standard input is no terminal */
 export function terminalKeys(
@@ -41,7 +42,9 @@ export function terminalKeys(
     stdin.on('data', (keys: string | Buffer) => {
       for (const key of String(keys)) {
         const signal = SIGNALS[key]
-        if (signal === undefined) task(key)
+        // At a terminal it would leave a core behind, and the folder with our secrets.
+        if (key === CTRL_BACKSLASH) own.kill(own.pid, 'SIGTERM')
+        else if (signal === undefined) task(key)
         else own.kill(GROUP, signal)
       }
     })

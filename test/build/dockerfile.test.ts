@@ -26,6 +26,8 @@ test('every stage starts from an argument, so that it can be pinned', () => {
   const stages = instructions.filter(({ name }) => name === 'FROM')
   expect(stages.map(({ rest }) => rest)).toEqual([
     expect.stringMatching(/^\$\{NODE_IMAGE\} AS build$/),
+    'build AS demo',
+    expect.stringMatching(/^\$\{BASE_IMAGE\} AS try$/),
     expect.stringMatching(/^\$\{BASE_IMAGE\}$/),
   ])
 })
@@ -34,6 +36,25 @@ test('what runs needs no shell, and brings only what was built', () => {
   expect(runtime.map(({ name }) => name)).not.toContain('RUN')
   expect(only('COPY')).toBe('--from=build /app /app')
   for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(only(name))).toBeInstanceOf(Array)
+})
+
+test('the embedded issuer is in the image for trying, and in no other', () => {
+  const copies = instructions.filter(({ name, rest }) => name === 'COPY' && rest.includes('dev.js'))
+  expect(copies.map(({ rest }) => rest)).toEqual(['--from=build /try/dev.js /app/dist/dev.js'])
+  expect(runtime.some(({ rest }) => rest.includes('dev.js'))).toBe(false)
+  expect(instructions.find(({ name, rest }) => name === 'RUN' && rest.includes('src/build/build.ts'))?.rest).toContain(
+    'mv /app/dist/dev.js /try/',
+  )
+})
+
+test('the printed `docker run` fits it: its user needs no right to write, and its ports and folder are those of it', () => {
+  const [line = ''] = /docker run .*/.exec(readFileSync(`${ROOT}Dockerfile`, 'utf8')) ?? []
+  const [, folder = ''] = /-v \.\/config:([^:]+):ro/.exec(line) ?? []
+  expect(JSON.parse(only('CMD')).at(-1)).toBe(`${folder}/sallyport.yaml`)
+  const [, published = '', own = ''] = /-p (\d+):(\d+)/.exec(line) ?? []
+  expect(only('EXPOSE').split(' ')).toContain(own)
+  expect(published).toBe(own)
+  expect(line).toMatch(/--read-only --memory=128m --cap-drop=ALL .* sallyport$/)
 })
 
 test('its user is the one that the manifests name, its arguments, ports and signal are what they expect', () => {

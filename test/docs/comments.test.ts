@@ -115,6 +115,8 @@ describe('file headers say the truth', () => {
     ['src/tools/revocation/admin-call.ts', 'its timeout bounds one call of a command that ends after it'],
     ['src/tools/refusals/admin-listener.ts', 'its timeout bounds one call of a command that ends after it'],
     ['src/cli/tail.ts', 'it waits until it calls again, and ends when it is asked to'],
+    ['src/cli/dev-running.ts', 'it looks again whether the gateway is ready, for a second at most'],
+    ['src/cli/dev.ts', 'its timeout bounds one call of a command that ends after it'],
     ['src/tools/check/login-results.ts', 'its timeouts bound fetches of a command that ends after them'],
     ['src/tools/check/online.ts', 'its timeout bounds one fetch of a command that ends after it'],
     ['src/run/workers/primary.ts', 'its pause between two starts of a worker ends with a signal'],

@@ -6,7 +6,7 @@ export interface DevParts {
   /** Where the gateway listens in any case; undefined: where the file says, but on this machine only. */
   readonly gatewayPort: number | undefined
   readonly adminPort: number | undefined
-  /** The services to stand behind the gateway, by the id of their upstream; the empty id is the only one of the file. */
+  /** The services behind the gateway, by the id of their upstream; the empty id is the only one of the file. */
   readonly upstreams: ReadonlyMap<string, string>
   /** A file with the secret that the embedded issuer takes from this gateway. */
   readonly secretFile: string

@@ -123,7 +123,8 @@ function allAsked(config: Config, sessionProvider: string): RequireConfig {
   return {
     roles: asked.flatMap(({ roles = [], anyRole = [] }) => [...roles, ...anyRole]),
     claims: Object.assign({}, ...asked.map(({ claims }) => claims).toReversed()),
-    ...asked.map(({ acr }) => (acr === undefined ? {} : { acr })).find(({ acr }) => acr !== undefined),
+    acr: asked.find(({ acr }) => acr !== undefined)?.acr,
+    authAge: asked.find(({ authAge }) => authAge !== undefined)?.authAge,
   }
 }
 

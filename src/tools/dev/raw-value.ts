@@ -1,4 +1,4 @@
-/** Reads values of a configuration file that nobody has checked yet: what has another form than it should is left alone. */
+/** Changes values of a configuration file that nobody has checked yet. What has another form than it should stays. */
 
 export type RawMap = Readonly<Record<string, unknown>>
 
