@@ -1,4 +1,4 @@
-/** The command `sallyport inject` puts the gateway into Kubernetes manifests, between whoever makes them and `kubectl`. */
+/** The command `sallyport inject` puts the gateway into Kubernetes manifests on their way to `kubectl`. */
 import { readFileSync } from 'node:fs'
 import { loadConfigForTool } from '../config/read/load.ts'
 import { fileFailureText } from '../lib/failure-text.ts'

@@ -114,7 +114,8 @@ routes: [{ id: all, path: /** }]
   })
 
   test('no output is shown that no test compares', () => {
-    const compared = /--help$|^sallyport run -c bad|\/readyz$|^sallyport (?:check|explain|test) .*config\/|^git show /
+    const compared =
+      /--help$|^sallyport run -c bad|\/readyz$|^sallyport (?:check|explain|test) .*config\/|^sallyport inject |^git show /
     expect([...shown.keys()].filter(command => !compared.test(command))).toEqual([])
   })
 

@@ -22,6 +22,15 @@ test.each(shown)('%s prints what is shown', async (line, output) => {
   expect(stdout()).toBe(output)
 })
 
+test('inject prints what is shown to be missing', async () => {
+  const inject = blocksOf('console').filter(({ text }) => text.startsWith('$ sallyport inject '))
+  expect(inject).toHaveLength(1)
+  const [line = '', ...output] = inject[0]?.text.split('\n') ?? []
+  const { exited, stdout } = sallyport(line.split(' ').slice(2))
+  expect(await exited).toBe(1)
+  expect(stdout()).toBe(output.join('\n'))
+})
+
 test('the cases that are shown are among those of config/tests/demo.yaml', () => {
   const [excerpt = ''] = blocksOf('yaml cases').map(({ text }) => text)
   const whole = readFileSync(new URL('../../config/tests/demo.yaml', import.meta.url), 'utf8')

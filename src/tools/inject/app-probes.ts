@@ -2,8 +2,8 @@
  * Leads the probes of a service by way of the gateway: nobody outside the pod, the kubelet included, reaches a service
  * that listens on loopback only.
  *
- * A probe by HTTP asks for `/-/app/<path>` at the admin port. One by TCP or gRPC cannot be led there, and is refused; one
- * by `exec` runs in the container and stays. What asks another port than the service's stays, too, and is told.
+ * A probe by HTTP asks for `/-/app/<path>` at the admin port. One by TCP or gRPC cannot be led there, and is refused.
+ * One by `exec` runs in the container and stays. What asks another port than the service's stays, too, and is told.
  */
 import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
 import { type ManifestPath, type Members, membersOf } from '../k8s/manifests.ts'

@@ -5,13 +5,35 @@
  * one that they follow, new items of a list before the others. So comments, order, quotes and spacing survive. An alias
  * whose anchor changes is written out unless it shall change in the same way.
  *
- * It takes no member away by itself: a map that shall have fewer is written anew, without the comments in it.
+ * A map in one line that shall have fewer members is written anew, and so are lists that shall have fewer items.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { YAMLSeq } from 'yaml'
-import { type Document, isAlias, isCollection, isMap, isSeq, type Node, type Pair, visit, type YAMLMap } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  visit,
+  type YAMLMap,
+} from 'yaml'
 import { isMembers, type Members } from '../k8s/manifests.ts'
-import { blockText, columnAt, flowText, isOneLine, jsonText, lineStart, styleOf } from './rendered.ts'
+import { blockText, flowText, isOneLine, jsonText, styleOf } from './rendered.ts'
+import {
+  columnAt,
+  contentEnd,
+  isComment,
+  isDashBefore,
+  lineEndAt,
+  lineStart,
+  nextLine,
+  startOf,
+  withoutLineEnd,
+} from './text-places.ts'
 
 export interface Edit {
   readonly from: number
@@ -47,14 +69,14 @@ export function editsFor(text: string, document: Document.Parsed, wanted: unknow
   const edits: Edit[] = []
   /** What nodes with an anchor will say; an anchor stands before its aliases. */
   const planned = new Map<Node, unknown>()
-  const gone = new Set<Node>()
+  const lost = new Set<Node>()
   if (document.contents !== null) change(document.contents, wanted, { form: 'block', column: 0 })
   return edits
 
   function change(node: Node, value: unknown, place: Place): void {
     if (isAlias(node)) {
       const target = node.resolve(document)
-      const says = target === undefined || gone.has(target) ? undefined : plannedOf(target)
+      const says = target === undefined || lost.has(target) ? undefined : plannedOf(target)
       if (!isDeepStrictEqual(says, value)) replace(node, value, place)
       return
     }
@@ -69,14 +91,20 @@ export function editsFor(text: string, document: Document.Parsed, wanted: unknow
     const merged: Members = Object.assign({}, ...pairs.filter(isMerge).map(pair => mergedBy(pair.value)))
     const own = new Map(pairs.filter(pair => !isMerge(pair)).map(pair => [keyOf(pair), pair]))
     const names = Object.keys(value)
-    const isTooMuch = [...own.keys(), ...Object.keys(merged)].some(name => !Object.hasOwn(value, name))
+    const gone = [...own].filter(([name]) => !Object.hasOwn(value, name)).map(([, pair]) => pair)
+    const isTooMuch =
+      Object.keys(merged).some(name => !Object.hasOwn(value, name)) ||
+      gone.some(pair => node.flow === true || gone.length === pairs.length || !beginsLine(pair))
     const isUnwritten = [...own].some(([name, pair]) => pair.value === null && value[name] !== null)
     if (isTooMuch || isUnwritten || (pairs.length === 0 && names.length > 0)) {
       replace(node, value, place)
       return
     }
+    if (pairs.length === 0) return
     const inner = insideOf(node, place)
-    for (const [name, { value: child }] of own) if (child !== null) change(child, value[name], inner)
+    for (const pair of gone) remove(pair)
+    for (const [name, { value: child }] of own)
+      if (child !== null && Object.hasOwn(value, name)) change(child, value[name], inner)
     let after: MapPair | undefined
     for (const name of names) {
       const isMerged = Object.hasOwn(merged, name) && isDeepStrictEqual(merged[name], value[name])
@@ -149,7 +177,8 @@ export function editsFor(text: string, document: Document.Parsed, wanted: unknow
       edits.push({ from: first, to: first, text: written + margin })
       return
     }
-    while (start > 0 && isComment(text.slice(lineStart(text, start - 1), start))) start = lineStart(text, start - 1)
+    while (start > lineStart(text, 0) && isComment(text.slice(lineStart(text, start - 1), start)))
+      start = lineStart(text, start - 1)
     edits.push({ from: start, to: start, text: margin + written })
   }
 
@@ -163,26 +192,45 @@ export function editsFor(text: string, document: Document.Parsed, wanted: unknow
     edits.push({ from, to: from, text: `${space}${key}${written},${space === '' ? ' ' : ''}` })
   }
 
-  function replace(node: Node, value: unknown, { form, column }: Place): void {
+  /** Removes the lines of a member. */
+  function remove({ key, value }: MapPair): void {
+    if (value !== null) loseAnchors(value, value)
+    edits.push({ from: lineStart(text, startOf(key)), to: nextLine(text, contentEnd(value ?? key) - 1), text: '' })
+  }
+
+  function beginsLine({ key }: MapPair): boolean {
+    return text.slice(lineStart(text, startOf(key)), startOf(key)).trim() === ''
+  }
+
+  /** Aliases of what goes have to be written out. */
+  function loseAnchors(node: Node, itself?: Node): void {
     visit(node, {
       Node(_key, inner) {
-        if (inner !== node && 'anchor' in inner && inner.anchor !== undefined) gone.add(inner)
+        if ((inner !== node || inner === itself) && 'anchor' in inner && inner.anchor !== undefined) lost.add(inner)
       },
     })
+  }
+
+  function replace(node: Node, value: unknown, { form, column }: Place): void {
+    loseAnchors(node)
     const from = startOf(node)
     const to = withoutLineEnd(text, contentEnd(node))
     const isFlow = isCollection(node) && node.flow === true && node.items.length > 0
     if (form === 'json') edits.push({ from, to, text: jsonText(value, jsonColumn(from), style) })
-    else if (form === 'flow' || isOneLine(value) || isFlow) edits.push({ from, to, text: flowText(value) })
-    else if (isDashBefore(text, from) || (isCollection(node) && node.flow !== true))
-      edits.push({ from, to, text: blockText(value, columnAt(text, from), style) })
+    else if (isCollection(node) && node.flow !== true) {
+      // A list may begin below the beginning of its name, and nothing else may.
+      const more = isSeq(node) && (isOneLine(value) || !Array.isArray(value)) ? style.step : 0
+      const own = columnAt(text, from) + more
+      edits.push({ from, to, text: ' '.repeat(more) + blockText(value, own, style) })
+    } else if (form === 'flow' || isOneLine(value) || isFlow) edits.push({ from, to, text: flowText(value) })
+    else if (isDashBefore(text, from)) edits.push({ from, to, text: blockText(value, columnAt(text, from), style) })
     else {
       // A comment at the end of the line stays there, and the block begins in the next one.
       const own = Array.isArray(value) ? column - style.step + style.listStep : column
       const end = lineEndAt(text, to)
       const start = text.slice(0, from).trimEnd().length
-      const isLast = text.slice(to, end).trim() === ''
-      edits.push({ from: start, to: isLast ? end : to, text: '' })
+      const rest = text.slice(to, end)
+      edits.push({ from: start, to: rest.trim() === '' ? end : to, text: rest.startsWith('#') ? ' ' : '' })
       edits.push({ from: end, to: end, text: style.lineEnd + ' '.repeat(own) + blockText(value, own, style) })
     }
   }
@@ -199,46 +247,9 @@ export function editsFor(text: string, document: Document.Parsed, wanted: unknow
 }
 
 function isMerge({ key, value }: MapPair): boolean {
-  return 'source' in key && key.source === '<<' && value !== null && !('source' in value)
+  return isScalar(key) && key.source === '<<' && !isScalar(value)
 }
 
 function keyOf({ key }: MapPair): string {
   return String('value' in key ? key.value : key)
-}
-
-function startOf(node: Node): number {
-  return node.range?.[0] ?? 0
-}
-
-/** Where a node ends, without comments and blank lines behind it. */
-function contentEnd(node: Node): number {
-  const end = node.range?.[1] ?? 0
-  if (!isCollection(node) || node.flow === true) return end
-  const last = node.items.at(-1) as Node | MapPair | undefined
-  if (last === undefined) return end
-  return 'key' in last ? contentEnd(last.value ?? last.key) : contentEnd(last)
-}
-
-function isDashBefore(text: string, offset: number): boolean {
-  return /^\s*(?:- +)+$/.test(text.slice(lineStart(text, offset), offset))
-}
-
-function isComment(line: string): boolean {
-  return line.trimStart().startsWith('#')
-}
-
-function nextLine(text: string, offset: number): number {
-  const end = text.indexOf('\n', offset)
-  return end === -1 ? text.length : end + 1
-}
-
-function lineEndAt(text: string, offset: number): number {
-  const next = nextLine(text, offset)
-  return withoutLineEnd(text, next)
-}
-
-function withoutLineEnd(text: string, offset: number): number {
-  let end = offset
-  while (end > 0 && /[\r\n]/.test(text[end - 1] ?? '')) end -= 1
-  return end
 }

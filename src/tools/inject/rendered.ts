@@ -5,6 +5,7 @@
  * Strings are quoted where YAML 1.1 or 1.2 would take them for something else, since readers of either are in use.
  */
 import { type Document, isCollection, isMap, isSeq, type Node, stringify, visit } from 'yaml'
+import { columnAt } from './text-places.ts'
 
 interface TextStyle {
   readonly lineEnd: '\n' | '\r\n'
@@ -81,17 +82,6 @@ export function jsonText(value: unknown, column: number | undefined, { lineEnd, 
   return JSON.stringify(value, undefined, step)
     .split('\n')
     .join(lineEnd + ' '.repeat(column))
-}
-
-/** @returns how many columns stand left of a place in its line */
-export function columnAt(text: string, offset: number): number {
-  const start = lineStart(text, offset)
-  return offset - start - (start === 0 && text.startsWith('\uFEFF') ? 1 : 0)
-}
-
-/** @returns where the line of a place begins */
-export function lineStart(text: string, offset: number): number {
-  return offset === 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1
 }
 
 /** @returns undefined where the first member stands in the line of the brace */

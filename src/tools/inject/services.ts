@@ -1,8 +1,8 @@
 /**
  * Leads Services to the gateway: `targetPort` becomes the number of its port, where it was that of the service.
  *
- * Only what a Service says by itself and about pods of the same input is looked at. A port of a Service that still leads
- * past the gateway is told, whoever asked for what.
+ * Only Services and pods of the same input are looked at. A port of a Service that still leads past the gateway is
+ * told, whatever was asked for.
  */
 import { itemsOf, type KubernetesObject, type ManifestPath, type Members, membersOf } from '../k8s/manifests.ts'
 import type { SidecarPorts } from '../k8s/sidecar-container.ts'

@@ -69,7 +69,7 @@ const TEMPLATES: Readonly<Record<string, ManifestPath>> = {
 /** It bounds what aliases of aliases may grow to. */
 const MAX_ALIASES = 10_000
 
-/** @param file what places are told with, such as `deploy.yaml` */
+/** @param file how the places of problems name the text */
 export function readManifests(text: string, file: string): Manifests {
   const lines = linesOf(text)
   const lineAt = (offset: number): number => Math.max(lines.linePos(Math.min(offset, text.length)).line, 1)
