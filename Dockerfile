@@ -17,7 +17,7 @@ WORKDIR /build
 COPY .npmrc package.json package-lock.json ./
 # A registry of your own, with its credentials, comes as a secret and stays in no layer: --secret id=npmrc,src=$HOME/.npmrc
 # Nothing that is bundled needs an install script.
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts --no-update-notifier
 COPY LICENSE ./
 COPY src src/
 COPY config/demo.yaml config/

@@ -13,7 +13,7 @@ export interface BundledPackage {
   readonly license: string
   /** Where it is installed, as the lock file spells it: `node_modules/ajv/node_modules/fast-uri`. */
   readonly folder: string
-  /** The files of the build that hold some of it: `sallyport.js`. */
+  /** Names of the files of the build that hold some of it. */
   readonly files: readonly string[]
   /** Folders of the packages whose code this one loads. */
   readonly uses: readonly string[]

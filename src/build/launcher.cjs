@@ -3,8 +3,8 @@
  * Is `dist/cli.cjs`, which the package's `sallyport` starts: it tells a Node that is too old so, in one sentence, and
  * hands over to the bundle else.
  *
- * The bundle cannot say it: what it is written in is a syntax error to an old Node, which then prints a line of it and a
- * stack. So this file is in words that every Node knows since version 10. The image starts the bundle itself.
+ * The bundle cannot say it: what it is written in is a syntax error to an old Node, which then prints a line of it and
+ * a stack. So this file is in words that every Node knows since version 12. The image starts the bundle itself.
  */
 'use strict'
 

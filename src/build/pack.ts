@@ -1,10 +1,11 @@
 /**
- * Is what npm runs around `npm pack`: `node src/build/pack.ts before` builds, and lays the package's `package.json` over
- * that of the checkout, since npm packs no other file under that name; `node src/build/pack.ts after` puts the
+ * Is what npm runs around `npm pack`: `node src/build/pack.ts before` builds, and lays the package's `package.json`
+ * over that of the checkout, since npm packs no other file under that name; `node src/build/pack.ts after` puts the
  * checkout's back.
  *
- * The checkout's is kept beside it meanwhile. A pack that was interrupted leaves both, and the next one begins by putting
- * things right. Where somebody has edited `package.json` since, neither file is touched, and he is told what to do.
+ * The checkout's is kept beside it meanwhile. A pack that was interrupted leaves both, and the next one begins by
+ * putting things right. Where somebody has edited `package.json` since, neither file is touched, and he is told what to
+ * do.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

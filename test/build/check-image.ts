@@ -3,8 +3,8 @@
  * test/build/check-image.ts`, as root on Debian.
  *
  * Builds the image with buildah on a base made by debootstrap plus this project's own Node, twice, and compares the
- * digests. Runs it read-only as the user that it names and without capabilities, sends requests through it, stops it, and
- * prints its size and start time.
+ * digests. Runs it read-only as the user that it names and without capabilities, sends requests through it, stops it,
+ * and prints its size and start time.
  * Missing Debian packages are installed. What it makes is below a folder in /tmp and is removed at the end.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
@@ -61,7 +61,9 @@ try {
   log('building')
   const digest = build('sallyport')
   log('building once more')
-  check(`two builds have the same digest, ${digest}`, build('again') === digest)
+  const isSame = build('again') === digest
+  if (!isSame) log(differences())
+  check(`two builds have the same digest, ${digest}`, isSame)
   const inspected = JSON.parse(buildah('inspect', '--type', 'image', 'localhost/sallyport')) as {
     readonly OCIv1: { readonly config: ImageConfig }
   }
@@ -115,6 +117,23 @@ function build(name: string): string {
     ROOT,
   )
   return buildah('images', '--format', '{{.Digest}}', `localhost/${name}`)
+}
+
+/** What the two images say of themselves, and what is in `/app` of each, with modes, owners, times and contents. */
+function differences(): string {
+  const [first = '', second = ''] = ['sallyport', 'again'].map(name => {
+    const content = join(buildah('mount', buildah('from', `localhost/${name}`)), 'app')
+    const { OCIv1 } = JSON.parse(buildah('inspect', '--type', 'image', `localhost/${name}`))
+    const files = run(
+      'sh',
+      '-c',
+      `cd ${content} && find . -printf '%p %m %U %T@\\n' | sort && find . -type f -exec sha256sum {} +`,
+    )
+    const text = join(folder, `${name}.txt`)
+    writeFileSync(text, `${JSON.stringify(OCIv1, undefined, 1)}\n${files}\n`)
+    return text
+  })
+  return run('sh', '-c', `diff ${first} ${second} || true`)
 }
 
 /** What `--memory=128m` makes, in either version of cgroups; undefined where this machine lets us make none. */

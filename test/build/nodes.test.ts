@@ -5,8 +5,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
-import { cloned, installed } from '../support/build/packed.ts'
 import { nodeProgram, WITHOUT_NPM_PACKAGES } from '../support/services/npm-packages.ts'
+import { cloned, installed } from '../support/services/packed.ts'
 import { startTestUpstream } from '../support/services/upstream.ts'
 
 let folder: string
@@ -43,10 +43,11 @@ async function listening({ stdout }: ChildProcess): Promise<{ readonly url: stri
 describe.skipIf(WITHOUT_NPM_PACKAGES)('on Node 24', () => {
   test('says its version, and writes a configuration, checks and explains it', () => {
     expect(on(24, '--version')).toEqual({ status: 0, stdout: `${packageJson.version}\n`, stderr: '' })
-    expect(on(24, 'init', '--output', 'made.yaml')).toMatchObject({ status: 0, stderr: '' })
-    expect(on(24, 'check', '-c', 'made.yaml', '--no-files')).toMatchObject({ status: 0 })
-    const explained = on(24, 'explain', '-c', 'made.yaml', 'GET', '/')
+    expect(on(24, 'init', 'made.yaml')).toMatchObject({ status: 0, stderr: '' })
+    expect(on(24, 'check', 'made.yaml', '--no-files')).toMatchObject({ status: 0, stderr: '' })
+    const explained = on(24, 'explain', '-c', 'made.yaml', 'GET', '/orders')
     expect([explained.stderr, explained.stdout]).toEqual(['', expect.stringContaining('token_missing')])
+    expect(on(24, 'schema').stdout).toBe(readFileSync(join(folder, 'sallyport.schema.json'), 'utf8'))
   })
 
   test.each([1, 2])('runs with workers: %i, forwards a request, and has not a word of complaint', async workers => {

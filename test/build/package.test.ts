@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { packedManifest } from '../../src/build/packed-manifest.ts'
 import { DOCUMENTS, documentAt, isInternal, README, targetOf } from '../docs/markdown.ts'
-import { type Clone, cloned, installed } from '../support/build/packed.ts'
+import { type Clone, cloned, installed } from '../support/services/packed.ts'
 
 let clone: Clone
 let before: readonly string[]

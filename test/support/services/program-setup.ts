@@ -1,6 +1,6 @@
 /**
- * Runs once before all tests: sees to the programs that tests start and that are no dependencies. Where they cannot be had, the run
- * fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
+ * Runs once before all tests: sees to the programs that tests start and that are no dependencies. Where they cannot be
+ * had, the run fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
  */
 import { ensureBrowserPrograms } from './browser-programs.ts'
 import { ensureHttpClients } from './http-clients.ts'
