@@ -27,7 +27,11 @@ export function jwksKeySet(text: string, provider: string): LiveKeySet {
   const set = operatorsSet(text)
   const refuse = (hint: KeyHint): Denial => keyUnknown(set, hint, provider)
   if (set.keys.length > 0) return staticKeySet(set.keys, set.skipped, hint => set.find(hint), refuse)
-  throw new KeySourceError(`has no usable key; skipped: ${JSON.stringify(set.skipped)}`)
+  throw new KeySourceError(
+    set.skipped.private === undefined
+      ? `has no usable key; skipped: ${JSON.stringify(set.skipped)}`
+      : 'has a private key; give the public half of it, without `d`',
+  )
 }
 
 /**
@@ -53,8 +57,17 @@ function operatorsSet(text: string): JwkSet {
     return readJwkSet(JSON.parse(text), EMPTY_JWK_SET)
   } catch (error) {
     // The JSON parser's message quotes the text, which may be a private key put there by mistake.
-    throw new KeySourceError(error instanceof FetchFailure ? `is ${error.message}` : 'is not JSON')
+    const hint = otherContent(text)
+    throw new KeySourceError(`${error instanceof FetchFailure ? `is ${error.message}` : 'is not JSON'}${hint}`)
   }
+}
+
+/** Names what people put there in place of a set, without repeating any of it. */
+function otherContent(text: string): string {
+  if (text.includes('-----BEGIN')) return '; it holds PEM, and a JWK Set is needed: `{"keys": […]}`'
+  if (/^\s*</.test(text)) return '; it is a web page'
+  if (/"jwks_uri"/.test(text)) return '; it is the metadata of a provider: save what is at its `jwks_uri`'
+  return /^\s*\{[^{]*"kty"/.test(text) ? '; it is one key: write `{"keys": [ ]}` around it' : ''
 }
 
 function staticKeySet(

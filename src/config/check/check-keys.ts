@@ -39,7 +39,7 @@ function sourceFindings({ issuer, keys }: Keyed, path: Path): readonly Finding[]
     ', because its metadata is discovered there; or give `keys.jwksUri`, `jwksFile`, `jwks` or `secretFile`'
   return urlFindings(issuer, keys, [...path, 'issuer']).map(finding => ({
     ...finding,
-    message: finding.message + remedy,
+    message: /^[$%]/.test(issuer) ? finding.message : finding.message + remedy,
   }))
 }
 

@@ -67,6 +67,10 @@ function issuerFindings({ issuer, tenants, keys }: ProviderConfigs['jwt'], path:
   const problem = (message: string): readonly Finding[] => [{ path: [...path, 'issuer'], message }]
   if (issuer.includes('*'))
     return problem('is compared byte for byte, so that `*` stands for nothing; write `{name}` for the claim `name`')
+  if (issuer.includes('{{')) return problem('has a `{{ }}` that nobody has filled in; write the issuer itself')
+  const [, base] = /^(.*?)\/\.well-known\/(?:openid-configuration|oauth-authorization-server)/.exec(issuer) ?? []
+  if (base !== undefined)
+    return problem(`is where its metadata is; write what they call \`issuer\`, mostly \`${base}\``)
   const shared = ENTRA.test(issuer) ? /\/(common|organizations|consumers)\//i.exec(issuer)?.[1] : undefined
   if (shared !== undefined) {
     const remedy = `\`${issuer.replace(shared, '{tid}')}\` with \`tenants\` and \`keys.jwksUri\``

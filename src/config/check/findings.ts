@@ -5,6 +5,7 @@
  * value that may be secret, nor a long one. Positions in the text are not known here.
  */
 import type * as z from 'zod'
+import { foreignKeyAdvice, writtenExample } from '../schema/foreign-keys.ts'
 import { didYouMean } from '../schema/suggest.ts'
 
 export type Path = ReadonlyArray<string | number>
@@ -91,7 +92,7 @@ function fromIssue(issue: Issue, parent: Path): readonly Finding[] {
     case 'invalid_union':
       return fromUnion(issue, path)
     case 'invalid_type':
-      return [{ path, message: issue.message, wrong: 'type', ...wanted([issue.expected]) }]
+      return [{ path, message: withExample(issue.message, path), wrong: 'type', ...wanted([issue.expected]) }]
     default:
       return [{ path, message: issue.message }]
   }
@@ -104,10 +105,17 @@ function fromUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path): readonly Fi
   const [meant] = branches.filter(branch => !branch.some(isOutermostType))
   if (meant !== undefined) return meant.flatMap(each => fromIssue(each, path))
   const flat = branches.flat().flatMap(each => fromIssue(each, path))
-  if (flat.some(({ message }) => message === EMPTY || message === MISSING)) return flat.slice(0, 1)
+  if (flat.some(({ message }) => message === EMPTY || message.startsWith(MISSING))) return flat.slice(0, 1)
   const expected = branches.flatMap(branch => branch.filter(isOutermostType).map(expectedText))
   const message = `must be ${[...new Set(expected.flat())].join(' or ')}, not ${issue.message}`
   return [{ path, message, wrong: 'type', ...wanted(branches.flat().flatMap(typesOf)) }]
+}
+
+/** Shows what is missing, and the block that a text or a list stands in place of. */
+function withExample(message: string, path: Path): string {
+  return message === MISSING || /^must be a (?:block|list)\b[^;]*$/.test(message)
+    ? `${message}${writtenExample(path)}`
+    : message
 }
 
 function wanted(types: readonly string[]): Pick<Finding, 'wanted'> {
@@ -181,7 +189,11 @@ function unknownKeyTexts(keys: readonly string[], schema: unknown): string {
   const known = shapeKeys(schema)
   return keys
     .map(key => {
-      const remedy = didYouMean(key, known) || deeper(key, schema) || ` Known here: ${known.join(', ')}.`
+      const advice = foreignKeyAdvice(key, known)
+      const remedy =
+        advice === undefined
+          ? didYouMean(key, known) || deeper(key, schema) || ` Known here: ${known.join(', ')}.`
+          : ` ${advice}`
       return `is not a known key.${remedy}`
     })
     .join('\n')
@@ -212,8 +224,12 @@ function choiceText(input: unknown, choices: readonly string[]): string {
   const listed = choices.map(choice => `\`${choice}\``).join(', ')
   const one = choices.length === 1 ? listed : `one of ${listed}`
   if (input === undefined) return `${MISSING}; write ${one}`
+  if (near === '' && choices.includes('jwt')) return `must be ${one}: ${PROVIDER_TYPES}`
   return choices.length === 1 ? `must be ${one}` : `must be ${one}.${near}`
 }
+
+/** People look for `oidc`, which is two things here. */
+const PROVIDER_TYPES = 'the first verifies tokens, the second asks a server about them, the third logs browsers in'
 
 function textsOf(choices: unknown): readonly string[] {
   return Array.isArray(choices) ? choices.map(String) : []

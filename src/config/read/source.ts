@@ -57,20 +57,19 @@ export function readSource(
     uniqueKeys: false,
     prettyErrors: false,
   })
-  const syntax = [...document.errors, ...document.warnings].map(({ code, message, pos }): Finding => {
-    const offset = Math.min(pos[0], text.length)
-    return {
-      path: [],
-      offset,
-      message: SYNTAX[code] ?? `this is not valid YAML: ${message}${referenceHint(text, offset)}`,
-    }
-  })
-  if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2')
-    syntax.push({ path: [], offset: 0, message: 'the file is read as YAML 1.2; leave out the `%YAML` line' })
-
+  const errors = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
+    code,
+    message,
+    offset: Math.min(pos[0], text.length),
+  }))
   // Only the first error of a line is kept, since one slip makes the parser misread the rest of the line.
-  const perLine = [...Map.groupBy(syntax, ({ offset }) => lineCounter.linePos(offset ?? 0).line).values()]
-  const firsts = perLine.flatMap(group => group.slice(0, 1))
+  const perLine = [...Map.groupBy(errors, ({ offset }) => lineCounter.linePos(offset).line).values()]
+  const firsts = perLine.flatMap(([first]) => (first === undefined ? [] : [syntaxFinding(first, text)]))
+  if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2')
+    firsts.unshift({ path: [], offset: 0, message: 'the file is read as YAML 1.2; leave out the `%YAML` line' })
+
+  // What has no name refers to nothing, either.
+  const badAliases = new Set(errors.flatMap(({ code, offset }) => (code === 'BAD_ALIAS' ? [offset - 1, offset] : [])))
 
   const { value, findings, places, rereadings } = yamlValues(document, { text, env, maxValues })
   const offsetOf = ({ path, at, offset }: Finding): number => {
@@ -86,7 +85,7 @@ export function readSource(
   }
   return {
     value,
-    findings: [...firsts, ...findings],
+    findings: [...firsts, ...findings.filter(finding => !badAliases.has(offsetOf(finding)))],
     isBroken: document.errors.some(({ code }) => code !== 'TAG_RESOLVE_FAILED'),
     rereadings,
     has: path => places.has(pathKey(path)),
@@ -112,11 +111,53 @@ const SYNTAX: Readonly<Record<string, string>> = {
   TAG_RESOLVE_FAILED: 'a tag is not accepted; leave out the `!`: values are typed by how they are written',
 }
 
+function syntaxFinding(
+  { code, message, offset }: { readonly code: string; readonly message: string; readonly offset: number },
+  text: string,
+): Finding {
+  const told = hint(code, text, offset) ?? SYNTAX[code]
+  return {
+    path: [],
+    offset,
+    message: told ?? `this is not valid YAML: ${message}${referenceHint(text, offset)}`,
+  }
+}
+
+/** Says what the parser cannot: what its readers mostly meant. Nothing of a value is repeated but its first letter. */
+function hint(code: string, text: string, offset: number): string | undefined {
+  const line = lineAt(text, offset)
+  switch (code) {
+    case 'BAD_SCALAR_START':
+      return `a value cannot begin with \`${text[offset]}\` here; put it in quotes`
+    case 'NON_STRING_KEY':
+      return line.includes('{{') ? 'a template is left here: fill in the `{{ }}`, or put it in quotes' : undefined
+    case 'BAD_ALIAS':
+      return 'a value cannot begin with `*` here; put it in quotes'
+    case 'MULTILINE_IMPLICIT_KEY':
+    case 'MISSING_CHAR':
+      return /^\s*(?:- )?[\w-]+:[^\s/]/.test(line)
+        ? 'a key ends with a colon and a blank; put a blank after the colon'
+        : undefined
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'the next line is indented otherwise, or a colon and a blank stand in a value; indent keys of one block alike, and put such a value in quotes'
+    case 'BAD_INDENT':
+    case 'UNEXPECTED_TOKEN':
+      return line.includes('${')
+        ? undefined
+        : 'this is not valid YAML: look before here for a missing quote, `]` or `}`, or a wrong indentation'
+    default:
+      return undefined
+  }
+}
+
+function lineAt(text: string, offset: number): string {
+  const end = text.indexOf('\n', offset)
+  return text.slice(text.lastIndexOf('\n', offset - 1) + 1, end === -1 ? text.length : end)
+}
+
 /** Explains a frequent error: inside `{ }` and `[ ]`, YAML takes the braces of an unquoted `${NAME}` for its own. */
 function referenceHint(text: string, offset: number): string {
-  const start = text.lastIndexOf('\n', offset - 1) + 1
-  const [line = ''] = text.slice(start).split('\n', 1)
-  return line.includes('${') ? `; inside \`{ }\` and \`[ ]\`, put "\${NAME}" in quotes` : ''
+  return lineAt(text, offset).includes('${') ? `; inside \`{ }\` and \`[ ]\`, put "\${NAME}" in quotes` : ''
 }
 
 function unreadable(message: string): Source {

@@ -34,8 +34,16 @@ export function listenAddress(text: string): Address {
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   if (host === undefined || (match?.[1] !== undefined && isIP(host) !== 6) || isNumericButNoIp(host) || port > 65_535)
-    throw new SyntaxError('is no address to listen on; write `host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`')
+    throw new SyntaxError(`is no address to listen on; write ${listenForm(text)}`)
   return { host, port }
+}
+
+/** Says how to write what was meant: other programs listen on `8080`, `:8080`, `*:8080` or `http://0.0.0.0:8080`. */
+function listenForm(text: string): string {
+  const [, host = '', port = ''] = /^(?:https?:\/\/)?(\*|[\w.-]+(?=:))?:?(\d{1,5})\/?$/.exec(text) ?? []
+  if (port === '' || Number(port) > 65_535 || isNumericButNoIp(host))
+    return '`host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`'
+  return `\`${host === '' || host === '*' ? '0.0.0.0' : host}:${port}\``
 }
 
 /** Reads `http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`; nothing may follow the port. */
@@ -45,7 +53,9 @@ export function upstreamUrl(text: string): UpstreamUrl {
   const url = httpUrl(isHttp2 ? text.replace(/^h2c/i, 'http') : text, upstreamUrlForm(text))
   // The service must see the path on which the decision was made, so nothing is put in front of it.
   if (url.pathname !== '/' || url.search !== '' || /[?#]/.test(text))
-    throw new SyntaxError('must end after the port: the request path is passed on unchanged')
+    throw new SyntaxError(
+      `must end after the port: the request path is passed on unchanged; write \`${text.replace(/^(\w+:\/\/[^/?#]*).*$/s, '$1')}\``,
+    )
   return { origin: url.origin, ...(isHttp2 && { isHttp2 }) }
 }
 
@@ -67,6 +77,7 @@ export function proxyUrl(text: string): string {
 /** Says how to write what was meant; a remedy must not lead to the next problem. */
 function upstreamUrlForm(text: string): string {
   const [host = ''] = text.split('/', 1)
+  if (/^\d{1,5}$/.test(text)) return `\`http://127.0.0.1:${text}\``
   return lacksScheme(text)
     ? `\`http://${host}\``
     : '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
@@ -80,11 +91,18 @@ function upstreamUrlForm(text: string): string {
 export function httpUrl(text: string, form = lacksScheme(text) ? `\`https://${text}\`` : '`https://host/path`'): URL {
   // `URL.parse` would silently trim blanks, drop line breaks and turn backslashes round.
   const url = /[\s\\]/.test(text) || !/^https?:\/\//i.test(text) ? null : URL.parse(text)
-  if (url === null) throw new SyntaxError(`is no URL; write ${form}`)
+  if (url === null) throw new SyntaxError(`is no URL; ${variableText(text) ?? `write ${form}`}`)
   if (url.username !== '' || url.password !== '' || hasUserInfo(text))
     throw new SyntaxError('carries credentials; leave out the part before `@`')
   if (text.includes('#')) throw new SyntaxError('has a fragment; leave out `#` and what follows')
   return url
+}
+
+/** Knows the references of shells and of other programs, which are left as they are. */
+function variableText(text: string): string | undefined {
+  const [, dollar, percent] = /^(?:\$(\w+)|%(\w+)%)/.exec(text) ?? []
+  const name = dollar ?? percent
+  return name === undefined ? undefined : `a variable of the environment is written \`\${${name}}\``
 }
 
 /** Is true of every URL with something before an `@` in front of its host (RFC 3986 §3.2.1), even nothing. */

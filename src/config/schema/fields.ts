@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { claimReader } from '../../claim-reader.ts'
 import { parsePattern } from '../../route/pattern.ts'
 import { markedFile } from './local-paths.ts'
-import { DURATION_PATTERN, durationMs, SIZE_PATTERN, sizeBytes } from './units.ts'
+import { DURATION_PATTERN, durationMs, likelyDuration, likelySize, SIZE_PATTERN, sizeBytes } from './units.ts'
 
 interface Range {
   readonly min?: string
@@ -25,12 +25,13 @@ export function duration({ min = '1ms', max = LONGEST_TIMER }: Range = {}) {
     durationMs,
     { min, max },
     'a duration with a unit, like `250ms`, `30s`, `5m`, `24h`',
+    likelyDuration,
   )
 }
 
 /** Reads bytes. */
 export function size(range: Range) {
-  return quantity(SIZE_PATTERN, sizeBytes, range, 'a size with a unit, like `512B`, `16KiB`, `1MiB`')
+  return quantity(SIZE_PATTERN, sizeBytes, range, 'a size with a unit, like `512B`, `16KiB`, `1MiB`', likelySize)
 }
 
 /** Reads text with a function whose {@link SyntaxError} becomes the problem. */
@@ -89,8 +90,16 @@ export function claimReference() {
 /** Reads a scope: RFC 6749 §3.3 says `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`. */
 export function scopeToken() {
   return z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, {
-    error: 'is no scope; a scope is printable ASCII without blanks, `"` and `\\` (list several one by one)',
+    error: ({ input }) =>
+      `is no scope; a scope is printable ASCII without blanks, \`"\` and \`\\\`${severalText(String(input))}`,
   })
+}
+
+/** Scopes stand between blanks in a token, and so in what people copy. */
+function severalText(input: string): string {
+  const several = input.trim().split(/[\s,]+/)
+  const isList = several.length > 1 && several.length < 9 && several.every(each => /^[\w.:/-]+$/.test(each))
+  return isList ? `; write \`[${several.join(', ')}]\`` : ' (list several one by one)'
 }
 
 /** Reads values of `acr`, of which the challenge of RFC 9470 §3 makes one text with blanks between them. */
@@ -149,13 +158,23 @@ export function flagOr<const Word extends string>(word: Word) {
     .meta({ anyOf: [{ type: 'boolean' }, { const: word }] })
 }
 
-function quantity(pattern: RegExp, read: (text: string) => number | undefined, range: Range, expected: string) {
+function quantity(
+  pattern: RegExp,
+  read: (text: string) => number | undefined,
+  range: Range,
+  expected: string,
+  likely: (text: string) => string | undefined,
+) {
+  const problem = (input: unknown): string => {
+    const meant = typeof input === 'string' || typeof input === 'number' ? likely(String(input)) : undefined
+    return `must be ${expected}${meant === undefined ? '' : `; write \`${meant}\``}`
+  }
   const { min = '0', max } = range
   const atLeast = read(min) ?? 0
   const atMost = (max === undefined ? undefined : read(max)) ?? Number.MAX_SAFE_INTEGER
   return z
-    .string({ error: issue => (issue.input === null ? undefined : `must be ${expected}`) })
-    .regex(pattern, { error: `must be ${expected}` })
+    .string({ error: issue => (issue.input === null ? undefined : problem(issue.input)) })
+    .regex(pattern, { error: ({ input }) => problem(input) })
     .transform((text, context) => {
       const value = read(text) ?? Number.NaN
       if (value >= atLeast && value <= atMost) return value

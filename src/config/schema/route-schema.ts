@@ -222,6 +222,7 @@ function methodProblem(input: unknown): string | undefined {
   if (/^(CONNECT|TRACE)$/i.test(input))
     return `must not be \`${input.toUpperCase()}\`: it is never forwarded; leave it out`
   if (/^UPGRADE$/i.test(input)) return 'is no method; an upgrade is a `GET`'
+  if (/^(?:\*|any|all)$/i.test(input)) return 'is no method; leave `methods` out for all of them'
   const hint = didYouMean(input, FORWARDED)
   if (hint !== '' || !/^[!#$%&'*+.^_`|~\w-]+$/.test(input))
     return `must be one of ${METHODS.join(', ')}, in capitals.${hint}`

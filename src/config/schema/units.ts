@@ -34,6 +34,44 @@ export function sizeText(bytes: number): string {
   return bytes === 0 ? '0B' : quantityText(bytes, BYTES_PER_UNIT)
 }
 
+const MS_PER_WORD: ReadonlyArray<readonly [RegExp, number]> = [
+  [/^(?:ms|msecs?|millis|milliseconds?)$/i, 1],
+  [/^(?:s|secs?|seconds?)$/i, 1_000],
+  [/^(?:m|mins?|minutes?)$/i, 60_000],
+  [/^(?:h|hrs?|hours?)$/i, 3_600_000],
+  [/^(?:d|days?)$/i, 86_400_000],
+]
+
+const BYTES_PER_WORD: ReadonlyArray<readonly [RegExp, number]> = [
+  [/^(?:b|bytes?)$/i, 1],
+  [/^ki?b?$/i, 1024],
+  [/^mi?b?$/i, 1024 ** 2],
+  [/^gi?b?$/i, 1024 ** 3],
+]
+
+/** Returns how a duration is written here that is written as elsewhere: `1 hour`, `0.5s`, `PT30S`, `30`. */
+export function likelyDuration(written: string): string | undefined {
+  const amount = likely(written.replace(/^P(?:T(?=\d+[HMS]$)|(?=\d+D$))/i, ''), MS_PER_WORD, 1_000)
+  return amount === undefined ? undefined : durationText(amount)
+}
+
+/** Returns how a size is written here that is written as elsewhere: `10 MB`, `10M`, `1024`. */
+export function likelySize(written: string): string | undefined {
+  const amount = likely(written, BYTES_PER_WORD, 1)
+  return amount === undefined ? undefined : sizeText(amount)
+}
+
+function likely(
+  written: string,
+  words: ReadonlyArray<readonly [RegExp, number]>,
+  withoutUnit: number,
+): number | undefined {
+  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)$/i.exec(written.trim()) ?? []
+  const factor = unit === '' ? withoutUnit : words.find(([pattern]) => pattern.test(unit))?.[1]
+  const amount = factor === undefined || number === undefined ? undefined : Number(number) * factor
+  return amount === undefined || !Number.isInteger(amount) ? undefined : amount
+}
+
 function quantityText(amount: number, factors: Readonly<Record<string, number>>): string {
   const [unit, factor] = Object.entries(factors).findLast(([, each]) => amount % each === 0) ?? ['', 1]
   return `${amount / factor}${unit}`

@@ -134,7 +134,10 @@ describe('a provider that asks', () => {
 describe('a key that another block has', () => {
   test.each([
     [{ ...JWT, allowInsecureHttp: true }, 'allowInsecureHttp: is not a known key. It belongs into `keys`.'],
-    [{ ...JWT, jwksUri: 'https://auth.example/' }, 'jwksUri: is not a known key. It belongs into `keys`.'],
+    [
+      { ...JWT, jwksUri: 'https://auth.example/' },
+      'jwksUri: is not a known key. Write `keys: { jwksUri: … }`, or leave it out: it is discovered by `issuer`.',
+    ],
     [{ ...ASKED, maxStale: '1m' }, 'maxStale: is not a known key. It belongs into `keys` or `cache`.'],
     [{ ...ASKED, ttl: '1m' }, 'ttl: is not a known key. It belongs into `cache`.'],
     [{ ...ASKED, minBytes: 8 }, 'minBytes: is not a known key. It belongs into `tokens`.'],

@@ -24,10 +24,13 @@ describe('a slip', () => {
       '8:15 log.level: must be one of `trace`, `debug`, `info`, `warn`, `error`. Did you mean "info"?',
     ],
     ['log: { acces: all }', '8:8 log.acces: is not a known key. Did you mean "access"?'],
-    ['limits: { bodyBytes: 5 }', '8:22 limits.bodyBytes: must be a size with a unit, like `512B`, `16KiB`, `1MiB`'],
+    [
+      'limits: { bodyBytes: 5 }',
+      '8:22 limits.bodyBytes: must be a size with a unit, like `512B`, `16KiB`, `1MiB`; write `5B`',
+    ],
     [
       'limits: { headersTimeout: 10 }',
-      '8:27 limits.headersTimeout: must be a duration with a unit, like `250ms`, `30s`, `5m`, `24h`',
+      '8:27 limits.headersTimeout: must be a duration with a unit, like `250ms`, `30s`, `5m`, `24h`; write `10s`',
     ],
     ['limits: { headersTimeout: 0s }', '8:27 limits.headersTimeout: must be at least `1ms`'],
     ['limits: { headersTimeout: 9999h }', '8:27 limits.headersTimeout: must be at most `596h`'],
@@ -88,7 +91,7 @@ describe('a slip', () => {
 
   test('in what was required is reported at the block that lacks it', () => {
     expect(problemsOf(SMALL.replace('issuer', 'isuer'))).toEqual([
-      '3:3 providers.main.issuer: is missing',
+      '3:3 providers.main.issuer: is missing; write `issuer: https://auth.example.com/`',
       '3:22 providers.main.isuer: is not a known key. Did you mean "issuer"?',
     ])
   })
@@ -114,9 +117,18 @@ describe('addresses', () => {
   const FORM = '`http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`'
 
   test.each([
-    ['http://127.0.0.1:3000/base', 'must end after the port: the request path is passed on unchanged'],
-    ['http://127.0.0.1:3000/?a', 'must end after the port: the request path is passed on unchanged'],
-    ['http://127.0.0.1:3000?', 'must end after the port: the request path is passed on unchanged'],
+    [
+      'http://127.0.0.1:3000/base',
+      'must end after the port: the request path is passed on unchanged; write `http://127.0.0.1:3000`',
+    ],
+    [
+      'http://127.0.0.1:3000/?a',
+      'must end after the port: the request path is passed on unchanged; write `http://127.0.0.1:3000`',
+    ],
+    [
+      'http://127.0.0.1:3000?',
+      'must end after the port: the request path is passed on unchanged; write `http://127.0.0.1:3000`',
+    ],
     ['http://127.0.0.1#', 'has a fragment; leave out `#` and what follows'],
     ['http://a:b@127.0.0.1', 'carries credentials; leave out the part before `@`'],
     ['http://@127.0.0.1', 'carries credentials; leave out the part before `@`'],
@@ -312,7 +324,7 @@ describe('a provider', () => {
 
   test('of another type is refused in words', () => {
     expect(problemsOf(SMALL.replace('type: jwt', 'type: oauth2'))).toEqual([
-      '3:17 providers.main.type: must be one of `jwt`, `introspection`, `session`.',
+      '3:17 providers.main.type: must be one of `jwt`, `introspection`, `session`: the first verifies tokens, the second asks a server about them, the third logs browsers in',
     ])
     expect(problemsOf(SMALL.replace('type: jwt, ', ''))).toEqual([
       '3:3 providers.main.type: is missing; write one of `jwt`, `introspection`, `session`',

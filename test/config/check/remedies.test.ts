@@ -17,7 +17,7 @@ describe('a slip in a section is no problem of what refers to it', () => {
     [
       '`upstreams` that is text',
       ROUTES.replace('upstreams:\n  app: ', 'upstreams: '),
-      ['4:12 upstreams: must be a block of keys, not text'],
+      ['4:12 upstreams: must be a block of keys, not text; write `upstreams: { app: http://127.0.0.1:3000 }`'],
     ],
     [
       'a misspelled `providers`',
@@ -27,7 +27,9 @@ describe('a slip in a section is no problem of what refers to it', () => {
     [
       '`providers` that is a list',
       ROUTES.replace('  main: {', '  - {'),
-      ['3:3 providers: must be a block of keys, not a list'],
+      [
+        '3:3 providers: must be a block of keys, not a list; write `providers: { main: { type: jwt, issuer: …, audiences: […] } }`',
+      ],
     ],
     [
       'a misspelled `upstreams` with probes',
@@ -63,15 +65,10 @@ describe('a remedy does not lead to the next problem', () => {
   })
 
   test.each([
-    [
-      'listen: 8080',
-      ['1:9 listen: is no address to listen on; write `host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`'],
-    ],
+    ['listen: 8080', ['1:9 listen: is no address to listen on; write `0.0.0.0:8080`']],
     [
       'listen: 127.0.0.1:8080\nadmin: { listen: 9090 }',
-      [
-        '2:18 admin.listen: is no address to listen on; write `host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`',
-      ],
+      ['2:18 admin.listen: is no address to listen on; write `0.0.0.0:9090`'],
     ],
   ])('%s', (line, problems) => {
     expect(problemsOf(SMALL.replace('listen: 127.0.0.1:8080', line))).toEqual(problems)
