@@ -13,10 +13,10 @@ export const injectCommand: Command = {
   help: `Usage: sallyport inject [-f FILE] [--config NAME] [--image REF] [--service] [-c FILE] [--port N]
                         [--check] [--allow-none]
 
-Puts the gateway into each pod of Kubernetes manifests, YAML or JSON, and prints them: its container, its volumes and the
-label sallyport: sidecar; probes of the service ask by way of it, and pods get the time that they need to end. All else
+Puts the gateway into each pod of Kubernetes manifests, YAML or JSON, and prints them: its container, its volumes and
+the label sallyport: sidecar; probes of the service ask by way of it, and pods get the time that they need to end. All else
 stays as it is written, comments included, and what has the gateway already is only brought up to date. What cannot be
-injected is an error with its line, and then nothing is printed. Pods with the label sallyport: disabled are left out.
+injected is an error with its line, and then nothing is printed. Pods with the label sallyport: none are left out.
 
   -f, --file FILE      manifests; - or left out: standard input
   --config NAME        ConfigMap with sallyport.yaml; else as the pod's label sallyport-config says, else sallyport

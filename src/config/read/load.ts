@@ -48,7 +48,7 @@ interface LoadOptions {
 
 /** What a configuration is loaded for, where that is no gateway. */
 export interface ConfigUse {
-  /** Fills in what a file for this use leaves out, or sets it otherwise, before anything is checked. Paths are absolute. */
+  /** Fills in what a file for this use leaves out, or sets it otherwise. Paths are absolute, nothing is checked yet. */
   filledIn(value: unknown): unknown
   /** Finds what makes no sense in this use. */
   findings(draft: Draft): readonly Finding[]

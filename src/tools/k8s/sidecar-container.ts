@@ -7,7 +7,7 @@
 
 export const SIDECAR_NAME = 'sallyport'
 /** The label of pods that have the gateway, by which policies and monitors select them. */
-export const SIDECAR_LABEL = { name: 'sallyport', value: 'sidecar', optOut: 'disabled' } as const
+export const SIDECAR_LABEL = { name: 'sallyport', value: 'sidecar', optOut: 'none' } as const
 /** The label with which a pod names another ConfigMap than `sallyport`. */
 export const CONFIG_MAP_LABEL = 'sallyport-config'
 export const CONFIG_VOLUME = 'sallyport-config'

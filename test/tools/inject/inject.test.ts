@@ -275,15 +275,15 @@ describe('what cannot be injected', () => {
 
 describe('left alone', () => {
   test.each([
-    ['a pod whose label says so', pod([], ['hostNetwork: true'], ', sallyport: disabled')],
+    ['a pod whose label says so', pod([], ['hostNetwork: true'], ', sallyport: none')],
     [
       'a kind that is not known, whose label says so',
-      'apiVersion: x.io/v1\nkind: Rollout\nmetadata: { labels: { sallyport: disabled } }\nspec: { template: { spec: { containers: [{ image: x }] } } }\n',
+      'apiVersion: x.io/v1\nkind: Rollout\nmetadata: { labels: { sallyport: none } }\nspec: { template: { spec: { containers: [{ image: x }] } } }\n',
     ],
   ])('%s, and that is told', (_, text) => {
     const { text: result, notes, nothing } = injected(text)
     expect([result, nothing]).toEqual([text, undefined])
-    expect(notes[0]?.message).toContain('is left out, as its label sallyport: disabled says')
+    expect(notes[0]?.message).toContain('is left out, as its label sallyport: none says')
   })
 
   test('what makes no pods, byte by byte', () => {
