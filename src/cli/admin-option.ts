@@ -43,5 +43,6 @@ export function adminOption(text: string | undefined): Address | undefined {
   if (text === undefined) return undefined
   const address = writtenAddress(text)
   if (address !== undefined) return address
-  throw new UsageError(`--admin ${JSON.stringify(text)}: write http://host:port or unix:/path`)
+  const meant = /^[\w.-]+:\d{1,5}$/.test(text) ? `http://${text}` : 'http://host:port or unix:/path'
+  throw new UsageError(`--admin ${JSON.stringify(text)}: write ${meant}`)
 }

@@ -137,6 +137,8 @@ export function refuseSurplus(name: string, positionals: readonly string[], take
 
 function surplusProblem(name: string, [surplus]: readonly string[], takes: 'config' | 'nothing'): string | undefined {
   if (surplus === undefined) return undefined
+  const isArchive = name === 'bundle' && /\.t?gz$/.test(surplus)
+  if (isArchive) return `bundle takes options only. Did you mean: sallyport bundle -o ${surplus}`
   const isConfig = takes === 'config' && looksLikeFile(surplus)
   const meant = isConfig ? ` Did you mean: sallyport ${name} -c ${surplus}` : ''
   return `${name} takes options only, and "${surplus}" is none.${meant}`

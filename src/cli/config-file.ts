@@ -1,9 +1,11 @@
 /** Finds the configuration file that a command works on, in the same way for every command. */
 import { type CommandIo, UsageError } from './command.ts'
 
-/** Returns the path of the file. @param named what the command line names, if anything */
+/** @param named what the command line names, if anything @returns the path of the file @throws {UsageError} a URL */
 export function configFile(named: string | undefined, env: CommandIo['env']): string {
-  return named ?? env.SALLYPORT_CONFIG ?? 'sallyport.yaml'
+  const file = named ?? env.SALLYPORT_CONFIG ?? 'sallyport.yaml'
+  if (/^https?:\/\//i.test(file)) throw new UsageError(`${file} is a URL; the configuration is a file: fetch it first`)
+  return file
 }
 
 /**

@@ -52,7 +52,8 @@ Examples:
       options: { 'fail-on': { type: 'string', multiple: true }, json: { type: 'boolean' }, ...NO_FILES },
     })
     const [old, next, ...more] = positionals
-    if (old === undefined || next === undefined || more.length > 0) throw new UsageError('diff takes two files.')
+    if (old === undefined || next === undefined || more.length > 0)
+      throw new UsageError('diff takes two files: sallyport diff OLD NEW')
     const failing = new Set((values['fail-on'] ?? []).map(text => oneOf(text, CHANGE_KINDS, 'kind of change')))
     const compared = [old, next].map(file => {
       const config = loadConfigForTool(file, io.env, namedFiles(values))

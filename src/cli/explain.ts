@@ -102,8 +102,11 @@ Examples:
       },
     })
     const [method, target, ...more] = positionals
-    if (method === undefined || target === undefined || more.length > 0)
-      throw new UsageError("explain takes a method and a path, as in: sallyport explain GET '/orders/42?x=1'")
+    if (method === undefined || target === undefined || more.length > 0) {
+      const example = target === undefined && method?.startsWith('/') === true ? method : "'/orders/42?x=1'"
+      throw new UsageError(`explain takes a method and a path, as in: sallyport explain GET ${example}`)
+    }
+    if (!/^[/*]/.test(target)) io.stderr(`a path begins with "/"; did you mean ${pathIn(target)}\n`)
     if (values.token !== undefined && values.claims !== undefined)
       throw new UsageError('give --token or --claims, not both')
     if (values.introspection !== undefined && values.claims !== undefined)
@@ -191,6 +194,12 @@ function refuseBesideSession(values: Partial<Values>): void {
 function asOfBrowser(request: RequestFacts, { origin, mode }: AskedBrowser): RequestFacts {
   const site = mode === 'navigate' ? 'none' : 'absent'
   return fromBrowser(request, { cookie: undefined, site, origin, mode })
+}
+
+/** Returns `/orders` of `orders` and of `https://api.example.com/orders`. */
+function pathIn(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, '')
+  return path.startsWith('/') ? path : `/${path}`
 }
 
 function isLeftOut(option: string | undefined): boolean {

@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import { fileFailureText } from '../lib/failure-text.ts'
 import { openapiConfig } from '../tools/openapi/openapi-config.ts'
 import { openapiRoutes } from '../tools/openapi/openapi-routes.ts'
-import { parsedArguments } from './arguments.ts'
+import { looksLikeFile, parsedArguments, unknownAction } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 
 export const importCommand: Command = {
@@ -30,8 +30,11 @@ Examples:
       options: { issuer: { type: 'string' }, audience: { type: 'string' }, upstream: { type: 'string' } },
     })
     const [format, file, ...more] = positionals
-    if (format !== 'openapi' || file === undefined || more.length > 0)
-      throw new UsageError('import takes a format and a file: sallyport import openapi FILE')
+    if (format !== undefined && format !== 'openapi' && looksLikeFile(format))
+      throw new UsageError(`import takes a format and a file: sallyport import openapi ${format}`)
+    if (format !== 'openapi') throw unknownAction('import', format)
+    if (file === undefined || more.length > 0)
+      throw new UsageError('import takes one file: sallyport import openapi FILE')
     const { issuer = 'https://auth.example.com/', audience = 'https://api.example.com' } = values
     const upstream = values.upstream ?? 'http://127.0.0.1:3000'
     const { text, routes, unmapped } = openapiConfig(imported(file), { issuer, audience, upstream })

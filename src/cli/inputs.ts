@@ -58,9 +58,19 @@ export function proofText(given: string): string {
 
 /** Reads claims in JSON or YAML: as they are given when they begin with `{`, else from a file. @throws {UsageError} */
 export function claimsObject(given: string, { name, example } = CLAIMS): Claims {
-  const text = given.startsWith('{') ? given : given === '-' ? fileText(0, 'standard input') : fileText(given, given)
+  if (/^\s*["']?\w+["']?\s*[:=]\s/.test(given) && !existsSync(given))
+    throw new UsageError(`${name} stand in braces, as in ${example}; anything else is the name of a file`)
+  const isInline = given.startsWith('{')
+  const text = isInline ? given : given === '-' ? fileText(0, 'standard input') : fileText(given, given)
   const { value, findings } = readSource(text, {})
   const [problem] = findings
+  // Of `{"sub":"alice"}` without quotes around it, a shell leaves `{sub:alice}`, which YAML takes for one name.
+  const isTorn =
+    isInline && Object.entries(Object(value)).some(([key, each]) => key.includes(':') && each === undefined)
+  if (isTorn || (isInline && problem !== undefined))
+    throw new UsageError(
+      `${name} cannot be read: ${isTorn ? 'a blank is missing after a colon' : problem?.message}. Put them in single quotes, as in '${example}'`,
+    )
   if (problem !== undefined) throw new UsageError(`${name} cannot be read: ${problem.message}`)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new UsageError(`${name} must be an object of members, as in ${example}`)

@@ -91,8 +91,8 @@ describe('keys public', () => {
     [['public', '-c', plain, '--provider', 'main'], 'provider "main" has no `decryption`'],
     [['public', '-c', both, '--provider', 'nobody'], 'there is no provider "nobody"; there are main, other'],
     [[], 'write what to do: keys public'],
-    [['private', '-c', both], 'write what to do: keys public'],
-    [['public', 'all', '-c', both], 'write what to do: keys public'],
+    [['private', '-c', both], 'there is no "keys private"; write keys public'],
+    [['public', 'all', '-c', both], 'keys public takes options only'],
   ])('%j is wrong usage', async (args, message) => {
     expect(await keys(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) })
   })

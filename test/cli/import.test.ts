@@ -319,7 +319,7 @@ paths:
 
 test.each([
   [['openapi'], 'import openapi FILE'],
-  [['swagger', 'x'], 'import openapi FILE'],
+  [['swagger', 'x'], 'there is no "import swagger"; write import openapi'],
   [['openapi', '/absent'], 'cannot be read: there is no such file or folder (ENOENT)'],
   [['openapi', files.path], 'cannot be read: it is a folder (EISDIR)'],
   [['openapi', files.write('two.json', '{"swagger":"2.0"}')], 'convert a Swagger 2 document first'],

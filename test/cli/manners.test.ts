@@ -83,6 +83,16 @@ describe('a slip', () => {
     ],
     ['sessions end alice', 'sessions end takes options only, and "alice" is none.\nSee sallyport sessions --help.'],
     ['check --ignore placeholdr', '"placeholdr" is no warning. Did you mean "placeholder"?'],
+    [
+      'check https://x.example/a.yaml',
+      'https://x.example/a.yaml is a URL; the configuration is a file: fetch it first',
+    ],
+    ['explain /orders', 'explain takes a method and a path, as in: sallyport explain GET /orders'],
+    ['tail --admin localhost:9090', '--admin "localhost:9090": write http://localhost:9090'],
+    [
+      'explain GET /orders --claims {sub:alice} --no-files -c config/demo.yaml',
+      `the claims cannot be read: a blank is missing after a colon. Put them in single quotes, as in '{"sub": "alice"}'`,
+    ],
     ['doctor --ignore clok', '"clok" is no check. Did you mean "clock"?'],
   ])('sallyport %s', async (line, message) => {
     expect(await called(line)).toEqual({ code: 2, stdout: '', stderr: message })

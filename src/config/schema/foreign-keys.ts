@@ -94,6 +94,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   upstreams: 'upstreams: { app: http://127.0.0.1:3000 }',
   providers: 'providers: { main: { type: jwt, issuer: …, audiences: […] } }',
   log: 'log: { level: info }',
+  tests: 'tests: [{ name: …, request: GET /orders, expect: allow }]',
   'routes.*': '{ id: all, path: /** }',
   'routes.*.id': 'id: orders',
   'routes.*.path': 'path: /orders/**',

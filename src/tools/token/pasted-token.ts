@@ -19,6 +19,9 @@ export class PasteError extends Error {
 /** @throws {PasteError} it is several tokens, or a part was cut out of its middle */
 export function pastedToken(pasted: string): PastedToken {
   const text = withoutInvisible(pasted)
+  if (text.startsWith('-----BEGIN') || /^\{[^{]*"kty"/.test(text)) throw new PasteError('this is a key, and no token')
+  if (/^(?:cookie:\s*|set-cookie:\s*)?__Host-sallyport/i.test(text))
+    throw new PasteError('this is the cookie of a session: it holds no token, which the gateway keeps to itself')
   const found = ofMember(text) ?? ofHeader(text) ?? ofParameter(text) ?? text
   const token = joined(bare(found))
   if (token.includes('…') || (token.startsWith('eyJ') && token.includes('...')))

@@ -61,6 +61,9 @@ test.each([
   [`${HEAD}.eyJz…${SIGNATURE}`, 'the token is cut: a part in its middle stands as "…"; copy the whole of it'],
   [`${HEAD}...`, 'the token is cut: a part in its middle stands as "…"; copy the whole of it'],
   [`${JWT}\n${JWT}`, 'these are several tokens; give one'],
+  ['-----BEGIN PUBLIC KEY-----\nabc', 'this is a key, and no token'],
+  ['{"kty":"EC","crv":"P-256"}', 'this is a key, and no token'],
+  ['Cookie: __Host-sallyport=abc', 'this is the cookie of a session: it holds no token'],
 ])('%s is refused, and not repeated', (pasted, message) => {
   expect(() => pastedToken(pasted)).toThrow(message)
 })
