@@ -6,6 +6,7 @@ import { ensureBrowserPrograms } from './browser-programs.ts'
 import { ensureHttpClients } from './http-clients.ts'
 import { ensureNpmPackages } from './npm-packages.ts'
 import { ensurePrometheus } from './prometheus-programs.ts'
+import { ensureShells } from './shell-programs.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
 import { ensureTraceProtobuf } from './trace-protobuf.ts'
@@ -29,6 +30,7 @@ const GROUPS: readonly ProgramGroup[] = [
     without: 'WITHOUT_NPM_PACKAGES',
     ensure: ensureNpmPackages,
   },
+  { programs: 'zsh and fish', without: 'WITHOUT_SHELLS', ensure: ensureShells },
   { programs: 'Prometheus', without: 'WITHOUT_PROMETHEUS', ensure: ensurePrometheus },
 ]
 
