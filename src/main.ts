@@ -70,10 +70,15 @@ const io: CommandIo = {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
 process.exitCode = await runMain(process.argv.slice(2))
-// A pipe takes 64 KiB at a time, and what its reader has not taken yet would be lost.
-if (process.stdout.writableLength > 0) await new Promise(resolve => process.stdout.write('', resolve))
+// A pipe takes 64 KiB at once, and what waits for its reader would be lost.
+await Promise.all([process.stdout, process.stderr].map(written))
 // The command has ended, so the process ends, too, whatever handles are still open.
 process.exit()
+
+/** Resolves when a stream has handed over what was written to it. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => stream.write('', () => resolve()))
+}
 
 /**
  * Resolves at the first signal that asks the process to end. A second one ends it at once, with the exit code that a

@@ -83,9 +83,12 @@ export function readManifests(text: string, file: string): Manifests {
     }
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
+      // What contains itself is no tree, and ends here.
+      JSON.stringify(value)
       return value === null || value === undefined ? [] : objectsIn(value, [])
     } catch (thrown) {
-      const message = `the aliases cannot be resolved (${thrown instanceof Error ? thrown.message : thrown})`
+      const [reason] = String(thrown instanceof Error ? thrown.message : thrown).split('\n')
+      const message = `the aliases cannot be resolved (${reason}); write their values out`
       problems.push({ file, line: lineAt(document.range[0]), message })
       return []
     }
