@@ -1,8 +1,8 @@
 /**
  * Bundles the command into one file, `dist/sallyport.js`, and into others beside it what only gateways with traces
- * need, what only `sallyport dev` does, and what applications import, `dist/index.js`. With them comes what belongs to a
- * build: licences, a bill of materials, and `cli.cjs`, which starts the command or says that Node is too old. It is run
- * by `npm run build`, or by `node src/build/build.ts FOLDER` for another place; `--server` leaves out what does not
+ * need, what only `sallyport dev` does, and what applications import, `dist/index.js`. With them comes what belongs to
+ * a build: licences, a bill of materials, and `cli.cjs`, which starts the command or says that Node is too old. It is
+ * run by `npm run build`, or by `node src/build/build.ts FOLDER` for another place; `--server` leaves out what does not
  * belong on a server. Two builds of the same source and the same packages have the same bytes.
  *
  * One file starts faster than a thousand and needs no `node_modules` beside it. It does need `package.json` one folder

@@ -40,11 +40,10 @@ test('what runs needs no shell, and brings only what was built', () => {
 
 test('the embedded issuer is in the image for trying, and in no other', () => {
   const copies = instructions.filter(({ name, rest }) => name === 'COPY' && rest.includes('dev.js'))
-  expect(copies.map(({ rest }) => rest)).toEqual(['--from=build /try/dev.js /app/dist/dev.js'])
+  expect(copies.map(({ rest }) => rest)).toEqual(['--from=demo /try/dev.js /app/dist/dev.js'])
   expect(runtime.some(({ rest }) => rest.includes('dev.js'))).toBe(false)
-  expect(instructions.find(({ name, rest }) => name === 'RUN' && rest.includes('src/build/build.ts'))?.rest).toContain(
-    'mv /app/dist/dev.js /try/',
-  )
+  const builds = instructions.filter(({ name, rest }) => name === 'RUN' && rest.includes('src/build/build.ts'))
+  expect(builds[0]?.rest).toContain('src/build/build.ts /app/dist --server ')
 })
 
 test('the printed `docker run` fits it: its user needs no right to write, and its ports and folder are those of it', () => {
