@@ -22,7 +22,8 @@ describe('a configuration that is good elsewhere', () => {
     },
   )
 
-  const files = readdirSync(join(ROOT, 'config')).filter(name => name.endsWith('.yaml') && name !== 'revoked.yaml')
+  const others = ['revoked.yaml', 'team-orders.yaml', 'compose.yaml']
+  const files = readdirSync(join(ROOT, 'config')).filter(name => name.endsWith('.yaml') && !others.includes(name))
 
   test.each(files)('is accepted by the schema of the values: config/%s', name => {
     const config = parse(readFileSync(join(ROOT, 'config', name), 'utf8'))

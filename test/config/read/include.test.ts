@@ -220,7 +220,7 @@ describe('problems', () => {
 
   test('are routes that are no list, in whichever file', () => {
     expect(headsOf(MAIN, { orders: 'routes: { id: x }\n', parcels: 'routes:\n' })).toEqual([
-      `${TEAM}:1:9 routes: must be a list, not a block of keys`,
+      `${TEAM}:1:9 routes: must be a list, not a block of keys; write \`routes: [{ id: all, path: /** }]\``,
       `${OTHER}:1:1 routes: has no value; give one, or leave the key out`,
     ])
   })

@@ -10,7 +10,7 @@ import { compared } from '../../tools/diff/support.ts'
 
 const FOLDER = new URL('../../../config/', import.meta.url)
 /** A list of revocations, a team's file, and the file that includes it. */
-const OTHERS = ['revoked.yaml', 'team-orders.yaml', 'platform.yaml']
+const OTHERS = ['revoked.yaml', 'team-orders.yaml', 'platform.yaml', 'compose.yaml']
 const NAMES = readdirSync(FOLDER).filter(name => name.endsWith('.yaml') && !OTHERS.includes(name))
 
 type Values = Readonly<Record<string, unknown>>

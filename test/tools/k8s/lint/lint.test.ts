@@ -26,11 +26,15 @@ async function idsOf(text: string, ...args: readonly string[]) {
 }
 
 describe('what is shipped', () => {
-  test.each(['k8s/base', 'test/k8s/callers-are-pods'])('%s has nothing but a tag for an image', async path => {
+  test.each([
+    { path: 'k8s/base', without: 0 },
+    { path: 'k8s/overlays/autoscaling', without: 0 },
+    { path: 'k8s/overlays/serviceaccount-tokens', without: 1 },
+  ])('$path has nothing but a tag for an image', async ({ path, without }) => {
     const { code, stdout } = await lintOf(renderedText(path), '--strict', '--json')
     const { findings, workloads } = JSON.parse(stdout)
     expect(findings).toMatchObject([{ id: 'image-no-digest', severity: 'hint' }])
-    expect([code, workloads]).toEqual([0, { withGateway: 1, without: 0 }])
+    expect([code, workloads]).toEqual([0, { withGateway: 1, without }])
   })
 })
 
