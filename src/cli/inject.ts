@@ -1,5 +1,6 @@
 /** The command `sallyport inject` puts the gateway into Kubernetes manifests on their way to `kubectl`. */
 import { readFileSync } from 'node:fs'
+import { printable } from '../config/check/report.ts'
 import { loadConfigForTool } from '../config/read/load.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import { type ConfiguredSettings, fromConfig } from '../tools/inject/from-config.ts'
@@ -86,7 +87,7 @@ function printed({ text, summary, notes }: Injected, io: CommandIo): ExitCode {
 }
 
 function print(texts: readonly PlacedText[], write: (text: string) => void): void {
-  write(texts.map(({ file, line, message }) => `${file}:${line}: ${message}\n`).join(''))
+  write(texts.map(({ file, line, message }) => `${file}:${line}: ${printable(message)}\n`).join(''))
 }
 
 /** @throws {ConfigError} @throws {UsageError} it cannot work in a pod */

@@ -179,16 +179,35 @@ function requestHandler(provider: Provider, issuer: Issuer, options: IssuerOptio
   const oidc = provider.callback()
   const { tokens = demoToken, introspected, hint } = options
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (!isOfThisMachine(request.headers.host)) {
+      // RFC 9110 §15.5.20. A page whose name leads here (DNS rebinding) would be given tokens.
+      response.writeHead(421).end('This issuer is asked by 127.0.0.1 or localhost only.\n')
+      return
+    }
     const { pathname, searchParams } = new URL(request.url ?? '', issuer.issuer)
     if (pathname.startsWith(TOKENS)) {
-      const token = await tokens(decodeURIComponent(pathname.slice(TOKENS.length)), searchParams, issuer)
+      const token = await tokens(nameIn(pathname, TOKENS), searchParams, issuer)
       response.writeHead(token === undefined ? 404 : 200, { 'content-type': 'text/plain', 'cache-control': 'no-store' })
       response.end(token ?? '')
     } else if (pathname.startsWith(INTROSPECTION) && introspected !== undefined) {
-      const provider = decodeURIComponent(pathname.slice(INTROSPECTION.length))
+      const provider = nameIn(pathname, INTROSPECTION)
       await introspection(request, response, issuer.clientSecret, token => introspected(provider, token))
     } else if (pathname.startsWith('/interaction/')) await signIn(provider, request, response, hint)
     else await oidc(request, response)
+  }
+}
+
+function isOfThisMachine(host = ''): boolean {
+  return /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/i.test(host)
+}
+
+/** What follows in the path, decoded; what cannot be decoded is nobody's name. */
+function nameIn(pathname: string, prefix: string): string {
+  const name = pathname.slice(prefix.length)
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
   }
 }
 

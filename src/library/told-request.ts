@@ -14,6 +14,7 @@ import type { Http2ServerRequest } from 'node:http2'
  */
 export function tellHeaders(raw: IncomingMessage | Http2ServerRequest, lines: string[]): void {
   const { headers, rawHeaders } = raw
+  withoutTrailers(raw)
   // Over HTTP/2 the pseudo-header fields come first (RFC 9113 §8.3), and stay.
   const first = 'stream' in raw ? rawHeaders.findIndex((name, i) => i % 2 === 0 && !name.startsWith(':')) : 0
   const begin = first === -1 ? rawHeaders.length : first
@@ -29,6 +30,13 @@ export function tellHeaders(raw: IncomingMessage | Http2ServerRequest, lines: st
   raw.rawHeaders = lines
   // Node would count the lines as they came.
   Object.defineProperty(raw, 'headersDistinct', { configurable: true, get: () => distinct(lines) })
+}
+
+/** A gateway passes no trailers of a request on, and nobody has looked at their names. */
+function withoutTrailers(raw: IncomingMessage | Http2ServerRequest): void {
+  for (const name of ['trailers', 'trailersDistinct'])
+    Object.defineProperty(raw, name, { configurable: true, get: () => ({}), set: () => {} })
+  Object.defineProperty(raw, 'rawTrailers', { configurable: true, get: () => [], set: () => {} })
 }
 
 /** @returns in lower case, the names of lines that went, came, or have another value now */

@@ -3,8 +3,8 @@
  * for its providers, with services that are named on the command line, and without files that exist elsewhere.
  *
  * It changes what was read and never the file, and says each change. Routes, requirements and identity headers are not
- * touched, so that what is tried is the policy. Nothing becomes open by it: what cannot be stood in for is refused by
- * the gateway as it would be anywhere.
+ * touched, so that what is tried is the policy. What cannot be stood in for is refused by the gateway as it
+ * would be anywhere; but TLS is left out, and client certificates that it would have asked for with it.
  */
 import { existsSync } from 'node:fs'
 import type { DevParts, StandInNote } from './dev-parts.ts'
@@ -47,7 +47,8 @@ const CHANGES: readonly Change[] = [
   function listen(file, parts, notes) {
     const port = listenPort(file, parts)
     const written = isMap(file.listen) ? file.listen : {}
-    if (written.tls !== undefined) notes.push({ at: 'listen.tls', text: 'left out: this is plain HTTP' })
+    if (written.tls !== undefined)
+      notes.push({ at: 'listen.tls', text: 'left out: this is plain HTTP, and nobody is asked for a certificate' })
     const address = `127.0.0.1:${port}`
     const shown = isMap(file.listen) ? file.listen.address : file.listen
     if (typeof shown === 'string' && shown !== address) notes.push({ at: 'listen', text: `${address}, not ${shown}` })

@@ -1,6 +1,6 @@
 /** Finds what stands in the way of the gateway in a pod: each is a reason not to inject, with what can be done. */
 import { isMembers, itemsOf, type ManifestPath, type Members, membersOf, type PodTemplate } from '../k8s/manifests.ts'
-import { SIDECAR_LABEL, SIDECAR_NAME, type SidecarPorts } from '../k8s/sidecar-container.ts'
+import { CONFIG_VOLUME, SIDECAR_LABEL, SIDECAR_NAME, type SidecarPorts } from '../k8s/sidecar-container.ts'
 import { companions, isTcp } from './app-ports.ts'
 import type { RemarkCollector } from './remarks.ts'
 
@@ -48,11 +48,29 @@ function findStrangers(spec: Members, refuse: Refuse): void {
         ['spec', 'containers', index, 'name'],
         'a container beside the gateway has its name; remove it if it is the gateway, which is an init container that is always restarted, else rename it',
       )
-  for (const [index, container] of itemsOf(spec.initContainers).entries())
-    if (container.name === SIDECAR_NAME && !isGateway(container))
+  for (const [index, container] of itemsOf(spec.initContainers).entries()) {
+    if (container.name !== SIDECAR_NAME) continue
+    const at = ['spec', 'initContainers', index]
+    if (isGateway(container)) findOtherProgram(container, at, refuse)
+    else
       refuse(
-        ['spec', 'initContainers', index, 'name'],
+        [...at, 'name'],
         'this init container has the name of the gateway, and does not run it (`args: [run, …]`); rename it',
+      )
+  }
+}
+
+/** What would make our container run something else, or with another configuration, than it seems. */
+function findOtherProgram({ command, args, volumeMounts }: Members, at: ManifestPath, refuse: Refuse): void {
+  if (command !== undefined && command !== null)
+    refuse([...at, 'command'], '`command` runs something else than the gateway; remove it')
+  const files = (Array.isArray(args) ? args : []).filter(each => /^(?:-c|--config)(?:=|$)/.test(String(each)))
+  if (files.length > 1) refuse([...at, 'args'], 'the configuration is named twice here; name it once')
+  for (const [index, mount] of itemsOf(volumeMounts).entries())
+    if (mount.name === CONFIG_VOLUME && (mount.subPath !== undefined || mount.subPathExpr !== undefined))
+      refuse(
+        [...at, 'volumeMounts', index],
+        'with subPath a change of the configuration would never arrive; mount the whole volume',
       )
 }
 

@@ -99,6 +99,9 @@ function isNamed(value: unknown): value is Named {
   return isMembers(value) && typeof value.name === 'string'
 }
 
+/** What a configuration can come from. */
+const SOURCES = ['configMap', 'projected', 'secret', 'csi'] as const
+
 function withVolumes(
   present: readonly Members[],
   at: ManifestPath,
@@ -114,6 +117,8 @@ function withVolumes(
     if (ours === undefined) return each
     if (gateway === 'added' && !isDeepStrictEqual(each, ours))
       remarks.refused(place, `the volume ${each.name} is the gateway's, and is another one here; rename it`)
+    if (each.name === CONFIG_VOLUME && SOURCES.every(source => each[source] === undefined))
+      remarks.refused(place, `the volume ${each.name} holds no configuration; let it be of a ConfigMap`)
     const source = membersOf(each.configMap)
     if (each.name !== CONFIG_VOLUME || each.configMap === undefined || configMap === undefined) return each
     if (source.name === configMap) return each

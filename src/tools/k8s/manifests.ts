@@ -101,7 +101,7 @@ export function readManifests(text: string, file: string): Manifests {
         return []
       }
       const { apiVersion, kind, items } = value
-      if (kind.endsWith('List') && Array.isArray(items))
+      if (kind.endsWith('List') && Array.isArray(items) && value.spec === undefined)
         return items.flatMap((item: unknown, index) => objectsIn(item, [...at, 'items', index]))
       const metadata = membersOf(value.metadata)
       const name = typeof metadata.name === 'string' ? metadata.name : ''
@@ -121,7 +121,10 @@ function containersBelow(value: unknown, path: ManifestPath): ManifestPath | und
   if (typeof value !== 'object' || value === null) return undefined
   for (const [name, member] of Object.entries(value)) {
     const here = [...path, Array.isArray(value) ? Number(name) : name]
-    const found = name === 'containers' && isContainers(member) ? here : containersBelow(member, here)
+    const found =
+      (name === 'containers' && isContainers(member)) || (name === 'container' && isContainers([member]))
+        ? here
+        : containersBelow(member, here)
     if (found !== undefined) return found
   }
   return undefined
