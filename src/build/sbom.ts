@@ -26,14 +26,15 @@ export function sbom(root: string, packages: readonly BundledPackage[]): string 
   const read = (file: string) => JSON.parse(readFileSync(join(root, file), 'utf8'))
   const lock = read('package-lock.json') as { readonly packages: Readonly<Record<string, Locked>> }
   const purls = new Map(packages.map(each => [each.folder, purl(each)]))
-  const dependencies = packages
-    .map(({ folder, uses }) => ({
-      ref: purls.get(folder),
-      dependsOn: [...new Set(uses.map(each => purls.get(each)))].toSorted(),
-    }))
-    .toSorted((a, b) => String(a.ref).localeCompare(String(b.ref), 'en'))
-  const ourselves = packages.filter(({ folder }) => folder === OURSELVES)
-  const others = packages.filter(({ folder }) => folder !== OURSELVES)
+  // One version of a package may be installed in two places, and is one package all the same.
+  const merged = [...Map.groupBy(packages, purl)].flatMap(([, [first, ...copies]]) =>
+    first === undefined ? [] : [copies.reduce(withCopy, first)],
+  )
+  const dependencies = merged
+    .map(each => ({ ref: purl(each), dependsOn: [...new Set(each.uses.map(used => purls.get(used)))].toSorted() }))
+    .toSorted((a, b) => a.ref.localeCompare(b.ref, 'en'))
+  const ourselves = merged.filter(({ folder }) => folder === OURSELVES)
+  const others = merged.filter(({ folder }) => folder !== OURSELVES)
   const [application] = ourselves.map(each => ({ type: 'application', ...component(each) }))
   return `${JSON.stringify(
     {
@@ -52,6 +53,11 @@ export function sbom(root: string, packages: readonly BundledPackage[]): string 
     undefined,
     2,
   )}\n`
+}
+
+function withCopy(each: BundledPackage, copy: BundledPackage): BundledPackage {
+  const files = [...new Set([...each.files, ...copy.files])].toSorted()
+  return { ...each, files, uses: [...each.uses, ...copy.uses] }
 }
 
 function component(each: BundledPackage) {
