@@ -1,4 +1,4 @@
-/** Says whether the shells are there that commands are completed in, and gets them from Debian where they are missing. */
+/** Says whether the shells are there in which commands are completed, and gets those from Debian that are missing. */
 import { ensurePrograms } from '../../../bench/lib/programs.ts'
 
 /** Vitest's set-up says so when they could not be had. */
