@@ -38,7 +38,7 @@ const ROOMS = tableOf(`
   tools/dev         → config/schema lib run telemetry/metrics tools/engine tools/text types
   tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
                       policy run store telemetry/traces tools/admin tools/check tools/engine tools/text upstream
-  tools/k8s/lint    → config/check config/read config/schema errors lib upstream
+  tools/k8s/lint    → admin config/check config/read config/schema errors lib tools/k8s upstream
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text

@@ -1,7 +1,8 @@
 /** Rules about the container of the gateway: its image, its resources, and what it may do. */
 import type { Config } from '../../../config/schema/schema.ts'
+import { SIDECAR_LABEL, SIDECAR_NAME } from '../sidecar-container.ts'
 import type { GatewayPod } from './gateway-pod.ts'
-import { GATEWAY_NAME, isSameNamespace, SIDECAR_LABEL, settingOf } from './pods.ts'
+import { isSameNamespace, settingOf } from './pods.ts'
 import { bytesIn, MIB, mebibytes } from './quantity.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { isInjected } from './scene.ts'
@@ -138,7 +139,7 @@ export const containerRules = {
           {
             at: at(pod.object.root, 'metadata', 'name'),
             what: `${pod.title} asks for the gateway by the label \`sallyport: sidecar\`, and nothing in the input puts it there`,
-            wanted: `a container \`${GATEWAY_NAME}\`, or its namespace with \`sallyport-injection: enabled\``,
+            wanted: `a container \`${SIDECAR_NAME}\`, or its namespace with \`sallyport-injection: enabled\``,
             seen: pod.containers.map(({ name }) => `\`${name}\``).join(', '),
           },
         ],

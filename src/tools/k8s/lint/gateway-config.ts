@@ -12,7 +12,7 @@ import { readSource } from '../../../config/read/source.ts'
 import type { Config } from '../../../config/schema/schema.ts'
 import { ConfigError, type ConfigProblem } from '../../../errors.ts'
 import type { Chunk, KubernetesObject } from './documents.ts'
-import { type Container, isSameNamespace, type Workload, wordsOf } from './pods.ts'
+import { askedConfigMap, type Container, isSameNamespace, type Workload, wordsOf } from './pods.ts'
 import { at, isThere, items, type Position, type Spot, scalarAt, textAt } from './spot.ts'
 
 export interface FoundConfig {
@@ -124,8 +124,8 @@ interface ConfigSource {
 }
 
 /** The policy of k8s/injection takes the ConfigMap that a label names. */
-function injected({ labels }: Workload): ConfigSource {
-  return { name: labels.get('sallyport-config') ?? 'sallyport', items: [] }
+function injected(workload: Workload): ConfigSource {
+  return { name: askedConfigMap(workload), items: [] }
 }
 
 function sourceOf(workload: Workload, mount: Spot | undefined): ConfigSource | undefined {

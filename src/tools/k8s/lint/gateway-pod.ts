@@ -1,5 +1,6 @@
 /** Joins a workload with its gateway, the configuration of that, and the ports that it listens on. */
 import type { Config } from '../../../config/schema/schema.ts'
+import { DEFAULT_PORTS } from '../sidecar-container.ts'
 import type { KubernetesObject } from './documents.ts'
 import { type FoundConfig, findConfig } from './gateway-config.ts'
 import { type Container, gatewaysIn, portsOf, type Workload } from './pods.ts'
@@ -21,9 +22,6 @@ interface GatewayPorts {
   readonly listen: number | undefined
   readonly admin: number | undefined
 }
-
-/** Where the shipped manifests have the listeners. */
-const USUAL_PORTS = { listen: 8080, admin: 9090 } as const
 
 /** @param config what the command line names; it holds for every gateway */
 export function gatewayPod(
@@ -52,7 +50,7 @@ function portsIn({ config }: FoundConfig, gateway: Container | undefined): Gatew
     }
   }
   const declared = gateway === undefined ? [] : portsOf(gateway)
-  const admin = declared.find(({ name, number }) => number === USUAL_PORTS.admin || /admin|metrics/.test(name ?? ''))
+  const admin = declared.find(({ name, number }) => number === DEFAULT_PORTS.admin || /admin|metrics/.test(name ?? ''))
   const listen = declared.find(port => port !== admin)
-  return { listen: listen?.number ?? USUAL_PORTS.listen, admin: admin?.number ?? USUAL_PORTS.admin }
+  return { listen: listen?.number ?? DEFAULT_PORTS.gateway, admin: admin?.number ?? DEFAULT_PORTS.admin }
 }

@@ -5,6 +5,7 @@
  * its image, or by the file that it is started with.
  */
 
+import { CONFIG_MAP_LABEL, SIDECAR_LABEL, SIDECAR_NAME } from '../sidecar-container.ts'
 import type { KubernetesObject } from './documents.ts'
 import type { Labels } from './selector.ts'
 import type { Position } from './spot.ts'
@@ -33,9 +34,6 @@ export interface Workload {
   readonly isJob: boolean
 }
 
-export const GATEWAY_NAME = 'sallyport'
-export const SIDECAR_LABEL = { name: 'sallyport', value: 'sidecar' } as const
-
 /** @returns undefined for what makes no pods, and for a patch that has no containers */
 export function workloadOf(object: KubernetesObject): Workload | undefined {
   const template = object.kind === 'Pod' ? object.root : templateIn(object.root, 0)
@@ -58,12 +56,17 @@ export function workloadOf(object: KubernetesObject): Workload | undefined {
 /** The one with the usual name comes first. */
 export function gatewaysIn({ containers }: Workload): readonly Container[] {
   const found = containers.filter(isGateway)
-  return [...found.filter(({ name }) => name === GATEWAY_NAME), ...found.filter(({ name }) => name !== GATEWAY_NAME)]
+  return [...found.filter(({ name }) => name === SIDECAR_NAME), ...found.filter(({ name }) => name !== SIDECAR_NAME)]
 }
 
 export function isLabelled({ labels, object }: Workload): boolean {
   const { name, value } = SIDECAR_LABEL
   return labels.get(name) === value || labelsAt(object.root, 'metadata', 'labels').get(name) === value
+}
+
+/** The ConfigMap that a pod asks for, where the gateway is put into it when it is made. */
+export function askedConfigMap({ labels }: Workload): string {
+  return labels.get(CONFIG_MAP_LABEL) ?? SIDECAR_NAME
 }
 
 /** The words that a container is started with, as far as the manifest says. */
@@ -128,7 +131,7 @@ function isGateway(container: Container): boolean {
   const words = wordsOf(container)
   const image = textAt(container.spot, 'image') ?? ''
   const isIt =
-    container.name === GATEWAY_NAME ||
+    container.name === SIDECAR_NAME ||
     /(?:^|\/)sallyport(?:[:@]|$)/.test(image) ||
     words.some(word => /(?:^|[/=])sallyport(?:\.js|\.ya?ml)?$/.test(word))
   const command = words.find(word => /^[a-z]+$/.test(word) && word !== 'node' && word !== 'sallyport')

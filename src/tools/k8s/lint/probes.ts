@@ -1,4 +1,6 @@
 /** Rules about probes: those of the gateway, and those by which the kubelet asks for the service through it. */
+import { APP_PROBE_PREFIX } from '../../../admin/app-probes.ts'
+import { DEFAULT_PORTS } from '../sidecar-container.ts'
 import { isLoopbackHost, loopbackSign } from './addresses.ts'
 import { placeInConfig } from './gateway-config.ts'
 import type { GatewayPod } from './gateway-pod.ts'
@@ -6,8 +8,6 @@ import { PROBE_KEYS, type Probe, probesOf } from './probe.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { upstreamPorts } from './service-containers.ts'
 import { at, isThere } from './spot.ts'
-
-const APP_PATH = '/-/app'
 
 /** What each probe of the gateway may ask for. A gateway may be ready without its provider, where that is wanted. */
 const GATEWAY_PATHS: Readonly<Record<Probe['key'], readonly string[]>> = {
@@ -63,8 +63,8 @@ export const probeRules = {
     appProbes(pod).flatMap(({ probe, container }): readonly Verdict[] => {
       if (probe.kind !== 'httpGet' || probe.port !== pod.ports.admin || probe.port === undefined) return []
       const listed = listedPaths(pod)
-      if (probe.path.startsWith(`${APP_PATH}/`)) {
-        const path = probe.path.slice(APP_PATH.length)
+      if (probe.path.startsWith(`${APP_PROBE_PREFIX}/`)) {
+        const path = probe.path.slice(APP_PROBE_PREFIX.length)
         if (listed === undefined || listed.includes(path)) return []
         const seen = listed.length === 0 ? 'no `admin.appProbes`' : `\`admin.appProbes: [${listed.join(', ')}]\``
         const what = `${probe.key} of \`${container}\` gets 404: the configuration does not let \`${path}\` be asked for`
@@ -74,7 +74,7 @@ export const probeRules = {
         {
           at: probe.pathSpot,
           what: `${probe.key} of \`${container}\` asks the gateway about itself, and never the service`,
-          wanted: `\`path: ${APP_PATH}/<path of the service>\``,
+          wanted: `\`path: ${APP_PROBE_PREFIX}/<path of the service>\``,
           seen: `\`path: ${probe.path}\``,
         },
       ]
@@ -141,7 +141,7 @@ export const probeRules = {
       {
         ...(inside === undefined ? { at: asked.at } : { at: pod.found.entry ?? asked.at, inside }),
         what: `the probes of ${pod.title} ask the pod’s IP at port ${asked.portText}, where no admin listener is`,
-        wanted: `\`admin: { listen: 0.0.0.0:${asked.port ?? 9090} }\``,
+        wanted: `\`admin: { listen: 0.0.0.0:${asked.port ?? DEFAULT_PORTS.admin} }\``,
         seen,
       },
     ]
@@ -200,7 +200,7 @@ function isPublic(path: string, { found }: GatewayPod): boolean {
 
 function wantedProbe({ kind, path }: Probe, { ports }: GatewayPod): string {
   const asked = kind === 'httpGet' ? path : '/<path>'
-  return `\`httpGet: { path: ${APP_PATH}${asked}, port: ${ports.admin ?? 9090} }\``
+  return `\`httpGet: { path: ${APP_PROBE_PREFIX}${asked}, port: ${ports.admin ?? DEFAULT_PORTS.admin} }\``
 }
 
 function seenProbe({ kind, path, portText, host, isTls }: Probe): string {

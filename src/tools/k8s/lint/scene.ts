@@ -17,7 +17,7 @@ import {
 } from './documents.ts'
 import { mayBeMap } from './gateway-config.ts'
 import { type GatewayPod, gatewayPod } from './gateway-pod.ts'
-import { gatewaysIn, isLabelled, type Workload, workloadOf } from './pods.ts'
+import { askedConfigMap, gatewaysIn, isLabelled, type Workload, workloadOf } from './pods.ts'
 import { at, items, labelsAt, textAt } from './spot.ts'
 
 export interface Scene {
@@ -106,12 +106,12 @@ function aroundOf(marked: readonly Workload[]): (chunk: Chunk) => boolean {
   }
 }
 
-function mapNames({ spec, labels }: Workload): readonly string[] {
-  const mounted = items(at(spec, 'volumes')).flatMap(volume => [
+function mapNames(workload: Workload): readonly string[] {
+  const mounted = items(at(workload.spec, 'volumes')).flatMap(volume => [
     textAt(volume, 'configMap', 'name') ?? [],
     ...items(at(volume, 'projected', 'sources')).map(each => textAt(each, 'configMap', 'name') ?? []),
   ])
-  return [...mounted.flat(), labels.get('sallyport-config') ?? 'sallyport']
+  return [...mounted.flat(), askedConfigMap(workload)]
 }
 
 function isKustomization({ kind, root }: KubernetesObject): boolean {

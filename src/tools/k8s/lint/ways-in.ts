@@ -1,4 +1,5 @@
 /** Rules about the ways into a pod: Services and the routes to them, and ports of the node. */
+import { DEFAULT_PORTS } from '../sidecar-container.ts'
 import type { KubernetesObject } from './documents.ts'
 import type { GatewayPod } from './gateway-pod.ts'
 import { type DeclaredPort, isSameNamespace, ownerOfPort, portsOf } from './pods.ts'
@@ -46,7 +47,7 @@ export const waysInRules = {
             {
               at: target,
               what: `no container of ${pod.title} has a port named \`${name}\`, so Service \`${service.name}\` leads nowhere`,
-              wanted: `\`targetPort: ${pod.ports.listen ?? 8080}\`, where the gateway listens`,
+              wanted: `\`targetPort: ${pod.ports.listen ?? DEFAULT_PORTS.gateway}\`, where the gateway listens`,
               seen: `\`targetPort: ${name}\``,
             },
           ],
