@@ -16,7 +16,6 @@ import { ConfigError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import { load } from '../run/engine.ts'
-
 import type { DevParts, StandInNote } from '../tools/dev/dev-parts.ts'
 import { devStarter } from '../tools/dev/dev-starter.ts'
 import { algorithmOf, type DevTokens, devTokens, EDITOR, loginsIn } from '../tools/dev/dev-tokens.ts'

@@ -6,10 +6,11 @@ import { isFindingId } from '../tools/k8s/lint/ignored.ts'
 import { inputFiles, UnreadableInput } from '../tools/k8s/lint/input-files.ts'
 import { lint } from '../tools/k8s/lint/lint.ts'
 import { countsOf, lintAnnotations, lintJson, lintText } from '../tools/k8s/lint/lint-report.ts'
-import { parsedArguments } from './arguments.ts'
+import { wrapped } from '../tools/text/fitted-table.ts'
+import { parsedArguments, unknownAction } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 
-const ACTIONS = ['lint']
+const HELP_WIDTH = 110
 
 export const k8sCommand: Command = {
   help: `Usage: sallyport k8s lint -f PATH... [-c FILE] [--strict] [--ignore ID]... [--json | --format github]
@@ -28,7 +29,9 @@ to do. Nothing is asked of a cluster.
   --format github      findings as annotations of a GitHub workflow
 
 Ids:
-${wrapped(FINDING_IDS)}
+${wrapped(FINDING_IDS.join(', '), HELP_WIDTH)
+  .map(line => `  ${line}`)
+  .join('\n')}
 
 Exit codes: 0 fine; 1 errors, warnings with --strict, or no workload with the gateway; 2 wrong usage, or something that
 cannot be read.
@@ -51,9 +54,7 @@ Examples:
       },
     })
     const [action, ...more] = positionals
-    if (action === undefined) throw new UsageError('write what to do: k8s lint. See sallyport k8s --help.')
-    if (!ACTIONS.includes(action))
-      throw new UsageError(`k8s cannot "${action}", only ${ACTIONS.join(', ')}.${didYouMean(action, ACTIONS)}`)
+    if (action !== 'lint') throw unknownAction('k8s', action)
     if (more.length > 0) throw new UsageError(`k8s lint takes paths by -f: write -f ${more[0]}`)
     if (values.format !== undefined && values.format !== 'github')
       throw new UsageError('--format knows `github` only; leave it out for text, or use --json.')
@@ -90,16 +91,4 @@ function findingId(text: string): FindingId {
   if (!isFindingId(id))
     throw new UsageError(`"${id}" is no finding.${didYouMean(id, FINDING_IDS)} See sallyport k8s --help.`)
   return id
-}
-
-/** Breaks a list at the width of a terminal. */
-function wrapped(ids: readonly string[]): string {
-  const lines = ['']
-  for (const [index, id] of ids.entries()) {
-    const word = index === ids.length - 1 ? id : `${id},`
-    const line = lines.at(-1) ?? ''
-    if (line.length + word.length > 110) lines.push(word)
-    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
-  }
-  return lines.map(line => `  ${line}`).join('\n')
 }

@@ -8,6 +8,7 @@
 import { resolve } from 'node:path'
 import type { ReadFile } from '../config/check/file-judges.ts'
 import type { Finding } from '../config/check/findings.ts'
+import { isBlock } from '../config/read/config-file.ts'
 import type { ConfigUse } from '../config/read/load.ts'
 import type { Draft } from '../config/schema/draft.ts'
 import { keptHeaders } from '../forward/kept-headers.ts'
@@ -69,16 +70,16 @@ const LIMITS_WITHOUT_EFFECT = ['headersTimeout', 'connections', 'requests'] as c
 function guardUse(onIgnored: (keys: readonly string[]) => void): ConfigUse {
   return {
     filledIn(value) {
-      if (!isMembers(value)) return value
+      if (!isBlock(value)) return value
       onIgnored(ignoredKeys(value))
       // These would divide limits among processes, and keep a change of them from being put in force.
       const { workers: _workers, admin: _admin, listen, log, ...others } = value
       return {
         ...others,
-        listen: isMembers(listen) ? { ...listen, address: UNUSED.listen } : UNUSED.listen,
+        listen: isBlock(listen) ? { ...listen, address: UNUSED.listen } : UNUSED.listen,
         upstreams: others.upstreams ?? { application: UNUSED.upstream },
         // The application has a log of its requests.
-        log: log === undefined || isMembers(log) ? { access: 'denied', ...log } : log,
+        log: log === undefined || isBlock(log) ? { access: 'denied', ...log } : log,
       }
     },
     findings: guardFindings,
@@ -86,7 +87,7 @@ function guardUse(onIgnored: (keys: readonly string[]) => void): ConfigUse {
 }
 
 function ignoredKeys(value: Members): readonly string[] {
-  const limits = isMembers(value.limits) ? value.limits : {}
+  const limits = isBlock(value.limits) ? value.limits : {}
   return [
     ...WITHOUT_EFFECT.filter(key => key in value),
     ...LIMITS_WITHOUT_EFFECT.filter(key => key in limits).map(key => `limits.${key}`),
@@ -110,7 +111,3 @@ const NO_TOOLS =
 const NO_SESSIONS = 'is not there in front of an application’s own routes; put a gateway before it'
 const NO_API =
   'is served by the admin listener, which an application’s guard does not have; use `store` or `file`, or leave it out'
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { filePath } from './fields.ts'
 
 /** Each file is opened at every reload and looked at once a minute. */
-const MOST_FILES = 64
+export const MOST_INCLUDED_FILES = 64
 
 /** @param sections every key of the top level but `include` itself, since an included file includes nothing */
 export function includeSchema<Section extends string>(sections: readonly Section[]) {
@@ -22,7 +22,9 @@ export function includeSchema<Section extends string>(sections: readonly Section
   return z
     .array(included)
     .min(1, { error: 'must not be empty; list at least one file, or leave the key out' })
-    .max(MOST_FILES, { error: `must not list more than ${MOST_FILES} files; let one file hold what several do now` })
+    .max(MOST_INCLUDED_FILES, {
+      error: `must not list more than ${MOST_INCLUDED_FILES} files; let one file hold what several do now`,
+    })
     .optional()
     .describe('Further files of this configuration, each with what it may set. Default: none.')
 }

@@ -10,6 +10,7 @@ import { dirname, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { type Environment, substitute } from '../../config/read/environment.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
+import { MOST_INCLUDED_FILES } from '../../config/schema/include-schema.ts'
 import { STANDARD_OUTPUT } from '../../config/schema/local-paths.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { readRegularFile } from '../../lib/trusted-file.ts'
@@ -53,11 +54,8 @@ export function mistakenlyIncludedFiles(file: string, env: Environment): readonl
   const included: unknown =
     typeof whole === 'object' && whole !== null && 'include' in whole ? whole.include : undefined
   const paths = namedFiles(included).map(({ path }) => resolve(dirname(file), substitute(path, env).value))
-  return [...new Set(paths)].slice(0, MOST_INCLUDED)
+  return [...new Set(paths)].slice(0, MOST_INCLUDED_FILES)
 }
-
-/** The schema takes no more. */
-const MOST_INCLUDED = 64
 
 function namedIn(file: string, env: Environment): readonly NamedFile[] {
   const text = contentOf(file)

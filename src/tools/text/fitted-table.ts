@@ -2,8 +2,7 @@
  * Lines cells up in columns that fit a terminal. The last column is wrapped at blanks; where that leaves it too little
  * room, it goes on a line of its own. A word is never broken, so that URLs and ids can be copied.
  */
-import { stripVTControlCharacters } from 'node:util'
-import { columns } from './table.ts'
+import { columns, widthOf } from './table.ts'
 
 const GAP = 2
 /** Narrower than this, a column of words cannot be read. */
@@ -44,8 +43,4 @@ export function wrapped(text: string, width: number): readonly string[] {
     } else line = line === '' ? word : `${line} ${word}`
   }
   return [...lines, line]
-}
-
-function widthOf(text: string): number {
-  return [...stripVTControlCharacters(text)].length
 }

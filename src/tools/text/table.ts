@@ -15,6 +15,7 @@ export function columns(rows: ReadonlyArray<readonly string[]>): readonly string
   )
 }
 
-function widthOf(cell: string): number {
+/** How many columns of a terminal a text takes. */
+export function widthOf(cell: string): number {
   return [...stripVTControlCharacters(cell)].length
 }

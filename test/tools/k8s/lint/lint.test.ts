@@ -74,7 +74,7 @@ describe('the exit code', () => {
 
   test.each([
     [[], 'write what to do: k8s lint'],
-    [['lnit'], 'Did you mean "lint"?'],
+    [['lnit'], 'Did you mean "k8s lint"?'],
     [['lint'], 'name the manifests with -f'],
     [['lint', 'deploy.yaml'], 'write -f deploy.yaml'],
     [['lint', '-f', '/nowhere/a.yaml'], '/nowhere/a.yaml cannot be read: there is no such file or folder'],
