@@ -5,7 +5,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { didYouMean } from '../config/schema/suggest.ts'
 import { UsageError } from './command.ts'
-import { actionsOf, type CommandName, optionsOf, SHOWN_COMMANDS } from './command-list.ts'
+import { actionsOf, type CommandName, isCommand, optionsOf, SHOWN_COMMANDS } from './command-list.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
 type Token = ReturnType<typeof tokensOf>[number]
@@ -139,9 +139,18 @@ function surplusProblem(name: string, [surplus]: readonly string[], takes: 'conf
   if (surplus === undefined) return undefined
   const isArchive = name === 'bundle' && /\.t?gz$/.test(surplus)
   if (isArchive) return `bundle takes options only. Did you mean: sallyport bundle -o ${surplus}`
-  const isConfig = takes === 'config' && looksLikeFile(surplus)
-  const meant = isConfig ? ` Did you mean: sallyport ${name} -c ${surplus}` : ''
+  const option = surplusOption(name, surplus, takes)
+  const meant = option === undefined ? '' : ` Did you mean: sallyport ${name} ${option} ${surplus}`
   return `${name} takes options only, and "${surplus}" is none.${meant}`
+}
+
+/** @returns the option that was forgotten before the word */
+function surplusOption(name: string, surplus: string, takes: 'config' | 'nothing'): string | undefined {
+  const owns = (option: string) => isCommand(name) && optionsOf(name).some(each => each.name === option)
+  if (/^https?:\/\//i.test(surplus)) return owns('--upstream') ? '--upstream' : undefined
+  if (!looksLikeFile(surplus)) return undefined
+  if (owns('--file')) return '-f'
+  return takes === 'config' ? '-c' : undefined
 }
 
 export function looksLikeFile(word: string): boolean {

@@ -64,7 +64,7 @@ Examples:
     await closeToolServices(services)
     if (values.json === true) io.stdout(checkJson(report))
     else if (values.format === 'github') io.stdout(checkAnnotations(report))
-    else io.stdout(checkText(report, io.paint))
+    else io.stdout(checkText(report, io.paint, values.strict === true ? 'warnings' : 'errors'))
     if (report.errors.length > 0 || (values.strict === true && report.warnings.length > 0)) return 2
     return report.online.some(({ outcome }) => outcome === 'failed') ? 1 : 0
   },

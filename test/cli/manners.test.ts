@@ -61,7 +61,7 @@ describe('a slip', () => {
     ],
     ['check -config a', 'there is no option -config. Did you mean "--config"?\nSee sallyport check --help.'],
     ['check --helpp', 'check has no option --helpp. Did you mean "--help"?\nSee sallyport check --help.'],
-    ['run --strict', 'run has no option --strict. It belongs to check.\nSee sallyport run --help.'],
+    ['run --strict', 'run has no option --strict. It belongs to k8s lint and check.\nSee sallyport run --help.'],
     [
       'token verify x --create-key',
       'token verify has no option --create-key. It belongs to token mint.\nSee sallyport token --help.',

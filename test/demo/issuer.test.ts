@@ -21,6 +21,7 @@ import {
   SIGNING_ALGORITHMS,
   signInWithCode,
 } from '../support/clients/oidc-client.ts'
+import { exchangeOnce } from '../support/gateway/guarded-app.ts'
 
 let issuer: Issuer
 const failures: Error[] = []
@@ -172,6 +173,17 @@ test('the demo hands out tokens for its curl lines', async () => {
   expect((await verify(await token('reader'))).payload.scope).toBe('orders:read')
   expect((await verify(await token('writer'))).payload.scope).toBe('orders:read orders:write')
   await expect(verify(await token('expired'))).rejects.toMatchObject({ code: 'ERR_JWT_EXPIRED' })
+})
+
+test('a page whose name leads to this machine is given no token', async () => {
+  const { port } = new URL(issuer.issuer)
+  const ask = (host: string, path: string) =>
+    exchangeOnce(Number(port), `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  for (const host of [`evil.example:${port}`, `127.0.0.1.evil.example:${port}`, 'localhost.evil.example', ''])
+    expect([host, (await ask(host, '/demo/tokens/reader'))?.status]).toEqual([host, 421])
+  for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, 'LOCALHOST'])
+    expect([host, (await ask(host, '/demo/tokens/reader'))?.status]).toEqual([host, 200])
+  expect((await ask(`127.0.0.1:${port}`, '/demo/tokens/%zz'))?.status).toBe(404)
 })
 
 test('the metadata names each algorithm that these tests sign with, and no other', async () => {

@@ -153,6 +153,8 @@ const LOCAL_PATHS = localPaths(configSchema)
 const EMPTY_FILE =
   'the file is empty; it needs `listen`, `upstreams` and `routes` at least (`sallyport init` writes a start)'
 
+const NO_FILE = 'check the path, or let `sallyport init` write a file to begin with'
+
 function fileText(file: string, readFile: ReadFile): string {
   try {
     return textOf(resolve(file), readFile)
@@ -161,7 +163,7 @@ function fileText(file: string, readFile: ReadFile): string {
     const message =
       codeOf(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA'
         ? 'the file is not UTF-8; save it as UTF-8'
-        : `the file cannot be read: ${fileFailureText(error)}; check the path and the permissions`
+        : `the file cannot be read: ${fileFailureText(error)}; ${codeOf(error) === 'ENOENT' ? NO_FILE : 'check the path and the permissions'}`
     throw fileError(file, message)
   }
 }

@@ -4,7 +4,8 @@ import type { Config } from '../../config/schema/schema.ts'
 import type { Paint } from '../../lib/paint.ts'
 import type { CheckReport } from './check.ts'
 
-export function checkText(report: CheckReport, paint: Paint): string {
+/** @param failing what makes the file no good: errors alone, or warnings, too */
+export function checkText(report: CheckReport, paint: Paint, failing: 'errors' | 'warnings'): string {
   const { file, errorText, warnings, online, config, texts } = report
   const failures = online.filter(({ outcome }) => outcome === 'failed')
   const blocks = [
@@ -21,7 +22,8 @@ export function checkText(report: CheckReport, paint: Paint): string {
     count(failures.length, 'failure'),
   ]
   const found = counts.filter(each => each !== '').join(', ')
-  const isFine = report.errors.length === 0 && failures.length === 0
+  const isWarned = failing === 'warnings' && warnings.length > 0
+  const isFine = report.errors.length === 0 && failures.length === 0 && !isWarned
   const verdict = isFine ? paint('green', 'ok') : paint('red', 'not ok')
   const included = count(Math.max(0, texts.length - 1), 'included file')
   const size = config === undefined ? '' : ` (${[contents(config), included].filter(each => each !== '').join(', ')})`

@@ -169,7 +169,44 @@ test('JSON stays JSON, and a probe there keeps what the API server filled in', (
 
 describe('what cannot be injected', () => {
   const template = 'spec: { template: { spec: { containers: [{ image: app }] } } }'
+  const gateway = (lines: readonly string[], volume = 'configMap: { name: sallyport }'): string =>
+    pod(
+      [],
+      [
+        'initContainers:',
+        '  - name: sallyport',
+        ...lines.map(line => `    ${line}`),
+        `volumes: [{ name: sallyport-config, ${volume} }]`,
+      ],
+    )
+  const RUN = 'args: [run, -c, /etc/sallyport/sallyport.yaml]'
   test.each<readonly [string, string, number, RegExp]>([
+    ['a gateway that runs something else', gateway(['command: [sleep]', RUN]), 10, /`command` runs something else/],
+    [
+      'a gateway with two configurations',
+      gateway(['args: [run, -c, /etc/sallyport/sallyport.yaml, --config=/tmp/x]']),
+      10,
+      /named twice here/,
+    ],
+    [
+      'a gateway whose configuration never changes',
+      gateway([RUN, 'volumeMounts: [{ name: sallyport-config, mountPath: /etc/sallyport, subPath: a }]']),
+      11,
+      /subPath/,
+    ],
+    ['a gateway without a configuration', gateway([RUN], 'emptyDir: {}'), 11, /holds no configuration/],
+    [
+      'a kind that has one container and no list',
+      'apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec:\n  templates: [{ container: { image: x }, daemon: true }]\n',
+      4,
+      /Workflow/,
+    ],
+    [
+      'a kind that is called a list and is none',
+      `apiVersion: x.io/v1\nkind: BlockList\nitems: []\n${template}\n`,
+      4,
+      /BlockList/,
+    ],
     ['the network of the node', pod([], ['hostNetwork: true']), 8, /reaches the service's loopback, past the gateway/],
     ['the network of the node, as YAML 1.1 says yes', pod([], ['hostNetwork: yes']), 8, /hostNetwork/],
     ['a port of the gateway', pod(['ports: [{ containerPort: 8080 }]']), 8, /app has port 8080.*`listen`.*-c FILE/],
