@@ -212,9 +212,10 @@ describe('one process, one end', () => {
   test.each([
     [['--port', 'http'], '"http" is no port'],
     [['--port', '65536'], '"65536" is no port'],
-    [['--prot', '1'], "Unknown option '--prot'"],
+    [['--prot', '1'], 'dev has no option --prot. Did you mean "--port"?'],
     [['--prot', '1'], 'See sallyport dev --help.'],
-    [['8080'], 'Unexpected argument'],
+    [['8080'], 'dev takes options only, and "8080" is none.'],
+    [['http://127.0.0.1:3000'], 'Did you mean: sallyport dev --upstream http://127.0.0.1:3000'],
   ])('wrong usage %j is told so', async (args, message) => {
     const running = run(['dev', ...args])
     expect(await running.exited).toBe(2)
