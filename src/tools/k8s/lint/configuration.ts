@@ -216,8 +216,11 @@ function upstreams({ found }: GatewayPod): readonly Upstream[] {
   )
 }
 
-function wantedUpstream({ apps }: GatewayPod): string {
+/** In one pod two programs cannot listen on one port, so a service on the gateway's has to move. */
+function wantedUpstream({ apps, ports }: GatewayPod): string {
   const port = apps.flatMap(portsOf)[0]?.number
+  if (port === ports.listen || port === ports.admin)
+    return `a service on another port: it and the gateway cannot both have ${port} in one pod`
   return `\`http://127.0.0.1:${port ?? 'PORT'}\`, the service’s own port`
 }
 

@@ -377,6 +377,20 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    ...{ id: 'upstream-loops', when: 'the service wants the port of the gateway' },
+    ...{
+      parts: [
+        ['app: http://127.0.0.1:3000', 'app: http://127.0.0.1:8080'],
+        [
+          'args: [-listen=127.0.0.1:3000]',
+          'args: [-listen=127.0.0.1:8080]\n          ports: [{ containerPort: 8080 }]',
+        ],
+      ],
+      at: 'http://127',
+      says: 'cannot both have 8080 in one pod',
+    },
+  },
+  {
     ...{ id: 'upstream-elsewhere', when: 'the upstream is another service' },
     ...{ parts: [['app: http://127.0.0.1:3000', 'app: http://billing']], at: 'http://billing', says: 'leaves the pod' },
   },
