@@ -69,8 +69,12 @@ test('on a terminal it is lines for people in colour, from the first to the last
   const gateway = onTerminal(configFile('terminal.yaml'), {})
   const [, url = ''] = /url=\S*?(http:[\d./:]+)/.exec(await gateway.printed(/url=[^\n]*\n/)) ?? []
   await fetch(`${url}/orders/17`)
-  const lines = (await gateway.stop()).trimEnd().split('\r\n')
+  const shown = (await gateway.stop()).trimEnd().split('\r\n')
   const dim = (text: string) => `\\u001b\\[2m${text}\\u001b\\[22m`
+  // The table of routes comes besides, and has no times.
+  const isTable = (line: string) => line === '' || line.startsWith('  ')
+  const lines = shown.filter(line => !isTable(line))
+  expect(shown.filter(isTable).join('\n')).toContain('ROUTE')
   expect(lines[0]).toMatch(new RegExp(`^${dim(TIME)} \\u001b\\[32mINFO \\u001b\\[39m listening ${dim('url=')}`))
   for (const line of lines) expect(line).toMatch(new RegExp(`^${dim(TIME)} `))
   expect(lines.filter(line => line.includes('GET /orders/17'))).toHaveLength(1)
