@@ -50,7 +50,7 @@ describe('with a provider at which browsers log in', () => {
 
   test('the choice of providers is one of those that take tokens', async () => {
     const { stderr, code } = await token('verify', 'x.y.z', '--provider', 'other')
-    expect(stderr).toContain('there is no provider "other"; there are main')
+    expect(stderr).toContain('there is no provider "other"; there is main')
     expect(code).toBe(2)
   })
 
