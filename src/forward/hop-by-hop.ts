@@ -7,7 +7,9 @@
  * `Connection` may name further fields of its message, which then end here, too. It cannot take away what frames or
  * routes the message, nor what the gateway adds, since those lines are written after this filter.
  */
-const ENDS_HERE: ReadonlySet<string> = new Set([
+
+/** What speaks about the connection that a message came by. */
+export const OF_CONNECTION: readonly string[] = [
   'connection',
   'keep-alive',
   'te',
@@ -16,8 +18,9 @@ const ENDS_HERE: ReadonlySet<string> = new Set([
   'upgrade',
   'http2-settings',
   'expect',
-  'proxy',
-])
+]
+
+const ENDS_HERE: ReadonlySet<string> = new Set([...OF_CONNECTION, 'proxy'])
 
 /** These are options of `Connection` that name no field, and fields that no `Connection` may take away. */
 const NOT_REMOVABLE: ReadonlySet<string> = new Set([

@@ -8,9 +8,11 @@
  */
 import { boundedMemo } from '../lib/bounded-memo.ts'
 import type { RequestHeaders } from '../policy.ts'
+import { OF_CONNECTION } from './hop-by-hop.ts'
 import {
   addCookies,
-  addTrace,
+  addOwnLines,
+  addProtocols,
   asBearer,
   type LineHandling,
   lineHandling,
@@ -18,17 +20,7 @@ import {
 } from './request-headers.ts'
 
 /** Other spellings of these names are dropped, as a gateway drops them. */
-const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
-  'host',
-  'connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'expect',
-])
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set(['host', ...OF_CONNECTION])
 
 export function keptHeaders(rules: RequestHeaderRules): RequestHeaders {
   const { authorization, trusts, withoutProtocols, withoutCookies } = rules
@@ -37,7 +29,8 @@ export function keptHeaders(rules: RequestHeaderRules): RequestHeaders {
     name => (OF_THE_CONNECTION.has(name.toLowerCase()) ? 'pass' : handlingOf(name)),
     { maxEntries: 1000, maxKeyLength: 64 },
   )
-  return ({ rawHeaders, peer, requestId, trace, identityLines }) => {
+  return incoming => {
+    const { rawHeaders, peer, trace } = incoming
     const lines: string[] = []
     let protocols = ''
     for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -70,11 +63,8 @@ export function keptHeaders(rules: RequestHeaderRules): RequestHeaders {
           break
       }
     }
-    const offered = protocols === '' ? '' : (withoutProtocols?.(protocols) ?? '')
-    if (offered !== '') lines.push('Sec-WebSocket-Protocol', offered)
-    lines.push('X-Request-Id', requestId)
-    if (trace !== undefined) addTrace(lines, trace)
-    lines.push(...identityLines)
+    addProtocols(lines, protocols, withoutProtocols)
+    addOwnLines(lines, incoming)
     return lines
   }
 }

@@ -77,7 +77,8 @@ export function lineHandling({
 export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
   const { authorization, trusts, withoutProtocols, withoutCookies } = rules
   const handlingOfLine = lineHandling(rules)
-  return ({ rawHeaders, host, peer, requestId, trace, identityLines }) => {
+  return incoming => {
+    const { rawHeaders, host, peer, trace } = incoming
     const named = namedInConnection(rawHeaders)
     const chain = trusts(peer.address) ? new Map<string, string>() : undefined
     const lines = ['Host', host]
@@ -117,17 +118,31 @@ export function requestHeaders(rules: RequestHeaderRules): RequestHeaders {
           break
       }
     }
-    const offered = protocols === '' ? '' : (withoutProtocols?.(protocols) ?? '')
-    if (offered !== '') lines.push('Sec-WebSocket-Protocol', offered)
+    addProtocols(lines, protocols, withoutProtocols)
     lines.push(...forwardingLines(peer, host, chain, trusts))
-    lines.push('X-Request-Id', requestId)
-    if (trace !== undefined) addTrace(lines, trace)
-    lines.push(...identityLines)
+    addOwnLines(lines, incoming)
     return lines
   }
 }
 
-export function addTrace(lines: string[], { traceparent, tracestate }: TraceContext): void {
+/** @param received all that were offered, each after a comma; empty for none */
+export function addProtocols(
+  lines: string[],
+  received: string,
+  withoutTokens: RequestHeaderRules['withoutProtocols'],
+): void {
+  const offered = received === '' ? '' : (withoutTokens?.(received) ?? '')
+  if (offered !== '') lines.push('Sec-WebSocket-Protocol', offered)
+}
+
+/** Adds what the gateway says itself, last of all. */
+export function addOwnLines(lines: string[], { requestId, trace, identityLines }: Parameters<RequestHeaders>[0]): void {
+  lines.push('X-Request-Id', requestId)
+  if (trace !== undefined) addTrace(lines, trace)
+  lines.push(...identityLines)
+}
+
+function addTrace(lines: string[], { traceparent, tracestate }: TraceContext): void {
   lines.push('traceparent', traceparent)
   if (tracestate !== undefined) lines.push('tracestate', tracestate)
 }

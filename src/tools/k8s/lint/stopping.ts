@@ -1,5 +1,6 @@
 /** Rules about the order in which service and gateway start and stop. */
 import { durationText } from '../../../config/schema/units.ts'
+import { DEFAULT_DRAIN_SECONDS, gracePeriodSeconds, PRE_STOP_SLEEP_SECONDS } from '../sidecar-container.ts'
 import type { GatewayPod } from './gateway-pod.ts'
 import type { Container } from './pods.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
@@ -8,9 +9,8 @@ import { at, isThere, numberAt, scalarAt, textAt, textsAt } from './spot.ts'
 
 /** What Kubernetes takes where nothing is written. */
 const USUAL_GRACE_SECONDS = 30
-const USUAL_DRAIN_MS = 30_000
 /** What the policy of k8s/injection sees to. */
-const INJECTED_GRACE_SECONDS = 60
+const INJECTED_GRACE_SECONDS = gracePeriodSeconds(PRE_STOP_SLEEP_SECONDS, DEFAULT_DRAIN_SECONDS)
 
 export const stoppingRules = {
   'app-no-pre-stop': perPod(pod =>
@@ -32,7 +32,7 @@ export const stoppingRules = {
     const written = numberAt(spot) ?? USUAL_GRACE_SECONDS
     const grace = gateway === undefined ? Math.max(written, INJECTED_GRACE_SECONDS) : written
     const sleepSeconds = Math.max(0, ...pod.apps.map(sleepOf))
-    const drainMs = found.config?.drain.timeout ?? USUAL_DRAIN_MS
+    const drainMs = found.config?.drain.timeout ?? DEFAULT_DRAIN_SECONDS * 1000
     // An ordinary container gets its SIGTERM together with the service.
     const needed = gateway?.role === 'ordinary' ? drainMs / 1000 : sleepSeconds + drainMs / 1000
     if (grace > needed) return []
