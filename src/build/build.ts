@@ -54,7 +54,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 
-const packages = bundledPackages(ROOT, [metafile])
+const packages = bundledPackages(ROOT, metafile)
 writeFileSync(join(folder, 'LICENSE'), licenceText)
 writeFileSync(join(folder, 'LICENSES.txt'), licences(packages))
 writeFileSync(join(folder, 'sallyport.cdx.json'), sbom(ROOT, packages))

@@ -26,13 +26,13 @@ export const OURSELVES = ''
  * @param root folder of the project
  * @returns the packages in order of their folders
  */
-export function bundledPackages(root: string, metafiles: readonly Metafile[]): readonly BundledPackage[] {
+export function bundledPackages(root: string, metafile: Metafile): readonly BundledPackage[] {
   const files = new Map<string, Set<string>>()
-  for (const [output, { inputs }] of metafiles.flatMap(({ outputs }) => Object.entries(outputs)))
+  for (const [output, { inputs }] of Object.entries(metafile.outputs))
     for (const [input, { bytesInOutput }] of Object.entries(inputs))
       if (bytesInOutput > 0) added(files, folderOf(input), basename(output))
   const uses = new Map<string, Set<string>>()
-  for (const [input, { imports }] of metafiles.flatMap(({ inputs }) => Object.entries(inputs)))
+  for (const [input, { imports }] of Object.entries(metafile.inputs))
     for (const { path, external } of imports)
       if (external !== true && folderOf(path) !== folderOf(input)) added(uses, folderOf(input), folderOf(path))
   return [...files.keys()].toSorted().map(folder => ({

@@ -5,9 +5,8 @@
  * or the only one that their probes ask. Nothing is guessed: where there are several, whoever needs to know has to ask.
  */
 import { itemsOf, type Members, membersOf } from '../k8s/manifests.ts'
-import { SIDECAR_NAME, type SidecarPorts } from '../k8s/sidecar-container.ts'
+import { PROBES, SIDECAR_NAME, type SidecarPorts } from '../k8s/sidecar-container.ts'
 
-export const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const
 /** What a probe or a hook asks over the network. */
 export const HANDLERS = ['httpGet', 'tcpSocket', 'grpc'] as const
 

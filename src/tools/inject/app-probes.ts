@@ -8,7 +8,8 @@
 import { APP_PROBE_PREFIX } from '../../admin/app-probes.ts'
 import { type ManifestPath, type Members, membersOf } from '../k8s/manifests.ts'
 import type { SidecarPorts } from '../k8s/sidecar-container.ts'
-import { type AppPorts, HANDLERS, PROBES, portNumber } from './app-ports.ts'
+import { PROBES } from '../k8s/sidecar-container.ts'
+import { type AppPorts, HANDLERS, portNumber } from './app-ports.ts'
 import type { RemarkCollector } from './remarks.ts'
 
 interface ProbeOptions {

@@ -27,6 +27,9 @@ export interface SidecarPorts {
 
 export const DEFAULT_PORTS: SidecarPorts = { gateway: 8080, admin: 9090 }
 
+/** The probes that a container may have. */
+export const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const
+
 export function sidecarContainer(image: string, { gateway, admin }: SidecarPorts) {
   return {
     name: SIDECAR_NAME,

@@ -1,10 +1,10 @@
 /** Reads the probes of a container as far as rules want to know them. */
+import { PROBES } from '../sidecar-container.ts'
 import type { GatewayPod } from './gateway-pod.ts'
 import { type Container, ownerOfPort, portsOf } from './pods.ts'
 import { at, entries, isThere, type Spot, scalarAt, textAt } from './spot.ts'
 
-export const PROBE_KEYS = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const
-type ProbeKey = (typeof PROBE_KEYS)[number]
+type ProbeKey = (typeof PROBES)[number]
 
 export interface Probe {
   readonly key: ProbeKey
@@ -23,7 +23,7 @@ export interface Probe {
 }
 
 export function probesOf(container: Container, pod: GatewayPod): readonly Probe[] {
-  return PROBE_KEYS.flatMap(key => {
+  return PROBES.flatMap(key => {
     const spot = at(container.spot, key)
     return isThere(spot) ? [probeAt(spot, key, container, pod)] : []
   })

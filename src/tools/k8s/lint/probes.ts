@@ -1,10 +1,10 @@
 /** Rules about probes: those of the gateway, and those by which the kubelet asks for the service through it. */
 import { APP_PROBE_PREFIX } from '../../../admin/app-probes.ts'
-import { DEFAULT_PORTS } from '../sidecar-container.ts'
+import { DEFAULT_PORTS, PROBES } from '../sidecar-container.ts'
 import { isLoopbackHost, loopbackSign } from './addresses.ts'
 import { placeInConfig } from './gateway-config.ts'
 import type { GatewayPod } from './gateway-pod.ts'
-import { PROBE_KEYS, type Probe, probesOf } from './probe.ts'
+import { type Probe, probesOf } from './probe.ts'
 import { perPod, type Rules, type Verdict } from './rule.ts'
 import { upstreamPorts } from './service-containers.ts'
 import { at, isThere } from './spot.ts'
@@ -83,7 +83,7 @@ export const probeRules = {
   'gateway-probe-missing': perPod(pod => {
     const { gateway } = pod
     if (gateway === undefined || gateway.role === 'init') return []
-    const missing = PROBE_KEYS.filter(key => !isThere(at(gateway.spot, key)))
+    const missing = PROBES.filter(key => !isThere(at(gateway.spot, key)))
     if (missing.length === 0) return []
     const why = missing.includes('startupProbe')
       ? 'the service starts before the gateway takes requests'
