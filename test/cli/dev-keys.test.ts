@@ -17,11 +17,12 @@ const ENDED = /modes: .*\bicanon\b/
 
 /** Runs the command in a terminal of 60 columns, and then shows the modes in which it has left that. */
 function atTerminal(args: string) {
-  const command = `stty cols 60; '${process.execPath}' '${process.env.SALLYPORT_BUNDLE}' ${args}; echo "exit $?"; echo "modes: $(stty -a | tr '\\n' ' ')"`
+  // A plain shell ends with a Ctrl-C that its child has heard, too, and would tell no modes.
+  const command = `trap : INT; stty cols 60; '${process.execPath}' '${process.env.SALLYPORT_BUNDLE}' ${args}; echo "exit $?"; echo "modes: $(stty -a | tr '\\n' ' ')"`
   // Node takes a terminal of a CI system for one without colours.
   const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...env } = process.env
   const child = spawn('script', ['-qec', command, '/dev/null'], {
-    ...{ cwd: folder, env },
+    ...{ cwd: folder, env: { ...env, SHELL: '/bin/sh' } },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   children.push(child)
