@@ -163,7 +163,7 @@ function admit(
   const lines = identity.lines(principal)
   findings.identityLines = route.session === undefined ? lines : route.session.linesFor(principal, lines)
   try {
-    const allowed = route.authorize(principal, facts)
+    const allowed = route.authorize(principal, facts, findings.path)
     if (allowed instanceof Promise)
       return allowed.then(
         () => pass(facts, findings, route),

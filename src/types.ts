@@ -187,9 +187,10 @@ export type AuthenticatorLayer = (inner: Authenticator) => Authenticator
  * Judges one requirement of a route, on verified claims and on the request. It returns a promise only when it has to
  * wait. It keeps no state: routes that ask for the same share it, and a reload makes it anew.
  *
+ * @param path as it was judged
  * @throws {Denial} the caller is known, and is refused
  */
-export type Authorizer = (principal: Principal, facts: RequestFacts) => MaybePromise<void>
+export type Authorizer = (principal: Principal, facts: RequestFacts, path: string) => MaybePromise<void>
 
 /** An answer of our own that is no refusal. */
 export interface Answer {
@@ -354,9 +355,14 @@ export interface RouteMetrics {
   decidedStale(decision: StaleDecision): void
   /** Counts an answer to a preflight. */
   answeredPreflight(result: PreflightResult): void
+  /** Counts a request whose conditions (`require.when`) were judged: all hold, or one is false, or cannot be judged. */
+  judgedConditions(outcome: ConditionOutcome): void
   /** Counts a call of a tool. @param tool as the configuration has it, or `other` */
   calledTool(tool: string, code: 'ok' | DenialCode): void
 }
+
+/** What became of the conditions of a route. */
+export type ConditionOutcome = 'true' | 'false' | 'error'
 
 /** What became of a login. */
 export type LoginResult = 'begun' | 'ok' | 'failed' | 'unavailable'

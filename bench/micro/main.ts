@@ -121,7 +121,7 @@ async function cases(): Promise<readonly Case[]> {
       name: 'token cache hit',
       run: at => route.authenticate({ token: warm[at % warm.length] as string, scheme: 'Bearer' }, facts, notes),
     },
-    { name: 'requirements', run: at => route.authorize(principals[at % principals.length] as Principal, facts) },
+    { name: 'requirements', run: at => route.authorize(principals[at % principals.length] as Principal, facts, '/') },
     {
       name: 'identity lines, known caller',
       run: at => small.identity.lines(principals[at % principals.length] as Principal),

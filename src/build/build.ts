@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { type BundledPackage, bundledPackages, OURSELVES } from './bundled.ts'
 import { DEV_ENTRY, devApart } from './dev-apart.ts'
-import { lazyBuiltins, noUndici, tracesApart } from './leaner.ts'
+import { conditionsLater, lazyBuiltins, noUndici, tracesApart } from './leaner.ts'
 import { ownLicence } from './own-licence.ts'
 import { sbom } from './sbom.ts'
 import { texts } from './texts.ts'
@@ -49,7 +49,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   lineLimit: 120,
-  plugins: [lazyBuiltins, noUndici, tracesApart, devApart, texts],
+  plugins: [lazyBuiltins, noUndici, tracesApart, devApart, conditionsLater, texts],
   metafile: true,
   logLevel: 'warning',
 })

@@ -3,6 +3,7 @@
  * of the memory when idle. Each of the plugins says what it answers, and can be taken out of `src/build/build.ts`
  * without the others.
  */
+import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'esbuild'
 
 /**
@@ -58,6 +59,23 @@ export const noUndici: Plugin = {
       importer.includes('/@fastify/reply-from/') ? { path, namespace: 'stand-in' } : undefined,
     )
     onLoad({ filter: /.*/, namespace: 'stand-in' }, () => ({ contents: STAND_IN, loader: 'js' }))
+  },
+}
+
+/**
+ * Asks for the library of conditions where a configuration has some, and not at the start. What `library.ts` asks Node
+ * for by name has to be said in the bundler's words, which then wraps the library up to be run when it is asked for.
+ *
+ * Breaks first: `test/build/bundle.test.ts`.
+ */
+export const conditionsLater: Plugin = {
+  name: 'conditions later',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/condition\/library\.ts$/ }, () => ({
+      contents: "export const celLibrary = () => require('@marcbachmann/cel-js')",
+      resolveDir: fileURLToPath(new URL('../..', import.meta.url)),
+      loader: 'js',
+    }))
   },
 }
 

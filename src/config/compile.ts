@@ -12,6 +12,7 @@ import type { RouteLayers } from '../authenticate/layers.ts'
 import type { TokenCache } from '../authenticate/token-cache.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { all } from '../authorize/all.ts'
+import { conditionOutcome } from '../authorize/condition.ts'
 import { clientAddressReader, trustedProxies } from '../downstream/client-address.ts'
 import { type AuthorizationHandling, type HeaderWriter, requestHeaders } from '../forward/request-headers.ts'
 import {
@@ -22,6 +23,7 @@ import {
   identityHeader,
 } from '../identity/header-lines.ts'
 import type { Clock } from '../lib/clock.ts'
+import { andThen } from '../lib/maybe-promise.ts'
 import { callJudge } from '../mcp/call-judge.ts'
 import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge, RouteSession } from '../policy.ts'
 import { type Cors, type CorsRules, cors } from '../route/cors.ts'
@@ -49,6 +51,7 @@ export interface SessionRoutes {
     /** Those of each request. */
     readonly checks: ReturnType<RouteLayers>
     readonly authorize: Authorizer
+    readonly readsRequest: boolean
     readonly access: Route['access']
     readonly mostTokenAgeMs: number
     readonly forwardsToken: boolean
@@ -226,7 +229,8 @@ function compileRoute(
   const login = sessions.get(sessionProvider(config, route) ?? '')
   const metrics = routeMetrics(id, { ...route, answersPreflights: rules !== undefined })
   const checks = layers({ revocation, metrics })
-  const authorize = judges.authorizer({ audiences, require, resource })
+  const asking = judges.authorizer({ audiences, require, resource, ...(require?.when !== undefined && { path }) })
+  const authorize = require?.when === undefined ? asking.authorize : countedConditions(asking.authorize, metrics)
   return Object.freeze({
     kind: 'route' as const,
     id,
@@ -244,6 +248,7 @@ function compileRoute(
     session: login?.forRoute({
       checks,
       authorize,
+      readsRequest: asking.readsRequest,
       access,
       mostTokenAgeMs: require?.tokenAge ?? Number.POSITIVE_INFINITY,
       forwardsToken: config.identity.forwardToken !== false,
@@ -262,10 +267,16 @@ function compileRoute(
   })
 }
 
+interface Asking {
+  readonly authorize: Authorizer
+  /** Whether it depends on the request, and not on the caller alone. */
+  readonly readsRequest: boolean
+}
+
 /** What judges callers. Routes that ask for the same share it, so that a thousand of them fit the processor's cache. */
 interface Judges {
   authenticator(asked: Pick<RouteConfig, 'providers'>): LayeredAuthenticator
-  authorizer(asked: WhatIsAsked): Authorizer
+  authorizer(asked: WhatIsAsked): Asking
   cors(rules: CorsRules): Cors
 }
 
@@ -280,13 +291,33 @@ function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, cloc
       monotonicMs: config.traces === undefined ? undefined : clock.monotonicMs,
     }),
   )
-  const authorizer = remembered((asked: WhatIsAsked) =>
-    all(...requirementsOf(asked, context).map(({ authorize }) => authorize)),
-  )
+  const authorizer = remembered((asked: WhatIsAsked): Asking => {
+    const requirements = requirementsOf(asked, context)
+    return {
+      authorize: all(...requirements.map(({ authorize }) => authorize)),
+      readsRequest: requirements.some(each => each.kind === 'when' && !each.condition.reads.isOfPrincipal),
+    }
+  })
   return {
     authenticator: ({ providers = every }) => authenticator(providers),
-    authorizer: ({ audiences, require, resource }) => authorizer({ audiences, require, resource }),
+    authorizer,
     cors: remembered(cors),
+  }
+}
+
+/** Counts what the conditions of a route say, whoever shares them. */
+function countedConditions(authorize: Authorizer, { judgedConditions }: RouteMetrics): Authorizer {
+  const refused = (error: unknown): never => {
+    const outcome = conditionOutcome(error)
+    if (outcome !== undefined) judgedConditions(outcome)
+    throw error
+  }
+  return (principal, facts, path) => {
+    try {
+      return andThen(authorize(principal, facts, path), () => judgedConditions('true'), refused)
+    } catch (error) {
+      return refused(error)
+    }
   }
 }
 

@@ -10,12 +10,18 @@ import { type AgeKind, type AgeRules, requireAge, seenAge } from '../authorize/a
 import { all } from '../authorize/all.ts'
 import { requireAudience, requireOwnAudience } from '../authorize/audience.ts'
 import { type ClaimRequirement, requireClaim } from '../authorize/claims.ts'
+import { activations, requireCondition } from '../authorize/condition.ts'
 import { type RequiredProof, requireProof } from '../authorize/proof.ts'
 import { requireAnyRole, requireRoles } from '../authorize/roles.ts'
 import { requireAnyScope, requireScopes } from '../authorize/scopes.ts'
+import { comparisonsOf, type ShownComparison } from '../condition/comparisons.ts'
+import { type Condition, readCondition } from '../condition/condition.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Authorizer, Principal } from '../types.ts'
+import { parameterReader } from '../route/match.ts'
+import { parameterNames } from '../route/pattern.ts'
+import type { Authorizer, Principal, RequestFacts } from '../types.ts'
 import { narrowedAudiences } from './resources.ts'
+import type { ConditionConfig } from './schema/condition-schema.ts'
 import { providerTraits } from './schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig } from './schema/schema.ts'
 
@@ -44,18 +50,27 @@ export type Requirement = (
       /** Says in words how old it is by now. */
       readonly seen: (principal: Principal) => string
     }
+  | {
+      readonly kind: 'when'
+      readonly name: string
+      readonly condition: Condition
+      /** What the condition compared, and with which values. */
+      readonly shown: (principal: Principal, facts: RequestFacts, path: string) => readonly ShownComparison[]
+    }
 ) & { readonly authorize: Authorizer }
 
 /** What judges have to know besides what the route asks: the time, and what is said of the provider of a caller. */
 export interface RequirementContext extends AgeRules {
   readonly acrOrders: AcrOrders
   readonly resources: Config['resources']
+  /** How paths are compared. */
+  readonly letterCase: 'heeded' | 'ignored'
   /** The audiences of providers whose tokens are taken for those of resources, too. */
   readonly narrowed: ReadonlyMap<string, readonly string[]>
 }
 
 export function requirementContext(
-  config: Pick<Config, 'providers' | 'routes' | 'resources'>,
+  config: Pick<Config, 'providers' | 'routes' | 'resources' | 'paths'>,
   clock: Clock,
 ): RequirementContext {
   const { providers, resources } = config
@@ -63,13 +78,17 @@ export function requirementContext(
   return {
     clock,
     resources,
+    letterCase: config.paths.ignoreCase ? 'ignored' : 'heeded',
     narrowed: narrowedAudiences(config),
     tolerancesMs: new Map(traits.map(({ id, clockToleranceMs }) => [id, clockToleranceMs])),
     acrOrders: new Map(traits.flatMap(({ id, acrOrder }) => (acrOrder === undefined ? [] : [[id, acrOrder]]))),
   }
 }
 
-export type WhatIsAsked = Pick<RouteConfig, 'audiences' | 'require' | 'resource'>
+export type WhatIsAsked = Pick<RouteConfig, 'audiences' | 'require' | 'resource'> & {
+  /** Of the route, where its parameters are asked about. */
+  readonly path?: string | undefined
+}
 
 /** What is written under each key of `require`. */
 type Wanted = { readonly [K in keyof RequireConfig]-?: NonNullable<RequireConfig[K]> }
@@ -77,7 +96,7 @@ type Written = { readonly [K in keyof Wanted]?: Wanted[K] | undefined }
 
 /** What each key of `require` asks for, in the order in which it is judged. A key without an entry does not compile. */
 const LINES: {
-  readonly [K in keyof Wanted]: (wanted: Wanted[K], context: RequirementContext) => readonly Requirement[]
+  readonly [K in keyof Wanted]: (wanted: Wanted[K], context: RequirementContext, path: string) => readonly Requirement[]
 } = {
   proof: wanted => [{ kind: 'proof', wanted, authorize: requireProof(wanted) }],
   scopes: wanted => [{ kind: 'scopes', wanted, authorize: requireScopes(wanted) }],
@@ -101,6 +120,34 @@ const LINES: {
   ],
   authAge: (wanted, context) => [ageRequirement('authAge', wanted, context)],
   tokenAge: (wanted, context) => [ageRequirement('tokenAge', wanted, context)],
+  when: conditionRequirements,
+}
+
+function conditionRequirements(
+  wanted: readonly ConditionConfig[],
+  { clock, letterCase }: RequirementContext,
+  path: string,
+): readonly Requirement[] {
+  const parameters = parameterNames(path)
+  const paramsOf = parameterReader({ path, methods: undefined }, { letterCase })
+  const read = wanted.map(({ name, text }) => {
+    const condition = readCondition(text, parameters)
+    // Conditions were read when the file was loaded, so a problem is a bug.
+    if ('message' in condition) throw new Error(`the condition ${text} ${condition.message}`)
+    return { name, condition }
+  })
+  const elementNs = read.reduce((sum, { condition }) => sum + condition.work.elementNs, 0)
+  return read.map(({ name, condition }) => {
+    const rules = { name, condition, paramsOf, clock, elementNs }
+    return {
+      kind: 'when',
+      name,
+      condition,
+      shown: (principal, facts, at) =>
+        comparisonsOf(condition.tree, parameters, activations(rules)(principal, facts, at)),
+      authorize: requireCondition(rules),
+    }
+  })
 }
 
 function ageRequirement(kind: AgeKind, wanted: number, rules: AgeRules): Requirement {
@@ -133,18 +180,18 @@ export function audienceRequirements(
 }
 
 export function requirementsUnder(
-  { require = {} }: Pick<WhatIsAsked, 'require'>,
+  { require = {}, path = '/' }: Pick<WhatIsAsked, 'require' | 'path'>,
   context: RequirementContext,
 ): readonly Requirement[] {
   const keys = Object.keys(LINES) as ReadonlyArray<keyof Wanted>
-  return keys.flatMap(key => requirementsOfKey(key, require, context))
+  return keys.flatMap(key => requirementsOfKey(key, require, { context, path }))
 }
 
 function requirementsOfKey<K extends keyof Wanted>(
   key: K,
   require: Written,
-  context: RequirementContext,
+  { context, path }: { readonly context: RequirementContext; readonly path: string },
 ): readonly Requirement[] {
   const wanted: Wanted[K] | undefined = require[key]
-  return wanted === undefined ? [] : LINES[key](wanted, context)
+  return wanted === undefined ? [] : LINES[key](wanted, context, path)
 }

@@ -6,7 +6,16 @@
 
 export type MaybePromise<T> = T | Promise<T>
 
-/** A throw of `next` stays a throw when nothing was waited for. @returns what `next` makes of the value */
-export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return value instanceof Promise ? value.then(next) : next(value)
+/**
+ * A throw of `next` stays a throw when nothing was waited for.
+ *
+ * @param failed takes the place of `next` when the value was waited for in vain
+ * @returns what `next` makes of the value
+ */
+export function andThen<T, R>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+  failed?: (error: unknown) => MaybePromise<R>,
+): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next, failed) : next(value)
 }

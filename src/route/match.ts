@@ -64,7 +64,7 @@ export interface Matcher<R> {
    * @throws {Denial} `path_invalid` with the reason as evidence, `route_unknown`
    */
   resolve(method: string, target: string, host: string | undefined): Resolution<R>
-  /** @returns the values of the `:name` segments of a route in a path that it governs, percent-decoded */
+  /** As {@link parameterReader}, for those who explain a decision. */
   params(route: R, path: string): ReadonlyMap<string, string>
   /** Takes step 2 alone, which says nothing about whether the path is acceptable. */
   match(method: string, path: string): R | undefined
@@ -143,13 +143,7 @@ export function compileMatcher<R extends Matchable>(
       if (readDifferently.test(path)) refuseDisagreement(method, read, found)
       return { route: found.route, path, query }
     },
-    params: (route, path) => {
-      const entry = entries.find(each => each.route === route)
-      if (entry === undefined) return NO_PARAMS
-      const read = decodeUnreserved(path)
-      const isWritten = exact.findAll(read).includes(entry)
-      return paramsOf(entry, isWritten ? read : withoutOddities(read, SHORTENED))
-    },
+    params: (route, path) => parameterReader(route, { letterCase })(path),
     match: (method, path) => exact.find(method, path)?.route,
     candidates: path => exact.findAll(path).map(entry => entry.route),
     lacking: path => {
@@ -161,6 +155,25 @@ export function compileMatcher<R extends Matchable>(
         return lacks.length === 0 ? [] : [{ route, lacks }]
       })
     },
+  }
+}
+
+/**
+ * Reads the parameters of a route.
+ *
+ * @returns the values of its `:name` segments in a path that it governs, percent-decoded
+ */
+export function parameterReader(
+  route: Matchable,
+  { letterCase = 'heeded' }: MatcherOptions = {},
+): (path: string) => ReadonlyMap<string, string> {
+  const entry = entryOf(route)
+  if (entry.parameters.length === 0) return () => NO_PARAMS
+  const alone = letterCase === 'heeded' ? routeTree([entry]) : routeTree([entry], lowerCase)
+  return path => {
+    const read = decodeUnreserved(path)
+    const isWritten = alone.findAll(read).length > 0
+    return paramsOf(entry, isWritten ? read : withoutOddities(read, SHORTENED))
   }
 }
 

@@ -43,6 +43,11 @@ export function parsePattern(path: string): Pattern {
   return { segments, extent }
 }
 
+/** @param path as {@link parsePattern} takes it */
+export function parameterNames(path: string): readonly string[] {
+  return parsePattern(path).segments.flatMap(segment => (segment.kind === 'parameter' ? [segment.name] : []))
+}
+
 const WILDCARDS = 'write ":name" for one segment, "/**" at the end'
 const NO_EXPRESSION = `is no expression: ${WILDCARDS}`
 

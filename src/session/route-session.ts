@@ -8,7 +8,7 @@
 import { Denial } from '../errors.ts'
 import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import type { Route, RouteSession } from '../policy.ts'
-import type { Authenticator, Authorizer, Principal, RequestFacts, RequestNotes } from '../types.ts'
+import type { Authenticator, Authorizer, Principal, RequestFacts, RequestNotes, Tenure } from '../types.ts'
 import { sessionCookieIn, sessionCookieLine } from './cookie-lines.ts'
 import { wasJustAsked } from './just-asked.ts'
 import type { LiveSession } from './live-session.ts'
@@ -31,24 +31,41 @@ interface RouteSessionOptions {
   /** How old the route lets tokens be (`require.tokenAge`); infinite where it does not ask. */
   readonly mostTokenAgeMs: number
   readonly authorize: Authorizer
+  /** Whether that depends on the request, too, and not on the caller alone. */
+  readonly readsRequest: boolean
   /** Undefined: the access token says who it is. */
   readonly principalOf: ((session: LiveSession) => Principal) | undefined
   readonly nowMs: () => number
 }
 
 export function routeSession(options: RouteSessionOptions): RouteSession {
-  const { provider, sessions, origins, access, authenticate, principalOf, mostTokenAgeMs, forwardsToken, nowMs } =
-    options
+  const {
+    provider,
+    sessions,
+    origins,
+    access,
+    authenticate,
+    principalOf,
+    mostTokenAgeMs,
+    forwardsToken,
+    nowMs,
+    readsRequest,
+  } = options
   const tenureOf = streamTenures(options)
   const sessionOf = new WeakMap<Principal, LiveSession>()
   /** Sessions that were given the same token share its principal, and nothing that is made of it here. */
   const ofSession = new WeakMap<LiveSession, { readonly of: Principal; readonly as: Principal }>()
 
   /** Streams live as long as the session, whichever access token let them in. */
-  function asOfSession(session: LiveSession, of: Principal): Principal {
+  function asOfSession(session: LiveSession, of: Principal, facts: RequestFacts, { path }: RequestNotes): Principal {
+    if (readsRequest) {
+      const made = withTenure(of, tenureOf(session, { facts, path }))
+      sessionOf.set(made, session)
+      return made
+    }
     const known = ofSession.get(session)
     if (known?.of === of) return known.as
-    const made = Object.freeze({ ...of, validUntilMs: Number.POSITIVE_INFINITY, tenure: tenureOf(session) })
+    const made = withTenure(of, tenureOf(session))
     ofSession.set(session, { of, as: made })
     sessionOf.set(made, session)
     return made
@@ -84,7 +101,7 @@ export function routeSession(options: RouteSessionOptions): RouteSession {
     const { accessToken: token } = session.record.tokens
     const judged = principalOf?.(session)
     return andThen(authenticate({ token, scheme: 'Bearer', place: 'session', judged }, facts, notes), principal =>
-      asOfSession(session, principal),
+      asOfSession(session, principal, facts, notes),
     )
   }
 
@@ -154,3 +171,7 @@ function isRefusalOfToken(error: unknown): error is Denial {
 
 /** An answer with a cookie is nobody else's. */
 const NOT_STORED = ['Cache-Control', 'no-store']
+
+function withTenure(of: Principal, tenure: Tenure): Principal {
+  return Object.freeze({ ...of, validUntilMs: Number.POSITIVE_INFINITY, tenure })
+}

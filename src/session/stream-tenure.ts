@@ -3,7 +3,7 @@
  * each refresh, too.
  */
 import { Denial } from '../errors.ts'
-import type { Authenticator, Authorizer, Principal, Tenure } from '../types.ts'
+import type { Authenticator, Authorizer, Principal, RequestFacts, Tenure } from '../types.ts'
 import type { LiveSession } from './live-session.ts'
 import { NO_REQUEST, noNotes } from './no-request.ts'
 import type { SessionTokens } from './session.ts'
@@ -16,6 +16,8 @@ interface StreamTenureOptions {
   readonly principalOf: ((session: LiveSession) => Principal) | undefined
 }
 
+const NOBODY_ASKED = { facts: NO_REQUEST, path: '/' } as const
+
 /** What one route says of a session: the streams of all its requests share it. */
 interface Judgement {
   readonly tokens: SessionTokens
@@ -24,15 +26,26 @@ interface Judgement {
   isUnderWay: boolean
 }
 
-export function streamTenures(options: StreamTenureOptions): (session: LiveSession) => Tenure {
+/** A request that opened a stream, where it depends on the request whether the caller may go on. */
+interface Asked {
+  readonly facts: RequestFacts
+  readonly path: string
+}
+
+/** @returns makes what ends streams; without a request, for the streams of all requests of the session */
+export function streamTenures(options: StreamTenureOptions): (session: LiveSession, asked?: Asked) => Tenure {
   const { sessions, authenticate, authorize, principalOf } = options
   const judgements = new WeakMap<LiveSession, Judgement>()
 
-  async function verdictOn(session: LiveSession, { accessToken: token }: SessionTokens): Promise<Judgement['verdict']> {
+  async function verdictOn(
+    session: LiveSession,
+    { accessToken: token }: SessionTokens,
+    { facts, path }: Asked,
+  ): Promise<Judgement['verdict']> {
     try {
       const judged = principalOf?.(session)
       const credential = { token, scheme: 'Bearer', place: 'session', judged } as const
-      await authorize(await authenticate(credential, NO_REQUEST, noNotes()), NO_REQUEST)
+      await authorize(await authenticate(credential, NO_REQUEST, noNotes()), facts, path)
       return 'allowed'
     } catch (error) {
       // An outage of ours says nothing about the caller.
@@ -40,26 +53,28 @@ export function streamTenures(options: StreamTenureOptions): (session: LiveSessi
     }
   }
 
-  async function judge(session: LiveSession, judgement: Judgement): Promise<void> {
+  async function judge(session: LiveSession, judgement: Judgement, asked: Asked): Promise<void> {
     judgement.isUnderWay = true
-    judgement.verdict = await verdictOn(session, judgement.tokens)
+    judgement.verdict = await verdictOn(session, judgement.tokens, asked)
     judgement.isUnderWay = false
   }
 
-  return session => {
+  return (session, asked) => {
+    const known = asked === undefined ? judgements : new WeakMap<LiveSession, Judgement>()
     const { tokens: first } = session.record
-    if (!judgements.has(session)) judgements.set(session, { tokens: first, verdict: 'allowed', isUnderWay: false })
+    if (!known.has(session)) known.set(session, { tokens: first, verdict: 'allowed', isUnderWay: false })
     return {
       endedBy() {
         const over = sessions.endOf(session)
         if (over !== undefined) return over
         const { tokens } = session.record
-        let judgement = judgements.get(session)
+        let judgement = known.get(session)
         if (judgement?.tokens !== tokens) {
           judgement = { tokens, verdict: undefined, isUnderWay: false }
-          judgements.set(session, judgement)
+          known.set(session, judgement)
         }
-        if (judgement.verdict === undefined && !judgement.isUnderWay) void judge(session, judgement)
+        if (judgement.verdict === undefined && !judgement.isUnderWay)
+          void judge(session, judgement, asked ?? NOBODY_ASKED)
         return judgement.verdict === 'forbidden' ? 'forbidden' : undefined
       },
     }

@@ -1,6 +1,6 @@
 /** Makes callers, and asks a requirement about them. */
 import { Denial } from '../../src/errors.ts'
-import type { Authorizer, Claims, Principal } from '../../src/types.ts'
+import type { Authorizer, Claims, Principal, RequestFacts } from '../../src/types.ts'
 import { factsOf } from '../support/facts.ts'
 
 interface Granted {
@@ -29,9 +29,13 @@ export function principal(granted: Granted): Principal {
 }
 
 /** @returns undefined for a caller who passes */
-export function refusal(authorize: Authorizer, caller: Principal): Pick<Denial, 'code' | 'evidence'> | undefined {
+export function refusal(
+  authorize: Authorizer,
+  caller: Principal,
+  { facts = factsOf(), path = '/' }: { readonly facts?: RequestFacts; readonly path?: string } = {},
+): Pick<Denial, 'code' | 'evidence'> | undefined {
   try {
-    authorize(caller, factsOf())
+    authorize(caller, facts, path)
   } catch (error) {
     if (!(error instanceof Denial)) throw error
     return { code: error.code, evidence: error.evidence }

@@ -146,6 +146,23 @@ traces: { endpoint: "${collector.url}", sample: 100% }
   await collector.kill()
 })
 
+test('wraps the library of conditions up, to be run where there is one, and has it', async () => {
+  // It is run by the first call, and not by the file.
+  expect(readFileSync(bundle, 'utf8')).toMatch(/celLibrary=\(\)=>\(init_\w+\(\),/)
+  writeFileSync(
+    join(folder, 'when.yaml'),
+    `listen: 127.0.0.1:0
+upstreams: { app: "http://127.0.0.1:1" }
+providers: { main: { type: jwt, issuer: "https://auth.example.com/", audiences: [a] } }
+routes: [{ id: all, path: "/:tenant", require: { when: claims.tenant == params.tenant } }]
+`,
+  )
+  const asked = (path: string) =>
+    sallyport('explain', 'GET', path, '--claims', '{ tenant: acme }', '-c', 'when.yaml', '--json')
+  expect(JSON.parse((await asked('/acme')).stdout)).toMatchObject({ decision: 'allow' })
+  expect(JSON.parse((await asked('/globex')).stdout)).toMatchObject({ decision: 'claim_forbidden' })
+})
+
 test('passes on the licences of what it contains', () => {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>

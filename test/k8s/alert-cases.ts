@@ -324,6 +324,16 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: [tools('other', '0+1000x60'), tools('orders.list', '0+1x60')],
   },
   {
+    alert: 'SallyportConditionErrors',
+    labels: BY_ROUTE,
+    fires: [shares(40, 'conditions_total', 'outcome', ROUTE, { error: '0+1x60', true: '0+60x60' })],
+    quiet: [
+      shares(40, 'conditions_total', 'outcome', ROUTE, { error: '3x60', true: '0+60x60' }),
+      // A caller for whom it is false is none of the author's business.
+      shares(40, 'conditions_total', 'outcome', ROUTE, { error: '0x60', false: '0+60x60' }),
+    ],
+  },
+  {
     alert: 'SallyportTraceSpansLost',
     labels: { ...POD, result: 'failed' },
     fires: [shares(40, 'trace_spans_total', 'result', POD, { exported: '0+9x60', failed: '0+1x60' })],

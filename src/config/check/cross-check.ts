@@ -8,6 +8,7 @@ import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { Listener } from '../schema/schema.ts'
 import { certificateFindings } from './check-certificates.ts'
+import { conditionFindings } from './check-conditions.ts'
 import { corsFindings } from './check-cors.ts'
 import { mcpFindings } from './check-mcp.ts'
 import { proofFindings } from './check-proof.ts'
@@ -29,6 +30,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...egressFindings(draft),
     ...providerFindings(draft),
     ...routeFindings(draft),
+    ...conditionFindings(draft),
     ...revocationFindings(draft),
     ...proofFindings(draft),
     ...certificateFindings(draft),

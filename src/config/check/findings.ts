@@ -35,6 +35,8 @@ export interface Finding {
     | 'limits'
   /** Another place that the value collides with. It is told when it is in another file. */
   readonly other?: Path
+  /** It is set when only a part of a text is meant: the text as it was read, and the place in it. */
+  readonly within?: { readonly text: string; readonly offset: number }
   /** It is set when the offset in the text is known more exactly than from the path. */
   readonly offset?: number
 }

@@ -6,6 +6,7 @@
 import { LineCounter, parseDocument } from 'yaml'
 import type { Finding, Path } from '../check/findings.ts'
 import type { Environment } from './environment.ts'
+import { placeWithin } from './scalar-place.ts'
 import { pathKey, type Rereading, yamlValues } from './yaml-values.ts'
 
 export interface Source {
@@ -72,7 +73,12 @@ export function readSource(
   const badAliases = new Set(errors.flatMap(({ code, offset }) => (code === 'BAD_ALIAS' ? [offset - 1, offset] : [])))
 
   const { value, findings, places, rereadings } = yamlValues(document, { text, env, maxValues })
-  const offsetOf = ({ path, at, offset }: Finding): number => {
+  const offsetOf = (finding: Finding): number => {
+    const { within } = finding
+    const start = startOf(finding)
+    return within === undefined ? start : placeWithin(text, start, within)
+  }
+  const startOf = ({ path, at, offset }: Finding): number => {
     if (offset !== undefined) return offset
     for (let length = path.length; length >= 0; length--) {
       const place = places.get(pathKey(path.slice(0, length)))

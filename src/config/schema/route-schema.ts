@@ -9,6 +9,7 @@ import type { ClaimRequirement } from '../../authorize/claims.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 import { FORWARDED, METHODS } from '../../route/methods.ts'
 import { parsePattern } from '../../route/pattern.ts'
+import { whenSchema } from './condition-schema.ts'
 import { corsOfRoute } from './cors-schema.ts'
 import { acrList, age, claimReference, duration, flag, id, judgedText, list, scopeToken, text } from './fields.ts'
 import { credentialHeaderProblem } from './header-names.ts'
@@ -69,6 +70,7 @@ const requireSchema = z
       .describe('The caller has logged in in one of these ways (`acr`), or in a stronger one by `acrOrder`.'),
     authAge: age().optional().describe('The login (`auth_time`) is no longer ago than this.'),
     tokenAge: age().optional().describe('The issue of the token (`iat`) is no longer ago than this.'),
+    when: whenSchema,
   })
   .refine(block => Object.values(block).some(asksForSomething), {
     error: 'asks for nothing; list scopes, roles or claims, or leave `require` out to accept every valid token',

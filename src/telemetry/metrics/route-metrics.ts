@@ -3,6 +3,7 @@ import { DENIAL_CODES } from '../../errors.ts'
 import type { RouteMetrics, StaleDecision, StreamEnd } from '../../types.ts'
 import {
   CALL_SERIES,
+  CONDITION_OUTCOMES,
   callSeries,
   PREFLIGHT_RESULTS,
   REPORT_SERIES,
@@ -81,6 +82,12 @@ export function routeMetrics({ tally, partedTally, histogram, overall }: Series)
     ['route', 'result'],
     PREFLIGHT_RESULTS.map(result => ({ result })),
   )
+  const conditions = tally(
+    'conditions_total',
+    'Requests by what the conditions of require.when say. error: the expression asks for what the token lacks; mend it, the log has the key.',
+    ['route', 'outcome'],
+    CONDITION_OUTCOMES.map(outcome => ({ outcome })),
+  )
   const calls = partedTally(
     'mcp_requests_total',
     'MCP calls by tool and decision. other with claim_forbidden: list the new tool in mcp.tools, or see who tries.',
@@ -114,6 +121,7 @@ export function routeMetrics({ tally, partedTally, histogram, overall }: Series)
     const streamTally = streamsClosed.of(route, STREAM_ENDS.keys())
     const staleTally = staleDecisions.of(route, [])
     const preflightTally = preflights.of(route, listed.preflights)
+    const conditionTally = conditions.of(route, listed.conditions)
     const callTallies = new Map(listed.tools.map(tool => [tool, calls.ofPart(route, tool, [callSeries('ok')])]))
     const [durations, overheads, upstreams] = [duration.of(route), overhead.of(route), upstream.of(route)]
     return {
@@ -128,6 +136,7 @@ export function routeMetrics({ tally, partedTally, histogram, overall }: Series)
       reportDenial: code => reportTally.add(reportSeries(code)),
       streamClosed: reason => streamTally.add(STREAM_ENDS.indexOf(reason)),
       answeredPreflight: result => preflightTally.add(PREFLIGHT_RESULTS.indexOf(result)),
+      judgedConditions: outcome => conditionTally.add(CONDITION_OUTCOMES.indexOf(outcome)),
       calledTool: (tool, code) => callTallies.get(tool)?.add(callSeries(code)),
       decidedStale: decision => staleTally.add(STALE_DECISIONS.indexOf(decision)),
     }
@@ -140,7 +149,7 @@ export function routeMetrics({ tally, partedTally, histogram, overall }: Series)
     unmatched: bind(NO_ROUTE, UNMATCHED_SERIES),
     /** Drops the series of a route that no policy has any more. */
     forgetRoute(route: string): void {
-      const counts = [requests, responses, reports, streamsClosed, staleDecisions, preflights, calls]
+      const counts = [requests, responses, reports, streamsClosed, staleDecisions, preflights, conditions, calls]
       for (const each of [...counts, duration, overhead, upstream]) each.forget(route)
     },
   }

@@ -8,7 +8,7 @@
 import { DENIAL_CODES, type DenialCode, denialSpec } from '../../errors.ts'
 import { OTHER_TOOL } from '../../mcp/call-judge.ts'
 import { coveredMethods, METHODS } from '../../route/methods.ts'
-import type { PreflightResult } from '../../types.ts'
+import type { ConditionOutcome, PreflightResult } from '../../types.ts'
 
 type RequestCode = 'ok' | DenialCode
 
@@ -20,6 +20,8 @@ export interface RouteKind {
   readonly mode: 'enforce' | 'report'
   /** Undefined where no calls of tools are judged. */
   readonly mcp?: { readonly tools?: Readonly<Record<string, unknown>> | undefined } | undefined
+  /** What it asks: conditions are counted where there are some. */
+  readonly require?: { readonly when?: readonly unknown[] | undefined } | undefined
   /** Whether it answers preflights. */
   readonly answersPreflights?: boolean | undefined
 }
@@ -29,6 +31,7 @@ export interface RouteSeries {
   readonly requests: Iterable<number>
   readonly reports: Iterable<number>
   readonly preflights: Iterable<number>
+  readonly conditions: Iterable<number>
   /** The tools whose calls are shown from the start. */
   readonly tools: readonly string[]
 }
@@ -54,10 +57,17 @@ export function reportSeries(code: DenialCode): number {
   return DENIAL_CODES.indexOf(code)
 }
 
+export const CONDITION_OUTCOMES = Object.keys({
+  true: true,
+  false: true,
+  error: true,
+} satisfies Record<ConditionOutcome, true>)
+
 export const PREFLIGHT_RESULTS = Object.keys({
   allowed: true,
   refused: true,
 } satisfies Record<PreflightResult, true>)
+
 /** Labels of every series that one tool could ever have. */
 export const CALL_SERIES = CODES.map(code => ({ code }))
 
@@ -66,12 +76,13 @@ export function callSeries(code: RequestCode): number {
 }
 
 /** A route has `ok` for each of its methods from the start, and one that only reports has what it can report. */
-export function routeSeries({ methods, access, mode, mcp, answersPreflights }: RouteKind): RouteSeries {
+export function routeSeries({ methods, access, mode, mcp, require, answersPreflights }: RouteKind): RouteSeries {
   const served = methods === undefined ? METHOD_LABELS : labelsOf(coveredMethods(methods))
   return {
     requests: [...served].map(method => requestSeries(method, 'ok')),
     reports: access === 'public' || mode === 'enforce' ? [] : REPORTABLE.map(reportSeries),
     preflights: answersPreflights === true ? PREFLIGHT_RESULTS.keys() : [],
+    conditions: require?.when === undefined ? [] : CONDITION_OUTCOMES.keys(),
     tools: mcp?.tools === undefined ? [] : [...Object.keys(mcp.tools), OTHER_TOOL],
   }
 }
@@ -81,7 +92,13 @@ function labelsOf(methods: ReadonlySet<string>): Iterable<string> {
 }
 
 /** The series of requests that match no route, or are refused before they are matched: each is a refusal. */
-export const UNMATCHED_SERIES: RouteSeries = { requests: [], reports: [], preflights: [], tools: [] }
+export const UNMATCHED_SERIES: RouteSeries = {
+  requests: [],
+  reports: [],
+  preflights: [],
+  conditions: [],
+  tools: [],
+}
 
 const REPORTABLE = DENIAL_CODES.filter(code => {
   const { reportable, beforeRoute } = denialSpec(code)

@@ -102,8 +102,8 @@ const ITEMS: Readonly<
     (audiences ?? resource) === undefined
       ? []
       : audienceRequirements({ audiences, resource }, context).flatMap(each => requirementItems(each, item)),
-  require: ({ require }, item, context) =>
-    requirementsUnder({ require }, context).flatMap(each => requirementItems(each, item)),
+  require: ({ require, path }, item, context) =>
+    requirementsUnder({ require, path }, context).flatMap(each => requirementItems(each, item)),
   mcp: callItems,
 }
 
@@ -217,6 +217,7 @@ function requirementItems(requirement: Requirement, item: MakeItem): readonly Co
     case 'acr':
     case 'authAge':
     case 'tokenAge':
+    case 'when':
       return [item(`refused without ${name}`, result => isNoticed(result) && isOnly(result.unmet, name))]
   }
 }

@@ -112,7 +112,7 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
         : 'rejected'
   const context = requirementContext(config, services.clock)
   const requirements = routeConfig === undefined || principal === undefined ? [] : requirementsOf(routeConfig, context)
-  const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, facts)
+  const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, { facts, path: findings.path })
   const isAsked = principal !== undefined || (caller === 'anonymous' && routeConfig?.access === 'optional')
   const call = isCall && isAsked ? callResult(test, routeConfig, principal) : undefined
   const found = { hasRoute: route !== undefined, isPreflight: preflight !== undefined, isCall }
@@ -259,6 +259,7 @@ function missingValues(requirement: Requirement, principal: Principal): readonly
     case 'acr':
     case 'authAge':
     case 'tokenAge':
+    case 'when':
       return []
   }
 }

@@ -12,7 +12,7 @@ import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import type { Endpoint, Policy, Route } from '../../policy.ts'
 import { compileMatcher, type Matcher } from '../../route/match.ts'
 import { parsePattern } from '../../route/pattern.ts'
-import { witnessOf } from '../diff/callers.ts'
+import { gapBetween } from '../diff/callers.ts'
 import { resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
 
 interface TrustedSpelling {
@@ -74,7 +74,7 @@ function readElsewhere(
       if (written === undefined || written.id === route.id) continue
       if (resolved(policy.matcher, method, path)?.id !== route.id) continue
       const other = config.routes.find(({ id }) => id === written.id)
-      if (other !== undefined && witnessOf({ route, config }, { route: other, config }) !== undefined)
+      if (other !== undefined && gapBetween({ route, config }, { route: other, config }) !== undefined)
         return { path, other }
     }
   return undefined

@@ -17,34 +17,40 @@ import { audiencesOf, judgeOf, type RouteInConfig, urlOf } from './route-strictn
 /** Says who gets in that did not: claims, or words where it is nobody with claims. */
 export type Witness = { readonly provider: string; readonly claims: Readonly<Record<string, JsonValue>> } | string
 
-/** Finds a caller that the route lets in and the other does not; undefined when there is none. */
-export function witnessOf(letting: RouteInConfig, refusing: RouteInConfig): Witness | undefined {
+/** A caller that one route lets in and the other does not. */
+interface Gap {
+  /** Undefined where a condition has to hold for the caller: which claims satisfy an expression, nobody can say. */
+  readonly witness: Witness | undefined
+}
+
+/** @returns undefined when there is no such caller */
+export function gapBetween(letting: RouteInConfig, refusing: RouteInConfig): Gap | undefined {
   const withoutClaims = Object.keys(STRANGERS).find(
     stranger => isLetIn(stranger as Stranger, letting.route) && !isLetIn(stranger as Stranger, refusing.route),
   )
-  if (withoutClaims !== undefined) return STRANGERS[withoutClaims as Stranger].words
+  if (withoutClaims !== undefined) return { witness: STRANGERS[withoutClaims as Stranger].words }
   if (isLetIn('rejected', refusing.route)) return undefined
   const provider = providersOf(letting).find(id => !providersOf(refusing).includes(id))
   if (provider !== undefined) {
     const demands = demandsOf(askedOf(letting, letting, provider), acrOrderOf(letting, provider))
-    return witness(letting, provider, leastOf(demands.flat(), demands))
+    return { witness: witness(letting, provider, leastOf(demands.flat(), demands)) }
   }
   for (const common of providersOf(letting)) {
-    const found = witnessOfProvider(letting, refusing, common)
+    const found = gapOfProvider(letting, refusing, common)
     if (found !== undefined) return found
   }
   return undefined
 }
 
 /** One order counts for both sides, since another order is a change of the provider and told there. */
-function witnessOfProvider(letting: RouteInConfig, refusing: RouteInConfig, provider: string): Witness | undefined {
+function gapOfProvider(letting: RouteInConfig, refusing: RouteInConfig, provider: string): Gap | undefined {
   const acrOrder = acrOrderOf(letting, provider)
   const demands = demandsOf(askedOf(letting, refusing, provider), acrOrder)
   const others = demandsOf(askedOf(refusing, letting, provider), acrOrder)
   const facts = [...new Map([...demands, ...others].flat().map(fact => [keyOf(fact), fact])).values()]
   const unmet = others.map(demand => facts.filter(fact => !demand.some(wanted => meets(fact, wanted))))
   const found = unmet.find(held => areMet(demands, held))
-  return found === undefined ? undefined : witness(letting, provider, leastOf(found, demands))
+  return found === undefined ? undefined : { witness: witness(letting, provider, leastOf(found, demands)) }
 }
 
 /**
@@ -128,12 +134,13 @@ function leastOf(facts: readonly Fact[], demands: readonly Demand[]): readonly F
   }, facts)
 }
 
-function witness({ config }: RouteInConfig, provider: string, facts: readonly Fact[]): Witness {
+function witness({ config }: RouteInConfig, provider: string, facts: readonly Fact[]): Witness | undefined {
   const judge = config.providers[judgeOf(config, provider)]
   const { scopeClaim = 'scope', rolesClaim = 'roles' } = grantClaimsOf(judge)
   const paths = { audience: ['aud'], scope: claimPath(scopeClaim), role: claimPath(rolesClaim) }
   const claims = new Map<string, { readonly path: readonly string[]; readonly values: JsonValue[] }>()
   for (const fact of facts) {
+    if (fact.kind === 'condition') return undefined
     const path = pathOf(fact, paths)
     const key = JSON.stringify(path)
     const values = claims.get(key)?.values ?? []
@@ -162,7 +169,7 @@ function grantClaimsOf(provider: ProviderConfig | undefined): {
 const BINDING_MEMBERS = { dpop: 'jkt', certificate: 'x5t#S256' }
 
 function pathOf(
-  fact: Fact,
+  fact: Exclude<Fact, { readonly kind: 'condition' }>,
   paths: Readonly<Record<'audience' | 'scope' | 'role', readonly string[]>>,
 ): readonly string[] {
   switch (fact.kind) {

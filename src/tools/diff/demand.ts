@@ -16,6 +16,8 @@ export type Fact =
   | { readonly kind: 'binding'; readonly value: 'dpop' | 'certificate' }
   /** That long ago, in milliseconds, is the time in the claim; a shorter one meets every demand for a longer one. */
   | { readonly kind: 'age'; readonly claim: 'auth_time' | 'iat'; readonly value: number }
+  /** A condition holds, whatever it says: one of the same text holds, too. */
+  | { readonly kind: 'condition'; readonly value: string }
   /** The claim is this value, or a list that holds it; with `undefined`, the claim is there, whatever its value. */
   | { readonly kind: 'claim'; readonly path: readonly string[]; readonly value: string | number | boolean | undefined }
 
@@ -53,6 +55,7 @@ const DEMANDS: {
   acr: ({ acr }, acrOrder) =>
     acr === undefined ? [] : [acceptedAcrs(acr, acrOrder).map(value => ({ kind: 'claim', path: ['acr'], value }))],
   authAge: ({ authAge }) => (authAge === undefined ? [] : [[{ kind: 'age', claim: 'auth_time', value: authAge }]]),
+  when: ({ when = [] }) => when.map(({ text }) => [{ kind: 'condition', value: text }]),
   tokenAge: ({ tokenAge }) => (tokenAge === undefined ? [] : [[{ kind: 'age', claim: 'iat', value: tokenAge }]]),
 }
 

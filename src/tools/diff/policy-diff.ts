@@ -14,7 +14,7 @@ import { sessionPaths } from '../../config/schema/session-paths.ts'
 import type { Policy } from '../../policy.ts'
 import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine/reach.ts'
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
-import { type Witness, witnessOf } from './callers.ts'
+import { gapBetween, type Witness } from './callers.ts'
 import { includeDifferences } from './include-strictness.ts'
 import { withOverlaps } from './overlaps.ts'
 import { certificateDifferences, dpopDifferences, workerDifferences } from './proof-strictness.ts'
@@ -227,12 +227,12 @@ function callersChange(
   requests: PolicyChange['requests'],
   both: Pair<RouteInConfig>,
 ): readonly PolicyChange[] {
-  const witness = witnessOf(both.after, both.before)
-  const isTighter = witnessOf(both.before, both.after) !== undefined
-  if (witness === undefined && !isTighter) return []
-  const kind = witness === undefined ? 'tightened' : isTighter ? 'changed' : 'loosened'
+  const gained = gapBetween(both.after, both.before)
+  const isTighter = gapBetween(both.before, both.after) !== undefined
+  if (gained === undefined && !isTighter) return []
+  const kind = gained === undefined ? 'tightened' : isTighter ? 'changed' : 'loosened'
   const details = callerDifferences(both).map(({ text }) => text)
-  return [{ kind, section: 'routes', subject, requests, details, witness }]
+  return [{ kind, section: 'routes', subject, requests, details, witness: gained?.witness }]
 }
 
 function routeNamed({ routes }: Config, name: string | undefined): RouteConfig | undefined {

@@ -140,10 +140,25 @@ const REQUIRE: Comparisons<RequireConfig> = {
   acr: asked(anyOf, joined(' or ')),
   authAge: asked(limitMs, secondsText),
   tokenAge: asked(limitMs, secondsText),
+  when: (name, before, after) => conditionDifferences(name, before, after),
   claims: (name, before = {}, after = {}, around) =>
     [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(claim =>
       askedOfClaim(`${name}.${claim}`, before[claim], after[claim], around),
     ),
+}
+
+/** Conditions of different texts may say the same, or let others in: nobody can tell. */
+function conditionDifferences(
+  name: string,
+  before: RequireConfig['when'] = [],
+  after: RequireConfig['when'] = [],
+): readonly Difference[] {
+  const [were, are] = [before, after].map(all => all.map(({ text }) => text))
+  const differences = allOf(name, were ?? [], are ?? [])
+  const isChanged = new Set(differences.map(({ direction }) => direction)).size > 1
+  return isChanged
+    ? differences.map(({ text }) => ({ direction: 'changed', text: `${text}: may differ` }))
+    : differences
 }
 
 const askedOfClaim = asked(claimDifferences, wantedOfClaim)

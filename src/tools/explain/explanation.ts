@@ -26,7 +26,7 @@ import type { Answer, Claims, Principal, RequestFacts } from '../../types.ts'
 import { type AskedPreflight, headersRefused, preflightIn } from '../engine/asked-preflight.ts'
 import { fromBrowser } from '../engine/browser-request.ts'
 import type { Trial } from '../engine/trial.ts'
-import { requirementName, sawText, wantedText } from '../text/requirement-text.ts'
+import { type AskedOf, requirementName, sawText, wantedText } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
 import { callChecks } from './call-checks.ts'
 import { askedMethod, type Candidate, othersOf, shapeOf } from './candidates.ts'
@@ -185,7 +185,8 @@ const CHECKS: Readonly<
     if (resource === undefined) return checks
     return checks.map(check => ({ ...check, wanted: `${check.wanted}, by resource ${resource}` }))
   },
-  require: (deps, _route, { require }) => requirementChecks(deps, requirementsUnder({ require }, contextOf(deps))),
+  require: (deps, _route, { require, path }) =>
+    requirementChecks(deps, requirementsUnder({ require, path }, contextOf(deps))),
   mcp: ({ trial, request, tool }, _route, routeConfig) => callChecks(trial, request, routeConfig, tool),
 }
 
@@ -198,9 +199,14 @@ async function requirementChecks(
   requirements: readonly Requirement[],
 ): Promise<readonly ExplainedCheck[]> {
   const { principal } = findings
-  const unmet = principal === undefined ? [] : await unmetOf(requirements, principal, request)
+  const unmet =
+    principal === undefined ? [] : await unmetOf(requirements, principal, { facts: request, path: findings.path })
   return requirements.map(requirement =>
-    requirementCheck(requirement, principal, unmet.includes(requirement) ? 'fails' : 'ok'),
+    requirementCheck(requirement, unmet.includes(requirement) ? 'fails' : 'ok', {
+      principal,
+      facts: request,
+      path: findings.path,
+    }),
   )
 }
 
@@ -212,28 +218,28 @@ function identityChecks({ findings: { principal }, denial }: Trial): readonly Ex
 
 function requirementCheck(
   requirement: Requirement,
-  principal: Principal | undefined,
   result: CheckResult,
+  { principal, facts, path }: AskedOf & { readonly principal: Principal | undefined },
 ): ExplainedCheck {
   const check = requirementName(requirement)
   const wanted = wantedText(requirement)
   if (principal === undefined) return { check, result: 'skipped', wanted, saw: 'nobody to ask it of' }
-  return { check, result, wanted, saw: sawText(requirement, principal) }
+  return { check, result, wanted, saw: sawText(requirement, principal, { facts, path }) }
 }
 
 /** Asks each requirement by itself, where a decision stops at the first that refuses. */
 export async function unmetOf(
   requirements: readonly Requirement[],
   principal: Principal,
-  facts: RequestFacts,
+  asked: AskedOf,
 ): Promise<readonly Requirement[]> {
-  const held = await Promise.all(requirements.map(requirement => holds(requirement, principal, facts)))
+  const held = await Promise.all(requirements.map(requirement => holds(requirement, principal, asked)))
   return requirements.filter((_, index) => held[index] === false)
 }
 
-async function holds({ authorize }: Requirement, principal: Principal, facts: RequestFacts): Promise<boolean> {
+async function holds({ authorize }: Requirement, principal: Principal, { facts, path }: AskedOf): Promise<boolean> {
   try {
-    await authorize(principal, facts)
+    await authorize(principal, facts, path)
     return true
   } catch (error) {
     if (error instanceof Denial) return false

@@ -6,11 +6,18 @@ import { type RequiredProof, seenProof } from '../../authorize/proof.ts'
 import { claimReader } from '../../claim-reader.ts'
 import type { Requirement } from '../../config/requirements.ts'
 import type { ClaimRequirement } from '../../config/schema/schema.ts'
-import type { Principal } from '../../types.ts'
+import type { Principal, RequestFacts } from '../../types.ts'
 
 /** Names a requirement as the file does: `scopes`, `claims.tenant`. */
 export function requirementName(requirement: Requirement): string {
-  return requirement.kind === 'claim' ? `claims.${requirement.claim}` : requirement.kind
+  switch (requirement.kind) {
+    case 'claim':
+      return `claims.${requirement.claim}`
+    case 'when':
+      return requirement.name.startsWith('when') ? requirement.name : `when.${requirement.name}`
+    default:
+      return requirement.kind
+  }
 }
 
 export function wantedText(requirement: Requirement): string {
@@ -32,10 +39,19 @@ export function wantedText(requirement: Requirement): string {
       return `a login no longer ago than ${secondsText(requirement.wanted)}`
     case 'tokenAge':
       return `a token issued no longer ago than ${secondsText(requirement.wanted)}`
+    case 'when':
+      return requirement.condition.text.trim().replaceAll(/\s+/g, ' ')
   }
 }
 
-export function sawText(requirement: Requirement, principal: Principal): string {
+/** The request that a requirement was asked about. */
+export interface AskedOf {
+  readonly facts: RequestFacts
+  /** As it was judged. */
+  readonly path: string
+}
+
+export function sawText(requirement: Requirement, principal: Principal, { facts, path }: AskedOf): string {
   switch (requirement.kind) {
     case 'scopes':
     case 'anyScope':
@@ -56,6 +72,11 @@ export function sawText(requirement: Requirement, principal: Principal): string 
     case 'authAge':
     case 'tokenAge':
       return requirement.seen(principal)
+    case 'when':
+      return requirement
+        .shown(principal, facts, path)
+        .map(({ saw }) => saw)
+        .join('; ')
   }
 }
 

@@ -155,7 +155,9 @@ async function meantRoutes(principal: Principal, config: Config, clock: Clock): 
   const context = requirementContext(config, clock)
   const facts = trialRequest('GET', '/', [])
   const taking = config.routes.filter(route => route.access !== 'public' && judgesOn(config, route, principal.provider))
-  const unmet = await Promise.all(taking.map(route => unmetOf(audienceRequirements(route, context), principal, facts)))
+  const unmet = await Promise.all(
+    taking.map(route => unmetOf(audienceRequirements(route, context), principal, { facts, path: '/' })),
+  )
   const routes = taking.filter((_, index) => unmet[index]?.length === 0).map(({ id }) => id)
   return { routes, isForAllRoutes: routes.length === taking.length }
 }

@@ -81,6 +81,7 @@ const OF_SESSIONS: ReadonlyArray<readonly [string, readonly string[]]> = [
 const OF_CORS: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_cors_preflights_total', ['route', 'result']],
 ]
+const OF_CONDITIONS = ['sallyport_conditions_total', ['route', 'outcome']] as const
 const OF_MCP: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_mcp_requests_total', ['route', 'tool', 'code']],
 ]
@@ -340,6 +341,37 @@ describe('revocation', () => {
       expect(series).not.toBe('')
       expect([...series.matchAll(/(\w+)="/g)].map(([, label]) => label)).toEqual(labels)
     }
+  })
+})
+
+describe('conditions', () => {
+  const ours = async (of: TestStack) =>
+    Object.fromEntries([...(await of.metrics())].filter(([series]) => series.startsWith('sallyport_conditions_')))
+
+  test('have series on the routes that have some, and are counted once for each request', async () => {
+    expect(await ours(stack)).toEqual({})
+    const when = ['claims.tenant == "acme"', 'claims.level >= 3']
+    const own = await startTestStack(
+      {
+        routes: [
+          { id: 'asking', path: '/a', access: 'optional', require: { when } },
+          { id: 'other', path: '/b' },
+        ],
+      },
+      { upstream },
+    )
+    const [name] = OF_CONDITIONS
+    const counts = (held: number, failed: number, broken: number) => ({
+      [`${name}{route="asking",outcome="true"}`]: held,
+      [`${name}{route="asking",outcome="false"}`]: failed,
+      [`${name}{route="asking",outcome="error"}`]: broken,
+    })
+    expect(await ours(own)).toEqual(counts(0, 0, 0))
+    for (const claims of [{ level: 3 }, { level: 4 }, { level: 2 }, {}])
+      await own.request('/a', { headers: bearer(await own.issuer.mint({ tenant: 'acme', ...claims })) })
+    await own.request('/a')
+    await own.request('/b', { headers: bearer(await own.issuer.mint({})) })
+    expect(await ours(own)).toEqual(counts(2, 1, 1))
   })
 })
 

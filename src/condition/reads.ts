@@ -1,0 +1,89 @@
+/**
+ * Finds out what a condition reads: which variables, which parameters of the route, and which headers.
+ *
+ * What reads nothing but the principal is judged once for each of them. A header has to be named in the expression, so
+ * that no more than it is looked for. The headers that carry credentials cannot be read at all: a token counts by what
+ * has been verified of it.
+ */
+import type { ConditionProblem } from './fence.ts'
+import { allNodes, comprehensionOf, extentOf, memberPath, partsOf, type Tree } from './tree.ts'
+
+export interface ReadBy {
+  readonly variables: ReadonlySet<string>
+  /** Names of headers, in lower case. */
+  readonly headers: ReadonlySet<string>
+  /** Each claim that is read, as the names on the way to it. */
+  readonly claims: ReadonlyArray<readonly string[]>
+  /** Whether it says the same of every request of one principal. */
+  readonly isOfPrincipal: boolean
+}
+
+const OF_PRINCIPAL: ReadonlySet<string> = new Set(['claims', 'scopes', 'roles', 'provider'])
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'dpop'])
+
+export function readsOf(tree: Tree): ReadBy {
+  const paths = pathsIn(tree, new Set())
+  const variables = new Set(paths.map(([root = '']) => root))
+  return {
+    variables,
+    headers: new Set(allNodes(tree).flatMap(node => headerOf(node) ?? [])),
+    claims: paths.flatMap(([root, ...rest]) => (root === 'claims' && rest.length > 0 ? [rest] : [])),
+    isOfPrincipal: variables.isSubsetOf(OF_PRINCIPAL),
+  }
+}
+
+/** Lists the longest paths that begin at a variable of ours, and not at one that a macro binds. */
+function pathsIn(tree: Tree, bound: ReadonlySet<string>): ReadonlyArray<readonly string[]> {
+  const path = memberPath(tree)
+  if (path !== undefined) return bound.has(path[0] ?? '') ? [] : [path]
+  const visited = comprehensionOf(tree)
+  if (visited === undefined) return partsOf(tree).flatMap(part => pathsIn(part, bound))
+  return [...pathsIn(visited.list, bound), ...pathsIn(visited.body, new Set([...bound, visited.variable]))]
+}
+
+/** The header that a node names: `request.headers["x-tenant"]`, or `"x-tenant" in request.headers`. */
+function headerOf(node: Tree): string | undefined {
+  if (node.op === 'in' && isHeaders(node.args[1])) {
+    const [name] = node.args
+    return name.op === 'value' && typeof name.args === 'string' ? name.args : undefined
+  }
+  const [root, member, name, ...more] = memberPath(node) ?? []
+  return root === 'request' && member === 'headers' && more.length === 0 ? name : undefined
+}
+
+function isHeaders(tree: Tree): boolean {
+  return memberPath(tree)?.join('.') === 'request.headers'
+}
+
+/** @returns a problem with what an expression reads, where the types do not show it */
+export function readsProblem(tree: Tree, parameters: readonly string[]): ConditionProblem | undefined {
+  for (const node of allNodes(tree)) {
+    const header = headerOf(node)
+    const message =
+      header !== undefined
+        ? headerProblem(header)
+        : node.op === 'id'
+          ? variableProblem(node.args, parameters)
+          : isHeaders(node) && !isNamedIn(tree, node)
+            ? 'must name one header, as in `request.headers["x-tenant"]`'
+            : undefined
+    if (message !== undefined) return { message, ...extentOf(node) }
+  }
+  return undefined
+}
+
+function headerProblem(name: string): string | undefined {
+  if (name !== name.toLowerCase()) return `is written \`${name.toLowerCase()}\`: names are in lower case here`
+  return CREDENTIALS.has(name) ? 'carries a credential; what has been verified of it is in `claims`' : undefined
+}
+
+function variableProblem(name: string, parameters: readonly string[]): string | undefined {
+  return name === 'params' && parameters.length === 0
+    ? 'reads a parameter, and the path of the route has none; write one as `:name`'
+    : undefined
+}
+
+/** Whether a header is picked out of the headers that the node stands for. */
+function isNamedIn(tree: Tree, headers: Tree): boolean {
+  return allNodes(tree).some(node => headerOf(node) !== undefined && partsOf(node).includes(headers))
+}

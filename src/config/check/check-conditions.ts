@@ -1,0 +1,43 @@
+/**
+ * Judges the conditions of routes (`require.when`): each has to be an expression that is accepted, about parameters that
+ * its route has, and together they have to stay within what a request may cost.
+ */
+import { type Condition, readCondition } from '../../condition/condition.ts'
+import { MOST_COMPREHENSIONS, MOST_NODES } from '../../condition/fence.ts'
+import { MOST_SCANS } from '../../condition/work.ts'
+import { parameterNames } from '../../route/pattern.ts'
+import type { Draft } from '../schema/draft.ts'
+import type { RouteConfig } from '../schema/schema.ts'
+import type { Finding } from './findings.ts'
+
+export function conditionFindings({ routes }: Draft): readonly Finding[] {
+  return [...routes].flatMap(([index, route]) => ofRoute(['routes', index, 'require', 'when'], route))
+}
+
+function ofRoute(at: Finding['path'], { path, require }: RouteConfig): readonly Finding[] {
+  const parameters = parameterNames(path)
+  const read = (require?.when ?? []).map(written => ({ written, found: readCondition(written.text, parameters) }))
+  const problems = read.flatMap(({ written, found }): readonly Finding[] => {
+    if (!('message' in found)) return []
+    const within = { text: written.text, offset: found.start }
+    return [{ path: [...at, ...written.at], message: found.message, within }]
+  })
+  if (problems.length > 0) return problems
+  const conditions = read.map(({ found }) => found as Condition)
+  const message = sizeProblem(conditions)
+  return message === undefined ? [] : [{ path: at, message, at: 'key' }]
+}
+
+/** Every condition is within the limits by itself; they hold for all of a route together. */
+function sizeProblem(conditions: readonly Condition[]): string | undefined {
+  const nodes = conditions.reduce((sum, condition) => sum + condition.nodes, 0)
+  const comprehensions = conditions.reduce((sum, condition) => sum + condition.comprehensions, 0)
+  const scans = conditions.reduce((sum, { work }) => sum + work.scans, 0)
+  if (scans > MOST_SCANS)
+    return `reads ${scans} times all of a claim, and a route may ${MOST_SCANS} times (two claims compared, \`size\`, \`string\`, \`contains\`); compare with a parameter or with what is written here`
+  if (comprehensions > MOST_COMPREHENSIONS)
+    return `visits ${comprehensions} lists, and a route may visit ${MOST_COMPREHENSIONS}; ask for a role or a scope, or split the route`
+  return nodes > MOST_NODES
+    ? `has ${nodes} parts in all, and a route may have ${MOST_NODES}; split what it asks into routes`
+    : undefined
+}
