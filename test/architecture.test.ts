@@ -47,7 +47,7 @@ const ROOMS = tableOf(`
   tools/revocation  → admin config/read config/schema revocation run tools/admin
   tools/admin       → config/schema lib
   tools/explain     → config config/schema errors lib policy refusal route tools/engine tools/text types
-  tools/check       → authenticate config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run
+  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib mcp oauth policy run
                       route session tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route

@@ -15,6 +15,7 @@ import { isLoopback } from '../../lib/loopback.ts'
 import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
+import { doubtfulConditions } from './doubtful-conditions.ts'
 import { longAnswers } from './doubtful-introspection.ts'
 import { doubtfulOrigins, missingHeaders } from './doubtful-origins.ts'
 import { proofUrlsInClear, replayPerProcess } from './doubtful-proofs.ts'
@@ -79,6 +80,9 @@ export const WARNING_CODES = [
   'traces-in-clear',
   'traces-path-missing',
   'route-taken-over',
+  'condition-claim-missing',
+  'condition-never-holds',
+  'condition-slash',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -125,6 +129,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...doubtfulSessionRoutes(config),
     ...tracesInClear(config),
     ...tracesPathMissing(config),
+    ...doubtfulConditions(config),
   ]
 }
 

@@ -842,6 +842,45 @@ describe('a provider of sessions', () => {
   })
 })
 
+describe('a condition', () => {
+  const when = (text: string, rest = 'path: "/t/:tenant"') =>
+    found(configOf(`{ id: a, ${rest}, require: { when: ${JSON.stringify(text)} } }`))
+
+  test.each([
+    ['!(claims.banned == true)', 'condition-claim-missing'],
+    ['claims.tenant != "acme"', 'condition-claim-missing'],
+    ['claims.admin || claims.level >= 3', 'condition-claim-missing'],
+    ['claims.level + 1 == 4', 'condition-never-holds'],
+  ])('%s: %s', (text, code) => {
+    expect(when(text)).toEqual([`${code} routes.0.require.when`])
+  })
+
+  test.each([
+    'has(claims.banned) && !(claims.banned == true)',
+    '!has(claims.banned) || claims.banned != true',
+    '!("banned" in claims) || claims.banned != true',
+    'claims.sub != "root"',
+    'claims.tenant == params.tenant',
+    'claims.level + 1.0 == 4.0',
+  ])('%s says what was meant', text => {
+    expect(when(text)).toEqual([])
+  })
+
+  test('does not ask for a claim that the route requires', () => {
+    const config = configOf(
+      '{ id: a, path: /a, require: { claims: { t: [x, y] }, when: [claims.t != "x", claims.u != "y"] } }',
+    )
+    expect(found(config)).toEqual(['condition-claim-missing routes.0.require.when.1'])
+  })
+
+  test('may read a parameter with a slash in it', () => {
+    const lax = 'path: "/t/:tenant", pathAllow: [encodedSlash]'
+    expect(when('params.tenant.startsWith("a")', lax)).toEqual(['condition-slash routes.0.require.when'])
+    expect(when('params.tenant.startsWith("a") && !params.tenant.contains("/")', lax)).toEqual([])
+    expect(when('claims.tenant == "a"', lax)).toEqual([])
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = [
     'issuer-slash',

@@ -1,0 +1,114 @@
+/**
+ * Finds conditions (`require.when`) that are accepted and probably do not say what was meant.
+ *
+ * CEL specification. What is missing is an error there, and an error refuses, also under a negation. Numbers of claims
+ * are doubles, which no whole number can be added to.
+ */
+import { type Condition, readCondition } from '../../condition/condition.ts'
+import { allNodes, memberPath, partsOf, type Tree, textOf } from '../../condition/tree.ts'
+import type { Path } from '../../config/check/findings.ts'
+import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
+import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { parameterNames } from '../../route/pattern.ts'
+
+interface DoubtfulCondition {
+  readonly code: 'condition-claim-missing' | 'condition-never-holds' | 'condition-slash'
+  readonly path: Path
+  readonly message: string
+}
+
+export function doubtfulConditions(config: Config): readonly DoubtfulCondition[] {
+  return config.routes.flatMap((route, index) =>
+    (route.require?.when ?? []).flatMap(({ text, at }) => {
+      const condition = readCondition(text, parameterNames(route.path))
+      if ('message' in condition) return []
+      const path = ['routes', index, 'require', 'when', ...at]
+      return [
+        ...missingClaims(condition, knownClaims(config, route)).map(message => ({
+          code: 'condition-claim-missing' as const,
+          path,
+          message,
+        })),
+        ...wholeNumbers(condition).map(message => ({ code: 'condition-never-holds' as const, path, message })),
+        ...slashes(condition, route).map(message => ({ code: 'condition-slash' as const, path, message })),
+      ]
+    }),
+  )
+}
+
+const KNOWN: ByProviderType<readonly string[]> = {
+  jwt: ({ requiredClaims }) => ['iss', 'sub', 'aud', 'exp', ...requiredClaims],
+  introspection: ({ requiredClaims }) => ['sub', 'aud', ...requiredClaims],
+  session: () => ['iss', 'sub', 'aud', 'exp'],
+}
+
+/** The claims that every caller of the route has. */
+function knownClaims({ providers }: Config, route: RouteConfig): ReadonlySet<string> {
+  const taken = Object.entries(providers).filter(([id]) => route.providers?.includes(id) ?? true)
+  const [first = new Set<string>(), ...others] = taken.map(([, provider]) => new Set(byProviderType(KNOWN, provider)))
+  const required = Object.keys(route.require?.claims ?? {}).filter(claim => !claim.startsWith('/'))
+  return others.reduce((known, each) => known.intersection(each), first).union(new Set(required))
+}
+
+/** A claim that makes a negation fail where its author thinks of it as not there, so that all is well. */
+function missingClaims({ tree }: Condition, known: ReadonlySet<string>): readonly string[] {
+  const asked = new Set(allNodes(tree).flatMap(askedFor))
+  const doubtful = allNodes(tree).flatMap(node => (isNegation(node) ? allNodes(node) : joinedBy(node)))
+  const texts = doubtful.flatMap(node => {
+    const path = memberPath(node)
+    const [root, claim, ...more] = path ?? []
+    if (root !== 'claims' || claim === undefined || more.length > 0) return []
+    return known.has(claim) || asked.has(claim) ? [] : [textOf(node)]
+  })
+  return [...new Set(texts)].map(
+    text =>
+      `refuses a token without \`${text}\`, also where that is negated; write \`!has(${text}) || …\` or \`has(${text}) && …\` to say which is meant`,
+  )
+}
+
+function isNegation({ op }: Tree): boolean {
+  return op === '!_' || op === '!='
+}
+
+/** Claims that have to be true or false by themselves. */
+function joinedBy(node: Tree): readonly Tree[] {
+  return node.op === '&&' || node.op === '||' ? partsOf(node) : []
+}
+
+function askedFor(node: Tree): readonly string[] {
+  if (node.op === 'in') {
+    const [name, container] = node.args
+    return name.op === 'value' && typeof name.args === 'string' && memberPath(container)?.join('.') === 'claims'
+      ? [name.args]
+      : []
+  }
+  if (node.op !== 'call' || node.args[0] !== 'has') return []
+  return node.args[1].flatMap(member => memberPath(member)?.slice(1, 2) ?? [])
+}
+
+const ARITHMETIC: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%'])
+
+function wholeNumbers({ tree }: Condition): readonly string[] {
+  return allNodes(tree).flatMap(node => {
+    const parts = ARITHMETIC.has(node.op) ? partsOf(node) : []
+    const whole = parts.find(({ op, args }) => op === 'value' && typeof args === 'bigint')
+    const isOfClaim = parts.some(part => memberPath(part)?.[0] === 'claims')
+    return whole !== undefined && isOfClaim
+      ? [
+          `always fails at \`${textOf(node)}\`: numbers of claims are doubles, which count with no whole number; write \`${textOf(whole)}.0\``,
+        ]
+      : []
+  })
+}
+
+function slashes({ tree, reads }: Condition, { pathAllow = [] }: RouteConfig): readonly string[] {
+  if (!reads.variables.has('params') || !pathAllow.includes('encodedSlash')) return []
+  const isAsked = allNodes(tree).some(
+    node => node.op === 'rcall' && node.args[0] === 'contains' && memberPath(node.args[1])?.[0] === 'params',
+  )
+  return isAsked
+    ? []
+    : [
+        'reads a parameter that may hold `/`, since `pathAllow` takes `%2F`, which is decoded here; refuse it by `!params.….contains("/")`, or leave `encodedSlash` out',
+      ]
+}
