@@ -28,6 +28,7 @@ import { ALGORITHMS, type SigningKey, signingKeys, tokensFile, tokensOf } from '
 import { spread } from '../lib/stats.ts'
 import { markdown } from '../lib/table.ts'
 import { auditCases } from './audit.ts'
+import { conditionCases } from './conditions.ts'
 import { type Case, type Effort, time } from './harness.ts'
 import { opaqueAndEncryptedCases } from './opaque-and-encrypted.ts'
 import { pageAndToolCases } from './pages-and-tools.ts'
@@ -174,6 +175,7 @@ async function cases(): Promise<readonly Case[]> {
     ...ALGORITHMS.flatMap(algorithm => verifications(algorithm)),
     ...proofCases(warm[0] as string),
     ...(await opaqueAndEncryptedCases(rs256, warm)),
+    ...conditionCases(principals, facts),
     ...(await pageAndToolCases([...keys.values()], heads)),
     ...(await sessionCases()),
   ]
