@@ -66,6 +66,13 @@ async function startShop(): Promise<Driven> {
       { id: 'opaque', path: '/opaque/**', upstream: 'app', providers: ['opaque'] },
       { id: 'report', path: '/report', upstream: 'app', providers: ['partner'], mode: 'report' },
       { id: 'mcp', path: '/mcp', upstream: 'app', providers: ['partner'], mcp: { tools: { list: {} } } },
+      {
+        id: 'own',
+        path: '/own/:sub',
+        upstream: 'app',
+        providers: ['partner'],
+        require: { when: 'claims.sub == params.sub || claims.absent == 1' },
+      },
       { id: 'gone', path: '/gone', upstream: 'gone', access: 'public' },
       { id: 'slow', path: '/slow', upstream: 'slow', access: 'public' },
     ],
@@ -115,6 +122,9 @@ async function startShop(): Promise<Driven> {
       const opaque = (text: string) => gateway.request('/opaque/x', { headers: bearer(text) })
       expect((await opaque(`a-token-of-somebody-${round}`)).status).toBe(200)
       expect((await opaque(`a-token-of-nobody-${round}`)).status).toBe(401)
+      // A condition holds, or asks for what the token does not have.
+      const own = (sub: string) => gateway.request(`/own/${sub}`, { headers: bearer(token) })
+      expect([(await own('alice')).status, (await own('somebody')).status]).toEqual([200, 403])
       // Pages ask whether they may, and agents call tools.
       for (const origin of [PAGE, 'https://evil.example.com']) {
         const headers = { origin, 'access-control-request-method': 'GET' }
