@@ -100,7 +100,8 @@ test('what is accepted means the same in another implementation', () => {
       seen[`${ours}`]++
       expect({ text, claims: made, is: ours }).toEqual({ text, claims: made, is: theirs(text, values) })
     }),
-    { numRuns: RUNS },
+    // The same ones each time: what a run by hand finds gets a rule in the fence, and not a red build by chance.
+    { numRuns: RUNS, ...(process.env.CONDITION_RUNS === undefined && { seed: 20_271_127 }) },
   )
   // A fence that lets nothing through would agree, too.
   expect(Math.min(seen.true, seen.false, seen.error)).toBeGreaterThan(RUNS / 150)
