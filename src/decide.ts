@@ -1,9 +1,9 @@
 /**
- * Decides whether a request may pass: head → path and route → credential → principal → identity → requirements.
+ * Decides whether a request may pass: head → path and route → credential → principal → identity → requirements → limits.
  *
  * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It knows no socket, so the
  * gateway can ask it, and so can every command that explains or tests a policy. It returns a promise only when a key, a
- * slow signature or a requirement has to be waited for.
+ * slow signature, a requirement or an exact limit has to be waited for.
  *
  * The caller brings the {@link Findings} that this file, and no other, fills. They are needed even when nothing is
  * returned: a refusal is counted for its route, and a client may leave while its keys are fetched.
@@ -54,7 +54,7 @@ export function decide(facts: RequestFacts, policy: Policy, findings: Undecided)
   checkBodyLength(findings, policy)
   try {
     if (cors !== undefined) checkOrigin(cors, asking?.origin)
-    if (target.access === 'public') return forwarded(findings)
+    if (target.access === 'public') return pass(facts, findings, target)
     const principal = authenticate(facts, policy, findings, target, query)
     return principal instanceof Promise
       ? principal.then(
@@ -175,12 +175,29 @@ function admit(
   return pass(facts, findings, route)
 }
 
+/** Counts a request that may pass, and goes on if that is within the limits of its route. */
+function pass(facts: RequestFacts, findings: Undecided, route: Route): MaybePromise<Decision> {
+  const { limits } = route
+  if (limits === undefined) return passOn(facts, findings, route)
+  try {
+    const taken = limits.take(findings.principal, facts, findings)
+    if (taken instanceof Promise)
+      return taken.then(
+        () => passOn(facts, findings, route),
+        (error: unknown) => tolerate(findings, route, error),
+      )
+  } catch (error) {
+    return tolerate(findings, route, error)
+  }
+  return passOn(facts, findings, route)
+}
+
 /**
  * Forwards a request, unless its body has to be judged first.
  *
  * @param lacking the scope that the caller does not have, where that is the only requirement it has failed until now
  */
-function pass(facts: RequestFacts, findings: Undecided, route: Route, lacking?: Denial): Decision {
+function passOn(facts: RequestFacts, findings: Undecided, route: Route, lacking?: Denial): Decision {
   const { calls } = route
   if (calls === undefined) return forwarded(findings)
   try {
@@ -197,7 +214,7 @@ function fail(facts: RequestFacts, findings: Undecided, route: Route, problem: u
   const error = afterStepUp(findings, route, problem)
   if (route.calls === undefined || !(error instanceof Denial) || error.code !== 'scope_missing')
     return tolerate(findings, route, error)
-  return pass(facts, findings, route, error)
+  return passOn(facts, findings, route, error)
 }
 
 function afterStepUp({ principal }: Findings, { session, challenge }: Route, error: unknown): unknown {

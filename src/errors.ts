@@ -33,7 +33,7 @@ export const STAGES = {
     'revocation',
     'proof',
   ],
-  after: ['identity', 'requirements', 'forward'],
+  after: ['identity', 'requirements', 'limits', 'forward'],
 } as const
 export type TokenStage = (typeof STAGES.ofToken)[number]
 export type Stage = (typeof STAGES)[keyof typeof STAGES][number]
@@ -470,6 +470,22 @@ export const DENIALS = {
     retryAfterSeconds: 5,
     remedy: 'Bring the store back; nothing has to be restarted.',
   },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests',
+    stage: 'limits',
+    reportable: true,
+    remedy:
+      'The evidence names the limits that were met. If they are too low for this caller, raise `rate` or `burst`.',
+  },
+  rate_limit_unavailable: {
+    status: 503,
+    title: 'Nobody can tell how much was used',
+    stage: 'limits',
+    reportable: true,
+    retryAfterSeconds: 1,
+    remedy: 'Bring the store back, or let each process count for itself meanwhile with `onFailure: local`.',
+  },
   overloaded: {
     status: 503,
     title: 'The gateway is overloaded',
@@ -577,6 +593,10 @@ interface DenialOptions {
   readonly provider?: string
   /** Seconds for `Retry-After`, in place of those of the table. */
   readonly retryAfterSeconds?: number
+  /** The same, more exactly; `Retry-After` is at least a second then. */
+  readonly retryAfterMs?: number
+  /** Limits that were met, by their ids. */
+  readonly violatedPolicies?: readonly string[]
   /** The technical failure behind a 5xx refusal, for the log. */
   readonly cause?: unknown
   /** Scopes that the challenge asks for in place of the route's, space-separated. */
@@ -602,6 +622,10 @@ export class Denial extends Error {
   readonly provider: string | undefined
   /** Seconds for `Retry-After`; undefined where coming again does not help. */
   readonly retryAfterSeconds: number | undefined
+  /** The same in milliseconds, where it is known so exactly. */
+  readonly retryAfterMs: number | undefined
+  /** Limits that were met, by their ids. */
+  readonly violatedPolicies: readonly string[] | undefined
   /** Scopes that the challenge asks for in place of the route's, space-separated. */
   readonly scope: string | undefined
   readonly rpc: RpcError | undefined
@@ -615,7 +639,12 @@ export class Denial extends Error {
     this.code = code
     this.evidence = options.evidence
     this.provider = options.provider
-    this.retryAfterSeconds = options.retryAfterSeconds ?? denialSpec(code).retryAfterSeconds
+    this.retryAfterMs = options.retryAfterMs
+    this.retryAfterSeconds =
+      options.retryAfterMs === undefined
+        ? (options.retryAfterSeconds ?? denialSpec(code).retryAfterSeconds)
+        : Math.max(1, Math.ceil(options.retryAfterMs / 1_000))
+    this.violatedPolicies = options.violatedPolicies
     this.scope = options.scope
     this.rpc = options.rpc
     this.#loginHelps = options.loginHelps

@@ -6,6 +6,7 @@
 import type { Denial } from './errors.ts'
 import type { Identity } from './identity/header-lines.ts'
 import type { MaybePromise } from './lib/maybe-promise.ts'
+import type { RouteLimits } from './limit/route-limits.ts'
 import type { CallJudge } from './mcp/call-judge.ts'
 import type { Cors } from './route/cors.ts'
 import type { Matcher } from './route/match.ts'
@@ -51,6 +52,8 @@ export interface Route {
   /** Finds who has logged in, by a cookie; undefined for a route that takes no sessions. */
   readonly session: RouteSession | undefined
   readonly authorize: Authorizer
+  /** Counts what may pass; undefined: as much as comes. */
+  readonly limits: RouteLimits | undefined
   readonly challenge: RouteChallenge
   /** Which pages may read the answers; undefined: the gateway says nothing about it. */
   readonly cors: Cors | undefined

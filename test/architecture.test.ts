@@ -60,16 +60,16 @@ const ROOMS = tableOf(`
 
   run/workers       → admin config/schema downstream errors lib revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
-                      downstream errors forward gateway issuer-template keys lib node oauth policy policy-store revocation session
+                      downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session
                       store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
   admin/console     → admin errors lib telemetry/metrics
   admin             → downstream errors exchange lib policy revocation types upstream
 
-  config            → authenticate authorize condition config/schema downstream forward identity issuer-template lib mcp policy route session
+  config            → authenticate authorize condition config/schema downstream forward identity issuer-template lib limit mcp policy route session
                       telemetry/metrics telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
-  config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib mcp route
+  config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib limit mcp route
 
   gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       telemetry/audit telemetry/metrics telemetry/traces
@@ -81,17 +81,18 @@ const ROOMS = tableOf(`
   session           → authenticate errors lib oauth policy revocation route store types
   telemetry/audit   → errors exchange lib node telemetry telemetry/metrics types
   telemetry         → authenticate/introspection errors exchange keys lib node policy revocation telemetry/metrics types
-  telemetry/metrics → errors mcp node revocation route telemetry/traces types
+  telemetry/metrics → errors limit mcp node revocation route telemetry/traces types
   telemetry/traces  → exchange keys/fetch lib policy types
   exchange          → errors policy types
   policy-store      → policy
-  policy            → errors identity lib mcp route types upstream
+  policy            → errors identity lib limit mcp route types upstream
   authenticate/proof → authenticate authenticate/jwt errors keys lib store types
   authenticate/encrypted → authenticate authenticate/jwt errors keys lib types
   authenticate/introspection → authenticate authenticate/jwt egress errors keys/fetch lib oauth types
   authenticate      → authenticate/jwt claim-reader errors issuer-template lib revocation types
   authenticate/jwt  → authenticate errors issuer-template lib types
   authorize         → claim-reader condition errors lib types
+  limit             → claim-reader errors lib store types
   mcp               → errors lib types
   identity          → claim-reader errors lib types
   route             → errors lib types

@@ -56,6 +56,7 @@ export function policyOf(
     return compilePolicy(config, 'micro', {
       verifiers: new Map(verifiers),
       upstreams: new Map([['app', upstream()]]),
+      limits: shared.rateLimits.lease(config).limits,
       tokenCache: shared.tokenCache,
       decrypterOf: shared.decrypterOf,
       clock: shared.clock,

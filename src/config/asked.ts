@@ -25,6 +25,7 @@ const IS_ASKED = {
   cors: true,
   resource: true,
   mcp: true,
+  rateLimits: true,
   anonymous: true,
 } satisfies Record<keyof RouteConfig, boolean>
 

@@ -24,6 +24,8 @@ import {
 } from '../identity/header-lines.ts'
 import type { Clock } from '../lib/clock.ts'
 import { andThen } from '../lib/maybe-promise.ts'
+import type { RateLimit } from '../limit/rate-limit.ts'
+import { type RouteLimits, routeLimits } from '../limit/route-limits.ts'
 import { callJudge } from '../mcp/call-judge.ts'
 import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge, RouteSession } from '../policy.ts'
 import { type Cors, type CorsRules, cors } from '../route/cors.ts'
@@ -64,6 +66,8 @@ interface PolicyParts {
   readonly verifiers: ReadonlyMap<string, TokenVerifier>
   /** The upstreams by their ids. */
   readonly upstreams: ReadonlyMap<string, Upstream>
+  /** The limits by their ids. */
+  readonly limits: ReadonlyMap<string, RateLimit>
   readonly tokenCache: TokenCache
   readonly decrypterOf: DecrypterOf
   /** Says how old a login or a token is. */
@@ -204,7 +208,7 @@ function compileRoute(
   route: RouteConfig,
   config: Config,
   judges: Judges & { readonly headers: HeaderWriters },
-  { upstreams, routeMetrics, mode, layers, sessions }: PolicyParts,
+  { upstreams, routeMetrics, mode, layers, sessions, limits, clock }: PolicyParts,
 ): Route {
   const { id, path, methods, pathAllow, access, require, providers, audiences, resource, timeout, ...others } = route
   const {
@@ -216,6 +220,7 @@ function compileRoute(
     revocation,
     cors: _,
     mcp,
+    rateLimits,
     anonymous: _anonymous,
     ...unread
   } = others
@@ -254,6 +259,7 @@ function compileRoute(
       forwardsToken: config.identity.forwardToken !== false,
     }),
     authorize,
+    limits: limitsOf(rateLimits, { limits, config, clock, route: id, mode: effective }),
     challenge: challengeOf(route, config, sources, login?.path),
     cors: rules && judges.cors(rules),
     calls: callJudgeOf(route, metrics),
@@ -264,6 +270,28 @@ function compileRoute(
     streamGraceMs: streamGraceMs({ mode: effective, streams: own }, streams),
     tunnelIdleTimeoutMs: own?.idleTimeout ?? streams.idleTimeout,
     metrics,
+  })
+}
+
+interface LimitsOptions {
+  readonly limits: ReadonlyMap<string, RateLimit>
+  readonly config: Config
+  readonly clock: Clock
+  readonly route: string
+  readonly mode: Route['mode']
+}
+
+function limitsOf(
+  ids: readonly string[] | undefined,
+  { limits, config, clock, route, mode }: LimitsOptions,
+): RouteLimits | undefined {
+  if (ids === undefined) return undefined
+  return routeLimits({
+    route,
+    limits: ids.map(id => named(limits, id)),
+    clientAddress: clientAddressReader(trustedProxies(config.listen.trustedProxies)),
+    refused: mode === 'report' ? 'reported' : 'limited',
+    clock,
   })
 }
 

@@ -22,6 +22,7 @@ const GRPC_STATUS: Readonly<Record<(typeof DENIALS)[DenialCode]['status'], numbe
   404: 12, // UNIMPLEMENTED
   408: 4, // DEADLINE_EXCEEDED
   413: 8, // RESOURCE_EXHAUSTED
+  429: 8,
   431: 8,
   500: 13,
   502: 14, // UNAVAILABLE

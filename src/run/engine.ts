@@ -157,6 +157,7 @@ export function engine(options: EngineOptions, servers: () => Iterable<Server>):
         services.upstreams.close(),
         services.revocationStreams.close(),
         services.sharedReplays.close(),
+        services.rateLimits.close(),
         cache.close(),
       ])
       // What the last requests and streams leave behind is on record.

@@ -13,6 +13,7 @@ import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 import { secretsIn } from '../lib/secrets.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
+import type { RateLimit } from '../limit/rate-limit.ts'
 import type { Policy } from '../policy.ts'
 import type { RevocationSettings } from '../revocation/revocations.ts'
 import type { SessionStatus, StatementVerifier } from '../types.ts'
@@ -40,6 +41,8 @@ export interface Prepared {
   readonly stream: RevocationStream | undefined
   /** The memory of DPoP proofs in the store; undefined where no proofs are shared. */
   readonly sharedReplays: ReplayStore | undefined
+  /** The limits by their ids. */
+  readonly limits: ReadonlyMap<string, RateLimit>
   /** The secrets of those who may revoke over the admin listener; undefined: nobody may. */
   readonly revokerSecrets: readonly Buffer[] | undefined
   /** How the sessions of each provider that has some are doing, by its id. */
@@ -88,6 +91,8 @@ export function prepare(config: Config, services: Services): Prepared {
     const replays = replayStore && services.sharedReplays.acquire(replayStore)
     if (replays !== undefined) releases.push(replays.release)
     const sharedReplays = replays?.value
+    const leasedLimits = services.rateLimits.lease(config)
+    releases.push(leasedLimits.release)
     const audit = services.audits.acquire(config)
     releases.push(audit.release)
     const tokenFile = config.revocation?.api?.tokenFile
@@ -109,6 +114,7 @@ export function prepare(config: Config, services: Services): Prepared {
     const parts = {
       verifiers,
       upstreams: new Map(upstreams),
+      limits: leasedLimits.limits,
       tokenCache: services.tokenCache,
       decrypterOf: services.decrypterOf,
       clock: services.clock,
@@ -133,6 +139,7 @@ export function prepare(config: Config, services: Services): Prepared {
       revocation,
       stream: stream?.value,
       sharedReplays,
+      limits: leasedLimits.limits,
       revokerSecrets,
       sessions: new Map(logins.map(([id, { status }]) => [id, status])),
       upstreams: parts.upstreams,
@@ -141,6 +148,7 @@ export function prepare(config: Config, services: Services): Prepared {
       },
       takeOver() {
         sharedReplays?.open()
+        leasedLimits.open()
         audit.putInForce()
         if (spans === undefined) services.traces.followNone()
         else spans.follow()

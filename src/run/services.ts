@@ -26,6 +26,7 @@ import { eventRefusals, revocationEvents } from '../telemetry/revocation-events.
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { type Audits, audits } from './audits.ts'
 import { descriptorLimit } from './descriptors.ts'
+import { type RateLimits, rateLimits } from './rate-limits.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
 import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
 import { type SharedReplays, sharedReplays } from './shared-replays.ts'
@@ -53,6 +54,7 @@ export interface Services {
   /** What this process remembers of DPoP proofs that were used. */
   readonly replays: ReplayMemory
   readonly sharedReplays: SharedReplays
+  readonly rateLimits: RateLimits
   readonly sessions: SessionRegistry
   readonly audits: Audits
   readonly traces: Traces
@@ -138,6 +140,7 @@ export function gatewayServices({
     revocationStreams: revocationStreams({ clock, scheduler, log, metrics, revocations: revoked }),
     eventMemory: eventMemory(clock),
     sharedReplays: sharedReplays({ clock, scheduler, log, metrics }),
+    rateLimits: rateLimits({ clock, scheduler, log, metrics }),
     audits: audits({ clock, scheduler, log, metrics }),
     sessions: sessionRegistry({ clock, scheduler, log, metrics, traceOf }),
     traces: sent,

@@ -8,8 +8,9 @@ import type { Clock } from '../lib/clock.ts'
 import { randomHex } from '../lib/random-hex.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
 import type { Reply } from '../store/connection.ts'
+import { run } from '../store/script.ts'
 import type { SessionLock } from './session.ts'
-import { LOCK_MS, RELEASE, RENEW, run } from './session-scripts.ts'
+import { LOCK_MS, RELEASE, RENEW } from './session-scripts.ts'
 
 interface SessionLocksOptions {
   readonly send: (args: readonly string[]) => Promise<Reply>

@@ -4,9 +4,8 @@
  * A session is a hash. `g` is its generation, `d` the sealed record, `n` a sealed label for those who list sessions,
  * and the others are its use, as decimals. Scripts use only commands that {@link COMMANDS} lists.
  */
-import { hash } from 'node:crypto'
 import type { Reply } from '../store/connection.ts'
-import { StoreError } from '../store/failure.ts'
+import { script } from '../store/script.ts'
 import type { SessionUse } from './session.ts'
 
 /** Name of the hash, behind the prefix of the store. */
@@ -25,33 +24,6 @@ export const COMMANDS = ['SET', 'GET', 'DEL', 'HMGET', 'HSET', 'PEXPIRE', 'EVAL'
 export const LISTING_COMMANDS = ['SCAN', 'HMGET', 'DEL'] as const
 
 export const LOCK_MS = 3_000
-
-type Send = (args: readonly string[]) => Promise<Reply>
-
-interface Script {
-  readonly text: string
-  readonly digest: string
-}
-
-/** Runs a script, which a server has to be sent whole only once. @throws {StoreError} */
-export async function run(
-  send: Send,
-  { text, digest }: Script,
-  keys: readonly string[],
-  args: readonly string[],
-): Promise<Reply> {
-  const rest = [String(keys.length), ...keys, ...args]
-  try {
-    return await send(['EVALSHA', digest, ...rest])
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'NOSCRIPT') throw error
-    return send(['EVAL', text, ...rest])
-  }
-}
-
-function script(text: string): Script {
-  return { text, digest: hash('sha1', text) }
-}
 
 const USE = ['lastUsed', 'seen', 'seenAt', 'seenBefore', 'endsAt'] as const
 

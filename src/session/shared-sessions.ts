@@ -10,6 +10,7 @@ import type { Scheduler } from '../lib/scheduler.ts'
 import { StoreError } from '../store/failure.ts'
 import { keptConnection } from '../store/kept-connection.ts'
 import type { ConnectionObserver } from '../store/reconnection.ts'
+import { run } from '../store/script.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { SessionKeys, SessionRecord, SharedSessions, StoredSession } from './session.ts'
 import { sessionLocks } from './session-lock.ts'
@@ -21,7 +22,6 @@ import {
   lockName,
   NOTE,
   RESEAL,
-  run,
   sessionName,
   useIn,
   useValues,

@@ -50,7 +50,8 @@ describe('the steps of README.md', () => {
     proof: ['13'],
     identity: ['14'],
     requirements: ['15'],
-    forward: ['16'],
+    limits: ['16'],
+    forward: ['17'],
     anywhere: ['any'],
   }
 

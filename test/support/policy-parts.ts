@@ -18,6 +18,7 @@ export function policyParts(overrides: Partial<PolicyParts> = {}): PolicyParts {
   return {
     verifiers: new Map(),
     upstreams: new Map([['app', testPool('http://127.0.0.1:1', {}, manualTime())]]),
+    limits: new Map(),
     clock: manualTime(),
     tokenCache: tokenCache({ entries: 10, onResult() {} }),
     decrypterOf: testDecrypterOf,

@@ -37,6 +37,7 @@ const ROUTE_KEYS = {
   revocation: { asks: 'nobody', because: 'It says what becomes of requests while nobody can say who is revoked.' },
   anonymous: { asks: 'nobody', because: 'It says how a page that is refused is told.' },
   cors: { asks: 'nobody', because: 'It says which pages may read the answers.' },
+  rateLimits: { asks: 'nobody', because: 'It counts requests that got in.' },
   streams: { asks: 'nobody', because: 'It bounds a stream that got in.' },
 } as const satisfies Readonly<Record<keyof RouteConfig, AsksCaller | AsksNobody>>
 

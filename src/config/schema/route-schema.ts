@@ -198,6 +198,13 @@ export const routeSchema = z.strictObject({
     })
     .optional()
     .describe('When a stream of this route is ended before its time.'),
+  rateLimits: list(id())
+    .refine(ids => new Set(ids).size === ids.length, {
+      error: 'names a limit twice; keep one of them',
+      when: ({ issues }) => issues.length === 0,
+    })
+    .optional()
+    .describe('Ids of the limits that count the requests which may pass. All of them have to have room.'),
   revocation: revocationOfRoute,
   cors: corsOfRoute,
   mcp: mcpSchema,

@@ -35,6 +35,7 @@ import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { includeSchema } from './include-schema.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
+import { rateLimitSchema } from './rate-limit-schema.ts'
 import { resourceSchema } from './resource-schema.ts'
 import { revocationSchema } from './revocation-schema.ts'
 import { credentialsSchema, routeSchema, streamsShape } from './route-schema.ts'
@@ -71,6 +72,7 @@ export type ClientCertificateConfig = NonNullable<Config['clientCertificate']>
 export type DpopConfig = NonNullable<Config['dpop']>
 export type RevocationConfig = NonNullable<Config['revocation']>
 export type ResourceConfig = Config['resources'][string]
+export type RateLimitConfig = Config['rateLimits'][string]
 export type IncludedConfig = NonNullable<Config['include']>[number]
 export type TracesConfig = NonNullable<Config['traces']>
 export type AuditConfig = NonNullable<Config['audit']>
@@ -343,6 +345,10 @@ const sections = {
     })
     .prefault({})
     .describe('Lines on standard output.'),
+  rateLimits: z
+    .record(id(), rateLimitSchema)
+    .default({})
+    .describe('Limits by id, which routes name. A request that one of them refuses spends no other.'),
   traces: tracesSchema.optional(),
   audit: auditSchema.optional(),
   routes: z

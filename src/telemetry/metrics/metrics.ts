@@ -9,6 +9,7 @@
 import { Gauge, Registry } from 'prom-client'
 import { TRACE_SPAN_RESULTS, type TraceSpanResult } from '../traces/span-queue.ts'
 import { auditMetrics } from './audit-metrics.ts'
+import { limitMetrics } from './limit-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { type ProviderResults, providerMetrics } from './provider-metrics.ts'
 import { revocationMetrics } from './revocation-metrics.ts'
@@ -40,6 +41,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofStore = storeMetrics(series)
   const ofSessions = sessionMetrics(series)
   const ofAudit = auditMetrics(series)
+  const ofLimits = limitMetrics(registry, series)
   const reloads = overall(
     'config_reloads_total',
     'Attempts to put a configuration in force. On failure the old one stays: see the log for each problem and its line.',
@@ -83,6 +85,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     ...ofStore,
     ...ofSessions,
     ...ofAudit,
+    ...ofLimits,
     inFlight: {
       begun(): void {
         inFlight++

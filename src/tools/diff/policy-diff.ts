@@ -126,6 +126,7 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   include: (old, next) =>
     changesByDirection('include', undefined, includeDifferences(old.config.include, next.config.include)),
   log: noMatter('What is written about a request does not decide about it.'),
+  rateLimits: noMatter('It is compared at the routes.'),
   traces: noMatter('What is recorded of a request does not decide about it.'),
   audit: settings('audit', AUDIT, config => config.audit ?? {}),
 }

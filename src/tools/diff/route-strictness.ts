@@ -110,6 +110,7 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
     ...TOOLS_OF_CALLERS(name, before, after, around),
     ...unauthorizedDifferences(name, before, after),
   ],
+  rateLimits: (name, before, after) => allOf(name, before ?? [], after ?? []),
   id: noMatter('It names the route in logs and metrics.'),
   path: noMatter('Which requests a route takes is found by routing them.'),
   methods: noMatter('Which requests a route takes is found by routing them.'),

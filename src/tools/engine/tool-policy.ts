@@ -59,6 +59,7 @@ export function toolPolicy(
   return compilePolicy(config, '', {
     verifiers,
     upstreams,
+    limits: services.rateLimits.lease(alone(config)).limits,
     tokenCache: services.tokenCache,
     decrypterOf: services.decrypterOf,
     clock: services.clock,
@@ -68,6 +69,12 @@ export function toolPolicy(
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })
+}
+
+/** A tool counts for itself, and asks no store. */
+function alone({ rateLimits, ...config }: Config): Config {
+  const own = Object.entries(rateLimits).map(([id, limit]) => [id, { ...limit, store: false }])
+  return { ...config, rateLimits: Object.fromEntries(own) }
 }
 
 /**

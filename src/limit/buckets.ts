@@ -1,0 +1,78 @@
+/**
+ * Keeps how much each key has spent, in bounded memory.
+ *
+ * A key that owes nothing any more is the same as one that was never seen, so it makes room first. Where all owe
+ * something, one of those that were not used for the longest time goes, and may begin anew: that is counted. Finding it
+ * looks at a few keys, in turns, and never at all of them.
+ */
+
+export interface Bucket {
+  readonly key: string
+  /** Monotonic milliseconds: until then is paid for what was spent (the theoretical arrival time of GCRA). */
+  paidUntilMs: number
+  /** What the ledger that all processes share has not been told yet, as time. */
+  owedMs: number
+  /** Whether it stands in the line of those that the ledger is told about. */
+  isQueued: boolean
+  /** Whether it was used since the table looked at it last. */
+  wasUsed: boolean
+  /** False once it has made room for another one. */
+  isHeld: boolean
+}
+
+export interface Buckets {
+  /** Returns the bucket of a key, which is made where there is none. */
+  of(key: string, nowMs: number): Bucket
+  readonly size: number
+}
+
+interface BucketsOptions {
+  readonly most: number
+  /** Called when a bucket goes that still owes something. */
+  readonly onEvicted: () => void
+}
+
+/** How many buckets are looked at to find room: among those that are full, and among those that are not. */
+const [LOOKS_IF_FULL, LOOKS] = [8, 2]
+
+export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
+  const byKey = new Map<string, Bucket>()
+  const all: Bucket[] = []
+  let hand = 0
+
+  /** @returns where a new bucket may stand */
+  const place = (nowMs: number): number => {
+    const isFull = all.length >= most
+    let unused: number | undefined
+    for (let looks = isFull ? LOOKS_IF_FULL : LOOKS; looks > 0 && all.length > 0; looks -= 1) {
+      hand = hand + 1 >= all.length ? 0 : hand + 1
+      const bucket = all[hand] as Bucket
+      if (bucket.paidUntilMs <= nowMs) return hand
+      if (!bucket.wasUsed) unused ??= hand
+      if (isFull) bucket.wasUsed = false
+    }
+    if (!isFull) return all.length
+    onEvicted()
+    return unused ?? hand
+  }
+
+  return {
+    of(key, nowMs) {
+      const known = byKey.get(key)
+      if (known !== undefined) return known
+      const at = place(nowMs)
+      const before = all[at]
+      if (before !== undefined) {
+        before.isHeld = false
+        byKey.delete(before.key)
+      }
+      const made = { key, paidUntilMs: 0, owedMs: 0, isQueued: false, wasUsed: true, isHeld: true }
+      all[at] = made
+      byKey.set(key, made)
+      return made
+    },
+    get size() {
+      return byKey.size
+    },
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Keeps the limits of the configuration, and their connection to the store, while policies come and go.
+ *
+ * A policy leases them, so that a reload which changes nothing about a limit leaves every caller where he was.
+ */
+import { DEFAULT_SYNC_MS } from '../config/schema/rate-limit-schema.ts'
+import type { Config, RateLimitConfig } from '../config/schema/schema.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Lease, leases } from '../lib/leases.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
+import type { Ledger } from '../limit/ledger.ts'
+import { type LimitDefinition, type RateLimit, rateLimit } from '../limit/rate-limit.ts'
+import { storeLedger } from '../limit/store-ledger.ts'
+import { type StoreDefinition, store } from '../store/store.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics/metrics.ts'
+import { storeDefinition } from './store-definition.ts'
+
+interface LimitServices {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+interface SharedLimit {
+  readonly definition: LimitDefinition
+  /** Undefined where each process counts for itself. */
+  readonly store: StoreDefinition | undefined
+}
+
+export interface RateLimits {
+  lease(config: Config): LeasedLimits
+  close(): Promise<void>
+}
+
+interface LeasedLimits {
+  /** By their ids. */
+  readonly limits: ReadonlyMap<string, RateLimit>
+  /** Begins to connect to the store, where one is needed. */
+  open(): void
+  release(): void
+}
+
+/** Requests that began under the policy before may still be counted. */
+const LINGER_MS = 60_000
+
+export function rateLimits(services: LimitServices): RateLimits {
+  const { clock, scheduler, metrics } = services
+  const ledgers = leases({
+    identityOf: (definition: StoreDefinition) => JSON.stringify(definition),
+    make: definition => connected(definition, services),
+    end: async (ledger: Ledger) => {
+      ledger.close()
+      metrics.storeUp(ledger, undefined)
+    },
+    lingerMs: LINGER_MS,
+    scheduler,
+  })
+  const ledgerOf = new WeakMap<RateLimit, Lease<Ledger>>()
+  const held = leases({
+    identityOf: (shared: SharedLimit) => JSON.stringify(shared),
+    make({ definition, store: where }) {
+      const ledger = where && ledgers.acquire(where)
+      const made = rateLimit(definition, {
+        clock,
+        observer: metrics.limits,
+        shared: ledger && { ledger: ledger.value, scheduler },
+      })
+      if (ledger !== undefined) ledgerOf.set(made, ledger)
+      metrics.limits.held(definition.id, made, ledger === undefined ? 'alone' : 'shares')
+      return made
+    },
+    end: async (limit: RateLimit) => {
+      limit.close()
+      metrics.limits.ended(limit.definition.id, limit)
+      ledgerOf.get(limit)?.release()
+    },
+    lingerMs: LINGER_MS,
+    scheduler,
+  })
+  return {
+    lease(config) {
+      const leased = Object.entries(config.rateLimits).map(
+        ([id, limit]) => [id, held.acquire(sharedLimit(id, limit, config))] as const,
+      )
+      return {
+        limits: new Map(leased.map(([id, { value }]) => [id, value])),
+        open() {
+          for (const [, { value }] of leased) value.ledger?.open()
+        },
+        release() {
+          for (const [, each] of leased) each.release()
+        },
+      }
+    },
+    async close() {
+      await held.close()
+      await ledgers.close()
+    },
+  }
+}
+
+function sharedLimit(id: string, limit: RateLimitConfig, { store: block }: Config): SharedLimit {
+  return {
+    definition: limitDefinition(id, limit),
+    store: limit.store && block !== undefined ? storeDefinition(block) : undefined,
+  }
+}
+
+export function limitDefinition(id: string, limit: RateLimitConfig): LimitDefinition {
+  const { rate, burst, key, store: _, sync, exact, onFailure, entries, headers, ...unread } = limit
+  unread satisfies Readonly<Record<string, never>>
+  return {
+    ...{ id, rate, burst, key, exact, entries, headers },
+    onFailure: onFailure ?? 'local',
+    syncMs: sync ?? DEFAULT_SYNC_MS,
+  }
+}
+
+function connected(definition: StoreDefinition, { clock, scheduler, log, metrics }: LimitServices): Ledger {
+  const members = { store: `${definition.url.host}:${definition.url.port}` }
+  const ledger = storeLedger({
+    store: store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand: metrics.storeAnswered }),
+    clock,
+    scheduler,
+    random: Math.random,
+    observer: {
+      connected() {
+        metrics.storeUp(ledger, true)
+        log.info(members, 'rate limits are shared by the store')
+      },
+      lost(reason) {
+        metrics.storeUp(ledger, false)
+        log.warn({ ...members, reason: `the store ${reason}` }, 'rate limits cannot be shared')
+      },
+    },
+  })
+  return ledger
+}
