@@ -22,7 +22,7 @@ function atTerminal(args: string) {
   // Node takes a terminal of a CI system for one without colours.
   const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...env } = process.env
   const child = spawn('script', ['-qec', command, '/dev/null'], {
-    ...{ cwd: folder, env: { ...env, SHELL: '/bin/sh' } },
+    ...{ cwd: folder, env: { ...env, SHELL: '/bin/sh', TERM: 'xterm' } },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   children.push(child)
