@@ -1,5 +1,6 @@
 /**
- * Decides whether a request may pass: head → path and route → credential → principal → identity → requirements → limits.
+ * Decides whether a request may pass: head → path and route → credential → principal → identity → requirements →
+ * limits.
  *
  * Each step is a stage of its own that throws a {@link Denial}; this file is their order. It knows no socket, so the
  * gateway can ask it, and so can every command that explains or tests a policy. It returns a promise only when a key, a

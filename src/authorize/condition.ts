@@ -1,9 +1,9 @@
 /**
  * Requires that a condition holds: an expression of CEL about the verified caller and the request.
  *
- * CEL specification; what of it is accepted is in `condition/fence.ts`. Whatever cannot be evaluated refuses, also under
- * a negation: `!(claims.banned == true)` refuses a token without the claim. What reads nothing but the principal is
- * judged once for each of them and remembered as long as the principal is.
+ * CEL specification; what of it is accepted is in `condition/fence.ts`. Whatever cannot be evaluated refuses, also
+ * under a negation: `!(claims.banned == true)` refuses a token without the claim. What reads nothing but the principal
+ * is judged once for each of them and remembered as long as the principal is.
  */
 import type { Condition, Outcome } from '../condition/condition.ts'
 import { Denial } from '../errors.ts'

@@ -2,8 +2,8 @@
  * Tells the ledger in the background what a process has spent, and learns from it what the others have.
  *
  * No request waits for this. What several processes let pass before they have heard of each other is owed, and paid
- * back by all of them: until it is, the ledger says that the key is ahead. While the ledger is away nothing is told, and
- * afterwards no more of it than what one burst is: what was allowed meanwhile is not held against anybody.
+ * back by all of them: until it is, the ledger says that the key is ahead. While the ledger is away nothing is told,
+ * and afterwards no more of it than what one burst is: what was allowed meanwhile is not held against anybody.
  */
 import { hash } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'

@@ -46,7 +46,7 @@ for i, key in ipairs(KEYS) do answer[i] = keep(key, ahead(key) + ARGV[i]) end
 return answer
 `)
 
-/** What is to be spent and how far ahead the key may be then, in pairs. Answers whether it was, and the same as above. */
+/** What is to be spent and how far ahead the key may be then, in pairs. Answers whether it was, and as above. */
 const TAKE = script(`${SHARED}
 local answer = { 1 }
 for i, key in ipairs(KEYS) do

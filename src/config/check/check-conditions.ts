@@ -1,6 +1,6 @@
 /**
- * Judges the conditions of routes (`require.when`): each has to be an expression that is accepted, about parameters that
- * its route has, and together they have to stay within what a request may cost.
+ * Judges the conditions of routes (`require.when`): each has to be an expression that is accepted, about parameters
+ * that its route has, and together they have to stay within what a request may cost.
  */
 import { type Condition, readCondition } from '../../condition/condition.ts'
 import { MOST_COMPREHENSIONS, MOST_NODES } from '../../condition/fence.ts'
