@@ -63,6 +63,8 @@ export interface Status {
         readonly last_error: string | undefined
       }
     | undefined
+  /** Rate limits; undefined when the configuration has none. */
+  readonly limits: readonly ShownLimit[] | undefined
   /** Where decisions are recorded; undefined when the configuration asks for no records. */
   readonly audit:
     | {
@@ -91,6 +93,20 @@ interface ShownConfig {
   readonly last_rejected:
     | { readonly at: string; readonly trigger: string; readonly problems: readonly string[] }
     | undefined
+}
+
+export interface ShownLimit {
+  readonly id: string
+  /** How many keys this process holds, and how many it can. */
+  readonly keys: number
+  readonly entries: number
+  /**
+   * What is in force now. `shared`: all gateways count together. `local`: each counts for itself, because it is asked to
+   * or because the store is away. `refuse`: the store is away, and requests get 503.
+   */
+  readonly mode: 'shared' | 'local' | 'refuse'
+  /** Why it is not shared though it should be, and what follows from that. */
+  readonly last_error: string | undefined
 }
 
 export interface ShownIntrospection {

@@ -17,6 +17,7 @@ interface StatusSource {
   readonly policy: Pick<Policy, 'hash' | 'routes' | 'providers'>
   readonly revocation: RevocationStatus | undefined
   readonly proofs: Status['proofs']
+  readonly limits: Status['limits']
   readonly audit: Status['audit']
   /** @returns undefined for a provider that logs nobody in */
   readonly sessionsOf: (provider: string) => SessionStatus | undefined
@@ -34,6 +35,7 @@ export function statusOf(source: StatusSource): Status {
     policy,
     revocation,
     proofs,
+    limits,
     audit,
     sessionsOf,
     isRefusingStale,
@@ -96,6 +98,7 @@ export function statusOf(source: StatusSource): Status {
       last_error: revocation.lastError,
     },
     proofs,
+    limits,
     audit,
   }
 }

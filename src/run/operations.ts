@@ -8,7 +8,7 @@ import type { RecentPart, RecentQuestion } from '../admin/recent.ts'
 import type { RefusalMemory } from '../admin/refusal-memory.ts'
 import type { AnswerRevocations } from '../admin/revocations.ts'
 import { statusOf } from '../admin/status.ts'
-import type { Status } from '../admin/status-answer.ts'
+import type { ShownLimit, Status } from '../admin/status-answer.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { Drain } from '../downstream/drain.ts'
 import type { PolicyStore } from '../policy-store.ts'
@@ -71,6 +71,7 @@ export function operations({
         policy: policies.current,
         revocation: reloads.inForce.config.revocation === undefined ? undefined : revocations.status(),
         proofs: proofStatus(reloads.inForce, replays),
+        limits: limitStatus(reloads.inForce),
         audit: auditStatus(services.audits.sink),
         sessionsOf: id => reloads.inForce.sessions.get(id)?.(),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
@@ -101,6 +102,24 @@ function proofStatus({ config: { dpop }, sharedReplays }: Prepared, replays: Ser
     last_error: sharedReplays?.status().lastError,
   }
 }
+
+/** As with proofs, a store that is away does not make the gateway unready, whatever `onFailure` says. */
+function limitStatus({ config: { rateLimits }, limits }: Prepared): Status['limits'] {
+  if (limits.size === 0) return undefined
+  return [...limits.values()].map(({ definition: { id, entries, onFailure }, keys, ledger }): ShownLimit => {
+    const known = { id, keys, entries }
+    if (ledger === undefined || rateLimits[id]?.store !== true)
+      return { ...known, mode: 'local', last_error: undefined }
+    const { isUp, lastError = 'is away' } = ledger.status()
+    if (isUp) return { ...known, mode: 'shared', last_error: undefined }
+    return { ...known, mode: onFailure, last_error: `the store ${lastError}; ${UNTIL_THEN[onFailure]}` }
+  })
+}
+
+const UNTIL_THEN = {
+  local: 'each process counts for itself until it is back',
+  refuse: 'requests are refused until it is back',
+} as const
 
 function auditStatus(sink: AuditSink | undefined): Status['audit'] {
   if (sink === undefined) return undefined

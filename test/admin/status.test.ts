@@ -12,6 +12,7 @@ function shown(health: ProviderHealth, decryptionKeys?: readonly string[], sessi
     policy: { hash: 'abc', routes: [], providers },
     revocation: undefined,
     proofs: undefined,
+    limits: undefined,
     audit: undefined,
     sessionsOf: id => (id === 'asking' ? sessions : undefined),
     isRefusingStale: false,

@@ -23,6 +23,7 @@ const WORDS: Readonly<Record<string, string>> = {
   tokenAge: 'token no older than',
   providers: 'providers',
   audiences: 'audiences',
+  rateLimits: 'no more than',
 }
 
 export function asked(asks: Readonly<Record<string, unknown>>, access: string): readonly Node[] {

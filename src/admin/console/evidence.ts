@@ -24,6 +24,7 @@ export function inShort({ code: name, evidence: found = {} }: RecentRefusal): re
   const expected = wanted ?? accepted
   if (expected !== undefined)
     return ['wanted ', ...valueNodes(expected), ...(seen === undefined ? [] : [' saw ', ...valueNodes(seen)])]
+  if (name === 'rate_limited' && found.limits !== undefined) return ['beyond ', ...valueNodes(found.limits)]
   if (typeof reason === 'string') return [reason]
   if (typeof what === 'string') return [what]
   if (name === 'issuer_unknown' && found.iss !== undefined) return ['issuer ', code(textOf(found.iss))]

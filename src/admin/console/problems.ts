@@ -56,12 +56,13 @@ function ofAudit({ status: { audit }, span: { totals, seconds } }: ConsoleFacts)
   ]
 }
 
-function ofStores({ status: { providers, proofs, revocation }, readings }: ConsoleFacts): readonly Problem[] {
+function ofStores({ status: { providers, proofs, revocation, limits }, readings }: ConsoleFacts): readonly Problem[] {
   if (readings.now.get('sallyport_store_up') !== 0) return []
   const errors = [
     ...providers.map(({ sessions }) => sessions?.store_error),
     proofs?.last_error,
     revocation?.last_error,
+    ...(limits ?? []).map(limit => limit.last_error),
   ].filter(error => error !== undefined)
   return [problem('bad', 'others', `The store cannot be used${because(errors[0])}`)]
 }

@@ -11,6 +11,8 @@ import type { Histogram, Snapshot } from './window.ts'
 export interface Readings extends Snapshot {
   /** Gauges by name; one with labels is left out. */
   readonly now: ReadonlyMap<string, number>
+  /** Requests that were beyond each rate limit, since the start. */
+  readonly limited: ReadonlyMap<string, number>
 }
 
 /** Takes one series: its labels apart from those of its owner, its value, and the labels of its owner. */
@@ -35,6 +37,7 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
   const auditRecords = new Map<string, number>()
   const routes = new Map<string, { passed: number; refused: number }>()
   const now = new Map<string, number>()
+  const limited = new Map<string, number>()
   const added = histogramReader()
   const service = histogramReader()
   const readers: Readonly<Record<string, Read>> = {
@@ -44,6 +47,9 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
     sallyport_token_cache_total: ({ result = '' }, value) => add(lookups, result, value),
     sallyport_trace_spans_total: ({ result = '' }, value) => add(traceSpans, result, value),
     sallyport_audit_records_total: ({ result = '' }, value) => add(auditRecords, result, value),
+    sallyport_rate_limit_decisions_total({ result }, value, { limit = '' }) {
+      if (result === 'limited' || result === 'reported') add(limited, limit, value)
+    },
     sallyport_requests_total({ code }, value, { route = '' }) {
       const totals = routes.get(route) ?? { passed: 0, refused: 0 }
       totals[code === 'ok' ? 'passed' : 'refused'] += value
@@ -81,6 +87,7 @@ export async function readingsOf(families: AsyncIterable<Family>, atMs: number):
     traceSpans,
     auditRecords,
     now,
+    limited,
     added: added.histogram(),
     service: service.histogram(),
   }

@@ -1,5 +1,5 @@
 /** Joins the statuses of several processes to one for `readyz` and `-/status`. It is ready when each of them is. */
-import type { Status } from '../../admin/status-answer.ts'
+import type { ShownLimit, Status } from '../../admin/status-answer.ts'
 import type { RevocationState } from '../../revocation/revocations.ts'
 
 interface WorkerAnswer {
@@ -42,6 +42,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
       providers: [],
       revocation: undefined,
       proofs: undefined,
+      limits: undefined,
       audit: undefined,
     }),
     started,
@@ -53,6 +54,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
     reasons: [...reasons],
     revocation: leastFresh(answers),
     proofs: fullest(answers),
+    limits: shown?.status.limits?.map(limit => limitOfAll(limit, answers)),
     audit: worstAudit(answers),
     workers: answers.map(({ pid, status, isCurrent }) => ({
       pid,
@@ -148,6 +150,15 @@ function fullest(answers: readonly WorkerAnswer[]): Status['proofs'] {
   const alone = known.find(({ shared }) => shared === false)
   return first && { ...first, ...(alone && { shared: false, last_error: alone.last_error }) }
 }
+
+/** Of the tables of a limit, returns the fullest, as that process sees the store which sees it worst. */
+function limitOfAll(limit: ShownLimit, answers: readonly WorkerAnswer[]): ShownLimit {
+  const all = answers.flatMap(({ status: { limits } }) => limits?.filter(({ id }) => id === limit.id) ?? [])
+  const [worst = limit] = all.toSorted((one, other) => SHARING[one.mode] - SHARING[other.mode])
+  return { ...worst, keys: Math.max(...all.map(({ keys }) => keys)) }
+}
+
+const SHARING = { refuse: 0, local: 1, shared: 2 } as const
 
 /** Returns the audit log as a worker sees it who cannot write it, if there is one, with all records that wait. */
 function worstAudit(answers: readonly WorkerAnswer[]): Status['audit'] {

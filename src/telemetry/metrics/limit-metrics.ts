@@ -16,18 +16,21 @@ interface Counts {
   readonly decisions: Tally
   readonly evictions: Tally
   readonly syncs: Tally
-  readonly durations: { observe(seconds: number): void }
+  /** Undefined where there is nobody to tell. */
+  readonly durations: { observe(seconds: number): void } | undefined
 }
 
-export interface LimitMetrics extends LimitObserver {
+type Shares = 'shares' | 'alone'
+
+interface LimitMetrics extends LimitObserver {
   /** Shows how many keys a limit holds. @param shares whether it tells others what it counts */
-  held(limit: string, table: Held, shares: 'shares' | 'alone'): void
-  /** A limit of that id may have followed already. */
+  held(limit: string, table: Held, shares: Shares): void
+  /** The series of a limit go with the last of its tables: a reload makes one before the old one ends. */
   ended(limit: string, table: Held): void
 }
 
 export function limitMetrics(registry: Registry, { tally, histogram }: Series): { readonly limits: LimitMetrics } {
-  const tables = new Map<string, Held>()
+  const tables = new Map<string, Map<Held, Shares>>()
   const bound = new Map<string, Counts>()
   const decisions = tally(
     'rate_limit_decisions_total',
@@ -55,13 +58,13 @@ export function limitMetrics(registry: Registry, { tally, histogram }: Series): 
   )
   new Gauge({
     name: 'sallyport_rate_limit_keys',
-    help: 'Keys that a limit holds. At entries of the limit they make room for each other.',
+    help: 'Keys that a limit holds, over all processes. At entries in one of them, they make room for each other.',
     labelNames: ['limit'],
     aggregator: 'sum',
     registers: [registry],
     collect() {
       this.reset()
-      for (const [limit, { keys }] of tables) this.set({ limit }, keys)
+      for (const [limit, held] of tables) this.set({ limit }, sumOfKeys(held.keys()))
     },
   })
 
@@ -72,23 +75,33 @@ export function limitMetrics(registry: Registry, { tally, histogram }: Series): 
       synced(limit, result, durationMs) {
         const counts = bound.get(limit)
         counts?.syncs.add(SYNC_RESULTS.indexOf(result))
-        if (result === 'ok') counts?.durations.observe(durationMs / 1_000)
+        if (result === 'ok') counts?.durations?.observe(durationMs / 1_000)
       },
       held(limit, table, shares) {
-        tables.set(limit, table)
+        tables.set(limit, (tables.get(limit) ?? new Map()).set(table, shares))
         bound.set(limit, {
           decisions: decisions.of(limit, LIMIT_RESULTS.keys()),
           evictions: evictions.of(limit, [0]),
           syncs: syncs.of(limit, shares === 'shares' ? SYNC_RESULTS.keys() : []),
-          durations: durations.of(limit),
+          durations: shares === 'shares' ? durations.of(limit) : bound.get(limit)?.durations,
         })
       },
       ended(limit, table) {
-        if (tables.get(limit) !== table) return
+        const held = tables.get(limit)
+        held?.delete(table)
+        const left = [...(held?.values() ?? [])]
+        if (!left.includes('shares')) for (const each of [syncs, durations]) each.forget(limit)
+        if (left.length > 0) return
         tables.delete(limit)
         bound.delete(limit)
-        for (const each of [decisions, evictions, syncs, durations]) each.forget(limit)
+        for (const each of [decisions, evictions]) each.forget(limit)
       },
     },
   }
+}
+
+function sumOfKeys(held: Iterable<Held>): number {
+  let sum = 0
+  for (const { keys } of held) sum += keys
+  return sum
 }

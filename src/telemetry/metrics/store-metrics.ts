@@ -7,7 +7,7 @@ const STORE_COMMANDS: ReadonlySet<string> = new Set(['EVALSHA', 'HMGET', 'SET', 
 export function storeMetrics({ histogram, gauge }: Series) {
   const storeUp = gauge(
     'store_up',
-    '0: the store cannot be used; revocations, proofs or sessions go by whenStale and whenUnavailable. Bring it back.',
+    '0: the store cannot be used; revocations, proofs, sessions and limits go by whenStale, whenUnavailable, onFailure.',
     'min',
   )
   const storeUses = new Map<object, boolean>()

@@ -30,6 +30,7 @@ const STATUS: Status = {
   providers: [PROVIDER],
   revocation: undefined,
   proofs: undefined,
+  limits: undefined,
   audit: { file: '/audit/log', state: 'ok', last_error: undefined, queued: 0 },
 }
 const REVOCATION: Status['revocation'] = {
@@ -38,6 +39,13 @@ const REVOCATION: Status['revocation'] = {
   last_success: undefined,
   age_seconds: undefined,
   last_error: 'no answer',
+}
+const LIMIT: NonNullable<Status['limits']>[number] = {
+  id: 'per-tenant',
+  keys: 3,
+  entries: 100,
+  mode: 'local',
+  last_error: 'the store is away; each process counts for itself until it is back',
 }
 const TOTALS: ConsoleFacts['span']['totals'] = {
   refused: new Map(),
@@ -61,7 +69,7 @@ function linesOf({ status = {}, now = {}, totals = {} }: Given): readonly string
   const list = problemList({
     status: { ...STATUS, ...status },
     recent: [],
-    readings: { ...TOTALS, atMs: 0, now: new Map(Object.entries(now)) },
+    readings: { ...TOTALS, atMs: 0, now: new Map(Object.entries(now)), limited: new Map() },
     span: { seconds: 300, totals: { ...TOTALS, ...totals }, steps: [] },
   })
   if (list === undefined) return []
@@ -99,6 +107,11 @@ test.each<readonly [string, Given, string]>([
     '2 audit records were dropped in the last 5 min',
   ],
   ['a store that is away', { now: { sallyport_store_up: 0 } }, 'The store cannot be used'],
+  [
+    'a store that limits cannot be shared by',
+    { now: { sallyport_store_up: 0 }, status: { limits: [LIMIT] } },
+    'The store cannot be used: the store is away; each process counts for itself until it is back',
+  ],
   ['revocations that are stale', { status: { revocation: REVOCATION } }, 'Revocations are stale: no answer'],
   [
     'keys that could not be fetched',

@@ -16,6 +16,7 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     providers: [],
     revocation: undefined,
     proofs: undefined,
+    limits: undefined,
     audit: undefined,
   }
   return { pid, status, isCurrent }
@@ -184,4 +185,20 @@ test('of what they know of sessions, all are counted, with the last failure, and
       store_error: 'the store cannot be reached',
     })
   }
+})
+
+test('a limit is shown with the fullest table, as the worker sees the store that sees it worst', () => {
+  const limited = (pid: number, keys: number, mode: 'shared' | 'local' | 'refuse') => {
+    const last_error = mode === 'shared' ? undefined : `the store is away (${pid})`
+    const { status, ...rest } = answer(pid)
+    return { ...rest, status: { ...status, limits: [{ id: 'per-tenant', keys, entries: 100, mode, last_error }] } }
+  }
+  const of = (...answers: readonly WorkerAnswer[]) => combinedStatus({ ...SOURCE, answers }).limits
+  expect(of(answer(7), answer(8))).toBeUndefined()
+  expect(of(limited(7, 3, 'shared'), limited(8, 20, 'shared'))).toEqual([
+    { id: 'per-tenant', keys: 20, entries: 100, mode: 'shared', last_error: undefined },
+  ])
+  expect(of(limited(7, 30, 'shared'), limited(8, 20, 'local'))).toEqual([
+    { id: 'per-tenant', keys: 30, entries: 100, mode: 'local', last_error: 'the store is away (8)' },
+  ])
 })
