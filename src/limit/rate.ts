@@ -41,18 +41,38 @@ export function defaultBurst({ requests, per }: Rate): number {
 
 const LIKE = 'like `100/s`, `30/m` or `10/h`'
 
-const LONG_UNITS: ReadonlyArray<readonly [RegExp, string]> = [
+const LONG_UNITS: ReadonlyArray<readonly [RegExp, keyof typeof UNITS_MS]> = [
   [/^s(?:ec(?:onds?)?)?$/i, 's'],
   [/^m(?:in(?:utes?)?)?$/i, 'm'],
   [/^h(?:(?:ou)?rs?)?$/i, 'h'],
 ]
 
+const DAY = /^d(?:ays?)?$/i
+
+/** `100 requests per 10 seconds`, `100rps`, `0.5/s`, `1k/s`. */
+const OTHERS_WRITE =
+  /^\s*(\d{1,9}(?:\.\d{1,6})?)\s*(k)?\s*(?:r|req|requests?)?\s*(?:\/|per|p)\s*(?:(\d{1,6})\s*)?([a-z]+)\s*$/i
+
 /** Others write rates in many ways. */
 function likely(text: string): string {
-  const [, requests, per = ''] = /^\s*(\d+)\s*(?:r|req|requests?)?\s*(?:\/|per)\s*([a-z]+)\s*$/i.exec(text) ?? []
+  if (/^\d{1,9}$/.test(text)) return `; say in which time: \`${text}/s\`, \`${text}/m\` or \`${text}/h\``
+  const [, written, thousand, of = '1', per = ''] = OTHERS_WRITE.exec(text) ?? []
   const unit = LONG_UNITS.find(([pattern]) => pattern.test(per))?.[1]
-  if (requests !== undefined && unit !== undefined) return `; write \`${requests}/${unit}\``
-  if (requests !== undefined && /^d(?:ays?)?$/i.test(per))
-    return `; write \`${Math.max(1, Math.floor(Number(requests) / 24))}/h\`, with the day's worth as \`burst\``
-  return ''
+  if (written === undefined || Number(of) === 0) return ''
+  const requests = Number(written) * (thousand === undefined ? 1 : 1_000)
+  if (DAY.test(per))
+    return `; write \`${Math.max(1, Math.floor(requests / Number(of) / 24))}/h\`, with the day's worth as \`burst\``
+  if (unit === undefined) return ''
+  const meant = wholeRate(requests / (UNITS_MS[unit] * Number(of)), unit)
+  const burst = of === '1' || !Number.isInteger(requests) ? '' : `, with \`burst: ${requests}\` for all at once`
+  return meant === undefined ? '' : `; write \`${meant}\`${burst}`
+}
+
+/** @returns the rate in the unit that it is meant in, or in the next one that makes whole requests of it */
+function wholeRate(perMs: number, meant: keyof typeof UNITS_MS): string | undefined {
+  const units = ['s', 'm', 'h'] as const
+  return units.slice(units.indexOf(meant)).flatMap(unit => {
+    const requests = Math.round(perMs * UNITS_MS[unit] * 1e6) / 1e6
+    return Number.isInteger(requests) && requests > 0 ? [`${requests}/${unit}`] : []
+  })[0]
 }

@@ -32,8 +32,10 @@ export function revocationFindings(draft: Draft): readonly Finding[] {
 }
 
 function unusedStoreFindings(draft: Draft): readonly Finding[] {
-  const { store, revocation, dpop, providers, providerIds } = draft
+  const { store, revocation, dpop, providers, providerIds, rateLimits } = draft
   if (store === undefined || revocation?.store !== undefined || dpop?.replay.store === true) return []
+  // Where one of the limits is wrong, it may be one that is shared.
+  if (rateLimits === undefined || Object.values(rateLimits).some(limit => limit.store)) return []
   // A provider that is left out because of a problem of its own may be one that shares its sessions.
   if (hasSharedSessions(draft) || providers.size < providerIds.length) return []
   const [login] = loginsOf(draft)
@@ -41,8 +43,9 @@ function unusedStoreFindings(draft: Draft): readonly Finding[] {
     '`revocation.store: {}`',
     ...(login === undefined ? [] : [`\`store: shared\` in provider \`${login.id}\``]),
     '`dpop.replay.store: true`',
+    '`store: true` in one of `rateLimits`',
   ]
-  const message = `has no effect: nothing uses it; write ${uses.join(' or ')}, or leave it out`
+  const message = `has no effect: nothing uses it; write ${uses.slice(0, -1).join(', ')} or ${uses.at(-1)}, or leave it out`
   return [{ path: ['store'], message, at: 'key', about: 'revocation' }]
 }
 

@@ -213,7 +213,9 @@ export function upstreamProblem(upstreamIds: readonly string[], upstream: string
   return `is missing; ${remedy}`
 }
 
-export function unknownText(kind: 'provider' | 'upstream' | 'resource', id: string, ids: readonly string[]): string {
-  if (ids.length === 0) return `names no ${kind}; add it to \`${kind}s\``
+const SECTION_OF = { provider: 'providers', upstream: 'upstreams', resource: 'resources', limit: 'rateLimits' } as const
+
+export function unknownText(kind: keyof typeof SECTION_OF, id: string, ids: readonly string[]): string {
+  if (ids.length === 0) return `names no ${kind}; add it to \`${SECTION_OF[kind]}\``
   return `names no ${kind}; there ${ids.length === 1 ? 'is' : 'are'} ${ids.join(', ')}.${didYouMean(id, ids)}`
 }

@@ -13,6 +13,7 @@ import { corsFindings } from './check-cors.ts'
 import { mcpFindings } from './check-mcp.ts'
 import { proofFindings } from './check-proof.ts'
 import { providerFindings } from './check-providers.ts'
+import { rateLimitFindings } from './check-rate-limits.ts'
 import { resourceFindings } from './check-resources.ts'
 import { revocationFindings } from './check-revocation.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
@@ -31,6 +32,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...providerFindings(draft),
     ...routeFindings(draft),
     ...conditionFindings(draft),
+    ...rateLimitFindings(draft),
     ...revocationFindings(draft),
     ...proofFindings(draft),
     ...certificateFindings(draft),

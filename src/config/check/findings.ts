@@ -33,6 +33,7 @@ export interface Finding {
     | 'resources'
     | 'routes'
     | 'limits'
+    | 'rateLimits'
   /** Another place that the value collides with. It is told when it is in another file. */
   readonly other?: Path
   /** It is set when only a part of a text is meant: the text as it was read, and the place in it. */

@@ -22,6 +22,10 @@ const NO_HOST = 'Routes are told apart by path and method only.'
 const LOGIN_CLIENT =
   'Tokens are verified without one. A provider of `type: session` or `introspection` has `client: { id: … }`.'
 const SESSION_KEYS = 'Cookies are sealed by a provider of `type: session`, with its `keyFiles`.'
+const IN_RATE = 'The rate says it: `rate: 100/m`.'
+const RATE = 'Write `rate: 100/s`.'
+const KEY = 'Write `key: [claims.sub]`.'
+const STORE = 'Write `store: true`, and the section `store`.'
 const JWKS_URI = 'Write `keys: { jwksUri: … }`, or leave it out: it is discovered by `issuer`.'
 
 const PLACES: readonly Place[] = [
@@ -77,6 +81,29 @@ const PLACES: readonly Place[] = [
       },
     },
   },
+  {
+    marker: 'exact',
+    advice: {
+      ...{ per: IN_RATE, period: IN_RATE, window: IN_RATE, unit: IN_RATE, interval: IN_RATE, timeunit: IN_RATE },
+      ...{ limit: RATE, limits: RATE, requests: RATE, max: RATE, average: RATE, quota: RATE, count: RATE },
+      ...{ requestspersecond: RATE, requestsperunit: RATE, rps: RATE, rpm: 'Write `rate: 100/m`.' },
+      ...{ by: KEY, keyby: KEY, keys: KEY, source: KEY, identifier: KEY, descriptor: KEY, claim: KEY },
+      ...{ shared: STORE, redis: STORE, global: STORE, distributed: STORE },
+      ...{
+        delay: 'Nothing waits: what is more than `burst` at once is refused.',
+        nodelay: 'Nothing waits: what is more than `burst` at once is refused.',
+        routes: 'A route names its limits: `rateLimits: [per-caller]`.',
+        route: 'A route names its limits: `rateLimits: [per-caller]`.',
+        id: 'Its id is the key that it stands below.',
+        name: 'Its id is the key that it stands below.',
+        status: 'A refusal is 429.',
+      },
+    },
+  },
+  {
+    marker: 'values',
+    advice: { requests: IN_RATE, per: IN_RATE, unit: IN_RATE, limit: IN_RATE, period: IN_RATE, window: IN_RATE },
+  },
 ]
 
 /** @param known the keys of the block @returns a sentence that says what to write instead; undefined: none is known */
@@ -94,10 +121,15 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   upstreams: 'upstreams: { app: http://127.0.0.1:3000 }',
   providers: 'providers: { main: { type: jwt, issuer: …, audiences: […] } }',
   log: 'log: { level: info }',
+  rateLimits: 'rateLimits: { per-caller: { rate: 100/s, key: [claims.sub] } }',
+  'rateLimits.*': '{ rate: 100/s, key: [claims.sub] }',
+  'rateLimits.*.rate': 'rate: 100/s',
+  'rateLimits.*.key': 'key: [claims.sub]',
   tests: 'tests: [{ name: …, request: GET /orders, expect: allow }]',
   'routes.*': '{ id: all, path: /** }',
   'routes.*.id': 'id: orders',
   'routes.*.path': 'path: /orders/**',
+  'routes.*.rateLimits': 'rateLimits: [per-caller]',
   'routes.*.require': 'require: { scopes: [orders:read] }',
   'providers.*.issuer': 'issuer: https://auth.example.com/',
   'providers.*.audiences': 'audiences: [https://api.example.com]',
@@ -106,7 +138,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
 /** Continues a message about what is missing or of the wrong type, by what would be right there. */
 export function writtenExample(path: ReadonlyArray<string | number>): string {
   const place = path.map((step, depth) =>
-    typeof step === 'number' || (depth === 1 && path[0] === 'providers') ? '*' : step,
+    typeof step === 'number' || (depth === 1 && (path[0] === 'providers' || path[0] === 'rateLimits')) ? '*' : step,
   )
   const name = place.join('.')
   return Object.hasOwn(EXAMPLES, name) ? `; write \`${EXAMPLES[name]}\`` : ''

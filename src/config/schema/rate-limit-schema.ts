@@ -6,18 +6,39 @@
 import * as z from 'zod'
 import type { KeyPart } from '../../limit/limit-key.ts'
 import { readRate } from '../../limit/rate.ts'
-import { claimReference, duration, flag, list, readText } from './fields.ts'
+import { claimReference, duration, flag, readText } from './fields.ts'
 
 const rate = readText(readRate)
 
-const rateByClaim = z.strictObject({
-  claim: claimReference().describe('Claim name or JSON Pointer; its value chooses the rate.'),
-  values: z
-    .record(z.string(), rate)
-    .refine(values => Object.keys(values).length > 0, { error: 'must not be empty; name a value, or write one rate' })
-    .describe('Value of the claim → rate.'),
-  default: rate.describe('For every other value, and for callers without the claim.'),
-})
+const BY_CLAIM = ['claim', 'values', 'default'] as const
+
+const rateByClaim = z
+  .strictObject({
+    claim: claimReference()
+      .superRefine(withoutPrefix)
+      .optional()
+      .describe('Claim name or JSON Pointer; its value chooses the rate.'),
+    values: z
+      .record(z.string(), rate)
+      .refine(values => Object.keys(values).length > 0, { error: 'must not be empty; name a value, or write one rate' })
+      .optional()
+      .describe('Value of the claim → rate.'),
+    default: rate.optional().describe('For every other value, and for callers without the claim.'),
+  })
+  .transform(({ claim, values, default: otherwise }, context) => {
+    if (claim !== undefined && values !== undefined && otherwise !== undefined)
+      return { claim, values, default: otherwise }
+    // An unknown key has been reported already, and is probably a misspelling of the missing one.
+    if (context.issues.length === 0)
+      context.issues.push({
+        code: 'custom',
+        message:
+          'must have `claim`, `values` and `default`, like `{ claim: plan, values: { gold: 500/s }, default: 10/s }`',
+        input: undefined,
+      })
+    return z.NEVER
+  })
+  .meta({ required: BY_CLAIM })
 
 /** So much is known to be told by the others after this time. */
 export const DEFAULT_SYNC_MS = 50
@@ -27,7 +48,9 @@ const rateLimitBlock = z.strictObject({
     .union([rate, rateByClaim])
     .describe('`100/s`, `30/m`, `10/h`; or by the value of a claim: `{ claim, values, default }`.'),
   burst: z.int().min(1).max(10_000_000).optional().describe('How many may come at once. Default: one second’s worth.'),
-  key: list(readText(readKeyPart))
+  key: z
+    .array(z.string({ error: partProblem }).pipe(readText(readKeyPart)))
+    .min(1, { error: 'must not be empty; `[route]` lets all callers of a route share one quota' })
     .refine(parts => new Set(parts.map(partText)).size === parts.length, {
       error: 'names a part twice; keep one of them',
       when: ({ issues }) => issues.length === 0,
@@ -65,17 +88,33 @@ function readKeyPart(text: string): KeyPart {
   return { claim }
 }
 
+/** In `when` and `key` claims have a prefix, and here it would be a part of the name. */
+function withoutPrefix(claim: string, context: z.RefinementCtx<string>): void {
+  const [, bare] = /^claims\.(.+)$/s.exec(claim) ?? []
+  if (bare !== undefined)
+    context.addIssue({ code: 'custom', message: `is written without \`claims.\` here: \`${bare}\`` })
+}
+
+/** Others write the parts of a key as blocks: `{ claim: sub }`. */
+function partProblem({ input }: { readonly input?: unknown }): string | undefined {
+  if (typeof input !== 'object' || input === null || !('claim' in input) || typeof input.claim !== 'string')
+    return undefined
+  return `must be text; write \`claims.${input.claim}\``
+}
+
 const MEANT: ReadonlyMap<string, string> = new Map([
-  ['ip', 'client'],
-  ['address', 'client'],
-  ['remote_addr', 'client'],
+  ...['ip', 'address', 'remote_addr', 'clientip', 'client_ip', 'remoteaddress'].map(each => [each, 'client'] as const),
+  ...['path', 'global', 'all', '*', 'none', 'service', 'endpoint'].map(each => [each, 'route'] as const),
+  ...['user', 'caller', 'subject', 'claims', 'claims.'].map(each => [each, 'claims.sub'] as const),
   ['issuer', 'provider'],
   ['iss', 'claims.iss'],
-  ['path', 'route'],
-  ['user', 'claims.sub'],
 ])
 
+/** What anybody can write as he likes would give everybody as many quotas as he likes. */
+const OF_REQUEST = /^(?:request|headers?|query|cookies?|x)[.:[-]|^(?:authorization|host|user-agent|method)$/i
+
 function meant(text: string): string {
+  if (OF_REQUEST.test(text)) return '; what a caller can write at will is no part of a key'
   const found = MEANT.get(text.toLowerCase()) ?? (/^[\w/:.-]+$/.test(text) ? `claims.${text}` : undefined)
   return found === undefined ? '' : `; write \`${found}\``
 }

@@ -198,7 +198,7 @@ export const routeSchema = z.strictObject({
     })
     .optional()
     .describe('When a stream of this route is ended before its time.'),
-  rateLimits: list(id())
+  rateLimits: list(limitId())
     .refine(ids => new Set(ids).size === ids.length, {
       error: 'names a limit twice; keep one of them',
       when: ({ issues }) => issues.length === 0,
@@ -213,6 +213,15 @@ export const routeSchema = z.strictObject({
     .default([])
     .describe('What is let through although servers read it in different ways.'),
 })
+
+/** Reads the id of a limit, which others write where it is used. */
+function limitId() {
+  const error = ({ input }: { readonly input?: unknown }): string | undefined =>
+    typeof input === 'object' && input !== null
+      ? 'must be the id of a limit; what it says stands in the section `rateLimits`'
+      : undefined
+  return z.string({ error }).pipe(id())
+}
 
 function pathProblem(path: string): string | undefined {
   try {

@@ -123,7 +123,7 @@ test.each<readonly [string, Parts, readonly string[]]>([
     'a store that nobody uses',
     { store: STORE },
     [
-      'store: has no effect: nothing uses it; write `revocation.store: {}` or `dpop.replay.store: true`, or leave it out',
+      'store: has no effect: nothing uses it; write `revocation.store: {}`, `dpop.replay.store: true` or `store: true` in one of `rateLimits`, or leave it out',
     ],
   ],
   [

@@ -265,7 +265,7 @@ describe('the store', () => {
 
   test('has no effect while sessions are in memory, and is told how to have one', () => {
     expect(told({ rest: { store: STORE } })).toEqual([
-      'store: has no effect: nothing uses it; write `revocation.store: {}` or `store: shared` in provider `browser` or `dpop.replay.store: true`, or leave it out',
+      'store: has no effect: nothing uses it; write `revocation.store: {}`, `store: shared` in provider `browser`, `dpop.replay.store: true` or `store: true` in one of `rateLimits`, or leave it out',
     ])
   })
 
