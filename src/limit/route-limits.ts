@@ -10,6 +10,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal, RequestFacts } from '../types.ts'
 import { nameOf } from './debits.ts'
+import { limitMet, limitUnknown } from './limit-denial.ts'
 import { limitLines } from './limit-lines.ts'
 import { waitMs } from './pace.ts'
 import type { FindSpender, RateLimit, Spender } from './rate-limit.ts'
@@ -68,14 +69,12 @@ export function routeLimits({ route, limits, clientAddress, refused, clock }: Ro
 
   function unavailable(away: readonly Part[]): Denial {
     for (const { limit } of away) limit.observed('unavailable')
-    return new Denial('rate_limit_unavailable', { evidence: { limits: away.map(({ limit }) => limit.definition.id) } })
+    return limitUnknown(away.map(({ limit }) => limit))
   }
 
   function limited(over: readonly Part[], nowMs: number): Denial {
     for (const { limit } of over) limit.observed(refused)
-    const ids = over.map(({ limit }) => limit.definition.id)
-    const retryAfterMs = Math.max(...over.map(part => waitOf(part, nowMs)))
-    return new Denial('rate_limited', { evidence: { limits: ids }, retryAfterMs, violatedPolicies: ids })
+    return limitMet(over, nowMs)
   }
 
   async function takeExact(parts: readonly Part[], notes: LimitNotes): Promise<void> {

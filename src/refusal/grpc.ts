@@ -4,8 +4,10 @@
  * gRPC over HTTP/2 (Trailers-Only, `grpc-status`, `grpc-message`). The codes are those of gRPC's own table for statuses
  * of HTTP, so a client sees what it would have made of the status itself; where the table has none, the nearest code is
  * taken. gRPC-Web reads the same fields.
+ *
+ * gRFC A6 (push-back): client libraries that try again do not know `Retry-After`.
  */
-import { DENIALS, type DenialCode } from '../errors.ts'
+import { DENIALS, type Denial, type DenialCode } from '../errors.ts'
 import { fieldValue } from '../lib/field-lines.ts'
 
 type GrpcStatus = {
@@ -57,3 +59,17 @@ export function grpcStatus(code: DenialCode): GrpcStatus {
   const { status, title } = DENIALS[code]
   return { 'grpc-status': String(GRPC_STATUS[status]), 'grpc-message': `${code}: ${title}` }
 }
+
+/** It is read as a signed number of 32 bits, and one below 0 forbids to try again. */
+const LONGEST_PUSH_BACK_MS = 2 ** 31 - 1
+/** Timers of clients go by whole milliseconds, and may be early by one. */
+const TIMER_MS = 1
+
+/** @returns how long a client waits before it tries again; nothing where that does not help */
+export function grpcPushBack({ retryAfterMs, retryAfterSeconds }: Denial): Readonly<Record<string, string>> {
+  if (retryAfterSeconds === undefined) return {}
+  const waitMs = retryAfterMs === undefined ? retryAfterSeconds * 1_000 : Math.ceil(retryAfterMs) + TIMER_MS
+  return { [PUSH_BACK]: String(Math.min(waitMs, LONGEST_PUSH_BACK_MS)) }
+}
+
+const PUSH_BACK = 'grpc-retry-pushback-ms'

@@ -36,7 +36,7 @@ export function pageFor(
     const location = `${login.path}/login?return=${encodeURIComponent(returnTo(facts, login.path))}`
     return { status: 302, headers: { ...common, location, 'content-length': 0 }, body: '' }
   }
-  const advice = adviceFor({ code, status: spec.status, loginHelps }, facts, login.path)
+  const advice = adviceFor({ code, status: spec.status, loginHelps, retryAfterSeconds }, facts, login.path)
   const body = html(spec, { code, requestId, advice })
   return {
     status: spec.status,
@@ -72,10 +72,15 @@ interface Refused {
   readonly code: DenialCode
   readonly status: number
   readonly loginHelps: boolean
+  readonly retryAfterSeconds: number | undefined
 }
 
 /** What a person can do about it. The path of the login is the configuration's. */
-function adviceFor({ code, status, loginHelps }: Refused, facts: RefusedFacts, login: string): string {
+function adviceFor(
+  { code, status, loginHelps, retryAfterSeconds = 1 }: Refused,
+  facts: RefusedFacts,
+  login: string,
+): string {
   const address = loginFor(code, login, facts)
   const href = `${address}${address.includes('?') ? '&amp;' : '?'}return=${encodeURIComponent(returnTo(facts, login))}`
   const signIn = `<a href="${href.replaceAll("'", '%27')}">Sign in</a>`
@@ -90,8 +95,20 @@ function adviceFor({ code, status, loginHelps }: Refused, facts: RefusedFacts, l
     return facts.method === 'GET'
       ? `${signIn} to go on.`
       : `You are not signed in. What you sent was not saved. ${signIn}`
+  if (code === 'rate_limited')
+    return `This was asked for too often, and nothing was done this time. Please try again in ${span(retryAfterSeconds)}.`
   if (status === 403) return `Your account may not do this. ${AGAIN}`
   return status >= 500 ? `Nothing is wrong with your account. Please try again in a moment. ${signIn}` : AGAIN
+}
+
+const MINUTE_SECONDS = 60
+const HOUR_SECONDS = 60 * MINUTE_SECONDS
+
+/** @returns a time to wait in words, rounded up */
+function span(seconds: number): string {
+  if (seconds > 2 * HOUR_SECONDS) return `${Math.ceil(seconds / HOUR_SECONDS)} hours`
+  if (seconds > 2 * MINUTE_SECONDS) return `${Math.ceil(seconds / MINUTE_SECONDS)} minutes`
+  return seconds === 1 ? 'a second' : `${seconds} seconds`
 }
 
 function html(

@@ -1,15 +1,16 @@
 /**
  * Makes the answer to a refused request: the gateway, a bare socket and `sallyport explain` all send or show this one.
  *
- * RFC 9457 (problem details), JSON-RPC 2.0 §5.1 (errors), RFC 6750 §3 (challenge), RFC 9110 §10.2.3 (Retry-After). A
- * gRPC call gets a status of gRPC and 200 as that of HTTP. Whether the connection ends with the answer depends on what
+ * RFC 9457 (problem details), JSON-RPC 2.0 §5.1 (errors), RFC 6750 §3 (challenge), RFC 9110 §10.2.3 (Retry-After),
+ * draft-ietf-httpapi-ratelimit-headers-11 (`violated-policies`). A gRPC call gets a status of gRPC and 200 as that of
+ * HTTP. Whether the connection ends with the answer depends on what
  * is still to come on it, so the sender decides that.
  */
 import { type Denial, GRPC_HTTP_STATUS, type RpcError } from '../errors.ts'
 import type { HeaderRecord } from '../exchange.ts'
 import type { Endpoint, Findings, Route } from '../policy.ts'
 import { challenges, problem, usedScheme } from './challenge.ts'
-import { grpcContentType, grpcStatus } from './grpc.ts'
+import { grpcContentType, grpcPushBack, grpcStatus } from './grpc.ts'
 import { loginFor, pageFor, type RefusedFacts } from './page.ts'
 
 const REALM = 'sallyport'
@@ -38,7 +39,7 @@ export function refusalResponse(
   findings: RefusalFindings | undefined,
   requestId: string,
 ): RefusalResponse {
-  const { code, retryAfterSeconds, spec, rpc, scope } = denial
+  const { code, retryAfterSeconds, violatedPolicies = [], spec, rpc, scope } = denial
   const challenge = findings?.route?.challenge ?? findings?.endpoint?.challenge
   const challengeLines = challenges(code, {
     realm: REALM,
@@ -52,7 +53,11 @@ export function refusalResponse(
   if (page !== undefined) return { ...page, headers: { ...page.headers, ...besides(findings?.responseLines ?? []) } }
   const grpc = facts && grpcContentType(facts.rawHeaders)
   const login = spec.status === 401 ? challenge?.login?.path : undefined
-  const told = { ...problem(code, requestId), ...(login !== undefined && { login: loginFor(code, login, facts) }) }
+  const told = {
+    ...problem(code, requestId),
+    ...(login !== undefined && { login: loginFor(code, login, facts) }),
+    ...(violatedPolicies.length > 0 && { 'violated-policies': violatedPolicies }),
+  }
   const body = grpc !== undefined ? '' : JSON.stringify(rpc === undefined ? told : rpcError(rpc, spec.title, told))
   return {
     status: grpc === undefined ? spec.status : GRPC_HTTP_STATUS,
@@ -62,7 +67,7 @@ export function refusalResponse(
             'content-type': rpc === undefined ? 'application/problem+json' : 'application/json',
             'content-length': Buffer.byteLength(body),
           }
-        : { 'content-type': grpc, ...grpcStatus(code) }),
+        : { 'content-type': grpc, ...grpcStatus(code), ...grpcPushBack(denial) }),
       'cache-control': 'no-store',
       'x-request-id': requestId,
       ...wwwAuthenticate,

@@ -49,7 +49,7 @@ export const EXPOSED = [
   'X-Request-Id',
   'DPoP-Nonce',
 ] as const
-const EXPOSED_IN_GRPC = ['grpc-status', 'grpc-message'] as const
+const EXPOSED_IN_GRPC = ['grpc-status', 'grpc-message', 'grpc-retry-pushback-ms'] as const
 
 /** Says that the answer depends on who asks, also where that was not a page. */
 export const VARY: readonly string[] = Object.freeze(['Vary', 'Origin'])

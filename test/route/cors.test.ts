@@ -157,7 +157,9 @@ describe('the lines of an answer', () => {
 
   test('let a page of gRPC-Web read the status', () => {
     const lines = corsOf().answerLines({ origin: 'https://app.example.com', isGrpcWeb: true })
-    expect(record(lines)['Access-Control-Expose-Headers']).toBe(`${EXPOSED}, grpc-status, grpc-message`)
+    expect(record(lines)['Access-Control-Expose-Headers']).toBe(
+      `${EXPOSED}, grpc-status, grpc-message, grpc-retry-pushback-ms`,
+    )
   })
 
   test('are each caller’s own, however many have asked before', () => {
