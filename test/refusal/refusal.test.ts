@@ -1,4 +1,5 @@
 /** Every refusal as the client, the operator and the dashboard see it. None of them may show a secret. */
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -44,6 +45,7 @@ beforeAll(async () => {
       identity: { headers: { 'X-Auth-Note': 'note' }, maxBytes: '256B' },
       revocation: { file: 'revoked.yaml' },
       cors: { origins: [PAGE] },
+      rateLimits: { once: { rate: '1/h', key: ['claims.sub', 'claims.note'] } },
       dpop: { baseUrls: [CLIENTS_SEE], nonce: { secretFile: 'nonce-secret' } },
       providers: {
         main: {
@@ -71,6 +73,7 @@ beforeAll(async () => {
         { id: 'young', path: '/young/**', upstream: 'app', require: { tokenAge: '2m' } },
         { id: 'pages', path: '/pages/**', upstream: 'app', cors: { origins: [PAGE], enforceOrigin: true } },
         { id: 'tools', path: '/tools/**', upstream: 'refusing', mcp: {} },
+        { id: 'limited', path: '/limited/**', upstream: 'app', rateLimits: ['once'] },
         { id: 'public', path: '/public/**', upstream: 'app', access: 'public' },
         { id: 'silent', path: '/silent/**', upstream: 'silent', access: 'public' },
         { id: 'broken', path: '/broken/**', upstream: 'broken', access: 'public' },
@@ -127,6 +130,8 @@ interface Refused {
   readonly told?: 'DPoP'
   readonly provider?: string
   readonly evidence?: object
+  /** Members of the body besides those of every refusal. */
+  readonly members?: object
 }
 
 const get = (path: string, token?: string, more: readonly string[] = []): string =>
@@ -141,8 +146,22 @@ async function bound(note: string, options: Partial<ProofOptions> = {}, by = key
   return { token, proof, bytes: get('/plain/a', undefined, [`Authorization: DPoP ${token}`, `DPoP: ${proof}`]) }
 }
 
+/** A caller who has spent his quota. */
+async function spent(note: string): Promise<string> {
+  const token = await stack.issuer.mint({ note, sub: randomUUID() })
+  await stack.request('/limited/a', { headers: { authorization: `Bearer ${token}` } })
+  return token
+}
+
 /** How to bring about each refusal. Every token carries `note`, which stands for a secret that no log may show. */
 const CASES: Partial<Record<DenialCode, (note: string) => Promise<Refused>>> = {
+  rate_limited: async note => ({
+    bytes: get('/limited/a', await spent(note)),
+    route: 'limited',
+    provider: 'main',
+    evidence: { limits: ['once'], rates: ['1/h'], bursts: [1], retry_after_ms: expect.any(Number) },
+    members: { 'violated-policies': ['once'] },
+  }),
   token_missing: async () => ({ bytes: get('/private/a'), route: 'private', scope: 'a:read a:write' }),
   scheme_unsupported: async note => ({
     bytes: get('/plain/a', undefined, [`Authorization: Basic ${note}`]),
@@ -361,6 +380,7 @@ describe.each(EXERCISED)('%s', code => {
       asksFor,
       provider,
       evidence,
+      members,
       ...answer
     } = await refused(code, 'secret')
     const { requestId, status, headers, challenges, body } = answer
@@ -374,6 +394,7 @@ describe.each(EXERCISED)('%s', code => {
       status: spec.status,
       code,
       request_id: requestId,
+      ...members,
     })
 
     const challenge = (scheme: 'Bearer' | 'DPoP'): string => {
@@ -390,7 +411,8 @@ describe.each(EXERCISED)('%s', code => {
     const schemes = route === undefined ? (['Bearer'] as const) : (['Bearer', 'DPoP'] as const)
     expect(challenges).toEqual(isChallenged ? schemes.map(challenge) : [])
     expect(headers.has('dpop-nonce')).toBe(code === 'proof_nonce_required')
-    if (spec.retryAfterSeconds !== undefined) expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+    if (spec.retryAfterSeconds !== undefined || code === 'rate_limited')
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
     else expect(headers.has('retry-after')).toBe(false)
 
     const line = await stack.logged({ request_id: requestId })
@@ -441,8 +463,8 @@ test.each(OF_ORIGINS)('%s cannot', async code => {
 
 test('every code of the table is exercised here, but for those that take a gateway of their own', () => {
   // No request brings about a bug. The others are in downstream/overload.test.ts, downstream/drain.test.ts,
-  // run/audit.test.ts, e2e/stores/outages.test.ts and e2e/stores/proofs.test.ts, and those of sessions in
-  // e2e/sessions/.
+  // run/audit.test.ts, e2e/stores/outages.test.ts, e2e/stores/proofs.test.ts and limit/answers.test.ts, and those of
+  // sessions in e2e/sessions/.
   const elsewhere: readonly DenialCode[] = [
     'internal',
     'overloaded',
@@ -450,6 +472,7 @@ test('every code of the table is exercised here, but for those that take a gatew
     'audit_unavailable',
     'revocation_unavailable',
     'replay_store_unavailable',
+    'rate_limit_unavailable',
     'session_expired',
     'session_reused',
     'csrf_rejected',
