@@ -2,25 +2,29 @@
  * Keeps how much each key has spent, in bounded memory.
  *
  * A key that owes nothing any more is the same as one that was never seen, so it makes room first. Where all owe
- * something, one of those that were not used for the longest time goes, and may begin anew: that is counted. Finding it
- * looks at a few keys, in turns, and never at all of them.
+ * something, one goes that was not used lately, or else the one that owes least, and may begin anew: that is counted.
+ * Finding it looks at a few keys, in turns, and never at all of them.
  */
 
 export interface Bucket {
   readonly key: string
   /** Monotonic milliseconds: until then is paid for what was spent (the theoretical arrival time of GCRA). */
   paidUntilMs: number
-  /** What the ledger that all processes share has not been told yet, as time. */
+  /** What the ledger that all processes share has not been told yet, as time. It is below 0 when more was given back. */
   owedMs: number
+  /** Monotonic milliseconds: when the first of what is owed was spent. */
+  owedSinceMs: number
   /** Whether it stands in the line of those that the ledger is told about. */
   isQueued: boolean
+  /** What the ledger calls it, once it was told. */
+  ledgerName: string | undefined
   /** Whether it was used since the table looked at it last. */
   wasUsed: boolean
   /** False once it has made room for another one. */
   isHeld: boolean
 }
 
-export interface Buckets {
+interface Buckets {
   /** Returns the bucket of a key, which is made where there is none. */
   of(key: string, nowMs: number): Bucket
   readonly size: number
@@ -43,17 +47,25 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
   /** @returns where a new bucket may stand */
   const place = (nowMs: number): number => {
     const isFull = all.length >= most
-    let unused: number | undefined
-    for (let looks = isFull ? LOOKS_IF_FULL : LOOKS; looks > 0 && all.length > 0; looks -= 1) {
+    let worst: number | undefined
+    let wasWorstUsed = true
+    let leastMs = Number.POSITIVE_INFINITY
+    for (let looks = Math.min(isFull ? LOOKS_IF_FULL : LOOKS, all.length); looks > 0; looks -= 1) {
       hand = hand + 1 >= all.length ? 0 : hand + 1
       const bucket = all[hand] as Bucket
-      if (bucket.paidUntilMs <= nowMs) return hand
-      if (!bucket.wasUsed) unused ??= hand
+      const { paidUntilMs, wasUsed } = bucket
+      if (paidUntilMs <= nowMs) return hand
+      if (wasUsed === wasWorstUsed ? paidUntilMs < leastMs : !wasUsed) {
+        worst = hand
+        wasWorstUsed = wasUsed
+        leastMs = paidUntilMs
+      }
+      // It has to be used again before the next look.
       if (isFull) bucket.wasUsed = false
     }
-    if (!isFull) return all.length
+    if (!isFull || worst === undefined) return all.length
     onEvicted()
-    return unused ?? hand
+    return worst
   }
 
   return {
@@ -66,7 +78,10 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
         before.isHeld = false
         byKey.delete(before.key)
       }
-      const made = { key, paidUntilMs: 0, owedMs: 0, isQueued: false, wasUsed: true, isHeld: true }
+      const made = {
+        ...{ key, paidUntilMs: 0, owedMs: 0, owedSinceMs: 0 },
+        ...{ isQueued: false, ledgerName: undefined, wasUsed: true, isHeld: true },
+      }
       all[at] = made
       byKey.set(key, made)
       return made

@@ -2,107 +2,132 @@
  * Tells the ledger in the background what a process has spent, and learns from it what the others have.
  *
  * No request waits for this. What several processes let pass before they have heard of each other is owed, and paid
- * back by all of them: until it is, the ledger says that the key is ahead. While the ledger is away nothing is told,
- * and afterwards no more of it than what one burst is: what was allowed meanwhile is not held against anybody.
+ * back by all of them: until it is, the ledger says that the key is ahead. What each let pass while the ledger was away
+ * is not added up afterwards: a key is then as far ahead as the process says that has let most of it pass.
  */
 import { hash } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 import type { Bucket } from './buckets.ts'
-import { type Ledger, MOST_DEBITS } from './ledger.ts'
-import type { Pace } from './pace.ts'
+import { type Debit, type Ledger, MOST_DEBITS } from './ledger.ts'
 
 interface DebitsOptions {
   readonly ledger: Ledger
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'monotonicMs'>
   readonly scheduler: Scheduler
   readonly definition: { readonly id: string; readonly syncMs: number }
   readonly onSynced: (result: 'ok' | 'error', durationMs: number) => void
 }
 
 export interface Debits {
-  /** Notes that a bucket has something to tell. */
-  add(bucket: Bucket, pace: Pace): void
-  close(): void
-}
-
-interface Owing {
-  readonly bucket: Bucket
-  readonly mostOwedMs: number
+  /** Notes that something was spent, or given back when it is below 0. */
+  add(bucket: Bucket, spentMs: number, nowMs: number): void
+  /** Tells what is left to tell, once. */
+  close(): Promise<void>
 }
 
 export function debits({ ledger, clock, scheduler, definition, onSynced }: DebitsOptions): Debits {
   const { id, syncMs } = definition
-  let queue: Owing[] = []
+  let queue: Bucket[] = []
   let cancel: Cancel | undefined
-  let isUnderWay = false
-  /** Since the ledger has answered last, it failed to. */
-  let hasFailed = false
+  let underWay: Promise<void> | undefined
+  /** When the ledger was away last. */
+  let awayMs = Number.NEGATIVE_INFINITY
   let isClosed = false
 
   const schedule = (): void => {
-    if (cancel !== undefined || isUnderWay || isClosed) return
+    if (cancel !== undefined || underWay !== undefined || isClosed || queue.length === 0) return
     cancel = scheduler.after(syncMs, () => {
       cancel = undefined
-      void tellAll()
+      underWay = tellAll().then(() => {
+        underWay = undefined
+        schedule()
+      })
     })
   }
 
   async function tellAll(): Promise<void> {
-    isUnderWay = true
     const owing = queue
     queue = []
-    for (let at = 0; at < owing.length && !isClosed; at += MOST_DEBITS) await tell(owing.slice(at, at + MOST_DEBITS))
-    isUnderWay = false
-    if (queue.length > 0) schedule()
-  }
-
-  async function tell(owing: readonly Owing[]): Promise<void> {
-    const told = owing.map(({ bucket, mostOwedMs }) => {
-      bucket.isQueued = false
-      const spentMs = hasFailed ? Math.min(bucket.owedMs, mostOwedMs) : bucket.owedMs
-      bucket.owedMs = 0
-      return { name: nameOf(id, bucket), spentMs }
-    })
-    const startedMs = clock.monotonicMs()
-    try {
-      const aheadMs = await ledger.debit(told)
-      const nowMs = clock.monotonicMs()
-      hasFailed = false
-      // What was spent meanwhile is not in the answer.
-      for (const [index, { bucket }] of owing.entries())
-        bucket.paidUntilMs = nowMs + (aheadMs[index] ?? 0) + bucket.owedMs
-      onSynced('ok', nowMs - startedMs)
-    } catch {
-      hasFailed = true
-      for (const [index, each] of owing.entries()) {
-        each.bucket.owedMs += told[index]?.spentMs ?? 0
-        enqueue(each)
-      }
-      onSynced('error', clock.monotonicMs() - startedMs)
+    for (let at = 0; at < owing.length; at += MOST_DEBITS) {
+      if (ledger.isUp()) await tell(owing.slice(at, at + MOST_DEBITS))
+      else return wait(owing.slice(at))
     }
   }
 
-  function enqueue(owing: Owing): void {
-    if (owing.bucket.isQueued) return
-    owing.bucket.isQueued = true
-    queue.push(owing)
+  /** They stay in line; one that has made room is not kept alive until the ledger comes back. */
+  function wait(owing: readonly Bucket[]): void {
+    awayMs = clock.monotonicMs()
+    for (const bucket of owing) {
+      bucket.isQueued = bucket.isHeld
+      if (bucket.isHeld) queue.push(bucket)
+    }
+    onSynced('error', 0)
+  }
+
+  async function tell(owing: readonly Bucket[]): Promise<void> {
+    const askedMs = clock.monotonicMs()
+    const told = owing.map(bucket => entryOf(bucket, askedMs))
+    const debts = owing.map(({ owedMs, owedSinceMs }) => ({ owedMs, owedSinceMs }))
+    for (const bucket of owing) {
+      bucket.isQueued = false
+      bucket.owedMs = 0
+    }
+    try {
+      const aheadMs = await ledger.debit(told)
+      const nowMs = clock.monotonicMs()
+      for (const [index, bucket] of owing.entries()) learn(bucket, (askedMs + nowMs) / 2 + (aheadMs[index] ?? 0))
+      onSynced('ok', nowMs - askedMs)
+    } catch {
+      awayMs = clock.monotonicMs()
+      for (const [index, bucket] of owing.entries()) {
+        const { owedMs = 0, owedSinceMs = 0 } = debts[index] ?? {}
+        bucket.owedMs += owedMs
+        bucket.owedSinceMs = owedSinceMs
+        enqueue(bucket)
+      }
+      onSynced('error', awayMs - askedMs)
+    }
+  }
+
+  function enqueue(bucket: Bucket): void {
+    if (bucket.isQueued) return
+    bucket.isQueued = true
+    queue.push(bucket)
+  }
+
+  function entryOf(bucket: Bucket, nowMs: number): Debit {
+    const name = ledgerName(id, bucket)
+    const { owedMs, owedSinceMs, paidUntilMs } = bucket
+    if (owedSinceMs <= awayMs) return { name, spentMs: 0, sinceMs: paidUntilMs - nowMs }
+    return { name, spentMs: owedMs, sinceMs: owedSinceMs - nowMs }
   }
 
   return {
-    add(bucket, { toleranceMs }) {
-      if (bucket.isQueued) return
-      enqueue({ bucket, mostOwedMs: toleranceMs + syncMs })
+    add(bucket, spentMs, nowMs) {
+      if (bucket.owedMs === 0) bucket.owedSinceMs = nowMs
+      bucket.owedMs += spentMs
+      if (bucket.isQueued || isClosed) return
+      enqueue(bucket)
       schedule()
     },
-    close() {
+    async close() {
       isClosed = true
       cancel?.()
+      await underWay
+      await tellAll()
     },
   }
 }
 
+/** What was spent since the ledger was asked is not in its answer. */
+function learn(bucket: Bucket, paidUntilMs: number): void {
+  const { owedMs, owedSinceMs } = bucket
+  bucket.paidUntilMs = owedMs === 0 ? paidUntilMs : Math.max(paidUntilMs, owedSinceMs) + owedMs
+}
+
 /** What the ledger calls a key. Whoever reads it learns nothing of the caller that he cannot guess. */
-export function nameOf(limit: string, { key }: Pick<Bucket, 'key'>): string {
-  return `limit:${limit}:${hash('sha256', key, 'base64url')}`
+export function ledgerName(limit: string, bucket: Bucket): string {
+  bucket.ledgerName ??= `limit:${limit}:${hash('sha256', bucket.key, 'base64url')}`
+  return bucket.ledgerName
 }

@@ -1,11 +1,11 @@
 /**
- * A ledger in the memory of one process: the primary keeps it for its workers.
+ * A ledger in the memory of one process: the primary keeps one for each limit of its workers.
  *
- * A key that is not ahead is the same as one that was never seen. Such keys make room first; where there are none, the
- * oldest goes.
+ * Keys make room for each other like those of a process that counts alone.
  */
 import type { Clock } from '../lib/clock.ts'
-import type { Ledger } from './ledger.ts'
+import { buckets } from './buckets.ts'
+import type { Debit } from './ledger.ts'
 
 interface LedgerMemoryOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>
@@ -13,37 +13,27 @@ interface LedgerMemoryOptions {
   readonly most: number
 }
 
-type LedgerMemory = Pick<Ledger, 'isUp'> & {
-  debit(debits: Parameters<Ledger['debit']>[0]): readonly number[]
+export interface LedgerMemory {
+  /** Answers like the debits of a ledger. */
+  debit(debits: readonly Debit[]): readonly number[]
   readonly size: number
 }
 
 export function ledgerMemory({ clock, most }: LedgerMemoryOptions): LedgerMemory {
-  const paidUntil = new Map<string, number>()
-
-  /** Looks at the oldest few. */
-  const makeRoom = (nowMs: number): void => {
-    for (const [name, untilMs] of paidUntil) {
-      if (untilMs > nowMs && paidUntil.size < most) return
-      paidUntil.delete(name)
-    }
-  }
-
+  // The workers count what they evict; nobody would know what to do about these.
+  const held = buckets({ most, onEvicted() {} })
   return {
-    isUp: () => true,
     debit(debits) {
       const nowMs = clock.monotonicMs()
-      return debits.map(({ name, spentMs }) => {
-        const untilMs = Math.max(paidUntil.get(name) ?? 0, nowMs) + spentMs
-        paidUntil.delete(name)
-        if (untilMs <= nowMs) return 0
-        makeRoom(nowMs)
-        paidUntil.set(name, untilMs)
-        return untilMs - nowMs
+      return debits.map(({ name, spentMs, sinceMs }) => {
+        const bucket = held.of(name, nowMs)
+        bucket.wasUsed = true
+        bucket.paidUntilMs = Math.max(bucket.paidUntilMs, nowMs + sinceMs) + spentMs
+        return bucket.paidUntilMs - nowMs
       })
     },
     get size() {
-      return paidUntil.size
+      return held.size
     },
   }
 }

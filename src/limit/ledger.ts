@@ -10,11 +10,19 @@ export interface Debit {
   readonly name: string
   /** How much was spent, as time. What is given back is below 0. */
   readonly spentMs: number
+  /**
+   * When the first of it was spent, from now: below 0. Without it, whoever tells later what he spent would pay for the
+   * time until then, too. Above 0, the key is at least so far ahead, whoever has spent it.
+   */
+  readonly sinceMs: number
 }
 
-interface Taking extends Debit {
-  /** So far ahead the key may be with it. */
-  readonly toleranceMs: number
+interface Taking {
+  readonly name: string
+  /** How much one request is, as time. */
+  readonly spentMs: number
+  /** How many requests ahead the key may be with it. */
+  readonly burst: number
 }
 
 /** Whether it was within the limits of all; otherwise nothing was spent. */
@@ -32,7 +40,7 @@ export interface Ledger {
   /**
    * Enters what was spent already, whatever the limit is.
    *
-   * @returns how far ahead each key is now, in the order of the question
+   * @returns how far ahead each key is now, in the order of the question; below 0, it is behind by so much
    * @throws {Error} nobody knows whether it was entered
    */
   debit(debits: readonly Debit[]): Promise<readonly number[]>

@@ -18,7 +18,7 @@ interface KeyOptions {
   readonly clientAddress: (facts: Pick<RequestFacts, 'peer' | 'rawHeaders'>) => string | undefined
 }
 
-export interface KeyReader {
+interface KeyReader {
   /** Whether all requests of a principal to the route have one key. */
   readonly isOfPrincipal: boolean
   /** @param principal undefined for anonymous callers, who share what claims make */
@@ -35,9 +35,17 @@ export function keyReader({ parts, route, clientAddress }: KeyOptions): KeyReade
     const read = claimReader(part.claim)
     return principal => claimText(read, principal)
   })
+  const [only] = readers
   return {
     isOfPrincipal: !parts.includes('client'),
-    read: (principal, facts) => readers.map(read => read(principal, facts)).join(''),
+    read:
+      readers.length === 1 && only !== undefined
+        ? only
+        : (principal, facts) => {
+            let text = ''
+            for (const read of readers) text += read(principal, facts)
+            return text
+          },
   }
 }
 
@@ -58,7 +66,7 @@ function claimText(read: ClaimReader, principal: Principal | undefined): string 
 
 /** @returns an address of IPv4 as it is, and the /64 of one of IPv6 */
 export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
+  if (!address.includes(':') || !isIPv6(address)) return address
   const [head = '', tail] = address.split('::')
   const first = head.split(':').filter(Boolean)
   const last = tail?.split(':').filter(Boolean) ?? []

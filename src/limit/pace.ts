@@ -22,8 +22,12 @@ export function pace(rate: Rate, burst: number = defaultBurst(rate)): Pace {
   return Object.freeze({ rate, intervalMs: interval, burst, toleranceMs: interval * burst })
 }
 
-/** Sums of intervals are no whole numbers. */
+/** Sums of intervals are no whole numbers, and the less exact the longer a machine is up. */
 const ROUNDING_MS = 0.001
+
+function rounding(interval: number): number {
+  return Math.min(ROUNDING_MS, interval / 2)
+}
 
 /**
  * @param aheadMs until when is paid for, from now
@@ -31,10 +35,10 @@ const ROUNDING_MS = 0.001
  */
 export function waitMs({ intervalMs: interval, toleranceMs }: Pace, aheadMs: number): number {
   const wait = Math.max(0, aheadMs) + interval - toleranceMs
-  return wait < ROUNDING_MS ? 0 : wait
+  return wait < rounding(interval) ? 0 : wait
 }
 
 /** @returns how many more are within the limit now */
 export function remaining({ intervalMs: interval, toleranceMs }: Pace, aheadMs: number): number {
-  return Math.max(0, Math.floor((toleranceMs - Math.max(0, aheadMs) + ROUNDING_MS) / interval))
+  return Math.max(0, Math.floor((toleranceMs - Math.max(0, aheadMs) + rounding(interval)) / interval))
 }

@@ -6,6 +6,7 @@
  */
 import { type ClaimReader, claimReader } from '../claim-reader.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Scheduler } from '../lib/scheduler.ts'
 import type { Principal, RequestFacts } from '../types.ts'
 import { type Bucket, buckets } from './buckets.ts'
 import { type Debits, debits } from './debits.ts'
@@ -47,8 +48,9 @@ export interface LimitObserver {
   synced(limit: string, result: SyncResult, durationMs: number): void
 }
 
-/** Who spends: a key with the pace of the caller. */
+/** Who spends of a limit: a key with the pace of the caller. */
 export interface Spender {
+  readonly limit: RateLimit
   readonly bucket: Bucket
   readonly pace: Pace
 }
@@ -63,17 +65,18 @@ export interface RateLimit {
   observed(result: LimitResult): void
   /** How many keys are held. */
   readonly keys: number
-  close(): void
+  /** Tells the ledger what it has not been told yet. */
+  close(): Promise<void>
 }
 
 type ClientAddress = (facts: Pick<RequestFacts, 'peer' | 'rawHeaders'>) => string | undefined
 export type FindSpender = (principal: Principal | undefined, facts: RequestFacts, nowMs: number) => Spender
 
-export interface RateLimitOptions {
+interface RateLimitOptions {
   readonly clock: Clock
   readonly observer: LimitObserver
   /** What tells the ledger, where there is one. */
-  readonly shared: { readonly ledger: Ledger; readonly scheduler: import('../lib/scheduler.ts').Scheduler } | undefined
+  readonly shared: { readonly ledger: Ledger; readonly scheduler: Scheduler } | undefined
 }
 
 export function rateLimit(definition: LimitDefinition, { clock, observer, shared }: RateLimitOptions): RateLimit {
@@ -82,7 +85,7 @@ export function rateLimit(definition: LimitDefinition, { clock, observer, shared
   const paceOf = paces(definition.rate, burst)
   const told =
     shared && debits({ ...shared, clock, definition, onSynced: (result, ms) => observer.synced(id, result, ms) })
-  return {
+  const limit: RateLimit = {
     definition,
     ledger: shared?.ledger,
     debits: told,
@@ -90,6 +93,7 @@ export function rateLimit(definition: LimitDefinition, { clock, observer, shared
       const reader = keyReader({ parts: key, route, clientAddress })
       const known = new WeakMap<Principal, Spender>()
       const find = (principal: Principal | undefined, facts: RequestFacts, nowMs: number): Spender => ({
+        limit,
         bucket: held.of(reader.read(principal, facts), nowMs),
         pace: paceOf(principal),
       })
@@ -107,10 +111,11 @@ export function rateLimit(definition: LimitDefinition, { clock, observer, shared
     get keys() {
       return held.size
     },
-    close() {
-      told?.close()
+    async close() {
+      await told?.close()
     },
   }
+  return limit
 }
 
 /** @returns the pace of a caller, by a claim where the limit asks for one */

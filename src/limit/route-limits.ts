@@ -9,7 +9,7 @@ import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal, RequestFacts } from '../types.ts'
-import { nameOf } from './debits.ts'
+import { ledgerName } from './debits.ts'
 import { limitMet, limitUnknown } from './limit-denial.ts'
 import { limitLines } from './limit-lines.ts'
 import { waitMs } from './pace.ts'
@@ -38,131 +38,126 @@ interface RouteLimitsOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>
 }
 
-/** A limit, and who spends of it. */
-interface Part extends Spender {
-  readonly limit: RateLimit
-}
-
 export function routeLimits({ route, limits, clientAddress, refused, clock }: RouteLimitsOptions): RouteLimits {
-  const counted = limits.map(limit => ({ limit, find: limit.forRoute(route, clientAddress) }))
+  const finds = limits.map(limit => limit.forRoute(route, clientAddress))
   const hasExact = limits.some(({ definition }) => definition.exact)
+  /** Of the request that is looked at: an array for each request would cost as much as counting it. */
+  const found: Spender[] = []
 
-  const spenders = (principal: Principal | undefined, facts: RequestFacts, nowMs: number): readonly Part[] =>
-    counted.map(({ limit, find }: { limit: RateLimit; find: FindSpender }) => {
-      const { bucket, pace } = find(principal, facts, nowMs)
-      bucket.wasUsed = true
-      return { limit, bucket, pace }
-    })
-
-  const tell = (parts: readonly Part[], nowMs: number, notes: LimitNotes): void => {
+  function tell(parts: readonly Spender[], nowMs: number, notes: LimitNotes): void {
     const lines = limitLines(parts, nowMs)
-    if (lines.length > 0) notes.responseLines = [...notes.responseLines, ...lines]
+    if (lines.length === 0) return
+    notes.responseLines = notes.responseLines.length === 0 ? lines : [...notes.responseLines, ...lines]
   }
 
-  /** @throws {Denial} one of them is not within its limit */
-  const check = (parts: readonly Part[], nowMs: number): void => {
-    const away = parts.filter(({ limit }) => limit.definition.onFailure === 'refuse' && limit.ledger?.isUp() === false)
-    if (away.length > 0) throw unavailable(away)
-    const over = parts.filter(part => !asksLedger(part) && waitOf(part, nowMs) > 0)
-    if (over.length > 0) throw limited(over, nowMs)
+  function passed(parts: readonly Spender[], nowMs: number, notes: LimitNotes): void {
+    for (const { limit } of parts) limit.observed('ok')
+    tell(parts, nowMs, notes)
   }
 
-  function unavailable(away: readonly Part[]): Denial {
+  function unavailable(away: readonly Spender[]): Denial {
     for (const { limit } of away) limit.observed('unavailable')
     return limitUnknown(away.map(({ limit }) => limit))
   }
 
-  function limited(over: readonly Part[], nowMs: number): Denial {
+  function limited(over: readonly Spender[], nowMs: number): Denial {
     for (const { limit } of over) limit.observed(refused)
     return limitMet(over, nowMs)
   }
 
-  async function takeExact(parts: readonly Part[], notes: LimitNotes): Promise<void> {
-    const asking = parts.filter(asksLedger)
-    const ledger = asking[0]?.limit.ledger
-    try {
-      const takings = asking.map(({ limit, bucket, pace }) => ({
-        name: nameOf(limit.definition.id, bucket),
-        spentMs: pace.intervalMs,
-        toleranceMs: pace.toleranceMs,
-      }))
-      const answer = await ledger?.take(takings)
-      const nowMs = clock.monotonicMs()
-      for (const [index, { bucket }] of asking.entries()) bucket.paidUntilMs = nowMs + (answer?.aheadMs[index] ?? 0)
-      if (answer?.isWithin === false) {
-        const over = asking.filter(part => waitOf(part, nowMs) > 0)
-        throw limited(over.length === 0 ? asking : over, nowMs)
-      }
-    } catch (error) {
-      if (!(error instanceof Denial)) return withoutLedger(parts, asking, notes)
-      giveBack(parts)
-      tell(parts, clock.monotonicMs(), notes)
-      throw error
-    }
-    passed(parts, clock.monotonicMs(), notes)
-  }
-
-  /** The ledger does not answer: each limit says what becomes of the request then. */
-  function withoutLedger(parts: readonly Part[], asking: readonly Part[], notes: LimitNotes): void {
-    const nowMs = clock.monotonicMs()
-    try {
-      const refusing = asking.filter(({ limit }) => limit.definition.onFailure === 'refuse')
-      if (refusing.length > 0) throw unavailable(refusing)
-      const over = asking.filter(part => waitOf(part, nowMs) > 0)
-      if (over.length > 0) throw limited(over, nowMs)
-    } catch (error) {
-      giveBack(parts)
-      tell(parts, nowMs, notes)
-      throw error
-    }
-    for (const part of asking) spend(part, nowMs)
-    passed(parts, nowMs, notes)
-  }
-
-  function passed(parts: readonly Part[], nowMs: number, notes: LimitNotes): void {
-    for (const { limit } of parts) limit.observed('ok')
+  /** Says why a request does not pass, to its caller as well. */
+  function refusal(parts: readonly Spender[], nowMs: number, notes: LimitNotes): Denial {
     tell(parts, nowMs, notes)
+    const away = parts.filter(isUnavailable)
+    return away.length > 0
+      ? unavailable(away)
+      : limited(
+          parts.filter(part => waitOf(part, nowMs) > 0),
+          nowMs,
+        )
+  }
+
+  /** @param parts those that are not exact have taken the request already */
+  async function takeExact(parts: readonly Spender[], notes: LimitNotes): Promise<void> {
+    const asking = parts.filter(({ limit }) => limit.definition.exact)
+    const answer = await ask(asking, clock)
+    const nowMs = clock.monotonicMs()
+    const over = asking.filter(part => waitOf(part, nowMs) > 0)
+    if (answer === 'taken') return passed(parts, nowMs, notes)
+    const away = answer === 'unknown' ? asking.filter(({ limit }) => limit.definition.onFailure === 'refuse') : []
+    if (answer === 'unknown' && away.length === 0 && over.length === 0) {
+      for (const part of asking) spend(part, nowMs)
+      return passed(parts, nowMs, notes)
+    }
+    for (const part of parts) if (!part.limit.definition.exact) giveBack(part, nowMs)
+    tell(parts, nowMs, notes)
+    // Time has gone on since the ledger looked, so that none of them may be over its limit any more.
+    throw away.length > 0 ? unavailable(away) : limited(over.length > 0 ? over : asking, nowMs)
   }
 
   return {
     take(principal, facts, notes) {
       const nowMs = clock.monotonicMs()
-      const parts = spenders(principal, facts, nowMs)
-      try {
-        check(parts, nowMs)
-      } catch (error) {
-        tell(parts, nowMs, notes)
-        throw error
+      let isWithin = true
+      for (let at = 0; at < finds.length; at += 1) {
+        const part = (finds[at] as FindSpender)(principal, facts, nowMs)
+        found[at] = part
+        part.bucket.wasUsed = true
+        // What the ledger has said of an exact limit holds until then: nobody can spend before.
+        if (waitOf(part, nowMs) > 0 || isUnavailable(part)) isWithin = false
       }
-      for (const part of parts) if (!asksLedger(part)) spend(part, nowMs)
-      return hasExact && parts.some(asksLedger) ? takeExact(parts, notes) : passed(parts, nowMs, notes)
+      if (!isWithin) throw refusal(found, nowMs, notes)
+      if (hasExact && found.some(asksLedger)) {
+        for (const part of found) if (!part.limit.definition.exact) spend(part, nowMs)
+        return takeExact([...found], notes)
+      }
+      for (const part of found) spend(part, nowMs)
+      return passed(found, nowMs, notes)
     },
   }
 }
 
+function isUnavailable({ limit }: Spender): boolean {
+  return limit.definition.onFailure === 'refuse' && limit.ledger?.isUp() === false
+}
+
 /** While the ledger is away, a limit that is exact counts like the others. */
-function asksLedger({ limit }: Part): boolean {
+function asksLedger({ limit }: Spender): boolean {
   return limit.definition.exact && limit.ledger?.isUp() === true
+}
+
+/** Asks the ledger to spend for all of them, or none. `unknown`: it does not answer. */
+async function ask(
+  asking: readonly Spender[],
+  clock: Pick<Clock, 'monotonicMs'>,
+): Promise<'taken' | 'refused' | 'unknown'> {
+  try {
+    const takings = asking.map(({ limit, bucket, pace }) => ({
+      name: ledgerName(limit.definition.id, bucket),
+      spentMs: pace.intervalMs,
+      burst: pace.burst,
+    }))
+    const answer = await asking[0]?.limit.ledger?.take(takings)
+    if (answer === undefined) return 'unknown'
+    const nowMs = clock.monotonicMs()
+    for (const [index, { bucket }] of asking.entries()) bucket.paidUntilMs = nowMs + (answer.aheadMs[index] ?? 0)
+    return answer.isWithin ? 'taken' : 'refused'
+  } catch {
+    return 'unknown'
+  }
 }
 
 function waitOf({ bucket, pace }: Spender, nowMs: number): number {
   return waitMs(pace, bucket.paidUntilMs - nowMs)
 }
 
-function spend({ limit, bucket, pace }: Part, nowMs: number): void {
+function spend({ limit, bucket, pace }: Spender, nowMs: number): void {
   bucket.paidUntilMs = Math.max(bucket.paidUntilMs, nowMs) + pace.intervalMs
-  if (limit.debits === undefined) return
-  bucket.owedMs += pace.intervalMs
-  limit.debits.add(bucket, pace)
+  limit.debits?.add(bucket, pace.intervalMs, nowMs)
 }
 
-/** Undoes {@link spend} of the limits that did not ask the ledger. */
-function giveBack(parts: readonly Part[]): void {
-  for (const part of parts) {
-    if (part.limit.definition.exact) continue
-    part.bucket.paidUntilMs -= part.pace.intervalMs
-    if (part.limit.debits === undefined) continue
-    part.bucket.owedMs -= part.pace.intervalMs
-    part.limit.debits.add(part.bucket, part.pace)
-  }
+/** Undoes {@link spend}. */
+function giveBack({ limit, bucket, pace }: Spender, nowMs: number): void {
+  bucket.paidUntilMs -= pace.intervalMs
+  limit.debits?.add(bucket, -pace.intervalMs, nowMs)
 }

@@ -25,33 +25,44 @@ interface StoreLedgerOptions {
 /** What a gateway has to be allowed, the commands inside of the scripts included. */
 export const LEDGER_COMMANDS = ['EVAL', 'EVALSHA', 'GET', 'SET', 'DEL', 'TIME'] as const
 
-/** Sets `ahead` and `keep` for the scripts below. Times are microseconds. */
+/**
+ * Sets `ahead` and `keep` for the scripts below. Times are whole microseconds. A key holds how far ahead it was and when
+ * that was: a clock that is set back, or that of another server after a failover, adds nothing to what a key owes.
+ */
 const SHARED = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function ahead(key)
-  return math.max(0, (tonumber(redis.call('GET', key) or 0) or 0) - now)
+  local far, at = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
+  if not far then return nil end
+  return far - math.max(0, now - at)
 end
-local function keep(key, far)
-  if far <= 0 then redis.call('DEL', key) return 0 end
-  redis.call('SET', key, string.format('%.0f', now + far), 'PX', math.ceil(far / 1000) + 1000)
+local function keep(key, far, before)
+  if far > 0 then
+    redis.call('SET', key, string.format('%.0f %.0f', far, now), 'PX', math.ceil(far / 1000) + 1000)
+  elseif before then
+    redis.call('DEL', key)
+  end
   return far
 end
 `
 
-/** What was spent, for each key. Answers how far ahead each one is. */
+/** What was spent, and since when, in pairs. Answers how far ahead each key is. */
 const DEBIT = script(`${SHARED}
 local answer = {}
-for i, key in ipairs(KEYS) do answer[i] = keep(key, ahead(key) + ARGV[i]) end
+for i, key in ipairs(KEYS) do
+  local before, since = ahead(key), tonumber(ARGV[2 * i])
+  answer[i] = keep(key, math.max(before or since, since) + ARGV[2 * i - 1], before)
+end
 return answer
 `)
 
-/** What is to be spent and how far ahead the key may be then, in pairs. Answers whether it was, and as above. */
+/** What one request is and how many may be ahead, in pairs. Answers whether it was spent, and the same as above. */
 const TAKE = script(`${SHARED}
 local answer = { 1 }
 for i, key in ipairs(KEYS) do
-  answer[i + 1] = ahead(key)
-  if answer[i + 1] + ARGV[2 * i - 1] > ARGV[2 * i] + 1 then answer[1] = 0 end
+  answer[i + 1] = math.max(0, ahead(key) or 0)
+  if answer[i + 1] + ARGV[2 * i - 1] > ARGV[2 * i - 1] * ARGV[2 * i] then answer[1] = 0 end
 end
 if answer[1] == 1 then
   for i, key in ipairs(KEYS) do answer[i + 1] = keep(key, answer[i + 1] + ARGV[2 * i - 1]) end
@@ -74,11 +85,17 @@ export function storeLedger(options: StoreLedgerOptions): Ledger {
     },
   )
 
-  const ask = async (asked: Script, keys: readonly string[], args: readonly string[]): Promise<readonly number[]> => {
+  const ask = async (
+    asked: Script,
+    about: ReadonlyArray<{ readonly name: string }>,
+    args: readonly string[],
+    answers: number,
+  ): Promise<readonly number[]> => {
     const server = kept.connection()
     if (server === undefined) throw new StoreError('is away')
+    const keys = about.map(({ name }) => store.key(name))
     try {
-      return numbersIn(await run(server.send, asked, keys.map(store.key), args), keys.length)
+      return numbersIn(await run(server.send, asked, keys, args), answers)
     } catch (error) {
       kept.giveUp(server, error)
       throw error
@@ -89,13 +106,13 @@ export function storeLedger(options: StoreLedgerOptions): Ledger {
     open: kept.open,
     isUp: () => kept.connection() !== undefined,
     async debit(debits) {
-      const args = debits.map(({ spentMs }) => microseconds(spentMs))
-      const ahead = await ask(DEBIT, names(debits), args)
+      const args = debits.flatMap(({ spentMs, sinceMs }) => [microseconds(spentMs), microseconds(sinceMs)])
+      const ahead = await ask(DEBIT, debits, args, debits.length)
       return ahead.map(us => us / 1_000)
     },
     async take(takings) {
-      const args = takings.flatMap(({ spentMs, toleranceMs }) => [microseconds(spentMs), microseconds(toleranceMs)])
-      const [isWithin, ...ahead] = await ask(TAKE, names(takings), args)
+      const args = takings.flatMap(({ spentMs, burst }) => [microseconds(spentMs), String(burst)])
+      const [isWithin, ...ahead] = await ask(TAKE, takings, args, takings.length + 1)
       return { isWithin: isWithin === 1, aheadMs: ahead.map(us => us / 1_000) }
     },
     status: () => ({ isUp: kept.connection() !== undefined, lastError }),
@@ -103,13 +120,10 @@ export function storeLedger(options: StoreLedgerOptions): Ledger {
   }
 }
 
-/** Does what is done all the time, for a key that no caller has, and spends nothing. */
+/** Does what is done all the time, for a key that no caller has: it spends and gives all of it back. */
 export function probeCommand(store: Store): readonly string[] {
-  return ['EVAL', DEBIT.text, '1', store.key('limit:'), '0']
-}
-
-function names(of: ReadonlyArray<{ readonly name: string }>): readonly string[] {
-  return of.map(({ name }) => name)
+  const key = store.key('limit:')
+  return ['EVAL', DEBIT.text, '2', key, key, '1', '0', '-1000000', '0']
 }
 
 function microseconds(ms: number): string {
@@ -117,7 +131,7 @@ function microseconds(ms: number): string {
 }
 
 /** @throws {StoreError} whatever it is that answers so, it is no store that has counted */
-function numbersIn(reply: Reply, least: number): readonly number[] {
-  if (Array.isArray(reply) && reply.length >= least && reply.every(each => typeof each === 'number')) return reply
+function numbersIn(reply: Reply, count: number): readonly number[] {
+  if (Array.isArray(reply) && reply.length === count && reply.every(each => typeof each === 'number')) return reply
   throw new StoreError('answers with something else than a store does')
 }

@@ -68,11 +68,10 @@ export function rateLimits(services: LimitServices): RateLimits {
         shared: ledger && { ledger: ledger.value, scheduler },
       })
       if (ledger !== undefined) ledgerOf.set(made, ledger)
-      metrics.limits.held(definition.id, made, ledger === undefined ? 'alone' : 'shares')
       return made
     },
     end: async (limit: RateLimit) => {
-      limit.close()
+      await limit.close()
       metrics.limits.ended(limit.definition.id, limit)
       ledgerOf.get(limit)?.release()
     },
@@ -87,7 +86,11 @@ export function rateLimits(services: LimitServices): RateLimits {
       return {
         limits: new Map(leased.map(([id, { value }]) => [id, value])),
         open() {
-          for (const [, { value }] of leased) value.ledger?.open()
+          for (const [id, { value }] of leased) {
+            value.ledger?.open()
+            // One that was in force before, and is again, is shown again.
+            metrics.limits.held(id, value, value.ledger === undefined ? 'alone' : 'shares')
+          }
         },
         release() {
           for (const [, each] of leased) each.release()

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import type { Reply } from './connection.ts'
 import { StoreError } from './failure.ts'
 
-export type Send = (args: readonly string[]) => Promise<Reply>
+type Send = (args: readonly string[]) => Promise<Reply>
 
 export interface Script {
   readonly text: string
