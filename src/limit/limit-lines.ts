@@ -13,9 +13,7 @@ import { type Pace, remaining } from './pace.ts'
 import type { RateLimit, Spender } from './rate-limit.ts'
 
 /** What a request spends of one limit. */
-export interface LimitPart extends Spender {
-  readonly limit: Pick<RateLimit, 'definition'>
-}
+export type LimitPart = Omit<Spender, 'limit'> & { readonly limit: Pick<RateLimit, 'definition'> }
 
 /** @returns flat names and values; none where every limit is silent */
 export function limitLines(parts: readonly LimitPart[], nowMs: number): readonly string[] {

@@ -5,7 +5,7 @@
  * limits of this process are asked first and take the request at once; those that are exact ask the ledger then, and
  * what was taken is given back when they refuse.
  */
-import { Denial } from '../errors.ts'
+import type { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { MaybePromise } from '../lib/maybe-promise.ts'
 import type { Principal, RequestFacts } from '../types.ts'
@@ -80,17 +80,21 @@ export function routeLimits({ route, limits, clientAddress, refused, clock }: Ro
   /** @param parts those that are not exact have taken the request already */
   async function takeExact(parts: readonly Spender[], notes: LimitNotes): Promise<void> {
     const asking = parts.filter(({ limit }) => limit.definition.exact)
-    const answer = await ask(asking, clock)
+    // Answers to several requests may come at once, so what each caller is told is kept as this one has found it.
+    let seen = parts
+    const answer = await ask(asking, clock, () => {
+      seen = parts.map(asItIs)
+    })
     const nowMs = clock.monotonicMs()
     const over = asking.filter(part => waitOf(part, nowMs) > 0)
-    if (answer === 'taken') return passed(parts, nowMs, notes)
+    if (answer === 'taken') return passed(seen, nowMs, notes)
     const away = answer === 'unknown' ? asking.filter(({ limit }) => limit.definition.onFailure === 'refuse') : []
     if (answer === 'unknown' && away.length === 0 && over.length === 0) {
       for (const part of asking) spend(part, nowMs)
       return passed(parts, nowMs, notes)
     }
     for (const part of parts) if (!part.limit.definition.exact) giveBack(part, nowMs)
-    tell(parts, nowMs, notes)
+    tell(seen, nowMs, notes)
     // Time has gone on since the ledger looked, so that none of them may be over its limit any more.
     throw away.length > 0 ? unavailable(away) : limited(over.length > 0 ? over : asking, nowMs)
   }
@@ -130,6 +134,7 @@ function asksLedger({ limit }: Spender): boolean {
 async function ask(
   asking: readonly Spender[],
   clock: Pick<Clock, 'monotonicMs'>,
+  onAnswered: () => void,
 ): Promise<'taken' | 'refused' | 'unknown'> {
   try {
     const takings = asking.map(({ limit, bucket, pace }) => ({
@@ -141,10 +146,15 @@ async function ask(
     if (answer === undefined) return 'unknown'
     const nowMs = clock.monotonicMs()
     for (const [index, { bucket }] of asking.entries()) bucket.paidUntilMs = nowMs + (answer.aheadMs[index] ?? 0)
+    onAnswered()
     return answer.isWithin ? 'taken' : 'refused'
   } catch {
     return 'unknown'
   }
+}
+
+function asItIs(part: Spender): Spender {
+  return { ...part, bucket: { ...part.bucket } }
 }
 
 function waitOf({ bucket, pace }: Spender, nowMs: number): number {
