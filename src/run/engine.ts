@@ -18,6 +18,7 @@ import type { Scheduler } from '../lib/scheduler.ts'
 import { type PolicyStore, policyStore } from '../policy-store.ts'
 import type { Log } from '../telemetry/log.ts'
 import { tellIgnoredProxy } from './ignored-proxy.ts'
+import type { LimitSiblings } from './limit-siblings.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { type Reloader, type ReloadObserver, reloader } from './reload.ts'
 import { revocationCache } from './revocation-cache.ts'
@@ -56,6 +57,8 @@ export interface EngineOptions {
    * It has no admin listener, and the primary says when all of them listen.
    */
   readonly workerOf?: StartSettings | undefined
+  /** The other processes that share the listener, which count with this one. Left out: there are none. */
+  readonly limitSiblings?: LimitSiblings | undefined
 }
 
 interface Loaded {

@@ -14,6 +14,7 @@ import { storeLedger } from '../limit/store-ledger.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics/metrics.ts'
+import type { LimitSiblings } from './limit-siblings.ts'
 import { storeDefinition } from './store-definition.ts'
 
 interface LimitServices {
@@ -21,11 +22,13 @@ interface LimitServices {
   readonly scheduler: Scheduler
   readonly log: Log
   readonly metrics: Metrics
+  /** Undefined where no other process shares the listener. */
+  readonly siblings: LimitSiblings | undefined
 }
 
 interface SharedLimit {
   readonly definition: LimitDefinition
-  /** Undefined where each process counts for itself. */
+  /** Undefined where the processes of one listener count together, and no others. */
   readonly store: StoreDefinition | undefined
 }
 
@@ -46,7 +49,7 @@ interface LeasedLimits {
 const LINGER_MS = 60_000
 
 export function rateLimits(services: LimitServices): RateLimits {
-  const { clock, scheduler, metrics } = services
+  const { clock, scheduler, metrics, siblings } = services
   const ledgers = leases({
     identityOf: (definition: StoreDefinition) => JSON.stringify(definition),
     make: definition => connected(definition, services),
@@ -61,13 +64,14 @@ export function rateLimits(services: LimitServices): RateLimits {
   const held = leases({
     identityOf: (shared: SharedLimit) => JSON.stringify(shared),
     make({ definition, store: where }) {
-      const ledger = where && ledgers.acquire(where)
+      const stored = where && ledgers.acquire(where)
+      const ledger = stored?.value ?? siblings?.ledgerOf(definition)
       const made = rateLimit(definition, {
         clock,
         observer: metrics.limits,
-        shared: ledger && { ledger: ledger.value, scheduler },
+        shared: ledger && { ledger, scheduler },
       })
-      if (ledger !== undefined) ledgerOf.set(made, ledger)
+      if (stored !== undefined) ledgerOf.set(made, stored)
       return made
     },
     end: async (limit: RateLimit) => {

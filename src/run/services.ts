@@ -26,6 +26,7 @@ import { eventRefusals, revocationEvents } from '../telemetry/revocation-events.
 import { type UpstreamRegistry, upstreamRegistry } from '../upstream/registry.ts'
 import { type Audits, audits } from './audits.ts'
 import { descriptorLimit } from './descriptors.ts'
+import type { LimitSiblings } from './limit-siblings.ts'
 import { type RateLimits, rateLimits } from './rate-limits.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
 import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
@@ -91,6 +92,7 @@ interface ServicesOptions {
   readonly tokenCacheEntries: number
   readonly mode?: 'report' | undefined
   readonly requestHeaders?: HeaderWriter | undefined
+  readonly limitSiblings?: LimitSiblings | undefined
 }
 
 export function gatewayServices({
@@ -103,6 +105,7 @@ export function gatewayServices({
   tokenCacheEntries,
   mode,
   requestHeaders,
+  limitSiblings,
 }: ServicesOptions): Services {
   const metrics = createMetrics({
     version,
@@ -140,7 +143,7 @@ export function gatewayServices({
     revocationStreams: revocationStreams({ clock, scheduler, log, metrics, revocations: revoked }),
     eventMemory: eventMemory(clock),
     sharedReplays: sharedReplays({ clock, scheduler, log, metrics }),
-    rateLimits: rateLimits({ clock, scheduler, log, metrics }),
+    rateLimits: rateLimits({ clock, scheduler, log, metrics, siblings: limitSiblings }),
     audits: audits({ clock, scheduler, log, metrics }),
     sessions: sessionRegistry({ clock, scheduler, log, metrics, traceOf }),
     traces: sent,

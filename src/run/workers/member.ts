@@ -12,6 +12,7 @@ import {
   type News,
   type Order,
   type Question,
+  type Spent,
   type ToldRevocation,
   type ToPrimary,
   type ToWorker,
@@ -58,6 +59,8 @@ interface MemberOptions {
   readonly onJoin: (member: Member) => void
   /** The worker was told of a revocation. */
   readonly onRevoked: (member: Member, told: ToldRevocation) => void
+  /** The worker has spent of a limit. @returns how far ahead each key is */
+  readonly onSpent: (spent: Spent) => readonly number[]
 }
 
 /** Starts the command line of this process once more, as a worker. One that cannot be started has ended at once. */
@@ -87,7 +90,7 @@ function neverStarted(text: string): Member {
   }
 }
 
-function started(worker: Worker, { scheduler, onLastMetrics, onJoin, onRevoked }: MemberOptions): Member {
+function started(worker: Worker, { scheduler, onLastMetrics, onJoin, onRevoked, onSpent }: MemberOptions): Member {
   const begun = Promise.withResolvers<Listening | undefined>()
   const closed = Promise.withResolvers<void>()
   const waiting = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
@@ -125,6 +128,7 @@ function started(worker: Worker, { scheduler, onLastMetrics, onJoin, onRevoked }
     else if (message.tell === 'closed') closed.resolve()
     else if (message.tell === 'join') onJoin(self)
     else if (message.tell === 'revoked') onRevoked(self, message)
+    else if (message.tell === 'spent') say({ news: 'ahead', id: message.id, aheadMs: onSpent(message) })
     else if (message.tell === 'metrics') parts.get(message.id)?.push(...message.metrics)
     else if (message.tell === 'lastMetrics') onLastMetrics(self, parts.get(LAST_METRICS) ?? [])
     else waiting.get(message.id)?.(message.answer)

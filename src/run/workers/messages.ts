@@ -2,6 +2,7 @@
 import type { RecentPart, RecentQuestion } from '../../admin/recent.ts'
 import type { RevocationsAnswer, RevocationsRequest } from '../../admin/revocations.ts'
 import type { Status } from '../../admin/status-answer.ts'
+import type { Debit } from '../../limit/ledger.ts'
 import type { RevocationSource } from '../../revocation/revocations.ts'
 import type { RevocationChange } from '../../revocation/revoker.ts'
 import type { PackedFamily } from '../../telemetry/metrics/exposition.ts'
@@ -30,6 +31,14 @@ export interface ToldRevocation {
   readonly source: RevocationSource
 }
 
+/** What a worker has spent of a limit. */
+export interface Spent {
+  readonly limit: string
+  /** How many keys the limit keeps. */
+  readonly entries: number
+  readonly debits: readonly Debit[]
+}
+
 export type Question =
   | { readonly ask: 'status' }
   | { readonly ask: 'metrics' }
@@ -54,6 +63,8 @@ export type News =
   | { readonly news: 'revoked' | 'undone'; readonly packed: string }
   /** All that is revoked has been told. Of all workers, one keeps the cache file of revocations. */
   | { readonly news: 'joined'; readonly keepsCache: boolean }
+  /** How far ahead each key is that the worker has told of under this number. */
+  | { readonly news: 'ahead'; readonly id: number; readonly aheadMs: readonly number[] }
 
 /** What the primary sends. */
 export type ToWorker = Order | News | (Question & { readonly id: number })
@@ -83,6 +94,8 @@ export type ToPrimary =
   /** The worker is about to listen, and asks for what is revoked. From here on it hears of every change. */
   | { readonly tell: 'join' }
   | ({ readonly tell: 'revoked' } & ToldRevocation)
+  /** It is answered by the news `ahead`, with the same number. */
+  | ({ readonly tell: 'spent'; readonly id: number } & Spent)
   /** The worker has stopped listening. */
   | { readonly tell: 'closed' }
   /** The worker is about to end, and has told its metrics under the number {@link LAST_METRICS}. */

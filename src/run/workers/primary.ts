@@ -20,6 +20,7 @@ import { setSocketMode } from '../unix-socket.ts'
 import { type Ending, type Member, member } from './member.ts'
 import type { Listening, Order } from './messages.ts'
 import { operator } from './operator.ts'
+import { sharedLimits } from './shared-limits.ts'
 import { sharedRevocations } from './shared-revocations.ts'
 import { totals } from './totals.ts'
 
@@ -61,6 +62,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
   const sums = totals<Member>()
   const startedMs = clock.nowMs()
   const shared = sharedRevocations(clock)
+  const limits = sharedLimits(clock)
   const stopping = new AbortController()
   const posts: Array<Promise<void>> = []
   let isDraining = false
@@ -73,6 +75,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       onLastMetrics: sums.heard,
       onJoin: joining => void shared.join(joining, role === 0),
       onRevoked: shared.told,
+      onSpent: limits.spent,
     })
     members.add(started)
     void started.begun.then(begun => begun && isDraining && started.order('drain'))

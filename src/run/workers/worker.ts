@@ -12,6 +12,7 @@ import { familiesOf, type PackedFamily, packed } from '../../telemetry/metrics/e
 import { type RunningGateway, type StartOptions, start } from '../start.ts'
 import { type Answers, type Failure, LAST_METRICS, type Question, type ToPrimary, type ToWorker } from './messages.ts'
 import { primaryAcceptor } from './primary-acceptor.ts'
+import { primaryLedger } from './primary-ledger.ts'
 import { primaryPeers } from './primary-peers.ts'
 
 /** Resolves when the process may end. When it cannot start, it tells the primary why. */
@@ -31,6 +32,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
 
   const acceptor = primaryAcceptor(worker, systemScheduler)
   const peers = primaryPeers(worker, systemScheduler)
+  const limitSiblings = primaryLedger(worker, systemScheduler)
   worker.on('message', async (message: ToWorker) => {
     // A worker hears of revocations before it is running.
     if ('ask' in message && message.ask === 'heard')
@@ -51,7 +53,10 @@ export async function runWorker(options: StartOptions): Promise<void> {
 
   try {
     const { pid } = worker.process
-    running = await start({ ...options, acceptor, peers, log: level => options.log(level).child({ worker: pid }) })
+    running = await start({
+      ...{ ...options, acceptor, peers, limitSiblings },
+      log: level => options.log(level).child({ worker: pid }),
+    })
   } catch (error) {
     await tell({ tell: 'failed', ...failureOf(error) })
     return
