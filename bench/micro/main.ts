@@ -30,6 +30,7 @@ import { markdown } from '../lib/table.ts'
 import { auditCases } from './audit.ts'
 import { conditionCases } from './conditions.ts'
 import { type Case, type Effort, time } from './harness.ts'
+import { limitCases } from './limits.ts'
 import { opaqueAndEncryptedCases } from './opaque-and-encrypted.ts'
 import { pageAndToolCases } from './pages-and-tools.ts'
 import { proofCases } from './proofs.ts'
@@ -176,6 +177,7 @@ async function cases(): Promise<readonly Case[]> {
     ...proofCases(warm[0] as string),
     ...(await opaqueAndEncryptedCases(rs256, warm)),
     ...conditionCases(principals, facts),
+    ...limitCases(principals, facts),
     ...(await pageAndToolCases([...keys.values()], heads)),
     ...(await sessionCases()),
   ]

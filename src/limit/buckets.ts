@@ -3,7 +3,8 @@
  *
  * A key that owes nothing any more is the same as one that was never seen, so it makes room first. Where all owe
  * something, one goes that was not used lately, or else the one that owes least, and may begin anew: that is counted.
- * Finding it looks at a few keys, in turns, and never at all of them.
+ * While there is room, a key that is used again and again keeps its place, so that its caller need not be looked up.
+ * Finding room looks at a few keys, in turns, and never at all of them.
  */
 
 export interface Bucket {
@@ -54,14 +55,14 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
       hand = hand + 1 >= all.length ? 0 : hand + 1
       const bucket = all[hand] as Bucket
       const { paidUntilMs, wasUsed } = bucket
-      if (paidUntilMs <= nowMs) return hand
+      if (paidUntilMs <= nowMs && (isFull || !wasUsed)) return hand
       if (wasUsed === wasWorstUsed ? paidUntilMs < leastMs : !wasUsed) {
         worst = hand
         wasWorstUsed = wasUsed
         leastMs = paidUntilMs
       }
       // It has to be used again before the next look.
-      if (isFull) bucket.wasUsed = false
+      bucket.wasUsed = false
     }
     if (!isFull || worst === undefined) return all.length
     onEvicted()
@@ -78,10 +79,7 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
         before.isHeld = false
         byKey.delete(before.key)
       }
-      const made = {
-        ...{ key, paidUntilMs: 0, owedMs: 0, owedSinceMs: 0 },
-        ...{ isQueued: false, ledgerName: undefined, wasUsed: true, isHeld: true },
-      }
+      const made = bucketOf(key)
       all[at] = made
       byKey.set(key, made)
       return made
@@ -89,5 +87,19 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
     get size() {
       return byKey.size
     },
+  }
+}
+
+/** One literal gives all of them one shape, which is what makes reading them quick. */
+function bucketOf(key: string): Bucket {
+  return {
+    key,
+    paidUntilMs: 0,
+    owedMs: 0,
+    owedSinceMs: 0,
+    isQueued: false,
+    ledgerName: undefined,
+    wasUsed: true,
+    isHeld: true,
   }
 }
