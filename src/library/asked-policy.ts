@@ -2,13 +2,15 @@
  * Asks a configuration about requests that nobody has sent, for tests of an application's own policy.
  *
  * The same code decides as in front of the application, with the keys of the real providers. Nothing is put in force:
- * no file of audit records is opened, and no store is connected to.
+ * no file of audit records is opened, and no store is connected to. What is asked counts against limits as if it were
+ * sent, and spends nothing of anybody else's.
  */
+import type { Config } from '../config/schema/schema.ts'
 import { decide as decideOn } from '../decide.ts'
 import { Denial } from '../errors.ts'
 import { type Policy as CompiledPolicy, Undecided } from '../policy.ts'
 import { refusalResponse } from '../refusal/response.ts'
-import { engine } from '../run/engine.ts'
+import { engine, load } from '../run/engine.ts'
 import type { RequestFacts as CompleteFacts } from '../types.ts'
 import type { Decision, HeaderFields, Policy, RequestFacts } from './api.ts'
 import { silentLog } from './application-log.ts'
@@ -19,10 +21,9 @@ const compiled = new WeakMap<Policy, CompiledPolicy>()
 
 /** @throws {ConfigError} the configuration is bad, with every problem */
 export async function askedPolicy(surroundings: Surroundings): Promise<Policy> {
-  const deciding = engine(
-    engineOptions(surroundings, silentLog, () => {}),
-    () => [],
-  )
+  const options = engineOptions(surroundings, silentLog, () => {})
+  const { config, contents } = load(options.file, options.env, options.readFile, options.use)
+  const deciding = engine({ ...options, loaded: { config: counting(config), contents } }, () => [])
   await deciding.first.providersTried()
   const { hash, policy } = deciding.first
   const asked: Policy = Object.freeze({
@@ -42,6 +43,12 @@ export async function askedPolicy(surroundings: Surroundings): Promise<Policy> {
   })
   compiled.set(asked, policy)
   return asked
+}
+
+/** Counts what is asked by itself, since the store that others share their quotas by is never there. */
+function counting({ rateLimits, ...config }: Config): Config {
+  const own = Object.entries(rateLimits).map(([id, limit]) => [id, { ...limit, store: false }])
+  return { ...config, rateLimits: Object.fromEntries(own) }
 }
 
 /** Names the request in what is answered. */
