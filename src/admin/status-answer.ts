@@ -101,8 +101,8 @@ export interface ShownLimit {
   readonly keys: number
   readonly entries: number
   /**
-   * What is in force now. `shared`: all gateways count together. `local`: each counts for itself, because it is asked to
-   * or because the store is away. `refuse`: the store is away, and requests get 503.
+   * What is in force now. `shared`: all gateways count together. `local`: each gateway counts for itself as it is asked
+   * to, or each process does while the store is away. `refuse`: the store is away, and requests get 503.
    */
   readonly mode: 'shared' | 'local' | 'refuse'
   /** Why it is not shared though it should be, and what follows from that. */

@@ -46,7 +46,7 @@ test('a limit of one process shows how many keys it holds, and how many it can',
   expect(await limits()).toEqual([{ id: 'per-tenant', keys: 2, entries: 100, mode: 'local' }])
 
   const page = (await admin('/-/')).text.replaceAll(/<[^>]*>/g, '')
-  expect(page).toContain('per-tenant: 2 of 100 keys, 1 limited since the start, counted by each process')
+  expect(page).toContain('per-tenant: 2 of 100 keys, 1 limited since the start, counted by this gateway alone')
   expect(page).toContain('beyond per-tenant')
   expect(page).toContain('no more than per-tenant')
 })

@@ -21,6 +21,7 @@ const NAMESPACE = { namespace: 'shop' }
 const POD = { ...NAMESPACE, pod: 'orders-7c9d8f5b6-x2x4z' }
 const PROVIDER = { ...POD, provider: 'main' }
 const ROUTE = { ...POD, route: 'list' }
+const LIMIT = { ...POD, limit: 'per-tenant' }
 const WORKLOAD = { ...NAMESPACE, workload: 'orders' }
 
 const ONCE = '0 0 1 1 1'
@@ -331,6 +332,22 @@ export const ALERT_CASES: readonly AlertCase[] = [
       shares(40, 'conditions_total', 'outcome', ROUTE, { error: '3x60', true: '0+60x60' }),
       // A caller for whom it is false is none of the author's business.
       shares(40, 'conditions_total', 'outcome', ROUTE, { error: '0x60', false: '0+60x60' }),
+    ],
+  },
+  {
+    alert: 'SallyportLimitsNotShared',
+    labels: LIMIT,
+    fires: [shares(12, 'rate_limit_syncs_total', 'result', LIMIT, { ok: '0+9x40', error: '0+1x40' })],
+    quiet: [shares(12, 'rate_limit_syncs_total', 'result', LIMIT, { ok: '0+9x40', error: '7x40' })],
+  },
+  {
+    alert: 'SallyportLimitKeysEvicted',
+    labels: LIMIT,
+    fires: [{ at: 40, series: { [series('rate_limit_evictions_total', LIMIT)]: '0+20x60' } }],
+    quiet: [
+      { at: 40, series: { [series('rate_limit_evictions_total', LIMIT)]: '900x60' } },
+      // A few in an hour are no trouble.
+      { at: 40, series: { [series('rate_limit_evictions_total', LIMIT)]: '0+1x60' } },
     ],
   },
   {

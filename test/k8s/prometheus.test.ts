@@ -73,6 +73,7 @@ async function startShop(): Promise<Driven> {
         providers: ['partner'],
         require: { when: 'claims.sub == params.sub || claims.absent == 1' },
       },
+      { id: 'limited', path: '/limited', upstream: 'app', providers: ['partner'], rateLimits: ['few', 'shared'] },
       { id: 'gone', path: '/gone', upstream: 'gone', access: 'public' },
       { id: 'slow', path: '/slow', upstream: 'slow', access: 'public' },
     ],
@@ -84,6 +85,10 @@ async function startShop(): Promise<Driven> {
       },
       store: { url: store.url },
       revocation: { whenStale: 'refuse', store: {}, api: { tokenFile: 'admin-secret' } },
+      rateLimits: {
+        few: { rate: '1/m', key: ['claims.sub'] },
+        shared: { rate: '100/s', key: ['claims.sub'], store: true },
+      },
       audit: { file: join(folder, 'audit.jsonl') },
       traces: { endpoint: `${service.url}/v1/traces`, sample: '100%' },
     },
@@ -125,6 +130,10 @@ async function startShop(): Promise<Driven> {
       // A condition holds, or asks for what the token does not have.
       const own = (sub: string) => gateway.request(`/own/${sub}`, { headers: bearer(token) })
       expect([(await own('alice')).status, (await own('somebody')).status]).toEqual([200, 403])
+      // A caller asks once too often.
+      const eager = bearer(await issuer.mint({ sub: `eager-${round}` }))
+      const limited = async () => (await gateway.request('/limited', { headers: eager })).status
+      expect([await limited(), await limited()]).toEqual([200, 429])
       // Pages ask whether they may, and agents call tools.
       for (const origin of [PAGE, 'https://evil.example.com']) {
         const headers = { origin, 'access-control-request-method': 'GET' }

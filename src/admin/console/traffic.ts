@@ -172,7 +172,7 @@ type ShownLimit = NonNullable<ConsoleFacts['status']['limits']>[number]
 
 const SHARING: Readonly<Record<ShownLimit['mode'], string>> = {
   shared: 'shared by the store',
-  local: 'counted by each process',
+  local: 'counted by this gateway alone',
   refuse: 'refusing',
 }
 
