@@ -87,10 +87,9 @@ test.skipIf(WITHOUT_STORES).each(['shared', 'exact'])(
   'two applications have one quota by their store: %s',
   async way => {
     const store = await startStoreServer()
-    const limit = { store: true, sync: '10ms', exact: way === 'exact' }
+    const limit = { store: true, ...(way === 'exact' ? { exact: true } : { sync: '10ms' }) }
     const more = {
       store: { url: store.url, timeout: '30s' },
-      dpop: { baseUrls: ['https://api.example.com'], replay: { store: true } },
     }
     const apps = [
       await startGuardedApp({ config: policy(limit, more), routes }),
@@ -112,7 +111,6 @@ test.skipIf(WITHOUT_STORES).each(['shared', 'exact'])(
 test('asking a policy counts as requests do, in that policy alone, and needs no store', async () => {
   const more = {
     store: { url: 'redis://127.0.0.1:1' },
-    dpop: { baseUrls: ['https://api.example.com'], replay: { store: true } },
   }
   const config = policy({ store: true, onFailure: 'refuse' }, more)
   const [asked, other] = [await loadPolicy(config), await loadPolicy(config)]

@@ -56,7 +56,6 @@ describe.each(PROTOCOLS)('over $name', ({ listen, exchange }) => {
           silent: { url: silent.url, timeouts: { headers: '100ms' } },
         },
         store: { url: 'redis://127.0.0.1:1' },
-        dpop: { baseUrls: ['https://api.example.com'], replay: { store: true } },
         rateLimits: {
           strict: limit(),
           wide: limit({ rate: '60/m', burst: 100 }),

@@ -20,7 +20,6 @@ describe.skipIf(WITHOUT_STORES)('with a limit that asks the store', () => {
     store = await startStoreServer()
     stack = await startTestStack({
       store: { url: store.url, timeout: '30s' },
-      dpop: { baseUrls: ['https://api.example.com'], replay: { store: true } },
       rateLimits: {
         exact: { rate: '1/h', burst: BURST, key: ['claims.sub'], store: true, exact: true, onFailure: 'refuse' },
       },
