@@ -85,7 +85,9 @@ function text(changes: readonly PolicyChange[], paint: Paint): string {
 }
 
 function below({ kind, details, witness }: PolicyChange): readonly string[] {
-  const example = kind === 'changed' && witness !== undefined ? [`passes now: ${witnessText(witness)}`] : []
+  // Of what is looser the details tell as much, unless it is about how many requests there are.
+  const isTold = kind !== 'changed' && (typeof witness !== 'string' || details.includes(witness))
+  const example = witness === undefined || isTold ? [] : [`passes now: ${witnessText(witness)}`]
   return [...details, ...example].map(line => `             ${line}`)
 }
 

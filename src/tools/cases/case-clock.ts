@@ -1,19 +1,27 @@
-/** A clock that a case may set: what is judged then is judged as of that time. */
+/** A clock for cases: what is judged in one is judged at one instant, as of the time that it sets. */
 import type { Clock } from '../../lib/clock.ts'
 
 export interface CaseClock extends Clock {
-  /** @param nowSeconds since the epoch; undefined lets the real time count again */
-  set(nowSeconds: number | undefined): void
+  /** Begins a case, during which no time passes for limits. @param nowSeconds since the epoch; undefined: the real time */
+  begin(nowSeconds: number | undefined): void
+  /** Lets the real time count again. */
+  end(): void
 }
 
 /** @param real tells the time for the cases that set none */
 export function caseClock(real: Clock): CaseClock {
   let setMs: number | undefined
+  let beganMs: number | undefined
   return {
     nowMs: () => setMs ?? real.nowMs(),
-    monotonicMs: () => real.monotonicMs(),
-    set(nowSeconds) {
+    monotonicMs: () => beganMs ?? real.monotonicMs(),
+    begin(nowSeconds) {
       setMs = nowSeconds === undefined ? undefined : nowSeconds * 1000
+      beganMs = real.monotonicMs()
+    },
+    end() {
+      setMs = undefined
+      beganMs = undefined
     },
   }
 }

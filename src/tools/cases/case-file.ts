@@ -49,6 +49,8 @@ export interface TestCase {
   readonly proof: 'dpop' | 'none' | ProofFaults | undefined
   /** Which certificate is shown; undefined for a token that is not bound by it. */
   readonly certificate: X509Certificate | 'none' | undefined
+  /** How often the request is sent; undefined: once. */
+  readonly repeat: number | undefined
   readonly expect: string
   /** Where a browser must be sent. */
   readonly location: string | undefined
@@ -95,6 +97,7 @@ export function readCaseFile(file: string, env: Environment): CaseFile {
       origin: rest.origin,
       fetchSite: rest.fetchSite,
       location: rest.location,
+      repeat: rest.repeat,
       revocation: rest.revocation,
       now: rest.now,
       proof: rest.proof,

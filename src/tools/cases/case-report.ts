@@ -52,18 +52,23 @@ function fileText({ file, configFile, results }: FileResult, paint: Paint): stri
       isFailed(result) ? paint('red', 'FAIL') : paint('green', 'ok  '),
       result.test.name,
       requestText(result.test),
-      result.decision,
+      decisionText(result),
     ]),
   )
   const lines = results.flatMap((result, index) => [`  ${rows[index]}`, ...diffLines(result, file, paint)])
   return [`${paint('bold', file)} (${configFile})`, ...lines].join('\n')
 }
 
+/** Says also which of several requests was the first to be refused, where that was not the last one. */
+function decisionText({ decision, firstRefused, test: { repeat } }: CaseResult): string {
+  return firstRefused === undefined || firstRefused === repeat ? decision : `${decision} from number ${firstRefused} on`
+}
+
 /** Names what the request is about besides its path: the tool that it calls, or what a page has in mind. */
-function requestText({ request, message, isPreflight }: TestCase): string {
+function requestText({ request, message, isPreflight, repeat }: TestCase): string {
   const { method, target, rawHeaders } = request
   const meant = isPreflight ? ` for ${fieldValue(rawHeaders, 'access-control-request-method')}` : ''
-  return `${method} ${target}${meant}${message === undefined ? '' : ` ${message.tool ?? message.method}`}`
+  return `${method} ${target}${meant}${message === undefined ? '' : ` ${message.tool ?? message.method}`}${repeat === undefined ? '' : `, ${repeat} times`}`
 }
 
 function diffLines(result: CaseResult, file: string, paint: Paint): readonly string[] {
@@ -123,6 +128,7 @@ export function testJson({ files, coverages }: TestReport): string {
         passed: !isFailed(result),
         route: result.route,
         decision: result.decision,
+        firstRefused: result.firstRefused,
         reason: result.reason,
         mismatches: result.mismatches,
       })),

@@ -56,6 +56,8 @@ function expectationProblem(value: string): string | undefined {
   const expected = DENIAL_CODES.find(each => each === value)
   if (expected === undefined)
     return `must be \`allow\` or a refusal code like \`scope_missing\`.${didYouMean(value, ['allow', ...DENIAL_CODES])}`
+  if (expected === 'rate_limit_unavailable')
+    return 'can never come of a case, which counts for itself and asks no store; expect `rate_limited`'
   if (!BEYOND_CASES.has(denialSpec(expected).stage)) return undefined
   return 'can never come of a case, which has no connection and no service; expect what the policy decides'
 }
@@ -97,6 +99,9 @@ function pageProblem(origin: string): string | undefined {
   if (origin === 'null') return undefined
   return origin.includes('*') ? 'is what many pages have; write that of one page' : originProblem(origin)
 }
+
+/** More would take long, and say no more. */
+export const MOST_REPEATS = 100_000
 
 const mcp = z.strictObject({
   method: text().default(TOOLS_CALL).describe('Method of the message. Default `tools/call`.'),
@@ -155,6 +160,12 @@ const caseSchema = z
       .describe(
         'The token is bound to a certificate: a PEM file, from the folder of this file, which is shown, or `none`, and none is.',
       ),
+    repeat: z
+      .int()
+      .min(2, { error: 'must be at least 2; left out, the request is sent once' })
+      .max(MOST_REPEATS)
+      .optional()
+      .describe('The request is sent so often at one instant, and `expect` is about the last one. Left out: once.'),
     expect: expectation.describe('`allow`, or the refusal code.'),
     location: text()
       .optional()
@@ -173,6 +184,7 @@ const caseSchema = z
       ...preflightProblems(written),
       ...messageProblems(written),
       ...browserProblems(written),
+      ...repeatProblems(written),
     ])
       context.addIssue({ code: 'custom', path: [key], message: problem })
     if (written.claims !== undefined && written.introspection !== undefined)
@@ -209,7 +221,7 @@ interface WrittenRequest {
 }
 
 interface KeyProblem {
-  readonly key: 'preflight' | 'mcp' | 'request' | 'headers' | keyof WrittenBrowser
+  readonly key: 'preflight' | 'mcp' | 'request' | 'headers' | keyof WrittenRepeat | keyof WrittenBrowser
   readonly problem: string
 }
 
@@ -293,6 +305,26 @@ function browserProblems(
     ],
   ]
   return found.flatMap(([key, isWrong, problem]) => (isWrong ? [{ key, problem }] : []))
+}
+
+interface WrittenRepeat {
+  readonly repeat?: number | undefined
+  readonly expect: string
+  readonly reported?: string | undefined
+}
+
+/** Each case begins with limits that nobody has spent of. */
+function repeatProblems({
+  repeat,
+  expect,
+  reported,
+  preflight: asked,
+}: WrittenRepeat & Pick<WrittenRequest, 'preflight'>): readonly KeyProblem[] {
+  if (repeat !== undefined)
+    return asked === undefined ? [] : [{ key: 'repeat', problem: 'counts for nothing: no limit counts preflights' }]
+  const problem = 'needs `repeat`: the first request is always within its limits'
+  if (expect === 'rate_limited') return [{ key: 'expect', problem }]
+  return reported === 'rate_limited' ? [{ key: 'reported', problem }] : []
 }
 
 interface WrittenProof {

@@ -1,7 +1,8 @@
 /**
  * Measures what a set of test cases would notice: for each route, whether somebody gets in, whether a stranger is kept
  * out, and, for each requirement, whether a caller who lacks that one thing and nothing else is refused. Tools and
- * pages count alike: each line that judges a call, and a preflight that is allowed and one that is refused.
+ * pages count alike: each line that judges a call, and a preflight that is allowed and one that is refused. So do limits:
+ * whether somebody is refused by each, at each rate that it has.
  *
  * An item that is covered stands for a line of the policy: taking that line out would fail a test. Only cases that
  * passed count.
@@ -17,13 +18,15 @@ import {
 } from '../../config/requirements.ts'
 import { acceptedProviders, isLogin } from '../../config/schema/accepted.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
-import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import type { Config, RateLimitConfig, RouteConfig } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CorsRules } from '../../route/cors.ts'
 import { takesSessions } from '../engine/browser-request.ts'
 import { lineOf, OTHERS } from '../engine/tool-call.ts'
 import { sourcesOf } from '../text/credential-text.ts'
+import { burstOf, type ChosenRate, limitItem, ratesOf } from '../text/limit-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
+import { MOST_REPEATS } from './case-schema.ts'
 import type { CaseResult } from './run-cases.ts'
 
 interface CoverageItem {
@@ -84,6 +87,7 @@ function routeCoverage(
       ...accessItems(route, config, item),
       ...loginItems(route, item),
       ...CALLER_KEYS.flatMap(key => ITEMS[key](route, item, context)),
+      ...limitItems(route, config, item),
       ...pageItems(corsRules(route, config, sourcesOf(route, config)), item, ofPreflights),
     ],
   }
@@ -182,6 +186,34 @@ function callItems({ access, mcp, require }: RouteConfig, item: MakeItem): reado
       ? isAllowed(OTHERS)
       : item(`refused by ${OTHERS}`, result => isNoticed(result) && isOnly(result.unmet, OTHERS))
   return [...ofTools, ofOthers]
+}
+
+/**
+ * What one caller can never use up, because another limit of the route always refuses him first, is left out, since a
+ * case has one caller; and so is what is more than a case can send.
+ */
+function limitItems({ rateLimits: ids = [] }: RouteConfig, { rateLimits }: Config, item: MakeItem) {
+  const limits = ids.flatMap(id => {
+    const limit = rateLimits[id]
+    return limit === undefined ? [] : [{ id, limit }]
+  })
+  return limits.flatMap(({ id, limit }) =>
+    ratesOf(limit)
+      .filter(chosen => burstOf(limit, chosen) < MOST_REPEATS)
+      .filter(chosen => limits.every(other => burstOf(limit, chosen) <= mostAtOnce(other.limit, limit, chosen)))
+      .map(chosen => {
+        const name = limitItem(id, limit, chosen)
+        return item(`refused by ${name}`, result => isNoticed(result) && result.limitedBy.includes(name))
+      }),
+  )
+}
+
+/** How much another limit lets through at once for a caller who has this rate of a limit. */
+function mostAtOnce(other: RateLimitConfig, limit: RateLimitConfig, { value }: ChosenRate): number {
+  const isOfSameClaim = 'claim' in other.rate && 'claim' in limit.rate && other.rate.claim === limit.rate.claim
+  const rates = ratesOf(other)
+  const own = isOfSameClaim ? rates.filter(each => each.value === value) : []
+  return Math.max(...(own.length > 0 ? own : rates).map(each => burstOf(other, each)))
 }
 
 /** Where any origin may ask, none is refused. */

@@ -57,7 +57,7 @@ export function withoutEffect(
   found: { readonly hasRoute: boolean; readonly isPreflight: boolean; readonly isCall: boolean },
 ): readonly Mismatch[] {
   const { introspection, provider, session, revoked, revocation: state, proof, certificate } = test
-  const { isPreflight, message } = test
+  const { isPreflight, message, repeat } = test
   const { providers, revocation, dpop, listen, clientCertificate } = config
   const accepted = provider === undefined ? acceptedProviders({ providers }, route ?? {}) : [provider]
   const needs = (what: string, expected: string): Mismatch => ({ what, expected, actual: 'nothing', hasNoEffect: true })
@@ -87,6 +87,9 @@ export function withoutEffect(
       : []),
     ...(message !== undefined && found.hasRoute && !found.isCall
       ? [needs('mcp', '`mcp.tools` on the route that takes the request')]
+      : []),
+    ...(repeat !== undefined && found.hasRoute && route?.rateLimits === undefined
+      ? [needs('repeat', '`rateLimits` on the route that takes the request')]
       : []),
   ]
 }

@@ -7,6 +7,7 @@
 import type { NamedFiles } from '../../config/read/load.ts'
 import { type Requirement, requirementContext, requirementsOf } from '../../config/requirements.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import type { Denial } from '../../errors.ts'
 import type { Endpoint, Route } from '../../policy.ts'
 import { type RevocationEntry, withTimes } from '../../revocation/entry.ts'
 import type { Services } from '../../run/services.ts'
@@ -23,6 +24,7 @@ import { type Trial, trial } from '../engine/trial.ts'
 import { denialText } from '../explain/denial-text.ts'
 import { redirectOf, unmetOf } from '../explain/explanation.ts'
 import { sourcesOf } from '../text/credential-text.ts'
+import { chosenRate, limitItem } from '../text/limit-text.ts'
 import { requirementName } from '../text/requirement-text.ts'
 import { shown } from '../text/shown.ts'
 import type { CaseClock } from './case-clock.ts'
@@ -47,6 +49,10 @@ export interface CaseResult {
   readonly preflight: 'allowed' | 'refused' | 'unnamed' | undefined
   /** The line of the route that has judged the call of a tool, as `mcp.tools.orders.delete`. */
   readonly calledBy: string | undefined
+  /** The limits that refused it, with what chose their rates, as {@link limitItem} says it. */
+  readonly limitedBy: readonly string[]
+  /** Which of several requests was the first that a limit refused; undefined where none was. */
+  readonly firstRefused: number | undefined
 }
 
 /** @param clock is the one of `services` */
@@ -60,10 +66,10 @@ export async function runCases(
   const deps: CaseDeps = { config, services, namedFiles, trusted: standIn(config, services) }
   const results: CaseResult[] = []
   for (const test of cases) {
-    clock.set(test.now)
+    clock.begin(test.now)
     results.push(await runCase(test, deps))
   }
-  clock.set(undefined)
+  clock.end()
   return results
 }
 
@@ -92,7 +98,9 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     signed === undefined ? sent : await withToken(sent, signed.token, sourcesOf(routeConfig, config), { proof, prover })
   const further = entriesOf(test, (signed ?? session)?.issuer, config, services)
   putInForce(services.revocations, config, { namedFiles, further, state: test.revocation ?? 'fresh' })
-  const tried = await trial(policy, facts, isCall && test.message ? bodyOf(test.message) : undefined)
+  const { tried, count } = await repeated(test, () =>
+    trial(policy, facts, isCall && test.message ? bodyOf(test.message) : undefined),
+  )
   const { findings, denial, upstreamHeaders } = tried
   const { principal, reported, route } = findings
   const refusal = denial ?? reported
@@ -130,7 +138,35 @@ async function runCase(test: TestCase, deps: CaseDeps): Promise<CaseResult> {
     ],
     preflight: preflight?.result,
     calledBy: call?.line,
+    limitedBy: limitItems(refusal, principal, config),
+    firstRefused: refusal?.code === 'rate_limited' ? count : undefined,
   }
+}
+
+/**
+ * Puts the request as often as the case says, at one instant. Nothing is paid back meanwhile, so once one is refused,
+ * all that would follow are.
+ */
+async function repeated({ repeat = 1 }: TestCase, send: () => Promise<Trial>) {
+  let tried = await send()
+  let count = 1
+  while (count < repeat && tried.denial === undefined && tried.findings.reported === undefined) {
+    tried = await send()
+    count += 1
+  }
+  return { tried, count }
+}
+
+function limitItems(
+  refusal: Denial | undefined,
+  principal: Principal | undefined,
+  { rateLimits }: Config,
+): readonly string[] {
+  const ids = refusal?.code === 'rate_limited' ? refusal.violatedPolicies : undefined
+  return (ids ?? []).flatMap(id => {
+    const limit = rateLimits[id]
+    return limit === undefined ? [] : [limitItem(id, limit, chosenRate(limit, principal?.claims))]
+  })
 }
 
 interface PreflightResult {

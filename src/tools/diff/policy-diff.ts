@@ -16,6 +16,7 @@ import { OTHER_METHODS, resolved, witnessMethods, witnessPaths } from '../engine
 import { otherPlaces, sourceText } from '../text/credential-text.ts'
 import { gapBetween, type Witness } from './callers.ts'
 import { includeDifferences } from './include-strictness.ts'
+import { limitDifferences, othersAtRoutes } from './limit-strictness.ts'
 import { withOverlaps } from './overlaps.ts'
 import { certificateDifferences, dpopDifferences, workerDifferences } from './proof-strictness.ts'
 import { providerDifferences } from './provider-strictness.ts'
@@ -126,7 +127,14 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   include: (old, next) =>
     changesByDirection('include', undefined, includeDifferences(old.config.include, next.config.include)),
   log: noMatter('What is written about a request does not decide about it.'),
-  rateLimits: noMatter('It is compared at the routes.'),
+  // Which limits a route has is compared at the routes. One that none has lets nothing through.
+  rateLimits: (old, next) =>
+    inBoth(old.config.rateLimits, next.config.rateLimits).flatMap(([id, before, after]) => {
+      const others = othersAtRoutes(id, old.config, next.config)
+      return others.length === 0
+        ? []
+        : changesByDirection(`limit ${id}`, undefined, limitDifferences(before, after, others))
+    }),
   traces: noMatter('What is recorded of a request does not decide about it.'),
   audit: settings('audit', AUDIT, config => config.audit ?? {}),
 }

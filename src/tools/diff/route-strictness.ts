@@ -21,6 +21,7 @@ import type {
 import type { CorsRules } from '../../route/cors.ts'
 import { sourcesOf, sourceText } from '../text/credential-text.ts'
 import { wantedOfClaim } from '../text/requirement-text.ts'
+import { routeLimitDifferences } from './limit-strictness.ts'
 import { pageDifferences } from './page-strictness.ts'
 import { WHEN_STALE, whenStaleIn } from './revocation-strictness.ts'
 import {
@@ -110,7 +111,7 @@ const ROUTE: Comparisons<Entry, RouteInConfig> = {
     ...TOOLS_OF_CALLERS(name, before, after, around),
     ...unauthorizedDifferences(name, before, after),
   ],
-  rateLimits: (name, before, after) => allOf(name, before ?? [], after ?? []),
+  rateLimits: (name, _before, _after, around) => routeLimitDifferences(name, around),
   id: noMatter('It names the route in logs and metrics.'),
   path: noMatter('Which requests a route takes is found by routing them.'),
   methods: noMatter('Which requests a route takes is found by routing them.'),

@@ -19,6 +19,7 @@ import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
 import { shownOrigin } from '../../upstream/pool.ts'
 import { type StandInSessions, standInSessions } from './stand-in-session.ts'
+import { trialLimits } from './trial-limits.ts'
 
 interface ToolServicesOptions {
   readonly clock: Clock
@@ -29,7 +30,7 @@ interface ToolServicesOptions {
 /** Makes the services that the gateway has, without a log. {@link closeToolServices} ends them. */
 export function toolServices(options: ToolServicesOptions): Services {
   const services = gatewayServices({ ...options, log: createLog('silent', { write() {} }), tokenCacheEntries: 100 })
-  return { ...services, replays: FORGETFUL }
+  return { ...services, replays: FORGETFUL, rateLimits: trialLimits(options.clock) }
 }
 
 /** Ends what may be under way: questions about tokens before the fetches of the keys for their answers. */
@@ -59,7 +60,7 @@ export function toolPolicy(
   return compilePolicy(config, '', {
     verifiers,
     upstreams,
-    limits: services.rateLimits.lease(alone(config)).limits,
+    limits: services.rateLimits.lease(config).limits,
     tokenCache: services.tokenCache,
     decrypterOf: services.decrypterOf,
     clock: services.clock,
@@ -69,12 +70,6 @@ export function toolPolicy(
     routeMetrics: services.metrics.forRoute,
     mode: services.mode,
   })
-}
-
-/** A tool counts for itself, and asks no store. */
-function alone({ rateLimits, ...config }: Config): Config {
-  const own = Object.entries(rateLimits).map(([id, limit]) => [id, { ...limit, store: false }])
-  return { ...config, rateLimits: Object.fromEntries(own) }
 }
 
 /**

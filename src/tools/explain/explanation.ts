@@ -33,6 +33,7 @@ import { askedMethod, type Candidate, othersOf, shapeOf } from './candidates.ts'
 import { denialText } from './denial-text.ts'
 import type { CheckResult, ExplainedCheck } from './explained-check.ts'
 import { type HeaderLine, headerChanges, linesOf } from './header-changes.ts'
+import { limitChecks } from './limit-checks.ts'
 import { isOfPage, pageChecks, preflightChecks } from './page-checks.ts'
 import { sessionChecks } from './session-checks.ts'
 import { tokenChecks } from './token-checks.ts'
@@ -152,17 +153,32 @@ async function routeChecks(
   if (preflight !== undefined) return preflightChecks(preflight, trial)
   const pages = pageChecks(request, trial, policy)
   const isPublic = route.access === 'public'
-  if (isOfPage(denial ?? findings.reported, request) || (isPublic && denial === undefined)) {
+  const isDecidedByPage = isOfPage(denial ?? findings.reported, request)
+  const limits = (isReached: boolean) =>
+    limitChecks(routeConfig, deps.config, { request, principal: findings.principal, isReached })
+  if (isDecidedByPage || (isPublic && denial === undefined)) {
     const wanted = isPublic ? 'nothing: the route is public' : 'nothing of a request that its origin decides about'
-    return [...pages, { check: 'token', result: 'skipped', wanted, saw: 'not looked at' }]
+    return [...pages, { check: 'token', result: 'skipped', wanted, saw: 'not looked at' }, ...limits(!isDecidedByPage)]
   }
   if (isPublic && denial !== undefined)
     return [
       ...pages,
       { check: 'limits', result: 'fails', wanted: 'a request within the limits', saw: denialText(denial) },
     ]
-  const checks = (await Promise.all(CALLER_KEYS.map(key => CHECKS[key](deps, route, routeConfig)))).flat()
-  return [...pages, ...checks, ...(checks.every(({ result }) => result !== 'fails') ? identityChecks(trial) : [])]
+  const ofKey = async (key: CallerKey) => CHECKS[key](deps, route, routeConfig)
+  const checks = (await Promise.all(CALLER_KEYS.filter(isBeforeLimits).map(ofKey))).flat()
+  const calls = (await Promise.all(CALLER_KEYS.filter(key => !isBeforeLimits(key)).map(ofKey))).flat()
+  const identity = [...checks, ...calls].every(isMet) ? identityChecks(trial) : []
+  return [...pages, ...checks, ...limits([...checks, ...identity].every(isMet)), ...calls, ...identity]
+}
+
+/** A call is judged by its body, which is read when the request has been counted. */
+function isBeforeLimits(key: CallerKey): boolean {
+  return key !== 'mcp'
+}
+
+function isMet({ result }: ExplainedCheck): boolean {
+  return result !== 'fails'
 }
 
 /** What is shown of each key that asks something of the caller. */
