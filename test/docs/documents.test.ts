@@ -81,6 +81,7 @@ test.each([
   'config/proof-of-possession.md',
   'config/introspection.md',
   'config/browsers.md',
+  'config/rate-limits.md',
   'config/sessions.md',
   'config/mcp.md',
   'config/encrypted-tokens.md',

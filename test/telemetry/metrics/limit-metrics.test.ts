@@ -1,4 +1,4 @@
-/** Prometheus sees what rate limits count, from 0, through reloads that change a limit, take it away and bring it back. */
+/** Prometheus sees what rate limits count, from 0, through reloads that change a limit or take it away. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { type Scheduler, systemScheduler } from '../../../src/lib/scheduler.ts'
