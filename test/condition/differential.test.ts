@@ -107,7 +107,7 @@ test('what is accepted means the same in another implementation', () => {
   expect(Math.min(seen.true, seen.false, seen.error)).toBeGreaterThan(RUNS / 150)
 })
 
-/** A member that is null is there (CEL specification, "Field selection"); the other one takes it for missing. */
+/** A member that is null is there (CEL specification, "Field selection"); the other implementation misses it. */
 function isAboutNull(text: string, made: unknown): boolean {
   return text.includes('has(') && JSON.stringify(made).includes('null')
 }

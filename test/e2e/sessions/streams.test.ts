@@ -15,6 +15,13 @@ beforeAll(async () => {
     routes: [
       { id: 'pages', path: '/**', ...api, anonymous: 'login' },
       { id: 'gold', path: '/gold/**', ...api, require: { claims: { plan: 'gold' } } },
+      { id: 'own', path: '/own/:tenant/**', ...api, require: { when: 'params.tenant in claims.tenants' } },
+      {
+        id: 'named',
+        path: '/named/**',
+        ...api,
+        require: { when: 'request.headers["x-tenant"] in claims.tenants && request.method == "GET"' },
+      },
       { id: 'plain', path: '/plain/**', ...api, require: { claims: { sub: { exists: true } } } },
     ],
     // What is no handshake is an event stream that never ends by itself.
@@ -27,9 +34,9 @@ afterAll(() => fleet.close())
 
 const closed = (route: string) => fleet.metric(`streams_closed_total{route="${route}",reason="forbidden"}`)
 
-async function socketOf(browser: Browser, route: string) {
+async function socketOf(browser: Browser, route: string, headers: Readonly<Record<string, string>> = {}) {
   const [url = ''] = fleet.urls
-  return openWebSocket(`${url}/${route}/x`, { headers: { cookie: browser.cookie() ?? '', origin: url } })
+  return openWebSocket(`${url}/${route}/x`, { headers: { cookie: browser.cookie() ?? '', origin: url, ...headers } })
 }
 
 /** Its events end, or are cut off: what a browser calls an error of the stream. */
@@ -47,8 +54,8 @@ async function answers(socket: Awaited<ReturnType<typeof socketOf>>): Promise<vo
   expect(String((await once(socket, 'message'))[0])).toBe('still?')
 }
 
-async function begun(): Promise<Browser> {
-  fleet.provider.set({ claims: () => ({ plan: 'gold' }) })
+async function begun(claims: Readonly<Record<string, unknown>> = { plan: 'gold' }): Promise<Browser> {
+  fleet.provider.set({ claims: () => claims })
   fleet.lives(LIFE_SECONDS)
   // The page is a stream, too, so nobody reads to its end.
   return signedIn(`${fleet.urls[0]}/page`, { until: url => url.pathname === '/page' })
@@ -94,4 +101,24 @@ test('streams go on through refreshes whose tokens have what their route asks fo
   expect(await closed('gold')).toBe(before)
   gold.terminate()
   events.body.destroy()
+})
+
+test('a stream ends when the new token does not meet a condition any more with the request that opened it', async () => {
+  const browser = await begun({ tenants: ['acme', 'globex'] })
+  const [lost, kept] = [await socketOf(browser, 'own/acme'), await socketOf(browser, 'own/globex')]
+  const [lostByHeader, keptByHeader] = [
+    await socketOf(browser, 'named', { 'x-tenant': 'acme' }),
+    await socketOf(browser, 'named', { 'x-tenant': 'globex' }),
+  ]
+  const ends = [closing(lost), closing(lostByHeader)]
+  fleet.provider.set({ claims: () => ({ tenants: ['globex'] }) })
+  await refreshed()
+  for (const end of ends) expect(await end).toMatchObject({ code: 1008 })
+  // Whoever begins the next refresh has judged what this one has brought.
+  await refreshed()
+  for (const socket of [kept, keptByHeader]) {
+    await answers(socket)
+    socket.terminate()
+  }
+  expect([await closed('own'), await closed('named')]).toEqual([1, 1])
 })
