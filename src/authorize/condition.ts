@@ -15,10 +15,10 @@ interface ConditionRules {
   readonly name: string
   readonly condition: Condition
   /** The values of the parameters of the route, by their names. */
-  readonly paramsOf: (path: string) => ReadonlyMap<string, string>
+  readonly paramsOf: (path: string) => Readonly<Record<string, string>>
   readonly clock: Pick<Clock, 'nowMs'>
-  /** What all conditions of the route visit together (`Condition.work`). */
-  readonly elementNs?: number
+  /** Those of all conditions of the route (`Condition.places`). */
+  readonly ofPlaces?: number
 }
 
 /** What a condition sees of a request. */
@@ -29,13 +29,13 @@ type ActivationOf = (principal: Principal, facts: RequestFacts, path: string) =>
  * that is to blame. No value of a claim is in it.
  */
 export function requireCondition(rules: ConditionRules): Authorizer {
-  const { name, condition, elementNs } = rules
+  const { name, condition, ofPlaces } = rules
   const { isOfPrincipal } = condition.reads
   const activationOf = activations(rules)
   const known = new WeakMap<Principal, Outcome>()
   const judge = (principal: Principal, facts: RequestFacts, path: string): Outcome => {
     try {
-      return condition.judge(activationOf(principal, facts, path), elementNs)
+      return condition.judge(activationOf(principal, facts, path), ofPlaces)
     } catch (error) {
       if (error instanceof UnreadableHeader) return { error: 'repeated_header', key: error.message }
       throw error
@@ -71,7 +71,7 @@ export function activations({ condition, paramsOf, clock }: ConditionRules): Act
   const [wantsParams, wantsRequest, wantsNow] = ['params', 'request', 'now'].map(name => variables.has(name))
   return (principal, facts, path) => ({
     ...callerOf(principal),
-    params: wantsParams === true ? Object.fromEntries(paramsOf(path)) : undefined,
+    params: wantsParams === true ? paramsOf(path) : undefined,
     request:
       wantsRequest === true
         ? { method: facts.method, path, headers: headersNamed(reads.headers, facts.rawHeaders) }

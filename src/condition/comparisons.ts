@@ -4,11 +4,15 @@
  * Each comparison that stands outside of `exists` and its like is evaluated by itself. What a list was visited with is
  * not shown, since its elements are many.
  */
-import { type Activation, partValue } from './condition.ts'
+import type { Activation } from './condition.ts'
+import { evaluator } from './evaluator.ts'
+import { Failure } from './failure.ts'
 import { allNodes, comprehensionOf, partsOf, type Tree, textOf } from './tree.ts'
 
 const COMPARING: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', 'in'])
 const LONGEST_VALUE = 60
+/** Nobody else waits for an explanation. */
+const MOST_SPENT_NS = 10_000_000
 
 export interface ShownComparison {
   /** As it is written. */
@@ -18,17 +22,12 @@ export interface ShownComparison {
 }
 
 /** @returns the comparisons in the order of the text; of an expression without any, the whole of it */
-export function comparisonsOf(
-  tree: Tree,
-  parameters: readonly string[],
-  values: Activation,
-): readonly ShownComparison[] {
+export function comparisonsOf(tree: Tree, values: Activation): readonly ShownComparison[] {
   return outermost(tree).map(node => ({ text: textOf(node), saw: sidesOf(node).flatMap(sideText).join(', ') }))
 
   function sideText(side: Tree): readonly string[] {
     if (side.op === 'value' || (side.op === 'list' && side.args.every(({ op }) => op === 'value'))) return []
-    const text = textOf(side)
-    return [`${text} is ${partValue(text, { parameters, values, show: shownValue })}`]
+    return [`${textOf(side)} is ${shownValue(evaluator(side)(values, MOST_SPENT_NS))}`]
   }
 }
 
@@ -49,6 +48,7 @@ function sidesOf(tree: Tree): readonly Tree[] {
 
 /** Writes a value of CEL as JSON, cut where it is long. */
 function shownValue(value: unknown): string {
+  if (value instanceof Failure) return value.error
   const text =
     JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? Number(each) : each)) ?? 'nothing'
   return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text

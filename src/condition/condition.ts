@@ -5,12 +5,14 @@
  * CEL specification. An expression that is read here has passed the fence (`fence.ts`), is `true` or `false` by its
  * type, and reads only what there is. Claims are JSON, so their numbers are doubles, and their members may be missing.
  */
-import type { Environment, EvaluationError, ParseError, ParseResult } from '@marcbachmann/cel-js'
-import { type ConditionProblem, comprehensionsIn, fenceProblem, MOST_NODES, VARIABLES } from './fence.ts'
+import type { Environment, ParseError, ParseResult } from '@marcbachmann/cel-js'
+import { evaluator } from './evaluator.ts'
+import { Failure } from './failure.ts'
+import { type ConditionProblem, comprehensionsIn, fenceProblem, MOST_NODES } from './fence.ts'
 import { celLibrary } from './library.ts'
 import { type ReadBy, readsOf, readsProblem } from './reads.ts'
-import { allNodes, extentOf, type Tree, textOf } from './tree.ts'
-import { tooLong, type Work, workOf } from './work.ts'
+import { allNodes, type Tree, textOf } from './tree.ts'
+import { budgetNs, placesIn } from './work.ts'
 
 /** The values of the variables. Those that a condition does not read may be missing. */
 export type Activation = Readonly<Record<string, unknown>>
@@ -19,7 +21,7 @@ export type Activation = Readonly<Record<string, unknown>>
 export type Outcome = boolean | ConditionError
 
 interface ConditionError {
-  /** In the library's words: `no_such_key`, `no_such_overload` and the like. */
+  /** In the language's words where it has some: `no_such_key`, `no_such_overload`. */
   readonly error: string
   /** The part of the expression that could not be evaluated, as it is written. */
   readonly key: string
@@ -31,13 +33,10 @@ export interface Condition {
   readonly reads: ReadBy
   readonly nodes: number
   readonly comprehensions: number
-  readonly work: Work
-  /**
-   * It throws nothing.
-   *
-   * @param elementNs of the work of all conditions of the route; by default there is no other one
-   */
-  judge(values: Activation, elementNs?: number): Outcome
+  /** How many of its parts cost more where values are larger. */
+  readonly places: number
+  /** @param ofPlaces those of all conditions of the route; by default there is no other one */
+  judge(values: Activation, ofPlaces?: number): Outcome
 }
 
 /** @param parameters names of the `:name` segments of the route */
@@ -48,40 +47,23 @@ export function readCondition(text: string, parameters: readonly string[]): Cond
   const { ast: tree } = parsed.value
   const problem = fenceProblem(tree) ?? readsProblem(tree, parameters) ?? typeProblem(parsed.value, text)
   if (problem !== undefined) return problem
-  const work = workOf(tree)
+  const places = placesIn(tree)
+  const evaluate = evaluator(tree)
+  const noAnswer: Outcome = { error: 'no_such_overload', key: textOf(tree) }
   return {
     text,
     tree,
-    work,
+    places,
     reads: readsOf(tree),
     nodes: allNodes(tree).length,
     comprehensions: comprehensionsIn(tree),
-    judge(values, elementNs = work.elementNs) {
-      const key = tooLong(work, values, elementNs)
-      return key === undefined ? judged(parsed.value, values) : { error: 'list_too_long', key }
+    judge(values, ofPlaces = places) {
+      const value = evaluate(values, budgetNs(places, ofPlaces))
+      if (typeof value === 'boolean') return value
+      // The type has been checked, but what a claim is shows only now.
+      return value instanceof Failure ? value : noAnswer
     },
   }
-}
-
-/**
- * Evaluates a part of a condition that has been read.
- *
- * @param show writes the value
- * @returns what `show` makes of the value, or the error
- */
-export function partValue(text: string, { parameters, values, show }: PartOptions): string {
-  const evaluate = environmentFor(parameters).parse(text)
-  try {
-    return show(evaluate(values))
-  } catch (error) {
-    return conditionError(error, evaluate.ast).error
-  }
-}
-
-interface PartOptions {
-  readonly parameters: readonly string[]
-  readonly values: Activation
-  readonly show: (value: unknown) => string
 }
 
 /** An environment costs a millisecond, and most routes have the same few parameters. */
@@ -146,8 +128,6 @@ const MEMBERS =
 function inOurWords(summary: string): string {
   const member = /^No such key: (.*)$/.exec(summary)?.[1]
   if (member !== undefined) return `there is no \`${member}\`; ${MEMBERS}`
-  const unknown = /^Unknown variable: (.*)$/.exec(summary)?.[1]
-  if (unknown !== undefined) return `there is no variable \`${unknown}\`; there are ${[...VARIABLES].join(', ')}`
   return summary.replace(/^[A-Z](?![A-Z])/, letter => letter.toLowerCase())
 }
 
@@ -159,32 +139,4 @@ function typeProblem(parsed: ParseResult, text: string): ConditionProblem | unde
   if (type === 'bool') return undefined
   const remedy = type === 'dyn' ? '; compare it, as in `claims.admin == true`' : ''
   return { message: `must say true or false, and is of type ${type}${remedy}`, start: 0, end: text.length }
-}
-
-/** Nobody sees the stacks of what fails here, and they would cost as much again as failing does. */
-function judged(evaluate: ParseResult, values: Activation): Outcome {
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0
-  try {
-    const result: unknown = evaluate(values)
-    // The type has been checked, but what a claim is shows only now.
-    return typeof result === 'boolean' ? result : { error: 'no_boolean', key: textOf(evaluate.ast) }
-  } catch (error) {
-    return conditionError(error, evaluate.ast)
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit
-  }
-}
-
-function conditionError(error: unknown, tree: Tree): ConditionError {
-  const { code, range, node } = error as Partial<EvaluationError>
-  const place = range === undefined ? undefined : (node ?? nodeAt(tree, range))
-  return { error: code ?? 'unexpected', key: place === undefined ? textOf(tree) : textOf(place) }
-}
-
-function nodeAt(tree: Tree, range: { readonly start: number; readonly end: number }): Tree | undefined {
-  return allNodes(tree).find(node => {
-    const { start, end } = extentOf(node)
-    return start === range.start && end === range.end
-  })
 }

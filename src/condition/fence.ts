@@ -6,7 +6,8 @@
  * out on purpose: `matches`, since regular expressions that backtrack hold the loop; `int`, `uint`, `bytes`, `map` and
  * `filter`, maps, optional values, and arithmetic of times at the ends of the calendar, where implementations differ.
  */
-import { allNodes, comprehensionOf, depthOf, extentOf, memberPath, type Tree } from './tree.ts'
+import { instantOf, spanOf, TIME_PARTS } from './times.ts'
+import { allNodes, COMPREHENSIONS, comprehensionOf, depthOf, extentOf, memberPath, type Tree } from './tree.ts'
 
 /** What is wrong with an expression, and where: characters of its text, counted from 0. */
 export interface ConditionProblem {
@@ -51,7 +52,7 @@ const NODES: { readonly [Op in Tree['op']]: (tree: Extract<Tree, { op: Op }>) =>
   value: literalProblem,
   id: accepted,
   '.': accepted,
-  '[]': accepted,
+  '[]': ({ args: [of, index] }) => indexProblem(of, index),
   call: ({ args: [name, given] }) => callProblem(name, given),
   rcall: methodProblem,
   list: ({ args }) =>
@@ -103,6 +104,17 @@ function membershipProblem({ args: [element, container] }: Extract<Tree, { op: '
     : 'may look for a list in a claim; look for a text or a number, or write `string(...)` around what is looked for'
 }
 
+/** Implementations differ about what finds a member besides its name, and an element besides its place. */
+function indexProblem(of: Tree, index: Tree): string | undefined {
+  // What names a header is judged in `reads.ts`.
+  if (memberPath(of)?.join('.') === 'request.headers') return undefined
+  const isWritten = index.op === 'value' && ['string', 'bigint'].includes(typeof index.args)
+  const isText = index.op === 'call' && index.args[0] === 'string'
+  return isWritten || isText || TEXT_ROOTS.has(memberPath(index)?.[0] ?? '')
+    ? undefined
+    : 'is looked up by what may be no text; write a text, a whole number or a parameter, or `string(...)` around it'
+}
+
 function isScalar(tree: Tree): boolean {
   if (tree.op === 'value') return ['string', 'bigint', 'boolean'].includes(typeof tree.args)
   if (tree.op === 'call') return tree.args[0] === 'string' || tree.args[0] === 'size'
@@ -134,15 +146,9 @@ function searchedProblem(searched: Tree | undefined): string | undefined {
   return searched?.op === 'value' ? undefined : 'can only look for a text that is written here'
 }
 
-const MACROS = ['exists', 'all', 'exists_one'] as const
-const TIME_PARTS = [
-  ...['getFullYear', 'getMonth', 'getDate', 'getDayOfMonth', 'getDayOfWeek', 'getDayOfYear'],
-  ...['getHours', 'getMinutes', 'getSeconds'],
-]
-
 /** What a method asks of what it is given. */
 const METHODS: ReadonlyMap<string, ArgumentRule> = new Map<string, ArgumentRule>([
-  ...['size', 'startsWith', 'endsWith', ...MACROS].map(name => [name, accepted] as const),
+  ...['size', 'startsWith', 'endsWith', ...COMPREHENSIONS].map(name => [name, accepted] as const),
   ['contains', ([searched]) => searchedProblem(searched)],
   ...TIME_PARTS.map((name): [string, ArgumentRule] => [name, ([zone]) => zoneProblem(zone)]),
 ])
@@ -165,22 +171,16 @@ function unknownName(name: string, known: readonly string[]): string {
     : `\`${name}\` is no function of conditions; there are ${known.join(', ')}`
 }
 
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/
-const [EARLIEST_MS, LATEST_MS] = [Date.UTC(1970, 0, 1), Date.UTC(3000, 0, 1)]
-
 function timestampProblem(text: Tree | undefined): string | undefined {
   const written = text?.op === 'value' ? text.args : undefined
-  const ms = typeof written === 'string' && INSTANT.test(written) ? Date.parse(written) : Number.NaN
-  return ms >= EARLIEST_MS && ms < LATEST_MS
+  return typeof written === 'string' && instantOf(written) !== undefined
     ? undefined
     : 'must be an instant that is written here, as in `timestamp("2027-01-31T00:00:00Z")`'
 }
 
-const LENGTH = /^(?:\d{1,6}h)?(?:\d{1,6}m)?(?:\d{1,9}s)?$/
-
 function durationProblem(text: Tree | undefined): string | undefined {
   const written = text?.op === 'value' ? text.args : undefined
-  return typeof written === 'string' && written !== '' && LENGTH.test(written)
+  return typeof written === 'string' && spanOf(written) !== undefined
     ? undefined
     : 'must be written here in hours, minutes and seconds, as in `duration("1h30m")`'
 }
@@ -206,7 +206,7 @@ function isZone(name: string): boolean {
 function loopProblem(tree: Tree): ConditionProblem | undefined {
   const visited = comprehensionOf(tree)
   if (visited === undefined) {
-    const isMacro = tree.op === 'rcall' && MACROS.some(name => name === tree.args[0])
+    const isMacro = tree.op === 'rcall' && COMPREHENSIONS.some(name => name === tree.args[0])
     return isMacro ? at(tree, 'must be written as in `claims.roles.exists(role, role == "admin")`') : undefined
   }
   const { list, variable, body } = visited

@@ -5,7 +5,7 @@
  * that no more than it is looked for. The headers that carry credentials cannot be read at all: a token counts by what
  * has been verified of it.
  */
-import type { ConditionProblem } from './fence.ts'
+import { type ConditionProblem, VARIABLES } from './fence.ts'
 import { allNodes, comprehensionOf, extentOf, memberPath, partsOf, type Tree } from './tree.ts'
 
 export interface ReadBy {
@@ -57,13 +57,16 @@ function isHeaders(tree: Tree): boolean {
 
 /** @returns a problem with what an expression reads, where the types do not show it */
 export function readsProblem(tree: Tree, parameters: readonly string[]): ConditionProblem | undefined {
+  const unknown = readsOf(tree).variables.difference(VARIABLES)
   for (const node of allNodes(tree)) {
     const header = headerOf(node)
     const message =
       header !== undefined
         ? headerProblem(header)
         : node.op === 'id'
-          ? variableProblem(node.args, parameters)
+          ? unknown.has(node.args)
+            ? `there is no variable \`${node.args}\`; there are ${[...VARIABLES].join(', ')}`
+            : variableProblem(node.args, parameters)
           : isHeaders(node) && !isNamedIn(tree, node)
             ? 'must name one header, as in `request.headers["x-tenant"]`'
             : undefined

@@ -8,9 +8,10 @@ import type { ASTNode } from '@marcbachmann/cel-js'
 export type Tree = ASTNode
 
 /** Each of them visits a list, once for every element. */
-const COMPREHENSIONS: ReadonlySet<string> = new Set(['exists', 'all', 'exists_one'])
+export const COMPREHENSIONS = ['exists', 'all', 'exists_one'] as const
 
-interface Comprehension {
+export interface Comprehension {
+  readonly kind: (typeof COMPREHENSIONS)[number]
   readonly list: Tree
   readonly variable: string
   readonly body: Tree
@@ -20,8 +21,9 @@ interface Comprehension {
 export function comprehensionOf(tree: Tree): Comprehension | undefined {
   if (tree.op !== 'rcall') return undefined
   const [name, list, [variable, body, ...more]] = tree.args
-  if (!COMPREHENSIONS.has(name) || variable?.op !== 'id' || body === undefined || more.length > 0) return undefined
-  return { list, variable: variable.args, body }
+  const kind = COMPREHENSIONS.find(each => each === name)
+  if (kind === undefined || variable?.op !== 'id' || body === undefined || more.length > 0) return undefined
+  return { kind, list, variable: variable.args, body }
 }
 
 /** @returns what a node is made of; the variable that a macro binds is no part of it */

@@ -1,108 +1,68 @@
 /**
- * Bounds what a condition can cost with the largest token: no route holds up the others for more than a millisecond.
+ * Bounds what the conditions of a route can cost, whatever is in a token: they never hold up the others for more than a
+ * millisecond.
  *
- * What visits a list (`exists`, `all`, `exists_one`, `in`) is charged when it is judged, by the length of the list,
- * before anything is visited. What reads a claim as a whole is counted when the configuration is read. Prices are those
- * of `bench/micro`, and a failure is the dearest: an element that is not what was expected costs as much as 40 parts.
+ * What grows with a value is paid for by its size when it is met: visiting a list, comparing two claims, searching a
+ * text. Who has nothing left goes no further, and the condition refuses. Prices are those of `bench/micro`.
  */
-import { allNodes, comprehensionOf, memberPath, partsOf, type Tree, textOf } from './tree.ts'
+import { allNodes, comprehensionOf, partsOf, type Tree } from './tree.ts'
 
-/** How often the conditions of a route may read a claim as a whole: compare two of them, ask for a size, search one. */
-export const MOST_SCANS = 2
+/**
+ * What the conditions of a route may spend together. Counting the members of a block is paid for afterwards, and that
+ * of one that fills the largest token takes most of the millisecond.
+ */
+const BUDGET_NS = 160_000
 
-/** What the visits of all conditions of a route may cost together. */
-const BUDGET_NS = 560_000
-const [NODE_NS, MEMBERSHIP_NS, FAILURE_NS] = [60, 25, 2_500]
+/** Every condition may read what is written in it. */
+const WRITTEN_NS = 10_000
 
-/** A place that visits every element of a list. */
-interface Visit {
-  readonly text: string
-  readonly path: readonly string[]
-  readonly elementNs: number
-  /** Whether it visits the names of a block, too. Looking for one of them costs nothing. */
-  readonly isOfNames: boolean
+export const PRICES_NS = {
+  /** Of a part of the expression. */
+  part: 15,
+  /** Of a function or a method. */
+  call: 120,
+  /** Of the calendar of a time zone. */
+  zone: 6_000,
+  /** Of an element that is looked at. */
+  element: 8,
+  /** Of two blocks that are compared, besides their members. */
+  blocks: 150,
+  /** Of a member of a block that is compared or counted. */
+  member: 60,
+  /** Of a character that is compared, copied or counted. */
+  character: 2,
+} as const
+
+/** What is left to a condition for one request. */
+export interface Purse {
+  leftNs: number
 }
 
-export interface Work {
-  readonly visits: readonly Visit[]
-  /** What the visits cost for lists of one element. */
-  readonly elementNs: number
-  readonly scans: number
+/** How much a condition may need of what its route has: the number of places whose cost depends on a value. */
+export function placesIn(tree: Tree): number {
+  return allNodes(tree).filter(dependsOnSize).length
 }
 
-export function workOf(tree: Tree): Work {
-  const visits = allNodes(tree).flatMap(visitOf)
-  return {
-    visits,
-    elementNs: visits.reduce((sum, visit) => sum + visit.elementNs, 0),
-    scans: allNodes(tree).filter(isScan).length,
-  }
+const DEPENDING: ReadonlySet<Tree['op']> = new Set(['==', '!=', '<', '<=', '>', '>=', 'in', '+', 'call', 'rcall'])
+
+/** What is compared with something that is written costs no more than that is long. */
+function dependsOnSize(node: Tree): boolean {
+  if (!DEPENDING.has(node.op) || (node.op === 'call' && node.args[0] === 'has')) return false
+  return node.op === 'in' || node.op === 'rcall' || !partsOf(node).some(({ op }) => op === 'value')
 }
 
 /**
- * @param of what the conditions of the route visit together
- * @returns the list that is too long to be visited, as it is written
+ * @param places those of a condition
+ * @param of those of all conditions of the route
+ * @returns what the condition may spend
  */
-export function tooLong(work: Work, values: Readonly<Record<string, unknown>>, of: number): string | undefined {
-  if (work.visits.length === 0) return undefined
-  let left = (BUDGET_NS * work.elementNs) / of
-  for (const visit of work.visits) {
-    left -= lengthOf(visit, values) * visit.elementNs
-    if (left < 0) return visit.text
-  }
-  return undefined
+export function budgetNs(places: number, of: number): number {
+  return WRITTEN_NS + (places === 0 ? 0 : (BUDGET_NS * places) / of)
 }
 
-function lengthOf({ path, isOfNames }: Visit, values: Readonly<Record<string, unknown>>): number {
-  let value: unknown = values
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return 0
-    value = (value as Readonly<Record<string, unknown>>)[name]
-  }
-  if (Array.isArray(value)) return value.length
-  return isOfNames && typeof value === 'object' && value !== null ? Object.keys(value).length : 0
-}
-
-function visitOf(node: Tree): readonly Visit[] {
-  const visited = comprehensionOf(node)
-  const list = visited?.list ?? (node.op === 'in' ? node.args[1] : undefined)
-  const path = list && memberPath(list)
-  if (list === undefined || path === undefined) return []
-  const elementNs = visited === undefined ? MEMBERSHIP_NS : bodyNs(visited.body, path[0] === 'claims')
-  return [{ text: textOf(list), path, elementNs, isOfNames: visited !== undefined }]
-}
-
-/** The elements of a claim may be anything, and those of the other lists are texts, so that nothing fails. */
-function bodyNs(body: Tree, isOfClaims: boolean): number {
-  const nodes = allNodes(body).length + 1
-  return nodes * NODE_NS + (isOfClaims ? failuresIn(body) * FAILURE_NS : 0)
-}
-
-const ORDERING: ReadonlySet<string> = new Set(['<', '<=', '>', '>=', '-', '*', '/', '%', '-_', 'call', 'rcall', 'in'])
-const JOINING: ReadonlySet<string> = new Set(['&&', '||', '!_', '?:'])
-
-/** How many parts fail at worst for one element, each by itself. */
-function failuresIn(tree: Tree): number {
-  const path = memberPath(tree)
-  if (path !== undefined) return path.length > 1 ? 1 : 0
-  const below = partsOf(tree).reduce((sum, part) => sum + failuresIn(part), 0)
-  const failsItself =
-    ORDERING.has(tree.op) || (JOINING.has(tree.op) && partsOf(tree).some(part => memberPath(part) !== undefined))
-  return below + (tree.op === '[]' || failsItself ? 1 : 0)
-}
-
-const COMPARING: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>='])
-
-function isScan(node: Tree): boolean {
-  if (COMPARING.has(node.op)) return partsOf(node).every(isLong)
-  if (node.op === 'call') return node.args[0] !== 'has' && node.args[1].some(isLong)
-  return node.op === 'rcall' && ['size', 'contains'].includes(node.args[0]) && isLong(node.args[1])
-}
-
-/** Whether a value may be as large as a token or a head. */
-function isLong(tree: Tree): boolean {
-  if (tree.op === 'value' || tree.op === 'list') return false
-  const [root] = memberPath(tree) ?? []
-  if (root === 'params' || root === 'provider' || root === 'now') return false
-  return tree.op !== 'call' || tree.args[0] === 'string'
+/** @returns what evaluating it once costs, without what is paid for by the size of values */
+export function costNs(tree: Tree): number {
+  const isCalled = (tree.op === 'call' || tree.op === 'rcall') && comprehensionOf(tree) === undefined
+  const own: number = isCalled ? PRICES_NS.call : PRICES_NS.part
+  return partsOf(tree).reduce((sum, part) => sum + costNs(part), own)
 }

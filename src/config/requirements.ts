@@ -136,15 +136,14 @@ function conditionRequirements(
     if ('message' in condition) throw new Error(`the condition ${text} ${condition.message}`)
     return { name, condition }
   })
-  const elementNs = read.reduce((sum, { condition }) => sum + condition.work.elementNs, 0)
+  const ofPlaces = read.reduce((sum, { condition }) => sum + condition.places, 0)
   return read.map(({ name, condition }) => {
-    const rules = { name, condition, paramsOf, clock, elementNs }
+    const rules = { name, condition, paramsOf, clock, ofPlaces }
     return {
       kind: 'when',
       name,
       condition,
-      shown: (principal, facts, at) =>
-        comparisonsOf(condition.tree, parameters, activations(rules)(principal, facts, at)),
+      shown: (principal, facts, at) => comparisonsOf(condition.tree, activations(rules)(principal, facts, at)),
       authorize: requireCondition(rules),
     }
   })

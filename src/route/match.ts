@@ -143,7 +143,7 @@ export function compileMatcher<R extends Matchable>(
       if (readDifferently.test(path)) refuseDisagreement(method, read, found)
       return { route: found.route, path, query }
     },
-    params: (route, path) => parameterReader(route, { letterCase })(path),
+    params: (route, path) => new Map(Object.entries(parameterReader(route, { letterCase })(path))),
     match: (method, path) => exact.find(method, path)?.route,
     candidates: path => exact.findAll(path).map(entry => entry.route),
     lacking: path => {
@@ -166,16 +166,20 @@ export function compileMatcher<R extends Matchable>(
 export function parameterReader(
   route: Matchable,
   { letterCase = 'heeded' }: MatcherOptions = {},
-): (path: string) => ReadonlyMap<string, string> {
+): (path: string) => Readonly<Record<string, string>> {
   const entry = entryOf(route)
   if (entry.parameters.length === 0) return () => NO_PARAMS
   const alone = letterCase === 'heeded' ? routeTree([entry]) : routeTree([entry], lowerCase)
   return path => {
+    if (!ODD.test(path)) return paramsOf(entry, path)
     const read = decodeUnreserved(path)
     const isWritten = alone.findAll(read).length > 0
     return paramsOf(entry, isWritten ? read : withoutOddities(read, SHORTENED))
   }
 }
+
+/** What may be read in two ways by itself. Any other path is as its route has it. */
+const ODD = /[%;]|\/\//
 
 interface Entry<R> extends TreeEntry {
   readonly route: R
@@ -216,7 +220,7 @@ function lowerCase(segment: string): string {
   return segment.toLowerCase()
 }
 
-const NO_PARAMS: ReadonlyMap<string, string> = new Map()
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({})
 
 /** A path without any of this has one reading, unless a route's literal has several. */
 const READ_DIFFERENTLY = /[A-Z%;]|\/\/|.\/$/
@@ -238,13 +242,15 @@ function hasLaxLiteral(entry: TreeEntry): boolean {
   })
 }
 
-function paramsOf<R>(entry: Entry<R>, path: string): ReadonlyMap<string, string> {
-  if (entry.parameters.length === 0) return NO_PARAMS
-  const segments = path.slice(1).split('/')
-  return new Map(
-    entry.parameters.map(({ name, depth, suffix }) => {
-      const segment = segments[depth] ?? ''
-      return [name, decodeURIComponent(segment.slice(0, segment.length - suffix.length))]
-    }),
-  )
+/** @returns an object without any other member, however the parameters are called */
+function paramsOf<R>({ parameters }: Entry<R>, path: string): Readonly<Record<string, string>> {
+  const params: Record<string, string> = Object.create(null)
+  let [depth, start] = [0, 1]
+  for (const { name, depth: wanted, suffix } of parameters) {
+    for (; depth < wanted; depth++) start = path.indexOf('/', start) + 1
+    const end = path.indexOf('/', start)
+    const value = path.slice(start, (end === -1 ? path.length : end) - suffix.length)
+    params[name] = value.includes('%') ? decodeURIComponent(value) : value
+  }
+  return params
 }

@@ -4,7 +4,6 @@
  */
 import { type Condition, readCondition } from '../../condition/condition.ts'
 import { MOST_COMPREHENSIONS, MOST_NODES } from '../../condition/fence.ts'
-import { MOST_SCANS } from '../../condition/work.ts'
 import { parameterNames } from '../../route/pattern.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { RouteConfig } from '../schema/schema.ts'
@@ -32,9 +31,6 @@ function ofRoute(at: Finding['path'], { path, require }: RouteConfig): readonly 
 function sizeProblem(conditions: readonly Condition[]): string | undefined {
   const nodes = conditions.reduce((sum, condition) => sum + condition.nodes, 0)
   const comprehensions = conditions.reduce((sum, condition) => sum + condition.comprehensions, 0)
-  const scans = conditions.reduce((sum, { work }) => sum + work.scans, 0)
-  if (scans > MOST_SCANS)
-    return `reads ${scans} times all of a claim, and a route may ${MOST_SCANS} times (two claims compared, \`size\`, \`string\`, \`contains\`); compare with a parameter or with what is written here`
   if (comprehensions > MOST_COMPREHENSIONS)
     return `visits ${comprehensions} lists, and a route may visit ${MOST_COMPREHENSIONS}; ask for a role or a scope, or split the route`
   return nodes > MOST_NODES

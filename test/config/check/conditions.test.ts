@@ -110,7 +110,6 @@ describe('the conditions of a route together', () => {
 
   test.each([
     ['claims.a.exists(x, x == 1)', 4, 'visits 5 lists, and a route may visit 4'],
-    ['claims.a == claims.b', 2, 'reads 3 times all of a claim, and a route may 2 times'],
     ['claims.a == 1 || claims.b == 2', 22, 'parts in all, and a route may have 200'],
   ])('%s may stand there %i times', (text, times, message) => {
     expect(() => load(each(text, times))).not.toThrow()
