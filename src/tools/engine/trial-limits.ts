@@ -43,6 +43,6 @@ function trialLimit(definition: LimitDefinition, clock: Clock): TrialLimit {
     },
     observed() {},
     keys: 0,
-    close() {},
+    close: async () => {},
   }
 }
