@@ -42,12 +42,16 @@ const REFUSALS: Readonly<Record<string, string>> = {
 /** What the library says when a server takes no connection in time. */
 const LATE = 'Connection timeout'
 
+const NOT_IN_SCRIPT = 'does not allow this user a command or a key that a script of ours needs (NOPERM)'
+
 /** What has the code `ERR` and is no command that the server does not know, by how it begins. */
 const ERRORS: ReadonlyArray<readonly [begins: string, code: string, message: string]> = [
   ['ERR Protocol error: unauthenticated', 'NOAUTH', 'wants a password; set `passwordFile` (NOAUTH)'],
   ['ERR no such key', 'NOKEY', 'has no such key'],
   ['ERR AUTH ', 'WRONGPASS', 'has no password for its default user; leave `passwordFile` out, or set `username`'],
   ['ERR invalid password', 'WRONGPASS', 'refuses `username` and `passwordFile`'],
+  ['ERR ACL failure in script', 'NOPERM', NOT_IN_SCRIPT],
+  ["ERR The user executing the script can't", 'NOPERM', NOT_IN_SCRIPT],
   ['ERR max number of clients', 'MAXCLIENTS', 'has as many clients as it takes'],
 ]
 

@@ -17,6 +17,16 @@ test.each<readonly [says: string, code: string | undefined, told: string]>([
     'WRONGPASS',
     'has no password for its default user; leave `passwordFile` out, or set `username`',
   ],
+  [
+    "ERR ACL failure in script: User u has no permissions to run the 'get' command script: x, on @user_script:1.",
+    'NOPERM',
+    'does not allow this user a command or a key that a script of ours needs (NOPERM)',
+  ],
+  [
+    "ERR The user executing the script can't run this command or subcommand script: x, on @user_script:1.",
+    'NOPERM',
+    'does not allow this user a command or a key that a script of ours needs (NOPERM)',
+  ],
   ['Connection timeout', undefined, 'does not answer in time'],
   [`${SECRET} went wrong`, undefined, 'has closed the connection'],
 ])('%j', (says, code, told) => {
