@@ -55,6 +55,7 @@ expected. Nothing is fetched and nothing is sent: claims are signed by a key tha
     # also: requestHeaders: { Name: value }, provider: ID, route: ID, reported: CODE (of a report-only route),
     #       revoked: [{ sub: alice }] (jti, sub, sid, client or all), revocation: stale (so that whenStale decides),
     #       now: 2026-01-01T00:00:00Z (when the request arrives),
+    #       repeat: 201 (it is sent so often at one instant; expect is about the last one: rate_limited),
     #       introspection: { active: true, sub: alice } (in place of claims: what the server says, as it is),
     #       proof: dpop (the token is bound to a key, and comes with a valid DPoP proof), proof: none (without it),
     #       proof: { htu: URL, age: 2m, key: other } (with one for that URL, that old, or by another key),

@@ -14,11 +14,14 @@ interface DottedClaim {
   readonly message: string
 }
 
-export function dottedClaims({ providers, identity, routes }: Config): readonly DottedClaim[] {
+export function dottedClaims({ providers, identity, routes, rateLimits }: Config): readonly DottedClaim[] {
   return [
     ...Object.entries(providers).flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id])),
     ...Object.entries(identity.headers ?? {}).flatMap(([name, { claim }]) =>
       dotted(['identity', 'headers', name], claim),
+    ),
+    ...Object.entries(rateLimits).flatMap(([id, { rate }]) =>
+      'claim' in rate ? dotted(['rateLimits', id, 'rate', 'claim'], rate.claim) : [],
     ),
     ...routes.flatMap(({ require }, index) =>
       Object.keys(require?.claims ?? {}).flatMap(claim => dotted(['routes', index, 'require', 'claims', claim], claim)),

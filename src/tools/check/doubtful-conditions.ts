@@ -7,9 +7,9 @@
 import { type Condition, readCondition } from '../../condition/condition.ts'
 import { allNodes, memberPath, partsOf, type Tree, textOf } from '../../condition/tree.ts'
 import type { Path } from '../../config/check/findings.ts'
-import { type ByProviderType, byProviderType } from '../../config/schema/by-provider-type.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
 import { parameterNames } from '../../route/pattern.ts'
+import { knownClaims } from './known-claims.ts'
 
 interface DoubtfulCondition {
   readonly code: 'condition-claim-missing' | 'condition-never-holds' | 'condition-slash'
@@ -34,20 +34,6 @@ export function doubtfulConditions(config: Config): readonly DoubtfulCondition[]
       ]
     }),
   )
-}
-
-const KNOWN: ByProviderType<readonly string[]> = {
-  jwt: ({ requiredClaims }) => ['iss', 'sub', 'aud', 'exp', ...requiredClaims],
-  introspection: ({ requiredClaims }) => ['sub', 'aud', ...requiredClaims],
-  session: () => ['iss', 'sub', 'aud', 'exp'],
-}
-
-/** The claims that every caller of the route has. */
-function knownClaims({ providers }: Config, route: RouteConfig): ReadonlySet<string> {
-  const taken = Object.entries(providers).filter(([id]) => route.providers?.includes(id) ?? true)
-  const [first = new Set<string>(), ...others] = taken.map(([, provider]) => new Set(byProviderType(KNOWN, provider)))
-  const required = Object.keys(route.require?.claims ?? {}).filter(claim => !claim.startsWith('/'))
-  return others.reduce((known, each) => known.intersection(each), first).union(new Set(required))
 }
 
 /** A claim that makes a negation fail where its author thinks of it as not there, so that all is well. */

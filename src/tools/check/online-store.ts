@@ -7,6 +7,7 @@
 import type { Config } from '../../config/schema/schema.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { systemScheduler } from '../../lib/scheduler.ts'
+import { limitStoreDefinition, probeLimits } from '../../run/probed-limits.ts'
 import { probeRevocationStream } from '../../run/revocation-store.ts'
 import { probeReplays, replayDefinition } from '../../run/shared-replays.ts'
 import { storeDefinition } from '../../run/store-definition.ts'
@@ -26,7 +27,9 @@ export async function storeResults(config: Config): Promise<readonly StoreResult
   const { store } = config
   if (store === undefined) return []
   const id = `${store.url.host}:${store.url.port}`
-  const found = await Promise.all([revocationsFound(config), proofsFound(config), sessionsFound(config)])
+  const found = await Promise.all(
+    [revocationsFound, proofsFound, sessionsFound, limitsFound].map(ofUse => ofUse(config)),
+  )
   return found.flatMap(each => (each === undefined ? [] : [{ kind: 'store' as const, id, ...each }]))
 }
 
@@ -49,6 +52,14 @@ async function proofsFound(config: Config): Promise<Found> {
   const problem = await probeReplays(definition, DEPS)
   if (problem !== undefined) return { outcome: 'failed', detail: problem }
   return { outcome: 'ok', detail: 'allows remembering the DPoP proofs that were used' }
+}
+
+async function limitsFound(config: Config): Promise<Found> {
+  const definition = limitStoreDefinition(config)
+  if (definition === undefined) return undefined
+  const problem = await probeLimits(definition, DEPS)
+  if (problem !== undefined) return { outcome: 'failed', detail: problem }
+  return { outcome: 'ok', detail: 'allows counting for limits' }
 }
 
 async function sessionsFound({ store, providers }: Config): Promise<Found> {

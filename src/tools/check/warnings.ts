@@ -17,6 +17,7 @@ import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
 import { doubtfulConditions } from './doubtful-conditions.ts'
 import { longAnswers } from './doubtful-introspection.ts'
+import { doubtfulLimits } from './doubtful-limits.ts'
 import { doubtfulOrigins, missingHeaders } from './doubtful-origins.ts'
 import { proofUrlsInClear, replayPerProcess } from './doubtful-proofs.ts'
 import {
@@ -83,6 +84,12 @@ export const WARNING_CODES = [
   'condition-claim-missing',
   'condition-never-holds',
   'condition-slash',
+  'limit-unused',
+  'limit-burst',
+  'limit-shared',
+  'limit-claim-missing',
+  'limit-client',
+  'limit-idle',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -130,6 +137,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...tracesInClear(config),
     ...tracesPathMissing(config),
     ...doubtfulConditions(config),
+    ...doubtfulLimits(config),
   ]
 }
 

@@ -97,10 +97,15 @@ const CHANGES: readonly Change[] = [
   },
   function stores(file, _parts, notes) {
     if (file.store === undefined) return file
-    notes.push({ at: 'store', text: 'left out: sessions, revocations and proofs are those of this process' })
+    notes.push({ at: 'store', text: 'left out: sessions, revocations, proofs and limits are those of this process' })
     if (!isMap(file.dpop) || !isMap(file.dpop.replay)) return without(file, 'store')
     const replay = without(file.dpop.replay, 'store', 'whenUnavailable')
     return { ...without(file, 'store'), dpop: { ...file.dpop, replay } }
+  },
+  function limits(file) {
+    // A single process counts all, and nothing is told to anybody.
+    const rateLimits = eachMap(file.rateLimits, limit => without(limit, 'store', 'sync', 'exact', 'onFailure'))
+    return rateLimits === undefined ? file : { ...file, rateLimits }
   },
   function proofs(file, parts, notes) {
     if (!isMap(file.dpop)) return file

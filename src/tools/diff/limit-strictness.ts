@@ -82,7 +82,13 @@ function rateFor(limit: RateLimitConfig, value: string | undefined): ChosenRate 
 function rateDifferences(name: string, around: Pair<RateLimitConfig>): readonly Difference[] {
   const pairs = choices(around)
   if (pairs === undefined)
-    return [{ direction: 'changed', text: `${name}: by ${claimOf(around.before)} → by ${claimOf(around.after)}` }]
+    return [
+      {
+        direction: 'changed',
+        text: `${name}: by ${claimOf(around.before)} → by ${claimOf(around.after)}`,
+        witness: `whoever has a higher rate by ${claimOf(around.after)}`,
+      },
+    ]
   return pairs.flatMap((choice): readonly Difference[] => {
     const [was, is] = [intervalMs(choice.before.rate), intervalMs(choice.after.rate)]
     if (was === is) return []
@@ -112,10 +118,10 @@ function of(name: string, { who }: Pick<Choice, 'who'>): string {
 }
 
 const TIMES: ReadonlyArray<readonly [ms: number, text: string]> = [
-  [1_000, 'second'],
-  [60_000, 'minute'],
-  [3_600_000, 'hour'],
-  [86_400_000, 'day'],
+  [1_000, 'a second'],
+  [60_000, 'a minute'],
+  [3_600_000, 'an hour'],
+  [86_400_000, 'a day'],
 ]
 
 /** Says how many requests pass now and did not, at once or in the shortest time in which that shows. */
@@ -127,7 +133,7 @@ function witnessOf({ before, after }: Pair<RateLimitConfig>, choice: Choice): Pi
   const found = TIMES.find(([ms]) => within(is, choice.after, ms) > within(was, choice.before, ms))
   return found === undefined
     ? {}
-    : { witness: `${within(was, choice.before, found[0]) + 1} requests within a ${found[1]} ${who}` }
+    : { witness: `${within(was, choice.before, found[0]) + 1} requests within ${found[1]} ${who}` }
 }
 
 /** The more parts a key has, the more quotas there are. */

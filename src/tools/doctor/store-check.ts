@@ -90,7 +90,7 @@ function versionVerdict(fields: Fields): Verdict {
 function evictionVerdicts(fields: Fields): readonly Verdict[] {
   const policy = /^[a-z-]{1,32}$/.exec(fields.get('maxmemory_policy') ?? '')?.[0]
   if (policy === undefined || policy === 'noeviction') return []
-  const seen = `its policy is ${policy}: with \`maxmemory\` it drops revocations, proofs or sessions when memory is short`
+  const seen = `its policy is ${policy}: with \`maxmemory\` it drops revocations, proofs, sessions or what limits have counted when memory is short`
   return [warn(seen, 'set `maxmemory-policy noeviction`', SECURING)]
 }
 

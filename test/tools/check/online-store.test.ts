@@ -21,6 +21,7 @@ describe.skipIf(process.env.WITHOUT_STORES === '1')('a store', () => {
         `writer ${common} +xread +xrange +xinfo +xadd`,
         `prover ${common} +set`,
         `both ${common} +xread +xrange +xinfo +set`,
+        `counter ${common} +eval +evalsha +get +set +del +time`,
         `keeper ${common} +xread +xrange +xinfo +xadd +set +get +del +hmget +hset +pexpire +eval +evalsha`,
         'stranger on >secret resetchannels -@all ~other:* +xread +xrange +xinfo',
       ],
@@ -117,6 +118,30 @@ routes: [{ id: all, path: /**, providers: [browser] }]
         outcome: 'failed',
         detail: expect.stringContaining('`+set +get +del +hmget +hset +pexpire +eval +evalsha ~{sallyport}:session:*'),
       },
+    ])
+  })
+
+  test('that counts for limits is asked for each right, and keeps nothing of it', async () => {
+    const limitsOf = (username: string) => {
+      const file = join(folder, 'limits.yaml')
+      writeFileSync(
+        file,
+        `listen: 127.0.0.1:0
+upstreams: { app: "http://127.0.0.1:1" }
+providers: { main: { type: jwt, issuer: "https://auth.example.com/", audiences: [a] } }
+store: { url: "${server.url}", username: ${username}, passwordFile: password }
+rateLimits: { a: { rate: 10/s, key: [claims.sub], store: true } }
+routes: [{ id: all, path: /**, rateLimits: [a] }]
+`,
+      )
+      return storeResults(loadConfigFile(file, {}))
+    }
+    expect(await limitsOf('counter')).toMatchObject([{ outcome: 'ok', detail: 'allows counting for limits' }])
+    expect(await server.command('KEYS', '{sallyport}:limit*')).toEqual([])
+    const rights = (text: string) => expect.stringContaining(`add to its access control list \`${text}\``)
+    expect(await limitsOf('keeper')).toMatchObject([{ detail: rights('+time ~{sallyport}:limit:*') }])
+    expect(await limitsOf('prover')).toMatchObject([
+      { detail: rights('+eval +evalsha +get +del +time ~{sallyport}:limit:*') },
     ])
   })
 

@@ -881,6 +881,92 @@ describe('a condition', () => {
   })
 })
 
+describe('a limit', () => {
+  const LISTEN = 'listen: 127.0.0.1:8080'
+  function limited(limits: string, routes: readonly string[], listen = 'listen: 0.0.0.0:8080') {
+    const text = `${textOf(...routes).replace(LISTEN, listen)}rateLimits: { ${limits} }\n`
+    return found(loadConfig({ text, file: '/etc/sallyport.yaml', env: {} }))
+  }
+  const route = (rest: string) => `{ id: a, path: /a, ${rest} }`
+  const OF_A = [route('rateLimits: [a]')]
+
+  test('that no route names counts nothing', () => {
+    expect(limited('a: { rate: 10/s, key: [route] }', [route('mode: enforce')])).toEqual(['limit-unused rateLimits.a'])
+  })
+
+  test.each([
+    ['rate: 30/m', 'rate'],
+    ['rate: 1000/h', 'rate'],
+    ['rate: { claim: plan, values: { gold: 50/s }, default: 20/m }', 'rate'],
+    ['rate: 100/s, burst: 9', 'burst'],
+  ])('with %s refuses callers who keep to it', (members, at) => {
+    expect(limited(`a: { ${members}, key: [route] }`, OF_A)).toEqual([`limit-burst rateLimits.a.${at}`])
+  })
+
+  test.each(['rate: 30/m, burst: 1', 'rate: 30/m, burst: 30', 'rate: 1/m', 'rate: 1/s', 'rate: 100/s, burst: 10'])(
+    'with %s says what was meant',
+    members => {
+      expect(limited(`a: { ${members}, key: [route] }`, OF_A)).toEqual([])
+    },
+  )
+
+  test.each([
+    ['access: public, rateLimits: [a]', '[claims.sub]', true],
+    ['access: public, rateLimits: [a]', '[provider, route]', true],
+    ['access: optional, rateLimits: [a]', '[claims.sub]', true],
+    ['access: public, rateLimits: [a]', '[claims.sub, client]', false],
+    ['access: public, rateLimits: [a]', '[route]', false],
+    ['rateLimits: [a]', '[claims.sub]', false],
+  ])('of a route with %s and key %s is shared by strangers: %s', (rest, key, isShared) => {
+    const expected = isShared ? ['limit-shared routes.0.rateLimits.0'] : []
+    expect(limited(`a: { rate: 10/s, key: ${key} }`, [route(rest)])).toEqual(expected)
+  })
+
+  test.each([
+    ['claims.tenant', '', true],
+    ['claims./org/id', '', true],
+    ['claims.sub', '', false],
+    ['claims.tenant', ', require: { claims: { tenant: { exists: true } } }', false],
+    ['claims./org/id', ', require: { claims: { /org/id: [1, 2] } }', false],
+    ['claims.tenant', ", require: { when: 'claims.tenant == request.method' }", false],
+  ])('by %s%s may find no such claim: %s', (part, rest, isMissing) => {
+    const expected = isMissing ? ['limit-claim-missing rateLimits.a.key.1'] : []
+    expect(limited(`a: { rate: 10/s, key: [route, ${part}] }`, [route(`rateLimits: [a]${rest}`)])).toEqual(expected)
+  })
+
+  test.each([
+    [LISTEN, true],
+    ['listen: unix:/run/gateway.sock', true],
+    ['listen: "[::1]:8080"', true],
+    ['listen: { address: "127.0.0.1:8080", trustedProxies: [127.0.0.1] }', false],
+    ['listen: 0.0.0.0:8080', false],
+  ])('by client behind `%s` knows one alone: %s', (listen, isOne) => {
+    const expected = isOne ? ['limit-client rateLimits.a.key.0'] : []
+    expect(limited('a: { rate: 10/s, key: [client] }', OF_A, listen)).toEqual(expected)
+  })
+
+  const SLOW = 'slow: { rate: 5/s, key: [claims.sub] }'
+  const both = route('rateLimits: [slow, a]')
+  test.each([
+    ['a: { rate: 10/s, key: [claims.sub] }', [both], ['limit-idle routes.0.rateLimits.1']],
+    ['a: { rate: 10/s, key: [claims.sub, route] }', [both], ['limit-idle routes.0.rateLimits.1']],
+    ['a: { rate: 5/s, key: [claims.sub] }', [both], ['limit-idle routes.0.rateLimits.1']],
+    ['a: { rate: 10/s, key: [route] }', [both], []],
+    ['a: { rate: 10/s, burst: 4, key: [claims.sub] }', [both], []],
+    ['a: { rate: 4/s, burst: 5, key: [claims.sub] }', [both], ['limit-idle routes.0.rateLimits.0']],
+    ['a: { rate: 10/s, key: [claims.sub] }', [both, '{ id: b, path: /b, rateLimits: [a] }'], []],
+    ['a: { rate: 10/s, key: [claims.sub], store: true }', [both], []],
+  ])('%s beside a slower one', (limit, routes, expected) => {
+    const store = limit.includes('store') ? ' }\nstore: { url: "redis://127.0.0.1" }\nx-more: { a: 1' : ''
+    expect(limited(`${SLOW}, ${limit}${store}`, routes)).toEqual(expected)
+  })
+
+  test('whose rate is chosen by a claim with a dot means one of that name', () => {
+    const limit = 'a: { rate: { claim: org.plan, values: { a: 9/s }, default: 9/s }, key: [route] }'
+    expect(limited(limit, OF_A)).toEqual(['claim-dotted rateLimits.a.rate.claim'])
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = [
     'issuer-slash',

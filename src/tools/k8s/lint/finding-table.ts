@@ -342,7 +342,7 @@ const FINDINGS = {
   'replicas-not-shared': {
     severity: 'warning',
     title: 'Several pods keep apart what they would have to share.',
-    remedy: 'Add `store` to the configuration, and let sessions, proofs and revocations use it.',
+    remedy: 'Add `store` to the configuration, and let sessions, proofs, revocations and limits use it.',
     link: 'config/README.md#store',
   },
   'workers-in-sidecar': {

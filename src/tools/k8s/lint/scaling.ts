@@ -49,7 +49,17 @@ export const scalingRules = {
       config.revocation?.api !== undefined && config.revocation.store === undefined
         ? [{ path: ['revocation', 'store'], what: 'a revocation is known to the pod alone that was told' }]
         : []
-    return [...sessions, ...proofs, ...revocations].map(({ path, what }) => ({
+    const limits = Object.entries(config.rateLimits).flatMap(([id, limit]) =>
+      limit.store
+        ? []
+        : [
+            {
+              path: ['rateLimits', id],
+              what: `each pod counts for limit \`${id}\` by itself, and lets as much through`,
+            },
+          ],
+    )
+    return [...sessions, ...proofs, ...revocations, ...limits].map(({ path, what }) => ({
       ...placed(pod, path),
       what: `${what}, and there are several`,
       wanted: 'a memory that all pods share',
