@@ -11,7 +11,9 @@ export interface Bucket {
   readonly key: string
   /** Monotonic milliseconds: until then is paid for what was spent (the theoretical arrival time of GCRA). */
   paidUntilMs: number
-  /** What the ledger that all processes share has not been told yet, as time. It is below 0 when more was given back. */
+  /**
+   * What the ledger that all processes share has not been told yet, as time. It is below 0 when more was given back.
+   */
   owedMs: number
   /** Monotonic milliseconds: when the first of what is owed was spent. */
   owedSinceMs: number

@@ -2,8 +2,8 @@
  * Tells a caller what is left of his quotas, in fields of the answer.
  *
  * RateLimit header fields for HTTP (draft-ietf-httpapi-ratelimit-headers-11): `RateLimit-Policy` says how much there is
- * in which time, and `RateLimit` what remains now, and in how many seconds all of it is there again. The names are those
- * of the configuration, which need no escapes.
+ * in which time, and `RateLimit` what remains now, and in how many seconds all of it is there again. The names are
+ * those of the configuration, which need no escapes.
  *
  * A cache may keep an answer, if its service lets it. The fields say then what was left of somebody else, and clients
  * ignore them on what comes from a cache. `Cache-Control` stays as it is: `private` would end the caching of all that

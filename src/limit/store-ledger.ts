@@ -26,8 +26,8 @@ interface StoreLedgerOptions {
 export const LEDGER_COMMANDS = ['EVAL', 'EVALSHA', 'GET', 'SET', 'DEL', 'TIME'] as const
 
 /**
- * Sets `ahead` and `keep` for the scripts below. Times are whole microseconds. A key holds how far ahead it was and when
- * that was: a clock that is set back, or that of another server after a failover, adds nothing to what a key owes.
+ * Sets `ahead` and `keep` for the scripts below. Times are whole microseconds. A key holds how far ahead it was and
+ * when that was: a clock that is set back, or that of another server after a failover, adds nothing to what a key owes.
  */
 const SHARED = `
 local time = redis.call('TIME')

@@ -1,4 +1,6 @@
-/** Tests the times of conditions: what may be written, and the parts of an instant, whatever the zone of the process. */
+/**
+ * Tests the times of conditions: what may be written, and the parts of an instant, whatever the zone of the process.
+ */
 import { afterEach, describe, expect, test } from 'vitest'
 import { readCondition } from '../../src/condition/condition.ts'
 

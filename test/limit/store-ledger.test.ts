@@ -1,4 +1,6 @@
-/** The ledger that gateways share, on real servers: what it enters, how long it keeps it, with few rights, and failing. */
+/**
+ * The ledger that gateways share, on real servers: what it enters, how long it keeps it, with few rights, and failing.
+ */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
