@@ -2,6 +2,7 @@
 
 import { asked } from './asked.ts'
 import type { ConsoleFacts } from './facts.ts'
+import { limitTable } from './limits.ts'
 import { code, type Element, filter, moment, type Node, node, nothing, pairs, section, table } from './nodes.ts'
 import { count, durationText, shareText, sizeText, spanText } from './texts.ts'
 import { type Histogram, type Quantile, quantile, sum } from './window.ts'
@@ -124,8 +125,13 @@ export function routes({ status, span: { totals, seconds }, readings }: ConsoleF
 
 const NONE = { passed: 0, refused: 0 }
 
-export function others({ status, readings, span: { totals } }: ConsoleFacts): Element {
-  const { revocation, proofs, limits, audit, workers } = status
+export function others(facts: ConsoleFacts): Element {
+  const {
+    status,
+    readings,
+    span: { totals },
+  } = facts
+  const { revocation, proofs, audit, workers } = status
   const ended = [...readings.streamsEnded].filter(([, number]) => number > 0)
   const lookups = sum(totals.lookups)
   const gauge = (name: string): number | undefined => readings.now.get(name)
@@ -159,31 +165,12 @@ export function others({ status, readings, span: { totals } }: ConsoleFacts): El
                 : `, not shared: ${proofs.last_error ?? 'the store is away'}`
           }`,
       ],
-      ['Rate limits', limits?.map(limit => limitNode(limit, readings.limited.get(limit.id) ?? 0))],
       ['Audit log', audit && auditNodes(audit)],
       ['Memory', memory === undefined ? undefined : sizeText(memory)],
       ['Event loop, p99', lag === undefined || !Number.isFinite(lag) ? undefined : `${durationText(lag)} late`],
       ['Workers', workers?.map(({ pid, ready }) => `${pid}${ready ? '' : ' (not ready)'}`).join(', ')],
     ]),
-  )
-}
-
-type ShownLimit = NonNullable<ConsoleFacts['status']['limits']>[number]
-
-const SHARING: Readonly<Record<ShownLimit['mode'], string>> = {
-  shared: 'shared by the store',
-  local: 'counted by this gateway alone',
-  refuse: 'refusing',
-}
-
-/** @param limited how many requests it has refused, or would have on a route that only reports */
-function limitNode({ id, keys, entries, mode, last_error: lastError }: ShownLimit, limited: number): Element {
-  const told = [`${count(keys)} of ${count(entries)} keys`, `${count(limited)} limited since the start`]
-  return node(
-    'p',
-    {},
-    ...[code(id), `: ${told.join(', ')}, `],
-    lastError === undefined ? SHARING[mode] : node('span', { class: 'bad' }, `not shared: ${lastError}`),
+    ...limitTable(facts),
   )
 }
 
