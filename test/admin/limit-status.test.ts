@@ -1,4 +1,5 @@
 /** Tests what `/-/status`, `/readyz`, `/metrics` and the console show of rate limits, with a store and without. */
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { atEnd } from '../support/at-end.ts'
 import { bearer, startTestStack } from '../support/gateway/gateway.ts'
@@ -13,15 +14,25 @@ const SHARED = {
   daily: { rate: '1000/h', burst: 1000, key: ['claims.tenant', 'route'], store: true, onFailure: 'refuse' },
 }
 
+/** Returns the user that the document has for limits: what it may do is enough. */
+function documentedUser(password: string): string {
+  const document = readFileSync(new URL('../../config/rate-limits.md', import.meta.url), 'utf8')
+  const [, line = ''] = /^ *user (sallyport on .*)$/m.exec(document) ?? []
+  return line.replace('>…', `>${password}`)
+}
+
 async function startLimited(rateLimits: Readonly<Record<string, unknown>>, config: Record<string, unknown> = {}) {
-  const stack = await startTestStack({
-    rateLimits,
-    routes: [
-      { id: 'plain', path: '/plain' },
-      { id: 'limited', path: '/limited', rateLimits: Object.keys(rateLimits) },
-    ],
-    ...config,
-  })
+  const stack = await startTestStack(
+    {
+      rateLimits,
+      routes: [
+        { id: 'plain', path: '/plain' },
+        { id: 'limited', path: '/limited', rateLimits: Object.keys(rateLimits) },
+      ],
+      ...config,
+    },
+    { files: { password: 'secret' } },
+  )
   atEnd(stack.close)
   return {
     ...stack,
@@ -54,10 +65,10 @@ test('a limit of one process shows how many keys it holds, and how many it can',
 test.skipIf(process.env.WITHOUT_STORES === '1')(
   'a limit that is shared shows whether it is, and what is done while it is not; the gateway stays ready',
   async () => {
-    const server = await startStoreServer()
+    const server = await startStoreServer({ password: 'of-nobody-else', users: [documentedUser('secret')] })
     atEnd(server.stop)
     const stack = await startLimited(SHARED, {
-      store: { url: server.url },
+      store: { url: server.url, username: 'sallyport', passwordFile: 'password' },
       // Proofs go on without it.
       dpop: { baseUrls: ['https://api.example.com'], replay: { store: true, whenUnavailable: 'local' } },
       admin: { listen: '127.0.0.1:0', console: {} },
