@@ -47,19 +47,18 @@ const ROOMS = tableOf(`
   tools/revocation  → admin config/read config/schema revocation run tools/admin
   tools/admin       → config/schema lib
   tools/explain     → claim-reader config config/schema downstream errors lib limit policy refusal route tools/engine tools/text types
-  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth
-                      policy route run session tools/diff tools/engine tools/init tools/text types upstream
+  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth policy run
+                      route session tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib limit mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →
   tools/inject      → admin config/schema lib tools/k8s
   tools/k8s         →
-  tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema
-                      decide downstream errors issuer-template lib limit mcp policy revocation route run session telemetry tools/text types
-                      upstream
+  tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
+                      errors issuer-template lib limit mcp policy revocation route run session telemetry tools/text types upstream
   tools/text        → authorize claim-reader config config/schema limit types
 
-  run/workers       → admin config/schema downstream errors lib limit revocation run telemetry telemetry/metrics
+  run/workers       → admin config/schema downstream errors lib revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session
                       store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream

@@ -42,6 +42,7 @@ providers:
     keyFiles: [/run/secrets/absent]
     store: shared
 store: { url: "redis://redis.example.com:6379" }
+rateLimits: { many: { rate: 1000/s, key: [claims.sub], store: true, exact: true, onFailure: refuse } }
 revocation: { store: {}, whenStale: refuse, cacheFile: ${join(folder, 'revoked.json')} }
 audit: { file: /var/log/absent/audit.log }
 upstreams: { app: { url: "https://orders.example.com", tls: { caFile: /run/secrets/absent.crt } } }
@@ -53,7 +54,7 @@ routes:
     methods: [GET]
     providers: [main, web]
     require: { scopes: [orders:read], anyRole: [editor, admin], claims: { tenant: [acme, globex] }, authAge: 5m }
-  - { id: legacy, path: /legacy/:id, methods: [PUT], providers: [opaque], require: { anyScope: [a, b] } }
+  - { id: legacy, path: /legacy/:id, methods: [PUT], rateLimits: [many], providers: [opaque], require: { anyScope: [a, b] } }
   - { id: page, path: /page, providers: [web], anonymous: login }
 `
 
@@ -172,7 +173,7 @@ describe('with a file', () => {
     ['providers.main.decryption', 'left out'],
     ['providers.opaque.endpoint', 'the embedded issuer'],
     ['providers.web', 'people sign in at the embedded issuer'],
-    ['store', 'left out'],
+    ['store', 'left out: sessions, revocations, proofs and limits are those of this process'],
     ['audit', 'left out'],
     ['upstreams.app', 'not https://orders.example.com'],
   ])('the screen says what stands in for %s', (at, text) => {

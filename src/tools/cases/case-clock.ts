@@ -2,9 +2,7 @@
 import type { Clock } from '../../lib/clock.ts'
 
 export interface CaseClock extends Clock {
-  /**
-   * Begins a case, during which no time passes for limits. @param nowSeconds since the epoch; undefined: the real time
-   */
+  /** Begins a case, during which no time passes for limits. @param nowSeconds since the epoch; undefined: real time */
   begin(nowSeconds: number | undefined): void
   /** Lets the real time count again. */
   end(): void

@@ -1,8 +1,8 @@
 /**
  * Measures what a set of test cases would notice: for each route, whether somebody gets in, whether a stranger is kept
  * out, and, for each requirement, whether a caller who lacks that one thing and nothing else is refused. Tools and
- * pages count alike: each line that judges a call, and a preflight that is allowed and one that is refused. So do
- * limits: whether somebody is refused by each, at each rate that it has.
+ * pages count alike: each line that judges a call, and a preflight that is allowed and one that is refused. Of a limit,
+ * a refusal counts at each rate that it has.
  *
  * An item that is covered stands for a line of the policy: taking that line out would fail a test. Only cases that
  * passed count.

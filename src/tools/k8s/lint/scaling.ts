@@ -54,7 +54,7 @@ export const scalingRules = {
         ? []
         : [
             {
-              path: ['rateLimits', id],
+              path: ['rateLimits', id, 'rate'],
               what: `each pod counts for limit \`${id}\` by itself, and lets as much through`,
             },
           ],

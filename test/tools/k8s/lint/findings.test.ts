@@ -571,7 +571,7 @@ spec:
   {
     ...{ id: 'replicas-not-shared', when: 'each pod counts for a limit by itself' },
     parts: [['    tokenCache:', '    rateLimits: { per-caller: { rate: 10/s, key: [claims.sub] } }\n    tokenCache:']],
-    ...{ at: 'per-caller', says: 'each pod counts for limit `per-caller` by itself' },
+    ...{ at: '10/s', says: 'each pod counts for limit `per-caller` by itself' },
   },
   {
     ...{ id: 'ignore-unknown', when: 'the annotation has a slip' },
