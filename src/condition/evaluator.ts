@@ -8,6 +8,7 @@
 import { type ArithmeticOperator, counted, OVERFLOW } from './arithmetic.ts'
 import { functionOf, methodOf } from './calls.ts'
 import { Failure } from './failure.ts'
+import { CONCLUDE } from './quantifiers.ts'
 import { type Comprehension, comprehensionOf, partsOf, type Tree, textOf } from './tree.ts'
 import { type Block, isBlock, isEqual, isIn, namesIn, order } from './values.ts'
 import { costNs, PRICES_NS, type Purse } from './work.ts'
@@ -264,36 +265,4 @@ function comprehension(tree: Tree, { kind, list: visited, variable: bound, body 
       return holds(scope)
     })
   }
-}
-
-type Conclude = (elements: readonly unknown[], holds: (each: unknown) => boolean | Failure) => boolean | Failure
-
-const CONCLUDE: { readonly [Kind in Comprehension['kind']]: Conclude } = {
-  exists: (elements, holds) => decided(elements, holds, true),
-  all: (elements, holds) => decided(elements, holds, false),
-  exists_one(elements, holds) {
-    let count = 0
-    for (const each of elements) {
-      const found = holds(each)
-      if (found instanceof Failure) return found
-      if (found) count++
-    }
-    return count === 1
-  },
-}
-
-/** @param decisive decides for all elements, also where others fail */
-function decided(
-  elements: readonly unknown[],
-  holds: (each: unknown) => boolean | Failure,
-  decisive: boolean,
-): boolean | Failure {
-  let failure: Failure | undefined
-  for (const each of elements) {
-    const found = holds(each)
-    if (found === decisive) return found
-    if (found instanceof Failure) failure ??= found
-    if (failure?.error === 'too_long') return failure
-  }
-  return failure ?? !decisive
 }

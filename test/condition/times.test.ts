@@ -1,6 +1,5 @@
-/**
- * Tests the times of conditions: what may be written, and the parts of an instant, whatever the zone of the process.
- */
+/** Tests the times of conditions: what may be written, and the parts of an instant in any zone. */
+
 import { afterEach, describe, expect, test } from 'vitest'
 import { readCondition } from '../../src/condition/condition.ts'
 

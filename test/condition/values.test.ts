@@ -1,4 +1,4 @@
-/** Tests what hostile claims are to a condition: no member but their own, no name that is none, one order of texts. */
+/** Tests what hostile claims are to a condition: no member but their own, one order of texts. */
 import { expect, test } from 'vitest'
 import { readCondition } from '../../src/condition/condition.ts'
 

@@ -1,7 +1,8 @@
 /**
  * Finds the place in a file of a character of a text that YAML has read: an expression has its problem in the middle.
  *
- * YAML 1.2.2 §7.3 (plain and quoted scalars), §8.1 (block scalars). Where a text is folded, escaped or put together
+ * YAML 1.2.2 §5.7 (escapes), §6.5 (folding), §7.3 (plain and quoted scalars), §8.1 (block scalars). Both are read side
+ * by side, and however many spaces and lines there are between two words does not matter. Where a text is put together
  * from the environment, what stands in the file is not what was read; then there is no place but that of the whole.
  */
 
@@ -16,25 +17,45 @@ export function placeWithin(
   start: number,
   { text, offset }: { readonly text: string; readonly offset: number },
 ): number {
-  const first = file[start]
-  if (first === '|') return placeInBlock(file, start, { text, offset }) ?? start
-  const begin = start + (first === '"' || first === "'" ? 1 : 0)
-  return file.startsWith(text, begin) ? begin + offset : start
+  const [style = '', begin] = beginning(file, start)
+  const words = text.slice(0, offset).matchAll(/\S/gu)
+  let at: number | undefined = begin
+  for (const [character] of words) {
+    at = afterCharacter(file, afterSpace(file, at, style), { style, character })
+    if (at === undefined) return start
+  }
+  return /\s/.test(text.charAt(offset)) ? at : afterSpace(file, at, style)
 }
 
-/** A literal block has the lines of the text, each of them indented alike. */
-function placeInBlock(
+/** @returns `"`, `'`, `|` or `>`, or whatever a plain text begins with, and where the text begins */
+function beginning(file: string, start: number): readonly [style: string | undefined, begin: number] {
+  const style = file[start]
+  if (style === '|' || style === '>') return [style, file.indexOf('\n', start) + 1]
+  return [style, style === '"' || style === "'" ? start + 1 : start]
+}
+
+/** In double quotes a line may end with a `\`, which is no part of the text. */
+function afterSpace(file: string, at: number, style: string): number {
+  const space = style === '"' ? /(?:\s|\\\r?\n|\\[ nrt])*/y : /\s*/y
+  space.lastIndex = at
+  space.test(file)
+  return space.lastIndex
+}
+
+/** @returns undefined where the file has another character */
+function afterCharacter(
   file: string,
-  start: number,
-  { text, offset }: { readonly text: string; readonly offset: number },
+  at: number,
+  { style, character }: { readonly style: string; readonly character: string },
 ): number | undefined {
-  const before = text.slice(0, offset).split('\n')
-  let at = file.indexOf('\n', start) + 1
-  const indent = /^ */.exec(file.slice(at))?.[0].length ?? 0
-  for (const line of before.slice(0, -1)) {
-    if (!file.startsWith(line, at + indent) && line !== '') return undefined
-    at = file.indexOf('\n', at) + 1
+  if (style === '"' && file[at] === '\\') {
+    const escaped = /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(["\\/]))/iy
+    escaped.lastIndex = at
+    const [, byte, short, long, itself] = escaped.exec(file) ?? []
+    const code = byte ?? short ?? long
+    const found = code === undefined ? itself : String.fromCodePoint(Math.min(Number.parseInt(code, 16), 0x10ffff))
+    return found === character ? escaped.lastIndex : undefined
   }
-  const last = before.at(-1) ?? ''
-  return file.startsWith(last, at + indent) ? at + indent + last.length : undefined
+  if (!file.startsWith(character, at)) return undefined
+  return at + (style === "'" && character === "'" ? 2 : character.length)
 }

@@ -15,6 +15,18 @@ describe('the place of a problem', () => {
     ['a quoted text', "'claims.a == params.tennant'", '10:33'],
     ['a text in double quotes', '"claims.a == params.tennant"', '10:33'],
     ['a block of lines', '|\n        claims.a == "b" &&\n        claims.a == params.tennant', '12:28'],
+    ['a folded block', '>-\n        claims.a == "b" &&\n        claims.a == params.tennant', '12:28'],
+    ['a block whose indentation is told', '|2-\n          claims.a ==\n         params.tennant', '12:17'],
+    [
+      'lines that end with a return',
+      '|\r\n        claims.a == "b" &&\r\n        claims.a == params.tennant\r',
+      '12:28',
+    ],
+    ['a plain text of two lines', 'claims.a == "b" &&\n        claims.a == params.tennant', '11:28'],
+    ['a text with escapes', '"\\"b\\" == claims.a \\u0026& claims.a == \\x70arams.tennant"', '10:62'],
+    ['a text with quotes', "'claims.a == ''b'' && claims.a == params.tennant'", '10:54'],
+    ['a text in double quotes that goes on', '"claims.a == \\\n        params.tennant"', '11:16'],
+    ['a text with an anchor', '&own claims.a == params.tennant', '10:37'],
     ['a list', '\n        - claims.a == "b"\n        - claims.a == params.tennant', '12:30'],
     ['conditions with names', '\n        good: claims.a == "b"\n        own: claims.a == params.tennant', '12:33'],
   ])('in %s is that of the part', (_, when, place) => {
@@ -23,11 +35,9 @@ describe('the place of a problem', () => {
     expect(found.split(' ')[0]).toBe(place)
   })
 
-  test.each([
-    ['a folded text', '>\n        claims.a ==\n        params.tennant'],
-    ['a text with escapes', '"claims.a == \\x70arams.tennant"'],
-  ])('in %s is that of the whole', (_, when) => {
-    expect(problemsOf(file(when))[0]).toMatch(/^10:13 /)
+  test('in a text that is put together from the environment is that of the whole', () => {
+    const found = problemsOf(file(`"\${PART} == params.tennant"`), { PART: 'claims.a' })
+    expect(found[0]).toMatch(/^10:13 /)
   })
 
   test('is shown in its line', () => {
