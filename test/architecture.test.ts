@@ -58,7 +58,7 @@ const ROOMS = tableOf(`
                       errors issuer-template lib limit mcp policy revocation route run session telemetry tools/text types upstream
   tools/text        → authorize claim-reader config config/schema limit types
 
-  run/workers       → admin config/schema downstream errors lib revocation run telemetry telemetry/metrics
+  run/workers       → admin config/schema downstream errors lib limit revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
                       downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session
                       store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
