@@ -488,7 +488,7 @@ describe('a route', () => {
     ['{ id: a, path: /, require: { anyScope: a } }', '7:44 routes[0].require.anyScope: must be a list, not text'],
     [
       '{ id: a, path: /, require: { when: x } }',
-      '7:40 routes[0].require.when: cannot be read: there is no variable `x`',
+      '7:40 routes[0].require.when: there is no variable `x`',
     ],
     [
       '{ id: a, path: /, require: { claims: { "/a~": 1 } } }',
