@@ -162,11 +162,11 @@ function limitItems(
   principal: Principal | undefined,
   { rateLimits }: Config,
 ): readonly string[] {
-  const ids = refusal?.code === 'rate_limited' ? refusal.violatedPolicies : undefined
-  return (ids ?? []).flatMap(id => {
-    const limit = rateLimits[id]
-    return limit === undefined ? [] : [limitItem(id, limit, chosenRate(limit, principal?.claims))]
-  })
+  // Callers are not told of a limit with `headers: off`; the evidence names all.
+  const ids = refusal?.code === 'rate_limited' ? refusal.evidence?.limits : undefined
+  return Object.entries(rateLimits)
+    .filter(([id]) => Array.isArray(ids) && ids.includes(id))
+    .map(([id, limit]) => limitItem(id, limit, chosenRate(limit, principal?.claims)))
 }
 
 interface PreflightResult {

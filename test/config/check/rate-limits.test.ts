@@ -65,7 +65,7 @@ describe('the limits of a route', () => {
   const LIMIT = '{ rate: 10/s, key: [route] }'
 
   test.each([
-    ['rateLimits: [b]', 'routes[0].rateLimits[0]: names no limit; there is a.'],
+    ['rateLimits: [other]', 'routes[0].rateLimits[0]: names no limit; there is a.'],
     ['rateLimits: [a, aa]', 'routes[0].rateLimits[1]: names no limit; there is a. Did you mean "a"?'],
     ['rateLimits: [a, a]', 'routes[0].rateLimits: names a limit twice; keep one of them'],
     ['rateLimits: []', 'routes[0].rateLimits: must not be empty; list at least one, or leave the key out'],
