@@ -486,10 +486,7 @@ describe('a route', () => {
       '7:34 routes[0].require.scope: is not a known key. Did you mean "scopes"?',
     ],
     ['{ id: a, path: /, require: { anyScope: a } }', '7:44 routes[0].require.anyScope: must be a list, not text'],
-    [
-      '{ id: a, path: /, require: { when: x } }',
-      '7:40 routes[0].require.when: there is no variable `x`',
-    ],
+    ['{ id: a, path: /, require: { when: x } }', '7:40 routes[0].require.when: there is no variable `x`'],
     [
       '{ id: a, path: /, require: { claims: { "/a~": 1 } } }',
       '7:44 routes[0].require.claims["/a~"]: is an invalid JSON Pointer',
