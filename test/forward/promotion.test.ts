@@ -17,7 +17,10 @@ const REQUESTS = 4_000
 const AT_ONCE = 8
 const LEAST_COLLECTIONS = 3
 
-describe('a service that speaks HTTP/1.1', () => {
+/** It sends until V8 has collected often enough, which takes long on a busy machine. */
+const SENDING = { timeout: 120_000 }
+
+describe('a service that speaks HTTP/1.1', SENDING, () => {
   let service: TestUpstream
   beforeAll(async () => {
     service = await startTestUpstream((request, response) => {
