@@ -72,18 +72,7 @@ return answer
 
 export function storeLedger(options: StoreLedgerOptions): Ledger {
   const { store } = options
-  let lastError: string | undefined
-  const kept = reconnection(
-    { ...options, probe: probeCommand(store) },
-    {
-      opened() {
-        lastError = undefined
-      },
-      failed({ message }) {
-        lastError = message
-      },
-    },
-  )
+  const kept = reconnection({ ...options, probe: probeCommand(store) })
 
   const ask = async (
     asked: Script,
@@ -115,7 +104,7 @@ export function storeLedger(options: StoreLedgerOptions): Ledger {
       const [isWithin, ...ahead] = await ask(TAKE, takings, args, takings.length + 1)
       return { isWithin: isWithin === 1, aheadMs: ahead.map(us => us / 1_000) }
     },
-    status: () => ({ isUp: kept.connection() !== undefined, lastError }),
+    status: () => ({ isUp: kept.connection() !== undefined, lastError: kept.lastError() }),
     close: kept.close,
   }
 }

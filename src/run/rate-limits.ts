@@ -5,23 +5,16 @@
  */
 import { DEFAULT_SYNC_MS } from '../config/schema/rate-limit-schema.ts'
 import type { Config, RateLimitConfig } from '../config/schema/schema.ts'
-import type { Clock } from '../lib/clock.ts'
 import { type Lease, leases } from '../lib/leases.ts'
-import type { Scheduler } from '../lib/scheduler.ts'
 import type { Ledger } from '../limit/ledger.ts'
 import { type LimitDefinition, type RateLimit, rateLimit } from '../limit/rate-limit.ts'
 import { storeLedger } from '../limit/store-ledger.ts'
-import { type StoreDefinition, store } from '../store/store.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics/metrics.ts'
+import type { StoreDefinition } from '../store/store.ts'
 import type { LimitSiblings } from './limit-siblings.ts'
 import { storeDefinition } from './store-definition.ts'
+import { type StoreServices, storeLeases } from './store-leases.ts'
 
-interface LimitServices {
-  readonly clock: Clock
-  readonly scheduler: Scheduler
-  readonly log: Log
-  readonly metrics: Metrics
+interface LimitServices extends StoreServices {
   /** Undefined where no other process shares the listener. */
   readonly siblings: LimitSiblings | undefined
 }
@@ -50,15 +43,10 @@ const LINGER_MS = 60_000
 
 export function rateLimits(services: LimitServices): RateLimits {
   const { clock, scheduler, metrics, siblings } = services
-  const ledgers = leases({
-    identityOf: (definition: StoreDefinition) => JSON.stringify(definition),
-    make: definition => connected(definition, services),
-    end: async (ledger: Ledger) => {
-      ledger.close()
-      metrics.storeUp(ledger, undefined)
-    },
-    lingerMs: LINGER_MS,
-    scheduler,
+  const ledgers = storeLeases(services, {
+    make: storeLedger,
+    connected: 'rate limits are shared by the store',
+    lost: 'rate limits cannot be shared',
   })
   const ledgerOf = new WeakMap<RateLimit, Lease<Ledger>>()
   const held = leases({
@@ -123,25 +111,4 @@ export function limitDefinition(id: string, limit: RateLimitConfig): LimitDefini
     onFailure: onFailure ?? 'local',
     syncMs: sync ?? DEFAULT_SYNC_MS,
   }
-}
-
-function connected(definition: StoreDefinition, { clock, scheduler, log, metrics }: LimitServices): Ledger {
-  const members = { store: `${definition.url.host}:${definition.url.port}` }
-  const ledger = storeLedger({
-    store: store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand: metrics.storeAnswered }),
-    clock,
-    scheduler,
-    random: Math.random,
-    observer: {
-      connected() {
-        metrics.storeUp(ledger, true)
-        log.info(members, 'rate limits are shared by the store')
-      },
-      lost(reason) {
-        metrics.storeUp(ledger, false)
-        log.warn({ ...members, reason: `the store ${reason}` }, 'rate limits cannot be shared')
-      },
-    },
-  })
-  return ledger
 }

@@ -6,69 +6,25 @@
  */
 import { probeCommand, type ReplayStore, replayStore } from '../authenticate/proof/replay-store.ts'
 import type { Config } from '../config/schema/schema.ts'
-import type { Clock } from '../lib/clock.ts'
-import { type Leases, leases } from '../lib/leases.ts'
-import type { Scheduler } from '../lib/scheduler.ts'
+import type { Leases } from '../lib/leases.ts'
 import { storeError } from '../store/failure.ts'
 import { type StoreDefinition, store } from '../store/store.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics/metrics.ts'
 import { storeDefinition } from './store-definition.ts'
-
-/** What a process needs to share its memory of proofs. */
-interface ReplayServices {
-  readonly clock: Clock
-  readonly scheduler: Scheduler
-  readonly log: Log
-  readonly metrics: Metrics
-}
+import { type StoreServices, storeLeases } from './store-leases.ts'
 
 export type SharedReplays = Leases<StoreDefinition, ReplayStore>
 
-/** Requests that began under the policy before may still bring a proof. */
-const LINGER_MS = 60_000
-
-/**
- * Makes the leases of connections, by where the store is and how it is reached. A connection is closed a minute after
- * nobody leases it any more.
- */
-export function sharedReplays(services: ReplayServices): SharedReplays {
-  return leases({
-    identityOf: (definition: StoreDefinition) => JSON.stringify(definition),
-    make: definition => connected(definition, services),
-    end: async (shared: ReplayStore) => {
-      shared.close()
-      services.metrics.storeUp(shared, undefined)
-    },
-    lingerMs: LINGER_MS,
-    scheduler: services.scheduler,
+export function sharedReplays(services: StoreServices): SharedReplays {
+  return storeLeases(services, {
+    make: replayStore,
+    connected: 'DPoP proofs are shared by the store',
+    lost: 'DPoP proofs cannot be shared',
   })
 }
 
 /** @returns undefined where the configuration shares no proofs */
 export function replayDefinition({ dpop, store: block }: Config): StoreDefinition | undefined {
   return dpop?.replay.store === true && block !== undefined ? storeDefinition(block) : undefined
-}
-
-function connected(definition: StoreDefinition, { clock, scheduler, log, metrics }: ReplayServices): ReplayStore {
-  const members = { store: `${definition.url.host}:${definition.url.port}` }
-  const shared = replayStore({
-    store: store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand: metrics.storeAnswered }),
-    clock,
-    scheduler,
-    random: Math.random,
-    observer: {
-      connected() {
-        metrics.storeUp(shared, true)
-        log.info(members, 'DPoP proofs are shared by the store')
-      },
-      lost(reason) {
-        metrics.storeUp(shared, false)
-        log.warn({ ...members, reason: `the store ${reason}` }, 'DPoP proofs cannot be shared')
-      },
-    },
-  })
-  return shared
 }
 
 /**
@@ -78,7 +34,7 @@ function connected(definition: StoreDefinition, { clock, scheduler, log, metrics
  */
 export async function probeReplays(
   definition: StoreDefinition,
-  { clock, scheduler }: Pick<ReplayServices, 'clock' | 'scheduler'>,
+  { clock, scheduler }: Pick<StoreServices, 'clock' | 'scheduler'>,
 ): Promise<string | undefined> {
   const server = store(definition, { scheduler, monotonicMs: clock.monotonicMs, onCommand() {} })
   const probe = probeCommand(server)

@@ -34,6 +34,8 @@ interface Attempts {
 
 interface Reconnection {
   connection(): StoreConnection | undefined
+  /** Why there is none, continuing "the store …"; undefined while there is one, and before the first attempt. */
+  lastError(): string | undefined
   /** Begins to connect, if it has not. */
   open(): void
   isClosed(): boolean
@@ -45,18 +47,20 @@ interface Reconnection {
 /** How far apart attempts to connect begin, give or take a half. */
 const RETRY_MS = 1_000
 
-export function reconnection(options: ReconnectionOptions, attempts: Attempts): Reconnection {
+export function reconnection(options: ReconnectionOptions, attempts: Attempts = {}): Reconnection {
   const { store, probe, clock, scheduler, random, observer } = options
   let state: 'idle' | 'running' | 'closed' = 'idle'
   /** What `observer` was told last. */
   let told: 'nothing' | 'connected' | 'lost' = 'nothing'
   let connection: StoreConnection | undefined
+  let lastError: string | undefined
   let wake: () => void = () => {}
 
   const isClosed = (): boolean => state === 'closed'
 
   const failed = (error: unknown): void => {
     const failure = storeError(error)
+    lastError = failure.message
     attempts.failed?.(failure)
     if (isClosed() || told === 'lost') return
     told = 'lost'
@@ -79,6 +83,7 @@ export function reconnection(options: ReconnectionOptions, attempts: Attempts): 
       await opened.send(probe)
       if (isClosed()) return
       connection = opened
+      lastError = undefined
       attempts.opened?.()
       if (told !== 'connected') observer.connected()
       told = 'connected'
@@ -104,6 +109,7 @@ export function reconnection(options: ReconnectionOptions, attempts: Attempts): 
 
   return {
     connection: () => connection,
+    lastError: () => lastError,
     isClosed,
     open() {
       if (state !== 'idle') return

@@ -35,18 +35,7 @@ export interface ReplayStore {
 
 export function replayStore(options: ReplayStoreOptions): ReplayStore {
   const { store, clock } = options
-  let lastError: string | undefined
-  const kept = reconnection(
-    { ...options, probe: probeCommand(store) },
-    {
-      opened() {
-        lastError = undefined
-      },
-      failed({ message }) {
-        lastError = message
-      },
-    },
-  )
+  const kept = reconnection({ ...options, probe: probeCommand(store) })
 
   return {
     open: kept.open,
@@ -67,7 +56,7 @@ export function replayStore(options: ReplayStoreOptions): ReplayStore {
         return 'unavailable'
       }
     },
-    status: () => ({ isConnected: kept.connection() !== undefined, lastError }),
+    status: () => ({ isConnected: kept.connection() !== undefined, lastError: kept.lastError() }),
     close: kept.close,
   }
 }
