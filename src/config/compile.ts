@@ -252,7 +252,8 @@ function compileRoute(
       : credentialReader(sources, credentialRules(config)),
     session: login?.forRoute({
       checks,
-      authorize,
+      // A stream that is judged once more is no request, so nothing is counted.
+      authorize: asking.authorize,
       readsRequest: asking.readsRequest,
       access,
       mostTokenAgeMs: require?.tokenAge ?? Number.POSITIVE_INFINITY,

@@ -121,4 +121,6 @@ test('a stream ends when the new token does not meet a condition any more with t
     socket.terminate()
   }
   expect([await closed('own'), await closed('named')]).toEqual([1, 1])
+  expect(await fleet.metric('conditions_total{route="own",outcome="false"}')).toBe(0)
+  expect(await fleet.metric('conditions_total{route="own",outcome="true"}')).toBe(2)
 })
