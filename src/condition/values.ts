@@ -43,7 +43,7 @@ function areEqualTexts(one: string, other: string, purse: Purse): boolean {
 }
 
 function areEqual(some: readonly unknown[], others: readonly unknown[], purse: Purse): boolean {
-  if (some.length !== others.length) return false
+  if (!isPaid(purse, PRICES_NS.lists) || some.length !== others.length) return false
   return some.every((each, at) => isPaid(purse, PRICES_NS.element) && isEqual(each, others[at], purse))
 }
 

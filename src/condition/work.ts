@@ -25,6 +25,8 @@ export const PRICES_NS = {
   zone: 6_000,
   /** Of an element that is looked at. */
   element: 8,
+  /** Of two lists that are compared, besides their elements. */
+  lists: 50,
   /** Of two blocks that are compared, besides their members. */
   blocks: 150,
   /** Of a member of a block that is compared or counted. */

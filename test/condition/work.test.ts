@@ -9,6 +9,8 @@ function conditionOf(text: string): Condition {
 }
 
 const listOf = (length: number): readonly string[] => Array(length).fill('x')
+const listOfLists = (length: number): readonly unknown[] => Array.from({ length }, () => [])
+const listOfBlocks = (length: number): readonly unknown[] => Array.from({ length }, () => ({}))
 const blockOf = (members: number): object =>
   Object.fromEntries(Array.from({ length: members }, (_, at) => [`k${at}`, 0]))
 const textOf = (length: number): string => 'a'.repeat(length)
@@ -38,6 +40,8 @@ describe('a value', () => {
     ['claims.a.exists(each, each.tenant == "a" && each.level >= 3)', listOf, 1_100],
     ['claims.a == claims.b', listOf, 18_000],
     ['claims.a == claims.b', blockOf, 1_300],
+    ['claims.a == claims.b', listOfLists, 2_700],
+    ['claims.a == claims.b', listOfBlocks, 1_000],
     ['claims.a.exists(name, name == "a")', blockOf, 1_400],
     ['size(claims.a) == 1', blockOf, 2_800],
     ['size(claims.a) == 1', textOf, 84_000],
