@@ -48,10 +48,9 @@ function areEqual(some: readonly unknown[], others: readonly unknown[], purse: P
 }
 
 function haveEqualMembers(one: Block, other: Block, purse: Purse): boolean {
-  const names = Object.keys(one)
-  const others = Object.keys(other)
-  const priceNs = PRICES_NS.blocks + PRICES_NS.member * (names.length + others.length)
-  if (!isPaid(purse, priceNs) || names.length !== others.length) return false
+  if (!isPaid(purse, PRICES_NS.blocks)) return false
+  const names = namesIn(one, purse)
+  if (names.length !== namesIn(other, purse).length) return false
   return names.every(name => Object.hasOwn(other, name) && isEqual(one[name], other[name], purse))
 }
 
@@ -110,8 +109,9 @@ export function sizeOf(value: unknown, purse: Purse): bigint | undefined {
   return isBlock(value) ? BigInt(namesIn(value, purse).length) : undefined
 }
 
-/** @returns the names of the members of a block */
+/** @returns the names of the members of a block; none for who has nothing left, since they are paid for afterwards */
 export function namesIn(block: Block, purse: Purse): readonly string[] {
+  if (purse.leftNs < 0) return []
   const names = Object.keys(block)
   return isPaid(purse, PRICES_NS.member * names.length) ? names : []
 }

@@ -72,6 +72,22 @@ describe('a value', () => {
     expect(outcome).toMatchObject({ error: 'too_long' })
   })
 
+  test('is not looked at any more where nothing is left', () => {
+    let lookedAt = 0
+    const seen = (members: number) =>
+      new Proxy(blockOf(members), {
+        ownKeys(block) {
+          lookedAt++
+          return Reflect.ownKeys(block)
+        },
+      })
+    const asks = conditionOf('claims.a.exists(x, x == "y") || claims.b == claims.c || size(claims.b) == 1')
+    expect(asks.judge({ claims: { a: blockOf(5_000), b: seen(5_000), c: seen(5_000) } })).toMatchObject({
+      error: 'too_long',
+    })
+    expect(lookedAt).toBe(0)
+  })
+
   test('has less to cost where several conditions of the route have some', () => {
     const [alone, among] = [1, 4].map(times => largest('"a" in claims.a', listOf, times)) as [number, number]
     expect(among).toBeGreaterThan(alone / 5)
