@@ -3,17 +3,15 @@
  *
  * A key that owes nothing any more is the same as one that was never seen, so it makes room first. Where all owe
  * something, one goes that was not used lately, or else the one that owes least, and may begin anew: that is counted.
- * While there is room, a key that is used again and again keeps its place, so that its caller need not be looked up.
- * Finding room looks at a few keys, in turns, and never at all of them.
+ * Finding room looks at a few keys, in turns, and never at all of them. While there is room every key keeps its place,
+ * so that callers who come again need not be looked up.
  */
 
 export interface Bucket {
   readonly key: string
   /** Monotonic milliseconds: until then is paid for what was spent (the theoretical arrival time of GCRA). */
   paidUntilMs: number
-  /**
-   * What the ledger that all processes share has not been told yet, as time. It is below 0 when more was given back.
-   */
+  /** What the ledger that processes share has not been told yet, as time. It is below 0 when more was given back. */
   owedMs: number
   /** Monotonic milliseconds: when the first of what is owed was spent. */
   owedSinceMs: number
@@ -39,8 +37,8 @@ interface BucketsOptions {
   readonly onEvicted: () => void
 }
 
-/** How many buckets are looked at to find room: among those that are full, and among those that are not. */
-const [LOOKS_IF_FULL, LOOKS] = [8, 2]
+/** How many keys are looked at to find room. */
+const LOOKS = 8
 
 export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
   const byKey = new Map<string, Bucket>()
@@ -49,15 +47,15 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
 
   /** @returns where a new bucket may stand */
   const place = (nowMs: number): number => {
-    const isFull = all.length >= most
-    let worst: number | undefined
+    if (all.length < most) return all.length
+    let worst = 0
     let wasWorstUsed = true
     let leastMs = Number.POSITIVE_INFINITY
-    for (let looks = Math.min(isFull ? LOOKS_IF_FULL : LOOKS, all.length); looks > 0; looks -= 1) {
+    for (let looks = Math.min(LOOKS, all.length); looks > 0; looks -= 1) {
       hand = hand + 1 >= all.length ? 0 : hand + 1
       const bucket = all[hand] as Bucket
       const { paidUntilMs, wasUsed } = bucket
-      if (paidUntilMs <= nowMs && (isFull || !wasUsed)) return hand
+      if (paidUntilMs <= nowMs) return hand
       if (wasUsed === wasWorstUsed ? paidUntilMs < leastMs : !wasUsed) {
         worst = hand
         wasWorstUsed = wasUsed
@@ -66,7 +64,6 @@ export function buckets({ most, onEvicted }: BucketsOptions): Buckets {
       // It has to be used again before the next look.
       bucket.wasUsed = false
     }
-    if (!isFull || worst === undefined) return all.length
     onEvicted()
     return worst
   }

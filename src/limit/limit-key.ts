@@ -5,7 +5,6 @@
  * the quota of all who lack it, and is never without limit. Clients with IPv6 count by /64, since each of them has as
  * many addresses as it likes there.
  */
-import { isIPv6 } from 'node:net'
 import { type ClaimReader, claimReader } from '../claim-reader.ts'
 import type { JsonValue, Principal, RequestFacts } from '../types.ts'
 
@@ -64,18 +63,36 @@ function claimText(read: ClaimReader, principal: Principal | undefined): string 
   return typeof value === 'string' ? `s${withLength(value)}` : `j${withLength(JSON.stringify(value))}`
 }
 
-/** @returns an address of IPv4 as it is, and the /64 of one of IPv6 */
+/** Groups of 16 bits: of an address of IPv6, and of its network. */
+const [GROUPS, NETWORK_GROUPS] = [8, 4]
+
+/** @returns an address of IPv4 as it is, and the /64 of one of IPv6, however that is written */
 export function networkOf(address: string): string {
-  if (!address.includes(':') || !isIPv6(address)) return address
-  const [head = '', tail] = address.split('::')
-  const first = head.split(':').filter(Boolean)
-  const last = tail?.split(':').filter(Boolean) ?? []
-  const groups = tail === undefined ? first : [...first, ...Array(8 - first.length - widthOf(last)).fill('0'), ...last]
-  const network = groups.slice(0, 4).map(group => Number.parseInt(group, 16).toString(16))
-  return `${network.join(':')}::/64`
+  if (!address.includes(':')) return address
+  const gap = address.indexOf('::')
+  let text = gap === 0 ? zeros(address, gap, 0) : ''
+  let from = gap === 0 ? 2 : 0
+  for (let groups = text.length / 2; groups < NETWORK_GROUPS; groups += 1) {
+    const end = address.indexOf(':', from)
+    text += `${shortGroup(address.slice(from, end === -1 ? undefined : end))}:`
+    from = end + 1
+    if (end === -1 || end !== gap) continue
+    const filled = zeros(address, gap, groups + 1)
+    text += filled
+    groups += filled.length / 2
+    from = gap + 2
+  }
+  return `${text}:/64`
 }
 
-/** A tail may end in an address of IPv4, which is as long as two groups. */
-function widthOf(groups: readonly string[]): number {
-  return groups.length + (groups.at(-1)?.includes('.') === true ? 1 : 0)
+/** Writes those groups out that `::` stands for, as far as the network goes. */
+function zeros(address: string, gap: number, before: number): string {
+  const tail = address.slice(gap + 2)
+  // A tail may end in an address of IPv4, which is as long as two groups.
+  const after = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0)
+  return '0:'.repeat(Math.max(0, Math.min(GROUPS - before - after, NETWORK_GROUPS - before)))
+}
+
+function shortGroup(group: string): string {
+  return group.replace(/^0+(?=.)/, '').toLowerCase()
 }

@@ -67,18 +67,6 @@ describe('a table that is full', () => {
   })
 })
 
-test('a caller who comes again and again keeps his place while there is room, though he owes nothing', async () => {
-  const { held, use } = table(1_000)
-  const regular = use('regular', 1)
-  for (let stranger = 0; stranger < 100; stranger += 1) {
-    use(`stranger-${stranger}`, stranger, stranger)
-    regular.wasUsed = true
-  }
-  expect(regular.isHeld).toBe(true)
-  // Strangers take each other's places meanwhile.
-  expect(held.size).toBeLessThan(50)
-})
-
 test('many keys take the memory of as many as there may be', async () => {
   const { held, use } = table(1_000)
   for (let key = 0; key < 200_000; key += 1) use(`key-${key}`, key + 5_000, key)
