@@ -55,7 +55,8 @@ export function clientAddressReader(trusts: TrustedProxies) {
   const canonical = boundedMemo(canonicalAddress, { maxEntries: 1000, maxKeyLength: 64 })
   return ({ peer: { address }, rawHeaders }: Pick<RequestFacts, 'peer' | 'rawHeaders'>): string | undefined => {
     if (trusts(address)) return clientAddress(address, joined(fieldValues(rawHeaders, 'x-forwarded-for')), trusts)
-    return address === undefined ? undefined : canonical(address)
+    // IPv4 is what it is, and there may be more of these addresses than are remembered.
+    return address?.includes(':') === true ? canonical(address) : address
   }
 }
 

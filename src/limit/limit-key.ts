@@ -69,6 +69,30 @@ const [GROUPS, NETWORK_GROUPS] = [8, 4]
 /** @returns an address of IPv4 as it is, and the /64 of one of IPv6, however that is written */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address
+  const written = endOfWritten(address)
+  return `${written === undefined ? networkWrittenOut(address) : address.slice(0, written)}::/64`
+}
+
+const [COLON, ZERO, UPPER_A, UPPER_F] = [58, 48, 65, 70]
+
+/** @returns where the network ends that is written as we would, like nearly all of them; undefined otherwise */
+function endOfWritten(address: string): number | undefined {
+  let groups = 0
+  let before = COLON
+  for (let at = 0; at < address.length; at += 1) {
+    const code = address.charCodeAt(at)
+    if (code === COLON) {
+      groups += 1
+      if (before === COLON) return undefined
+      if (groups === NETWORK_GROUPS) return at
+    } else if (before === COLON && code === ZERO && address.charCodeAt(at + 1) !== COLON) return undefined
+    else if (code >= UPPER_A && code <= UPPER_F) return undefined
+    before = code
+  }
+  return undefined
+}
+
+function networkWrittenOut(address: string): string {
   const gap = address.indexOf('::')
   let text = gap === 0 ? zeros(address, gap, 0) : ''
   let from = gap === 0 ? 2 : 0
@@ -82,7 +106,7 @@ export function networkOf(address: string): string {
     groups += filled.length / 2
     from = gap + 2
   }
-  return `${text}:/64`
+  return text.slice(0, -1)
 }
 
 /** Writes those groups out that `::` stands for, as far as the network goes. */

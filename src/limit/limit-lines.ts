@@ -15,16 +15,41 @@ import type { RateLimit, Spender } from './rate-limit.ts'
 /** What a request spends of one limit. */
 export type LimitPart = Omit<Spender, 'limit'> & { readonly limit: Pick<RateLimit, 'definition'> }
 
-/** @returns flat names and values; none where every limit is silent */
-export function limitLines(parts: readonly LimitPart[], nowMs: number): readonly string[] {
-  const told = parts.filter(({ limit }) => limit.definition.headers === 'on')
-  if (told.length === 0) return []
-  const policies = told.map(({ limit, pace }) => `"${limit.definition.id}";${policyOf(pace)}`)
-  const rests = told.map(({ limit, pace, bucket }) => {
+/** What was told last of one limit and a rest of it: most callers have as much left as others had a moment before. */
+interface Told {
+  readonly pace: Pace
+  readonly rest: number
+  readonly seconds: number
+  readonly lines: readonly string[]
+}
+
+const TOLD = 64
+
+/** @returns tells flat names and values; none where every limit is silent */
+export function limitLines(): (parts: readonly LimitPart[], nowMs: number) => readonly string[] {
+  const toldOnes: Told[] = []
+
+  const linesOfOne = ({ limit, pace, bucket }: LimitPart, nowMs: number): readonly string[] => {
     const aheadMs = Math.max(0, bucket.paidUntilMs - nowMs)
-    return `"${limit.definition.id}";r=${remaining(pace, aheadMs)};t=${Math.ceil(aheadMs / 1_000)}`
-  })
-  return ['RateLimit-Policy', policies.join(', '), 'RateLimit', rests.join(', ')]
+    const rest = remaining(pace, aheadMs)
+    const seconds = Math.ceil(aheadMs / 1_000)
+    const known = toldOnes[rest % TOLD]
+    if (known?.pace === pace && known.rest === rest && known.seconds === seconds) return known.lines
+    const { id } = limit.definition
+    const lines = ['RateLimit-Policy', `"${id}";${policyOf(pace)}`, 'RateLimit', `"${id}";r=${rest};t=${seconds}`]
+    toldOnes[rest % TOLD] = { pace, rest, seconds, lines }
+    return lines
+  }
+
+  return (parts, nowMs) => {
+    const [first] = parts
+    if (parts.length === 1 && first !== undefined)
+      return first.limit.definition.headers === 'off' ? [] : linesOfOne(first, nowMs)
+    const each = parts.filter(({ limit }) => limit.definition.headers === 'on').map(part => linesOfOne(part, nowMs))
+    if (each.length === 0) return []
+    const joined = (at: number): string => each.map(lines => lines[at]).join(', ')
+    return ['RateLimit-Policy', joined(1), 'RateLimit', joined(3)]
+  }
 }
 
 function policyOf({ burst, toleranceMs }: Pace): string {

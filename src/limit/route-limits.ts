@@ -41,11 +41,12 @@ interface RouteLimitsOptions {
 export function routeLimits({ route, limits, clientAddress, refused, clock }: RouteLimitsOptions): RouteLimits {
   const finds = limits.map(limit => limit.forRoute(route, clientAddress))
   const hasExact = limits.some(({ definition }) => definition.exact)
+  const linesOf = limitLines()
   /** Of the request that is looked at: an array for each request would cost as much as counting it. */
   const found: Spender[] = []
 
   function tell(parts: readonly Spender[], nowMs: number, notes: LimitNotes): void {
-    const lines = limitLines(parts, nowMs)
+    const lines = linesOf(parts, nowMs)
     if (lines.length === 0) return
     notes.responseLines = notes.responseLines.length === 0 ? lines : [...notes.responseLines, ...lines]
   }
