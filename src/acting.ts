@@ -12,6 +12,7 @@ import type { Exchange } from './exchange.ts'
 import { type ArrivedBody, WholeBody } from './forward/client-body.ts'
 import type { Decision, JudgedBody, Route } from './policy.ts'
 import { refuse as answerRefusal } from './refusal/refuse.ts'
+import type { RefusalWriter } from './refusal/response.ts'
 import type { Audit } from './telemetry/audit/audit.ts'
 import type { Answer, WantedBody } from './types.ts'
 
@@ -24,6 +25,10 @@ interface ActorOptions {
   readonly onPassed: (exchange: Exchange, route: Route, body: ArrivedBody | undefined) => void
   /** Takes a request whose body says whether it may pass. */
   readonly judge: (exchange: Exchange, judged: JudgedBody) => void
+  /** Gives an answer of our own that is no refusal. Left out, it goes out as it was made. */
+  readonly respond?: ((exchange: Exchange, answer: Answer) => void) | undefined
+  /** Makes the answer to a refused request. Left out, it is the one that clients get. */
+  readonly refusal?: RefusalWriter | undefined
 }
 
 interface Actor {
@@ -36,7 +41,7 @@ interface Actor {
   gone(exchange: Exchange, error: unknown): void
 }
 
-export function actor({ audits, onRefused, onPassed, judge }: ActorOptions): Actor {
+export function actor({ audits, onRefused, onPassed, judge, respond: give = respond, refusal }: ActorOptions): Actor {
   return { act, pass, refuse, gone }
 
   function act(exchange: Exchange, decision: Decision): void {
@@ -50,7 +55,7 @@ export function actor({ audits, onRefused, onPassed, judge }: ActorOptions): Act
     onRefused(exchange)
     const denial = error instanceof Denial ? error : new Denial('internal', { cause: error })
     audits.current?.refused(exchange, denial)
-    answerRefusal(exchange, denial)
+    answerRefusal(exchange, denial, refusal)
   }
 
   function pass(exchange: Exchange, route: Route, body?: ArrivedBody): void {
@@ -59,7 +64,7 @@ export function actor({ audits, onRefused, onPassed, judge }: ActorOptions): Act
   }
 
   function answer(exchange: Exchange, made: Answer): void {
-    if (recordPassed(exchange, made.status)) respond(exchange, made)
+    if (recordPassed(exchange, made.status)) give(exchange, made)
   }
 
   /** @returns false for a request that has to be on record and cannot be, and so has been refused */

@@ -367,6 +367,22 @@ export const DENIALS = {
     reportable: true,
     remedy: 'If the origin is yours, add it to `cors.origins` of the route; if not, nothing is wrong.',
   },
+  caller_untrusted: {
+    status: 403,
+    title: 'This peer may not ask for decisions',
+    stage: 'receive',
+    beforeRoute: 'only',
+    closes: true,
+    remedy:
+      'If the peer is your proxy, add its address to `decide.trustedProxies`; if not, find out who asks, and why.',
+  },
+  route_undecidable: {
+    status: 403,
+    title: 'Only the gateway itself can serve this route',
+    stage: 'route',
+    remedy:
+      'Have the proxy pass requests of this path on to `listen` of the gateway: what it asks for takes more than a yes or no.',
+  },
   identity_too_large: {
     status: 403,
     title: 'The identity of the caller is too large to pass on',

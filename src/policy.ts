@@ -169,6 +169,10 @@ export interface Policy {
   /** Whether there is a route that answers preflights. */
   readonly answersPreflights: boolean
   readonly identity: Identity
+  /** Names that no client may send to the service, as far as they are known before any request. */
+  readonly managedNames: readonly string[]
+  /** Whether a name is one of these, in whatever spelling, or one that is reserved with a `*`. */
+  readonly isManaged: (name: string) => boolean
   readonly credentialRules: CredentialRules
   /** Says which trace a request belongs to; undefined: the gateway makes none. */
   readonly traces: ((facts: RequestFacts) => RequestTrace) | undefined

@@ -89,6 +89,8 @@ export type CredentialReader = (facts: RequestFacts, query: string) => Credentia
 
 /** The places besides `Authorization` that the configuration names. Nothing from there reaches a service. */
 export interface TokenPlaces {
+  /** The names of the headers, as the configuration has them. */
+  readonly headers: readonly string[]
   /** Is true for a name that is read as that of a token's header, in whatever spelling. */
   isHeader(name: string): boolean
   /** @param query with its `?`, or empty @returns the query without any of the parameters, else byte for byte */

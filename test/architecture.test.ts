@@ -26,7 +26,7 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers
-  cli               → admin config/check config/read config/schema demo errors issuer-template lib policy revocation route
+  cli               → admin config/check config/read config/schema decision demo errors issuer-template lib policy revocation route
                       run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/dev tools/diff tools/doctor tools/engine
                       tools/explain tools/init tools/inject tools/k8s tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
   library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
@@ -46,7 +46,7 @@ const ROOMS = tableOf(`
   tools/refusals    → admin config/schema errors lib tools/admin tools/text
   tools/revocation  → admin config/read config/schema revocation run tools/admin
   tools/admin       → config/schema lib
-  tools/explain     → claim-reader config config/schema downstream errors lib limit policy refusal route tools/engine tools/text types
+  tools/explain     → claim-reader config config/schema decision downstream errors lib limit policy refusal route tools/engine tools/text types
   tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth policy run
                       route session tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib limit mcp policy route tools/engine tools/text types
@@ -60,7 +60,7 @@ const ROOMS = tableOf(`
 
   run/workers       → admin config/schema downstream errors lib limit revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
-                      downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session
+                      decisions downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session
                       store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
   admin/console     → admin errors lib telemetry/metrics
   admin             → downstream errors exchange lib policy revocation types upstream
@@ -69,12 +69,15 @@ const ROOMS = tableOf(`
                       telemetry/metrics telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
-  config/schema     → authenticate authenticate/proof authorize claim-reader downstream egress forward identity issuer-template lib limit mcp route
+  config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route
 
   gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       telemetry/audit telemetry/metrics telemetry/traces
+  decisions         → acting decide decision downstream errors exchange lib policy policy-store refusal telemetry
+                      telemetry/audit telemetry/metrics telemetry/traces
   acting            → downstream errors exchange forward policy refusal telemetry/audit types
   decide            → authenticate downstream errors lib mcp policy route types
+  decision          → downstream errors exchange forward lib policy refusal types
   forward           → downstream errors exchange lib policy refusal types upstream
   downstream        → errors exchange lib node policy policy-store route telemetry types
   refusal           → errors exchange lib policy route telemetry types
@@ -118,7 +121,7 @@ const PACKAGES = tableOf(`
   @fastify/http-proxy → downstream
   @marcbachmann/cel-js → condition
   esbuild             → build
-  fastify             → admin downstream gateway library run/listening.ts run/start.ts
+  fastify             → admin decisions downstream gateway library run/listening.ts run/start.ts
   jose                → authenticate/encrypted authenticate/jwt demo tools/engine tools/token
   lru-cache           → authenticate authenticate/introspection keys session
   oauth4webapi        → oauth
@@ -149,6 +152,7 @@ const AT_THE_TOP = [
   'README.md',
   'main.ts',
   'gateway.ts',
+  'decisions.ts',
   'acting.ts',
   'decide.ts',
   'errors.ts',

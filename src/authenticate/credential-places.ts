@@ -82,18 +82,19 @@ const CIRCUMSTANCES: Readonly<Record<QueryUse, (facts: RequestFacts) => boolean>
  * @returns undefined when `Authorization` is the only place
  */
 export function tokenPlaces(sources: readonly CredentialSource[]): TokenPlaces | undefined {
-  const headers = new Set<string>()
+  const headers = new Map<string, string>()
   const parameters = new Set<string>()
   const protocols: string[] = []
   for (const source of sources) {
     if (source === 'authorization') continue
-    if ('header' in source) headers.add(foldedFieldName(source.header))
+    if ('header' in source) headers.set(foldedFieldName(source.header), source.header)
     else if ('query' in source) parameters.add(foldedFieldName(source.query))
     else protocols.push(source.websocketProtocol)
   }
   if (headers.size + parameters.size + protocols.length === 0) return undefined
   const names = protocols.map(name => name.toLowerCase())
   return Object.freeze<TokenPlaces>({
+    headers: [...headers.values()],
     isHeader: name => headers.has(foldedFieldName(name)),
     withoutParameters: query => withoutParameters(query, parameters),
     hasProtocols: names.length > 0,

@@ -99,6 +99,7 @@ export const COMMANDS = {
       '--proof=',
       '--certificate=',
       '--tool=',
+      '--caller=',
       '-H, --header=',
       '--peer=',
       '--introspection=',

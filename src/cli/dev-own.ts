@@ -65,7 +65,8 @@ export async function startOwn(own: OwnService, io: CommandIo, started: Started)
     development(value => stoodIn(value, parts).value),
   ).config
   rejectStrangeUpstreams(own.upstreams, first)
-  const written = 'port' in first.listen.address ? first.listen.address.port : PORTS.gateway.port
+  const written =
+    first.listen !== undefined && 'port' in first.listen.address ? first.listen.address.port : PORTS.gateway.port
   const gatewayPort = written === 0 ? await freePort() : written
 
   let inForce = first

@@ -11,6 +11,7 @@ import type { RequestFacts } from '../types.ts'
 import { parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
+import { checkedCaller, questionOf, refusedQuestion, saidText } from './explained-question.ts'
 import {
   type AskedRequest,
   explainedAsSent,
@@ -59,6 +60,8 @@ each check with what it wanted and saw, the headers that are removed and added, 
   --certificate FILE  the client shows this certificate (PEM), or a trusted proxy names it, as the configuration has it.
                       Claims are bound to it, unless their cnf says to what. Who has signed it is not judged
   --tool NAME         the request calls this tool, where the route has \`mcp.tools\`; else it calls none
+  --caller PROXY      METHOD, PATH and headers are what nginx, caddy, traefik or envoy asks: see config/decide.md. Shows
+                      which of them are believed; that its address is one of \`decide.trustedProxies\` is not judged
   -H, --header LINE   a header of the request; may be repeated
   --revoked FILE      entries, as in \`revocation.file\`, that are in force besides what the configuration names
   --peer ADDRESS      where the request comes from; else 192.0.2.1, which is nobody
@@ -76,6 +79,7 @@ Examples:
   sallyport explain POST /orders --session '{ sub: alice }' --fetch-site cross-site
   sallyport explain GET /orders -H 'X-Auth-Subject: root' --token - < token.txt
   sallyport explain OPTIONS /orders -H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: PUT'
+  sallyport explain GET /decide --caller nginx -H 'X-Original-URI: /orders' -H 'X-Original-Method: GET' -H 'X-Forwarded-Host: a'
   sallyport explain POST /mcp --claims '{ scope: mcp:use }' --tool orders.delete
 `,
   async run(args, io) {
@@ -94,6 +98,7 @@ Examples:
         proof: { type: 'string' },
         certificate: { type: 'string' },
         tool: { type: 'string' },
+        caller: { type: 'string' },
         header: { type: 'string', short: 'H', multiple: true },
         peer: { type: 'string' },
         revoked: { type: 'string' },
@@ -142,14 +147,30 @@ Examples:
     const further = values.revoked === undefined ? [] : revokedEntries(values.revoked)
     putInForce(services.revocations, config, { namedFiles: namedFiles(values), further })
     const certificate = values.certificate === undefined ? undefined : certificateIn(values.certificate)
-    const bare = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
+    const sent = askedRequest(method, target, (values.header ?? []).flatMap(headerLine), values.peer)
+    const question = values.caller === undefined ? undefined : questionOf(checkedCaller(values.caller), sent)
+    if (question?.refusal !== undefined) {
+      await closeToolServices(services)
+      io.stdout(refusedQuestion(question, question.refusal, { isJson: values.json === true, paint: io.paint }))
+      return 0
+    }
+    const bare = question?.facts ?? sent
     const plain = certificate === undefined ? bare : withCertificate(bare, certificate, config)
     if (plain === undefined)
       throw new UsageError('--certificate has no effect: the configuration asks for no client certificates')
     const answer = values.introspection === undefined ? undefined : introspectionAnswer(values.introspection)
     const brings = values.session === undefined ? 'token' : 'session'
     const request = brings === 'session' ? plain : asOfBrowser(plain, browser)
-    const asked: AskedRequest = { config, request, services, provider, certificate, tool: values.tool, brings }
+    const asked: AskedRequest = {
+      config,
+      request,
+      services,
+      provider,
+      certificate,
+      caller: question?.caller,
+      tool: values.tool,
+      brings,
+    }
     const proofOfStandIn = values.proof === 'auto' ? 'auto' : undefined
     const explained = await (values.session !== undefined
       ? explainedWithSession(asked, { claims: claimsObject(values.session), browser })
@@ -163,8 +184,8 @@ Examples:
     await closeToolServices(services)
     io.stdout(
       values.json === true
-        ? `${JSON.stringify(explained, undefined, 2)}\n`
-        : explanationText(explained, io.paint, systemClock.nowMs()),
+        ? `${JSON.stringify({ ...(question && { said: question.said }), ...explained }, undefined, 2)}\n`
+        : `${explanationText(explained, io.paint, systemClock.nowMs())}${question === undefined ? '' : saidText(question, io.paint)}`,
     )
     return 0
   },

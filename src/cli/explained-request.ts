@@ -4,6 +4,8 @@
  */
 import type { X509Certificate } from 'node:crypto'
 import type { Config, RouteConfig } from '../config/schema/schema.ts'
+import type { Caller } from '../decision/callers.ts'
+import { decidedPolicy } from '../decision/decided-policy.ts'
 import type { Endpoint, Policy, Route } from '../policy.ts'
 import type { Services } from '../run/services.ts'
 import type { WrittenAnswer } from '../tools/engine/answering.ts'
@@ -29,6 +31,8 @@ export interface AskedRequest {
   /** The option `--provider`. */
   readonly provider: string | undefined
   readonly certificate: X509Certificate | undefined
+  /** The option `--caller`. */
+  readonly caller: Caller | undefined
   /** The option `--tool`. */
   readonly tool: string | undefined
   /** What says who is calling. */
@@ -120,8 +124,9 @@ interface Tried {
 }
 
 /** @throws {UsageError} a tool is named, and nobody judges which one is called */
-async function tried(asked: AskedRequest, policy: Policy, request: RequestFacts): Promise<Tried> {
-  const { config, tool } = asked
+async function tried(asked: AskedRequest, inForce: Policy, request: RequestFacts): Promise<Tried> {
+  const { config, tool, caller } = asked
+  const policy = caller === undefined ? inForce : decidedPolicy(inForce)
   const isCall = isJudged(matched(policy, request), request)
   const sent = isCall ? withJsonBody(request) : request
   const found = await trial(policy, sent, isCall && tool !== undefined ? bodyOf(callOf(tool)) : undefined)
@@ -138,8 +143,8 @@ function whyUnjudged({ routes }: Config, taken: string): string {
 }
 
 function explained(asked: AskedRequest, found: Tried, filledIn: Claims): Promise<Explanation> {
-  const { config, services, tool, brings } = asked
-  return explanation({ config, ...found, tool, filledIn, brings, clock: services.clock })
+  const { config, services, tool, caller, brings } = asked
+  return explanation({ config, ...found, tool, caller, filledIn, brings, clock: services.clock })
 }
 
 /** @param claims those that are given, and what they are bound to */

@@ -18,7 +18,6 @@ import { type AuthorizationHandling, type HeaderWriter, requestHeaders } from '.
 import {
   compileIdentity,
   DEFAULT_IDENTITY_HEADERS,
-  type Identity,
   type IdentityHeader,
   identityHeader,
 } from '../identity/header-lines.ts'
@@ -35,7 +34,7 @@ import type { RouteKind } from '../telemetry/metrics/route-series.ts'
 import { requestTraces } from '../telemetry/traces/request-traces.ts'
 import type { SpanSink } from '../telemetry/traces/span.ts'
 import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
-import type { Upstream } from '../upstream/connections.ts'
+import { NO_UPSTREAM, type Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { corsRules } from './cors.ts'
 import { requirementContext, requirementsOf, type WhatIsAsked } from './requirements.ts'
@@ -97,7 +96,9 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
   const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
   const judges = sharedJudges(config, parts)
   const places = tokenPlaces(credentialSources(config))
-  const headers = headerWriters(config, identity, places, parts.requestHeaders ?? requestHeaders)
+  const isManaged =
+    places === undefined ? identity.isManaged : (name: string) => identity.isManaged(name) || places.isHeader(name)
+  const headers = headerWriters(config, { isManaged, places, writer: parts.requestHeaders ?? requestHeaders })
   const routes = config.routes.map(route => compileRoute(route, config, { ...judges, headers }, parts))
   return Object.freeze({
     hash,
@@ -116,6 +117,8 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
     }),
     answersPreflights: routes.some(({ cors }) => cors !== undefined),
     identity,
+    managedNames: [...identity.names, ...(places?.headers ?? [])],
+    isManaged,
     credentialRules: credentialRules(config),
     traces: tracesOf(config, parts),
     tokenPlaces: places,
@@ -127,16 +130,22 @@ export function compilePolicy(config: Config, hash: string, parts: PolicyParts):
       bodyIdleTimeoutMs: config.limits.bodyIdleTimeout,
       requests: equalShare(config.limits.requests, config.workers),
     },
-    clientAddress: clientAddressReader(trustedProxies(config.listen.trustedProxies)),
+    clientAddress: clientAddressReader(trustedProxies(believed(config))),
     accessLog: config.log.access,
     isRevoked: parts.isRevoked,
     isOwnCookie: hasSessions(config) ? isOwnSetCookie : undefined,
   })
 }
 
-function tracesOf({ traces, listen }: Config, { spans }: PolicyParts): Policy['traces'] {
+/** Whose forwarding headers are believed. */
+function believed({ listen }: Config): readonly string[] {
+  return listen?.trustedProxies ?? []
+}
+
+function tracesOf(config: Config, { spans }: PolicyParts): Policy['traces'] {
+  const { traces } = config
   if (traces === undefined || spans === undefined) return undefined
-  const trusts = trustedProxies(listen.trustedProxies)
+  const trusts = trustedProxies(believed(config))
   return requestTraces({
     sample: traces.sample,
     trustsParent: { always: () => true, proxies: trusts, never: () => false }[traces.trustParent],
@@ -168,17 +177,18 @@ function hasSessions({ providers }: Config): boolean {
 /** Makes the headers for an upstream; routes that treat `Authorization` alike share one, and so what it remembers. */
 type HeaderWriters = (authorization: AuthorizationHandling) => RequestHeaders
 
-function headerWriters(
-  config: Config,
-  identity: Identity,
-  places: TokenPlaces | undefined,
-  writer: HeaderWriter,
-): HeaderWriters {
-  const trusts = trustedProxies(config.listen.trustedProxies)
+interface WriterParts {
+  readonly isManaged: (name: string) => boolean
+  readonly places: TokenPlaces | undefined
+  readonly writer: HeaderWriter
+}
+
+function headerWriters(config: Config, { isManaged, places, writer }: WriterParts): HeaderWriters {
+  const trusts = trustedProxies(believed(config))
   const certificates = certificateSource(config.listen, config.clientCertificate)
   return remembered(authorization =>
     writer({
-      isManaged: places === undefined ? identity.isManaged : name => identity.isManaged(name) || places.isHeader(name),
+      isManaged,
       authorization,
       trusts,
       certificate:
@@ -226,7 +236,8 @@ function compileRoute(
   } = others
   // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
   unread satisfies Readonly<Record<string, never>>
-  const upstream = named(upstreams, upstreamId ?? onlyKey(upstreams))
+  const upstream =
+    Object.keys(config.upstreams).length === 0 ? NO_UPSTREAM : named(upstreams, upstreamId ?? onlyKey(upstreams))
   const effective = mode ?? written
   const { streams } = config
   const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
@@ -290,7 +301,7 @@ function limitsOf(
   return routeLimits({
     route,
     limits: ids.map(id => named(limits, id)),
-    clientAddress: clientAddressReader(trustedProxies(config.listen.trustedProxies)),
+    clientAddress: clientAddressReader(trustedProxies(believed(config))),
     refused: mode === 'report' ? 'reported' : 'limited',
     clock,
   })

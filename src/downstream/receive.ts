@@ -7,6 +7,7 @@
 import { type ClientRequest, type ClientResponse, Exchange } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { PolicyStore } from '../policy-store.ts'
+import type { RequestFacts } from '../types.ts'
 import { requestId } from './request-id.ts'
 import { PeerStalled } from './stalled-peers.ts'
 
@@ -16,7 +17,7 @@ export class ClientGone extends Error {
 }
 
 interface ReceiverOptions {
-  readonly policies: PolicyStore
+  readonly policies: Pick<PolicyStore, 'current'>
   readonly clock: Clock
   /** Called when a request has arrived. */
   readonly onBegun: (exchange: Exchange) => void
@@ -27,8 +28,12 @@ interface ReceiverOptions {
 interface Receiver {
   /** Call when the client waits for `100 Continue` before it sends the body of this request. */
   expectContinue(request: object): void
-  /** Notes a request. A reload that comes later does not change its policy. */
-  begin(request: ClientRequest, response: ClientResponse): Exchange
+  /**
+   * Notes a request. A reload that comes later does not change its policy.
+   *
+   * @param facts what is asked about; left out, the request itself
+   */
+  begin(request: ClientRequest, response: ClientResponse, facts?: RequestFacts): Exchange
 }
 
 export function receiver({ policies, clock, onBegun, onEnded }: ReceiverOptions): Receiver {
@@ -46,8 +51,7 @@ export function receiver({ policies, clock, onBegun, onEnded }: ReceiverOptions)
 
   return {
     expectContinue: request => void waitingForContinue.add(request),
-    begin(request, response) {
-      const facts = request.facts()
+    begin(request, response, facts = request.facts()) {
       const exchange = new Exchange({
         request,
         response,

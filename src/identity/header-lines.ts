@@ -35,6 +35,8 @@ export interface Identity {
    * @throws {Denial} `identity_too_large`, or `claim_invalid` for a string that is no Unicode text
    */
   lines(principal: Principal): readonly string[]
+  /** Names that are known before any request: those of claims, and reserved ones without a `*`. None is there twice. */
+  readonly names: readonly string[]
   /** @returns whether an incoming header of this name, in whatever spelling, must be stripped */
   isManaged(name: string): boolean
 }
@@ -69,10 +71,13 @@ export function identityHeader(name: string, claim: string, join?: string): Iden
 
 export function compileIdentity({ headers, reserved, maxBytes }: IdentityOptions): Identity {
   const exact = reserved.filter(pattern => !pattern.endsWith('*'))
-  const managed = new Set([...headers.map(({ name }) => name), ...exact].map(foldedFieldName))
+  const known = [...headers.map(({ name }) => name), ...exact]
+  const names = [...new Map(known.toReversed().map(name => [foldedFieldName(name), name])).values()].toReversed()
+  const managed = new Set(names.map(foldedFieldName))
   const prefixes = reserved.filter(pattern => pattern.endsWith('*')).map(each => foldedFieldName(each.slice(0, -1)))
   const written = new WeakMap<Principal, readonly string[]>()
   return Object.freeze<Identity>({
+    names,
     lines(principal) {
       const known = written.get(principal)
       if (known !== undefined) return known

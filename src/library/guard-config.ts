@@ -64,7 +64,7 @@ type Members = Readonly<Record<string, unknown>>
 const UNUSED = { listen: '127.0.0.1:0', upstream: 'http://127.0.0.1:9' }
 
 /** Sections that have no effect: the application decides it, or has no such thing. */
-const WITHOUT_EFFECT = ['admin', 'workers', 'drain', 'streams'] as const
+const WITHOUT_EFFECT = ['admin', 'workers', 'drain', 'streams', 'decide'] as const
 const LIMITS_WITHOUT_EFFECT = ['headersTimeout', 'connections', 'requests'] as const
 
 function guardUse(onIgnored: (keys: readonly string[]) => void): ConfigUse {
@@ -73,7 +73,7 @@ function guardUse(onIgnored: (keys: readonly string[]) => void): ConfigUse {
       if (!isBlock(value)) return value
       onIgnored(ignoredKeys(value))
       // These would divide limits among processes, and keep a change of them from being put in force.
-      const { workers: _workers, admin: _admin, listen, log, ...others } = value
+      const { workers: _workers, admin: _admin, decide: _decide, listen, log, ...others } = value
       return {
         ...others,
         listen: isBlock(listen) ? { ...listen, address: UNUSED.listen } : UNUSED.listen,

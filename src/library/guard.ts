@@ -77,7 +77,7 @@ export function guard(server: Server, options: GuardOptions): Guard {
   server.maxHeadersCount = 0
   const record = accessRecord(metrics, log, clock)
   const isReset = resetConnections(server)
-  const peerOf = peers(() => (askedCertificate(config().listen.tls) === 'any' ? 'any' : 'authorized'))
+  const peerOf = peers(() => (askedCertificate(config().listen?.tls) === 'any' ? 'any' : 'authorized'))
   const judged = new WeakMap<RawRequest, Exchange>()
   const ways = new WeakMap<Exchange, Ways>()
   const { begin } = receiver({

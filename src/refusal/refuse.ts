@@ -4,15 +4,18 @@ import type { Exchange } from '../exchange.ts'
 import { redactPath } from '../lib/redact-path.ts'
 import { senderOf } from '../telemetry/sender.ts'
 import { breakOff } from './break-off.ts'
-import { refusalResponse } from './response.ts'
+import { type RefusalWriter, refusalResponse } from './response.ts'
 
 /** So much of a refused request is read to keep its connection; to read more costs more than a new connection. */
 const DRAINABLE_BYTES = 64 * 1024
 /** A longer target is kept as the log shows it. */
 const SHORT_TARGET_CHARS = 512
 
-/** @param error a {@link Denial}; anything else is a bug, and refuses as `internal` */
-export function refuse(exchange: Exchange, error: unknown): void {
+/**
+ * @param error a {@link Denial}; anything else is a bug, and refuses as `internal`
+ * @param respond makes the answer
+ */
+export function refuse(exchange: Exchange, error: unknown, respond: RefusalWriter = refusalResponse): void {
   const { request, response, facts, findings, requestId } = exchange
   const denial = error instanceof Denial ? error : new Denial('internal', { cause: error })
   exchange.denial = denial
@@ -21,7 +24,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
     return
   }
   const sender = senderOf(exchange)
-  const { status, headers, body } = refusalResponse(denial, facts, findings, requestId)
+  const { status, headers, body } = respond(denial, facts, findings, requestId)
   response.refuse(status, mustClose(exchange, denial) ? { ...headers, connection: 'close' } : headers, body)
   request.dropAll()
   exchange.bytesOut = facts.method === 'HEAD' ? 0 : Buffer.byteLength(body)

@@ -29,6 +29,9 @@ interface RefusalResponse {
   readonly body: string
 }
 
+/** Makes the answer to a refused request. */
+export type RefusalWriter = typeof refusalResponse
+
 /**
  * @param facts undefined for bytes that never became a request
  * @param findings undefined when nothing was found out about the request

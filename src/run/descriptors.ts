@@ -15,6 +15,8 @@ interface Limits {
   readonly limits: Pick<Config['limits'], 'connections' | 'requests'>
   readonly upstreams: Readonly<Record<string, Pick<Config['upstreams'][string], 'connections'>>>
   readonly workers: number
+  readonly listen?: unknown
+  readonly decide?: unknown
 }
 
 /** @returns how many descriptors this process may have; undefined where that is not known, or where there is no end */
@@ -34,6 +36,8 @@ export function descriptorLimit(): number | undefined {
  * A service never has more connections than there are requests, and the idle ones of another service count as well.
  * Where services get fewer connections, there are no more requests than these: they would wait for nothing.
  *
+ * With two listeners, each of them may have as many connections as the limit says.
+ *
  * @param descriptors how many each process may have
  * @returns the configuration itself when it fits
  */
@@ -46,16 +50,18 @@ export function fitted<C extends Limits>(config: C, descriptors: number | undefi
   const wanted = services.reduce((sum, [, , most]) => sum + most, 0)
   const least = services.length
   const room = Math.max(2 * least, 2, descriptors - KEPT_BACK) * config.workers
-  if (connections + wanted <= room) return config
-  const granted = Math.min(wanted, Math.max(Math.floor(room / 2), room - connections))
-  if (granted === wanted) return { ...config, limits: { ...config.limits, connections: room - granted } }
+  const listeners = config.listen !== undefined && config.decide !== undefined ? 2 : 1
+  if (connections * listeners + wanted <= room) return config
+  const granted = Math.min(wanted, Math.max(Math.floor(room / 2), room - connections * listeners))
+  const left = Math.max(1, Math.floor((room - granted) / listeners))
+  if (granted === wanted) return { ...config, limits: { ...config.limits, connections: left } }
   const share = (most: number): number => 1 + Math.floor(((most - 1) * (granted - least)) / (wanted - least))
   return {
     ...config,
     limits: {
       ...config.limits,
       requests: Math.min(requests, granted),
-      connections: Math.min(connections, room - granted),
+      connections: Math.min(connections, left),
     },
     upstreams: Object.fromEntries(
       services.map(([id, upstream, most]) => [id, { ...upstream, connections: share(most) }]),

@@ -5,7 +5,7 @@ import type { FailureWords } from '../lib/failure-text.ts'
 import { listen } from './listening.ts'
 import { freeSocketPath, SocketPathTaken } from './unix-socket.ts'
 
-type ListenSetting = 'listen' | 'admin.listen'
+type ListenSetting = 'listen' | 'decide.listen' | 'admin.listen'
 
 const REASONS: FailureWords = {
   EADDRINUSE: 'something else listens there already',

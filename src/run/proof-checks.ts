@@ -39,7 +39,7 @@ export function proofChecks(config: Config, services: ProofServices, sources: Pr
   const source = certificateSource(listen, clientCertificate)
   const named =
     source?.from === 'header'
-      ? certificateHeader({ header: source.header, trusts: trustedProxies(listen.trustedProxies) })
+      ? certificateHeader({ header: source.header, trusts: trustedProxies(listen?.trustedProxies ?? []) })
       : undefined
   return {
     layer: boundTokenLayer({

@@ -6,7 +6,8 @@ import type { ServerOptions } from '../downstream/server.ts'
 import { readTrustedFile } from '../lib/trusted-file.ts'
 
 /** @throws {Error} a certificate file cannot be read */
-export function serverOptions({ limits, workers, listen: { tls } }: Config): ServerOptions {
+export function serverOptions({ limits, workers, listen }: Config): ServerOptions {
+  const tls = listen?.tls
   const asked = askedCertificate(tls)
   return {
     limits: {

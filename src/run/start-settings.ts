@@ -11,11 +11,12 @@ import { ConfigError, type ConfigProblem } from '../errors.ts'
 /** Each setting with its value as JSON: two of them are equal exactly when no restart is needed. */
 export type StartSettings = ReadonlyArray<{ readonly path: ConfigProblem['path']; readonly json: string | undefined }>
 
-export function startSettings({ listen, admin, workers }: Config): StartSettings {
+export function startSettings({ listen, decide, admin, workers }: Config): StartSettings {
   return [
-    { path: ['listen', 'address'], json: JSON.stringify(listen.address) },
-    { path: ['listen', 'mode'], json: JSON.stringify(listen.mode) },
-    { path: ['listen', 'tls'], json: JSON.stringify(listen.tls) },
+    { path: ['listen', 'address'], json: JSON.stringify(listen?.address) },
+    { path: ['listen', 'mode'], json: JSON.stringify(listen?.mode) },
+    { path: ['listen', 'tls'], json: JSON.stringify(listen?.tls) },
+    { path: ['decide'], json: JSON.stringify(decide) },
     { path: ['admin'], json: JSON.stringify(admin) },
     { path: ['workers'], json: JSON.stringify(workers) },
   ]

@@ -6,9 +6,12 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { admin } from '../admin/admin.ts'
-import type { Config } from '../config/schema/schema.ts'
-import { type Acceptor, drain } from '../downstream/drain.ts'
+import type { Config, DecideConfig } from '../config/schema/schema.ts'
+import { decisions } from '../decisions.ts'
+import { trustedProxies } from '../downstream/client-address.ts'
+import { type Acceptor, type Drain, drain } from '../downstream/drain.ts'
 import { overloadGate } from '../downstream/overload.ts'
+import type { ServerOptions } from '../downstream/server.ts'
 import { gateway } from '../gateway.ts'
 import { type LoopMeter, loopMeter } from '../lib/loop-meter.ts'
 import { dropConnectionsOverLimit } from '../node/server-limits.ts'
@@ -35,8 +38,10 @@ export interface StartOptions extends EngineOptions {
 }
 
 export interface RunningGateway {
-  /** `http://127.0.0.1:8080`, or `unix:/path`. */
+  /** `http://127.0.0.1:8080`, or `unix:/path`; where there is no `listen`, that of `decide`. */
   readonly url: string
+  /** Undefined when the configuration has no `decide`. */
+  readonly decideUrl: string | undefined
   /** Undefined when the configuration has no `admin`. */
   readonly adminUrl: string | undefined
   /** Says which configuration was in force when it was started. */
@@ -53,20 +58,23 @@ export interface RunningGateway {
   close(): Promise<void>
 }
 
+/** Longest time for the answers that are still under way once all traffic has ended. */
+const LAST_DRAIN_MS = 2_000
+
 /**
  * @throws {ConfigError} the configuration is bad, with every problem
  * @throws {Error} an address cannot be listened on
  */
 export async function start(options: StartOptions): Promise<RunningGateway> {
   const { file, workerOf } = options
-  const deciding = engine(options, () => draining.servers)
+  const deciding = engine(options, () => [...draining.servers, ...lastDraining.servers])
   const { config, first, services, policies, reloads } = deciding
   const { log } = services
-  const draining = drain({
-    ...services,
-    acceptor: options.acceptor,
-    timeoutMs: () => reloads.inForce.config.drain.timeout,
-  })
+  const timeoutMs = (): number => reloads.inForce.config.drain.timeout
+  const draining = drain({ ...services, acceptor: options.acceptor, timeoutMs })
+  // A proxy asks about its requests for as long as it has some, so decisions end when all else has.
+  const isApart = config.listen !== undefined && config.decide !== undefined
+  const lastDraining = isApart ? drain({ ...services, timeoutMs: () => LAST_DRAIN_MS }) : draining
   const overload = overloadGate({
     ...services,
     meter: options.meter ?? loopMeter(),
@@ -82,8 +90,11 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   try {
     await deciding.begin(options.peers)
     const refusals = await refusalsOf(config, services)
-    const app = await gateway({ ...services, policies, server: first.server, drain: draining, overload, refusals })
-    apps.push(app)
+    const serving = { ...services, policies, overload, refusals }
+    const app = config.listen && (await gateway({ ...serving, server: first.server, drain: draining }))
+    const decisionApp =
+      config.decide && (await decisionsOf(config.decide, { ...serving, drain: lastDraining }, first.server))
+    for (const each of [app, decisionApp]) if (each !== undefined) apps.push(each)
     const { version } = options
     const operator = operations({ version, config, policies, reloads, drain: draining, services, refusals })
     let adminUrl: string | undefined
@@ -92,16 +103,38 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       apps.push(adminApp)
       adminUrl = await listenAs('admin.listen', adminApp, config.admin.listen, 'http')
     }
-    const scheme = config.listen.tls === undefined ? 'http' : 'https'
-    const url = await listenAs('listen', app, config.listen, scheme, workerOf === undefined ? 'own' : 'shared')
-    for (const server of draining.servers) dropConnectionsOverLimit(server)
+    const decideUrl =
+      config.decide && decisionApp && (await listenAs('decide.listen', decisionApp, config.decide.listen, 'http'))
+    const trafficUrl =
+      config.listen &&
+      app &&
+      (await listenAs(
+        'listen',
+        app,
+        config.listen,
+        config.listen.tls === undefined ? 'http' : 'https',
+        workerOf === undefined ? 'own' : 'shared',
+      ))
+    for (const server of new Set([...draining.servers, ...lastDraining.servers])) dropConnectionsOverLimit(server)
     deciding.follow()
     const { hash } = first
     const includes = config.include?.length
     if (workerOf === undefined)
-      log.info({ url, admin: adminUrl, config: file, includes, hash, routes: config.routes.length }, 'listening')
+      log.info(
+        {
+          url: trafficUrl,
+          decide: decideUrl,
+          admin: adminUrl,
+          config: file,
+          includes,
+          hash,
+          routes: config.routes.length,
+        },
+        'listening',
+      )
     return {
-      url,
+      url: trafficUrl ?? decideUrl ?? '',
+      decideUrl,
       adminUrl,
       hash,
       routes: first.policy.routes,
@@ -111,13 +144,24 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
         services.audits.reopen()
         return reloads.reload('SIGHUP')
       },
-      drain: () => draining.finish('signal'),
+      async drain() {
+        await draining.finish('signal')
+        if (isApart) await lastDraining.finish('signal')
+      },
       close,
     }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+function decisionsOf(
+  { caller, trustedProxies: proxies }: DecideConfig,
+  serving: Omit<Parameters<typeof decisions>[0], 'caller' | 'trusts' | 'server'> & { readonly drain: Drain },
+  { limits }: ServerOptions,
+): Promise<FastifyInstance> {
+  return decisions({ ...serving, caller, trusts: trustedProxies(proxies), server: { limits } })
 }
 
 async function adminOf(

@@ -91,3 +91,14 @@ export interface Upstream {
   /** Destroys the connections, so that requests which still run fail. */
   close(): Promise<void>
 }
+
+/** Stands where nothing is forwarded, since somebody else does that. */
+export const NO_UPSTREAM: Upstream = {
+  id: '(none)',
+  origin: '',
+  headersTimeoutMs: 0,
+  dispatch(_, handler) {
+    handler.onError(new Error('a request was forwarded, and there is no upstream'))
+  },
+  async close() {},
+}

@@ -69,12 +69,19 @@ describe('a slip', () => {
   })
 
   test('nothing at all is refused', () => {
-    expect(complaint(EXISTING, ['existingConfigMap=""'])).toContain("'/config': missing properties 'listen', 'routes'")
+    const found = complaint(EXISTING, ['existingConfigMap=""'])
+    expect(found).toContain("'/config': missing property 'listen'")
+    expect(found).toContain("'/config': missing property 'routes'")
   })
 })
 
 describe('what cannot work, or is not safe, fails with a sentence', () => {
   test.each([
+    [
+      MINIMAL,
+      'config={"decide":{"caller":"nginx","listen":"0.0.0.0:8081"},"routes":[{"id":"a","path":"/a"}]}',
+      'config.listen is missing. The Service sends its traffic there: set it to 0.0.0.0:8080.',
+    ],
     [
       MINIMAL,
       'ports.gateway=8081',

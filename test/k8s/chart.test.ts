@@ -92,7 +92,7 @@ describe.each(CI_VALUES)('with %s', values => {
     (...rendered) => {
       const { listen, admin } = configOf(rendered)
       const ports = new Map(gatewayOf(rendered).ports.map(({ name, containerPort }) => [name, containerPort]))
-      expect(listen.address).toMatchObject({ port: ports.get('gateway') })
+      expect(listen?.address).toMatchObject({ port: ports.get('gateway') })
       expect(admin?.listen.address).toMatchObject({ port: ports.get('gateway-admin') })
     },
   )

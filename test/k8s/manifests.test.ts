@@ -102,7 +102,7 @@ describe('a configuration that `sallyport init` writes', () => {
     const { listen, admin } = written(preset)
     const { ports = [] } = gatewayOf(service)
     const portOf = (name: string) => ports.find(port => port.name === name)?.containerPort
-    expect(listen.address).toEqual({ host: '0.0.0.0', port: portOf('gateway') })
+    expect(listen?.address).toEqual({ host: '0.0.0.0', port: portOf('gateway') })
     expect(admin?.listen.address).toEqual({ host: '0.0.0.0', port: portOf('gateway-admin') })
   })
 
@@ -184,7 +184,7 @@ describe('the example service', () => {
   const ports = new Map(gatewayOf(service).ports?.map(({ name, containerPort }) => [name, containerPort]))
 
   test('its policy loads, and listens where the manifests say', () => {
-    expect(config.listen.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway') })
+    expect(config.listen?.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway') })
     expect(config.admin?.listen.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway-admin') })
   })
 

@@ -66,7 +66,7 @@ describe('serviceaccount-tokens', () => {
 
   test('listens where the manifests say, and answers the probes of the service', () => {
     const ports = new Map(gateway.ports?.map(({ name, containerPort }) => [name, containerPort]))
-    expect(config.listen.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway') })
+    expect(config.listen?.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway') })
     expect(config.admin?.listen.address).toEqual({ host: '0.0.0.0', port: ports.get('gateway-admin') })
     const [app] = podOf(manifests, 'orders').containers
     expect(config.admin?.appProbes.map(({ path }) => `/-/app${path}`)).toContain(app?.readinessProbe?.httpGet.path)

@@ -469,6 +469,9 @@ test('every code of the table is exercised here, but for those that take a gatew
     'internal',
     'overloaded',
     'draining',
+    // These two are in decision/.
+    'caller_untrusted',
+    'route_undecidable',
     'audit_unavailable',
     'revocation_unavailable',
     'replay_store_unavailable',

@@ -31,6 +31,14 @@ describe('limits', () => {
     expect(fitted(configOf(10_000, 4096, 300, 100), 328)).toEqual(configOf(100, 100, 74, 25))
   })
 
+  test('leave room for two listeners, where other proxies ask at one of them', () => {
+    const both = { ...configOf(100, 10, 1024, 1024), listen: {}, decide: {} }
+    expect(fitted(both, 220 + 128)).toBe(both)
+    expect(fitted(both, 200 + 128).limits.connections).toBe(90)
+    const { listen: _, ...alone } = both
+    expect(fitted(alone, 120 + 128)).toBe(alone)
+  })
+
   test('are never higher than what was asked for, nor than what there is, nor nothing', () => {
     const any = fc.integer({ min: 1, max: 1_000_000 })
     const upstreams = fc.array(any, { minLength: 1, maxLength: 9 })

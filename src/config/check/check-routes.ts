@@ -199,7 +199,14 @@ function acrFindings({ providers }: Draft, index: number, route: RouteConfig): r
   })
 }
 
-function upstreamFindings({ upstreamIds }: Draft, index: number, { upstream }: RouteConfig): readonly Finding[] {
+function upstreamFindings(
+  { written, upstreamIds }: Draft,
+  index: number,
+  { upstream }: RouteConfig,
+): readonly Finding[] {
+  // Where nobody listens for traffic, nothing is forwarded.
+  if (upstream === undefined && upstreamIds.length === 0 && written?.has('listen') === false && written.has('decide'))
+    return []
   const message = upstreamProblem(upstreamIds, upstream)
   return message === undefined ? [] : [{ path: ['routes', index, 'upstream'], message, about: 'upstreams' }]
 }

@@ -6,10 +6,10 @@
 import { foldedFieldName } from '../../lib/field-name.ts'
 import { isSameAddress } from '../schema/address.ts'
 import type { Draft } from '../schema/draft.ts'
-import type { Listener } from '../schema/schema.ts'
 import { certificateFindings } from './check-certificates.ts'
 import { conditionFindings } from './check-conditions.ts'
 import { corsFindings } from './check-cors.ts'
+import { decideFindings } from './check-decide.ts'
 import { mcpFindings } from './check-mcp.ts'
 import { proofFindings } from './check-proof.ts'
 import { providerFindings } from './check-providers.ts'
@@ -20,10 +20,12 @@ import { routeFindings, upstreamProblem } from './check-routes.ts'
 import { sessionPeerFindings } from './check-session-peers.ts'
 import { sessionRouteFindings } from './check-session-routes.ts'
 import type { Finding } from './findings.ts'
+import { modeFindings } from './listener-mode.ts'
 
 export function crossCheck(draft: Draft): readonly Finding[] {
   return [
     ...listenFindings(draft),
+    ...decideFindings(draft),
     ...appProbeFindings(draft),
     ...identityFindings(draft),
     ...limitFindings(draft),
@@ -49,11 +51,6 @@ function listenFindings({ listen, admin }: Draft): readonly Finding[] {
   if (listen === undefined || admin === undefined || !isSameAddress(listen.address, admin.listen.address)) return modes
   const message = 'is the address of `listen`; give the admin listener one of its own'
   return [...modes, { path: ['admin', 'listen'], message }]
-}
-
-function modeFindings(path: Finding['path'], listener: Listener | undefined): readonly Finding[] {
-  if (listener?.mode === undefined || 'socketPath' in listener.address) return []
-  return [{ path: [...path, 'mode'], message: 'has no effect on a port; leave it out, or listen on `unix:/path`' }]
 }
 
 function appProbeFindings({ admin, upstreamIds }: Draft): readonly Finding[] {

@@ -24,6 +24,8 @@ type Sections = { readonly [S in Section]: Config[S] | undefined }
 
 /** Holds what of a file is right by itself: sections, and the entries of those that have some. */
 export interface Draft extends Sections {
+  /** The names of all sections of the file, also of those that are wrong; undefined where it is no block of keys. */
+  readonly written: ReadonlySet<string> | undefined
   readonly providers: ReadonlyMap<string, ProviderConfig>
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   /** The keys are the positions in the list of the file. */
@@ -39,6 +41,7 @@ export function draftOf(value: unknown): Draft {
   const { providers, upstreams, routes, ...others } = members(value)
   return {
     ...sectionsOf(others),
+    written: isBlock(value) ? new Set(Object.keys(value)) : undefined,
     providers: readable(Object.entries(members(providers)), providerSchema),
     upstreams: readable(Object.entries(members(upstreams)), upstreamSchema),
     routes: readable(Array.isArray(routes) ? [...routes.entries()] : [], routeSchema),
@@ -59,7 +62,11 @@ function isWithEntries(name: string): boolean {
 }
 
 function members(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  return isBlock(value) ? { ...value } : {}
+}
+
+function isBlock(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function readable<Key, Output>(

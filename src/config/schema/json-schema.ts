@@ -15,7 +15,13 @@ export function configJsonSchema(): string {
   const { required = [], ...schema } = withReferences(z.toJSONSchema(configSchema, { io: 'input' }))
   const { minItems = 0 } = routesOf(schema)
   // Where other files are included, what every configuration needs may be in one of them.
-  const alone = { required, properties: { routes: { type: 'array' as const, minItems } } }
+  const alone = {
+    required,
+    properties: { routes: { type: 'array' as const, minItems } },
+    // One of the two listeners is needed.
+    if: { required: ['decide'] },
+    else: { required: ['listen'] },
+  }
   return schemaText({ ...withAnyRoutes(schema), if: { required: ['include'] }, else: alone }, 'Sallyport configuration')
 }
 

@@ -7,15 +7,15 @@
  * Rules that span keys are in `cross-check.ts`, and what files must contain is in `check-files.ts`.
  */
 import * as z from 'zod'
-import { trustedProxies } from '../../downstream/client-address.ts'
 import { noProxyProblem } from '../../egress/no-proxy.ts'
 import { isDelimiter } from '../../identity/value-encoding.ts'
 import { hostPatternProblem } from '../../lib/host-names.ts'
-import { listenAddress, proxyUrl, upstreamUrl } from './address.ts'
+import { proxyUrl, upstreamUrl } from './address.ts'
 import { auditSchema } from './audit-schema.ts'
 import { clientCertificateSchema } from './client-certificate-schema.ts'
 import { consoleSchema } from './console-schema.ts'
 import { corsSchema } from './cors-schema.ts'
+import { decideSchema } from './decide-schema.ts'
 import { dpopSchema } from './dpop-schema.ts'
 import {
   claimReference,
@@ -33,6 +33,7 @@ import {
 } from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { includeSchema } from './include-schema.ts'
+import { listenSchema, plainListenSchema } from './listen-schema.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
 import { rateLimitSchema } from './rate-limit-schema.ts'
@@ -53,7 +54,8 @@ type DeepReadonly<T> = T extends (infer Item)[]
 
 /** A configuration has the keys of its file, with defaults filled in; see the head of this file. It is frozen. */
 export type Config = DeepReadonly<z.output<typeof configSchema>>
-export type ListenConfig = Config['listen']
+export type ListenConfig = NonNullable<Config['listen']>
+export type DecideConfig = NonNullable<Config['decide']>
 /** Where a listener is, and who may connect to it if it is a Unix socket. */
 export type Listener = Pick<ListenConfig, 'address' | 'mode'>
 export type AdminConfig = NonNullable<Config['admin']>
@@ -79,48 +81,6 @@ export type AuditConfig = NonNullable<Config['audit']>
 export type ConsoleConfig = NonNullable<AdminConfig['console']>
 export type RequireConfig = NonNullable<RouteConfig['require']>
 
-const address = markedAddress(readText(listenAddress))
-const ADDRESS = '`host:port` (`0.0.0.0:8080`, `[::]:8080`) or `unix:/path`'
-
-const socketMode = z
-  .string({ error: "must be octal digits in quotes, like `'0660'`" })
-  .regex(/^0?[0-7]{3}$/, { error: "is no mode of a file; write octal digits in quotes, like `'0660'`" })
-  .optional()
-  .describe('Who may connect to a Unix socket, as octal digits in quotes. Default `0660`.')
-
-const listenTlsSchema = z
-  .strictObject({
-    certFile: filePath().describe('PEM file with the certificate and its chain.'),
-    keyFile: filePath().describe('PEM file with the private key.'),
-    clientCaFile: filePath()
-      .optional()
-      .describe('PEM file: only certificates of clients that one of these signed count.'),
-    clientCertificate: z
-      .enum(['required', 'optional', 'any'])
-      .optional()
-      .describe(
-        '`required`: clients must show a certificate. `optional`: they may. `any`: they may, whoever signed it. Left out: `required` with `clientCaFile`, else none is asked for.',
-      ),
-  })
-  .describe('Serve HTTPS.')
-
-const listenBlock = z.strictObject({
-  address: address.describe(ADDRESS),
-  mode: socketMode,
-  tls: listenTlsSchema.optional(),
-  trustedProxies: z
-    .array(judgedText(networkProblem))
-    .default([])
-    .describe('IP addresses, CIDR ranges and `unix:` whose forwarding headers are believed. Default: none.'),
-})
-
-const listenSchema = z
-  .union([
-    address.transform((shorthand): z.output<typeof listenBlock> => ({ address: shorthand, trustedProxies: [] })),
-    listenBlock,
-  ])
-  .describe(`Where requests arrive: ${ADDRESS}, or a block.`)
-
 const probePath = plainPath()
 
 const appProbeBlock = z.strictObject({
@@ -133,18 +93,9 @@ const appProbeSchema = z.union([
   appProbeBlock,
 ])
 
-const adminListenBlock = z.strictObject({ address: address.describe(ADDRESS), mode: socketMode })
-
-const adminListenSchema = z
-  .union([
-    address.transform((shorthand): z.output<typeof adminListenBlock> => ({ address: shorthand })),
-    adminListenBlock,
-  ])
-  .describe(`${ADDRESS}, or a block.`)
-
 const adminSchema = z
   .strictObject({
-    listen: adminListenSchema,
+    listen: plainListenSchema,
     hosts: list(judgedText(hostPatternProblem))
       .default([])
       .describe('Names that may be asked for besides `localhost` and addresses: `sallyport`, `*.svc`. Default: none.'),
@@ -275,7 +226,8 @@ const egressSchema = z
 
 /** Holds what a file can set. Every one of these keys may be left to an included file. */
 const sections = {
-  listen: listenSchema,
+  listen: listenSchema.optional(),
+  decide: decideSchema.optional(),
   admin: adminSchema.optional(),
   workers: count({ min: 1, max: 64 })
     .default(1)
@@ -364,14 +316,4 @@ export const configSchema = z.strictObject({
 
 function count({ min, max }: { readonly min: number; readonly max: number }) {
   return z.int().min(min).max(max)
-}
-
-function networkProblem(network: string): string | undefined {
-  try {
-    trustedProxies([network])
-    return undefined
-  } catch (error) {
-    if (error instanceof SyntaxError) return 'is neither an IP address, a CIDR range like `10.0.0.0/8`, nor `unix:`'
-    throw error
-  }
 }

@@ -141,10 +141,11 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       )
       adminUrl = await listenAs('admin.listen', operatorApp, config.admin.listen, 'http')
     }
-    if ('socketPath' in config.listen.address) {
-      await freeListenPath(config.listen)
+    const { listen } = config
+    if (listen !== undefined && 'socketPath' in listen.address) {
+      await freeListenPath(listen)
       // This process opens the socket when a worker asks for it, and again when all of them have ended.
-      setSocketMode(config.listen.mode)
+      setSocketMode(listen.mode)
     }
     const first = Array.from({ length: config.workers }, (_, role) => startWorker(role))
     const [begun] = await Promise.all(first.map(startOf))

@@ -9,6 +9,7 @@
 import { Gauge, Registry } from 'prom-client'
 import { TRACE_SPAN_RESULTS, type TraceSpanResult } from '../traces/span-queue.ts'
 import { auditMetrics } from './audit-metrics.ts'
+import { decisionMetrics } from './decision-metrics.ts'
 import { limitMetrics } from './limit-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { type ProviderResults, providerMetrics } from './provider-metrics.ts'
@@ -41,6 +42,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofStore = storeMetrics(series)
   const ofSessions = sessionMetrics(series)
   const ofAudit = auditMetrics(series)
+  const ofDecisions = decisionMetrics(series)
   const ofLimits = limitMetrics(registry, series)
   const reloads = overall(
     'config_reloads_total',
@@ -85,6 +87,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     ...ofStore,
     ...ofSessions,
     ...ofAudit,
+    ...ofDecisions,
     ...ofLimits,
     inFlight: {
       begun(): void {

@@ -104,6 +104,8 @@ function sharedByAll({ rateLimits }: Config, route: RouteConfig, index: number):
 
 /** On a socket nobody has an address, and on loopback all have the same, unless a proxy says whom it speaks for. */
 function sameClient({ listen }: Config, limit: RateLimitConfig, path: Path): readonly DoubtfulLimit[] {
+  // Other proxies say whom they ask for.
+  if (listen === undefined) return []
   const { address, trustedProxies } = listen
   const at = limit.key.indexOf('client')
   if (at === -1 || trustedProxies.length > 0) return []

@@ -16,6 +16,7 @@ import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
 import { doubtfulConditions } from './doubtful-conditions.ts'
+import { doubtfulDecisions } from './doubtful-decisions.ts'
 import { longAnswers } from './doubtful-introspection.ts'
 import { doubtfulLimits } from './doubtful-limits.ts'
 import { doubtfulOrigins, missingHeaders } from './doubtful-origins.ts'
@@ -90,6 +91,10 @@ export const WARNING_CODES = [
   'limit-claim-missing',
   'limit-client',
   'limit-idle',
+  'decide-open',
+  'decide-unreachable',
+  'decide-preflight',
+  'endpoint-unserved',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -138,6 +143,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...tracesPathMissing(config),
     ...doubtfulConditions(config),
     ...doubtfulLimits(config),
+    ...doubtfulDecisions(config, policy),
   ]
 }
 
@@ -250,7 +256,7 @@ function tracesPathMissing({ traces }: Config): readonly Warning[] {
 
 /** Who is on the way, or has the address of the proxy, can name any certificate. */
 function certificatesInClear({ listen, clientCertificate }: Config): readonly Warning[] {
-  if (certificateSource(listen, clientCertificate)?.from !== 'header') return []
+  if (listen === undefined || certificateSource(listen, clientCertificate)?.from !== 'header') return []
   if (listen.trustedProxies.some(isEverybody)) {
     const message = 'believes everybody who can reach the gateway; list the addresses of the proxies alone'
     return [{ code: 'client-cert-in-clear', path: ['listen', 'trustedProxies'], message }]

@@ -28,7 +28,18 @@ import {
   routeStreamDifferences,
   STREAMS,
 } from './route-strictness.ts'
-import { ADMIN, AUDIT, EGRESS, IDENTITY, LIMITS, LISTEN, PATHS, RESOURCE, UPSTREAM } from './settings-strictness.ts'
+import {
+  ADMIN,
+  AUDIT,
+  DECIDE,
+  EGRESS,
+  IDENTITY,
+  LIMITS,
+  LISTEN,
+  PATHS,
+  RESOURCE,
+  UPSTREAM,
+} from './settings-strictness.ts'
 import {
   allOf,
   type Comparisons,
@@ -104,7 +115,8 @@ const SECTIONS: { readonly [Section in keyof Config]-?: SectionChanges } = {
   identity: settings('identity', IDENTITY, config => config.identity),
   limits: settings('limits', LIMITS, config => config.limits),
   paths: settings('paths', PATHS, config => config.paths),
-  listen: settings('listen', LISTEN, config => config.listen),
+  listen: settings('listen', LISTEN, config => config.listen ?? {}),
+  decide: settings('decide', DECIDE, config => config.decide ?? {}),
   admin: settings('admin', ADMIN, config => config.admin ?? {}),
   upstreams: (old, next) =>
     inBoth(old.config.upstreams, next.config.upstreams).flatMap(([id, before, after]) =>

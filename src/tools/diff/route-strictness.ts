@@ -249,7 +249,7 @@ function upstreamDifferences(name: string, { before, after }: Pair<RouteInConfig
   const [from, to] = [upstreamId(before), upstreamId(after)]
   const [fromUrl, toUrl] = [before.config.upstreams[from]?.url, after.config.upstreams[to]?.url]
   if (isDeepStrictEqual(fromUrl, toUrl)) return []
-  const text = `${name}: ${from} → ${to}${from === to ? ' with another address' : ''}`
+  const text = `${name}: ${from || 'none'} → ${to || 'none'}${from === to ? ' with another address' : ''}`
   return [{ direction: 'changed', text }]
 }
 

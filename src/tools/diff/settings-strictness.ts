@@ -13,6 +13,7 @@ import type {
   AdminConfig,
   AuditConfig,
   Config,
+  DecideConfig,
   EgressConfig,
   IdentityConfig,
   LimitsConfig,
@@ -52,14 +53,24 @@ const LISTEN_TLS: Comparisons<Partial<ListenTls>> = {
   keyFile: noMatter('It belongs to the certificate.'),
 }
 
-export const LISTEN: Comparisons<ListenConfig> = {
+export const LISTEN: Comparisons<Partial<ListenConfig>> = {
   address: reachDifferences,
   mode: modeDifferences,
   tls: (name, before, after, around) => [
     ...tlsDifferences(name, before, after),
     ...differencesOf(LISTEN_TLS, before ?? {}, after ?? {}, around, `${name}.`),
   ],
-  trustedProxies: anyOf,
+  trustedProxies: (name, before = [], after = []) => anyOf(name, before, after),
+}
+
+/** Whoever may ask names the client and the request, and is told who a caller is. */
+export const DECIDE: Comparisons<Partial<DecideConfig>> = {
+  listen: (name, before, after) => [
+    ...reachDifferences(name, before?.address, after?.address),
+    ...modeDifferences(`${name}.mode`, before?.mode, after?.mode),
+  ],
+  caller: otherwise,
+  trustedProxies: (name, before = [], after = []) => anyOf(name, before, after),
 }
 
 /** The admin listener asks nobody for a token, so whoever reaches it may use it. */

@@ -17,7 +17,8 @@ export const portsCheck: Check = async ({ config, admin, stepMs }) => {
   const told = admin === undefined ? undefined : await toldBy(admin, stepMs)
   const hash = configHash(config)
   const listeners = [
-    ['listen', config.listen.address] as const,
+    ...(config.listen === undefined ? [] : [['listen', config.listen.address] as const]),
+    ...(config.decide === undefined ? [] : [['decide.listen', config.decide.listen.address] as const]),
     ...(config.admin === undefined ? [] : [['admin.listen', config.admin.listen.address] as const]),
   ]
   return Promise.all(

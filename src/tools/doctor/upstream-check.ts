@@ -52,8 +52,8 @@ async function bypassVerdict({ url }: UpstreamConfig, { config, machine, stepMs 
   const { host, port } = hostOf(url.origin)
   const isHere = isLoopback(target) || machine.addresses.includes(host)
   if (!isHere) return skipped(`${target.host} is on another machine; see that nobody but the gateway reaches it`)
-  const { address } = config.listen
-  if ('port' in address && address.port === port)
+  const address = config.listen?.address
+  if (address !== undefined && 'port' in address && address.port === port)
     return skipped('the gateway listens on the same port of other addresses')
   const tried = await Promise.all(
     machine.addresses.map(async each => ({ each, failure: await refusal(each, port, stepMs) })),

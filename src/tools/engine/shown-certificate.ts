@@ -41,7 +41,7 @@ export function withCertificate(
   const { header } = source
   return {
     ...facts,
-    peer: peer === SOMEBODY ? proxyOf(listen.trustedProxies, peer) : peer,
+    peer: peer === SOMEBODY ? proxyOf(listen?.trustedProxies ?? [], peer) : peer,
     rawHeaders: [
       ...rawHeaders,
       header.name,

@@ -53,7 +53,7 @@ const MARKS: Readonly<Record<CheckResult, (paint: Paint) => string>> = {
 }
 
 function verdict(explained: Explanation, paint: Paint): string {
-  const { decision, reported, forwardedTo, answeredBy, preflight, route } = explained
+  const { decision, reported, forwardedTo, askedBy, answeredBy, preflight, route } = explained
   if (decision !== 'allow') return paint('red', decision)
   if (preflight !== undefined) {
     const answered = `${paint('green', 'answered by the gateway itself')}, by the rules of ${route?.id}`
@@ -61,7 +61,7 @@ function verdict(explained: Explanation, paint: Paint): string {
     return `${answered}; ${paint('yellow', `no page may send ${preflight.refusedHeaders.join(', ')}`)}`
   }
   if (answeredBy !== undefined) return `${paint('green', 'answered by the gateway itself')}, and never forwarded`
-  const passes = `${paint('green', 'allow')}, forwarded to ${forwardedTo}`
+  const passes = `${paint('green', 'allow')}, forwarded ${askedBy === undefined ? `to ${forwardedTo}` : `by ${askedBy}`}`
   return reported === undefined ? passes : `${passes}; ${paint('yellow', `would be ${reported}`)} if the route enforced`
 }
 

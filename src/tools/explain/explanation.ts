@@ -15,11 +15,13 @@ import {
 } from '../../config/requirements.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import type { Caller } from '../../decision/callers.ts'
+import { refusalFor } from '../../decision/no.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Findings, Policy, Route } from '../../policy.ts'
-import { refusalResponse } from '../../refusal/response.ts'
+import { type RefusalWriter, refusalResponse } from '../../refusal/response.ts'
 import { isNavigation } from '../../route/navigation.ts'
 import type { Preflight } from '../../route/preflight.ts'
 import type { Answer, Claims, Principal, RequestFacts } from '../../types.ts'
@@ -39,6 +41,8 @@ import { sessionChecks } from './session-checks.ts'
 import { tokenChecks } from './token-checks.ts'
 
 export interface Explanation {
+  /** The proxy that forwards what may pass; undefined where the gateway does. */
+  readonly askedBy: Caller | undefined
   readonly request: { readonly method: string; readonly target: string }
   /**
    * What a browser asks for a page, which the route of the real request answers; undefined for any other request.
@@ -79,6 +83,8 @@ interface ExplanationDeps {
   readonly trial: Trial
   /** The tool that the body calls; undefined for one that calls none, and where no body is judged. */
   readonly tool: string | undefined
+  /** The proxy whose question it is; undefined for a request to the gateway. */
+  readonly caller: Caller | undefined
   readonly filledIn: Claims
   /** What says who is calling. */
   readonly brings: 'session' | 'token'
@@ -92,7 +98,11 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   const routeConfig = config.routes.find(({ id }) => id === route?.id)
   const path = findings.path || (request.target.split('?', 1)[0] ?? '')
   const preflight = preflightIn(request, trial)
+  // Where there is nothing to forward to, nobody but a proxy can have asked.
+  const askedBy = deps.caller ?? (Object.keys(config.upstreams).length === 0 ? config.decide?.caller : undefined)
+  const refusal = deps.caller === undefined ? refusalResponse : refusalFor(deps.caller)
   return shown({
+    askedBy,
     request: { method: request.method, target: shownTarget(request.target, policy) },
     preflight: preflight && { ...preflight, refusedHeaders: headersRefused(preflight, trial) },
     route: route && { ...shapeOf(route), access: route.access, mode: route.mode },
@@ -108,10 +118,13 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders, policy),
     addedToAnswer: trial.upstreamHeaders === undefined ? [] : linesOf(findings.responseLines).map(answerLine),
     forwardedTo:
-      trial.upstreamHeaders !== undefined ? route && `${route.upstream.id} (${route.upstream.origin})` : undefined,
+      trial.upstreamHeaders !== undefined && askedBy === undefined
+        ? route && `${route.upstream.id} (${route.upstream.origin})`
+        : undefined,
     answeredBy: endpoint && shapeOf(endpoint),
-    response: denial === undefined ? trial.answer && answered(trial.answer) : responseOf(denial, request, findings),
-    responseToTab: denial && responseToTab(denial, request, findings),
+    response:
+      denial === undefined ? trial.answer && answered(trial.answer) : responseOf(denial, request, findings, refusal),
+    responseToTab: deps.caller === undefined ? denial && responseToTab(denial, request, findings) : undefined,
   })
 }
 
@@ -276,8 +289,13 @@ const ANSWER_VALUES: Readonly<Record<string, string>> = {
   'dpop-nonce': '(another from time to time)',
 }
 
-function responseOf(denial: Denial, request: RequestFacts, findings: Findings): Explanation['response'] {
-  const { status, headers, body } = refusalResponse(denial, request, findings, '(made for each request)')
+function responseOf(
+  denial: Denial,
+  request: RequestFacts,
+  findings: Findings,
+  refusal: RefusalWriter = refusalResponse,
+): Explanation['response'] {
+  const { status, headers, body } = refusal(denial, request, findings, '(made for each request)')
   const lines = Object.entries(headers).flatMap(([name, value]) =>
     [value].flat().map(each => answerLine({ name, value: String(each) })),
   )

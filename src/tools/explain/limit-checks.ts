@@ -54,7 +54,7 @@ function seenPart(part: KeyPart, { config, request, principal, route }: Seen): s
     case 'provider':
       return `provider is ${principal?.provider ?? 'missing'}`
     case 'client': {
-      const address = clientAddressReader(trustedProxies(config.listen.trustedProxies))(request)
+      const address = clientAddressReader(trustedProxies(config.listen?.trustedProxies ?? []))(request)
       return `client is ${address === undefined ? 'missing' : networkOf(address)}`
     }
     default:

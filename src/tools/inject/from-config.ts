@@ -4,17 +4,21 @@
  *
  * A configuration that cannot work in a pod is refused: the kubelet and Services connect to the address of the pod.
  */
-import type { Config } from '../../config/schema/schema.ts'
+import type { Config, ListenConfig } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import type { PodSettings } from './injected-pod.ts'
 
 export type ConfiguredSettings = Pick<PodSettings, 'ports' | 'appPorts' | 'probePaths' | 'drainSeconds'>
-type Address = Config['listen']['address']
+type Address = ListenConfig['address']
 
 /** @throws {SyntaxError} with what is wrong of it, and the remedy */
 export function fromConfig({ listen, admin, upstreams, drain }: Config): ConfiguredSettings {
   if (admin === undefined)
     throw new SyntaxError('has no `admin`, where the probes ask; add `admin: { listen: 0.0.0.0:9090 }`')
+  if (listen === undefined)
+    throw new SyntaxError(
+      'has no `listen`, so it serves no traffic; add `listen: 0.0.0.0:8080`, or run what only decides beside the proxy that asks it',
+    )
   const appPorts = Object.values(upstreams).flatMap(({ url }) => {
     const origin = url.socketPath === undefined ? URL.parse(url.origin) : null
     return origin !== null && isLoopback(origin) ? [portOf(origin)] : []

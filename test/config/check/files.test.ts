@@ -132,7 +132,7 @@ describe('certificates and keys', () => {
   file('broken.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
 
   test('are read, and their paths start at the folder of the configuration', () => {
-    const { tls } = load(withTls('certFile: cert.pem, keyFile: ./key.pem, clientCaFile: cert.pem')).listen
+    const { tls } = load(withTls('certFile: cert.pem, keyFile: ./key.pem, clientCaFile: cert.pem')).listen ?? {}
     expect(tls).toEqual({
       certFile: join(folder, 'cert.pem'),
       keyFile: join(folder, 'key.pem'),

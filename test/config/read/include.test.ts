@@ -154,7 +154,7 @@ describe('what an included file may not set', () => {
       `${OTHER}:1:1 include: cannot be set by an included file; name every file in ${PLATFORM}`,
     ])
     expect(headsOf(MAIN.replace('may: [routes]', 'may: [include]'))[0]).toContain(
-      'include[1].may[0]: must be one of `listen`, `admin`,',
+      'include[1].may[0]: must be one of `listen`, `decide`, `admin`,',
     )
   })
 })

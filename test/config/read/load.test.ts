@@ -126,7 +126,7 @@ describe('addresses', () => {
     ['unix:/run/s.sock', { socketPath: '/run/s.sock' }],
     ['unix:s.sock', { socketPath: '/etc/sallyport/s.sock' }],
   ])('listen on %s', (text, address) => {
-    expect(load(SMALL.replace('127.0.0.1:8080', text)).listen.address).toEqual(address)
+    expect(load(SMALL.replace('127.0.0.1:8080', text)).listen?.address).toEqual(address)
   })
 
   test.each([

@@ -307,6 +307,32 @@ test.each([
   expect(found(config)).toEqual(where === undefined ? [] : [`client-cert-in-clear ${where}`])
 })
 
+test.each([
+  ['listen: 127.0.0.1:1, caller: nginx', []],
+  ['listen: "unix:/d.sock", caller: nginx', []],
+  ['listen: 0.0.0.0:1, caller: nginx', ['decide-unreachable decide.listen']],
+  ['listen: "[::]:1", caller: nginx, trustedProxies: ["::1"]', ['decide-unreachable decide.listen']],
+  [
+    'listen: 0.0.0.0:1, caller: nginx, trustedProxies: [10.0.0.0/8, "fd00::/8"]',
+    ['decide-open decide.trustedProxies.1'],
+  ],
+  ['listen: 0.0.0.0:1, caller: nginx, trustedProxies: [10.0.0.0/8, "fd12:3456::/32"]', []],
+  ['listen: 127.0.0.1:1, caller: nginx, trustedProxies: [0.0.0.0/0]', ['decide-open decide.trustedProxies.0']],
+  ['listen: 127.0.0.1:1, caller: nginx, trustedProxies: [10.0.0.1, "::/0"]', ['decide-open decide.trustedProxies.1']],
+])('decisions at %s are asked for by whom they should be', (decide, expected) => {
+  const text = `${textOf('{ id: a, path: /** }')}\ndecide: { ${decide} }\n`
+  expect(found(loadConfig({ text, file: '/etc/sallyport.yaml', env: {} }))).toEqual(expected)
+})
+
+test.each(['nginx', 'envoy'])('%s is to pass on answers to preflights, and endpoints need a listener', caller => {
+  const text = textOf('{ id: a, path: /**, cors: { origins: ["https://a.example"] }, resource: r }')
+    .replace('listen: 127.0.0.1:8080', `decide: { listen: 127.0.0.1:1, caller: ${caller} }`)
+    .concat('\nresources: { r: { url: https://api.example.com/a } }\n')
+  const given = found(loadConfig({ text, file: '/etc/sallyport.yaml', env: {} }))
+  expect(given).toContain('endpoint-unserved resources')
+  expect(given.includes('decide-preflight decide.caller')).toBe(caller === 'nginx')
+})
+
 test('the logout endpoint of sessions in memory is one that only this instance needs', () => {
   const text = textOf('{ id: a, path: /** }').replace(
     '\nupstreams',

@@ -33,7 +33,8 @@ function withUpstream(rest: Partial<UpstreamConfig>): Config {
   return { ...BASE, upstreams: { app: { ...app, ...rest } } }
 }
 
-const withListen = (rest: Partial<ListenConfig>): Config => ({ ...BASE, listen: { ...BASE.listen, ...rest } })
+const LISTEN: ListenConfig = BASE.listen ?? { address: { host: '127.0.0.1', port: 8080 }, trustedProxies: [] }
+const withListen = (rest: Partial<ListenConfig>): Config => ({ ...BASE, listen: { ...LISTEN, ...rest } })
 const withLimits = (rest: Partial<LimitsConfig>): Config => ({ ...BASE, limits: { ...BASE.limits, ...rest } })
 const withStreams = (rest: Partial<StreamsConfig>): Config => ({ ...BASE, streams: { ...BASE.streams, ...rest } })
 const withAdmin = (admin: AdminConfig): Config => ({ ...BASE, admin })
@@ -201,6 +202,33 @@ describe('who can reach a listener, and on which terms', () => {
   })
 })
 
+describe('who may ask for decisions', () => {
+  const withDecide = (rest: Partial<NonNullable<Config['decide']>>): Config => ({
+    ...BASE,
+    decide: { listen: { address: at('127.0.0.1', 8081) }, caller: 'nginx', trustedProxies: ['10.0.0.1'], ...rest },
+  })
+
+  test.each<readonly [Config, Config, readonly string[]]>([
+    [
+      BASE,
+      withDecide({}),
+      [
+        'loosened decide: listen: nowhere → 127.0.0.1; trustedProxies: or 10.0.0.1',
+        'changed decide: caller is another',
+      ],
+    ],
+    [
+      withDecide({}),
+      withDecide({ trustedProxies: ['10.0.0.0/8'] }),
+      ['loosened decide: trustedProxies: or 10.0.0.0/8', 'tightened decide: trustedProxies: not 10.0.0.1 any more'],
+    ],
+    [withDecide({}), withDecide({ caller: 'envoy' }), ['changed decide: caller is another']],
+    [withDecide({}), withDecide({ listen: { address: at('127.0.0.1', 1) } }), []],
+  ])('%#', (before, after, expected) => {
+    expect(changes(before, after)).toEqual(expected)
+  })
+})
+
 describe('what the service is told of a caller, and what a client can make it believe', () => {
   const withIdentity = (rest: Partial<Config['identity']>): Config => ({
     ...BASE,
@@ -300,7 +328,7 @@ test('what decides nothing about who gets in is no change', () => {
       connectRetry: 1,
       headerBytes: 1024,
     }),
-    listen: { ...BASE.listen, address: at('127.0.0.1', 1) },
+    listen: { ...LISTEN, address: at('127.0.0.1', 1) },
     routes: BASE.routes.map(route => ({ ...route, timeout: 1 })),
     streams: { ...BASE.streams, idleTimeout: 1000 },
     log: { level: 'debug', access: 'off' },

@@ -11,7 +11,8 @@ values.schema.json; what spans its keys, `sallyport check` knows.
 {{- fail (printf "Both `config` and `existingConfigMap: %s` are given. Keep one of them." .Values.existingConfigMap) }}
 {{- end }}
 {{- else }}
-{{- include "sallyport.checkAddress" (dict "key" "config.listen" "value" .Values.config.listen "portKey" "ports.gateway" "port" .Values.ports.gateway "from" "the Service comes") }}
+{{- $listen := required "config.listen is missing. The Service sends its traffic there: set it to 0.0.0.0:8080." .Values.config.listen }}
+{{- include "sallyport.checkAddress" (dict "key" "config.listen" "value" $listen "portKey" "ports.gateway" "port" .Values.ports.gateway "from" "the Service comes") }}
 {{- $admin := required "config.admin.listen is missing. The probes of Kubernetes ask it: set it to 0.0.0.0:9090." (.Values.config.admin | default dict).listen }}
 {{- include "sallyport.checkAddress" (dict "key" "config.admin.listen" "value" $admin "portKey" "ports.admin" "port" .Values.ports.admin "from" "the probes of Kubernetes come") }}
 {{- range $id, $upstream := .Values.config.upstreams }}

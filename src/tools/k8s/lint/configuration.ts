@@ -122,7 +122,7 @@ export const configurationRules = {
     ]
   }),
   'listen-on-loopback': perPod(pod => {
-    const address = pod.found.config?.listen.address
+    const address = pod.found.config?.listen?.address
     if (address === undefined || !('port' in address) || !isLoopbackHost(address.host)) return []
     return [
       {

@@ -43,9 +43,11 @@ export function gatewayPod(
 /** The configuration says where the gateway listens; where it is not known, the ports that the container declares. */
 function portsIn({ config }: FoundConfig, gateway: Container | undefined): GatewayPorts {
   if (config !== undefined) {
-    const { listen, admin } = config
+    const { admin } = config
+    // One that only decides has this port, and nobody else asks it than its proxy.
+    const listen = config.listen ?? config.decide?.listen
     return {
-      listen: 'port' in listen.address ? listen.address.port : undefined,
+      listen: listen !== undefined && 'port' in listen.address ? listen.address.port : undefined,
       admin: admin !== undefined && 'port' in admin.listen.address ? admin.listen.address.port : undefined,
     }
   }

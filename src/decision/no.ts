@@ -1,0 +1,48 @@
+/**
+ * Makes the answer that keeps a request from passing, in a status that the proxy understands.
+ *
+ * It is never one that could be taken for a yes: neither the 200 of a gRPC call nor a redirect. The proxy turns the
+ * status into one of gRPC by itself, if it knows that protocol. nginx knows 401 and 403; any other status counts as its
+ * own failure, which is right where the gateway cannot judge.
+ */
+import { denialSpec } from '../errors.ts'
+import type { HeaderRecord } from '../exchange.ts'
+import { type RefusalWriter, refusalResponse } from '../refusal/response.ts'
+import type { Answer } from '../types.ts'
+import type { Caller } from './callers.ts'
+
+const { status: FORBIDDEN } = denialSpec('route_undecidable')
+const { status: UNAUTHORIZED } = denialSpec('token_missing')
+const LOWEST_REFUSAL = 400
+const LOWEST_FAULT = 500
+
+/** Says what was refused, where the status cannot. */
+const CODE = 'x-sallyport-code'
+
+export function refusalFor(caller: Caller): RefusalWriter {
+  return (denial, facts, findings, requestId) => {
+    const asked = facts && { ...facts, rawHeaders: withoutType(facts.rawHeaders) }
+    const { status, headers, body } = refusalResponse(denial, asked, findings, requestId)
+    return { status: statusFor(caller, status), headers: codeFor(caller, denial.code, headers), body }
+  }
+}
+
+/** Callers but Envoy pass on no answer with a status of success, so that its lines come with a refusal. */
+export function preflightFor(caller: Caller, answer: Answer): Answer {
+  if (caller === 'envoy') return answer
+  return { ...answer, status: FORBIDDEN, headers: [...answer.headers, 'Cache-Control', 'no-store', CODE, 'preflight'] }
+}
+
+function statusFor(caller: Caller, status: number): number {
+  if (status < LOWEST_REFUSAL) return FORBIDDEN
+  return caller !== 'nginx' || status >= LOWEST_FAULT || status === UNAUTHORIZED ? status : FORBIDDEN
+}
+
+function codeFor(caller: Caller, code: string, headers: HeaderRecord): HeaderRecord {
+  return caller === 'nginx' ? { ...headers, [CODE]: code } : headers
+}
+
+/** The type of the client's body would make it an answer to a gRPC call. */
+function withoutType(rawHeaders: readonly string[]): readonly string[] {
+  return rawHeaders.filter((_, i) => (rawHeaders[i - (i % 2)] as string).toLowerCase() !== 'content-type')
+}
