@@ -69,7 +69,7 @@ const ROOMS = tableOf(`
                       telemetry/metrics telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
-  config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route
+  config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route types
 
   gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       telemetry/audit telemetry/metrics telemetry/traces

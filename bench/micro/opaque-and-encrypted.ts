@@ -13,6 +13,7 @@ import { introspectionVerifier } from '../../src/authenticate/introspection/intr
 import { introspector } from '../../src/authenticate/introspection/introspector.ts'
 import { parseJwt } from '../../src/authenticate/jwt/parse-jwt.ts'
 import { tokenCache } from '../../src/authenticate/token-cache.ts'
+import { JWK_SET } from '../../src/keys/jwk-set.ts'
 import { remoteKeySet } from '../../src/keys/remote-key-set.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemScheduler } from '../../src/lib/scheduler.ts'
@@ -82,6 +83,7 @@ async function opaqueCase(key: SigningKey, jwts: readonly string[]): Promise<Cas
       accepts: () => true,
       proxy: undefined,
     },
+    format: JWK_SET,
     timeoutMs: 1000,
     refreshMs: 3_600_000,
     maxStaleMs: 3_600_000,
@@ -94,10 +96,9 @@ async function opaqueCase(key: SigningKey, jwts: readonly string[]): Promise<Cas
   })
   keySet.start()
   await keySet.ready()
-  const authenticate = issuerAuthenticator(
-    [verifierOf(key, keySet), opaque],
-    tokenCache({ entries: 10_000, onResult() {} }),
-  )
+  const authenticate = issuerAuthenticator([verifierOf(key, keySet), opaque], {
+    cache: tokenCache({ entries: 10_000, onResult() {} }),
+  })
   const tokens = [...claims.keys()]
   for (const token of [...tokens, ...jwts]) await authenticate({ token })
   return {
@@ -124,9 +125,9 @@ async function encryptedCase(alg: 'ECDH-ES' | 'RSA-OAEP-256', key: SigningKey, j
   )
   const verifier = { ...verifierOf(key), decryption }
   const gate = decryptionGate({ atOnce: 4, waiting: 256 })
-  const authenticate = issuerAuthenticator([verifier], undefined, decryptions =>
-    tokenDecrypter({ decryptions, gate, onResult() {} }),
-  )
+  const authenticate = issuerAuthenticator([verifier], {
+    decrypterOf: decryptions => tokenDecrypter({ decryptions, gate, onResult() {} }),
+  })
   const joseKey = await importJWK(privateJwk, alg)
   const signingKey = await importSPKI(key.publicPem, key.algorithm)
   const tokenAt = (at: number): string => tokens[at % tokens.length] as string

@@ -6,6 +6,10 @@
  * byte, and no URL is normalised. An issuer that a provider names goes before one that a template of another stands
  * for.
  *
+ * A JWT whose `sub` is of the SPIFFE trust domain of a provider belongs to that provider, if it has no `iss`, or names
+ * nobody who is configured: such tokens need no `iss`. Whoever is configured keeps the tokens that name it, on whichever
+ * route, and a provider of a trust domain never sees them.
+ *
  * An opaque token belongs to the provider that recognises it (`opaque-takers.ts`).
  *
  * An encrypted token (JWE) says nothing about its issuer until it is opened, with the keys of any provider of the route
@@ -23,6 +27,7 @@ import { andThen, type MaybePromise } from '../lib/maybe-promise.ts'
 import { isToken68 } from '../lib/token68.ts'
 import type { Claims, Credential, Principal, RequestFacts, RequestNotes, Verification } from '../types.ts'
 import type { DecryptedToken, DecrypterOf, ProviderDecryption } from './decryption.ts'
+import { subjectDomain } from './jwt/jwt-svid.ts'
 import { type Jwt, parseJwt } from './jwt/parse-jwt.ts'
 import { opaqueTakers } from './opaque-takers.ts'
 import type { TokenCache, VerdictOwner } from './token-cache.ts'
@@ -39,19 +44,28 @@ type TokenAuthenticator = (
   notes?: RequestNotes,
 ) => MaybePromise<Principal>
 
+interface IssuerAuthenticatorOptions {
+  /** Undefined: every token is verified on every use. */
+  readonly cache?: TokenCache | undefined
+  /** Undefined: encrypted tokens are refused. */
+  readonly decrypterOf?: DecrypterOf | undefined
+  /** Undefined: nobody asks how long a verification takes. */
+  readonly monotonicMs?: (() => number) | undefined
+  /** Whether the issuer of a token is configured at all; left out, only those count that the route accepts. */
+  readonly isIssuerConfigured?: ((claims: Claims) => boolean) | undefined
+}
+
 /**
- * @param verifiers those that the route accepts, at most one per issuer
- * @param decrypterOf undefined: encrypted tokens are refused
- * @throws {RangeError} two of them have the same issuer
+ * @param verifiers those that the route accepts, at most one per issuer and per trust domain
+ * @throws {RangeError} two of them have the same issuer, or the same trust domain
  */
 export function issuerAuthenticator(
   verifiers: readonly TokenVerifier[],
-  cache?: TokenCache,
-  decrypterOf?: DecrypterOf,
-  monotonicMs?: () => number,
+  { cache, decrypterOf, monotonicMs, isIssuerConfigured }: IssuerAuthenticatorOptions = {},
 ): TokenAuthenticator {
   const accepted: ReadonlySet<TokenVerifier> = new Set(verifiers)
-  const byIssuer = verifiersByIssuer(accepted)
+  const byIssuer = verifiersByName(accepted, ({ takesJwts }) => [...(takesJwts?.issuers ?? [])])
+  const byTrustDomain = verifiersByName(accepted, ({ takesJwts }) => [takesJwts?.trustDomain].filter(isNamed))
   const templates = [...accepted].flatMap(verifier => {
     const template = verifier.takesJwts?.template
     return template === undefined ? [] : [{ template, verifier }]
@@ -64,9 +78,21 @@ export function issuerAuthenticator(
       ? andThen(verifier.verify(presented), ({ principal }) => principal)
       : cache.verify(presented, verifier, noted)
 
-  /** Without a usable `iss` no provider can be asked, so the issuer is unknown rather than the claim invalid. */
-  const ownerOf = (claims: Claims): TokenVerifier | undefined =>
-    typeof claims.iss === 'string' ? (byIssuer.get(claims.iss) ?? tenantVerifier(claims, templates)) : undefined
+  /** Where nothing says which provider to ask, the issuer is unknown rather than a claim invalid. */
+  const ownerOf = (claims: Claims): TokenVerifier | undefined => {
+    const { iss } = claims
+    if (typeof iss === 'string') {
+      const owner = byIssuer.get(iss) ?? tenantVerifier(claims, templates)
+      if (owner !== undefined) return owner
+    }
+    if (byTrustDomain.size === 0) return undefined
+    // Attack: a workload is given the `iss` of somebody else. Its token is then judged by their keys, or by nobody's.
+    if (iss !== undefined && (typeof iss !== 'string' || isIssuerConfigured?.(claims) === true)) return undefined
+    return byTrustDomain.get(subjectDomain(claims) ?? '')
+  }
+
+  const unknownIssuer = (claims: Claims): Denial =>
+    new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates, [...byTrustDomain.keys()]) })
 
   const decryptions = decryptionsOf(accepted)
   const decrypt = decryptions.length === 0 ? undefined : decrypterOf?.(decryptions)
@@ -84,8 +110,7 @@ export function issuerAuthenticator(
     const verifier = ownerOf(jwt.claims)
     // Attack: the key of one provider opens what is signed by another, which does not take encrypted tokens, or takes
     // others. Whoever signed has to be one for whom it was encrypted.
-    if (verifier === undefined || !providers.has(verifier.provider))
-      throw new Denial('issuer_unknown', { evidence: issuerEvidence(jwt.claims, templates) })
+    if (verifier === undefined || !providers.has(verifier.provider)) throw unknownIssuer(jwt.claims)
     return await judged({ token, jwt, wasEncrypted: true }, verifier, noted)
   }
 
@@ -111,7 +136,7 @@ export function issuerAuthenticator(
     const jwt = parsed(token)
     const { claims } = jwt
     const verifier = ownerOf(claims)
-    if (verifier === undefined) throw new Denial('issuer_unknown', { evidence: issuerEvidence(claims, templates) })
+    if (verifier === undefined) throw unknownIssuer(claims)
     return judged({ token, jwt, wasEncrypted: false }, verifier, noted)
   }
 
@@ -150,15 +175,23 @@ function measured(
   }
 }
 
-function verifiersByIssuer(accepted: ReadonlySet<TokenVerifier>): ReadonlyMap<string, TokenVerifier> {
-  const byIssuer = new Map<string, TokenVerifier>()
+/** @param namesOf the issuers, or the trust domain, whose tokens a verifier takes */
+function verifiersByName(
+  accepted: ReadonlySet<TokenVerifier>,
+  namesOf: (verifier: TokenVerifier) => readonly string[],
+): ReadonlyMap<string, TokenVerifier> {
+  const byName = new Map<string, TokenVerifier>()
   for (const verifier of accepted) {
-    for (const issuer of verifier.takesJwts?.issuers ?? []) {
-      if (byIssuer.has(issuer)) throw new RangeError('two providers have the same issuer')
-      byIssuer.set(issuer, verifier)
+    for (const name of namesOf(verifier)) {
+      if (byName.has(name)) throw new RangeError('two providers have the same issuer or trust domain')
+      byName.set(name, verifier)
     }
   }
-  return byIssuer
+  return byName
+}
+
+function isNamed(name: string | undefined): name is string {
+  return name !== undefined
 }
 
 interface TemplateVerifier {
@@ -189,8 +222,17 @@ function noToken68(): Denial {
 }
 
 /** An issuer that looks like that of a tenant is probably meant to be one, so the log says what is wrong with it. */
-function issuerEvidence(claims: Claims, templates: readonly TemplateVerifier[]): Readonly<Record<string, unknown>> {
-  const { iss } = claims
+function issuerEvidence(
+  claims: Claims,
+  templates: readonly TemplateVerifier[],
+  trustDomains: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const { iss, sub } = claims
+  if (iss === undefined && trustDomains.length > 0)
+    return {
+      ...(typeof sub === 'string' ? { sub: evidenceText(sub) } : {}),
+      reason: `there is no iss, and sub does not begin with ${trustDomains.map(each => `spiffe://${each}/`).join(' or ')}`,
+    }
   if (typeof iss !== 'string') return { reason: 'iss is no string' }
   const reason = templates.find(({ template }) => template.isAlike(iss))?.template.judge(claims)
   return { iss: evidenceText(iss), ...(reason === undefined ? {} : { reason }) }

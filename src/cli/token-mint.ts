@@ -9,13 +9,14 @@ import { type ByProviderType, byProviderType } from '../config/schema/by-provide
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import { durationMs } from '../config/schema/units.ts'
 import { systemClock } from '../lib/clock.ts'
-import { audienceClaims, audienceOfAll, issuerClaims } from '../tools/engine/made-up-claims.ts'
+import { audienceClaims, audienceOfAll, issuerClaims, ownClaims } from '../tools/engine/made-up-claims.ts'
 import { boundTo, saysItsKey } from '../tools/engine/prover.ts'
 import {
   createKey,
   createProofKey,
   isThere,
   KeyFileError,
+  type KeyUse,
   mintedToken,
   proofKeyOf,
 } from '../tools/token/development-key.ts'
@@ -35,6 +36,7 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
       provider: { type: 'string' },
       key: { type: 'string' },
       'create-key': { type: 'boolean' },
+      bundle: { type: 'boolean' },
       claim: { type: 'string', multiple: true },
       claims: { type: 'string' },
       expires: { type: 'string' },
@@ -56,7 +58,9 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
   if (nonce !== undefined && request === undefined) throw new UsageError('--nonce belongs into a proof: add --proof')
   const proved = request === undefined ? undefined : provedRequest(request)
   try {
-    if (values['create-key'] === true) await createKeys(key, dpopKey, io)
+    if (values['create-key'] === true)
+      await createKeys({ key, dpopKey, use: values.bundle === true ? 'jwt-svid' : 'sig' }, io)
+    else if (values.bundle === true) throw new UsageError('--bundle says what --create-key makes: add that')
     const given: Claims = {
       ...(values.claims === undefined ? {} : claimsObject(values.claims)),
       ...Object.fromEntries((values.claim ?? []).map(claimOption)),
@@ -64,8 +68,9 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
     if (dpopKey !== undefined && saysItsKey(given))
       throw new UsageError('--dpop-key says what cnf.jkt is; leave it out of the claims')
     const signer = dpopKey === undefined ? undefined : await proofKeyOf(dpopKey, 'mint')
-    const claims = { ...defaults(values, given, io), ...given, ...(signer && boundTo(signer.jkt, given)) }
-    const typ = values.typ ?? 'at+jwt'
+    const filledIn = defaults(values, given, io)
+    const claims = { ...filledIn.claims, ...given, ...(signer && boundTo(signer.jkt, given)) }
+    const typ = values.typ ?? filledIn.typ
     const signed = await mintedToken(key, claims, typ)
     const token = values.encrypt === undefined ? signed : await encryptedToken(values.encrypt, signed, typ)
     io.stdout(
@@ -78,11 +83,14 @@ export async function mint(args: readonly string[], io: CommandIo): Promise<Exit
 }
 
 /** Makes those of the files that are not there. The others are used as they are. */
-async function createKeys(key: string, dpopKey: string | undefined, io: CommandIo): Promise<void> {
+async function createKeys(
+  { key, dpopKey, use }: { readonly key: string; readonly dpopKey: string | undefined; readonly use: KeyUse },
+  io: CommandIo,
+): Promise<void> {
   if (!isThere(key)) {
-    const { keyFile, jwksFile } = await createKey(key)
+    const { keyFile, jwksFile } = await createKey(key, use)
     io.stderr(
-      `made ${resolve(keyFile)} (private: keep it out of git)\nand ${resolve(jwksFile)} (public: for \`keys.jwksFile\`)\n`,
+      `made ${resolve(keyFile)} (private: keep it out of git)\nand ${resolve(jwksFile)} (public: for \`${PLACES[use]}\`)\n`,
     )
   }
   if (dpopKey === undefined || isThere(dpopKey)) return
@@ -90,19 +98,32 @@ async function createKeys(key: string, dpopKey: string | undefined, io: CommandI
   io.stderr(`made ${resolve(dpopKey)} (private: keep it out of git), the key of the client\n`)
 }
 
+/** Where a configuration names the public half. */
+const PLACES: Readonly<Record<KeyUse, string>> = { sig: 'keys.jwksFile', 'jwt-svid': 'bundle.file' }
+
 interface MintValues {
   readonly config?: string | undefined
   readonly provider?: string | undefined
   readonly expires?: string | undefined
 }
 
+/** What a token has where it is not said. */
+interface MintDefaults {
+  readonly claims: Claims
+  readonly typ: string
+}
+
 /** Fills in claims. The configuration is not read when `iss` and `aud`, which it could fill in, are both given. */
-function defaults({ config: file, provider: id, expires = '1h' }: MintValues, given: Claims, io: CommandIo): Claims {
+function defaults(
+  { config: file, provider: id, expires = '1h' }: MintValues,
+  given: Claims,
+  io: CommandIo,
+): MintDefaults {
   const lifetimeMs = durationMs(expires)
   if (lifetimeMs === undefined) throw new UsageError(`"${expires}" is no duration: write --expires 30s, 5m or 24h`)
   const nowSeconds = Math.floor(systemClock.nowMs() / 1000)
   const times = { iat: nowSeconds, exp: nowSeconds + Math.floor(lifetimeMs / 1000), jti: randomUUID() }
-  if (given.iss !== undefined && given.aud !== undefined) return times
+  if (given.iss !== undefined && given.aud !== undefined) return { claims: times, typ: 'at+jwt' }
   const config = loadConfigFile(configFile(file, io.env), io.env)
   const ids = tokenProviders(config)
   const [only, ...others] = ids
@@ -112,9 +133,13 @@ function defaults({ config: file, provider: id, expires = '1h' }: MintValues, gi
     throw new UsageError(
       `name the provider with --provider (${ids.join(', ') || 'there is none'}), or give iss and aud`,
     )
-  if (providerTraits(provider).takesJwts === undefined)
+  const { takesJwts, trustDomain } = providerTraits(provider)
+  if (takesJwts === undefined && trustDomain === undefined)
     io.stderr(`warning: the provider ${named} takes no JWTs (\`tokens.jwts: false\`), and so never this token\n`)
-  return { ...byProviderType(OWN_CLAIMS, provider, given, audienceOfAll(config, named ?? '')), ...times }
+  return {
+    claims: { ...byProviderType(OWN_CLAIMS, provider, given, audienceOfAll(config, named ?? '')), ...times },
+    typ: trustDomain === undefined ? 'at+jwt' : 'JWT',
+  }
 }
 
 /** The claims by which a provider of each type takes a token for one of its own. */
@@ -125,6 +150,7 @@ const OWN_CLAIMS: ByProviderType<Claims, [given: Claims, audience: JsonValue]> =
   }),
   introspection: ({ issuer }, _given, audience) => ({ iss: issuer, aud: audience }),
   session: ({ issuer }, _given, audience) => ({ iss: issuer, aud: audience }),
+  spiffe: (provider, given, audience) => ({ ...ownClaims(provider, given, 'minted'), aud: audience }),
 }
 
 /** Reads `NAME=VALUE`. A value that is JSON is read as JSON, any other is text. */

@@ -17,8 +17,8 @@ const ACTIONS: Readonly<Record<string, (args: readonly string[], io: CommandIo) 
 export const tokenCommand: Command = {
   help: `Usage: sallyport token decode TOKEN [-c FILE] [--json]
        sallyport token verify TOKEN [--provider ID] [-c FILE] [--json]
-       sallyport token mint --key FILE [--create-key] [--claim NAME=VALUE]... [--claims FILE] [--expires 1h]
-                            [--typ TYPE] [--encrypt FILE] [--provider ID] [-c FILE]
+       sallyport token mint --key FILE [--create-key [--bundle]] [--claim NAME=VALUE]... [--claims FILE]
+                            [--expires 1h] [--typ TYPE] [--encrypt FILE] [--provider ID] [-c FILE]
                             [--dpop-key FILE [--proof 'METHOD URL' [--nonce N]]]
        sallyport token proof 'METHOD URL' TOKEN --dpop-key FILE [--nonce N]
 
@@ -28,7 +28,8 @@ verify does what the gateway does with the token, fetching keys or asking the se
        the server answers, and names the check that fails and the remedy. Of the routes it asks only for whom their
        tokens have to be, and names those that take this one if others do not: sallyport explain asks for everything.
 mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
-       it, dev.public.json, the public key set to name in \`keys.jwksFile\`. iss and aud are the provider's, with the URLs
+       it, dev.public.json, the public key set to name in \`keys.jwksFile\`; --bundle makes a SPIFFE bundle of it, to
+       name in \`bundle.file\`. iss and aud are the provider's, with the URLs
        of the resources that take its tokens; iat and exp are filled in; --claim a=1 is a number, --claim a=x text,
        --claim 'a=["x"]' a list. With --dpop-key the token is bound to that key (cnf.jkt); with --proof, too, it comes
        as the two headers of that one request, Authorization and DPoP, for curl -H @-. With --encrypt the token is

@@ -38,7 +38,7 @@ import { NO_UPSTREAM, type Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { corsRules } from './cors.ts'
 import { requirementContext, requirementsOf, type WhatIsAsked } from './requirements.ts'
-import { acceptedProviders, isLogin, sessionProvider } from './schema/accepted.ts'
+import { acceptedProviders, isIssuerConfigured, isLogin, sessionProvider } from './schema/accepted.ts'
 import { certificateSource } from './schema/certificate-source.ts'
 import { metadataUrl } from './schema/metadata-path.ts'
 import { providerTraits } from './schema/provider-traits.ts'
@@ -328,6 +328,7 @@ function sharedJudges(config: Config, { verifiers, tokenCache, decrypterOf, cloc
       verifiers: ids.map(id => named(verifiers, id)),
       tokenCache,
       decrypterOf,
+      isIssuerConfigured: claims => isIssuerConfigured(config, claims),
       monotonicMs: config.traces === undefined ? undefined : clock.monotonicMs,
     }),
   )

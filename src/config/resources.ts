@@ -18,14 +18,18 @@ function takes(config: Pick<Config, 'providers' | 'routes'>, resource: string, p
   return routesOf(config, resource).some(route => judgesOn(config, route, provider))
 }
 
-/** Returns where clients of a resource get tokens. An issuer for each tenant is no address, so it is left out. */
+/**
+ * Returns where clients of a resource get tokens. An issuer for each tenant is no address, and a trust domain is no
+ * authorization server, so these are left out.
+ */
 export function authorizationServers(
   config: Pick<Config, 'providers' | 'routes'>,
   resource: string,
 ): readonly string[] {
   const issuers = Object.entries(config.providers).flatMap(([id, provider]) => {
-    const { issuer } = providerTraits(provider).issuers
-    return takes(config, resource, id) && issuerTemplate(issuer) === undefined ? [issuer] : []
+    const { issuers, trustDomain } = providerTraits(provider)
+    const isAddress = trustDomain === undefined && issuerTemplate(issuers.issuer) === undefined
+    return isAddress && takes(config, resource, id) ? [issuers.issuer] : []
   })
   return [...new Set(issuers)]
 }

@@ -67,8 +67,8 @@ export interface Issuer {
   readonly clientSecret: string
   /** Gets an access token by the client credentials grant, over HTTP as any client does. */
   requestToken(scope: string, algorithm?: SigningAlgorithm): Promise<string>
-  /** Signs an access token with these claims and no others. */
-  sign(claims: Readonly<Record<string, unknown>>, algorithm: SigningAlgorithm): Promise<string>
+  /** Signs a token with these claims and no others. The type is that of an access token unless another one is given. */
+  sign(claims: Readonly<Record<string, unknown>>, algorithm: SigningAlgorithm, typ?: string): Promise<string>
   /** Makes an access token that the provider itself would not issue, signed with the provider's key. */
   mint(options?: MintOptions): Promise<string>
   close(): Promise<void>
@@ -108,11 +108,11 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
     clientId: MACHINE_CLIENTS.RS256,
     clientSecret,
     requestToken: (scope, algorithm = 'RS256') => requestToken(running, scope, algorithm),
-    sign: (claims, algorithm) => sign(keys[algorithm], claims),
+    sign: (claims, algorithm, typ) => sign(keys[algorithm], claims, typ),
     mint: (minted = {}) => mint(issuer, keys, options.clock ?? systemClock, minted),
     close: () => closeServer(server),
   }
-  handle = requestHandler(provider, running, options)
+  handle = requestHandler(provider, running, { ...options, bundle: bundleOf([keys.RS256, keys.ES256]) })
   return running
 }
 
@@ -159,12 +159,18 @@ async function mint(
   })
 }
 
-async function sign(key: JWK, claims: Readonly<Record<string, unknown>>): Promise<string> {
+async function sign(key: JWK, claims: Readonly<Record<string, unknown>>, typ = 'at+jwt'): Promise<string> {
   return new SignJWT({ jti: randomUUID(), ...claims })
-    .setProtectedHeader({ alg: key.alg ?? '', typ: 'at+jwt', ...(key.kid === undefined ? {} : { kid: key.kid }) })
+    .setProtectedHeader({ alg: key.alg ?? '', typ, ...(key.kid === undefined ? {} : { kid: key.kid }) })
     .sign(await importJWK(key))
 }
 
+/** A SPIFFE bundle: the issuer stands in for any trust domain, with its own keys. */
+function bundleOf(keys: readonly JWK[]): object {
+  return { keys: keys.map(({ kty, kid, crv, x, y, n, e }) => ({ kty, kid, use: 'jwt-svid', crv, x, y, n, e })) }
+}
+
+const BUNDLE = '/demo/spiffe-bundle'
 const TOKENS = '/demo/tokens/'
 const INTROSPECTION = '/demo/introspection/'
 
@@ -175,9 +181,9 @@ async function demoToken(name: string, _query: URLSearchParams, issuer: Issuer):
   return name === 'expired' ? issuer.mint({ expiresInSeconds: -60 }) : undefined
 }
 
-function requestHandler(provider: Provider, issuer: Issuer, options: IssuerOptions) {
+function requestHandler(provider: Provider, issuer: Issuer, options: IssuerOptions & { readonly bundle: object }) {
   const oidc = provider.callback()
-  const { tokens = demoToken, introspected, hint } = options
+  const { tokens = demoToken, introspected, hint, bundle } = options
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (!isOfThisMachine(request.headers.host)) {
       // RFC 9110 §15.5.20. A page whose name leads here (DNS rebinding) would be given tokens.
@@ -192,6 +198,8 @@ function requestHandler(provider: Provider, issuer: Issuer, options: IssuerOptio
     } else if (pathname.startsWith(INTROSPECTION) && introspected !== undefined) {
       const provider = nameIn(pathname, INTROSPECTION)
       await introspection(request, response, issuer.clientSecret, token => introspected(provider, token))
+    } else if (pathname === BUNDLE) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(bundle))
     } else if (pathname.startsWith('/interaction/')) await signIn(provider, request, response, hint)
     else await oidc(request, response)
   }

@@ -11,7 +11,7 @@ import { writeAtomically } from '../lib/atomic-file.ts'
 import { codeOf, fileFailureText } from '../lib/failure-text.ts'
 import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
-import { EMPTY_JWK_SET, type JwkSet, readJwkSet } from './jwk-set.ts'
+import { EMPTY_JWK_SET, type JwkSet, type SetFormat } from './jwk-set.ts'
 import type { KeySetObserver } from './key-set-events.ts'
 
 /** The content of one file. */
@@ -36,6 +36,7 @@ interface CacheFileOptions {
   readonly accepts: (url: string) => boolean
   readonly maxStaleMs: number
   readonly maxBytes: number
+  readonly format: SetFormat
   readonly observer: Pick<KeySetObserver, 'cacheFile'>
 }
 
@@ -104,7 +105,8 @@ function read(options: CacheFileOptions, nowMs: number): LoadedSet | Refusal | u
     const content = parseContent(readTrustedFile(options.path, { links: 'refused', mostBytes }).toString('utf8'))
     if (content === undefined) return { refused: 'it is not a key cache' }
     const refused = refusal(content, nowMs, options)
-    return refused === undefined ? { ...content, set: readJwkSet(content.document, EMPTY_JWK_SET) } : { refused }
+    if (refused !== undefined) return { refused }
+    return { ...content, set: options.format.read(content.document, EMPTY_JWK_SET) }
   } catch (error) {
     if (error instanceof UntrustedFile) return { refused: `it ${error.message}` }
     if (error instanceof FetchFailure) return { refused: error.message }

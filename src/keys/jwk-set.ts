@@ -35,24 +35,50 @@ export interface JwkSet {
   readonly byAge: readonly VerificationKey[]
   /** The keys by the content of their JWK, for whoever reads the next set. */
   readonly byContent: ReadonlyMap<string, VerificationKey>
+  /** How soon its publisher wants it fetched again; undefined where it does not say. */
+  readonly refreshHintSeconds: number | undefined
 }
 
-export const EMPTY_JWK_SET: JwkSet = jwkSetOf(new Map(), {}, [])
+export const EMPTY_JWK_SET: JwkSet = jwkSetOf({ byContent: new Map(), skipped: {}, older: [] })
+
+/** How documents of one kind are read. */
+export interface SetFormat {
+  /** What a set without a usable key is: a fault of its publisher, or the news that all keys before it are revoked. */
+  readonly emptySet: 'fault' | 'revokes'
+  /** @throws {FetchFailure} `invalid` or `too_large`: this is no such set, or one with too many members */
+  read(document: unknown, previous: JwkSet): JwkSet
+}
+
+/** A provider that publishes no usable key has a fault, since its tokens would all be refused for it. */
+export const JWK_SET: SetFormat = { emptySet: 'fault', read: readJwkSet }
 
 /** @throws {FetchFailure} `invalid` or `too_large`: this is no JWK Set, or one with too many members */
-export function readJwkSet(document: unknown, previous: JwkSet): JwkSet {
-  const members = keysMember(document)
+function readJwkSet(document: unknown, previous: JwkSet): JwkSet {
+  return importedSet(membersOf(document), { previous, parse: parseJwk })
+}
+
+interface ImportOptions {
+  readonly previous: JwkSet
+  readonly parse: (member: unknown) => ReturnType<typeof parseJwk>
+  readonly refreshHintSeconds?: number | undefined
+}
+
+/** Makes the keys of those members that can be used. */
+export function importedSet(
+  members: readonly unknown[],
+  { previous, parse, refreshHintSeconds }: ImportOptions,
+): JwkSet {
   const byContent = new Map<string, VerificationKey>()
   const skipped: Partial<Record<SkipReason, number>> = {}
   for (const member of members) {
-    const parsed = parseJwk(member)
+    const parsed = parse(member)
     if (typeof parsed !== 'string' && byContent.has(parsed.content)) continue
     const known = typeof parsed === 'string' ? undefined : previous.byContent.get(parsed.content)
     const key = typeof parsed === 'string' ? parsed : (known ?? parsed.import())
     if (typeof key === 'string') skipped[key] = (skipped[key] ?? 0) + 1
     else if (typeof parsed !== 'string') byContent.set(parsed.content, key)
   }
-  return jwkSetOf(byContent, skipped, previous.byAge)
+  return jwkSetOf({ byContent, skipped, older: previous.byAge, refreshHintSeconds })
 }
 
 export function isSameSet(a: JwkSet, b: JwkSet): boolean {
@@ -65,7 +91,8 @@ export function keyUnknown(set: Pick<JwkSet, 'misfit'>, hint: KeyHint, provider:
   return new Denial('key_unknown', { provider, ...(reason === undefined ? {} : { evidence: { reason } }) })
 }
 
-function keysMember(document: unknown): readonly unknown[] {
+/** @throws {FetchFailure} `invalid` or `too_large` */
+export function membersOf(document: unknown): readonly unknown[] {
   const isObject = typeof document === 'object' && document !== null && Object.hasOwn(document, 'keys')
   const keys: unknown = isObject ? (document as { readonly keys: unknown }).keys : undefined
   if (!Array.isArray(keys)) throw new FetchFailure('invalid', 'not a JWK Set: no "keys" array')
@@ -75,11 +102,13 @@ function keysMember(document: unknown): readonly unknown[] {
   return keys
 }
 
-function jwkSetOf(
-  byContent: ReadonlyMap<string, VerificationKey>,
-  skipped: Readonly<Record<string, number>>,
-  older: readonly VerificationKey[],
-): JwkSet {
+interface SetParts extends Pick<JwkSet, 'skipped' | 'byContent'> {
+  /** The keys of the set before, by age. */
+  readonly older: readonly VerificationKey[]
+  readonly refreshHintSeconds?: number | undefined
+}
+
+function jwkSetOf({ byContent, skipped, older, refreshHintSeconds }: SetParts): JwkSet {
   const keys = Object.freeze([...byContent.values()])
   const members: ReadonlySet<VerificationKey> = new Set(keys)
   const byKid = Map.groupBy(keys, key => key.kid)
@@ -89,6 +118,7 @@ function jwkSetOf(
     keys,
     skipped: Object.freeze(skipped),
     byContent,
+    refreshHintSeconds,
     has: (key: VerificationKey) => members.has(key),
     byAge,
     find(hint: KeyHint) {

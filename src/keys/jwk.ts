@@ -50,8 +50,11 @@ interface ParsedJwk {
   import(): VerificationKey | SkipReason
 }
 
-/** @returns why the member is skipped, or what is needed to make the key */
-export function parseJwk(member: unknown): ParsedJwk | SkipReason {
+/**
+ * @param use the `use` of the keys that are wanted; one that does not say so is for signatures in general
+ * @returns why the member is skipped, or what is needed to make the key
+ */
+export function parseJwk(member: unknown, use = 'sig'): ParsedJwk | SkipReason {
   if (!isObject(member)) return 'malformed'
   if (member.kty === 'oct' || Object.hasOwn(member, 'k')) return 'symmetric'
   if (PRIVATE_MEMBERS.some(name => Object.hasOwn(member, name))) return 'private'
@@ -59,7 +62,7 @@ export function parseJwk(member: unknown): ParsedJwk | SkipReason {
   if (jwk === undefined) return 'malformed'
   const keyOps = (Object.hasOwn(member, 'key_ops') ? member.key_ops : undefined) ?? ['verify']
   if (!Array.isArray(keyOps)) return 'malformed'
-  if ((jwk.use ?? 'sig') !== 'sig' || !keyOps.includes('verify')) return 'not_for_signatures'
+  if ((jwk.use ?? 'sig') !== use || !keyOps.includes('verify')) return 'not_for_signatures'
   return { content: JSON.stringify(jwk), import: () => importJwk(jwk) }
 }
 

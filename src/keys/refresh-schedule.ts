@@ -3,7 +3,7 @@
  *
  * RFC 9111 §4.2.1 (freshness): `max-age` shortens the configured refresh and never lengthens it, because how long a
  * withdrawn key may go on working is the operator's decision; `no-store`, `no-cache` and tiny values are raised to the
- * cooldown. A conditional request for an unchanged set costs the provider next to nothing.
+ * cooldown. A hint in the set itself (`spiffe_refresh_hint`) counts in the same way. A conditional request for an unchanged set costs the provider next to nothing.
  *
  * After failures the wait is 1 s, 2 s, 4 s … up to 30 s (or the refresh, if that is shorter). That bound is the promise
  * that everything heals within one retry interval of the provider's return. Jitter only ever brings a moment forward,
@@ -13,6 +13,8 @@
 interface Freshness {
   readonly cacheControl: string | undefined
   readonly ageSeconds: number
+  /** How soon the set itself asks to be fetched again; undefined where it does not say. */
+  readonly hintSeconds?: number | undefined
 }
 
 export interface RefreshBounds {
@@ -34,7 +36,7 @@ const JITTER = 0.2
 export function refreshDelayMs(freshness: Freshness, bounds: RefreshBounds): number {
   const longestMs = Math.min(bounds.refreshMs, bounds.maxStaleMs)
   const shortestMs = Math.min(bounds.cooldownMs, longestMs)
-  const lifetimeMs = lifetimeSeconds(freshness) * 1_000
+  const lifetimeMs = Math.min(lifetimeSeconds(freshness), freshness.hintSeconds ?? Number.POSITIVE_INFINITY) * 1_000
   return jittered(Math.min(Math.max(lifetimeMs, shortestMs), longestMs), bounds)
 }
 

@@ -18,10 +18,12 @@ import type { KeySet } from '../types.ts'
 import { cacheFile } from './cache-file.ts'
 import { discoveryKeySource } from './discovery.ts'
 import type { TraceRequest } from './fetch/request-trace.ts'
+import { JWK_SET, type SetFormat } from './jwk-set.ts'
 import type { KeySetObserver, LiveKeySet } from './key-set-events.ts'
 import { type KeySource, urlKeySource } from './key-source.ts'
 import { remoteKeySet } from './remote-key-set.ts'
-import { jwksKeySet, KeySourceError, secretKeySet } from './static-keys.ts'
+import { SPIFFE_BUNDLE } from './spiffe-bundle.ts'
+import { bundleKeySet, jwksKeySet, KeySourceError, secretKeySet } from './static-keys.ts'
 
 /** How to fetch; see {@link RemoteKeySetOptions} and {@link DocumentRequest} for each. */
 export interface FetchDefinition {
@@ -36,7 +38,7 @@ export interface FetchDefinition {
   readonly egress?: Egress | undefined
 }
 
-/** Where a provider's keys come from; as in `providers.*.keys`, with units resolved. */
+/** Where a provider's keys come from; as in `providers.*.keys` or `providers.*.bundle`, with units resolved. */
 export type KeySourceDefinition =
   | ({ readonly type: 'jwksUri'; readonly url: string } & FetchDefinition)
   | ({
@@ -47,6 +49,9 @@ export type KeySourceDefinition =
   | { readonly type: 'jwksFile'; readonly path: string }
   | { readonly type: 'jwks'; readonly document: unknown }
   | { readonly type: 'secretFile'; readonly path: string }
+  /** A SPIFFE bundle. */
+  | ({ readonly type: 'bundleUrl'; readonly url: string } & FetchDefinition)
+  | { readonly type: 'bundleFile'; readonly path: string }
 
 interface KeySetDefinition {
   /** The provider's id in the configuration. */
@@ -112,7 +117,7 @@ export function keySetRegistry(options: KeySetRegistryOptions): KeySetRegistry {
 }
 
 function fileContent(source: KeySourceDefinition): Buffer | undefined {
-  if (source.type !== 'jwksFile' && source.type !== 'secretFile') return undefined
+  if (!('path' in source)) return undefined
   try {
     return readTrustedFile(source.path)
   } catch (error) {
@@ -139,13 +144,17 @@ const KEY_SETS: {
   jwksFile: ({ provider, content = NOTHING }) => jwksKeySet(content.toString('utf8'), provider),
   secretFile: ({ provider, content = NOTHING }) => secretKeySet(content, provider),
   jwksUri: (definition, options) =>
-    fetchedKeySet(definition, urlKeySource(definition.source.url, traced(definition, options)), options),
+    fetchedKeySet(definition, urlKeySource(definition.source.url, traced(definition, options)), options, JWK_SET),
   discovery: (definition, options) =>
     fetchedKeySet(
       definition,
       discoveryKeySource({ ...traced(definition, options), issuer: definition.issuer }),
       options,
+      JWK_SET,
     ),
+  bundleFile: ({ provider, content = NOTHING }) => bundleKeySet(content.toString('utf8'), provider),
+  bundleUrl: (definition, options) =>
+    fetchedKeySet(definition, urlKeySource(definition.source.url, traced(definition, options)), options, SPIFFE_BUNDLE),
 }
 
 function traced<T>(
@@ -167,14 +176,15 @@ function makeKeySet<T extends keyof Definitions>(
 }
 
 function fetchedKeySet(
-  { provider, issuer, source: tuning }: DefinitionFrom<'jwksUri' | 'discovery'>,
+  { provider, issuer, source: tuning }: DefinitionFrom<'jwksUri' | 'discovery' | 'bundleUrl'>,
   source: KeySource,
   options: KeySetRegistryOptions,
+  format: SetFormat,
 ): LiveKeySet {
   const { cacheFile: path } = tuning
   const cache =
     path === undefined
       ? undefined
-      : cacheFile({ ...tuning, ...options, path, provider, issuer, accepts: source.accepts })
-  return remoteKeySet({ ...tuning, ...options, provider, source, cacheFile: cache })
+      : cacheFile({ ...tuning, ...options, path, provider, issuer, format, accepts: source.accepts })
+  return remoteKeySet({ ...tuning, ...options, provider, source, format, cacheFile: cache })
 }

@@ -20,9 +20,9 @@
  * asked by the same rules.
  *
  * RFC 7517 §5, RFC 9111. A failed fetch changes nothing but the schedule; a good one replaces the set whole, so that a
- * key that left is gone at once. A set that is empty or has no usable key counts as a failed fetch: a provider that
- * publishes one has a fault, and its tokens would all be refused for it. This file verifies no signatures and does not
- * judge which algorithms a provider may use.
+ * key that left is gone at once. What a set without a usable key means, its format says: a failed fetch, since a
+ * provider that publishes one has a fault, and its tokens would all be refused for it; or that all keys are revoked, so
+ * that every token is 401. This file verifies no signatures and does not judge which algorithms a provider may use.
  */
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -31,7 +31,7 @@ import type { Cancel, Scheduler } from '../lib/scheduler.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
 import type { CacheFile } from './cache-file.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
-import { EMPTY_JWK_SET, isSameSet, type JwkSet, keyUnknown, readJwkSet } from './jwk-set.ts'
+import { EMPTY_JWK_SET, isSameSet, type JwkSet, keyUnknown, type SetFormat } from './jwk-set.ts'
 import {
   type FetchResult,
   type KeySetObserver,
@@ -47,6 +47,7 @@ interface RemoteKeySetOptions extends RefreshBounds {
   /** The provider's id in the configuration. */
   readonly provider: string
   readonly source: KeySource
+  readonly format: SetFormat
   /** The longest time that one attempt may take: discovery, headers and bodies together. */
   readonly timeoutMs: number
   readonly cacheFile: CacheFile | undefined
@@ -72,7 +73,7 @@ class RemoteKeySet implements LiveKeySet {
   /** The monotonic time up to which the set may serve. */
   #usableUntilMs = Number.NEGATIVE_INFINITY
   #lastSuccessSeconds: number | undefined
-  /** Undefined while the last attempt succeeded. */
+  /** Why tokens are refused: the last attempt failed, or brought a set that revokes all keys. */
   #lastFailure: FetchFailure | NoUsableKeys | undefined
   #failures = 0
   #state: KeySetState = 'starting'
@@ -136,7 +137,8 @@ class RemoteKeySet implements LiveKeySet {
   }
 
   #isUsable(): boolean {
-    return this.#set.keys.length > 0 && this.#options.clock.monotonicMs() <= this.#usableUntilMs
+    const isSet = this.#set.keys.length > 0 || this.#options.format.emptySet === 'revokes'
+    return isSet && this.#options.clock.monotonicMs() <= this.#usableUntilMs
   }
 
   #mayAskFor(hint: KeyHint): boolean {
@@ -209,7 +211,9 @@ class RemoteKeySet implements LiveKeySet {
     try {
       const answer = await this.#deadline.run(signal => source.fetch(this.#known, signal))
       this.#adopt(answer)
-      return { result: answer.json ? 'ok' : 'not_modified', delayMs: refreshDelayMs(answer, this.#options) }
+      const hintSeconds = this.#set.refreshHintSeconds
+      const delayMs = refreshDelayMs({ ...answer, hintSeconds }, this.#options)
+      return { result: this.#lastFailure?.result ?? (answer.json ? 'ok' : 'not_modified'), delayMs }
     } catch (error) {
       const isForeseen = error instanceof FetchFailure || error instanceof NoUsableKeys
       this.#failures += 1
@@ -220,11 +224,11 @@ class RemoteKeySet implements LiveKeySet {
 
   /** Puts the set in force. @throws {FetchFailure | NoUsableKeys} it cannot be, and the one before it stays */
   #adopt({ json, url, etag }: FetchedSet): void {
-    const { clock, cacheFile, maxStaleMs } = this.#options
-    const set = json ? readJwkSet(json.value, this.#set) : this.#set
+    const { clock, cacheFile, maxStaleMs, format } = this.#options
+    const set = json ? format.read(json.value, this.#set) : this.#set
     this.#skipped = set.skipped
-    if (set.keys.length === 0)
-      throw new NoUsableKeys(`the JWK Set has no usable key (skipped: ${JSON.stringify(set.skipped)})`)
+    const lack = set.keys.length > 0 ? undefined : noUsableKeys(set, format)
+    if (lack !== undefined && format.emptySet === 'fault') throw lack
     if (!isSameSet(set, this.#set)) this.#unknown.clear()
     this.#set = set
     this.#document = json ? json.value : this.#document
@@ -232,14 +236,19 @@ class RemoteKeySet implements LiveKeySet {
     const fetchedAtMs = clock.nowMs()
     this.#usableUntilMs = clock.monotonicMs() + maxStaleMs
     this.#lastSuccessSeconds = fetchedAtMs / 1_000
-    this.#lastFailure = undefined
+    this.#lastFailure = lack
     this.#failures = 0
     cacheFile?.save({ url, fetchedAtMs, document: this.#document })
   }
 
   #announceState(): void {
     const from = this.#state
-    this.#state = this.#failures === 0 ? 'fresh' : this.#isUsable() ? 'stale' : 'unavailable'
+    this.#state =
+      this.#lastFailure === undefined
+        ? 'fresh'
+        : this.#isUsable() && this.#set.keys.length > 0
+          ? 'stale'
+          : 'unavailable'
     if (this.#state === from) return
     this.#options.observer.stateChanged({
       provider: this.#options.provider,
@@ -263,6 +272,12 @@ class RemoteKeySet implements LiveKeySet {
     this.#lastSuccessSeconds = cached.fetchedAtMs / 1_000
     this.#ready.resolve()
   }
+}
+
+function noUsableKeys({ skipped }: JwkSet, { emptySet }: SetFormat): NoUsableKeys {
+  const what =
+    emptySet === 'revokes' ? 'the bundle revokes all keys: it has no usable one' : 'the JWK Set has no usable key'
+  return new NoUsableKeys(`${what} (skipped: ${JSON.stringify(skipped)})`)
 }
 
 /** Is false where a token names a key, and only keys without a name are there to try. */

@@ -1,6 +1,6 @@
 /**
- * Makes key sets of keys that the operator provides: a JWK Set in the configuration or in a file,
- * or a shared secret in a file.
+ * Makes key sets of keys that the operator provides: a JWK Set in the configuration or in a file, a SPIFFE bundle in a
+ * file, or a shared secret in a file.
  *
  * RFC 7517 §5, RFC 7518 §3.2 (an HMAC secret is at least as long as the hash output).
  *
@@ -11,8 +11,9 @@ import { Denial } from '../errors.ts'
 import { HMAC_SECRET_BYTES } from '../lib/jws-algorithms.ts'
 import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
-import { EMPTY_JWK_SET, type JwkSet, keyUnknown, readJwkSet } from './jwk-set.ts'
+import { EMPTY_JWK_SET, JWK_SET, type JwkSet, keyUnknown, type SetFormat } from './jwk-set.ts'
 import type { LiveKeySet } from './key-set-events.ts'
+import { SPIFFE_BUNDLE } from './spiffe-bundle.ts'
 
 /** The operator's keys cannot be used. The message says what to do and holds nothing of the file. */
 export class KeySourceError extends Error {
@@ -24,7 +25,7 @@ export class KeySourceError extends Error {
  * @throws {KeySourceError}
  */
 export function jwksKeySet(text: string, provider: string): LiveKeySet {
-  const set = operatorsSet(text)
+  const set = operatorsSet(text, JWK_SET)
   const refuse = (hint: KeyHint): Denial => keyUnknown(set, hint, provider)
   if (set.keys.length > 0) return staticKeySet(set.keys, set.skipped, hint => set.find(hint), refuse)
   throw new KeySourceError(
@@ -33,6 +34,26 @@ export function jwksKeySet(text: string, provider: string): LiveKeySet {
       : 'has a private key; give the public half of it, without `d`',
   )
 }
+
+/**
+ * A bundle without a key for JWT-SVIDs is taken, too: that its keys are revoked must not be missed.
+ *
+ * @param text a SPIFFE bundle as JSON
+ * @throws {KeySourceError}
+ */
+export function bundleKeySet(text: string, provider: string): LiveKeySet {
+  const set = operatorsSet(text, SPIFFE_BUNDLE)
+  const lack = set.keys.length > 0 ? undefined : NO_AUTHORITY
+  return staticKeySet(
+    set.keys,
+    set.skipped,
+    hint => set.find(hint),
+    hint => keyUnknown(set, hint, provider),
+    lack,
+  )
+}
+
+const NO_AUTHORITY = 'the bundle has no usable key with `use: jwt-svid`, so that no JWT-SVID counts'
 
 /**
  * Does not look at a token's `kid`: there is one secret, and it has no name.
@@ -52,9 +73,9 @@ export function secretKeySet(content: Buffer, provider: string): LiveKeySet {
   return staticKeySet([key], {}, ({ alg }) => (key.algorithms.has(alg) ? [key] : []), refuse)
 }
 
-function operatorsSet(text: string): JwkSet {
+function operatorsSet(text: string, format: SetFormat): JwkSet {
   try {
-    return readJwkSet(JSON.parse(text), EMPTY_JWK_SET)
+    return format.read(JSON.parse(text), EMPTY_JWK_SET)
   } catch (error) {
     // The JSON parser's message quotes the text, which may be a private key put there by mistake.
     const hint = otherContent(text)
@@ -75,13 +96,14 @@ function staticKeySet(
   skipped: Readonly<Record<string, number>>,
   find: (hint: KeyHint) => readonly VerificationKey[],
   refuse: (hint: KeyHint) => Denial,
+  lastError?: string,
 ): LiveKeySet {
   const status: KeySetStatus = Object.freeze({
     usable: true,
     keys: keys.map(({ kid, algorithms }) => ({ kid, algorithms: [...algorithms] })),
     skipped,
     lastSuccessSeconds: undefined,
-    lastError: undefined,
+    lastError,
   })
   return Object.freeze({
     start() {},

@@ -50,6 +50,11 @@ export const ASYMMETRIC_ALGORITHMS: readonly string[] = [...JWS_ALGORITHMS].flat
   kty === 'oct' ? [] : [name],
 )
 
+/** Those that the standard for JWT-SVIDs takes (SPIFFE JWT-SVID §2.1): RSA and elliptic curves of RFC 7518. */
+export const JWT_SVID_ALGORITHMS: ReadonlySet<string> = new Set(
+  [...JWS_ALGORITHMS].flatMap(([name, { kty }]) => (kty === 'RSA' || kty === 'EC' ? [name] : [])),
+)
+
 /** Algorithms that sign with a shared secret, each with the least length of it: that of the hash (RFC 7518 §3.2). */
 export const HMAC_SECRET_BYTES: ReadonlyMap<string, number> = new Map(
   [...JWS_ALGORITHMS].flatMap(([name, algorithm]) => (algorithm.kty === 'oct' ? [[name, algorithm.hash.bytes]] : [])),

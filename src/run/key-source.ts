@@ -1,7 +1,8 @@
 /**
- * Reads from `providers.*.keys` where a provider's keys come from. At most one source is named there:
+ * Reads from `providers.*.keys`, or the bundle of a trust domain, where a provider's keys come from. At most one source is named there:
  * `check-providers.ts` refuses more.
  */
+import type { ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import { KEY_SOURCES } from '../config/schema/keys-schema.ts'
 import type { EgressConfig, KeysConfig } from '../config/schema/schema.ts'
 import type { FetchDefinition, KeySourceDefinition } from '../keys/registry.ts'
@@ -36,6 +37,18 @@ export function keySourceDefinition(keys: KeysConfig, egress: EgressConfig | und
   }
 }
 
+/** @param egress the proxy for what is fetched */
+export function bundleSourceDefinition(
+  bundle: ProviderConfigs['spiffe']['bundle'],
+  egress: EgressConfig | undefined,
+): KeySourceDefinition {
+  const { url, file } = bundle
+  if (url !== undefined) return { type: 'bundleUrl', url, ...fetchDefinition(bundle, egress) }
+  if (file !== undefined) return { type: 'bundleFile', path: file }
+  // `check-spiffe.ts` refuses that, so it is a bug.
+  throw new Error('no place of the bundle is named')
+}
+
 function namedDefinition<S extends SourceName>(
   source: S,
   keys: KeysConfig,
@@ -45,7 +58,9 @@ function namedDefinition<S extends SourceName>(
   return named === undefined ? undefined : DEFINITIONS[source](named, keys, egress)
 }
 
-function fetchDefinition(keys: KeysConfig, egress: EgressConfig | undefined): FetchDefinition {
+type FetchConfig = Omit<KeysConfig, SourceName | 'hosts' | 'allowInsecureHttp'>
+
+function fetchDefinition(keys: FetchConfig, egress: EgressConfig | undefined): FetchDefinition {
   return {
     refreshMs: keys.refresh,
     maxStaleMs: keys.maxStale,

@@ -7,17 +7,19 @@
 import type { DecrypterOf } from '../authenticate/decryption.ts'
 import { introspectionVerifier } from '../authenticate/introspection/introspection.ts'
 import { type JwtRules, jwtVerifier } from '../authenticate/jwt/jwt.ts'
+import { type JwtSvidRules, jwtSvidVerifier } from '../authenticate/jwt/jwt-svid.ts'
 import { statementVerifier } from '../authenticate/jwt/statement-verifier.ts'
 import { takesNoTokens } from '../authenticate/takes-no-tokens.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import { keysSchema } from '../config/schema/keys-schema.ts'
+import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
 import type { StatementVerifier } from '../types.ts'
 import { type ReadDecryption, readDecryption } from './decryption.ts'
 import { introspectionDefinition, introspectionRules, type QuestionSettings } from './introspection.ts'
-import { keySourceDefinition } from './key-source.ts'
+import { bundleSourceDefinition, keySourceDefinition } from './key-source.ts'
 import type { Services } from './services.ts'
 
 export interface LeasedProvider {
@@ -38,6 +40,7 @@ const FACTORIES: ByProviderType<LeasedProvider, [id: string, services: ProviderS
   jwt: jwtProvider,
   introspection: introspectionProvider,
   session: sessionProvider,
+  spiffe: spiffeProvider,
 }
 
 /**
@@ -161,6 +164,37 @@ function sessionProvider(
   }
 }
 
+/** A trust domain signs nothing but JWT-SVIDs with the keys that are for them, so it has no events. */
+function spiffeProvider(
+  config: ProviderConfigs['spiffe'],
+  id: string,
+  { clock, keySets, verifiers, egress }: ProviderServices,
+): LeasedProvider {
+  const { type, bundle } = config
+  const { issuer } = providerTraits(config).issuers
+  const keySetLease = keySets.acquire({ provider: id, issuer, source: bundleSourceDefinition(bundle, egress) })
+  try {
+    const verifierLease = verifiers.acquire({
+      type,
+      rules: jwtSvidRules(id, config),
+      base: keySetLease,
+      make: (rules, keySet) => jwtSvidVerifier({ ...rules, keySet, clock }),
+    })
+    return {
+      verifier: verifierLease.value,
+      events: undefined,
+      ready: keySetLease.ready,
+      release() {
+        verifierLease.release()
+        keySetLease.release()
+      },
+    }
+  } catch (error) {
+    keySetLease.release()
+    throw error
+  }
+}
+
 function answerDecrypter(provider: string, { decryption }: ReadDecryption, decrypterOf: DecrypterOf) {
   const decrypt = decrypterOf([{ provider, decryption }])
   return async (jwe: string): Promise<string> => (await decrypt(jwe)).jws
@@ -182,6 +216,20 @@ export function jwtRules(id: string, config: ProviderConfigs['jwt']): JwtRules {
     clockToleranceSeconds: clockTolerance / 1000,
     maxLifetimeSeconds: maxLifetime === undefined ? undefined : maxLifetime / 1000,
     tokenType,
+    requiredClaims,
+    scopeClaim,
+    rolesClaim,
+  }
+}
+
+export function jwtSvidRules(id: string, config: ProviderConfigs['spiffe']): JwtSvidRules {
+  const { trustDomain, audiences, clockTolerance, maxLifetime, requiredClaims, scopeClaim, rolesClaim } = config
+  return {
+    provider: id,
+    trustDomain,
+    audiences,
+    clockToleranceSeconds: clockTolerance / 1000,
+    maxLifetimeSeconds: maxLifetime === undefined ? undefined : maxLifetime / 1000,
     requiredClaims,
     scopeClaim,
     rolesClaim,

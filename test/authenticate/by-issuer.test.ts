@@ -120,7 +120,7 @@ describe('an opaque token', () => {
     const asked: string[] = []
     const results: string[] = []
     const cache = tokenCache({ entries: 10, onResult: (provider, result) => results.push(`${provider} ${result}`) })
-    const route = issuerAuthenticator([asking(asked)], cache)
+    const route = issuerAuthenticator([asking(asked)], { cache })
     expect([await route({ token: 'op_1' }), await route({ token: 'op_1' })]).toEqual([PRINCIPAL, PRINCIPAL])
     expect(asked).toEqual(['op_1'])
     expect(results).toEqual(['asking miss', 'asking hit'])

@@ -35,7 +35,7 @@ const noting =
 
 function base(results: string[] = []): Authenticator {
   const cache = tokenCache({ entries: 10, onResult: (_provider, result) => results.push(result) })
-  return issuerAuthenticator([jwtVerifier(verifierOptions(new TestKeySet(by.key)))], cache)
+  return issuerAuthenticator([jwtVerifier(verifierOptions(new TestKeySet(by.key)))], { cache })
 }
 
 test('a feature that is off leaves the authenticator as it is', () => {

@@ -71,7 +71,7 @@ interface Rest {
 function layered({ whenStale = 'refuse', shortLivedSeconds, session = 'sid', issuersOf = () => undefined }: Rest = {}) {
   const cache = tokenCache({ entries: 10, onResult() {} })
   const verifier = jwtVerifier(verifierOptions(new TestKeySet(by.key)))
-  return layerAround(issuerAuthenticator([verifier], cache), { whenStale, shortLivedSeconds, session, issuersOf })
+  return layerAround(issuerAuthenticator([verifier], { cache }), { whenStale, shortLivedSeconds, session, issuersOf })
 }
 
 function layerAround(base: Authenticator, { whenStale = 'refuse', shortLivedSeconds, session = 'sid', ...rest }: Rest) {
@@ -167,7 +167,7 @@ test('while nothing is revoked, a remembered token is not looked up again', asyn
 
 test('two policies that read other claims do not take over what the other found clear', async () => {
   const cache = tokenCache({ entries: 10, onResult() {} })
-  const base = issuerAuthenticator([jwtVerifier(verifierOptions(new TestKeySet(by.key)))], cache)
+  const base = issuerAuthenticator([jwtVerifier(verifierOptions(new TestKeySet(by.key)))], { cache })
   const [one, other] = [layerAround(base, {}), layerAround(base, { session: 'session' })]
   const text = token(by, { session: 's1' })
   revoke({ kind: 'sid', value: 's1' })

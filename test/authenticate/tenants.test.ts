@@ -67,8 +67,8 @@ describe('a token of a tenant', () => {
       [[joined], [split, joined], token(by, both), 'split'],
     ] as const) {
       const cache = tokenCache({ entries: 10, onResult() {} })
-      await issuerAuthenticator(former, cache)({ token: presented })
-      const judge = async () => (await issuerAuthenticator(route, cache)({ token: presented })).provider
+      await issuerAuthenticator(former, { cache })({ token: presented })
+      const judge = async () => (await issuerAuthenticator(route, { cache })({ token: presented })).provider
       expect(await judge().catch(({ code }) => code)).toBe(expected)
     }
   })
@@ -77,7 +77,7 @@ describe('a token of a tenant', () => {
     const results: string[] = []
     const cache = tokenCache({ entries: 10, onResult: (provider, result) => results.push(`${provider} ${result}`) })
     const any = verifier({ provider: 'any', issuer: TEMPLATE, tenants: { tid: 'any' } })
-    const verify = issuerAuthenticator([any, verifier({ provider: 'ours', issuer: issuerOf('a') })], cache)
+    const verify = issuerAuthenticator([any, verifier({ provider: 'ours', issuer: issuerOf('a') })], { cache })
     const presented = token(by, of('b'))
     for (let round = 0; round < 2; round++) await verify({ token: presented })
     expect(results).toEqual(['any miss', 'any hit'])

@@ -30,7 +30,7 @@ let cache: TokenCache
 const cacheOf = (entries: number) =>
   tokenCache({ entries, onResult: (provider, result) => results.push(`${provider} ${result}`) })
 const verifierWith = (overrides: Overrides = {}) => jwtVerifier(verifierOptions(keySet, { clock, ...overrides }))
-const routeWith = (overrides: Overrides = {}) => issuerAuthenticator([verifierWith(overrides)], cache)
+const routeWith = (overrides: Overrides = {}) => issuerAuthenticator([verifierWith(overrides)], { cache })
 
 beforeEach(() => {
   clock = new TestClock()
@@ -157,7 +157,7 @@ describe('a route that does not accept the provider', () => {
   test('refuses a token another route verified, and leaves that verdict alone', async () => {
     const main = verifierWith()
     const other = verifierWith({ provider: 'other', issuer: 'https://other.example' })
-    const [mainRoute, otherRoute] = [issuerAuthenticator([main], cache), issuerAuthenticator([other], cache)]
+    const [mainRoute, otherRoute] = [issuerAuthenticator([main], { cache }), issuerAuthenticator([other], { cache })]
     const text = token(by)
     await mainRoute({ token: text })
     expect(await refusalCode(() => otherRoute({ token: text }))).toBe('issuer_unknown')

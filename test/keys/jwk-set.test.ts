@@ -2,7 +2,7 @@ import { generateKeyPairSync, verify } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { compactVerify, createLocalJWKSet } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { EMPTY_JWK_SET, readJwkSet } from '../../src/keys/jwk-set.ts'
+import { EMPTY_JWK_SET, JWK_SET } from '../../src/keys/jwk-set.ts'
 import { ecJwk, es256 } from './support.ts'
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -14,7 +14,7 @@ const k256 = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.ex
 const mlDsa = generateKeyPairSync('ml-dsa-44').publicKey.export({ format: 'jwk' })
 const ec = ecJwk('k1')
 
-const read = (...keys: readonly unknown[]) => readJwkSet({ keys }, EMPTY_JWK_SET)
+const read = (...keys: readonly unknown[]) => JWK_SET.read({ keys }, EMPTY_JWK_SET)
 const base64url = (text: string) => Buffer.from(text).toString('base64url')
 function thrownBy(action: () => unknown): unknown {
   try {
@@ -78,7 +78,7 @@ describe('RFC 7517 §5: odd members', () => {
     ['ML-DSA with the alg of another size', { ...mlDsa, alg: 'ML-DSA-87' }, 'malformed'],
   ])('%s is skipped and counted, its siblings work', (_what, member, reason) => {
     const sibling = ecJwk('sibling')
-    const set = readJwkSet(JSON.parse(JSON.stringify({ keys: [member, sibling] })), EMPTY_JWK_SET)
+    const set = JWK_SET.read(JSON.parse(JSON.stringify({ keys: [member, sibling] })), EMPTY_JWK_SET)
     expect(set.skipped).toEqual({ [reason]: 1 })
     expect(set.keys.map(({ kid }) => kid)).toEqual(['sibling'])
   })
@@ -91,12 +91,12 @@ describe('RFC 7517 §5: odd members', () => {
   test.each([undefined, null, 7, 'keys', [], {}, { keys: null }, { keys: {} }, { keys: 'x' }])(
     'a document that is no set is refused: %j',
     document => {
-      expect(() => readJwkSet(document, EMPTY_JWK_SET)).toThrow('not a JWK Set')
+      expect(() => JWK_SET.read(document, EMPTY_JWK_SET)).toThrow('not a JWK Set')
     },
   )
 
   test('a set inherited from a prototype is no set', () => {
-    expect(() => readJwkSet(JSON.parse('{"__proto__": {"keys": []}}'), EMPTY_JWK_SET)).toThrow('not a JWK Set')
+    expect(() => JWK_SET.read(JSON.parse('{"__proto__": {"keys": []}}'), EMPTY_JWK_SET)).toThrow('not a JWK Set')
   })
 
   test('more than 1,000 members are refused before a single one is read', () => {
@@ -251,12 +251,12 @@ describe('RFC 7515 §4.1.4: which keys are tried', () => {
 
   test('without a kid the newest come first, whatever the order of the set', () => {
     const [a, b, c] = [ecJwk('a'), ecJwk('b'), ecJwk('c')]
-    const next = readJwkSet({ keys: [a, b] }, read(a))
+    const next = JWK_SET.read({ keys: [a, b] }, read(a))
     expect(next.find(es256(undefined)).map(({ kid }) => kid)).toEqual(['b', 'a'])
-    const third = readJwkSet({ keys: [a, b, c] }, next)
+    const third = JWK_SET.read({ keys: [a, b, c] }, next)
     expect(third.find(es256(undefined)).map(({ kid }) => kid)).toEqual(['c', 'b', 'a'])
     expect(
-      readJwkSet({ keys: [b, a] }, third)
+      JWK_SET.read({ keys: [b, a] }, third)
         .find(es256(undefined))
         .map(({ kid }) => kid),
     ).toEqual(['b', 'a'])
@@ -295,7 +295,7 @@ describe('Wycheproof key sets', () => {
       const { testGroups } = JSON.parse(readFileSync(vectors, 'utf8')) as { testGroups: readonly Group[] }
       expect(testGroups.length).toBeGreaterThan(20)
       const accepted = testGroups.flatMap(({ comment, private: privateSet, public: publicSet = { keys: [] } }) =>
-        readJwkSet({ keys: [...privateSet.keys, ...publicSet.keys] }, EMPTY_JWK_SET).keys.map(({ kid }) => [
+        JWK_SET.read({ keys: [...privateSet.keys, ...publicSet.keys] }, EMPTY_JWK_SET).keys.map(({ kid }) => [
           comment,
           kid,
         ]),

@@ -87,8 +87,8 @@ function issuersOf(claims: Claims, { issuers, template }: TakenJwts, spellings: 
   return [iss]
 }
 
-/** Finds the first of the candidates that verifies the signature. */
-function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): MaybePromise<VerificationKey> {
+/** Finds the first of the candidates that verifies the signature. @throws {Denial} none does */
+export function verifyingKey(jwt: Jwt, candidates: readonly VerificationKey[]): MaybePromise<VerificationKey> {
   const fitting = candidates.slice(0, MAX_CANDIDATES).filter(key => isFitting(key, jwt.header.alg))
   return firstVerifying(jwt, fitting, { code: 'key_unknown', reason: 'no key fits the algorithm' })
 }

@@ -9,7 +9,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { decryptionKey } from '../../authenticate/encrypted/decryption-keys.ts'
 import { credentialsProblem } from '../../egress/credentials.ts'
-import { jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
+import { bundleKeySet, jwksKeySet, KeySourceError, secretKeySet } from '../../keys/static-keys.ts'
 import { fileFailureText } from '../../lib/failure-text.ts'
 import { headerLinesProblem } from '../../lib/header-lines.ts'
 import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
@@ -86,6 +86,14 @@ const OF_PROVIDERS: ByProviderType<readonly Finding[], [provider: Path, check: C
     ...clientFileFindings([...path, 'client'], provider.client, check),
     ...check([...path, 'caFile'], provider.caFile, certificateProblem),
   ],
+  spiffe: ({ bundle }, provider, check) => {
+    const path = [...provider, 'bundle']
+    return [
+      ...check([...path, 'file'], bundle.file, bundleFileProblem),
+      ...check([...path, 'caFile'], bundle.caFile, certificateProblem),
+      ...check([...path, 'bearerFile'], bundle.bearerFile, bearerFileProblem),
+    ]
+  },
   session: ({ client, keyFiles, caFile }, path, check) => [
     ...clientFileFindings([...path, 'client'], client, check),
     ...keyFiles.flatMap((file, index) => check([...path, 'keyFiles', index], file, ownSecretProblem)),
@@ -97,9 +105,13 @@ function keysOf(path: Path, keys: KeysConfig | undefined, check: Check): readonl
   return [
     ...check([...path, 'jwksFile'], keys?.jwksFile, jwksFileProblem),
     ...check([...path, 'caFile'], keys?.caFile, certificateProblem),
-    ...check([...path, 'bearerFile'], keys?.bearerFile, content => emptyProblem(content) ?? bearerProblem(content)),
+    ...check([...path, 'bearerFile'], keys?.bearerFile, bearerFileProblem),
     ...inlineFindings([...path, 'jwks'], keys?.jwks),
   ]
+}
+
+function bearerFileProblem(content: Buffer): string | undefined {
+  return emptyProblem(content) ?? bearerProblem(content)
 }
 
 function decryptionOf(path: Path, decryption: DecryptionConfig | undefined, check: Check): readonly Finding[] {
@@ -178,9 +190,24 @@ function ownSecretProblem(content: Buffer): string | undefined {
 
 function jwksFileProblem(content: Buffer): string | undefined {
   const text = content.toString()
-  const problem = jwksProblem(text)
-  if (problem !== undefined) return problem
-  // A private key that lies beside a proxy will leak one day, so the file is refused although its public keys work.
+  return jwksProblem(text) ?? privateMemberProblem(text)
+}
+
+function bundleFileProblem(content: Buffer): string | undefined {
+  const text = content.toString()
+  const problem = keySourceProblem(() => {
+    bundleKeySet(text, '')
+    return undefined
+  })
+  return problem ?? privateMemberProblem(text)
+}
+
+/**
+ * A private key that lies beside a proxy will leak one day, so the file is refused although its public keys work.
+ *
+ * @param text of a set that can be read
+ */
+function privateMemberProblem(text: string): string | undefined {
   const { keys }: { keys: readonly unknown[] } = JSON.parse(text)
   const isPrivate = keys.some(key => PRIVATE_JWK_MEMBERS.some(member => Object.hasOwn(Object(key), member)))
   return isPrivate ? 'holds a private or secret key; it must hold public keys only' : undefined

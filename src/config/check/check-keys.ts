@@ -21,7 +21,7 @@ export function keysFindings(provider: Keyed, path: Path): readonly Finding[] {
   return [
     ...sourceFindings(provider, path),
     ...unusedFindings(provider.keys, path),
-    ...timingFindings(provider.keys, path),
+    ...timingFindings(provider.keys, [...path, 'keys']),
   ]
 }
 
@@ -77,8 +77,12 @@ function unusedFindings(keys: KeysConfig, path: Path): readonly Finding[] {
   }))
 }
 
-function timingFindings({ refresh, maxStale }: KeysConfig, path: Path): readonly Finding[] {
+/** @param path of the block that says how keys are fetched */
+export function timingFindings(
+  { refresh, maxStale }: Pick<KeysConfig, 'refresh' | 'maxStale'>,
+  path: Path,
+): readonly Finding[] {
   if (maxStale >= refresh) return []
   const message = 'must not be shorter than `refresh` (default `5m`): keys would expire before they are fetched again'
-  return [{ path: [...path, 'keys', 'maxStale'], message }]
+  return [{ path: [...path, 'maxStale'], message }]
 }

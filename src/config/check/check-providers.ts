@@ -15,11 +15,13 @@ import { decryptionFindings } from './check-decryption.ts'
 import { introspectionFindings } from './check-introspection.ts'
 import { keysFindings, sources } from './check-keys.ts'
 import { sessionFindings } from './check-sessions.ts'
+import { spiffeFindings, trustDomainFindings } from './check-spiffe.ts'
 import type { Finding, Path } from './findings.ts'
 
 export function providerFindings({ providers, workers }: Draft): readonly Finding[] {
   return [
     ...cacheFileFindings(providers),
+    ...trustDomainFindings({ providers }),
     ...[...providers].flatMap(([id, provider]) => byProviderType(FINDINGS, provider, ['providers', id], workers)),
   ]
 }
@@ -36,6 +38,7 @@ const FINDINGS: ByProviderType<readonly Finding[], [path: Path, workers: number 
   ],
   introspection: introspectionFindings,
   session: sessionFindings,
+  spiffe: spiffeFindings,
 }
 
 /** Refuses a cache file that two providers share: each would overwrite the keys of the other. */

@@ -10,6 +10,8 @@ import { isLogin } from '../schema/accepted.ts'
 import type { ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { BARE_METADATA_PATH, metadataPath } from '../schema/metadata-path.ts'
+import { providerTraits } from '../schema/provider-traits.ts'
+import type { ProviderConfig } from '../schema/schema.ts'
 import { sessionPath, sessionPaths } from '../schema/session-paths.ts'
 import { didYouMean } from '../schema/suggest.ts'
 import { shapeOf } from './check-routes.ts'
@@ -42,19 +44,25 @@ function principalFindings({ providers, providerIds }: Draft, { id, provider }: 
   const { principal } = provider
   if (principal === 'idToken') return []
   const path = ['providers', id, 'principal']
-  const judges = providerIds.filter(each => !isLogin(providers.get(each)))
+  const judges = providerIds.filter(each => !isLogin(providers.get(each)) && !isOfWorkloads(providers.get(each)))
   const remedy =
     judges.length === 0 ? '`idToken`, or add a provider of `type: jwt`' : `${judges.join(', ')} or \`idToken\``
   if (principal === id)
     return [{ path, message: `cannot be this provider, which judges no access token; write ${remedy}` }]
   if (isLogin(providers.get(principal)))
     return [{ path, message: `names another login, which judges no access token; write ${remedy}` }]
+  if (isOfWorkloads(providers.get(principal)))
+    return [{ path, message: `names a trust domain of workloads, where nobody logs in; write ${remedy}` }]
   if (providerIds.includes(principal)) return []
   const message =
     judges.length === 0
       ? `names no provider; write ${remedy}.${didYouMean(principal, ['idToken'])}`
       : `names no provider that judges tokens; there ${judges.length === 1 ? 'is' : 'are'} ${judges.join(', ')}, and \`idToken\`.${didYouMean(principal, [...judges, 'idToken'])}`
   return [{ path, message, about: 'providers' }]
+}
+
+function isOfWorkloads(provider: ProviderConfig | undefined): boolean {
+  return provider !== undefined && providerTraits(provider).trustDomain !== undefined
 }
 
 function storeFindings({ store, workers = 1 }: Draft, { id, provider }: Login): readonly Finding[] {

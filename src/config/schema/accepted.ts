@@ -1,9 +1,12 @@
 /**
  * Says which providers a route asks: those whose tokens or sessions it accepts, and those that judge what sessions
- * bring.
+ * bring; and whose tokens are nobody else's, whatever the route accepts.
  */
+
+import type { Claims } from '../../types.ts'
 import { providerTraits } from './provider-traits.ts'
 import type { Config, RouteConfig } from './schema.ts'
+import { takesIssuer } from './tenants.ts'
 
 type Providers = Pick<Config, 'providers'>
 
@@ -23,6 +26,14 @@ export function judgesOn(config: Providers, route: Pick<RouteConfig, 'providers'
 /** The id of the provider whose sessions a route takes; undefined: it takes none. */
 export function sessionProvider({ providers }: Providers, route: Pick<RouteConfig, 'providers'>): string | undefined {
   return route.providers?.find(id => isLogin(providers[id]))
+}
+
+/** Whether a token names the issuer of some provider. A trust domain is the issuer of nothing. */
+export function isIssuerConfigured({ providers }: Providers, claims: Claims): boolean {
+  return Object.values(providers).some(provider => {
+    const { issuers, trustDomain } = providerTraits(provider)
+    return trustDomain === undefined && takesIssuer(issuers, claims)
+  })
 }
 
 /** Is true for a provider whose sessions are taken, and no tokens. */

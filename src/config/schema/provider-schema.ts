@@ -21,6 +21,7 @@ import { claimReference, flag, judgedText, list, text } from './fields.ts'
 import { introspectionProviderSchema } from './introspection-schema.ts'
 import { keysSchema } from './keys-schema.ts'
 import { sessionProviderSchema } from './session-schema.ts'
+import { spiffeProviderSchema } from './spiffe-schema.ts'
 import { didYouMean } from './suggest.ts'
 
 const ALGORITHMS = [...JWS_ALGORITHMS.keys()]
@@ -65,6 +66,7 @@ export const providerSchema = z.discriminatedUnion('type', [
   jwtProviderSchema,
   introspectionProviderSchema,
   sessionProviderSchema,
+  spiffeProviderSchema,
 ])
 
 /** RFC 8725 §3.1: a shared secret never meets an asymmetric algorithm, whatever the token says. */

@@ -3,6 +3,7 @@
  *
  * A new type of provider needs an entry in each table here. What a trait means is judged where it is asked for.
  */
+import { trustDomainId } from '../../lib/spiffe-id.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from './by-provider-type.ts'
 import type { DecryptionConfig, KeysConfig, ProviderConfig } from './schema.ts'
 import type { TakenIssuers } from './tenants.ts'
@@ -12,8 +13,10 @@ interface ProviderTraits {
   readonly issuers: TakenIssuers
   /** Of which a token must hold one; empty where only its server judges that. */
   readonly audiences: readonly string[]
-  /** Which JWTs are its own; undefined for a provider that takes none. */
+  /** Which JWTs are its own by their issuer; undefined for a provider that takes none by that. */
   readonly takesJwts: TakenIssuers | undefined
+  /** Whose workloads' JWTs are its own, if they name no issuer that is configured; undefined for one that has none. */
+  readonly trustDomain: string | undefined
   /** Which tokens that are no JWTs are its own; undefined for a provider that takes none. */
   readonly takesOpaque: { readonly prefixes: readonly string[] } | undefined
   /** Whether it verifies what is signed about what has happened, such as logout tokens. */
@@ -43,6 +46,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     issuers: provider,
     audiences: provider.audiences,
     takesJwts: provider,
+    trustDomain: undefined,
     takesOpaque: undefined,
     signsEvents: true,
     asksServer: false,
@@ -59,6 +63,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     issuers: { issuer: provider.issuer },
     audiences: provider.audiences,
     takesJwts: provider.tokens.jwts ? { issuer: provider.issuer } : undefined,
+    trustDomain: undefined,
     takesOpaque: provider.tokens,
     signsEvents: false,
     asksServer: true,
@@ -78,6 +83,7 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     issuers: { issuer: provider.issuer },
     audiences: [],
     takesJwts: undefined,
+    trustDomain: undefined,
     takesOpaque: undefined,
     signsEvents: true,
     asksServer: false,
@@ -89,6 +95,24 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     decryption: undefined,
     cacheFile: undefined,
     filesReadAnew: clientFiles(provider.client.auth, provider.client),
+  }),
+  spiffe: ({ trustDomain, audiences, bundle, ...provider }) => ({
+    // Nothing but their keys says who has signed JWT-SVIDs, so they are named by whom these are of.
+    issuers: { issuer: trustDomainId(trustDomain) },
+    audiences,
+    takesJwts: undefined,
+    trustDomain,
+    takesOpaque: undefined,
+    signsEvents: false,
+    asksServer: false,
+    fetchesKeys: true,
+    logsIn: undefined,
+    maxLifetime: provider.maxLifetime,
+    clockToleranceMs: provider.clockTolerance,
+    acrOrder: undefined,
+    decryption: undefined,
+    cacheFile: bundle.cacheFile === undefined ? undefined : { path: bundle.cacheFile, at: ['bundle', 'cacheFile'] },
+    filesReadAnew: bundle.bearerFile === undefined ? [] : [bundle.bearerFile],
   }),
 }
 
@@ -118,6 +142,7 @@ const WITHOUT_FILES_OF_ITS_GATEWAY: ByProviderType<ProviderConfig> = {
   jwt: provider => ({ ...provider, keys: { ...provider.keys, cacheFile: undefined } }),
   introspection: provider => ({ ...provider, keys: provider.keys && { ...provider.keys, cacheFile: undefined } }),
   session: provider => provider,
+  spiffe: provider => ({ ...provider, bundle: { ...provider.bundle, cacheFile: undefined } }),
 }
 
 export function providerTraits(provider: ProviderConfig): ProviderTraits {

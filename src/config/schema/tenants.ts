@@ -1,5 +1,6 @@
 /** Says whose tokens a provider takes: those of its issuer in each spelling, or those of its tenants. */
-import { type IssuerTemplate, issuerTemplate, type Tenants } from '../../issuer-template.ts'
+import { type IssuerTemplate, issuerTemplate, type Tenants, tenantJudge } from '../../issuer-template.ts'
+import type { Claims } from '../../types.ts'
 import type { ProviderConfigs } from './by-provider-type.ts'
 
 /** What says of a provider which JWTs are its own. */
@@ -21,6 +22,15 @@ export function shareIssuer(a: TakenIssuers, b: TakenIssuers): boolean {
   if (templateA !== undefined || templateB !== undefined) return false
   const ofB = new Set(issuersOf(b))
   return issuersOf(a).some(issuer => ofB.has(issuer))
+}
+
+/** Whether the provider takes tokens with these claims for its own. */
+export function takesIssuer(provider: TakenIssuers, claims: Claims): boolean {
+  const template = issuerTemplate(provider.issuer)
+  const { iss } = claims
+  if (typeof iss !== 'string') return false
+  if (template === undefined) return issuersOf(provider).includes(iss)
+  return tenantJudge(template, tenantsOf(provider) ?? {})({ ...template.valuesIn(iss), ...claims }) === undefined
 }
 
 /** Every spelling of the issuer, which has no `{name}` in it. */

@@ -32,6 +32,7 @@ export function dottedClaims({ providers, identity, routes, rateLimits }: Config
 const OF_PROVIDERS: ByProviderType<readonly DottedClaim[], [path: Path]> = {
   jwt: dottedIn,
   introspection: dottedIn,
+  spiffe: dottedIn,
   session: () => [],
 }
 
@@ -40,7 +41,7 @@ function dottedIn(
     scopeClaim,
     rolesClaim,
     requiredClaims,
-  }: Pick<ProviderConfigs['jwt' | 'introspection'], 'scopeClaim' | 'rolesClaim' | 'requiredClaims'>,
+  }: Pick<ProviderConfigs['jwt' | 'introspection' | 'spiffe'], 'scopeClaim' | 'rolesClaim' | 'requiredClaims'>,
   path: Path,
 ): readonly DottedClaim[] {
   return [

@@ -18,6 +18,7 @@ export function longAnswers({ providers }: Config): readonly DoubtfulIntrospecti
 const LONG_ANSWERS: ByProviderType<readonly DoubtfulIntrospection[], [id: string]> = {
   jwt: () => [],
   session: () => [],
+  spiffe: () => [],
   introspection: ({ cache: { ttl, maxStale } }, id) => {
     const at = (key: string): Path => ['providers', id, 'cache', key]
     const [often, away] = [

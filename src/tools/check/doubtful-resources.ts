@@ -40,7 +40,7 @@ export function resourcesWithoutIssuer(config: Config): readonly DoubtfulResourc
   return Object.keys(config.resources).flatMap(id => {
     if (authorizationServers(config, id).length > 0) return []
     const message =
-      'tells clients of no authorization server, since the issuers of its routes are one for each tenant; add a provider with one issuer, or tell clients where to log in'
+      'tells clients of no authorization server, since its routes take the tokens of an issuer for each tenant, or of a trust domain, which is none; add a provider with one issuer, or tell clients where to log in'
     return [{ code: 'resource-without-issuer' as const, path: ['resources', id], message }]
   })
 }
@@ -82,6 +82,7 @@ const LETS_AUDIENCES_BE: ByProviderType<boolean> = {
   jwt: () => false,
   introspection: ({ audienceCheckedByServer }) => audienceCheckedByServer,
   session: () => false,
+  spiffe: () => false,
 }
 
 export function otherToolsAllowed({ routes }: Config): readonly DoubtfulResource[] {

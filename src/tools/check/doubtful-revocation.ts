@@ -39,6 +39,7 @@ const CARRIED: ByProviderType<ReadonlySet<string>> = {
   introspection: ({ requiredClaims }) => new Set(requiredClaims.map(asName)),
   // A session can be revoked by a name of its own, whatever its ID token has.
   session: () => new Set(['jti', 'sub', 'sid']),
+  spiffe: ({ requiredClaims }) => new Set(['sub', ...requiredClaims.map(asName)]),
 }
 
 /** `/sub` is another way to write `sub`. */

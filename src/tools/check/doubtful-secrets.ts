@@ -33,6 +33,7 @@ const FILES: ByProviderType<readonly NamedFile[]> = {
     ...filesIn('keys', { bearerFile: keys?.bearerFile }),
     ...filesIn('client', client),
   ],
+  spiffe: ({ bundle }) => filesIn('bundle', { bearerFile: bundle.bearerFile }),
   session: ({ client, keyFiles }) => [
     ...filesIn('client', client),
     ...keyFiles.map((file, index) => ({ at: ['keyFiles', index], file })),

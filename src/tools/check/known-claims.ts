@@ -6,6 +6,7 @@ const KNOWN: ByProviderType<readonly string[]> = {
   jwt: ({ requiredClaims }) => ['iss', 'sub', 'aud', 'exp', ...requiredClaims],
   introspection: ({ requiredClaims }) => ['sub', 'aud', ...requiredClaims],
   session: () => ['iss', 'sub', 'aud', 'exp'],
+  spiffe: ({ requiredClaims }) => ['sub', 'aud', 'exp', ...requiredClaims],
 }
 
 /** @returns names and JSON Pointers, as they are written */

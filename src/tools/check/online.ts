@@ -54,6 +54,8 @@ const ISSUER_WARNINGS: ByProviderType<Promise<readonly Warning[]>, [id: string, 
     const found = await Promise.all([slashWarnings(issuer, id, fetch), scopeWarnings(id, provider, config)])
     return found.flat()
   },
+  // A trust domain has no document that says its name.
+  spiffe: async () => [],
 }
 
 /** The metadata of a server are smaller. */
@@ -67,6 +69,7 @@ const TRIED: ByProviderType<Promise<readonly HealthResult[]>, [verifier: TokenVe
     healthResult(verifier.health()),
     ...(await loginResults(provider, config)),
   ],
+  spiffe: async (_provider, verifier) => [healthResult(verifier.health())],
 }
 
 /** Waits no longer than the timeouts of the configuration, and never throws for what the network does. */

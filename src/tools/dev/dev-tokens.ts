@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { acceptedProviders, isLogin } from '../../config/schema/accepted.ts'
+import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config, RequireConfig, RouteConfig } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Claims } from '../../types.ts'
@@ -19,7 +20,7 @@ interface DevTokensOptions {
 }
 
 type DevAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
-type Sign = (claims: Claims, algorithm: DevAlgorithm) => Promise<string>
+type Sign = (claims: Claims, algorithm: DevAlgorithm, typ?: string) => Promise<string>
 
 export interface DevTokens {
   /**
@@ -47,7 +48,8 @@ export function devTokens({ config, claims: always, scope, clock }: DevTokensOpt
 
   async function issued(providerId: string, claims: Claims, sign: Sign): Promise<string> {
     const provider = config().providers[providerId]
-    if (provider?.type !== 'introspection') return sign(claims, algorithmOf(config(), providerId))
+    const typ = provider && providerTraits(provider).trustDomain === undefined ? undefined : 'JWT'
+    if (provider?.type !== 'introspection') return sign(claims, algorithmOf(config(), providerId), typ)
     const [prefix = ''] = provider.tokens.prefixes
     const token = prefix + randomBytes(Math.max(24, provider.tokens.minBytes)).toString('base64url')
     opaque.set(token, { provider: providerId, claims })

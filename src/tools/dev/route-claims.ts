@@ -5,10 +5,9 @@
  * made up, so routes with `require.proof` stay closed.
  */
 import { acceptedProviders, isLogin } from '../../config/schema/accepted.ts'
-import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { ClaimRequirement, Config, RequireConfig, RouteConfig } from '../../config/schema/schema.ts'
 import type { Claims, JsonValue } from '../../types.ts'
-import { audienceClaims, audienceOfAll, issuerClaims } from '../engine/made-up-claims.ts'
+import { audienceClaims, audienceOfAll, ownClaims } from '../engine/made-up-claims.ts'
 
 /** The provider whose tokens a route takes first, by its id; undefined: it takes none. */
 export function tokenProviderOf(config: Config, route: Pick<RouteConfig, 'providers'>): string | undefined {
@@ -27,6 +26,7 @@ interface AskedClaims {
 }
 
 const LIFETIME_SECONDS = 3_600
+const SUBJECT = 'alice'
 
 export function satisfyingClaims({
   config,
@@ -52,9 +52,9 @@ export function satisfyingClaims({
     ...(require.acr === undefined ? [] : [['acr', require.acr[0] ?? ''] as const]),
   ]
   const timeless = asked.reduce<Claims>((claims, [name, value]) => withClaim(claims, name, value), {
-    ...issuerClaims(providerTraits(provider).issuers, given),
+    sub: SUBJECT,
+    ...ownClaims(provider, given, SUBJECT),
     ...audienceClaims(shape, audience),
-    sub: 'alice',
     client_id: 'sallyport-dev',
   })
   return {

@@ -55,6 +55,10 @@ const CHANGES: Readonly<Record<string, Change>> = {
       client: { auth: 'bearer', tokenFile: secretFile },
     }
   },
+  spiffe(provider, { issuerUrl }, { note }) {
+    note('.bundle', 'that of the embedded issuer, for the trust domain as it is written')
+    return { ...provider, bundle: { url: `${issuerUrl}/demo/spiffe-bundle` } }
+  },
   session(provider, parts, { id, login, note }) {
     const { gatewayPort, issuerUrl, secretFile, sessionKeyFile } = parts
     const publicUrl = `http://${login}:${gatewayPort}`

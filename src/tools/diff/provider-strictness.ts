@@ -33,6 +33,7 @@ const TAKEN_BY: { readonly [Type in ProviderType]: string } = {
   jwt: 'JWTs that its keys verify, also those that the server calls inactive',
   introspection: 'tokens of which the server says that they are active, opaque ones, too',
   session: 'browsers that have logged in, by a cookie',
+  spiffe: 'JWT-SVIDs of the workloads of its trust domain, whatever issuer they name',
 }
 
 function differencesOfType<Type extends ProviderType>(
@@ -62,6 +63,13 @@ const KEYS: Comparisons<KeysConfig> = {
   hosts: (name, before = [], after = []) => anyOf(name, before, after),
   allowInsecureHttp: ranked({ true: 0, false: 1 }),
 }
+
+type Bundle = ProviderConfigs['spiffe']['bundle']
+
+/** What is fetched as a key set is, is compared as one. */
+const { jwksUri: _uri, jwksFile: _file, jwks: _jwks, secretFile: _secret, hosts: _hosts, ...FETCH } = KEYS
+
+const BUNDLE: Comparisons<Bundle> = { ...FETCH, url: another, file: another }
 
 const PROVIDER: { readonly [Type in ProviderType]: Comparisons<ProviderConfigs[Type], ProviderConfigs[Type]> } = {
   jwt: {
@@ -141,6 +149,17 @@ const PROVIDER: { readonly [Type in ProviderType]: Comparisons<ProviderConfigs[T
     hosts: (name, before = [], after = []) => anyOf(name, before, after),
     caFile: another,
     allowInsecureHttp: ranked({ true: 0, false: 1 }),
+  },
+  spiffe: {
+    type: noMatter('Providers of two types are told apart before their keys are compared.'),
+    trustDomain: (name, before, after) => otherWith(name, { before, after, witness: `workloads of ${after}` }),
+    audiences: anyOf,
+    bundle: (name, before, after, around) => differencesOf(BUNDLE, before, after, around, `${name}.`),
+    clockTolerance: limitMs,
+    maxLifetime: limitMs,
+    requiredClaims: allOf,
+    scopeClaim: another,
+    rolesClaim: another,
   },
 }
 

@@ -173,6 +173,7 @@ function proxyDifferences(
 const MAY_FETCH_IN_CLEAR: ByProviderType<boolean> = {
   jwt: ({ keys }) => keys.allowInsecureHttp,
   session: ({ allowInsecureHttp }) => allowInsecureHttp,
+  spiffe: ({ bundle }) => bundle.allowInsecureHttp,
   introspection: ({ keys, allowInsecureHttp }) => allowInsecureHttp || keys?.allowInsecureHttp === true,
 }
 

@@ -28,8 +28,11 @@ import { StepTooLong, step } from './steps.ts'
 interface Fetched {
   /** Where the first request goes. */
   readonly url: string
-  /** `needed`: nothing works without the metadata; `told`: they only say whether the issuer is spelled right. */
-  readonly metadata: 'needed' | 'told'
+  /**
+   * `needed`: nothing works without the metadata; `told`: they only say whether the issuer is spelled right; `none`:
+   * there are none.
+   */
+  readonly metadata: 'needed' | 'told' | 'none'
   readonly caFile: string | undefined
   readonly bearerFile: string | undefined
 }
@@ -48,6 +51,8 @@ const FETCHED: ByProviderType<Fetched | undefined> = {
     bearerFile: undefined,
   }),
   session: ({ issuer, caFile }) => ({ url: issuer, metadata: 'needed', caFile, bearerFile: undefined }),
+  spiffe: ({ bundle: { url, caFile, bearerFile } }) =>
+    url === undefined ? undefined : { url, metadata: 'none', caFile, bearerFile },
 }
 
 function fetchedKeys(issuer: string, keys: KeysConfig): Fetched | undefined {
@@ -145,7 +150,9 @@ async function documentVerdicts(
   { metadata, caFile, bearerFile }: Fetched,
   { config, stepMs }: Examined,
 ): Promise<readonly Named[]> {
-  const { issuer } = provider
+  if (metadata === 'none')
+    return [{ check: 'discovery', verdict: skipped('a trust domain has no metadata, and its bundle says no name') }]
+  const { issuer } = providerTraits(provider).issuers
   if (URL.parse(issuer) === null || issuerTemplate(issuer) !== undefined)
     return [{ check: 'discovery', verdict: skipped('an issuer that is no URL has no document') }]
   const failures: string[] = []
@@ -219,10 +226,13 @@ const USABLE: { readonly [T in keyof ProviderConfigs]: CheckName } = {
   jwt: 'keys',
   introspection: 'asking',
   session: 'login',
+  spiffe: 'keys',
 }
 
 const REMEDIES: { readonly [T in keyof ProviderConfigs]: string } = {
   jwt: 'until there are keys, every token of this provider is answered with 503; see the steps before',
   introspection: 'until it answers, every token of this provider is answered with 503; see the steps before',
   session: 'nobody can log in until then; see the steps before',
+  spiffe:
+    'until there are keys with `use: jwt-svid`, every token of this trust domain is refused; see the steps before',
 }

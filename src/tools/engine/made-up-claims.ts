@@ -1,19 +1,27 @@
-/** Makes up the claims by which a provider takes a token for one of its own: issuer, tenant and audience. */
+/**
+ * Makes up the claims by which a provider takes a token for one of its own: issuer, tenant and audience, or a workload
+ * of its trust domain.
+ */
 import { resourceUrls } from '../../config/resources.ts'
 import type { ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
-import type { Config } from '../../config/schema/schema.ts'
-import { issuersOf, type TakenIssuers, tenantsOf } from '../../config/schema/tenants.ts'
-import { issuerTemplate, tenantJudge } from '../../issuer-template.ts'
+import type { Config, ProviderConfig } from '../../config/schema/schema.ts'
+import { type TakenIssuers, takesIssuer, tenantsOf } from '../../config/schema/tenants.ts'
+import { issuerTemplate } from '../../issuer-template.ts'
+import { trustDomainId, trustDomainIn } from '../../lib/spiffe-id.ts'
 import type { Claims, JsonValue } from '../../types.ts'
 
-/** Whether the provider takes tokens with these claims for its own. */
-export function takesIssuer(provider: TakenIssuers, claims: Claims): boolean {
-  const template = issuerTemplate(provider.issuer)
-  const { iss } = claims
-  if (typeof iss !== 'string') return false
-  if (template === undefined) return issuersOf(provider).includes(iss)
-  return tenantJudge(template, tenantsOf(provider) ?? {})({ ...template.valuesIn(iss), ...claims }) === undefined
+/** Whether the provider takes tokens with these claims for its own, on a route that accepts no other provider. */
+export function takesClaims(provider: ProviderConfig, claims: Claims): boolean {
+  const { trustDomain, issuers } = providerTraits(provider)
+  if (trustDomain === undefined) return takesIssuer(issuers, claims)
+  return typeof claims.sub === 'string' && trustDomainIn(claims.sub) === trustDomain
+}
+
+/** Says from whom a token with these claims would be: an issuer, or a workload of this name where none is given. */
+export function ownClaims(provider: ProviderConfig, given: Claims, workload: string): Claims {
+  const { trustDomain, issuers } = providerTraits(provider)
+  return trustDomain === undefined ? issuerClaims(issuers, given) : { sub: `${trustDomainId(trustDomain)}/${workload}` }
 }
 
 /**

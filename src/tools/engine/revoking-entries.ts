@@ -3,6 +3,7 @@
  * which say that a token is revoked and not in whose words.
  */
 import { claimReader } from '../../claim-reader.ts'
+import { isIssuerConfigured } from '../../config/schema/accepted.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { issuersOf } from '../../config/schema/tenants.ts'
@@ -10,6 +11,7 @@ import { issuerTemplate } from '../../issuer-template.ts'
 import { type RevocationEntry, type RevocationKind, subjectText } from '../../revocation/entry.ts'
 import type { Claims, JsonValue } from '../../types.ts'
 import { exactTime } from '../text/moments.ts'
+import { takesClaims } from './made-up-claims.ts'
 
 /** @param entries of which each counts as it stands, also where another is about the same */
 export function revokingEntries<Entry extends RevocationEntry>(
@@ -18,7 +20,7 @@ export function revokingEntries<Entry extends RevocationEntry>(
   entries: readonly Entry[],
   nowSeconds: number,
 ): readonly Entry[] {
-  const issuers = spellings(config, claims.iss)
+  const issuers = [...trustDomains(config, claims), ...spellings(config, claims.iss)]
   const values: Readonly<Record<RevocationKind, JsonValue | undefined>> = {
     jti: claims.jti,
     sub: claims.sub,
@@ -44,6 +46,16 @@ function spellings({ providers }: Config, iss: JsonValue | undefined): readonly 
     return issuerTemplate(issuers.issuer) === undefined ? [issuersOf(issuers)] : []
   })
   return named.find(each => each.includes(iss)) ?? [iss]
+}
+
+/** An entry against a workload names its trust domain, whatever `iss` its tokens have. */
+function trustDomains(config: Config, claims: Claims): readonly string[] {
+  if (isIssuerConfigured(config, claims)) return []
+  return Object.values(config.providers).flatMap(provider =>
+    providerTraits(provider).trustDomain !== undefined && takesClaims(provider, claims)
+      ? [providerTraits(provider).issuers.issuer]
+      : [],
+  )
 }
 
 /** Says of an entry what it revokes, up to when it does, and why, as far as it is written there. */

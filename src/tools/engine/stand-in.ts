@@ -11,24 +11,24 @@ import { CompactSign } from 'jose'
 import type { IntrospectionAnswer } from '../../authenticate/introspection/answer.ts'
 import { introspectionVerifier } from '../../authenticate/introspection/introspection.ts'
 import { jwtVerifier } from '../../authenticate/jwt/jwt.ts'
+import { jwtSvidVerifier } from '../../authenticate/jwt/jwt-svid.ts'
 import { takesNoTokens } from '../../authenticate/takes-no-tokens.ts'
 import type { TokenVerifier } from '../../authenticate/verifier.ts'
 import { withResourceAudiences } from '../../config/resources.ts'
 import { acceptedProviders, isLogin, sessionProvider } from '../../config/schema/accepted.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../../config/schema/by-provider-type.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
-import type { Config, RouteConfig } from '../../config/schema/schema.ts'
-import type { TakenIssuers } from '../../config/schema/tenants.ts'
+import type { Config, ProviderConfig, RouteConfig } from '../../config/schema/schema.ts'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Policy } from '../../policy.ts'
 import { introspectionRules } from '../../run/introspection.ts'
-import { jwtRules } from '../../run/providers.ts'
+import { jwtRules, jwtSvidRules } from '../../run/providers.ts'
 import type { Services } from '../../run/services.ts'
 import type { SessionRecord } from '../../session/session.ts'
 import type { AskedOfLogin, Claims, JsonValue, KeySet, VerificationKey } from '../../types.ts'
 import { type Answering, answeringFor } from './answering.ts'
-import { audienceClaims, issuerClaims, takesIssuer } from './made-up-claims.ts'
+import { audienceClaims, ownClaims, takesClaims } from './made-up-claims.ts'
 import { type Prover, prover } from './prover.ts'
 import { standInSessions } from './stand-in-session.ts'
 import { toolPolicy } from './tool-policy.ts'
@@ -216,8 +216,7 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
     return {
       verifier,
       async token(claims, route) {
-        const taken = { ...provider, audienceClaim: 'aud', tokenType: 'compatible' } as const
-        const { aud, ...others } = missingClaims(claims, taken, route, deps)
+        const { aud, ...others } = missingClaims(claims, { ...provider, ...PLAIN }, route, deps)
         const isAsked = route?.audiences !== undefined || route?.resource !== undefined
         const isAudienceNeeded = !provider.audienceCheckedByServer || isAsked
         const filledIn = isAudienceNeeded && aud !== undefined ? { ...others, aud } : others
@@ -227,6 +226,12 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
       asks: { server, issuer: provider.issuer },
     }
   },
+  spiffe(provider, id, deps) {
+    const keySet = standInKeySet({ kid: KID, algorithms: new Set([ALGORITHM]), key: deps.publicKey })
+    const algorithms = new Set([ALGORITHM])
+    const verifier = jwtSvidVerifier({ ...jwtSvidRules(id, provider), algorithms, keySet, clock: deps.clock })
+    return { verifier, token: jwtSigner({ ...provider, ...PLAIN }, deps), asks: undefined }
+  },
   session: (_provider, id, deps) => ({
     verifier: takesNoTokens(id, () => ({ kind: 'keyless', usable: true, lastError: undefined })),
     token: jwtSigner(undefined, deps),
@@ -234,8 +239,11 @@ const ISSUERS: ByProviderType<StandInIssuer, [id: string, deps: StandInDeps]> = 
   }),
 }
 
+/** How a token looks where its provider has nothing to say of that. */
+const PLAIN = { audienceClaim: 'aud', tokenType: 'compatible' } as const
+
 /** @param provider undefined when no provider takes the token */
-function jwtSigner(provider: ProviderConfigs['jwt'] | undefined, deps: StandInDeps): StandInIssuer['token'] {
+function jwtSigner(provider: TakesClaims | undefined, deps: StandInDeps): StandInIssuer['token'] {
   return async (claims, route) => {
     const filledIn = missingClaims(claims, provider, route, deps)
     const payload = Buffer.from(JSON.stringify({ ...filledIn, ...claims }))
@@ -265,15 +273,20 @@ function acceptedBy({ providers }: Config, route: RouteConfig | undefined): read
 }
 
 function providerId(config: Config, claims: Claims, route: RouteConfig | undefined): string | undefined {
-  return acceptedBy(config, route).find(id => {
+  const accepted = acceptedBy(config, route).flatMap(id => {
     const provider = config.providers[id]
-    if (provider === undefined || claims.iss === undefined) return provider !== undefined
-    return takesIssuer(providerTraits(provider).issuers, claims)
+    return provider === undefined
+      ? []
+      : [{ id, provider, isOfDomain: providerTraits(provider).trustDomain !== undefined }]
   })
+  const others = accepted.filter(({ isOfDomain }) => !isOfDomain)
+  const ofDomain = accepted.find(({ provider, isOfDomain }) => isOfDomain && takesClaims(provider, claims))
+  if (claims.iss === undefined) return (ofDomain ?? others[0] ?? accepted[0])?.id
+  return (others.find(({ provider }) => takesClaims(provider, claims)) ?? ofDomain)?.id
 }
 
 /** What decides which claims a token needs. */
-type TakesClaims = TakenIssuers & Pick<ProviderConfigs['jwt'], 'audienceClaim' | 'tokenType' | 'maxLifetime'>
+type TakesClaims = ProviderConfig & Pick<ProviderConfigs['jwt'], 'audienceClaim' | 'tokenType' | 'maxLifetime'>
 
 /** Makes up the claims that every token needs and that say nothing about the caller, where they are missing. */
 function missingClaims(
@@ -288,7 +301,7 @@ function missingClaims(
   const issuedAt = typeof exp === 'number' ? Math.min(nowSeconds, Math.max(0, exp - 1)) : nowSeconds
   const lifetimeSeconds = Math.min(LIFETIME_SECONDS, (provider?.maxLifetime ?? Number.POSITIVE_INFINITY) / 1000)
   const suggested: Readonly<Record<string, JsonValue | undefined>> = {
-    ...(provider && issuerClaims(provider, claims)),
+    ...(provider && ownClaims(provider, claims, 'stand-in')),
     ...(provider && audienceClaims(provider, audience(audiences, route, resources))),
     iat: issuedAt,
     exp: (typeof iat === 'number' ? iat : nowSeconds) + lifetimeSeconds,

@@ -33,6 +33,7 @@ const USES: ByProviderType<'tokens' | 'answers'> = {
   jwt: () => 'tokens',
   introspection: () => 'answers',
   session: () => 'answers',
+  spiffe: () => 'tokens',
 }
 
 /** Returns the public halves as a JWK Set, each once, in the order of `keyFiles`. */

@@ -2,7 +2,7 @@
  * Signs tokens for tests with a key of the developer's own; makes that key, and the key set that verifies its tokens.
  *
  * RFC 7517 (JWK), RFC 7515 §7.1. This is for development only: whoever has the key file can be any caller. Only its
- * owner can read it; a configuration names the public set beside it (`keys.jwksFile`).
+ * owner can read it; a configuration names the public set beside it (`keys.jwksFile`, `bundle.file`).
  */
 
 import { createPrivateKey } from 'node:crypto'
@@ -23,15 +23,18 @@ interface NewKey {
   readonly jwksFile: string
 }
 
+/** What the public half is for: tokens of an issuer, or those of a SPIFFE trust domain, whose bundle it then is. */
+export type KeyUse = 'sig' | 'jwt-svid'
+
 /** Makes a key and its public key set. @throws {KeyFileError} one of the files is there, or cannot be written */
-export async function createKey(keyFile: string): Promise<NewKey> {
+export async function createKey(keyFile: string, use: KeyUse): Promise<NewKey> {
   const { d, ...named } = await newKey()
   const jwksFile = `${keyFile.replace(/\.(json|jwk)$/, '')}.public.json`
   // A gateway may be running by it.
   if (isThere(jwksFile))
     throw new KeyFileError(`${jwksFile} is there, and its key is not; move it away, or name another key`)
   write(keyFile, { ...named, d }, { mode: 0o600, flag: 'wx' })
-  write(jwksFile, { keys: [named] }, { flag: 'wx' })
+  write(jwksFile, { keys: [{ ...named, use }] }, { flag: 'wx' })
   return { keyFile, jwksFile }
 }
 

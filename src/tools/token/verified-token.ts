@@ -13,7 +13,7 @@ import { extractCredential } from '../../authenticate/extract.ts'
 import { opaqueTakers } from '../../authenticate/opaque-takers.ts'
 import { readAnyFile } from '../../config/read/own-file.ts'
 import { audienceRequirements, requirementContext } from '../../config/requirements.ts'
-import { isLogin, judgesOn } from '../../config/schema/accepted.ts'
+import { isIssuerConfigured, isLogin, judgesOn } from '../../config/schema/accepted.ts'
 import { providerTraits } from '../../config/schema/provider-traits.ts'
 import type { Config } from '../../config/schema/schema.ts'
 import { Denial, type DenialCode, STAGES, type Stage } from '../../errors.ts'
@@ -123,10 +123,12 @@ export async function verifiedToken(
   })
   try {
     const ofNoRoute = layers({ revocation: undefined, metrics: { decidedStale: () => {} } })
-    const authenticate = layeredAuthenticator({ verifiers, tokenCache: undefined, decrypterOf: shared.decrypterOf })([
-      noteVerified,
-      ...ofNoRoute,
-    ])
+    const authenticate = layeredAuthenticator({
+      verifiers,
+      tokenCache: undefined,
+      decrypterOf: shared.decrypterOf,
+      isIssuerConfigured: claims => isIssuerConfigured(config, claims),
+    })([noteVerified, ...ofNoRoute])
     const facts = { ...trialRequest('GET', '/', []), rawHeaders: ['Authorization', `Bearer ${token}`] }
     const credential = extractCredential(facts.rawHeaders, { tokenBytes: config.limits.tokenBytes, takesProofs: false })
     if (credential === undefined) throw new Denial('token_missing')
