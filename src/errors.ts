@@ -165,7 +165,8 @@ export const DENIALS = {
     reportable: true,
     remedy:
       'Compare `iss` with `providers.*.issuer`, byte for byte: a slash at the end counts. ' +
-      '`sallyport check --online` looks for that slip. A further spelling belongs to `issuerAliases`, a tenant to `tenants`.',
+      '`sallyport check --online` looks for that slip. A further spelling belongs to `issuerAliases`, a tenant to `tenants`. ' +
+      'A JWT-SVID needs a provider whose `trustDomain` its `sub` is of.',
   },
   token_inactive: {
     status: 401,

@@ -7,7 +7,7 @@
  * for.
  *
  * A JWT whose `sub` is of the SPIFFE trust domain of a provider belongs to that provider, if it has no `iss`, or names
- * nobody who is configured: such tokens need no `iss`. Whoever is configured keeps the tokens that name it, on whichever
+ * nobody who is configured: such tokens need no `iss`. Whoever is configured keeps the tokens that name it, on every
  * route, and a provider of a trust domain never sees them.
  *
  * An opaque token belongs to the provider that recognises it (`opaque-takers.ts`).

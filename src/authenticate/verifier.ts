@@ -38,7 +38,7 @@ export interface TakenJwts {
   readonly issuers: ReadonlySet<string>
   /** Those whose issuer it stands for; undefined: no others. */
   readonly template: TakenTenants | undefined
-  /** Those whose `sub` is of this SPIFFE trust domain, unless they name an issuer of the configuration; left out: none. */
+  /** Those whose `sub` is of this SPIFFE trust domain, unless their issuer is configured; left out: none. */
   readonly trustDomain?: string | undefined
   /** Header parameters with keys of the sender's choice that do not get its tokens refused. Nobody uses them either. */
   readonly ignoredHeaders: readonly KeyParameter[]

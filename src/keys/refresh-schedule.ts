@@ -3,7 +3,8 @@
  *
  * RFC 9111 §4.2.1 (freshness): `max-age` shortens the configured refresh and never lengthens it, because how long a
  * withdrawn key may go on working is the operator's decision; `no-store`, `no-cache` and tiny values are raised to the
- * cooldown. A hint in the set itself (`spiffe_refresh_hint`) counts in the same way. A conditional request for an unchanged set costs the provider next to nothing.
+ * cooldown. A hint in the set itself (`spiffe_refresh_hint`) counts in the same way. A conditional request for an
+ * unchanged set costs the provider next to nothing.
  *
  * After failures the wait is 1 s, 2 s, 4 s … up to 30 s (or the refresh, if that is shorter). That bound is the promise
  * that everything heals within one retry interval of the provider's return. Jitter only ever brings a moment forward,

@@ -1,6 +1,6 @@
 /**
- * Reads from `providers.*.keys`, or the bundle of a trust domain, where a provider's keys come from. At most one source is named there:
- * `check-providers.ts` refuses more.
+ * Reads where a provider's keys come from: from `providers.*.keys`, or from the `bundle` of a trust domain. At most one
+ * source is named there, since `check-keys.ts` and `check-spiffe.ts` refuse more.
  */
 import type { ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import { KEY_SOURCES } from '../config/schema/keys-schema.ts'

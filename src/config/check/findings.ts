@@ -232,7 +232,8 @@ function choiceText(input: unknown, choices: readonly string[]): string {
 }
 
 /** People look for `oidc`, which is two things here. */
-const PROVIDER_TYPES = 'the first verifies tokens, the second asks a server about them, the third logs browsers in'
+const PROVIDER_TYPES =
+  'the first verifies tokens, the second asks a server about them, the third logs browsers in, the fourth verifies JWT-SVIDs of workloads'
 
 function textsOf(choices: unknown): readonly string[] {
   return Array.isArray(choices) ? choices.map(String) : []

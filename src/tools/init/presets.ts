@@ -22,6 +22,8 @@ export interface Preset {
   /** The example routes that read and that write have these lines under `require`; of a server of MCP its tools do. */
   readonly read: string
   readonly write: string
+  /** Tokens are those of workloads: the name of their trust domain stands in place of `issuer`. */
+  readonly type?: 'spiffe'
   /** What the routes are for: a web API, unless it says otherwise. */
   readonly serves?: 'mcp'
 }
@@ -188,6 +190,23 @@ export const PRESETS = {
     ],
     read: 'claims: { /kubernetes.io/namespace: [shop, billing] }',
     write: 'claims: { sub: "system:serviceaccount:shop:checkout" }',
+  },
+  spiffe: {
+    summary: 'workloads with JWT-SVIDs, such as SPIRE issues them',
+    type: 'spiffe',
+    issuer: 'example.org',
+    issuerLines: [
+      '# Where SPIRE publishes the keys of the trust domain (profile `https_web`). Or a file: `spire-server bundle show',
+      '# -format spiffe`, mounted from a ConfigMap.',
+      'bundle: { url: https://spire-bundle.example.org/ }',
+    ],
+    audience: 'orders',
+    issuerNotes: [],
+    audienceNotes: ['What callers ask their SVID for, such as the name of this service.'],
+    providerLines: [],
+    identityLines: ['X-Auth-Subject: sub'],
+    read: 'claims: { sub: [spiffe://example.org/ns/shop/sa/checkout, spiffe://example.org/ns/shop/sa/billing] }',
+    write: 'claims: { sub: spiffe://example.org/ns/shop/sa/checkout }',
   },
   mcp: {
     summary: 'a server of the Model Context Protocol',

@@ -12,7 +12,9 @@ interface StarterOptions {
 /** Writes the file. Texts that were given are written so that YAML reads them as they are. */
 export function starterFile({ preset: name, issuer, audience, upstream }: StarterOptions): string {
   const preset: Preset = PRESETS[name]
-  const issuerLines = issuer === undefined || issuer === preset.issuer ? preset.issuerLines : []
+  // The place of a bundle does not follow from the name of its trust domain, so it stays to be replaced.
+  const isKept = issuer === undefined || issuer === preset.issuer || preset.type === 'spiffe'
+  const issuerLines = isKept ? preset.issuerLines : []
   const hasKeys = [...issuerLines, ...preset.providerLines].some(line => /^keys:/.test(line))
   const unlessElsewhere = hasKeys ? ' unless `keys` says otherwise' : ''
   return `# yaml-language-server: $schema=./sallyport.schema.json
@@ -29,9 +31,9 @@ admin: { listen: 0.0.0.0:9090, appProbes: [/healthz] }
 providers:
   # The name is yours: it becomes a metric label and a log field.
   main:
-    type: jwt
-    # Yours. Compared byte for byte with \`iss\`; the keys are found below it${unlessElsewhere}.
-${comments(preset.issuerNotes)}    issuer: ${scalar(issuer ?? preset.issuer)}
+    type: ${preset.type ?? 'jwt'}
+    # Yours. ${WHOSE[preset.type ?? 'jwt'].meaning}${preset.type === undefined ? unlessElsewhere : ''}.
+${comments(preset.issuerNotes)}    ${WHOSE[preset.type ?? 'jwt'].key}: ${scalar(issuer ?? preset.issuer)}
 ${lines(issuerLines)}    # Yours.
 ${comments(preset.audienceNotes)}    audiences: [${scalar(audience ?? preset.audience)}]
     clockTolerance: 5s
@@ -47,6 +49,12 @@ ${identityHeaders(preset.identityLines)}  reserved: [X-Auth-*]
 
 ${preset.serves === 'mcp' ? protectedServer(preset, audience) : webApi(preset)}`
 }
+
+/** Which key says whose tokens a provider takes. */
+const WHOSE = {
+  jwt: { key: 'issuer', meaning: 'Compared byte for byte with `iss`; the keys are found below it' },
+  spiffe: { key: 'trustDomain', meaning: 'The SPIFFE IDs in `sub` begin with spiffe:// and this name' },
+} as const
 
 const HEAD_OF_ROUTES = `# The most specific route wins, whatever the order. What no route matches is a 404 and never reaches the service.
 routes:

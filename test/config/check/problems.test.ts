@@ -324,10 +324,10 @@ describe('a provider', () => {
 
   test('of another type is refused in words', () => {
     expect(problemsOf(SMALL.replace('type: jwt', 'type: oauth2'))).toEqual([
-      '3:17 providers.main.type: must be one of `jwt`, `introspection`, `session`: the first verifies tokens, the second asks a server about them, the third logs browsers in',
+      '3:17 providers.main.type: must be one of `jwt`, `introspection`, `session`, `spiffe`: the first verifies tokens, the second asks a server about them, the third logs browsers in, the fourth verifies JWT-SVIDs of workloads',
     ])
     expect(problemsOf(SMALL.replace('type: jwt, ', ''))).toEqual([
-      '3:3 providers.main.type: is missing; write one of `jwt`, `introspection`, `session`',
+      '3:3 providers.main.type: is missing; write one of `jwt`, `introspection`, `session`, `spiffe`',
     ])
   })
 

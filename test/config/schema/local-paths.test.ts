@@ -55,6 +55,12 @@ const AROUND = {
       publicUrl: 'https://shop.example.com',
       keyFiles: ['/key'],
     },
+    spiffe: {
+      type: 'spiffe',
+      trustDomain: 'example.org',
+      audiences: ['a'],
+      bundle: { url: 'https://spire.example.org/' },
+    },
   },
   upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },
   routes: [{ id: 'all', path: '/**' }],
@@ -65,6 +71,7 @@ const AROUND = {
 const UNREAD: Readonly<Record<string, string>> = {
   'revocation.cacheFile': 'The gateway writes it, and it is not there before the first start.',
   'providers.jwt.keys.cacheFile': 'The gateway writes it, and it is not there before the first start.',
+  'providers.spiffe.bundle.cacheFile': 'The gateway writes it, and it is not there before the first start.',
   'providers.introspection.keys.cacheFile': 'The gateway writes it, and it is not there before the first start.',
 }
 
