@@ -54,7 +54,7 @@ export const spiffeProviderSchema = z.strictObject({
 
 function trustDomainProblem(trustDomain: string): string | undefined {
   if (isTrustDomain(trustDomain)) return undefined
-  const name = /^(?:spiffe:\/\/)?([^/:@?#]+)/i.exec(trustDomain)?.[1]?.toLowerCase()
+  const name = /^(?:[a-z]+:\/\/)?([^/:@?#]+)/i.exec(trustDomain)?.[1]?.toLowerCase()
   const meant = name !== undefined && isTrustDomain(name) ? `; write \`${name}\`` : ''
   return `is no trust domain, whose name has lower-case letters, digits, \`.\`, \`-\` and \`_\` alone, at most 255${meant}`
 }

@@ -67,6 +67,7 @@ describe('a trust domain', () => {
     [{ trustDomain: 'spiffe://example.org' }, `${NO_DOMAIN}; write \`example.org\``],
     [{ trustDomain: 'Example.org' }, `${NO_DOMAIN}; write \`example.org\``],
     [{ trustDomain: 'example.org:8443' }, `${NO_DOMAIN}; write \`example.org\``],
+    [{ trustDomain: 'https://spire.example.org/' }, `${NO_DOMAIN}; write \`spire.example.org\``],
     [{ trustDomain: 'exämple' }, NO_DOMAIN],
     [{ bundle: {} }, NONE],
     [{ bundle: { url: URL, file: 'bundle.json' } }, SECOND],

@@ -94,7 +94,8 @@ describe('a placeholder of a preset', () => {
       ...(hasLine(/^tenants: .*[A-Z]{2}/) ? ['placeholder providers.main.tenants.tid.0'] : []),
     ]
     expect(found(config).toSorted()).toEqual(left.toSorted())
-    const filled = starterFile({ preset, issuer: 'https://sso.test/realms/PROD', audience: 'ORDERS' })
+    const own = preset === 'spiffe' ? 'prod.test' : 'https://sso.test/realms/PROD'
+    const filled = starterFile({ preset, issuer: own, audience: 'ORDERS' })
     expect(found(loadConfig({ text: filled, file: '/etc/s.yaml', env: {}, namedFiles: 'unread' }))).toEqual([])
   })
 })
