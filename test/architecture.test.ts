@@ -55,21 +55,20 @@ const ROOMS = tableOf(`
   tools/inject      → admin config/schema lib tools/k8s
   tools/k8s         →
   tools/engine      → authenticate authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/read config/schema decide downstream
-                      errors issuer-template lib limit mcp policy revocation route run session telemetry tools/text types upstream
+                      errors issuer-template lib limit mcp policy revocation route run session signing telemetry tools/text types upstream
   tools/text        → authorize claim-reader config config/schema limit types
 
   run/workers       → admin config/schema downstream errors lib limit revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
-                      decisions downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session
-                      store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
+                      decisions downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session signing store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
   admin/console     → admin errors lib telemetry/metrics
   admin             → downstream errors exchange lib policy revocation types upstream
 
   config            → authenticate authorize condition config/schema downstream forward identity issuer-template lib limit mcp policy route session
-                      telemetry/metrics telemetry/traces types upstream
+                      signing telemetry/metrics telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
-  config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route
-  config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route types
+  config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route signing
+  config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route signing types
 
   gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
                       telemetry/audit telemetry/metrics telemetry/traces
@@ -97,7 +96,8 @@ const ROOMS = tableOf(`
   authorize         → claim-reader condition errors lib types
   limit             → claim-reader errors lib store types
   mcp               → errors lib types
-  identity          → claim-reader errors lib types
+  identity          → claim-reader errors lib signing types
+  signing           → claim-reader errors keys lib types
   route             → errors lib types
   keys              → egress errors issuer-template keys/fetch lib oauth types
   oauth             → egress keys/fetch lib types

@@ -13,6 +13,7 @@ import { ADMIN_STATUS, DENIALS } from '../errors.ts'
 import { hostMatcher } from '../lib/host-names.ts'
 import { APP_PROBE_PREFIX, type AppProbes } from './app-probes.ts'
 import { type Listed, serveListing } from './listing.ts'
+import { type AskPublishedKeys, PUBLISHED_KEYS_PATH, servePublishedKeys } from './published-keys.ts'
 import {
   type AnswerRevocations,
   answerRevocations,
@@ -33,6 +34,7 @@ export interface AdminOptions {
   /** Takes the gateway out of service, while the process goes on. */
   readonly drain: () => void
   readonly revocations: AnswerRevocations
+  readonly publishedKeys: AskPublishedKeys
   /** The paths that there are only with this configuration, but for those of the console. */
   readonly listed?: (() => readonly Listed[]) | undefined
   /** Shows what was refused lately; undefined: nobody is shown that. */
@@ -51,7 +53,7 @@ export interface AdminConsole {
 /** So many that an operator finds one, and so few that they cannot use up the descriptors of the process. */
 const MOST_CONNECTIONS = 64
 
-const PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/readyz', '/metrics', '/-/status'])
+const PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/readyz', '/metrics', '/-/status', PUBLISHED_KEYS_PATH])
 const ALWAYS_LISTED: readonly Listed[] = [
   ['/livez', 'whether the process runs'],
   ['/readyz', 'whether it can judge requests, and why not'],
@@ -111,6 +113,7 @@ export function admin(options: AdminOptions): FastifyInstance {
     reply.type(options.metricsContentType).send(Readable.from(options.metricsText())),
   )
   app.get('/-/status', async (_request, reply) => reply.send(await options.status()))
+  servePublishedKeys(app, options.publishedKeys)
   // Nothing looks at the body that a client sends along.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {

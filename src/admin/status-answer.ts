@@ -76,6 +76,8 @@ export interface Status {
         readonly queued: number
       }
     | undefined
+  /** The keys that sign our tokens for services; undefined when the configuration asks for none of these. */
+  readonly signing: ShownSigningKeys | undefined
   /**
    * Each process, where several share the listener. The details above then come from one that is not ready, if any, and
    * what each has of its own is shown where it is worst.
@@ -93,6 +95,22 @@ interface ShownConfig {
   readonly last_rejected:
     | { readonly at: string; readonly trigger: string; readonly problems: readonly string[] }
     | undefined
+}
+
+interface ShownSigningKeys {
+  /** The key that signs now. */
+  readonly kid: string
+  readonly algorithm: string
+  /** Since when it has been published. */
+  readonly since: string
+  /** When another one takes over; undefined where none is there yet. */
+  readonly next_rotation: string | undefined
+  /** The ids of all keys that services find. */
+  readonly published: readonly string[]
+  /** Undefined for keys that are made in memory. */
+  readonly folder: string | undefined
+  /** Why not all keys can be read; those that are known go on. */
+  readonly last_error: string | undefined
 }
 
 export interface ShownLimit {

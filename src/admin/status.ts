@@ -19,6 +19,7 @@ interface StatusSource {
   readonly proofs: Status['proofs']
   readonly limits: Status['limits']
   readonly audit: Status['audit']
+  readonly signing: Status['signing']
   /** @returns undefined for a provider that logs nobody in */
   readonly sessionsOf: (provider: string) => SessionStatus | undefined
   /** Whether a request may be refused because revocations may be missing. */
@@ -37,6 +38,7 @@ export function statusOf(source: StatusSource): Status {
     proofs,
     limits,
     audit,
+    signing,
     sessionsOf,
     isRefusingStale,
     isDraining,
@@ -100,6 +102,7 @@ export function statusOf(source: StatusSource): Status {
     proofs,
     limits,
     audit,
+    signing,
   }
 }
 

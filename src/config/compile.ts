@@ -20,6 +20,7 @@ import {
   DEFAULT_IDENTITY_HEADERS,
   type IdentityHeader,
   identityHeader,
+  type TokenHeader,
 } from '../identity/header-lines.ts'
 import type { Clock } from '../lib/clock.ts'
 import { andThen } from '../lib/maybe-promise.ts'
@@ -30,6 +31,7 @@ import type { Endpoint, Policy, RequestHeaders, Route, RouteChallenge, RouteSess
 import { type Cors, type CorsRules, cors } from '../route/cors.ts'
 import { compileMatcher } from '../route/match.ts'
 import { isOwnSetCookie, withoutOwnCookies } from '../session/cookie-lines.ts'
+import { callerClaim, type InternalTokensOptions, internalTokens } from '../signing/internal-token.ts'
 import type { RouteKind } from '../telemetry/metrics/route-series.ts'
 import { requestTraces } from '../telemetry/traces/request-traces.ts'
 import type { SpanSink } from '../telemetry/traces/span.ts'
@@ -83,6 +85,8 @@ interface PolicyParts {
   readonly endpoints: readonly Endpoint[]
   /** Takes the spans of requests; undefined where the configuration asks for no traces. */
   readonly spans: SpanSink | undefined
+  /** Signs the tokens of `identity.token`; undefined where the configuration asks for none. */
+  readonly signing?: Pick<InternalTokensOptions, 'ring' | 'onSigned'> | undefined
   /** Gives the series of a route. */
   readonly routeMetrics: (route: string, kind: RouteKind) => RouteMetrics
   /** `report`: every route only reports, whatever the configuration says. */
@@ -93,7 +97,9 @@ interface PolicyParts {
 
 /** @param hash says which configuration is in force */
 export function compilePolicy(config: Config, hash: string, parts: PolicyParts): Policy {
-  const identity = compileIdentity({ ...config.identity, headers: identityHeaders(config) })
+  const { reserved, maxBytes } = config.identity
+  const headersOf = { headers: identityHeaders(config), token: tokenHeader(config, parts) }
+  const identity = compileIdentity({ ...headersOf, reserved, maxBytes })
   const judges = sharedJudges(config, parts)
   const places = tokenPlaces(credentialSources(config))
   const isManaged =
@@ -162,6 +168,13 @@ export function equalShare(limit: number, workers: number): number {
 function identityHeaders({ identity: { headers } }: Config): readonly IdentityHeader[] {
   if (headers === undefined) return DEFAULT_IDENTITY_HEADERS
   return Object.entries(headers).map(([name, { claim, join }]) => identityHeader(name, claim, join))
+}
+
+function tokenHeader({ identity: { token } }: Config, { signing, clock }: PolicyParts): TokenHeader | undefined {
+  if (token === undefined || signing === undefined) return undefined
+  const { header: name, issuer, audience, lifetime: lifetimeMs } = token
+  const claims = Object.entries(token.claims).map(([claim, from]) => [claim, callerClaim(from)] as const)
+  return { name, tokens: internalTokens({ issuer, audience, lifetimeMs, claims, clock, ...signing }) }
 }
 
 /** Every place that the file names for a token, on whichever route. */

@@ -2,13 +2,14 @@
  * Tells the upstream who is calling: writes verified claims as header lines, and says which
  * incoming names must never get there.
  *
- * The lines are worked out once per principal, that is once per token and not once per request. It strips nothing
- * itself: `request-headers.ts` asks {@link Identity.isManaged} about every incoming name. Which names and patterns make
- * sense is checked when the configuration is loaded.
+ * The lines are worked out once per principal, that is once per token and not once per request; with a token of our own
+ * among them, once for each of those. It strips nothing itself: `request-headers.ts` asks {@link Identity.isManaged}
+ * about every incoming name. Which names and patterns make sense is checked when the configuration is loaded.
  */
 import { claimReader } from '../claim-reader.ts'
 import { Denial } from '../errors.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
+import type { InternalToken, InternalTokens } from '../signing/internal-token.ts'
 import type { JsonValue, Principal } from '../types.ts'
 import { headerValue, isDelimiter, joinedHeaderValue } from './value-encoding.ts'
 
@@ -21,8 +22,16 @@ export interface IdentityHeader {
   readonly join?: string
 }
 
+/** A token of our own that goes along with the other headers. */
+export interface TokenHeader {
+  readonly name: string
+  readonly tokens: InternalTokens
+}
+
 interface IdentityOptions {
   readonly headers: readonly IdentityHeader[]
+  /** Undefined: no token of ours is sent. */
+  readonly token?: TokenHeader | undefined
   /** Names, or prefixes that end in `*`, which are stripped besides the names of `headers`. */
   readonly reserved: readonly string[]
   /** The most bytes that all lines together may have on the wire. */
@@ -69,22 +78,15 @@ export function identityHeader(name: string, claim: string, join?: string): Iden
   return { name, read: ({ claims }) => read(claims), ...(join !== undefined && { join }) }
 }
 
-export function compileIdentity({ headers, reserved, maxBytes }: IdentityOptions): Identity {
+export function compileIdentity({ headers, token, reserved, maxBytes }: IdentityOptions): Identity {
   const exact = reserved.filter(pattern => !pattern.endsWith('*'))
-  const known = [...headers.map(({ name }) => name), ...exact]
+  const known = [...[...headers, ...(token === undefined ? [] : [token])].map(({ name }) => name), ...exact]
   const names = [...new Map(known.toReversed().map(name => [foldedFieldName(name), name])).values()].toReversed()
   const managed = new Set(names.map(foldedFieldName))
   const prefixes = reserved.filter(pattern => pattern.endsWith('*')).map(each => foldedFieldName(each.slice(0, -1)))
-  const written = new WeakMap<Principal, readonly string[]>()
   return Object.freeze<Identity>({
     names,
-    lines(principal) {
-      const known = written.get(principal)
-      if (known !== undefined) return known
-      const lines = writeLines(headers, principal, maxBytes)
-      written.set(principal, lines)
-      return lines
-    },
+    lines: token === undefined ? linesOnce(headers, maxBytes) : linesWithToken(headers, token, maxBytes),
     isManaged(name) {
       const folded = foldedFieldName(name)
       return managed.has(folded) || prefixes.some(prefix => folded.startsWith(prefix))
@@ -92,9 +94,54 @@ export function compileIdentity({ headers, reserved, maxBytes }: IdentityOptions
   })
 }
 
-function writeLines(headers: readonly IdentityHeader[], principal: Principal, maxBytes: number): readonly string[] {
+function linesOnce(headers: readonly IdentityHeader[], maxBytes: number): Identity['lines'] {
+  const written = new WeakMap<Principal, readonly string[]>()
+  return principal => {
+    const known = written.get(principal)
+    if (known !== undefined) return known
+    const lines = writeLines(headers, principal, { maxBytes })
+    written.set(principal, lines)
+    return lines
+  }
+}
+
+interface WrittenLines {
+  readonly lines: readonly string[]
+  readonly token: InternalToken
+}
+
+/** The token ends before the principal does, so the lines are written anew with each. */
+function linesWithToken(
+  headers: readonly IdentityHeader[],
+  { name, tokens }: TokenHeader,
+  maxBytes: number,
+): Identity['lines'] {
+  const isAuthorization = foldedFieldName(name) === 'authorization'
+  const written = new WeakMap<Principal, WrittenLines>()
+  return principal => {
+    const known = written.get(principal)
+    if (known !== undefined && tokens.isCurrent(known.token)) return known.lines
+    const token = tokens.sign(principal)
+    const value = isAuthorization ? `Bearer ${token.text}` : token.text
+    const lines = writeLines(headers, principal, { maxBytes, last: [name, value] })
+    written.set(principal, { lines, token })
+    return lines
+  }
+}
+
+interface LineOptions {
+  readonly maxBytes: number
+  /** A line that is written behind the others. */
+  readonly last?: readonly [name: string, value: string]
+}
+
+function writeLines(
+  headers: readonly IdentityHeader[],
+  principal: Principal,
+  { maxBytes, last }: LineOptions,
+): readonly string[] {
   const lines: string[] = []
-  let bytes = 0
+  let bytes = last === undefined ? 0 : last[0].length + last[1].length + 4
   for (const { name, read, join } of headers) {
     const claim = read(principal)
     if (claim === undefined) continue
@@ -104,6 +151,7 @@ function writeLines(headers: readonly IdentityHeader[], principal: Principal, ma
     bytes += name.length + value.length + 4
     lines.push(name, value)
   }
+  if (last !== undefined) lines.push(...last)
   if (bytes > maxBytes) throw new Denial('identity_too_large', { evidence: { bytes, max_bytes: maxBytes } })
   return Object.freeze(lines)
 }

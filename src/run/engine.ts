@@ -161,6 +161,7 @@ export function engine(options: EngineOptions, servers: () => Iterable<Server>):
         services.revocationStreams.close(),
         services.sharedReplays.close(),
         services.rateLimits.close(),
+        services.signing.close(),
         cache.close(),
       ])
       // What the last requests and streams leave behind is on record.

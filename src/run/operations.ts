@@ -4,6 +4,7 @@
  */
 import type { Registry } from 'prom-client'
 import { type AppProbe, type AppProbes, appProbes } from '../admin/app-probes.ts'
+import type { PublishedKeys } from '../admin/published-keys.ts'
 import type { RecentPart, RecentQuestion } from '../admin/recent.ts'
 import type { RefusalMemory } from '../admin/refusal-memory.ts'
 import type { AnswerRevocations } from '../admin/revocations.ts'
@@ -18,6 +19,7 @@ import type { Prepared } from './prepare.ts'
 import type { Reloader } from './reload.ts'
 import { revocationsApi } from './revocations-api.ts'
 import type { Services } from './services.ts'
+import type { SigningStatus } from './signing.ts'
 
 export interface Operations {
   status(): Status
@@ -28,6 +30,8 @@ export interface Operations {
   drain(): void
   /** Answers `/-/revocations`. */
   readonly revocations: AnswerRevocations
+  /** The keys by which services verify our tokens; undefined where none are signed. */
+  readonly publishedKeys: () => PublishedKeys | undefined
   /**
    * Tells what this process remembers of refusals; undefined without `admin.console`.
    *
@@ -73,6 +77,7 @@ export function operations({
         proofs: proofStatus(reloads.inForce, replays),
         limits: limitStatus(reloads.inForce),
         audit: auditStatus(services.audits.sink),
+        signing: signingStatus(services.signing.status()),
         sessionsOf: id => reloads.inForce.sessions.get(id)?.(),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
         isDraining: drain.isDraining,
@@ -82,11 +87,13 @@ export function operations({
       metrics.tokenCacheEntries.set(tokenCache.size)
       metrics.proofReplayEntries.set(replays.size)
       metrics.showRevocations(reloads.inForce.config.revocation === undefined ? undefined : revocations.status())
+      metrics.showSigning(services.signing.status(), clock.nowMs())
       for (const { id, health } of policies.current.providers) metrics.showProvider(id, health())
       return metrics.registry
     },
     appProbes: appProbes(probesOf(config), { scheduler, upstream: id => probedUpstream(id, reloads.inForce) }),
     drain: () => drain.begin('admin'),
+    publishedKeys: services.signing.published,
     revocations: revocationsApi(services, () => reloads.inForce),
     recent: refusals?.part,
   }
@@ -120,6 +127,17 @@ const UNTIL_THEN = {
   local: 'each process counts for itself until it is back',
   refuse: 'requests are refused until it is back',
 } as const
+
+function signingStatus(status: SigningStatus | undefined): Status['signing'] {
+  if (status === undefined) return undefined
+  const { sinceMs, nextMs, lastError, ...shown } = status
+  return {
+    ...shown,
+    since: new Date(sinceMs).toISOString(),
+    next_rotation: nextMs === undefined ? undefined : new Date(nextMs).toISOString(),
+    last_error: lastError,
+  }
+}
 
 function auditStatus(sink: AuditSink | undefined): Status['audit'] {
   if (sink === undefined) return undefined

@@ -93,6 +93,9 @@ export function prepare(config: Config, services: Services): Prepared {
     const sharedReplays = replays?.value
     const leasedLimits = services.rateLimits.lease(config)
     releases.push(leasedLimits.release)
+    const { token } = config.identity
+    const signing = token && services.signing.acquire(token)
+    if (signing !== undefined) releases.push(signing.release)
     const audit = services.audits.acquire(config)
     releases.push(audit.release)
     const tokenFile = config.revocation?.api?.tokenFile
@@ -127,6 +130,7 @@ export function prepare(config: Config, services: Services): Prepared {
         sharedReplays,
       }),
       spans: spans?.sink,
+      signing: signing && { ring: signing.ring, onSigned: services.metrics.tokenSigned },
       routeMetrics: services.metrics.forRoute,
       mode: services.mode,
       requestHeaders: services.requestHeaders,
@@ -150,6 +154,8 @@ export function prepare(config: Config, services: Services): Prepared {
         sharedReplays?.open()
         leasedLimits.open()
         audit.putInForce()
+        if (signing === undefined) services.signing.putNoneInForce()
+        else signing.putInForce()
         if (spans === undefined) services.traces.followNone()
         else spans.follow()
         for (const [, each] of logins) each.putInForce()

@@ -18,6 +18,7 @@ import type { Endpoint, Policy } from '../policy.ts'
 import type { Revocation } from '../session/sessions.ts'
 import type { Principal } from '../types.ts'
 import { proofChecks } from './proof-checks.ts'
+import { publishedKeysEndpoints } from './published-keys.ts'
 import { metadataEndpoints } from './resource-metadata.ts'
 import type { RespondersOf, RevocationResponders } from './revocation-responders.ts'
 import type { Services } from './services.ts'
@@ -57,13 +58,16 @@ export const COMMAND_PARTS: RunningParts = {
 
 export function requestChecks(
   config: Config,
-  services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays'>,
+  services: Pick<Services, 'revocations' | 'metrics' | 'clock' | 'replays' | 'signing'>,
   { respondersOf, sessionsOf, sharedReplays, nonceSecret }: RunningParts,
 ): RequestChecks {
   const { revocation } = config
   const { layer: bound, checkClientCertificate } = proofChecks(config, services, { shared: sharedReplays, nonceSecret })
   const proofs = { tokenChecks: ['proof'], checkClientCertificate } as const
-  const metadata = metadataEndpoints(config, id => services.metrics.forRoute(id, READ_BY_ALL))
+  const metadata = [
+    ...metadataEndpoints(config, id => services.metrics.forRoute(id, READ_BY_ALL)),
+    ...publishedKeysEndpoints(config, services.signing.published, id => services.metrics.forRoute(id, READ_BY_ALL)),
+  ]
   if (revocation === undefined) {
     const layers = () => [bound]
     const { sessions, endpoints } = withSessions(

@@ -31,6 +31,7 @@ import { type RateLimits, rateLimits } from './rate-limits.ts'
 import { type RevocationStreams, revocationStreams } from './revocation-store.ts'
 import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
 import { type SharedReplays, sharedReplays } from './shared-replays.ts'
+import { type SigningKeys, signingKeys } from './signing.ts'
 import { type Traces, traces } from './traces.ts'
 
 export interface Services {
@@ -57,6 +58,7 @@ export interface Services {
   readonly sharedReplays: SharedReplays
   readonly rateLimits: RateLimits
   readonly sessions: SessionRegistry
+  readonly signing: SigningKeys
   readonly audits: Audits
   readonly traces: Traces
   /** Who else hears of what is revoked here: set once the process knows. */
@@ -146,6 +148,7 @@ export function gatewayServices({
     rateLimits: rateLimits({ clock, scheduler, log, metrics, siblings: limitSiblings }),
     audits: audits({ clock, scheduler, log, metrics }),
     sessions: sessionRegistry({ clock, scheduler, log, metrics, traceOf }),
+    signing: signingKeys({ clock, scheduler, log }),
     traces: sent,
     replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),

@@ -170,7 +170,7 @@ async function adminOf(
   inForce: () => Config,
   { clock, scheduler }: Services,
 ): Promise<FastifyInstance> {
-  const { status, metrics, appProbes, drain, revocations, recent } = operator
+  const { status, metrics, appProbes, drain, revocations, publishedKeys, recent } = operator
   return admin({
     status,
     metricsText: () => exposition(familiesOf(metrics())),
@@ -179,6 +179,7 @@ async function adminOf(
     hosts,
     drain,
     revocations,
+    publishedKeys,
     listed: () => listedPaths(inForce()),
     console:
       shown &&

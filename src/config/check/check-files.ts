@@ -16,11 +16,12 @@ import { HMAC_SECRET_BYTES } from '../../lib/jws-algorithms.ts'
 import { lineFileProblem } from '../../lib/line-file.ts'
 import { LEAST_SECRET_BYTES, withoutLineBreak } from '../../lib/secrets.ts'
 import { UntrustedFile } from '../../lib/trusted-file.ts'
+import { keyFolderProblem, readKeyFolder } from '../../signing/key-folder.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from '../schema/by-provider-type.ts'
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/keys-schema.ts'
 import { STANDARD_OUTPUT } from '../schema/local-paths.ts'
-import type { DecryptionConfig, KeysConfig } from '../schema/schema.ts'
+import type { DecryptionConfig, InternalTokenConfig, KeysConfig } from '../schema/schema.ts'
 import { bearerProblem, clientFileFindings } from './check-client-files.ts'
 import { secretsProblem } from './check-secrets.ts'
 import { type Check, certificateProblem, type Judge, type ReadFile, readable } from './file-judges.ts'
@@ -33,7 +34,7 @@ import type { Finding, Path } from './findings.ts'
  * @param revokedProblem judges the text of a file of revocations, which is YAML
  */
 export function fileFindings(
-  { listen, egress, store, revocation, dpop, traces, audit, providers, upstreams }: Draft,
+  { listen, egress, store, revocation, dpop, traces, audit, identity, providers, upstreams }: Draft,
   read: ReadFile | undefined,
   revokedProblem: (text: string) => string | undefined,
 ): readonly Finding[] {
@@ -63,6 +64,7 @@ export function fileFindings(
     ...check(['dpop', 'nonce', 'secretFile'], dpop?.nonce?.secretFile, ownSecretProblem),
     ...check(['traces', 'headersFile'], traces?.headersFile, content => headerLinesProblem(content.toString('latin1'))),
     ...(read === undefined ? [] : outputFindings(['audit', 'file'], audit?.file)),
+    ...(read === undefined ? [] : signingFindings(['identity', 'token', 'keysDir'], identity?.token)),
     ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]
@@ -70,6 +72,14 @@ export function fileFindings(
 
 function outputFindings(path: Path, file: string | undefined): readonly Finding[] {
   const message = file === undefined || file === STANDARD_OUTPUT ? undefined : lineFileProblem(file)
+  return message === undefined ? [] : [{ path, message }]
+}
+
+/** The keys are read anew when they change, which is no new configuration, so that nobody takes a note of them here. */
+function signingFindings(path: Path, token: InternalTokenConfig | undefined): readonly Finding[] {
+  const { keysDir, algorithm } = token ?? {}
+  if (keysDir === undefined || algorithm === undefined) return []
+  const message = keySourceProblem(() => keyFolderProblem(readKeyFolder(keysDir), algorithm))
   return message === undefined ? [] : [{ path, message }]
 }
 

@@ -10,6 +10,7 @@ import { certificateFindings } from './check-certificates.ts'
 import { conditionFindings } from './check-conditions.ts'
 import { corsFindings } from './check-cors.ts'
 import { decideFindings } from './check-decide.ts'
+import { internalTokenFindings } from './check-internal-token.ts'
 import { mcpFindings } from './check-mcp.ts'
 import { proofFindings } from './check-proof.ts'
 import { providerFindings } from './check-providers.ts'
@@ -28,6 +29,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...decideFindings(draft),
     ...appProbeFindings(draft),
     ...identityFindings(draft),
+    ...internalTokenFindings(draft),
     ...limitFindings(draft),
     ...upstreamFindings(draft),
     ...egressFindings(draft),

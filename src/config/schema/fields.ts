@@ -7,7 +7,7 @@
 import * as z from 'zod'
 import { claimReader } from '../../claim-reader.ts'
 import { parsePattern } from '../../route/pattern.ts'
-import { markedFile } from './local-paths.ts'
+import { markedFile, markedFolder } from './local-paths.ts'
 import { DURATION_PATTERN, durationMs, likelyDuration, likelySize, SIZE_PATTERN, sizeBytes } from './units.ts'
 
 interface Range {
@@ -121,6 +121,11 @@ export function age() {
 /** Reads the path of a file; a relative one starts at the folder of the configuration file. */
 export function filePath() {
   return markedFile(z.string().regex(/^[^\0]+$/, { error: 'must be the path of a file' }))
+}
+
+/** Reads the path of a folder, as {@link filePath} does that of a file. */
+export function folderPath() {
+  return markedFolder(z.string().regex(/^[^\0]+$/, { error: 'must be the path of a folder' }))
 }
 
 /** Reads one path of a listener. Patterns are refused, and paths that can be read in two ways. */

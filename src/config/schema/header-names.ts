@@ -39,6 +39,15 @@ export function credentialHeaderProblem(name: string): string | undefined {
   return undefined
 }
 
+/** Says what is wrong with the name of the header of our own token; `undefined` when nothing is. */
+export function tokenHeaderProblem(name: string): string | undefined {
+  if (name.toLowerCase() === 'authorization') return undefined
+  if (!isToken(name) || name.length > 128) return 'is no header name; write one like `X-Auth-Token`'
+  if (isOwnName(name) || needed.has(foldedFieldName(name)))
+    return 'has a meaning of its own and cannot carry a token; choose a name like `X-Auth-Token`, or `Authorization`'
+  return undefined
+}
+
 /** Says what is wrong with the name of a header in which a proxy names a certificate; `undefined` when nothing is. */
 export function certificateHeaderProblem(name: string): string | undefined {
   if (!isToken(name) || name.length > 128) return 'is no header name; write one like `X-Client-Cert`'

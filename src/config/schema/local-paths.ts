@@ -9,8 +9,8 @@ import { resolve } from 'node:path'
 import * as z from 'zod'
 
 interface Mark {
-  /** An `output` is a file that is written and never read. */
-  readonly kind: 'file' | 'output' | 'socket'
+  /** An `output` is a file that is written and never read. Of a `folder`, the files in it are read. */
+  readonly kind: 'file' | 'folder' | 'output' | 'socket'
   /** Makes the path in the text absolute. A text that the schema refuses stays as it is. */
   readonly absolute: (text: string, folder: string) => string
 }
@@ -34,6 +34,12 @@ export const STANDARD_OUTPUT = 'stdout'
 /** Marks text that is the path of a file. */
 export function markedFile<T extends z.ZodType>(schema: T): T {
   marks.add(schema, { kind: 'file', absolute: absolutePath })
+  return schema
+}
+
+/** Marks text that is the path of a folder. */
+export function markedFolder<T extends z.ZodType>(schema: T): T {
+  marks.add(schema, { kind: 'folder', absolute: absolutePath })
   return schema
 }
 

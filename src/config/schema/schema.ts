@@ -33,6 +33,7 @@ import {
 } from './fields.ts'
 import { headerNameProblem, reservedPatternProblem } from './header-names.ts'
 import { includeSchema } from './include-schema.ts'
+import { internalTokenSchema } from './internal-token-schema.ts'
 import { listenSchema, plainListenSchema } from './listen-schema.ts'
 import { markedAddress } from './local-paths.ts'
 import { providerSchema } from './provider-schema.ts'
@@ -65,6 +66,7 @@ export type DecryptionConfig = NonNullable<Extract<ProviderConfig, { readonly ty
 export type UpstreamConfig = Config['upstreams'][string]
 export type EgressConfig = NonNullable<Config['egress']>
 export type IdentityConfig = Config['identity']
+export type InternalTokenConfig = NonNullable<IdentityConfig['token']>
 export type LimitsConfig = Config['limits']
 export type PathsConfig = Config['paths']
 export type StreamsConfig = Config['streams']
@@ -184,6 +186,7 @@ const identitySchema = z
     maxBytes: size({ min: '256B', max: '64KiB' })
       .prefault('8KiB')
       .describe('Most the identity headers may take together; more is refused. Default `8KiB`.'),
+    token: internalTokenSchema.optional(),
   })
   .describe('What the upstream is told about the caller.')
 

@@ -44,6 +44,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
       proofs: undefined,
       limits: undefined,
       audit: undefined,
+      signing: undefined,
     }),
     started,
     config: { ...config, last_rejected: lastRejected(answers) },
@@ -56,6 +57,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
     proofs: fullest(answers),
     limits: shown?.status.limits?.map(limit => limitOfAll(limit, answers)),
     audit: worstAudit(answers),
+    signing: worstSigning(answers),
     workers: answers.map(({ pid, status, isCurrent }) => ({
       pid,
       ready: status.ready && isCurrent,
@@ -165,6 +167,12 @@ function worstAudit(answers: readonly WorkerAnswer[]): Status['audit'] {
   const known = answers.flatMap(({ status: { audit } }) => (audit === undefined ? [] : [audit]))
   const shown = known.find(({ state }) => state === 'failing') ?? known[0]
   return shown && { ...shown, queued: known.reduce((sum, { queued }) => sum + queued, 0) }
+}
+
+/** Returns the signing keys as a worker sees them who cannot read them all, if there is one. */
+function worstSigning(answers: readonly WorkerAnswer[]): Status['signing'] {
+  const known = answers.flatMap(({ status: { signing } }) => (signing === undefined ? [] : [signing]))
+  return known.find(({ last_error }) => last_error !== undefined) ?? known[0]
 }
 
 /** Of what the workers know of revocations, returns that which is least up to date. */

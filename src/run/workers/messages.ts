@@ -1,4 +1,5 @@
 /** What the primary and its workers say to each other, as JSON over the channel that Node opens between them. */
+import type { PublishedKeys } from '../../admin/published-keys.ts'
 import type { RecentPart, RecentQuestion } from '../../admin/recent.ts'
 import type { RevocationsAnswer, RevocationsRequest } from '../../admin/revocations.ts'
 import type { Status } from '../../admin/status-answer.ts'
@@ -20,6 +21,7 @@ export interface Answers {
   /** The status that the service behind the gateway gave. */
   readonly probe: number
   readonly revocations: RevocationsAnswer
+  readonly publishedKeys: PublishedKeys
   readonly recent: RecentPart
   /** It is in force. */
   readonly heard: true
@@ -46,6 +48,8 @@ export type Question =
   | { readonly ask: 'probe'; readonly path: string }
   /** A request for `/-/revocations`, which one worker answers for all. */
   | { readonly ask: 'revocations'; readonly request: RevocationsRequest }
+  /** The keys by which services verify our tokens. */
+  | { readonly ask: 'publishedKeys' }
   /** What the worker remembers of refusals. The key makes hashes of the names of callers. */
   | { readonly ask: 'recent'; readonly question: RecentQuestion; readonly subjectKey: string }
   /** Puts in force what another worker was told. */

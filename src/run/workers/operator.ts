@@ -106,6 +106,13 @@ export async function operator(options: OperatorOptions): Promise<AdminOptions> 
       if (answer === undefined) return NOBODY_ANSWERS
       return (await shared.isHeard()) ? answer : NOT_HEARD
     },
+    async publishedKeys() {
+      const answers = await Promise.all(listening().map(each => each.ask({ ask: 'publishedKeys' }, LONGEST_ANSWER_MS)))
+      const known = answers.flatMap(answer => answer ?? [])
+      if (answers.every(answer => answer === undefined)) return undefined
+      // Each of them reads the folder by itself, and one may be ahead of another for a moment.
+      return known.filter(({ kid }, index) => known.findIndex(other => other.kid === kid) === index)
+    },
     console: shown && (await shownConsole(shown, { clock, scheduler, status, families, parts })),
   }
 }

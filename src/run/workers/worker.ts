@@ -76,6 +76,7 @@ async function answerTo(
 ): Promise<Answers[keyof Answers] | undefined> {
   if (question.ask === 'status') return running.operations.status()
   if (question.ask === 'revocations') return running.operations.revocations(question.request)
+  if (question.ask === 'publishedKeys') return running.operations.publishedKeys()
   if (question.ask === 'recent') return running.operations.recent?.(question.question, question.subjectKey)
   if (question.ask === 'probe') return running.operations.appProbes.status(question.path)
   await tellMetrics(question.id, metricsOf(running))

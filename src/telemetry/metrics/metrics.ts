@@ -17,6 +17,7 @@ import { revocationMetrics } from './revocation-metrics.ts'
 import { routeMetrics } from './route-metrics.ts'
 import { seriesIn } from './series.ts'
 import { sessionMetrics } from './session-metrics.ts'
+import { signingMetrics } from './signing-metrics.ts'
 import { storeMetrics } from './store-metrics.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -44,6 +45,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofAudit = auditMetrics(series)
   const ofDecisions = decisionMetrics(series)
   const ofLimits = limitMetrics(registry, series)
+  const ofSigning = signingMetrics(series)
   const reloads = overall(
     'config_reloads_total',
     'Attempts to put a configuration in force. On failure the old one stays: see the log for each problem and its line.',
@@ -89,6 +91,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     ...ofAudit,
     ...ofDecisions,
     ...ofLimits,
+    ...ofSigning,
     inFlight: {
       begun(): void {
         inFlight++

@@ -16,6 +16,7 @@ import type {
   DecideConfig,
   EgressConfig,
   IdentityConfig,
+  InternalTokenConfig,
   LimitsConfig,
   ListenConfig,
   PathsConfig,
@@ -140,6 +141,28 @@ export const IDENTITY: Comparisons<IdentityConfig> = {
   reserved: (_name, _before, _after, around) => strippedDifferences(around as Pair<IdentityConfig>),
   forwardToken: ranked({ asBearer: 0, true: 1, false: 2 }),
   maxBytes: limitBytes,
+  // What the service is told lets nobody into the gateway, but may into what the service trusts.
+  token: (name, before, after, around) => [
+    ...(before === undefined || after === undefined ? otherwise(name, before, after) : []),
+    ...(before === undefined || after === undefined
+      ? []
+      : differencesOf(INTERNAL_TOKEN, before, after, around, `${name}.`)),
+  ],
+}
+
+const INTERNAL_TOKEN: Comparisons<InternalTokenConfig> = {
+  header: otherwise,
+  issuer: otherwise,
+  audience: (name, before, after) => told(name, [before].flat(), [after].flat()),
+  lifetime: limitMs,
+  algorithm: otherwise,
+  keysDir: otherwise,
+  claims: (name, before, after) => told(name, claimTexts(before), claimTexts(after)),
+  jwksPath: otherwise,
+}
+
+function claimTexts(claims: InternalTokenConfig['claims']): readonly string[] {
+  return Object.entries(claims).map(([name, from]) => (name === from ? name : `${name} (of ${from})`))
 }
 
 export const LIMITS: Comparisons<LimitsConfig> = {
@@ -211,8 +234,8 @@ function strippedDifferences({ before, after }: Pair<IdentityConfig>): readonly 
   ]
 }
 
-function stripped({ headers, reserved }: IdentityConfig): readonly string[] {
-  return [...saidBy(headers).keys(), ...reserved]
+function stripped({ headers, reserved, token }: IdentityConfig): readonly string[] {
+  return [...saidBy(headers).keys(), ...reserved, ...(token === undefined ? [] : [token.header])]
 }
 
 /** Lists the names and patterns that match something which none of the others matches. */

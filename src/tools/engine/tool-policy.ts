@@ -15,6 +15,7 @@ import type { Policy } from '../../policy.ts'
 import { type LeasedProvider, leaseProvider } from '../../run/providers.ts'
 import { COMMAND_PARTS, requestChecks } from '../../run/request-checks.ts'
 import { gatewayServices, type Services } from '../../run/services.ts'
+import { rotatingKeys } from '../../signing/rotating-keys.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Upstream } from '../../upstream/connections.ts'
 import { shownOrigin } from '../../upstream/pool.ts'
@@ -65,6 +66,11 @@ export function toolPolicy(
     decrypterOf: services.decrypterOf,
     clock: services.clock,
     ...requestChecks(config, services, { ...COMMAND_PARTS, sessionsOf: sessions.sessionsOf, nonceSecret }),
+    // Whoever is shown a token of ours cannot use it.
+    signing: config.identity.token && {
+      ring: rotatingKeys({ ...config.identity.token, clock: services.clock }),
+      onSigned() {},
+    },
     // A trial ends without spans.
     spans: { add() {} },
     routeMetrics: services.metrics.forRoute,
