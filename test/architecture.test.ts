@@ -26,8 +26,7 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
  */
 const ROOMS = tableOf(`
   main              → cli errors run/workers
-  cli               → admin config/check config/read config/schema decision demo errors issuer-template lib policy revocation route
-                      run run/workers telemetry tools/admin tools/bundle tools/cases tools/check tools/dev tools/diff tools/doctor tools/engine
+  cli               → admin config/check config/read config/schema decision demo errors issuer-template lib policy revocation route run run/workers signing telemetry tools/admin tools/bundle tools/cases tools/check tools/dev tools/diff tools/doctor tools/engine
                       tools/explain tools/init tools/inject tools/k8s tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
   library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
                       run telemetry telemetry/audit telemetry/metrics telemetry/traces types
@@ -47,8 +46,7 @@ const ROOMS = tableOf(`
   tools/revocation  → admin config/read config/schema revocation run tools/admin
   tools/admin       → config/schema lib
   tools/explain     → claim-reader config config/schema decision downstream errors lib limit policy refusal route tools/engine tools/text types
-  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth policy run
-                      route session tools/diff tools/engine tools/init tools/text types upstream
+  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth policy route run session signing tools/diff tools/engine tools/init tools/text types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib limit mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →

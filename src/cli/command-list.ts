@@ -144,7 +144,7 @@ export const COMMANDS = {
     summary: 'decode, verify or mint a token',
     options: {
       decode: [CONFIG, '--json'],
-      verify: ['--provider=', CONFIG, '--json'],
+      verify: ['--provider=', '--internal', '--admin=', CONFIG, '--json'],
       mint: [
         '--key=',
         '--create-key',

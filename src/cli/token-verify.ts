@@ -15,6 +15,7 @@ import { type CommandIo, type ExitCode, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
 import { tokenText } from './inputs.ts'
 import { checkedProvider } from './provider-option.ts'
+import { verifyInternal } from './token-verify-internal.ts'
 
 export async function verify(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parsedArguments('token verify', args, {
@@ -23,12 +24,20 @@ export async function verify(args: readonly string[], io: CommandIo): Promise<Ex
       config: { type: 'string', short: 'c' },
       provider: { type: 'string' },
       json: { type: 'boolean' },
+      internal: { type: 'boolean' },
+      admin: { type: 'string' },
     },
   })
   const [given, ...more] = positionals
   if (given === undefined || more.length > 0)
     throw new UsageError('token verify takes one token; - reads standard input')
   const token = tokenText(given, io)
+  if (values.internal === true) {
+    if (values.provider !== undefined)
+      throw new UsageError('--provider has no effect with --internal: the gateway itself signed the token')
+    return verifyInternal(token, values, io)
+  }
+  if (values.admin !== undefined) throw new UsageError('--admin is for --internal: name it, too, or leave --admin out')
   const config = loadConfigFile(configFile(values.config, io.env), io.env)
   const provider = checkedProvider(config, values.provider)
   if (provider === undefined) refuseTwins(namedIssuers(config))

@@ -17,6 +17,7 @@ const ACTIONS: Readonly<Record<string, (args: readonly string[], io: CommandIo) 
 export const tokenCommand: Command = {
   help: `Usage: sallyport token decode TOKEN [-c FILE] [--json]
        sallyport token verify TOKEN [--provider ID] [-c FILE] [--json]
+       sallyport token verify --internal TOKEN [--admin URL] [-c FILE] [--json]
        sallyport token mint --key FILE [--create-key [--bundle]] [--claim NAME=VALUE]... [--claims FILE]
                             [--expires 1h] [--typ TYPE] [--encrypt FILE] [--provider ID] [-c FILE]
                             [--dpop-key FILE [--proof 'METHOD URL' [--nonce N]]]
@@ -27,6 +28,8 @@ decode shows header, claims and times. It verifies nothing: anybody can write an
 verify does what the gateway does with the token, fetching keys or asking the server about it if need be, shows what
        the server answers, and names the check that fails and the remedy. Of the routes it asks only for whom their
        tokens have to be, and names those that take this one if others do not: sallyport explain asks for everything.
+       With --internal the token is one that the gateway signed for its service (\`identity.token\`): its keys are those
+       of the folder \`keysDir\`, or of a gateway that runs.
 mint   signs a token with a development key, for tests. --create-key makes the key dev.jwk where it is missing and, beside
        it, dev.public.json, the public key set to name in \`keys.jwksFile\`; --bundle makes a SPIFFE bundle of it, to
        name in \`bundle.file\`. iss and aud are the provider's, with the URLs
@@ -43,6 +46,8 @@ proof  prints the same two headers for a token that an issuer has bound to the k
                       sallyport keys public prints, of which the first key counts
   --dpop-key FILE     mint, proof: the client's private key, a JWK; mint --create-key makes it, too, where it is missing
   --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce
+  --internal          verify: a token of the gateway's own
+  --admin URL         verify --internal: the admin listener whose keys count, http://host:port or unix:/path
   --json              decode, verify: the result as JSON
 
 Exit codes: 0 fine; 1 verify refused the token; 2 bad configuration or usage. Only mint and proof print a signature.

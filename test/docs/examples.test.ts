@@ -29,12 +29,17 @@ function load(text: string, file = 'readme.yaml', readFile?: (path: string) => B
 
 describe('configurations', () => {
   const authority = testAuthority()
-  afterAll(() => authority.remove())
+  const signingKeys = mkdtempSync(join(tmpdir(), 'sallyport-signing-'))
+  afterAll(() => {
+    authority.remove()
+    rmSync(signingKeys, { recursive: true, force: true })
+  })
 
   const REVOKED = 'revoked.yaml'
   const OF_TEAM = 'team-orders.yaml'
 
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  writeFileSync(join(signingKeys, 'first.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
 
   /** Files that Kubernetes mounts: a certificate or its private key where one is asked for, a secret elsewhere. */
   function mounted(path: string): Buffer {
@@ -52,7 +57,8 @@ describe('configurations', () => {
   })
 
   test.each(blocksOf('yaml fragment'))('fragment %# loads in its place, in $document', ({ text }) => {
-    const { routes } = load(stringify({ ...parse(SMALL), ...parse(text) }), undefined, mounted)
+    const here = text.replace('/etc/sallyport/signing', signingKeys)
+    const { routes } = load(stringify({ ...parse(SMALL), ...parse(here) }), undefined, mounted)
     expect(routes.length).toBeGreaterThan(0)
   })
 

@@ -162,6 +162,7 @@ describe('a running gateway', () => {
   test('answers at the admin endpoints, and logs the fields that are listed', async () => {
     const { admin, request, issuer, logs, logged, close } = await startTestStack({
       admin: { listen: '127.0.0.1:0', appProbes: ['/healthz'] },
+      identity: { token: { issuer: 'https://orders.internal/', audience: 'orders' } },
     })
     try {
       for (const [cell = ''] of tableOf('Endpoint').rows) {

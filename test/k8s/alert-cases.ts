@@ -256,6 +256,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: [audit('0x10', '0x10'), audit('1x10', ONCE), audit('0x10', ONCE)],
     quiet: [audit('1x10', '7x10')],
   },
+  onState('SallyportSigningKeysUnreadable', 'signing_keys_up', POD, [0, 1]),
   onState('SallyportConfigRejected', 'config_last_reload_successful', POD, [0, 1]),
   {
     alert: 'SallyportConfigDiffers',

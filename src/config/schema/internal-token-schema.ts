@@ -32,7 +32,7 @@ export const internalTokenSchema = z
     claims: z
       .record(judgedText(claimNameProblem), claimReference())
       .default({ sub: 'sub', scope: 'scope', client_id: 'client_id' })
-      .describe('Claim of it → claim of the caller. Default: `sub`, `scope`, `client_id`.'),
+      .describe('Claim of it → claim of the caller. Left out: `sub`, `scope`, `client_id`.'),
     jwksPath: plainPath()
       .optional()
       .describe('Path on `listen` where the public keys are. Left out: only `/-/jwks` of the admin listener has them.'),

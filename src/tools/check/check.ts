@@ -10,6 +10,7 @@ import type { Config } from '../../config/schema/schema.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Services } from '../../run/services.ts'
 import { standIn } from '../engine/stand-in.ts'
+import { readableSigningKeys } from './doubtful-internal-token.ts'
 import { doubtfulSecrets } from './doubtful-secrets.ts'
 import { type OnlineResult, onlineFindings } from './online.ts'
 import { takenOver } from './taken-over.ts'
@@ -54,7 +55,10 @@ export async function check(options: CheckOptions, services: Services): Promise<
     const { config } = loaded
     const { policy } = standIn(config, services)
     const found = network === 'online' ? await onlineFindings(config, services) : { results: [], warnings: [] }
-    const files = namedFiles === 'read' ? [...unwritableCaches(config), ...doubtfulSecrets(config)] : []
+    const files =
+      namedFiles === 'read'
+        ? [...unwritableCaches(config), ...doubtfulSecrets(config), ...readableSigningKeys(config)]
+        : []
     const reported = [...warnings(config, policy), ...takenOver(loaded, policy), ...files, ...found.warnings].filter(
       ({ code }) => !ignored.has(code),
     )

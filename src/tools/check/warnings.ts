@@ -17,6 +17,7 @@ import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
 import { doubtfulConditions } from './doubtful-conditions.ts'
 import { doubtfulDecisions } from './doubtful-decisions.ts'
+import { doubtfulInternalToken } from './doubtful-internal-token.ts'
 import { longAnswers } from './doubtful-introspection.ts'
 import { doubtfulLimits } from './doubtful-limits.ts'
 import { doubtfulOrigins, missingHeaders } from './doubtful-origins.ts'
@@ -95,6 +96,9 @@ export const WARNING_CODES = [
   'decide-unreachable',
   'decide-preflight',
   'endpoint-unserved',
+  'internal-token-long',
+  'signing-key-readable',
+  'signing-keys-per-process',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -144,6 +148,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...doubtfulConditions(config),
     ...doubtfulLimits(config),
     ...doubtfulDecisions(config, policy),
+    ...doubtfulInternalToken(config),
   ]
 }
 

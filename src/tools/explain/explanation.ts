@@ -115,7 +115,12 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     decision: denial?.code ?? 'allow',
     reported: findings.reported?.code,
     filledIn,
-    headers: trial.upstreamHeaders && headerChanges(request.rawHeaders, trial.upstreamHeaders, policy),
+    headers:
+      trial.upstreamHeaders &&
+      headerChanges(request.rawHeaders, trial.upstreamHeaders, {
+        policy,
+        tokenHeader: config.identity.token?.header,
+      }),
     addedToAnswer: trial.upstreamHeaders === undefined ? [] : linesOf(findings.responseLines).map(answerLine),
     forwardedTo:
       trial.upstreamHeaders !== undefined && askedBy === undefined

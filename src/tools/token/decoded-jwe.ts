@@ -7,8 +7,9 @@ import type { TokenDecrypter } from '../../authenticate/decryption.ts'
 import { parseCompactJwe, requireNestedJwt } from '../../authenticate/encrypted/jwe-header.ts'
 import { Denial } from '../../errors.ts'
 import { denialText } from '../explain/denial-text.ts'
+import { jsonPart } from '../text/json-part.ts'
 import { shown } from '../text/shown.ts'
-import { type DecodedToken, decodedToken, jsonPart } from './decoded-token.ts'
+import { type DecodedToken, decodedToken } from './decoded-token.ts'
 
 export interface DecodedJwe {
   /** It is undefined when it cannot be read. */

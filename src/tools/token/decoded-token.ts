@@ -9,6 +9,7 @@ import { parseJwt } from '../../authenticate/jwt/parse-jwt.ts'
 import { Denial } from '../../errors.ts'
 import type { Claims } from '../../types.ts'
 import { denialText } from '../explain/denial-text.ts'
+import { jsonPart } from '../text/json-part.ts'
 import { distance, exactTime } from '../text/moments.ts'
 import { shown } from '../text/shown.ts'
 
@@ -45,15 +46,6 @@ export function boundKeyOf(token: string): { readonly jkt: string | undefined } 
   const claims = jsonPart(token.split('.')[1] ?? '')
   if (typeof claims !== 'object' || claims === null) return undefined
   return { jkt: confirmationOf(claims as Claims)?.jkt }
-}
-
-/** Reads a part of a token; undefined when it cannot be read. */
-export function jsonPart(part: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
-  } catch {
-    return undefined
-  }
 }
 
 function problemOf(token: string): string | undefined {

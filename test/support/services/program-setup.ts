@@ -6,6 +6,7 @@ import { ensureBrowserPrograms } from './browser-programs.ts'
 import { ensureHttpClients } from './http-clients.ts'
 import { ensureNpmPackages } from './npm-packages.ts'
 import { ensurePrometheus } from './prometheus-programs.ts'
+import { ensurePyJwt } from './python-jwt.ts'
 import { ensureShells } from './shell-programs.ts'
 import { ensureStorePrograms } from './store-programs.ts'
 import { ensureTerminatorPrograms } from './terminator-programs.ts'
@@ -24,6 +25,7 @@ const GROUPS: readonly ProgramGroup[] = [
   { programs: 'curl and h2load', without: 'WITHOUT_HTTP_CLIENTS', ensure: ensureHttpClients },
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
   { programs: 'the protobuf schema of OpenTelemetry', without: 'WITHOUT_PROTOBUF', ensure: ensureTraceProtobuf },
+  { programs: 'PyJWT', without: 'WITHOUT_PYJWT', ensure: ensurePyJwt },
   { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },
   {
     programs: 'Node 24, Node 12 and the schema of CycloneDX',

@@ -42,6 +42,7 @@ const CONTRACT: ReadonlyArray<readonly [string, readonly string[]]> = [
   ['sallyport_revocation_history_lost_total', []],
   ['sallyport_proof_replay_entries', []],
   ['sallyport_audit_records_total', ['result']],
+  ['sallyport_internal_tokens_minted_total', []],
   ['sallyport_trace_spans_total', ['result']],
   ['sallyport_config_reloads_total', ['result']],
   ['sallyport_config_last_reload_successful', []],
