@@ -10,7 +10,7 @@ import { claimReader } from '../claim-reader.ts'
 import { Denial } from '../errors.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import type { InternalToken, InternalTokens } from '../signing/internal-token.ts'
-import type { JsonValue, Principal } from '../types.ts'
+import type { Claims, JsonValue, Principal } from '../types.ts'
 import { headerValue, isDelimiter, joinedHeaderValue } from './value-encoding.ts'
 
 /** One header that we write. */
@@ -117,14 +117,15 @@ function linesWithToken(
   maxBytes: number,
 ): Identity['lines'] {
   const isAuthorization = foldedFieldName(name) === 'authorization'
-  const written = new WeakMap<Principal, WrittenLines>()
+  // A session may make a copy of its principal for each request, and a token is too dear for that.
+  const written = new WeakMap<Claims, WrittenLines>()
   return principal => {
-    const known = written.get(principal)
+    const known = written.get(principal.claims)
     if (known !== undefined && tokens.isCurrent(known.token)) return known.lines
     const token = tokens.sign(principal)
     const value = isAuthorization ? `Bearer ${token.text}` : token.text
     const lines = writeLines(headers, principal, { maxBytes, last: [name, value] })
-    written.set(principal, { lines, token })
+    written.set(principal.claims, { lines, token })
     return lines
   }
 }

@@ -90,6 +90,7 @@ async function startShop(): Promise<Driven> {
         shared: { rate: '100/s', key: ['claims.sub'], store: true },
       },
       audit: { file: join(folder, 'audit.jsonl') },
+      identity: { token: { issuer: 'https://orders.internal/', audience: 'orders' } },
       traces: { endpoint: `${service.url}/v1/traces`, sample: '100%' },
     },
   })

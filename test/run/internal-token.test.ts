@@ -14,7 +14,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Clock } from '../../src/lib/clock.ts'
 import { type Scheduler, systemScheduler } from '../../src/lib/scheduler.ts'
 import { privateJwk, privatePem } from '../signing/support.ts'
-import { bearer, startTestStack, type TestStack } from '../support/gateway/gateway.ts'
+import { bearer, startTestStack, type TestStack, testProvider } from '../support/gateway/gateway.ts'
+import { startGuardedApp } from '../support/gateway/guarded-app.ts'
+import { startTestIssuer } from '../support/services/issuer.ts'
 
 const ISSUER = 'https://orders.internal/'
 const AUDIENCE = 'https://orders.internal'
@@ -159,4 +161,114 @@ describe('with keys in a folder', () => {
     clock.shiftMs = 21 * 60_000
     await expect.poll(async () => (await published(gateway)).keys.map(({ kid }) => kid)).toEqual([kidOf(second)])
   })
+
+  test('a file that is no key changes nothing but what an operator sees, and the next good one counts', async () => {
+    const folder = keyFolder({ 'a.jwk': privateJwk('P-256', { kid: 'a' }) })
+    const gateway = await start(folder, { scheduler: QUICK_KEYS })
+    const signing = async () => (await gateway.admin('/-/status')).json().signing as Record<string, unknown>
+    writeFileSync(join(folder, 'b.jwk'), '{"kty":"EC"', { mode: 0o600 })
+    rmSync(join(folder, 'a.jwk'))
+    await expect
+      .poll(async () => (await signing()).last_error)
+      .toBe('has a file `b.jwk` that is no JSON object: write one private key as a JWK, with each member once')
+    expect(await signing()).toMatchObject({ kid: 'a', published: ['a'], folder })
+    expect((await gateway.metrics()).get('sallyport_signing_keys_up')).toBe(0)
+    const caller = await gateway.issuer.mint()
+    await verified(gateway, await told(gateway, caller))
+
+    writeFileSync(join(folder, 'b.jwk'), privateJwk('P-256', { kid: 'b' }), { mode: 0o600 })
+    // The other one was taken out meanwhile, so that nobody else is there to sign.
+    await expect.poll(async () => kidOf(await told(gateway, caller))).toBe('b')
+    expect(await signing()).toMatchObject({ kid: 'b', published: ['b', 'a'] })
+    expect(await signing()).not.toHaveProperty('last_error')
+    expect((await gateway.metrics()).get('sallyport_signing_keys_up')).toBe(1)
+  })
+
+  test('keys are replaced while a configuration is rejected, and a reload keeps those that sign', async () => {
+    const folder = keyFolder({ 'a.jwk': privateJwk('P-256', { kid: 'a' }), 'e.pem': privatePem('Ed25519') })
+    const gateway = await start(folder, { scheduler: QUICK_KEYS })
+    const caller = await gateway.issuer.mint()
+    const first = await told(gateway, caller)
+    gateway.write('sallyport.yaml', 'listen: nothing')
+    await gateway.running.reload()
+    writeFileSync(join(folder, 'b.jwk'), privateJwk('P-256', { kid: 'b' }), { mode: 0o600 })
+    await gateway.logged({ msg: 'a signing key was found, it is published from now on', kid: 'b' })
+
+    const { config } = gateway.running
+    const next = (token: object) =>
+      JSON.stringify({
+        listen: new URL(gateway.url).host,
+        admin: { listen: '127.0.0.1:0' },
+        providers: { main: testProvider(gateway.issuer) },
+        upstreams: { app: gateway.upstream.url },
+        routes: config.routes.map(({ id, path, access }) => ({ id, path, access })),
+        identity: { token: { ...TOKEN, keysDir: folder, ...token } },
+      })
+    gateway.write('sallyport.yaml', next({ algorithm: 'EdDSA' }).replace(new URL(gateway.url).host, '127.0.0.1:0'))
+    await gateway.running.reload()
+    const second = await told(gateway, caller)
+    expect(decodeProtectedHeader(second).alg).toBe('EdDSA')
+    await verified(gateway, first)
+    await verified(gateway, second)
+  })
+})
+
+describe('in Authorization', () => {
+  let stack: TestStack
+  beforeAll(async () => {
+    stack = await startTestStack({ identity: { token: { ...TOKEN, header: 'Authorization', algorithm: 'EdDSA' } } })
+  })
+  afterAll(() => stack.close())
+
+  test('it takes the place of the caller’s token', async () => {
+    const caller = await stack.issuer.mint()
+    const sent = await told(stack, caller, 'authorization')
+    expect(sent).toMatch(/^Bearer /)
+    await expect(verified(stack, sent.slice('Bearer '.length))).resolves.toMatchObject({ sub: 'alice' })
+    expect(JSON.stringify(stack.upstream.seen.at(-1)?.rawHeaders)).not.toContain(caller)
+  })
+
+  test('nobody’s own gets through, in any spelling, on any route', async () => {
+    for (const name of ['Authorization', 'AUTHORIZATION', 'authorization'])
+      for (const path of ['/public/a', '/private/a', '/optional/a'])
+        await stack.request(path, { headers: { [name]: 'Basic forged' } })
+    await stack.request('/private/a', { headers: { ...bearer(await stack.issuer.mint()), 'x.authorization': 'kept' } })
+    await stack.request('/public/a', { headers: { Authorization_: 'kept' } })
+    expect(JSON.stringify(stack.upstream.seen)).not.toContain('forged')
+  })
+})
+
+test('without it there are no keys, and no header', async () => {
+  const stack = await startTestStack()
+  try {
+    expect((await stack.admin('/-/jwks')).status).toBe(404)
+    await told(stack, await stack.issuer.mint())
+    expect(stack.upstream.seen.at(-1)?.headers).not.toHaveProperty('x-auth-token')
+    expect((await stack.metrics()).has('sallyport_signing_keys_up')).toBe(false)
+  } finally {
+    await stack.close()
+  }
+})
+
+test('an application behind the guard reads the same token, and its own keys verify it', async () => {
+  const issuer = await startTestIssuer()
+  const app = await startGuardedApp({
+    config: {
+      providers: { main: testProvider(issuer) },
+      identity: { token: { ...TOKEN, jwksPath: JWKS_PATH } },
+      routes: [{ id: 'all', path: '/**' }],
+    },
+  })
+  try {
+    const headers = bearer(await issuer.mint())
+    const text = await (await fetch(`http://127.0.0.1:${app.port}/a`, { headers })).text()
+    const [token = ''] = /eyJ[\w-]+\.[\w-]+\.[\w-]+/.exec(text) ?? []
+    const keys = createRemoteJWKSet(new URL(`http://127.0.0.1:${app.port}${JWKS_PATH}`))
+    await expect(jwtVerify(token, keys, { issuer: ISSUER, audience: AUDIENCE })).resolves.toMatchObject({
+      payload: { sub: 'alice' },
+    })
+  } finally {
+    await app.close()
+    await issuer.close()
+  }
 })

@@ -142,6 +142,14 @@ describe('its life', () => {
     expect(set.tokens.isCurrent(token)).toBe(true)
   })
 
+  test('is shared by the copies of a principal that a session makes for its requests', () => {
+    const set = setUp()
+    const { lines } = identityOf(set)
+    const caller = set.caller()
+    expect(lines({ ...caller, validUntilMs: 0 })).toBe(lines(caller))
+    expect(set.signed()).toBe(1)
+  })
+
   test('is another one for another caller with the same claims', () => {
     const set = setUp()
     const { lines } = identityOf(set)

@@ -27,6 +27,7 @@ function problemsOf(facts: ConsoleFacts): readonly Problem[] {
     ...reasons.map(reason => ({ kind: 'bad', part: partOf(reason), text: [reason] }) as const),
     ...ofConfiguration(facts),
     ...ofAudit(facts),
+    ...ofSigning(facts),
     ...ofStores(facts),
     ...ofRevocations(facts),
     ...ofProviders(facts),
@@ -54,6 +55,11 @@ function ofAudit({ status: { audit }, span: { totals, seconds } }: ConsoleFacts)
       ? [problem('bad', 'others', `${count(dropped)} audit records were dropped in ${spanText(seconds)}`)]
       : []),
   ]
+}
+
+function ofSigning({ status: { signing } }: ConsoleFacts): readonly Problem[] {
+  if (signing?.last_error === undefined) return []
+  return [problem('bad', 'others', `The signing keys cannot all be read: the folder ${signing.last_error}`)]
 }
 
 function ofStores({ status: { providers, proofs, revocation, limits }, readings }: ConsoleFacts): readonly Problem[] {

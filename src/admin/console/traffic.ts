@@ -131,7 +131,7 @@ export function others(facts: ConsoleFacts): Element {
     readings,
     span: { totals },
   } = facts
-  const { revocation, proofs, audit, workers } = status
+  const { revocation, proofs, audit, signing, workers } = status
   const ended = [...readings.streamsEnded].filter(([, number]) => number > 0)
   const lookups = sum(totals.lookups)
   const gauge = (name: string): number | undefined => readings.now.get(name)
@@ -166,6 +166,7 @@ export function others(facts: ConsoleFacts): Element {
           }`,
       ],
       ['Audit log', audit && auditNodes(audit)],
+      ['Internal tokens', signing && signingNodes(signing)],
       ['Memory', memory === undefined ? undefined : sizeText(memory)],
       ['Event loop, p99', lag === undefined || !Number.isFinite(lag) ? undefined : `${durationText(lag)} late`],
       ['Workers', workers?.map(({ pid, ready }) => `${pid}${ready ? '' : ' (not ready)'}`).join(', ')],
@@ -177,6 +178,19 @@ export function others(facts: ConsoleFacts): Element {
 function auditNodes({ file, state, last_error: lastError, queued }: NonNullable<ConsoleFacts['status']['audit']>) {
   const told = [code(file), state === 'ok' ? ' is written' : ' cannot be written', `; ${count(queued)} waiting`]
   return lastError === undefined ? told : [...told, node('span', { class: 'bad' }, `; ${lastError}`)]
+}
+
+function signingNodes(signing: NonNullable<ConsoleFacts['status']['signing']>): readonly Node[] {
+  const { kid, algorithm, since, next_rotation: next, published, last_error: lastError } = signing
+  return [
+    `signed with ${algorithm} by `,
+    code(kid),
+    ', published ',
+    moment(since),
+    ...(next === undefined ? [] : ['; another key from ', moment(next)]),
+    `; ${count(published.length)} published`,
+    ...(lastError === undefined ? [] : [node('span', { class: 'bad' }, `; the folder ${lastError}`)]),
+  ]
 }
 
 function revocationNodes(revocation: NonNullable<ConsoleFacts['status']['revocation']>): readonly Node[] {

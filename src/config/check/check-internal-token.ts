@@ -1,4 +1,5 @@
 /** Judges what `identity.token` means together with the rest of the configuration. */
+import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
 import { foldedFieldName } from '../../lib/field-name.ts'
 import { laxSegment } from '../../route/readings.ts'
 import type { Draft } from '../schema/draft.ts'
@@ -25,10 +26,12 @@ export function internalTokenFindings(draft: Draft): readonly Finding[] {
 
 function headerFindings({ header }: InternalTokenConfig, { identity }: Draft): readonly Finding[] {
   const folded = foldedFieldName(header)
-  const other = Object.keys(identity?.headers ?? {}).find(name => foldedFieldName(name) === folded)
+  const written = identity?.headers && Object.keys(identity.headers)
+  const names = written ?? DEFAULT_IDENTITY_HEADERS.map(({ name }) => name)
+  const other = names.find(name => foldedFieldName(name) === folded)
   if (other === undefined) return []
   const message = `is read as the same header as \`${other}\` by many services; give it a name of its own`
-  return [{ path: [...AT, 'header'], message, other: ['identity', 'headers', other] }]
+  return [{ path: [...AT, 'header'], message, ...(written && { other: ['identity', 'headers', other] }) }]
 }
 
 /** Two tokens in one header: whoever reads it could take either. */

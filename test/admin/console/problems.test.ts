@@ -107,6 +107,18 @@ test.each<readonly [string, Given, string]>([
     { totals: { auditRecords: new Map([['dropped', 2]]) } },
     '2 audit records were dropped in the last 5 min',
   ],
+  [
+    'signing keys that cannot be read',
+    {
+      status: {
+        signing: {
+          ...{ kid: 'a', algorithm: 'ES256', since: '2026-11-27T10:00:00Z', next_rotation: undefined },
+          ...{ published: ['a'], folder: '/keys', last_error: 'holds no key' },
+        },
+      },
+    },
+    'The signing keys cannot all be read: the folder holds no key',
+  ],
   ['a store that is away', { now: { sallyport_store_up: 0 } }, 'The store cannot be used'],
   [
     'a store that limits cannot be shared by',

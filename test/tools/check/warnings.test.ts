@@ -994,6 +994,18 @@ describe('a limit', () => {
   })
 })
 
+describe('a token for the service', () => {
+  test.each([
+    ['lifetime: 15m', []],
+    ['lifetime: 16m', ['internal-token-long identity.token.lifetime']],
+    ['jwksPath: /keys', ['signing-keys-per-process identity.token.jwksPath']],
+  ])('with %s', (line, expected) => {
+    const token = `identity: { token: { issuer: https://orders.internal/, audience: orders, ${line} } }`
+    const text = `${textOf('{ id: all, path: /orders }')}\n${token}\n`
+    expect(found(loadConfig({ text, file: 'sallyport.yaml', env: {} }))).toEqual(expected)
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = [
     'issuer-slash',
@@ -1001,6 +1013,7 @@ test('there is no warning that no test here has seen, but for those that need th
     'cache-unwritable',
     'secret-writable',
     'secret-blanks',
+    'signing-key-readable',
     'route-taken-over',
   ]
   expect(new Set([...seen, ...elsewhere])).toEqual(new Set(WARNING_CODES))
