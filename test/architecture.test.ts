@@ -65,7 +65,7 @@ const ROOMS = tableOf(`
   config            → authenticate authorize condition config/schema downstream forward identity issuer-template lib limit mcp policy route session
                       signing telemetry/metrics telemetry/traces types upstream
   config/read       → config/check config/schema errors lib revocation
-  config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib mcp oauth route signing
+  config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib limit mcp oauth route signing
   config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route signing types
 
   gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry

@@ -101,7 +101,7 @@ function element(tree: Extract<Tree, { op: '[]' }>, bound: string | undefined): 
   const missing = new Failure('no_such_key', tree)
   return binary(tree, bound, (of, at) => {
     // A number is no name of a member, and a name is no place in a list.
-    if (Array.isArray(of)) return typeof at === 'bigint' ? (of[Number(at)] ?? missing) : missing
+    if (Array.isArray(of)) return typeof at === 'bigint' && at >= 0n && at < of.length ? of[Number(at)] : missing
     return isBlock(of) && typeof at === 'string' && Object.hasOwn(of, at) ? of[at] : missing
   })
 }

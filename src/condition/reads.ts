@@ -66,7 +66,7 @@ export function readsProblem(tree: Tree, parameters: readonly string[]): Conditi
         : node.op === 'id'
           ? unknown.has(node.args)
             ? `there is no variable \`${node.args}\`; there are ${[...VARIABLES].join(', ')}`
-            : variableProblem(node.args, parameters)
+            : (variableProblem(node.args, parameters) ?? wholeProblem(tree, node))
           : isHeaders(node) && !isNamedIn(tree, node)
             ? 'must name one header, as in `request.headers["x-tenant"]`'
             : undefined
@@ -84,6 +84,13 @@ function variableProblem(name: string, parameters: readonly string[]): string | 
   return name === 'params' && parameters.length === 0
     ? 'reads a parameter, and the path of the route has none; write one as `:name`'
     : undefined
+}
+
+/** Whoever could pass `request` on would find no header in it: only those are there that the expression names. */
+function wholeProblem(tree: Tree, node: Extract<Tree, { op: 'id' }>): string | undefined {
+  if (node.args !== 'request') return undefined
+  const isPicked = allNodes(tree).some(each => memberPath(each) !== undefined && partsOf(each)[0] === node)
+  return isPicked ? undefined : 'must name what it reads, as in `request.method` or `request.headers["x-tenant"]`'
 }
 
 /** Whether a header is picked out of the headers that the node stands for. */

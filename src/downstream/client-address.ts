@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net'
 import { boundedMemo } from '../lib/bounded-memo.ts'
+import { mappedIpv4 } from '../lib/embedded-ipv4.ts'
 import { fieldValues } from '../lib/field-lines.ts'
 import { networks } from '../lib/networks.ts'
 import type { RequestFacts } from '../types.ts'
@@ -66,13 +67,12 @@ function joined(values: readonly string[]): string | undefined {
 }
 
 /**
- * Writes an address as others know it. IPv4 that a dual-stack socket shows as IPv6 becomes IPv4 again (RFC 4291
- * §2.5.5.2), and the zone of an IPv6 address goes, because it means something on this machine only.
+ * Writes an address as others know it. IPv4 that a dual-stack socket shows as IPv6 becomes IPv4 again, in whatever
+ * spelling a proxy names it, and the zone of an IPv6 address goes, because it means something on this machine only.
  */
 export function canonicalAddress(address: string): string {
   if (!address.includes(':')) return address
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (mapped !== undefined) return mapped
   const zone = address.indexOf('%')
-  return zone === -1 ? address : address.slice(0, zone)
+  const global = zone === -1 ? address : address.slice(0, zone)
+  return mappedIpv4(global) ?? global
 }

@@ -15,19 +15,21 @@ interface DebitsOptions {
   readonly ledger: Ledger
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly scheduler: Scheduler
-  readonly definition: { readonly id: string; readonly syncMs: number }
+  readonly definition: { readonly id: string; readonly syncMs: number; readonly entries: number }
   readonly onSynced: (result: 'ok' | 'error', durationMs: number) => void
 }
 
 export interface Debits {
   /** Notes that something was spent, or given back when it is below 0. */
   add(bucket: Bucket, spentMs: number, nowMs: number): void
+  /** Notes that nobody knows what of a request the ledger has entered. What is owed then is not added up. */
+  wasAway(nowMs: number): void
   /** Tells what is left to tell, once. */
   close(): Promise<void>
 }
 
 export function debits({ ledger, clock, scheduler, definition, onSynced }: DebitsOptions): Debits {
-  const { id, syncMs } = definition
+  const { id, syncMs, entries } = definition
   let queue: Bucket[] = []
   let cancel: Cancel | undefined
   let underWay: Promise<void> | undefined
@@ -58,10 +60,7 @@ export function debits({ ledger, clock, scheduler, definition, onSynced }: Debit
   /** They stay in line; one that has made room is not kept alive until the ledger comes back. */
   function wait(owing: readonly Bucket[]): void {
     awayMs = clock.monotonicMs()
-    for (const bucket of owing) {
-      bucket.isQueued = bucket.isHeld
-      if (bucket.isHeld) queue.push(bucket)
-    }
+    for (const bucket of owing) if (stillHeld(bucket)) queue.push(bucket)
     onSynced('error', 0)
   }
 
@@ -84,7 +83,7 @@ export function debits({ ledger, clock, scheduler, definition, onSynced }: Debit
         const { owedMs = 0, owedSinceMs = 0 } = debts[index] ?? {}
         bucket.owedMs += owedMs
         bucket.owedSinceMs = owedSinceMs
-        enqueue(bucket)
+        if (bucket.isHeld) enqueue(bucket)
       }
       onSynced('error', awayMs - askedMs)
     }
@@ -94,6 +93,13 @@ export function debits({ ledger, clock, scheduler, definition, onSynced }: Debit
     if (bucket.isQueued) return
     bucket.isQueued = true
     queue.push(bucket)
+    if (queue.length >= 2 * entries + MOST_DEBITS) queue = queue.filter(stillHeld)
+  }
+
+  /** Whoever tells more slowly than keys make room would keep all of them, so those that are gone are not told. */
+  function stillHeld(bucket: Bucket): boolean {
+    bucket.isQueued = bucket.isHeld
+    return bucket.isHeld
   }
 
   function entryOf(bucket: Bucket, nowMs: number): Debit {
@@ -110,6 +116,9 @@ export function debits({ ledger, clock, scheduler, definition, onSynced }: Debit
       if (bucket.isQueued || isClosed) return
       enqueue(bucket)
       schedule()
+    },
+    wasAway(nowMs) {
+      awayMs = nowMs
     },
     async close() {
       isClosed = true

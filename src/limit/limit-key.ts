@@ -3,9 +3,12 @@
  *
  * Each part carries its kind and its length, so that `ab` and `c` are not `a` and `bc`. A caller without a claim shares
  * the quota of all who lack it, and is never without limit. Clients with IPv6 count by /64, since each of them has as
- * many addresses as it likes there.
+ * many addresses as it likes there; behind NAT64, where one network holds all clients, by their addresses of IPv4. A
+ * long claim counts by its hash, so that a key takes no more memory than others.
  */
+import { hash } from 'node:crypto'
 import { type ClaimReader, claimReader } from '../claim-reader.ts'
+import { translatedIpv4 } from '../lib/embedded-ipv4.ts'
 import type { JsonValue, Principal, RequestFacts } from '../types.ts'
 
 export type KeyPart = { readonly claim: string } | 'provider' | 'route' | 'client'
@@ -60,15 +63,25 @@ function withLength(text: string): string {
 function claimText(read: ClaimReader, principal: Principal | undefined): string {
   const value: JsonValue | undefined = principal && read(principal.claims)
   if (value === undefined || value === null) return '-'
-  return typeof value === 'string' ? `s${withLength(value)}` : `j${withLength(JSON.stringify(value))}`
+  return typeof value === 'string' ? `s${bounded(value)}` : `j${bounded(JSON.stringify(value))}`
+}
+
+/** Subjects are shorter, and a hash costs more than comparing them. */
+const LONGEST_CLAIM = 64
+
+/** What follows `#` has one length, and is no length itself. */
+function bounded(text: string): string {
+  return text.length <= LONGEST_CLAIM ? withLength(text) : `#${hash('sha256', text, 'base64url')}`
 }
 
 /** Groups of 16 bits: of an address of IPv6, and of its network. */
 const [GROUPS, NETWORK_GROUPS] = [8, 4]
 
-/** @returns an address of IPv4 as it is, and the /64 of one of IPv6, however that is written */
+/** @returns an address of IPv4, also where NAT64 has made one of IPv6 of it, else the /64, however that is written */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address
+  const translated = translatedIpv4(address)
+  if (translated !== undefined) return translated
   const written = endOfWritten(address)
   return `${written === undefined ? networkWrittenOut(address) : address.slice(0, written)}::/64`
 }

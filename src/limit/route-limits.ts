@@ -91,6 +91,8 @@ export function routeLimits({ route, limits, clientAddress, refused, clock }: Ro
     if (answer === 'taken') return passed(seen, nowMs, notes)
     const away = answer === 'unknown' ? asking.filter(({ limit }) => limit.definition.onFailure === 'refuse') : []
     if (answer === 'unknown' && away.length === 0 && over.length === 0) {
+      // The ledger may have entered it and only the answer is lost, so it is told what all of it comes to.
+      for (const { limit } of asking) limit.debits?.wasAway(nowMs)
       for (const part of asking) spend(part, nowMs)
       return passed(parts, nowMs, notes)
     }
@@ -146,12 +148,19 @@ async function ask(
     const answer = await asking[0]?.limit.ledger?.take(takings)
     if (answer === undefined) return 'unknown'
     const nowMs = clock.monotonicMs()
-    for (const [index, { bucket }] of asking.entries()) bucket.paidUntilMs = nowMs + (answer.aheadMs[index] ?? 0)
+    for (const [index, part] of asking.entries())
+      learn(part, answer.isWithin ? part.pace.intervalMs : 0, nowMs + (answer.aheadMs[index] ?? 0))
     onAnswered()
     return answer.isWithin ? 'taken' : 'refused'
   } catch {
     return 'unknown'
   }
+}
+
+/** What was spent while the ledger was away, and is not told yet, is not in its answer. */
+function learn({ bucket }: Spender, spentMs: number, answeredMs: number): void {
+  const { owedMs, paidUntilMs } = bucket
+  bucket.paidUntilMs = owedMs === 0 ? answeredMs : Math.max(paidUntilMs + spentMs, answeredMs)
 }
 
 function asItIs(part: Spender): Spender {

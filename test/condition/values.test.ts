@@ -18,6 +18,7 @@ test.each([
   ['has(claims.a.b)', '{"a": null}', false],
   ['claims.a["1"] == 5 && claims.a[params.x] == 5', '{"a": {"1": 5}}', true],
   ['claims.a[0] == 5', '{"a": [5]}', true],
+  ['claims.a[0] == null', '{"a": [null]}', true],
   ['claims.a == 9007199254740991 || claims.b == 9007199254740991', '{"a": 9007199254740993, "b": 1}', false],
   ['claims.a == 1 && claims.b < 2', '{"a": 1.0, "b": 1.9999}', true],
   ['claims.a < claims.b', '{"a": "\\uffff", "b": "\\ud83d\\ude00"}', true],

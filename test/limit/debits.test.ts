@@ -153,3 +153,60 @@ describe('what is owed', () => {
     expect(ledger.memory.size).toBe(900)
   })
 })
+
+describe('a limit that asks about each request', () => {
+  const EXACT = { rate: { requests: 1, per: 'h' }, burst: 10, exact: true } as const
+
+  test('does not forget what was spent while nobody could be asked', async () => {
+    const time = manualTime()
+    const ledger = testLedger(time)
+    const { passing } = routeWith(time, [limitOf(time, EXACT, ledger).limit])
+    ledger.state = 'down'
+    expect(await passing(8)).toBe(8)
+    ledger.state = 'up'
+    // Nothing was told yet, and the ledger knows of this one alone.
+    expect(await passing(1)).toBe(1)
+    expect(await passing(10)).toBe(1)
+    await elapse(time, 200)
+    expect(await passing(10)).toBe(0)
+  })
+
+  test('pays once for a request whose answer was lost', async () => {
+    const time = manualTime()
+    const ledger = testLedger(time)
+    const { passing } = routeWith(time, [limitOf(time, EXACT, ledger).limit])
+    ledger.state = 'loses'
+    expect(await passing(1)).toBe(1)
+    ledger.state = 'up'
+    await elapse(time, 200)
+    expect(await passing(20)).toBe(9)
+  })
+})
+
+describe('a ledger that is slow', () => {
+  test('does not keep keys that have made room', async () => {
+    const time = manualTime()
+    const ledger = testLedger(time)
+    let told = 0
+    const slow = {
+      ...ledger,
+      isUp: () => true,
+      async debit(debits: readonly Debit[]) {
+        told += debits.length
+        await new Promise<void>(resolve => time.after(1_000, resolve))
+        return ledger.memory.debit(debits)
+      },
+    }
+    const { limit } = limitOf(time, { rate: { requests: 1, per: 'h' }, entries: 100 }, slow)
+    const { ask } = routeWith(time, [limit])
+    for (let caller = 0; caller < 20_000; caller += 1) {
+      await ask({ sub: `caller-${caller}` })
+      if (caller % 100 === 0) await elapse(time, 10)
+    }
+    const before = told
+    const closed = limit.close()
+    await elapse(time, 60_000)
+    await closed
+    expect(told - before).toBeLessThanOrEqual(1_000)
+  })
+})

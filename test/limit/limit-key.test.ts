@@ -38,6 +38,13 @@ describe('keys', () => {
       expect(keyOf(parts, { tenant })).not.toBe(without)
   })
 
+  test('are short, however long a claim is, and still one for each', () => {
+    const long = (end: string): string => keyOf([{ claim: 'sub' }], { sub: `${'x'.repeat(8_000)}${end}` })
+    expect(long('a').length).toBeLessThan(100)
+    expect(new Set([long('a'), long('b'), keyOf([{ claim: 'sub' }], { sub: ['x'.repeat(8_000)] })]).size).toBe(3)
+    expect(long('a')).toBe(long('a'))
+  })
+
   test('tell the text of a number from the number', () => {
     expect(keyOf([{ claim: 'sub' }], { sub: '7' })).not.toBe(keyOf([{ claim: 'sub' }], { sub: 7 }))
   })
@@ -56,7 +63,10 @@ describe('an address', () => {
     ['2001:db8::1', '2001:db8:0:0::/64'],
     ['::1', '0:0:0:0::/64'],
     ['1::', '1:0:0:0::/64'],
-    ['64:ff9b::192.0.2.33', '64:ff9b:0:0::/64'],
+    ['64:ff9b::192.0.2.33', '192.0.2.33'],
+    ['0064:FF9B:0:0:0:0:c000:0221', '192.0.2.33'],
+    ['64:ff9b:1::192.0.2.33', '64:ff9b:1:0::/64'],
+    ['64:ff9b::1:192.0.2.33', '64:ff9b:0:0::/64'],
     ['1:2:3:4:5:6:192.0.2.33', '1:2:3:4::/64'],
     ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1::/64'],
     ['1:2:3::8', '1:2:3:0::/64'],

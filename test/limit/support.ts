@@ -72,7 +72,8 @@ export function routeWith(time: ManualTime, limits: readonly RateLimit[], route 
 
 export interface TestLedger extends Ledger {
   readonly memory: LedgerMemory
-  state: 'up' | 'down' | 'fails'
+  /** `loses`: it enters what it is told, and the answer does not come. */
+  state: 'up' | 'down' | 'fails' | 'loses'
   /** How many questions were asked. */
   readonly asked: number
 }
@@ -93,10 +94,21 @@ export function testLedger(time: ManualTime): TestLedger {
     },
     async debit(debits) {
       asked += 1
-      if (this.state !== 'up') throw new Error('is away')
-      return memory.debit(debits)
+      if (this.state === 'down' || this.state === 'fails') throw new Error('is away')
+      const aheadMs = memory.debit(debits)
+      if (this.state === 'loses') throw new Error('the answer was lost')
+      return aheadMs
     },
-    take: () => Promise.reject(new Error('is asked by no test with this ledger')),
+    async take(takings) {
+      asked += 1
+      if (this.state === 'down' || this.state === 'fails') throw new Error('is away')
+      const aheadMs = memory.debit(takings.map(({ name }) => ({ name, spentMs: 0, sinceMs: 0 })))
+      const isWithin = takings.every(({ spentMs, burst }, at) => (aheadMs[at] ?? 0) + spentMs <= spentMs * burst)
+      const spent = takings.map(({ name, spentMs }) => ({ name, spentMs: isWithin ? spentMs : 0, sinceMs: 0 }))
+      const answer = { isWithin, aheadMs: memory.debit(spent) }
+      if (this.state === 'loses') throw new Error('the answer was lost')
+      return answer
+    },
     status() {
       return { isUp: this.state !== 'down', lastError: undefined }
     },

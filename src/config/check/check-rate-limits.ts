@@ -5,6 +5,7 @@
  * Several processes (`workers`) share what they count by the one that started them, which is never away. So `sync`
  * counts there, and `onFailure` does not.
  */
+import { intervalMs, type Rate } from '../../limit/rate.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { RateLimitConfig } from '../schema/schema.ts'
 import { unknownText } from './check-routes.ts'
@@ -48,9 +49,21 @@ function sharingFindings({ store, workers }: Draft, limit: RateLimitConfig): rea
   return [
     ...(store === undefined ? [{ key: 'store' as const, message, about: 'store' as const }] : []),
     ...(limit.exact && limit.sync !== undefined ? [{ key: 'sync' as const, message: SYNC_BESIDE_EXACT }] : []),
+    ...(limit.exact && ratesOf(limit).some(isFast) ? [{ key: 'exact' as const, message: FAST_AND_EXACT }] : []),
   ]
 }
 
+function ratesOf({ rate }: RateLimitConfig): readonly Rate[] {
+  return 'claim' in rate ? [...Object.values(rate.values), rate.default] : [rate]
+}
+
+/** The store counts in whole microseconds, so that a faster rate would not be exact, either. */
+function isFast(rate: Rate): boolean {
+  return intervalMs(rate) < 1
+}
+
+const FAST_AND_EXACT =
+  'asks the store about each request, which is for rates of up to `1000/s`; leave it out, or write a lower rate'
 const SYNC_BESIDE_EXACT = 'has no effect with `exact: true`, where each request tells the store; leave it out'
 const WITHOUT_STORE = 'has no effect without `store: true`; add that, or leave it out'
 const ALONE = 'has no effect without `store: true`, since one process counts all; add that, or leave it out'

@@ -105,6 +105,10 @@ describe('the fence', () => {
     ['request.headers["cookie"] == "a"', 'carries a credential'],
     ['request.headers[claims.a] == "a"', 'must name one header'],
     ['size(request.headers) > 1', 'must name one header'],
+    ['[request].all(r, !("x-tenant" in r.headers))', 'must name what it reads'],
+    ['(claims.a ? request : request).path == "/"', 'must name what it reads'],
+    ['request == request', 'must name what it reads'],
+    ['request["method"] == "GET" && has(request.path)', ''],
   ])('%s', (text, message) => {
     if (message === '') expect(() => load(file(JSON.stringify(text)))).not.toThrow()
     else expect(problem(text)).toContain(message)

@@ -52,6 +52,15 @@ describe('a limit', () => {
     expect(problems(written(`{ rate: 10/s, key: [route], ${members} }`, sections))).toEqual([`rateLimits.a.${problem}`])
   })
 
+  test('that asks about each request is for rates that the store can count', () => {
+    const exact = (rate: string) =>
+      problems(written(`{ rate: ${rate}, key: [route], store: true, exact: true }`, [STORE]))
+    expect(() => load(written('{ rate: 1000/s, key: [route], store: true, exact: true }', [STORE]))).not.toThrow()
+    const byClaim = '{ claim: plan, values: { gold: 1001/s }, default: 1/h }'
+    for (const rate of ['1001/s', '100000/m', byClaim])
+      expect(exact(rate)).toEqual([expect.stringContaining('rateLimits.a.exact: asks the store about each request')])
+  })
+
   test('uses the store, also while something is wrong with it', () => {
     expect(load(written('{ rate: 10/s, key: [route], store: true }', [STORE])).store).toBeDefined()
     expect(problems(written('{ rate: 10/x, key: [route], store: true }', [STORE]))).toHaveLength(1)
