@@ -34,7 +34,7 @@ export const chartValues = block({
   }),
   imagePullSecrets: NAMED,
   replicas: z.int().min(0),
-  ports: block({ gateway: PORT, admin: PORT }),
+  ports: block({ gateway: PORT, admin: PORT, decide: PORT }),
   env: NAMED,
   envFrom: OBJECTS,
   secretMounts: z.array(
@@ -51,7 +51,7 @@ export const chartValues = block({
     annotations: TEXTS,
   }),
   serviceAccount: block({ create: z.boolean(), name: z.string(), annotations: TEXTS }),
-  networkPolicy: block({ enabled: z.boolean(), from: OBJECTS, metricsFrom: OBJECTS }),
+  networkPolicy: block({ enabled: z.boolean(), from: OBJECTS, decideFrom: OBJECTS, metricsFrom: OBJECTS }),
   protectedPods: block({
     podSelector: block({ matchLabels: TEXTS, matchExpressions: OBJECTS }),
     ports: z.array(PORT),

@@ -274,6 +274,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       shares(15, 'requests_total', 'code', { ...ROUTE, method: 'GET' }, { upstream_timeout: '0+1x40', ok: '0+99x40' }),
     ],
   },
+  onCode('SallyportProxyUntrusted', 'caller_untrusted', POD),
   onCode('SallyportServiceUnauthorized', 'upstream_unauthorized', POD),
   onEvent('SallyportInternalErrors', 'refusals_total', POD, { code: 'internal' }),
   {

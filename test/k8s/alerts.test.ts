@@ -57,6 +57,7 @@ test('an alert on a code alone counts a metric that has every code from the star
   expect(onCodes.map(({ alert }) => alert)).toEqual([
     'SallyportCannotJudge',
     'SallyportServiceUnauthorized',
+    'SallyportProxyUntrusted',
     'SallyportInternalErrors',
   ])
   for (const { expr } of onCodes) expect(selectors(expr).map(({ name }) => name)).toEqual(['sallyport_refusals_total'])

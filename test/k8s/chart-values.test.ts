@@ -10,6 +10,7 @@ import { ROOT } from './kustomize.ts'
 
 const MINIMAL = 'minimal-values.yaml'
 const EXISTING = 'existing-config-map-values.yaml'
+const DECISIONS = 'decisions-values.yaml'
 
 describe('a configuration that is good elsewhere', () => {
   test.each(Object.keys(PRESETS) as readonly PresetName[])(
@@ -78,9 +79,18 @@ describe('a slip', () => {
 describe('what cannot work, or is not safe, fails with a sentence', () => {
   test.each([
     [
-      MINIMAL,
-      'config={"decide":{"caller":"nginx","listen":"0.0.0.0:8081"},"routes":[{"id":"a","path":"/a"}]}',
-      'config.listen is missing. The Service sends its traffic there: set it to 0.0.0.0:8080.',
+      DECISIONS,
+      'config.decide={"caller":"envoy","listen":"0.0.0.0:8081"}',
+      'config.decide.trustedProxies is missing, so that nobody outside the pod may ask.',
+    ],
+    [DECISIONS, 'config.decide.listen="127.0.0.1:8081"', 'config.decide.listen is 127.0.0.1:8081, which is loopback'],
+    [DECISIONS, 'ports.decide=8082', 'config.decide.listen is 0.0.0.0:8081, but ports.decide is 8082.'],
+    [DECISIONS, 'ports.decide=9090', 'Give the proxy that asks a port of its own.'],
+    [DECISIONS, 'service.port=8081', 'ports.decide is also service.port.'],
+    [
+      DECISIONS,
+      'ingress={"enabled":true,"hosts":["a.example"]}',
+      'lead traffic to the gateway, which forwards none without config.listen.',
     ],
     [
       MINIMAL,

@@ -17,6 +17,7 @@ import { schemaProblems } from './schema-problems.ts'
 const MINIMAL = 'minimal-values.yaml'
 const EVERYTHING = 'everything-values.yaml'
 const EXISTING = 'existing-config-map-values.yaml'
+const DECISIONS = 'decisions-values.yaml'
 
 type Container = Readonly<Record<string, unknown>> & {
   readonly ports: ReadonlyArray<{ readonly name: string; readonly containerPort: number }>
@@ -34,6 +35,10 @@ interface PodSpec {
 const byValues = new Map(CI_VALUES.map(values => [values, template(values)]))
 const minimal = byValues.get(MINIMAL) ?? []
 const everything = byValues.get(EVERYTHING) ?? []
+
+function portOf(address: unknown): unknown {
+  return typeof address === 'object' && address !== null && 'port' in address ? address.port : undefined
+}
 
 function deploymentOf(manifests: readonly Manifest[]): Manifest {
   const [deployment] = manifests.filter(({ kind }) => kind === 'Deployment')
@@ -90,19 +95,22 @@ describe.each(CI_VALUES)('with %s', values => {
   test.each(renderings)(
     'the configuration passes our own check, and listens where the manifests say',
     (...rendered) => {
-      const { listen, admin } = configOf(rendered)
+      const { listen, admin, decide } = configOf(rendered)
       const ports = new Map(gatewayOf(rendered).ports.map(({ name, containerPort }) => [name, containerPort]))
-      expect(listen?.address).toMatchObject({ port: ports.get('gateway') })
+      expect([listen?.address, decide?.listen.address].map(portOf)).toEqual([
+        ports.get('gateway'),
+        ports.get('gateway-decide'),
+      ])
       expect(admin?.listen.address).toMatchObject({ port: ports.get('gateway-admin') })
     },
   )
 
   test('the Service leads to the gateway, and no Service to the admin port', () => {
     const services = manifests.filter(({ kind }) => kind === 'Service')
-    const [gateway] = gatewayOf(manifests).ports
-    expect(services.flatMap(({ spec }) => (spec as { ports: Array<{ targetPort: number }> }).ports)).toEqual([
-      expect.objectContaining({ targetPort: gateway?.containerPort }),
-    ])
+    const open = gatewayOf(manifests).ports.filter(({ name }) => name !== 'gateway-admin')
+    expect(services.flatMap(({ spec }) => (spec as { ports: Array<{ targetPort: number }> }).ports)).toEqual(
+      open.map(({ containerPort }) => expect.objectContaining({ targetPort: containerPort })),
+    )
   })
 })
 
@@ -240,6 +248,21 @@ describe('the network policies', () => {
     expect(policy(manifests, 'orders-sallyport').ingress.map(({ ports }) => ports[0]?.port)).toEqual([8080])
   })
 
+  test('let the proxy that asks reach the port for that, and nobody the port of a gateway that forwards nothing', () => {
+    const { ingress } = policy(byValues.get(DECISIONS) ?? [], 'orders-sallyport')
+    const proxy = { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'envoy' } } }
+    expect(ingress.map(({ ports, from }) => [ports[0]?.port, from])).toEqual([
+      [8081, [proxy]],
+      [9090, expect.anything()],
+    ])
+    const both = template(DECISIONS, ['config.listen="0.0.0.0:8080"', 'networkPolicy.decideFrom=[]'])
+    expect(policy(both, 'orders-sallyport').ingress.map(({ ports, from }) => [ports[0]?.port, from?.length])).toEqual([
+      [8080, undefined],
+      [8081, undefined],
+      [9090, 1],
+    ])
+  })
+
   test('let nobody but the gateway reach the service', () => {
     const { matchLabels } = (deploymentOf(everything).spec as { selector: { matchLabels: object } }).selector
     const { podSelector, ingress } = policy(everything, 'orders-gate-protected')
@@ -266,6 +289,12 @@ describe('the notes', () => {
     expect(notes(MINIMAL)).toContain('NOTHING KEEPS OTHERS FROM CALLING THE SERVICE DIRECTLY')
     expect(notes(MINIMAL)).toContain('set `image.digest`')
     expect(notes(EVERYTHING)).not.toMatch(/NOTHING KEEPS|image\.digest|trustedProxies/)
+  })
+
+  test('say where the proxy asks', () => {
+    expect(notes(DECISIONS)).toContain('The proxy (envoy) asks http://orders-sallyport.default:8081/decide')
+    expect(notes(DECISIONS)).not.toContain('callers use')
+    expect(notes(MINIMAL)).not.toContain('/decide')
   })
 
   test('name the proxies that have to be trusted', () => {

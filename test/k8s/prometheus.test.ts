@@ -90,6 +90,7 @@ async function startShop(): Promise<Driven> {
         shared: { rate: '100/s', key: ['claims.sub'], store: true },
       },
       audit: { file: join(folder, 'audit.jsonl') },
+      decide: { listen: '127.0.0.1:0', caller: 'nginx' },
       identity: { token: { issuer: 'https://orders.internal/', audience: 'orders' } },
       traces: { endpoint: `${service.url}/v1/traces`, sample: '100%' },
     },
@@ -145,6 +146,12 @@ async function startShop(): Promise<Driven> {
         const { status } = await gateway.request('/mcp', { method: 'POST', headers, body: call(tool) })
         expect(status).toBe(tool === 'list' ? 200 : 403)
       }
+      // A proxy asks, also for what it cannot be told.
+      const asked = async (target: string) => {
+        const fact = { 'x-original-uri': target, 'x-original-method': 'GET', 'x-forwarded-host': 'app.example.com' }
+        return (await fetch(`${gateway.running.decideUrl}/decide`, { headers: { ...bearer(token), ...fact } })).status
+      }
+      expect([await asked('/partner/x'), await asked('/mcp')]).toEqual([200, 403])
       // The service is away, or silent.
       expect((await gateway.request('/gone')).status).toBe(502)
       expect((await gateway.request('/slow')).status).toBe(504)

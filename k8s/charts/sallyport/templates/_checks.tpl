@@ -6,13 +6,32 @@ values.schema.json; what spans its keys, `sallyport check` knows.
 {{- if eq (int .Values.ports.gateway) (int .Values.ports.admin) }}
 {{- fail "ports.gateway and ports.admin are the same port. The admin port can drain the pod and must not be the one of the Service." }}
 {{- end }}
+{{- if include "sallyport.decides" . }}
+{{- if has (int .Values.ports.decide) (list (int .Values.ports.gateway) (int .Values.ports.admin)) }}
+{{- fail "ports.decide is also ports.gateway or ports.admin. Give the proxy that asks a port of its own." }}
+{{- end }}
+{{- if eq (int .Values.ports.decide) (int .Values.service.port) }}
+{{- fail "ports.decide is also service.port. The Service has both: give one of them another port." }}
+{{- end }}
+{{- end }}
 {{- if .Values.existingConfigMap }}
 {{- if .Values.config }}
 {{- fail (printf "Both `config` and `existingConfigMap: %s` are given. Keep one of them." .Values.existingConfigMap) }}
 {{- end }}
 {{- else }}
-{{- $listen := required "config.listen is missing. The Service sends its traffic there: set it to 0.0.0.0:8080." .Values.config.listen }}
-{{- include "sallyport.checkAddress" (dict "key" "config.listen" "value" $listen "portKey" "ports.gateway" "port" .Values.ports.gateway "from" "the Service comes") }}
+{{- if include "sallyport.decides" . }}
+{{- include "sallyport.checkAddress" (dict "key" "config.decide.listen" "value" .Values.config.decide.listen "portKey" "ports.decide" "port" .Values.ports.decide "from" "the proxy comes") }}
+{{- if not .Values.config.decide.trustedProxies }}
+{{- fail "config.decide.trustedProxies is missing, so that nobody outside the pod may ask. Name the addresses of the proxy, such as [10.0.0.0/8]." }}
+{{- end }}
+{{- end }}
+{{- if not (include "sallyport.serves" .) }}
+{{- if or .Values.httpRoute.enabled .Values.ingress.enabled }}
+{{- fail "httpRoute and ingress lead traffic to the gateway, which forwards none without config.listen. The proxy that asks has the route; leave both out." }}
+{{- end }}
+{{- else }}
+{{- include "sallyport.checkAddress" (dict "key" "config.listen" "value" .Values.config.listen "portKey" "ports.gateway" "port" .Values.ports.gateway "from" "the Service comes") }}
+{{- end }}
 {{- $admin := required "config.admin.listen is missing. The probes of Kubernetes ask it: set it to 0.0.0.0:9090." (.Values.config.admin | default dict).listen }}
 {{- include "sallyport.checkAddress" (dict "key" "config.admin.listen" "value" $admin "portKey" "ports.admin" "port" .Values.ports.admin "from" "the probes of Kubernetes come") }}
 {{- range $id, $upstream := .Values.config.upstreams }}

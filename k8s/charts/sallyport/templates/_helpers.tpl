@@ -65,6 +65,16 @@ http
 {{- end }}
 {{- end }}
 
+{{/* Whether the gateway has traffic of its own. What another ConfigMap says is not known here. */}}
+{{- define "sallyport.serves" -}}
+{{- if or .Values.existingConfigMap .Values.config.listen }}yes{{ end }}
+{{- end }}
+
+{{/* Whether another proxy asks it. */}}
+{{- define "sallyport.decides" -}}
+{{- if and (not .Values.existingConfigMap) .Values.config.decide }}yes{{ end }}
+{{- end }}
+
 {{/* What the gateway and the test mount and read. */}}
 {{- define "sallyport.env" -}}
 {{- with .Values.env }}
