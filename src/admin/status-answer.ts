@@ -76,6 +76,8 @@ export interface Status {
         readonly queued: number
       }
     | undefined
+  /** Which proxy asks, and from where it may; undefined when none does. */
+  readonly decide: { readonly caller: string; readonly trusted_proxies: readonly string[] } | undefined
   /** The keys that sign our tokens for services; undefined when the configuration asks for none of these. */
   readonly signing: ShownSigningKeys | undefined
   /**

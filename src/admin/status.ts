@@ -19,6 +19,7 @@ interface StatusSource {
   readonly proofs: Status['proofs']
   readonly limits: Status['limits']
   readonly audit: Status['audit']
+  readonly decide: Status['decide']
   readonly signing: Status['signing']
   /** @returns undefined for a provider that logs nobody in */
   readonly sessionsOf: (provider: string) => SessionStatus | undefined
@@ -38,6 +39,7 @@ export function statusOf(source: StatusSource): Status {
     proofs,
     limits,
     audit,
+    decide,
     signing,
     sessionsOf,
     isRefusingStale,
@@ -102,6 +104,7 @@ export function statusOf(source: StatusSource): Status {
     proofs,
     limits,
     audit,
+    decide,
     signing,
   }
 }

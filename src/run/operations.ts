@@ -77,6 +77,7 @@ export function operations({
         proofs: proofStatus(reloads.inForce, replays),
         limits: limitStatus(reloads.inForce),
         audit: auditStatus(services.audits.sink),
+        decide: decideStatus(reloads.inForce.config),
         signing: signingStatus(services.signing.status()),
         sessionsOf: id => reloads.inForce.sessions.get(id)?.(),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
@@ -127,6 +128,10 @@ const UNTIL_THEN = {
   local: 'each process counts for itself until it is back',
   refuse: 'requests are refused until it is back',
 } as const
+
+function decideStatus({ decide }: Config): Status['decide'] {
+  return decide && { caller: decide.caller, trusted_proxies: decide.trustedProxies }
+}
 
 function signingStatus(status: SigningStatus | undefined): Status['signing'] {
   if (status === undefined) return undefined

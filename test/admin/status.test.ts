@@ -14,6 +14,7 @@ function shown(health: ProviderHealth, decryptionKeys?: readonly string[], sessi
     proofs: undefined,
     limits: undefined,
     audit: undefined,
+    decide: undefined,
     signing: undefined,
     sessionsOf: id => (id === 'asking' ? sessions : undefined),
     isRefusingStale: false,

@@ -256,6 +256,9 @@ test('a changed limit counts for the next question, and a changed `decide` needs
   }
   const gateway = await startTestGateway(config)
   const port = Number(new URL(gateway.running.decideUrl ?? '').port)
+  expect(await (await gateway.admin('/-/status')).json()).toMatchObject({
+    decide: { caller: 'envoy', trusted_proxies: ['127.0.0.0/8', '::1', 'unix:'] },
+  })
   const rewritten = async (over: Record<string, unknown>) => {
     gateway.write(
       'sallyport.yaml',

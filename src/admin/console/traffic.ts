@@ -131,7 +131,7 @@ export function others(facts: ConsoleFacts): Element {
     readings,
     span: { totals },
   } = facts
-  const { revocation, proofs, audit, signing, workers } = status
+  const { revocation, proofs, audit, decide, signing, workers } = status
   const ended = [...readings.streamsEnded].filter(([, number]) => number > 0)
   const lookups = sum(totals.lookups)
   const gauge = (name: string): number | undefined => readings.now.get(name)
@@ -166,6 +166,7 @@ export function others(facts: ConsoleFacts): Element {
           }`,
       ],
       ['Audit log', audit && auditNodes(audit)],
+      ['Decides for', decide?.caller],
       ['Internal tokens', signing && signingNodes(signing)],
       ['Memory', memory === undefined ? undefined : sizeText(memory)],
       ['Event loop, p99', lag === undefined || !Number.isFinite(lag) ? undefined : `${durationText(lag)} late`],

@@ -44,6 +44,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
       proofs: undefined,
       limits: undefined,
       audit: undefined,
+      decide: undefined,
       signing: undefined,
     }),
     started,

@@ -32,6 +32,7 @@ const STATUS: Status = {
   proofs: undefined,
   limits: undefined,
   audit: { file: '/audit/log', state: 'ok', last_error: undefined, queued: 0 },
+  decide: undefined,
   signing: undefined,
 }
 const REVOCATION: Status['revocation'] = {

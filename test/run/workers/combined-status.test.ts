@@ -18,6 +18,7 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     proofs: undefined,
     limits: undefined,
     audit: undefined,
+    decide: undefined,
     signing: undefined,
   }
   return { pid, status, isCurrent }
