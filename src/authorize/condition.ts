@@ -9,6 +9,7 @@ import type { Condition, Outcome } from '../condition/condition.ts'
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Authorizer, ConditionOutcome, Principal, RequestFacts } from '../types.ts'
+import { namedHeaders, UnreadableHeader } from './condition-headers.ts'
 
 interface ConditionRules {
   /** What the file calls it. */
@@ -37,7 +38,7 @@ export function requireCondition(rules: ConditionRules): Authorizer {
     try {
       return condition.judge(activationOf(principal, facts, path), ofPlaces)
     } catch (error) {
-      if (error instanceof UnreadableHeader) return { error: 'repeated_header', key: error.message }
+      if (error instanceof UnreadableHeader) return { error: error.reason, key: error.message }
       throw error
     }
   }
@@ -69,13 +70,11 @@ export function activations({ condition, paramsOf, clock }: ConditionRules): Act
   const { isOfPrincipal, variables } = reads
   if (isOfPrincipal) return callerOf
   const [wantsParams, wantsRequest, wantsNow] = ['params', 'request', 'now'].map(name => variables.has(name))
+  const headersOf = namedHeaders(reads.headers)
   return (principal, facts, path) => ({
     ...callerOf(principal),
     params: wantsParams === true ? paramsOf(path) : undefined,
-    request:
-      wantsRequest === true
-        ? { method: facts.method, path, headers: headersNamed(reads.headers, facts.rawHeaders) }
-        : undefined,
+    request: wantsRequest === true ? { method: facts.method, path, headers: headersOf(facts.rawHeaders) } : undefined,
     now: wantsNow === true ? new Date(clock.nowMs()) : undefined,
   })
 }
@@ -89,20 +88,4 @@ function callerOf(principal: Principal): Readonly<Record<string, unknown>> {
   const made = Object.freeze({ claims, scopes: [...scopes], roles: [...roles], provider })
   callers.set(principal, made)
   return made
-}
-
-/** A header came in several lines, of which a condition cannot choose one. Its message is the name. */
-class UnreadableHeader extends Error {}
-
-/** @throws {UnreadableHeader} */
-function headersNamed(names: ReadonlySet<string>, rawHeaders: readonly string[]): Readonly<Record<string, string>> {
-  const found: Record<string, string> = Object.create(null)
-  if (names.size === 0) return found
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] as string).toLowerCase()
-    if (!names.has(name)) continue
-    if (Object.hasOwn(found, name)) throw new UnreadableHeader(`request.headers["${name}"]`)
-    found[name] = rawHeaders[at + 1] as string
-  }
-  return found
 }

@@ -68,6 +68,24 @@ describe('require.when', () => {
     expect(refusal(conditionOf('request.method == "GET"'), principal({}), { facts })).toBeUndefined()
   })
 
+  test.for([
+    ['another spelling beside it', 'respelled_header', ['X-Tenant', 'acme', 'X_Tenant', 'globex']],
+    ['another spelling alone', 'respelled_header', ['x.tenant', 'acme']],
+    ['a name that ends at this hop', 'hop_by_hop_header', ['X-Tenant', 'acme', 'Connection', 'close, X-Tenant']],
+  ] as const)('refuses a header that the service may read otherwise: %s', ([, error, lines]) => {
+    const facts = factsOf({ rawHeaders: ['Host', 'a.example', ...lines] })
+    const key = 'request.headers["x-tenant"]'
+    for (const text of [`${key} == "acme"`, '!("x-tenant" in request.headers)'])
+      expect(refusal(conditionOf(text), principal({}), { facts })).toEqual(evidence({ outcome: 'error', error, key }))
+    expect(refusal(conditionOf('request.headers["host"] == "a.example"'), principal({}), { facts })).toBeUndefined()
+  })
+
+  test('reads a header that belongs to the connection', () => {
+    const facts = factsOf({ rawHeaders: ['Host', 'a.example', 'Connection', 'Upgrade', 'Upgrade', 'websocket'] })
+    const asks = conditionOf('request.headers["upgrade"] == "websocket"')
+    expect(refusal(asks, principal({}), { facts })).toBeUndefined()
+  })
+
   test('is judged once per principal when it reads nothing else, and with every request otherwise', () => {
     const claims: Record<string, string> = { tenant: 'acme' }
     const caller = principal({ claims })
