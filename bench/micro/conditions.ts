@@ -25,7 +25,7 @@ export function conditionCases(principals: readonly Principal[], facts: RequestF
   if (caller === undefined) throw new Error('there is a caller')
   const named: Principal = { ...caller, claims: { ...caller.claims, tenant: 'acme' } }
   const [ofClaims, ofParameter] = [conditionOf('has(claims.sub)'), conditionOf('claims.tenant == params.tenant')]
-  const dearest = readCondition(DEAREST, [])
+  const dearest = readCondition(DEAREST, { parameters: [] })
   if ('message' in dearest) throw new Error(dearest.message)
   return [
     {
@@ -38,7 +38,7 @@ export function conditionCases(principals: readonly Principal[], facts: RequestF
 }
 
 function conditionOf(text: string): Authorizer {
-  const condition = readCondition(text, ['tenant'])
+  const condition = readCondition(text, { parameters: ['tenant'] })
   if ('message' in condition) throw new Error(condition.message)
   const paramsOf = parameterReader({ path: PATH, methods: undefined })
   return requireCondition({ name: 'when', condition, paramsOf, clock: systemClock })

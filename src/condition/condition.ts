@@ -10,7 +10,7 @@ import { evaluator } from './evaluator.ts'
 import { Failure } from './failure.ts'
 import { type ConditionProblem, comprehensionsIn, fenceProblem, MOST_NODES } from './fence.ts'
 import { celLibrary } from './library.ts'
-import { type ReadBy, readsOf, readsProblem } from './reads.ts'
+import { type ReadBy, readsOf, readsProblem, type Surroundings } from './reads.ts'
 import { allNodes, type Tree, textOf } from './tree.ts'
 import { budgetNs, placesIn } from './work.ts'
 
@@ -39,13 +39,12 @@ export interface Condition {
   judge(values: Activation, ofPlaces?: number): Outcome
 }
 
-/** @param parameters names of the `:name` segments of the route */
-export function readCondition(text: string, parameters: readonly string[]): Condition | ConditionProblem {
-  const environment = environmentFor(parameters)
+export function readCondition(text: string, around: Surroundings): Condition | ConditionProblem {
+  const environment = environmentFor(around.parameters)
   const parsed = attempt(() => environment.parse(text))
   if ('message' in parsed) return { ...parsed, message: parsed.message + remedyFor(text) }
   const { ast: tree } = parsed.value
-  const problem = fenceProblem(tree) ?? readsProblem(tree, parameters) ?? typeProblem(parsed.value, text)
+  const problem = fenceProblem(tree) ?? readsProblem(tree, around) ?? typeProblem(parsed.value, text)
   if (problem !== undefined) return problem
   const places = placesIn(tree)
   const evaluate = evaluator(tree)

@@ -19,7 +19,10 @@ export interface ReadBy {
 }
 
 const OF_PRINCIPAL: ReadonlySet<string> = new Set(['claims', 'scopes', 'roles', 'provider'])
-const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'dpop'])
+const CREDENTIALS: ReadonlySet<string> = new Set([
+  ...['authorization', 'proxy-authorization', 'cookie', 'dpop'],
+  ...['client-cert', 'client-cert-chain', 'x-forwarded-client-cert'],
+])
 
 export function readsOf(tree: Tree): ReadBy {
   const paths = pathsIn(tree, new Set())
@@ -55,14 +58,22 @@ function isHeaders(tree: Tree): boolean {
   return memberPath(tree)?.join('.') === 'request.headers'
 }
 
+/** What the route of a condition has, and its gateway. */
+export interface Surroundings {
+  /** Names of the `:name` segments of the route. */
+  readonly parameters: readonly string[]
+  /** Whether a header of this name is removed from every request. Left out: none is. */
+  readonly isRemoved?: (name: string) => boolean
+}
+
 /** @returns a problem with what an expression reads, where the types do not show it */
-export function readsProblem(tree: Tree, parameters: readonly string[]): ConditionProblem | undefined {
+export function readsProblem(tree: Tree, { parameters, isRemoved }: Surroundings): ConditionProblem | undefined {
   const unknown = readsOf(tree).variables.difference(VARIABLES)
   for (const node of allNodes(tree)) {
     const header = headerOf(node)
     const message =
       header !== undefined
-        ? headerProblem(header)
+        ? headerProblem(header, isRemoved)
         : node.op === 'id'
           ? unknown.has(node.args)
             ? `there is no variable \`${node.args}\`; there are ${[...VARIABLES].join(', ')}`
@@ -75,9 +86,12 @@ export function readsProblem(tree: Tree, parameters: readonly string[]): Conditi
   return undefined
 }
 
-function headerProblem(name: string): string | undefined {
+function headerProblem(name: string, isRemoved: Surroundings['isRemoved']): string | undefined {
   if (name !== name.toLowerCase()) return `is written \`${name.toLowerCase()}\`: names are in lower case here`
-  return CREDENTIALS.has(name) ? 'carries a credential; what has been verified of it is in `claims`' : undefined
+  if (CREDENTIALS.has(name)) return 'carries a credential; what has been verified of it is in `claims`'
+  return isRemoved?.(name) === true
+    ? 'is removed from every request, and only what a client has forged would be seen; read what has been verified, in `claims`'
+    : undefined
 }
 
 function variableProblem(name: string, parameters: readonly string[]): string | undefined {

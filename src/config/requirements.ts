@@ -131,7 +131,7 @@ function conditionRequirements(
   const parameters = parameterNames(path)
   const paramsOf = parameterReader({ path, methods: undefined }, { letterCase })
   const read = wanted.map(({ name, text }) => {
-    const condition = readCondition(text, parameters)
+    const condition = readCondition(text, { parameters })
     // Conditions were read when the file was loaded, so a problem is a bug.
     if ('message' in condition) throw new Error(`the condition ${text} ${condition.message}`)
     return { name, condition }

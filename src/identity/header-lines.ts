@@ -82,16 +82,22 @@ export function compileIdentity({ headers, token, reserved, maxBytes }: Identity
   const exact = reserved.filter(pattern => !pattern.endsWith('*'))
   const known = [...[...headers, ...(token === undefined ? [] : [token])].map(({ name }) => name), ...exact]
   const names = [...new Map(known.toReversed().map(name => [foldedFieldName(name), name])).values()].toReversed()
-  const managed = new Set(names.map(foldedFieldName))
-  const prefixes = reserved.filter(pattern => pattern.endsWith('*')).map(each => foldedFieldName(each.slice(0, -1)))
   return Object.freeze<Identity>({
     names,
     lines: token === undefined ? linesOnce(headers, maxBytes) : linesWithToken(headers, token, maxBytes),
-    isManaged(name) {
-      const folded = foldedFieldName(name)
-      return managed.has(folded) || prefixes.some(prefix => folded.startsWith(prefix))
-    },
+    isManaged: matchesOf([...names, ...reserved]),
   })
+}
+
+/** @param patterns names, or the beginnings of names with a `*` */
+export function matchesOf(patterns: readonly string[]): (name: string) => boolean {
+  const isPrefix = (pattern: string): boolean => pattern.endsWith('*')
+  const exact = new Set(patterns.filter(each => !isPrefix(each)).map(foldedFieldName))
+  const prefixes = patterns.filter(isPrefix).map(each => foldedFieldName(each.slice(0, -1)))
+  return name => {
+    const folded = foldedFieldName(name)
+    return exact.has(folded) || prefixes.some(prefix => folded.startsWith(prefix))
+  }
 }
 
 function linesOnce(headers: readonly IdentityHeader[], maxBytes: number): Identity['lines'] {

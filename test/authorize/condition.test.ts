@@ -11,7 +11,7 @@ import { principal, refusal } from './support.ts'
 const NOON = Date.parse('2027-06-01T12:00:00Z')
 
 function conditionOf(text: string, { path = '/t/:tenant/**', name = 'when' } = {}): Authorizer {
-  const condition = readCondition(text, parameterNames(path))
+  const condition = readCondition(text, { parameters: parameterNames(path) })
   if ('message' in condition) throw new Error(condition.message)
   const paramsOf = parameterReader({ path, methods: undefined })
   return requireCondition({ name, condition, paramsOf, clock: { nowMs: () => NOON } })

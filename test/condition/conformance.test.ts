@@ -33,7 +33,7 @@ const withoutVariables = cases.filter(each => each.typeEnv === undefined && each
 const accepted = withoutVariables.flatMap(each => {
   const text = asked(each)
   if (text === undefined) return []
-  const condition = readCondition(text, [])
+  const condition = readCondition(text, { parameters: [] })
   return 'message' in condition ? [] : [{ ...each, text, condition }]
 })
 

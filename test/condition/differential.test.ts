@@ -89,7 +89,7 @@ test('what is accepted means the same in another implementation', () => {
   fc.assert(
     fc.property(expressions.any, claims, (text, made) => {
       fc.pre(!isAboutNull(text, made))
-      const condition = readCondition(text, ['id'])
+      const condition = readCondition(text, { parameters: ['id'] })
       if ('message' in condition) {
         seen.refused++
         return

@@ -10,7 +10,7 @@ afterEach(() => {
 })
 
 function judged(text: string, now = '2027-06-01T12:00:00Z'): unknown {
-  const condition = readCondition(text, [])
+  const condition = readCondition(text, { parameters: [] })
   return 'message' in condition ? condition.message : condition.judge({ now: new Date(now) })
 }
 

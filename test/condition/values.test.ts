@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { readCondition } from '../../src/condition/condition.ts'
 
 function judged(text: string, claims: unknown): unknown {
-  const condition = readCondition(text, ['x'])
+  const condition = readCondition(text, { parameters: ['x'] })
   return 'message' in condition ? condition.message : condition.judge({ claims, params: { x: '1' } })
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type Condition, readCondition } from '../../src/condition/condition.ts'
 
 function conditionOf(text: string): Condition {
-  const condition = readCondition(text, ['x'])
+  const condition = readCondition(text, { parameters: ['x'] })
   if ('message' in condition) throw new Error(condition.message)
   return condition
 }

@@ -4,18 +4,37 @@
  */
 import { type Condition, readCondition } from '../../condition/condition.ts'
 import { MOST_COMPREHENSIONS, MOST_NODES } from '../../condition/fence.ts'
+import type { Surroundings } from '../../condition/reads.ts'
+import { DEFAULT_IDENTITY_HEADERS, matchesOf } from '../../identity/header-lines.ts'
 import { parameterNames } from '../../route/pattern.ts'
+import { certificateSource } from '../schema/certificate-source.ts'
 import type { Draft } from '../schema/draft.ts'
 import type { RouteConfig } from '../schema/schema.ts'
 import type { Finding } from './findings.ts'
 
-export function conditionFindings({ routes }: Draft): readonly Finding[] {
-  return [...routes].flatMap(([index, route]) => ofRoute(['routes', index, 'require', 'when'], route))
+export function conditionFindings(draft: Draft): readonly Finding[] {
+  const isRemoved = removedHeaders(draft)
+  return [...draft.routes].flatMap(([index, route]) =>
+    ofRoute(['routes', index, 'require', 'when'], route, { parameters: parameterNames(route.path), isRemoved }),
+  )
 }
 
-function ofRoute(at: Finding['path'], { path, require }: RouteConfig): readonly Finding[] {
-  const parameters = parameterNames(path)
-  const read = (require?.when ?? []).map(written => ({ written, found: readCondition(written.text, parameters) }))
+/** The service gets none of them from a client, so what a condition would read there decides about nothing. */
+function removedHeaders({ identity, credentials = [], clientCertificate, routes }: Draft): (name: string) => boolean {
+  const { headers, token, reserved = [] } = identity ?? {}
+  const sources = [...credentials, ...[...routes.values()].flatMap(route => route.credentials ?? [])]
+  const certificate = certificateSource(undefined, clientCertificate)
+  return matchesOf([
+    ...(headers === undefined ? DEFAULT_IDENTITY_HEADERS.map(({ name }) => name) : Object.keys(headers)),
+    ...(token === undefined ? [] : [token.header]),
+    ...reserved,
+    ...sources.flatMap(source => (typeof source === 'object' && 'header' in source ? [source.header] : [])),
+    ...(certificate?.from === 'header' ? [certificate.header.name] : []),
+  ])
+}
+
+function ofRoute(at: Finding['path'], { require }: RouteConfig, around: Surroundings): readonly Finding[] {
+  const read = (require?.when ?? []).map(written => ({ written, found: readCondition(written.text, around) }))
   const problems = read.flatMap(({ written, found }): readonly Finding[] => {
     if (!('message' in found)) return []
     const within = { text: written.text, offset: found.start }

@@ -20,7 +20,7 @@ interface DoubtfulCondition {
 export function doubtfulConditions(config: Config): readonly DoubtfulCondition[] {
   return config.routes.flatMap((route, index) =>
     (route.require?.when ?? []).flatMap(({ text, at }) => {
-      const condition = readCondition(text, parameterNames(route.path))
+      const condition = readCondition(text, { parameters: parameterNames(route.path) })
       if ('message' in condition) return []
       const path = ['routes', index, 'require', 'when', ...at]
       return [

@@ -150,3 +150,22 @@ describe('the shape of `when`', () => {
     expect(names("{ own-tenant: 'true' }")).toEqual(['own-tenant'])
   })
 })
+
+describe('a header that is removed from every request', () => {
+  const removed = 'is removed from every request'
+  test.each([
+    ['x-auth-subject', '', removed],
+    ['x-user', 'identity: { headers: { X-User: sub } }', removed],
+    ['x_user', 'identity: { headers: { X-User: sub } }', removed],
+    ['x-auth-subject', 'identity: { headers: { X-User: sub } }', ''],
+    ['x-internal-plan', 'identity: { reserved: [X-Internal-*] }', removed],
+    ['x-access', 'credentials: [authorization, { header: X-Access }]', removed],
+    ['client-cert', '', 'carries a credential'],
+    ['x-forwarded-client-cert', '', 'carries a credential'],
+    ['x-tenant', 'identity: { reserved: [X-Internal-*] }', ''],
+  ])('%s cannot be read by a condition beside {%s}', (name, section, message) => {
+    const text = `${section}\n${file(JSON.stringify(`request.headers["${name}"] == "admin"`))}`
+    if (message === '') expect(() => load(text)).not.toThrow()
+    else expect(problemsOf(text)[0]).toContain(message)
+  })
+})
