@@ -127,7 +127,8 @@ const MEMBERS =
 function inOurWords(summary: string): string {
   const member = /^No such key: (.*)$/.exec(summary)?.[1]
   if (member !== undefined) return `there is no \`${member}\`; ${MEMBERS}`
-  return summary.replace(/^[A-Z](?![A-Z])/, letter => letter.toLowerCase())
+  const found = summary.replace(/^[A-Z](?![A-Z])/, letter => letter.toLowerCase())
+  return summary.includes("'list.contains(") ? `${found}; a list is searched by \`"x" in roles\`` : found
 }
 
 function typeProblem(parsed: ParseResult, text: string): ConditionProblem | undefined {

@@ -7,7 +7,7 @@
  * `filter`, maps, optional values, and arithmetic of times at the ends of the calendar, where implementations differ.
  */
 import { instantOf, spanOf, TIME_PARTS } from './times.ts'
-import { allNodes, COMPREHENSIONS, comprehensionOf, depthOf, extentOf, memberPath, type Tree } from './tree.ts'
+import { allNodes, COMPREHENSIONS, comprehensionOf, depthOf, extentOf, memberPath, partsOf, type Tree } from './tree.ts'
 
 /** What is wrong with an expression, and where: characters of its text, counted from 0. */
 export interface ConditionProblem {
@@ -51,8 +51,8 @@ const accepted = (): undefined => undefined
 const NODES: { readonly [Op in Tree['op']]: (tree: Extract<Tree, { op: Op }>) => string | undefined } = {
   value: literalProblem,
   id: accepted,
-  '.': accepted,
-  '[]': ({ args: [of, index] }) => indexProblem(of, index),
+  '.': ({ args: [of] }) => memberProblem(of),
+  '[]': ({ args: [of, index] }) => memberProblem(of) ?? indexProblem(of, index),
   call: ({ args: [name, given] }) => callProblem(name, given),
   rcall: methodProblem,
   list: ({ args }) =>
@@ -102,6 +102,18 @@ function membershipProblem({ args: [element, container] }: Extract<Tree, { op: '
   return isList || isScalar(element)
     ? undefined
     : 'may look for a list in a claim; look for a text or a number, or write `string(...)` around what is looked for'
+}
+
+/** The types of the library let any member of a time pass. */
+function memberProblem(of: Tree): string | undefined {
+  return isTime(of)
+    ? 'is asked of a time, which has no members; ask with a method, as in `now.getHours("Europe/Berlin")`'
+    : undefined
+}
+
+function isTime(tree: Tree): boolean {
+  if (tree.op === 'call') return tree.args[0] === 'timestamp' || tree.args[0] === 'duration'
+  return memberPath(tree)?.join('.') === 'now' || ((tree.op === '+' || tree.op === '-') && partsOf(tree).some(isTime))
 }
 
 /** Implementations differ about what finds a member besides its name, and an element besides its place. */

@@ -111,7 +111,8 @@ const MEANT: ReadonlyMap<string, string> = new Map([
 ])
 
 /** What anybody can write as he likes would give everybody as many quotas as he likes. */
-const OF_REQUEST = /^(?:request|headers?|query|cookies?|x)[.:[-]|^(?:authorization|host|user-agent|method)$/i
+const OF_REQUEST =
+  /^(?:request|params?|headers?|query|cookies?|x)[.:[-]|^(?:params?|headers?|query|cookies?)$|^(?:authorization|host|user-agent|method)$/i
 
 function meant(text: string): string {
   if (OF_REQUEST.test(text)) return '; what a caller can write at will is no part of a key'

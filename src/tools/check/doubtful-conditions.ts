@@ -30,6 +30,7 @@ export function doubtfulConditions(config: Config): readonly DoubtfulCondition[]
           message,
         })),
         ...wholeNumbers(condition).map(message => ({ code: 'condition-never-holds' as const, path, message })),
+        ...secondsAsTimes(condition).map(message => ({ code: 'condition-never-holds' as const, path, message })),
         ...slashes(condition, route).map(message => ({ code: 'condition-slash' as const, path, message })),
       ]
     }),
@@ -85,6 +86,29 @@ function wholeNumbers({ tree }: Condition): readonly string[] {
         ]
       : []
   })
+}
+
+const COMPARING: ReadonlySet<Tree['op']> = new Set(['==', '<', '<=', '>', '>=', '-'])
+
+/** `claims.exp > now` compares a number of seconds with an instant. */
+function secondsAsTimes({ tree }: Condition): readonly string[] {
+  return allNodes(tree).flatMap(node => {
+    const roots = COMPARING.has(node.op) ? partsOf(node).map(rootOf) : []
+    return roots.includes('claims') && roots.includes('now')
+      ? [
+          `never holds at \`${textOf(node)}\`: times in claims are numbers of seconds, and \`now\` is an instant; \`exp\` and \`nbf\` are judged anyway, and \`tokenAge\` and \`authAge\` ask for how long ago`,
+        ]
+      : []
+  })
+}
+
+/** The variable that a part is of, also where something is added to it. */
+function rootOf(tree: Tree): string | undefined {
+  if (tree.op === '+' || tree.op === '-')
+    return partsOf(tree)
+      .map(rootOf)
+      .find(root => root !== undefined)
+  return tree.op === 'call' && tree.args[0] === 'timestamp' ? 'now' : memberPath(tree)?.[0]
 }
 
 function slashes({ tree, reads }: Condition, { pathAllow = [] }: RouteConfig): readonly string[] {

@@ -158,6 +158,10 @@ describe('a key that is written otherwise is told how', () => {
       '[X-Api-Key]',
       'key[0]: must be `claims.NAME`, `provider`, `route` or `client`; what a caller can write at will is no part of a key',
     ],
+    ...['params.tenant', 'header', 'cookies'].map((written): [string, string] => [
+      `[${written}]`,
+      'key[0]: must be `claims.NAME`, `provider`, `route` or `client`; what a caller can write at will is no part of a key',
+    ]),
     [
       '[claims.org.id]',
       'key[0]: has a dot in the name of the claim; write `claims./org/id` for the member of a claim, or `claims./org.id` for one with that name',

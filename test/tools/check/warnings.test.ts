@@ -878,6 +878,9 @@ describe('a condition', () => {
     ['claims.tenant != "acme"', 'condition-claim-missing'],
     ['claims.admin || claims.level >= 3', 'condition-claim-missing'],
     ['claims.level + 1 == 4', 'condition-never-holds'],
+    ['claims.exp > now', 'condition-never-holds'],
+    ['now - duration("1h") <= claims.iat', 'condition-never-holds'],
+    ['claims.until > timestamp("2027-01-01T00:00:00Z")', 'condition-never-holds'],
   ])('%s: %s', (text, code) => {
     expect(when(text)).toEqual([`${code} routes.0.require.when`])
   })
