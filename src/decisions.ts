@@ -12,6 +12,7 @@ import { askedFacts } from './decision/asked-facts.ts'
 import type { Caller } from './decision/callers.ts'
 import { decidedPolicies } from './decision/decided-policy.ts'
 import { preflightFor, refusalFor } from './decision/no.ts'
+import { uncleared } from './decision/uncleared.ts'
 import { YES, yesLines } from './decision/yes.ts'
 import type { TrustedProxies } from './downstream/client-address.ts'
 import type { Drain } from './downstream/drain.ts'
@@ -120,8 +121,9 @@ export async function decisions(options: DecisionsOptions): Promise<FastifyInsta
   return way.app
 
   function receive(request: ClientRequest, response: ClientResponse): void {
-    const { facts, refusal } = asked(request.facts())
+    const { facts, refusal: unsaid } = asked(request.facts())
     const exchange = begin(request, response, facts)
+    const refusal = unsaid ?? uncleared(caller, facts, exchange.policy)
     if (refusal !== undefined) {
       refuse(exchange, refusal)
       return

@@ -29,7 +29,7 @@ const UNKNOWN_CLIENT = 'unknown'
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 /** Names by which proxies say what was asked, and by whom; folded. */
-const SAID_BY_PROXIES: ReadonlySet<string> = new Set([
+export const SAID_BY_PROXIES: ReadonlySet<string> = new Set([
   'x-original-uri',
   'x-original-url',
   'x-original-method',

@@ -16,21 +16,24 @@ const { status: UNAUTHORIZED } = denialSpec('token_missing')
 const LOWEST_REFUSAL = 400
 const LOWEST_FAULT = 500
 
-/** Says what was refused, where the status cannot. */
+/** Say what was refused, and with which status, where the status itself cannot. */
 const CODE = 'x-sallyport-code'
+const STATUS = 'x-sallyport-status'
 
 export function refusalFor(caller: Caller): RefusalWriter {
   return (denial, facts, findings, requestId) => {
     const asked = facts && { ...facts, rawHeaders: withoutType(facts.rawHeaders) }
     const { status, headers, body } = refusalResponse(denial, asked, findings, requestId)
-    return { status: statusFor(caller, status), headers: codeFor(caller, denial.code, headers), body }
+    return { status: statusFor(caller, status), headers: codeFor(caller, { code: denial.code, status }, headers), body }
   }
 }
 
 /** Callers but Envoy pass on no answer with a status of success, so that its lines come with a refusal. */
 export function preflightFor(caller: Caller, answer: Answer): Answer {
   if (caller === 'envoy') return answer
-  return { ...answer, status: FORBIDDEN, headers: [...answer.headers, 'Cache-Control', 'no-store', CODE, 'preflight'] }
+  const told = caller === 'nginx' ? [STATUS, String(answer.status)] : []
+  const headers = [...answer.headers, 'Cache-Control', 'no-store', CODE, 'preflight', ...told]
+  return { ...answer, status: FORBIDDEN, headers }
 }
 
 function statusFor(caller: Caller, status: number): number {
@@ -38,8 +41,12 @@ function statusFor(caller: Caller, status: number): number {
   return caller !== 'nginx' || status >= LOWEST_FAULT || status === UNAUTHORIZED ? status : FORBIDDEN
 }
 
-function codeFor(caller: Caller, code: string, headers: HeaderRecord): HeaderRecord {
-  return caller === 'nginx' ? { ...headers, [CODE]: code } : headers
+function codeFor(
+  caller: Caller,
+  { code, status }: { readonly code: string; readonly status: number },
+  headers: HeaderRecord,
+): HeaderRecord {
+  return caller === 'nginx' ? { ...headers, [CODE]: code, [STATUS]: String(status) } : headers
 }
 
 /** The type of the client's body would make it an answer to a gRPC call. */
