@@ -25,6 +25,7 @@ const LOADERS: CommandLoaders = {
   bundle: async () => (await import('./cli/bundle.ts')).bundleCommand,
   inject: async () => (await import('./cli/inject.ts')).injectCommand,
   k8s: async () => (await import('./cli/k8s.ts')).k8sCommand,
+  snippet: async () => (await import('./cli/snippet.ts')).snippetCommand,
   explain: async () => (await import('./cli/explain.ts')).explainCommand,
   test: async () => (await import('./cli/test.ts')).testCommand,
   diff: async () => (await import('./cli/diff.ts')).diffCommand,

@@ -27,7 +27,7 @@ import { EVERYTHING, filesIn, parseSource, readSources } from './support/sources
 const ROOMS = tableOf(`
   main              → cli errors run/workers
   cli               → admin config/check config/read config/schema decision demo errors issuer-template lib policy revocation route run run/workers signing telemetry tools/admin tools/bundle tools/cases tools/check tools/dev tools/diff tools/doctor tools/engine
-                      tools/explain tools/init tools/inject tools/k8s tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/text tools/token types
+                      tools/explain tools/init tools/inject tools/k8s tools/k8s/lint tools/openapi tools/refusals tools/revocation tools/snippet tools/text tools/token types
   library           → acting config/check config/read config/schema decide downstream errors exchange forward lib node policy policy-store refusal
                       run telemetry telemetry/audit telemetry/metrics telemetry/traces types
   build             → config/schema
@@ -42,6 +42,7 @@ const ROOMS = tableOf(`
                       types
   tools/token       → authenticate authenticate/encrypted authenticate/jwt config config/read config/schema errors lib run tools/engine tools/explain tools/text
                       types
+  tools/snippet     → config config/schema decision errors forward lib policy tools/admin
   tools/refusals    → admin config/schema errors lib tools/admin tools/text
   tools/revocation  → admin config/read config/schema revocation run tools/admin
   tools/admin       → config/schema lib

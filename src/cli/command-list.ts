@@ -119,10 +119,15 @@ export const COMMANDS = {
     summary: 'show which requests a change of configuration treats otherwise',
     options: ['--fail-on=', '--no-files', '--json'],
   },
+  snippet: {
+    group: 'Write a policy',
+    summary: 'print the configuration of a proxy that asks the gateway',
+    options: [CONFIG, '--listen=', '--service='],
+  },
   doctor: {
     group: 'Look into a running one',
     summary: 'find out why it does not work here, step by step',
-    options: [CONFIG, '--online', '--through=', '--admin=', '--timeout=', '--ignore=', '--json'],
+    options: [CONFIG, '--online', '--through=', '--service-listen=', '--admin=', '--timeout=', '--ignore=', '--json'],
   },
   why: {
     group: 'Look into a running one',

@@ -1,4 +1,5 @@
 /** The command `sallyport completion` prints a script that lets a shell complete commands, options and values. */
+import { CALLERS } from '../decision/callers.ts'
 import { DENIAL_CODES } from '../errors.ts'
 import { METHODS } from '../route/methods.ts'
 import { WARNING_CODES } from '../tools/check/warnings.ts'
@@ -24,6 +25,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   '--provider': 'providers',
   '--route': 'routes',
   explain: METHODS,
+  snippet: CALLERS,
   help: SHOWN_COMMANDS,
 }
 

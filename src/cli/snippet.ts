@@ -1,0 +1,93 @@
+/** The command `sallyport snippet` prints the configuration of a proxy that asks us before it forwards a request. */
+
+import { loadConfigForTool } from '../config/read/load.ts'
+import { listenAddress } from '../config/schema/address.ts'
+import { CALLERS, type Caller } from '../decision/callers.ts'
+import { systemClock } from '../lib/clock.ts'
+import { standIn } from '../tools/engine/stand-in.ts'
+import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
+import { type HostPort, siteOf } from '../tools/snippet/site.ts'
+import { snippet } from '../tools/snippet/snippet.ts'
+import { Unwritable } from '../tools/snippet/written.ts'
+import { looksLikeFile, oneOf, parsedArguments } from './arguments.ts'
+import { type Command, UsageError } from './command.ts'
+import { configFile } from './config-file.ts'
+
+export const snippetCommand: Command = {
+  help: `Usage: sallyport snippet [${CALLERS.join('|')}] [-c FILE] [--listen HOST:PORT] [--service URL]
+
+Prints the configuration of the proxy that asks the gateway before it forwards a request (decide). It clears what the
+gateway alone may say, sets it from the answer, and forwards the path that was judged. Nothing that the file names is
+read, and nothing is asked.
+
+  nginx|…              the proxy; default: decide.caller
+  -c, --config FILE    configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
+  --listen HOST:PORT   where the proxy listens; default 0.0.0.0:80
+  --service URL        where it forwards to, as http://host:port; default: the only upstream of the file
+
+Exit codes: 0 printed; 2 a mistake in the file, a file without decide, another proxy than its caller, or wrong usage.
+
+Examples:
+  sallyport snippet > /etc/nginx/conf.d/orders.conf
+  sallyport snippet envoy -c config/decide.yaml --listen 0.0.0.0:8000 --service http://127.0.0.1:3000
+`,
+  async run(args, io) {
+    const { values, positionals } = parsedArguments('snippet', args, {
+      allowPositionals: true,
+      options: { config: { type: 'string', short: 'c' }, listen: { type: 'string' }, service: { type: 'string' } },
+    })
+    const [named, ...more] = positionals
+    if (more.length > 0) throw new UsageError(`snippet takes one proxy: ${CALLERS.join(', ')}`)
+    if (named !== undefined && looksLikeFile(named))
+      throw new UsageError(
+        `snippet takes a proxy, and "${named}" is a file. Did you mean: sallyport snippet -c ${named}`,
+      )
+    const asked = named === undefined ? undefined : oneOf(named, CALLERS, 'proxy that can ask')
+    const listen = listenOption(values.listen ?? '0.0.0.0:80')
+    const service = serviceOption(values.service)
+    const file = configFile(values.config, io.env)
+    const config = loadConfigForTool(file, io.env, 'unread')
+    const services = toolServices({ ...io, clock: systemClock })
+    const site = siteOf(config, standIn(config, services).policy, { file, listen, service })
+    await closeToolServices(services)
+    if (site === undefined || config.decide === undefined)
+      throw new UsageError(
+        `${file} has no \`decide\`, so nobody is to ask; add decide: { listen: 127.0.0.1:8081, caller: ${asked ?? 'nginx'} }`,
+      )
+    io.stdout(written(callerOf(asked, config.decide.caller, file), site))
+    return 0
+  },
+}
+
+function callerOf(asked: Caller | undefined, caller: Caller, file: string): Caller {
+  if (asked === undefined || asked === caller) return caller
+  throw new UsageError(
+    `${file} is asked by ${caller} (decide.caller), which says what it asks about in another way; write sallyport snippet ${caller}, or caller: ${asked}`,
+  )
+}
+
+function written(caller: Caller, site: Parameters<typeof snippet>[1]): string {
+  try {
+    return snippet(caller, site)
+  } catch (error) {
+    throw error instanceof Unwritable ? new UsageError(error.message) : error
+  }
+}
+
+function listenOption(text: string): HostPort {
+  try {
+    const address = listenAddress(text)
+    if (!('socketPath' in address) && address.port !== 0) return address
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw new UsageError('--listen takes a host and a port, such as 0.0.0.0:8000')
+}
+
+function serviceOption(text: string | undefined): HostPort | undefined {
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '' || url.username !== '')
+    throw new UsageError('--service takes http://host:port: nothing may follow, since the path is passed on unchanged')
+  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port || 80) }
+}

@@ -1,0 +1,169 @@
+/**
+ * Says what the configuration of a proxy that asks us is made of: addresses, and the names of headers by what becomes of
+ * them. It comes from the compiled policy, and knows no proxy's syntax.
+ */
+import { basename } from 'node:path'
+import { configHash } from '../../config/config-hash.ts'
+import { isLogin } from '../../config/schema/accepted.ts'
+import { BARE_METADATA_PATH, metadataPath } from '../../config/schema/metadata-path.ts'
+import type { Address, Config } from '../../config/schema/schema.ts'
+import { sessionPaths } from '../../config/schema/session-paths.ts'
+import { SAID_BY_PROXIES } from '../../decision/asked-facts.ts'
+import { isHopByHop } from '../../forward/hop-by-hop.ts'
+import { foldedFieldName, isToken } from '../../lib/field-name.ts'
+import type { Policy } from '../../policy.ts'
+import { askable } from '../admin/addresses.ts'
+
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Site {
+  /** Name of the file that it is made of, without its folder. */
+  readonly source: string
+  readonly hash: string
+  /** Where the proxy listens. */
+  readonly listen: HostPort
+  readonly service: HostPort
+  /** Where it asks. */
+  readonly decide: Address
+  /** Where the gateway answers itself; undefined where it does not. */
+  readonly own: { readonly address: Address; readonly paths: readonly string[] } | undefined
+  /** Names that a yes has, which replace those of the client. */
+  readonly told: readonly string[]
+  /** Reserved prefixes: `X-Auth-`. */
+  readonly prefixes: readonly string[]
+  /** Names that the service must not believe, and that no yes has. In lower case. */
+  readonly untold: readonly string[]
+  /** Names that a decision reads. In lower case. */
+  readonly read: readonly string[]
+  /** Lines of a no that are worth passing on to the client. */
+  readonly refusing: readonly string[]
+  /** Those of a yes, for the answer of the service. */
+  readonly besides: readonly string[]
+  readonly bodyBytes: number
+  /** Whether the service's own `Access-Control-*` lines are dropped, as the policy has others. */
+  readonly answersPreflights: boolean
+  readonly hasSessions: boolean
+}
+
+/** Some frameworks take the method from these. */
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
+/** Only who ends TLS knows the certificate of the client. */
+const CERTIFICATES = ['client-cert', 'client-cert-chain', 'x-forwarded-client-cert']
+
+export const CORS_LINES = [
+  ...['Access-Control-Allow-Origin', 'Access-Control-Allow-Credentials', 'Access-Control-Allow-Methods'],
+  ...['Access-Control-Allow-Headers', 'Access-Control-Expose-Headers', 'Access-Control-Max-Age'],
+] as const
+
+/** These belong to a refusal, or to the answer to a preflight. */
+const NOT_BESIDES: ReadonlySet<string> = new Set([
+  ...['WWW-Authenticate', 'Retry-After'],
+  ...['Access-Control-Allow-Methods', 'Access-Control-Allow-Headers', 'Access-Control-Max-Age'],
+])
+
+interface SiteOptions {
+  readonly file: string
+  readonly listen: HostPort
+  /** Default: the only upstream of the file. */
+  readonly service: HostPort | undefined
+}
+
+/**
+ * @param policy compiled from `config`
+ * @returns undefined where nobody is to ask
+ */
+export function siteOf(config: Config, policy: Policy, { file, listen, service }: SiteOptions): Site | undefined {
+  const { decide, identity } = config
+  if (decide === undefined) return undefined
+  const told = [...new Map([...policy.managedNames, 'Authorization'].map(name => [name.toLowerCase(), name])).values()]
+  const folded = new Set(told.map(foldedFieldName))
+  const proof = config.dpop === undefined ? [] : ['dpop']
+  const untold = [...SAID_BY_PROXIES, ...METHOD_OVERRIDES, ...CERTIFICATES, ...proof]
+  const paths = [...new Set(ownPaths(config))]
+  const answered = answeredLines(config, policy)
+  return {
+    source: basename(file),
+    hash: configHash(config),
+    listen,
+    service: service ?? onlyService(config) ?? { host: '127.0.0.1', port: 3000 },
+    decide: askable(decide.listen.address),
+    own:
+      config.listen === undefined || paths.length === 0
+        ? undefined
+        : { address: askable(config.listen.address), paths },
+    // What ends at each hop reaches no service.
+    told: told.filter(name => !isHopByHop(foldedFieldName(name))),
+    prefixes: identity.reserved.filter(each => each.endsWith('*')).map(each => each.slice(0, -1)),
+    untold: untold.filter(name => !folded.has(name)),
+    read: [...new Set([...READ, ...(policy.tokenPlaces?.headers ?? []), ...readByConditions(config)])].map(name =>
+      name.toLowerCase(),
+    ),
+    refusing: answered,
+    besides: answered.filter(name => !NOT_BESIDES.has(name)),
+    bodyBytes: config.limits.bodyBytes,
+    answersPreflights: policy.answersPreflights,
+    hasSessions: hasSessions(config),
+  }
+}
+
+/** Read whatever the configuration says. */
+const READ = [
+  ...['authorization', 'cookie', 'dpop', 'origin', 'access-control-request-method', 'access-control-request-headers'],
+  ...['x-forwarded-for', 'x-forwarded-proto', 'x-request-id', 'traceparent', 'tracestate', 'accept', 'content-type'],
+  ...['upgrade', 'connection', 'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol'],
+  ...['sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest', 'x-requested-with'],
+]
+
+/** Every name in an expression that reads headers: one too many does no harm. */
+function readByConditions({ routes }: Config): readonly string[] {
+  const expressions = textsIn(routes.map(({ require }) => require)).filter(text => text.includes('request.headers'))
+  const names = expressions.flatMap(text => [
+    ...[...text.matchAll(/(["'])(.+?)\1/g)].map(([, , literal = '']) => literal),
+    ...[...text.matchAll(/request\.headers\.(\w+)/g)].map(([, name = '']) => name),
+  ])
+  return names.filter(isToken)
+}
+
+function textsIn(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
+}
+
+function answeredLines(config: Config, policy: Policy): readonly string[] {
+  return [
+    ...['WWW-Authenticate', 'Retry-After', 'X-Request-Id'],
+    ...(config.dpop === undefined ? [] : ['DPoP-Nonce']),
+    ...(hasSessions(config) ? ['Set-Cookie'] : []),
+    ...(policy.answersPreflights ? [...CORS_LINES, 'Vary'] : []),
+    ...(policy.routes.some(({ limits }) => limits !== undefined) ? ['RateLimit', 'RateLimit-Policy'] : []),
+  ]
+}
+
+function hasSessions({ providers }: Config): boolean {
+  return Object.values(providers).some(isLogin)
+}
+
+/** What the traffic listener answers itself. */
+function ownPaths({ providers, resources, revocation, identity }: Config): readonly string[] {
+  const metadata = Object.values(resources).map(metadataPath)
+  const { backchannelLogout = [], signals = [] } = revocation ?? {}
+  const keys = identity.token?.jwksPath
+  return [
+    ...Object.values(providers).flatMap(provider => (provider.type === 'session' ? sessionPaths(provider) : [])),
+    ...(metadata.length === 0 ? [] : [BARE_METADATA_PATH, ...metadata]),
+    ...[...backchannelLogout, ...signals].map(({ path }) => path),
+    ...(keys === undefined ? [] : [keys]),
+  ]
+}
+
+/** @returns undefined where there are several, or it is none that is asked over plain HTTP/1.1 */
+function onlyService({ upstreams }: Config): HostPort | undefined {
+  const [only, ...others] = Object.values(upstreams)
+  const { origin, socketPath, isHttp2 } = only?.url ?? {}
+  const url = origin === undefined ? null : URL.parse(origin)
+  if (url?.protocol !== 'http:' || socketPath !== undefined || isHttp2 === true || others.length > 0) return undefined
+  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port || 80) }
+}
