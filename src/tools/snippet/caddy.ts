@@ -29,6 +29,7 @@ http://:${listen.port} {
         'request_body {',
         `\tmax_size ${site.bodyBytes}`,
         '}',
+        ...CONNECTION,
         ...cleared(site),
         ...question(site),
         ...removedAfter(site),
@@ -46,6 +47,16 @@ http://:${listen.port} {
     '\t}\n}\n',
   ].join('')
 }
+
+/** What its client lists there, Caddy would take away from what the gateway has said. */
+const CONNECTION = [
+  '',
+  '# A client may list names in `Connection`, and Caddy forwards none of those.',
+  '@sallyport_plain not header Upgrade *',
+  'request_header @sallyport_plain -Connection',
+  '@sallyport_upgrade header Upgrade *',
+  'request_header @sallyport_upgrade Connection Upgrade',
+]
 
 function hostOf(host: string): string {
   return host.includes(':') ? `[${host}]` : host

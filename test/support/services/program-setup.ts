@@ -3,6 +3,7 @@
  * had, the run fails under CI; elsewhere the tests that need them are skipped, and the run ends with what to type.
  */
 import { ensureBrowserPrograms } from './browser-programs.ts'
+import { ensureCaddy } from './caddy-program.ts'
 import { ensureHttpClients } from './http-clients.ts'
 import { ensureNpmPackages } from './npm-packages.ts'
 import { ensurePrometheus } from './prometheus-programs.ts'
@@ -24,6 +25,7 @@ const GROUPS: readonly ProgramGroup[] = [
   { programs: 'redis-server and valkey-server', without: 'WITHOUT_STORES', ensure: ensureStorePrograms },
   { programs: 'curl and h2load', without: 'WITHOUT_HTTP_CLIENTS', ensure: ensureHttpClients },
   { programs: 'nginx, HAProxy and Envoy', without: 'WITHOUT_TERMINATORS', ensure: ensureTerminatorPrograms },
+  { programs: 'Caddy', without: 'WITHOUT_CADDY', ensure: ensureCaddy },
   { programs: 'the protobuf schema of OpenTelemetry', without: 'WITHOUT_PROTOBUF', ensure: ensureTraceProtobuf },
   { programs: 'PyJWT', without: 'WITHOUT_PYJWT', ensure: ensurePyJwt },
   { programs: 'Chromium', without: 'WITHOUT_BROWSER', ensure: ensureBrowserPrograms },

@@ -1,0 +1,200 @@
+/**
+ * Real proxies on the configuration that `sallyport snippet` prints: whatever their clients send, the service sees what
+ * was decided, or nothing.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ODD_TARGETS } from '../../decision/targets.ts'
+import { ASKING_KINDS, type AskingKind, WITHOUT_PROXIES } from '../../support/services/asking-proxy.ts'
+import type { SeenRequest } from '../../support/services/upstream.ts'
+import type { RawReply } from '../../support/wire.ts'
+import { type ProxiedStack, type Sent, sendAll, sendRaw, startProxiedStack } from './support.ts'
+
+const CONFIG = {
+  identity: { reserved: ['X-Auth-*', 'X-Tenant'] },
+  credentials: ['authorization', { header: 'X-Access-Token' }],
+  rateLimits: { few: { rate: '1/h', burst: 1, key: ['client'] } },
+  routes: [
+    { id: 'public', path: '/public/**', access: 'public' },
+    { id: 'optional', path: '/optional/**', access: 'optional' },
+    { id: 'private', path: '/private/**', resource: 'api' },
+    { id: 'semicolon', path: '/matrix/**', access: 'public', pathAllow: ['semicolon'] },
+    { id: 'slash', path: '/packages/:name', access: 'public', pathAllow: ['encodedSlash'] },
+    { id: 'empty', path: '/s3/**', access: 'public', pathAllow: ['emptySegment'] },
+    { id: 'exact', path: '/exact', access: 'public' },
+    { id: 'folder', path: '/folder/', access: 'public' },
+    { id: 'admin', path: '/public/admin/**' },
+    { id: 'pages', path: '/pages/**', cors: { origins: ['https://app.example.com'] } },
+    { id: 'few', path: '/few/**', access: 'public', rateLimits: ['few'] },
+    { id: 'plan', path: '/plan/**', require: { when: 'request.headers["x-plan"] == "gold"' } },
+    { id: 'passing', path: '/passing/**', access: 'public', passAuthorization: true },
+  ],
+  resources: { api: { url: 'https://app.example/' } },
+}
+
+/** Each forges something; whoever sees `evil` at the service has found a hole. */
+const FORGED: ReadonlyArray<readonly string[]> = [
+  ['X-Auth-Subject: evil', 'x-auth-subject: evil', 'X-AUTH-ROLES: ["evil"]'],
+  ['X_Auth_Subject: evil', 'X-Auth_Subject: evil', 'x_tenant: evil'],
+  ['X.Auth.Subject: evil', 'X-Auth~Subject: evil', 'X.Tenant: evil'],
+  ['X-Auth-Admin: evil', 'X-Tenant: evil'],
+  ['X-Auth-Scope: evil', 'X-Auth-Issuer: evil', 'X-Auth-Client: evil'],
+  ['X-Original-URI: /public/evil', 'X-Original-Method: EVIL', 'X-Original-URL: /evil', 'X-Rewrite-URL: /evil'],
+  ['X-Forwarded-Uri: /public/evil', 'X-Forwarded-Method: EVIL', 'X-Forwarded-Host: evil.example'],
+  ['X_Original_URI: /public/evil', 'X_Forwarded_Uri: /evil', 'X.Forwarded.Uri: /evil', 'X.Original-Method: evil'],
+  ['X-Forwarded-For: 6.6.6.6, evil', 'X-Forwarded-Proto: evil', 'Forwarded: for=evil', 'X-Real-IP: evil'],
+  ['X-Access-Token: evil'],
+  ['X-HTTP-Method-Override: EVIL', 'X-Forwarded-Prefix: /evil', 'X-Forwarded-Port: 666evil'],
+  ['Connection: X-Auth-Subject, X-Forwarded-For', 'X-Auth-Subject: evil', 'Client-Cert: :evil:'],
+]
+
+const PLAIN = ['/public/a', '/optional/a', '/private/a', '/exact', '/public/a?b=/../c', '/packages/@a%2fb']
+const TARGETS = [...new Set([...PLAIN, '/optional/../private/a', '/nowhere', ...ODD_TARGETS])]
+
+describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
+  let stack: ProxiedStack
+  let token = ''
+  beforeAll(async () => {
+    stack = await startProxiedStack(kind, CONFIG)
+    token = await stack.issuer.mint({ scope: 'orders:read' })
+  })
+  afterAll(() => stack.close())
+
+  const bearer = (): string => `Authorization: Bearer ${token}`
+  const seenOf = (id: string) => stack.service.seen.filter(({ headers }) => headers['x-probe'] === id)
+
+  test('60 odd paths and 12 forgeries show what was decided at the service, or nothing', async () => {
+    const probes = TARGETS.flatMap((target, t) =>
+      FORGED.map((forged, f) => ({ target, forged, withToken: PLAIN.includes(target) || (t + f) % 2 === 0 })),
+    )
+    const replies = await sendAll(
+      stack.proxy.port,
+      probes.map(
+        ({ target, forged, withToken }, at): Sent => ({
+          target,
+          lines: [`X-Probe: ${at}`, ...(withToken ? [bearer()] : []), ...forged],
+        }),
+      ),
+    )
+    const expected: unknown[] = []
+    const seen: unknown[] = []
+    for (const [at, probe] of probes.entries()) {
+      const status = replies[at]?.status
+      const arrived = seenOf(String(at))
+      if (arrived.length === 0) {
+        // No answer of the service, and no failure of the proxy.
+        expected.push({ probe, isRefused: true })
+        seen.push({ probe, isRefused: status === undefined || (status >= 400 && status < 500) })
+        continue
+      }
+      const [{ url, headers, rawHeaders }] = arrived as [SeenRequest]
+      const decided = await stack.gateway.logged({ request_id: headers['x-request-id'] })
+      const isJudged = ['private', 'optional', 'admin'].includes(String(decided.route))
+      expected.push({
+        probe,
+        arrivals: 1,
+        status: 200,
+        code: 'ok',
+        url: written(kind, probe.target),
+        path: url.split('?')[0],
+        host: headers.host,
+        client: kind === 'envoy' ? decided.client : '127.0.0.1',
+        subject: isJudged && probe.withToken ? 'alice' : undefined,
+        token: undefined,
+        forged: [],
+      })
+      seen.push({
+        probe,
+        arrivals: arrived.length,
+        status,
+        code: decided.code,
+        url,
+        path: decided.path,
+        host: decided.host,
+        client: decided.client,
+        subject: headers['x-auth-subject'],
+        token: headers.authorization,
+        // A target may name another host than `Host` does, and which of them counts is up to the proxy.
+        forged: rawHeaders.filter(value => value !== headers.host && /evil|6\.6\.6\.6/i.test(value)),
+      })
+    }
+    expect(seen).toEqual(expected)
+    const plain = probes.flatMap(({ target }, at) => (PLAIN.includes(target) ? [seenOf(String(at)).length] : []))
+    expect(plain.filter(count => count === 1).length).toBeGreaterThan(PLAIN.length * (FORGED.length - 4))
+    expect(probes.length).toBeGreaterThan(60 * 12)
+  })
+
+  const ask = async (sent: Sent): Promise<RawReply> => {
+    const [reply] = await sendAll(stack.proxy.port, [sent])
+    if (reply === undefined) throw new Error('no answer')
+    return reply
+  }
+
+  test('a refusal has its status, its challenge and its code', async () => {
+    const refused = await ask({ target: '/private/a', lines: ['X-Probe: refused'] })
+    expect([refused.status, JSON.parse(refused.body)]).toMatchObject([401, { status: 401, code: 'token_missing' }])
+    expect(refused.headers.get('www-authenticate')).toMatch(
+      /^Bearer .*resource_metadata="https:\/\/app\.example\/\.well-known\/oauth-protected-resource"/,
+    )
+    expect(JSON.parse(refused.body)).toMatchObject({ request_id: refused.headers.get('x-request-id') })
+    const unknown = await ask({ target: '/nowhere', lines: ['X-Probe: refused'] })
+    expect([unknown.status, JSON.parse(unknown.body)]).toMatchObject([404, { status: 404, code: 'route_unknown' }])
+    expect((await ask({ target: '/few/a', lines: [] })).status).toBe(200)
+    const limited = await ask({ target: '/few/a', lines: ['X-Forwarded-For: 203.0.113.9', 'X-Probe: refused'] })
+    expect([limited.status, JSON.parse(limited.body)]).toMatchObject([429, { code: 'rate_limited' }])
+    expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(limited.headers.get('ratelimit')).toMatch(/few/)
+    expect(seenOf('refused')).toEqual([])
+  })
+
+  test('a page gets its preflight answered, and may read what it asks for', async () => {
+    const origin = 'Origin: https://app.example.com'
+    const preflight = { method: 'OPTIONS', target: '/pages/a', lines: [origin, 'X-Probe: preflight'] }
+    const wanted = 'Access-Control-Request-Method: PUT'
+    const answered = await ask({ ...preflight, lines: [...preflight.lines, wanted] })
+    expect([answered.status, answered.headers.get('access-control-allow-origin')]).toEqual([
+      204,
+      'https://app.example.com',
+    ])
+    expect(answered.headers.get('access-control-allow-methods')).toContain('PUT')
+    const foreign = await ask({ ...preflight, lines: ['Origin: https://evil.example', wanted, 'X-Probe: preflight'] })
+    expect([foreign.status, foreign.headers.has('access-control-allow-origin')]).toEqual([403, false])
+    expect(seenOf('preflight')).toEqual([])
+    const page = await ask({ target: '/pages/a', lines: [origin, bearer()] })
+    expect([page.status, page.headers.get('access-control-allow-origin')]).toEqual([200, 'https://app.example.com'])
+    expect((await ask({ target: '/pages/a', lines: [origin] })).headers.get('access-control-allow-origin')).toBe(
+      'https://app.example.com',
+    )
+  })
+
+  test('a decision reads the header of a condition, and a header with a token', async () => {
+    expect((await ask({ target: '/plan/a', lines: [bearer(), 'X-Plan: gold'] })).status).toBe(200)
+    expect((await ask({ target: '/plan/a', lines: [bearer(), 'X-Plan: none'] })).status).toBe(403)
+    expect((await ask({ target: '/private/a', lines: [`X-Access-Token: ${token}`, 'X-Probe: own'] })).status).toBe(200)
+    expect(seenOf('own')).toMatchObject([{ headers: { 'x-auth-subject': 'alice' } }])
+    expect(seenOf('own')[0]?.headers).not.toHaveProperty('x-access-token')
+  })
+
+  test('a token that nobody judges passes, and a body arrives', async () => {
+    const lines = ['Authorization: Basic eDp5', 'X-Probe: passing', 'Content-Length: 5', '', 'hello']
+    const reply = await sendRaw(stack.proxy.port, 'POST /passing/a', lines)
+    expect(JSON.parse(reply.body)).toMatchObject({ bodyBytes: 5, headers: { authorization: 'Basic eDp5' } })
+  })
+
+  test('the gateway answers its own paths itself', async () => {
+    const { status, body } = await ask({ target: '/.well-known/oauth-protected-resource', lines: [] })
+    expect([status, JSON.parse(body)]).toMatchObject([200, { resource: 'https://app.example/' }])
+  })
+
+  test('nothing passes where the gateway is not there', async () => {
+    await stack.gateway.close()
+    const reply = await ask({ target: '/public/a', lines: ['X-Probe: gone'] })
+    expect(reply.status).toBe(kind === 'caddy' ? 502 : 503)
+    expect(seenOf('gone')).toEqual([])
+  })
+})
+
+/** Caddy asks about, and forwards, what it has escaped. */
+function written(kind: AskingKind, target: string): string {
+  const path = target.replace(/^\w+:\/\/[^/]*/, '')
+  return kind === 'caddy' ? path.replaceAll(/[#|`]/g, each => encodeURIComponent(each)) : path
+}
