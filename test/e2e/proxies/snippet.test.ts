@@ -16,7 +16,8 @@ const CONFIG = {
   routes: [
     { id: 'public', path: '/public/**', access: 'public' },
     { id: 'optional', path: '/optional/**', access: 'optional' },
-    { id: 'private', path: '/private/**', resource: 'api' },
+    { id: 'private', path: '/private/**' },
+    { id: 'api', path: '/api/**', resource: 'api' },
     { id: 'semicolon', path: '/matrix/**', access: 'public', pathAllow: ['semicolon'] },
     { id: 'slash', path: '/packages/:name', access: 'public', pathAllow: ['encodedSlash'] },
     { id: 'empty', path: '/s3/**', access: 'public', pathAllow: ['emptySegment'] },
@@ -130,7 +131,7 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
   }
 
   test('a refusal has its status, its challenge and its code', async () => {
-    const refused = await ask({ target: '/private/a', lines: ['X-Probe: refused'] })
+    const refused = await ask({ target: '/api/a', lines: ['X-Probe: refused'] })
     expect([refused.status, JSON.parse(refused.body)]).toMatchObject([401, { status: 401, code: 'token_missing' }])
     expect(refused.headers.get('www-authenticate')).toMatch(
       /^Bearer .*resource_metadata="https:\/\/app\.example\/\.well-known\/oauth-protected-resource"/,
@@ -169,7 +170,8 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
   test('a decision reads the header of a condition, and a header with a token', async () => {
     expect((await ask({ target: '/plan/a', lines: [bearer(), 'X-Plan: gold'] })).status).toBe(200)
     expect((await ask({ target: '/plan/a', lines: [bearer(), 'X-Plan: none'] })).status).toBe(403)
-    expect((await ask({ target: '/private/a', lines: [`X-Access-Token: ${token}`, 'X-Probe: own'] })).status).toBe(200)
+    const own = await ask({ target: '/private/a', lines: [`X-Access-Token: ${token}`, 'X-Probe: own'] })
+    expect(own.status).toBe(200)
     expect(seenOf('own')).toMatchObject([{ headers: { 'x-auth-subject': 'alice' } }])
     expect(seenOf('own')[0]?.headers).not.toHaveProperty('x-access-token')
   })
