@@ -532,6 +532,22 @@ export const DENIALS = {
     remedy:
       'Nothing is wrong when the gateway is meant to stop. If it often happens, let the service stop after its requests.',
   },
+  exchange_refused: {
+    status: 403,
+    title: 'No token was issued for the service',
+    stage: 'forward',
+    remedy:
+      'The server refuses this caller or the audience: let the client of `exchange` have tokens for `audience` there, ' +
+      'and let it exchange those of this caller.',
+  },
+  exchange_unavailable: {
+    status: 503,
+    title: 'No token can be had for the service at the moment',
+    stage: 'forward',
+    retryAfterSeconds: 1,
+    remedy:
+      'See that the token endpoint of `exchange` is up and takes our credentials: the reason says what came of it.',
+  },
   upstream_unauthorized: {
     status: 502,
     title: 'The service refused the gateway',

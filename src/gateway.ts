@@ -23,7 +23,7 @@ import { stalledPeers } from './downstream/stalled-peers.ts'
 import { trafficServer } from './downstream/traffic-server.ts'
 import { Denial } from './errors.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
-import { forward } from './forward/forward.ts'
+import { forwardExchanged } from './forward/exchanged.ts'
 import { bodyJudge } from './forward/judged-body.ts'
 import { streams } from './forward/streams.ts'
 import type { Clock } from './lib/clock.ts'
@@ -61,7 +61,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
   const { act, pass, refuse, gone } = actor({
     audits,
     onRefused: exchange => places.refused(exchange),
-    onPassed: (exchange, route, body) => forward(exchange, route, forwardDeps, body),
+    onPassed: (exchange, route, body) => forwardExchanged(exchange, route, forwardDeps, body),
     judge,
   })
   const broken = brokenRequests({

@@ -11,6 +11,7 @@ import type { CallJudge } from './mcp/call-judge.ts'
 import type { Cors } from './route/cors.ts'
 import type { Matcher } from './route/match.ts'
 import type { PathAllowance } from './route/target.ts'
+import type { IssuedTokens } from './token-exchange/issued-tokens.ts'
 import type {
   Answer,
   Authenticator,
@@ -63,6 +64,8 @@ export interface Route {
   readonly hidesUnauthorized: boolean
   /** What the upstream gets of a request's headers. */
   readonly requestHeaders: RequestHeaders
+  /** Tokens in place of those that callers brought; undefined where the upstream asks for none. */
+  readonly issuedTokens: IssuedTokens | undefined
   readonly upstream: Upstream
   /** Longest time from the end of the request to the head of the response. */
   readonly headersTimeoutMs: number
@@ -84,6 +87,8 @@ export interface RouteSession {
   authenticate(facts: RequestFacts, notes: RequestNotes): MaybePromise<Principal | undefined>
   /** What the service is told, with the access token of a session among it where the service is to have tokens. */
   linesFor(principal: Principal, identityLines: readonly string[]): readonly string[]
+  /** The access token of the session by which a caller is known, who is one of `authenticate`. */
+  tokenOf(principal: Principal): string | undefined
   /** What becomes of a caller whose login is too weak: another login is no help when the last one was for this. */
   stepUpRefusal(principal: Principal, refusal: Denial, challenge: RouteChallenge): Denial
 }

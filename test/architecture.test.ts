@@ -59,12 +59,12 @@ const ROOMS = tableOf(`
 
   run/workers       → admin config/schema downstream errors lib limit revocation run telemetry telemetry/metrics
   run               → admin admin/console authenticate authenticate/encrypted authenticate/introspection authenticate/jwt authenticate/proof claim-reader config config/check config/read config/schema
-                      decisions downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session signing store telemetry telemetry/audit telemetry/metrics telemetry/traces types upstream
+                      decisions downstream errors forward gateway issuer-template keys lib limit node oauth policy policy-store revocation session signing store telemetry telemetry/audit telemetry/metrics telemetry/traces token-exchange types upstream
   admin/console     → admin errors lib telemetry/metrics
   admin             → downstream errors exchange lib policy revocation types upstream
 
   config            → authenticate authorize condition config/schema downstream forward identity issuer-template lib limit mcp policy route session
-                      signing telemetry/metrics telemetry/traces types upstream
+                      signing telemetry/metrics telemetry/traces token-exchange types upstream
   config/read       → config/check config/schema errors lib revocation
   config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib limit mcp oauth route signing
   config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route signing types
@@ -82,11 +82,11 @@ const ROOMS = tableOf(`
   session           → authenticate errors lib oauth policy revocation route store types
   telemetry/audit   → errors exchange lib node telemetry telemetry/metrics types
   telemetry         → authenticate/introspection errors exchange keys lib node policy revocation telemetry/metrics types
-  telemetry/metrics → errors limit mcp node revocation route telemetry/traces types
+  telemetry/metrics → errors limit mcp node revocation route telemetry/traces token-exchange types
   telemetry/traces  → exchange keys/fetch lib policy types
   exchange          → errors policy types
   policy-store      → policy
-  policy            → errors identity lib limit mcp route types upstream
+  policy            → errors identity lib limit mcp route token-exchange types upstream
   authenticate/proof → authenticate authenticate/jwt errors keys lib store types
   authenticate/encrypted → authenticate authenticate/jwt errors keys lib types
   authenticate/introspection → authenticate authenticate/jwt egress errors keys/fetch lib oauth types
@@ -98,6 +98,7 @@ const ROOMS = tableOf(`
   identity          → claim-reader errors lib signing types
   signing           → claim-reader errors keys lib types
   route             → errors lib types
+  token-exchange    → errors lib oauth types
   keys              → egress errors issuer-template keys/fetch lib oauth types
   oauth             → egress keys/fetch lib types
   keys/fetch        → egress lib

@@ -80,6 +80,8 @@ export interface Status {
   readonly decide: { readonly caller: string; readonly trusted_proxies: readonly string[] } | undefined
   /** The keys that sign our tokens for services; undefined when the configuration asks for none of these. */
   readonly signing: ShownSigningKeys | undefined
+  /** Where tokens are issued for services; undefined when no upstream has `exchange`. */
+  readonly exchange: readonly ShownExchange[] | undefined
   /**
    * Each process, where several share the listener. The details above then come from one that is not ready, if any, and
    * what each has of its own is shown where it is worst.
@@ -112,6 +114,21 @@ interface ShownSigningKeys {
   /** Undefined for keys that are made in memory. */
   readonly folder: string | undefined
   /** Why not all keys can be read; those that are known go on. */
+  readonly last_error: string | undefined
+}
+
+interface ShownExchange {
+  readonly upstream: string
+  /** Undefined until it is discovered. */
+  readonly endpoint: string | undefined
+  /** `open`: the server does not answer, and requests of callers without a token are refused at once. */
+  readonly breaker: 'closed' | 'open' | 'probing'
+  /** When the next exchange is tried; undefined while the breaker is closed. */
+  readonly next_try: string | undefined
+  /** These two are undefined before the first. */
+  readonly last_success: string | undefined
+  readonly last_failure: string | undefined
+  /** Undefined once an exchange has succeeded. */
   readonly last_error: string | undefined
 }
 

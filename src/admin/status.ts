@@ -21,6 +21,7 @@ interface StatusSource {
   readonly audit: Status['audit']
   readonly decide: Status['decide']
   readonly signing: Status['signing']
+  readonly exchange: Status['exchange']
   /** @returns undefined for a provider that logs nobody in */
   readonly sessionsOf: (provider: string) => SessionStatus | undefined
   /** Whether a request may be refused because revocations may be missing. */
@@ -41,6 +42,7 @@ export function statusOf(source: StatusSource): Status {
     audit,
     decide,
     signing,
+    exchange,
     sessionsOf,
     isRefusingStale,
     isDraining,
@@ -106,6 +108,7 @@ export function statusOf(source: StatusSource): Status {
     audit,
     decide,
     signing,
+    exchange,
   }
 }
 

@@ -35,7 +35,15 @@ import { callerClaim, type InternalTokensOptions, internalTokens } from '../sign
 import type { RouteKind } from '../telemetry/metrics/route-series.ts'
 import { requestTraces } from '../telemetry/traces/request-traces.ts'
 import type { SpanSink } from '../telemetry/traces/span.ts'
-import type { Authorizer, CredentialRules, CredentialSource, RouteMetrics, TokenPlaces } from '../types.ts'
+import type { IssuedTokens } from '../token-exchange/issued-tokens.ts'
+import type {
+  Authenticator,
+  Authorizer,
+  CredentialRules,
+  CredentialSource,
+  RouteMetrics,
+  TokenPlaces,
+} from '../types.ts'
 import { NO_UPSTREAM, type Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { corsRules } from './cors.ts'
@@ -67,6 +75,8 @@ interface PolicyParts {
   readonly verifiers: ReadonlyMap<string, TokenVerifier>
   /** The upstreams by their ids. */
   readonly upstreams: ReadonlyMap<string, Upstream>
+  /** What has tokens issued for an upstream, by its id; not there for one that asks for none. */
+  readonly issuedTokens?: ReadonlyMap<string, IssuedTokens> | undefined
   /** The limits by their ids. */
   readonly limits: ReadonlyMap<string, RateLimit>
   readonly tokenCache: TokenCache
@@ -231,7 +241,7 @@ function compileRoute(
   route: RouteConfig,
   config: Config,
   judges: Judges & { readonly headers: HeaderWriters },
-  { upstreams, routeMetrics, mode, layers, sessions, limits, clock }: PolicyParts,
+  { upstreams, issuedTokens, routeMetrics, mode, layers, sessions, limits, clock }: PolicyParts,
 ): Route {
   const { id, path, methods, pathAllow, access, require, providers, audiences, resource, timeout, ...others } = route
   const {
@@ -249,8 +259,9 @@ function compileRoute(
   } = others
   // A key that has no effect must not pass for one that protects: a new one does not compile until it is read here.
   unread satisfies Readonly<Record<string, never>>
-  const upstream =
-    Object.keys(config.upstreams).length === 0 ? NO_UPSTREAM : named(upstreams, upstreamId ?? onlyKey(upstreams))
+  const servedBy = upstreamId ?? onlyKey(upstreams)
+  const upstream = Object.keys(config.upstreams).length === 0 ? NO_UPSTREAM : named(upstreams, servedBy)
+  const issued = issuedTokens?.get(servedBy)
   const effective = mode ?? written
   const { streams } = config
   const sources = credentials ?? config.credentials ?? ONLY_AUTHORIZATION
@@ -259,7 +270,18 @@ function compileRoute(
   const metrics = routeMetrics(id, { ...route, answersPreflights: rules !== undefined })
   const checks = layers({ revocation, metrics })
   const asking = judges.authorizer({ audiences, require, resource, ...(require?.when !== undefined && { path }) })
+  // Nobody is judged on a public route, and two providers of one issuer are told apart by the other routes.
+  const authenticate = judges.authenticator({ providers: access === 'public' ? [] : providers })(checks)
   const authorize = require?.when === undefined ? asking.authorize : countedConditions(asking.authorize, metrics)
+  const session = login?.forRoute({
+    checks,
+    // A stream that is judged once more is no request, so nothing is counted.
+    authorize: asking.authorize,
+    readsRequest: asking.readsRequest,
+    access,
+    mostTokenAgeMs: require?.tokenAge ?? Number.POSITIVE_INFINITY,
+    forwardsToken: config.identity.forwardToken !== false,
+  })
   return Object.freeze({
     kind: 'route' as const,
     id,
@@ -269,33 +291,48 @@ function compileRoute(
     asks: askedOf(route),
     access,
     mode: effective,
-    // Nobody is judged on a public route, and two providers of one issuer are told apart by the other routes.
-    authenticate: judges.authenticator({ providers: access === 'public' ? [] : providers })(checks),
+    authenticate: issued === undefined ? authenticate : notingToken(authenticate, issued),
     readCredential: isDeepStrictEqual(sources, ONLY_AUTHORIZATION)
       ? undefined
       : credentialReader(sources, credentialRules(config)),
-    session: login?.forRoute({
-      checks,
-      // A stream that is judged once more is no request, so nothing is counted.
-      authorize: asking.authorize,
-      readsRequest: asking.readsRequest,
-      access,
-      mostTokenAgeMs: require?.tokenAge ?? Number.POSITIVE_INFINITY,
-      forwardsToken: config.identity.forwardToken !== false,
-    }),
+    session: session === undefined || issued === undefined ? session : notingTokenOfSession(session, issued),
     authorize,
     limits: limitsOf(rateLimits, { limits, config, clock, route: id, mode: effective }),
     challenge: challengeOf(route, config, sources, login?.path),
     cors: rules && judges.cors(rules),
     calls: callJudgeOf(route, metrics),
     hidesUnauthorized: mcp !== undefined,
-    requestHeaders: judges.headers(handlingOfAuthorization({ access, passAuthorization }, config, sources)),
+    requestHeaders: judges.headers(
+      issued === undefined ? handlingOfAuthorization({ access, passAuthorization }, config, sources) : 'drop',
+    ),
+    issuedTokens: issued,
     upstream,
     headersTimeoutMs: timeout ?? upstream.headersTimeoutMs,
     streamGraceMs: streamGraceMs({ mode: effective, streams: own }, streams),
     tunnelIdleTimeoutMs: own?.idleTimeout ?? streams.idleTimeout,
     metrics,
   })
+}
+
+/** Keeps the token that a caller brought, for as long as there are claims of it. */
+function notingToken(authenticate: Authenticator, issued: IssuedTokens): Authenticator {
+  return (credential, facts, notes) =>
+    andThen(authenticate(credential, facts, notes), principal => {
+      issued.brought(principal, credential.token)
+      return principal
+    })
+}
+
+function notingTokenOfSession(session: RouteSession, issued: IssuedTokens): RouteSession {
+  return {
+    ...session,
+    authenticate: (facts, notes) =>
+      andThen(session.authenticate(facts, notes), principal => {
+        const token = principal && session.tokenOf(principal)
+        if (principal !== undefined && token !== undefined) issued.brought(principal, token)
+        return principal
+      }),
+  }
 }
 
 interface LimitsOptions {

@@ -1,7 +1,7 @@
 /**
  * Makes, of the policy in force, the one that is asked for other proxies: it refuses what takes more than a yes or no.
  *
- * Bodies are not read for a decision, nobody is sent to a login by one, and the gateway's own endpoints answer on its
+ * Bodies are not read for a decision, nobody is sent to a login by one, no token is issued for one, and the gateway's own endpoints answer on its
  * traffic listener alone. Such a route or endpoint is found as ever, so that no other one takes its place.
  */
 import { Denial } from '../errors.ts'
@@ -40,14 +40,19 @@ export function decidedPolicy(policy: Policy): Policy {
   })
 }
 
-function isUndecidable({ calls, challenge }: Route): boolean {
-  return calls !== undefined || challenge.login?.isForNavigations === true
+function isUndecidable(route: Route): boolean {
+  return reasonOf(route) !== undefined
+}
+
+function reasonOf({ calls, challenge, issuedTokens }: Route): string | undefined {
+  if (calls !== undefined) return 'calls of tools are judged by bodies'
+  if (issuedTokens !== undefined) return 'the service gets a token that is issued for the caller'
+  return challenge.login?.isForNavigations === true ? 'callers without a session are sent to log in' : undefined
 }
 
 /** It refuses everybody, before it looks at a token and whatever its mode is. */
 function refusing(route: Route): Route {
-  const reason =
-    route.calls === undefined ? 'callers without a session are sent to log in' : 'calls of tools are judged by bodies'
+  const reason = reasonOf(route)
   return Object.freeze({
     ...route,
     access: 'required' as const,
@@ -59,6 +64,7 @@ function refusing(route: Route): Route {
     session: undefined,
     limits: undefined,
     calls: undefined,
+    issuedTokens: undefined,
     challenge: { ...route.challenge, login: undefined },
   })
 }

@@ -24,7 +24,7 @@ import { trailerFields } from './trailers.ts'
 import { openTunnel, type TunnelDeps } from './tunnel.ts'
 import { upstreamDenial } from './upstream-denial.ts'
 
-interface ForwardDeps extends TunnelDeps {
+export interface ForwardDeps extends TunnelDeps {
   /** Is true when the gateway is about to stop, and probably the service behind it, too. */
   readonly isDraining: () => boolean
   /** Called to answer a request that failed before its response began. */

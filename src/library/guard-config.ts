@@ -94,7 +94,7 @@ function ignoredKeys(value: Members): readonly string[] {
   ]
 }
 
-function guardFindings({ routes, providers, revocation }: Draft): readonly Finding[] {
+function guardFindings({ routes, providers, upstreams, revocation }: Draft): readonly Finding[] {
   return [
     ...[...routes].flatMap(([index, { mcp }]): Finding[] =>
       mcp?.tools === undefined ? [] : [{ path: ['routes', index, 'mcp', 'tools'], at: 'key', message: NO_TOOLS }],
@@ -102,12 +102,17 @@ function guardFindings({ routes, providers, revocation }: Draft): readonly Findi
     ...[...providers].flatMap(([id, { type }]): Finding[] =>
       type === 'session' ? [{ path: ['providers', id, 'type'], message: NO_SESSIONS }] : [],
     ),
+    ...[...upstreams].flatMap(([id, { exchange }]): Finding[] =>
+      exchange === undefined ? [] : [{ path: ['upstreams', id, 'exchange'], at: 'key', message: NO_EXCHANGE }],
+    ),
     ...(revocation?.api === undefined ? [] : [{ path: ['revocation', 'api'], at: 'key', message: NO_API } as const]),
   ]
 }
 
 const NO_TOOLS =
   'is not judged in front of an application’s own routes, whose bodies the guard does not read; put a gateway before it'
+const NO_EXCHANGE =
+  'has no effect in front of an application’s own routes, to which nothing is forwarded; put a gateway before it, or leave it out'
 const NO_SESSIONS = 'is not there in front of an application’s own routes; put a gateway before it'
 const NO_API =
   'is served by the admin listener, which an application’s guard does not have; use `store` or `file`, or leave it out'

@@ -162,6 +162,7 @@ export function engine(options: EngineOptions, servers: () => Iterable<Server>):
         services.sharedReplays.close(),
         services.rateLimits.close(),
         services.signing.close(),
+        services.exchanges.close(),
         cache.close(),
       ])
       // What the last requests and streams leave behind is on record.

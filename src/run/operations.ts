@@ -79,6 +79,7 @@ export function operations({
         audit: auditStatus(services.audits.sink),
         decide: decideStatus(reloads.inForce.config),
         signing: signingStatus(services.signing.status()),
+        exchange: exchangeStatus(reloads.inForce),
         sessionsOf: id => reloads.inForce.sessions.get(id)?.(),
         isRefusingStale: isRefusingStale(reloads.inForce.config),
         isDraining: drain.isDraining,
@@ -142,6 +143,27 @@ function signingStatus(status: SigningStatus | undefined): Status['signing'] {
     next_rotation: nextMs === undefined ? undefined : new Date(nextMs).toISOString(),
     last_error: lastError,
   }
+}
+
+/** A server that is away does not make the gateway unready: another upstream may need no tokens of it. */
+function exchangeStatus({ issuedTokens }: Prepared): Status['exchange'] {
+  if (issuedTokens.size === 0) return undefined
+  return [...issuedTokens].map(([upstream, tokens]) => {
+    const { endpoint, breaker, lastError, ...seconds } = tokens.status()
+    return {
+      upstream,
+      endpoint,
+      breaker,
+      next_try: timeText(seconds.nextTrySeconds),
+      last_success: timeText(seconds.lastSuccessSeconds),
+      last_failure: timeText(seconds.lastFailureSeconds),
+      last_error: lastError,
+    }
+  })
+}
+
+function timeText(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : new Date(seconds * 1_000).toISOString()
 }
 
 function auditStatus(sink: AuditSink | undefined): Status['audit'] {

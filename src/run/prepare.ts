@@ -16,6 +16,7 @@ import { readTrustedFile } from '../lib/trusted-file.ts'
 import type { RateLimit } from '../limit/rate-limit.ts'
 import type { Policy } from '../policy.ts'
 import type { RevocationSettings } from '../revocation/revocations.ts'
+import type { IssuedTokens } from '../token-exchange/issued-tokens.ts'
 import type { SessionStatus, StatementVerifier } from '../types.ts'
 import type { Upstream } from '../upstream/connections.ts'
 import type { UpstreamOptions } from '../upstream/pool.ts'
@@ -47,6 +48,8 @@ export interface Prepared {
   readonly revokerSecrets: readonly Buffer[] | undefined
   /** How the sessions of each provider that has some are doing, by its id. */
   readonly sessions: ReadonlyMap<string, () => SessionStatus>
+  /** What has tokens issued for upstreams, by their ids. */
+  readonly issuedTokens: ReadonlyMap<string, IssuedTokens>
   /** Every upstream, by its id. */
   readonly upstreams: ReadonlyMap<string, Upstream>
   /** Resolves when every provider has what it takes to judge tokens, or has tried to get it. */
@@ -96,6 +99,8 @@ export function prepare(config: Config, services: Services): Prepared {
     const { token } = config.identity
     const signing = token && services.signing.acquire(token)
     if (signing !== undefined) releases.push(signing.release)
+    const exchanges = services.exchanges.lease(config)
+    releases.push(exchanges.release)
     const audit = services.audits.acquire(config)
     releases.push(audit.release)
     const tokenFile = config.revocation?.api?.tokenFile
@@ -117,6 +122,7 @@ export function prepare(config: Config, services: Services): Prepared {
     const parts = {
       verifiers,
       upstreams: new Map(upstreams),
+      issuedTokens: exchanges.issuedTokens,
       limits: leasedLimits.limits,
       tokenCache: services.tokenCache,
       decrypterOf: services.decrypterOf,
@@ -146,6 +152,7 @@ export function prepare(config: Config, services: Services): Prepared {
       limits: leasedLimits.limits,
       revokerSecrets,
       sessions: new Map(logins.map(([id, { status }]) => [id, status])),
+      issuedTokens: exchanges.issuedTokens,
       upstreams: parts.upstreams,
       async providersTried() {
         await Promise.all([...providers, ...logins].map(([, { ready }]) => ready()))

@@ -16,7 +16,7 @@ import type { Environment } from '../config/read/environment.ts'
 import { areUnchanged, type FileContents, notedReads } from '../config/read/file-contents.ts'
 import { type ConfigUse, loadConfigFile } from '../config/read/load.ts'
 import { isLogin } from '../config/schema/accepted.ts'
-import { providerTraits } from '../config/schema/provider-traits.ts'
+import { clientFiles, providerTraits } from '../config/schema/provider-traits.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { changeServer } from '../downstream/server.ts'
 import { ConfigError } from '../errors.ts'
@@ -183,9 +183,12 @@ export function reloader(options: ReloaderOptions): Reloader {
  * Leaves out tokens for key servers: they are read with every fetch and change every hour, which is no new
  * configuration.
  */
-function withoutFreshReads(contents: FileContents, { egress, providers }: Config): FileContents {
+function withoutFreshReads(contents: FileContents, { egress, providers, upstreams }: Config): FileContents {
   const ofProviders = Object.values(providers).flatMap(provider => providerTraits(provider).filesReadAnew)
-  const fresh = new Set([...ofProviders, egress?.credentialsFile])
+  const ofUpstreams = Object.values(upstreams).flatMap(({ exchange }) =>
+    exchange === undefined ? [] : clientFiles(exchange.client.auth, exchange.client),
+  )
+  const fresh = new Set([...ofProviders, ...ofUpstreams, egress?.credentialsFile])
   return new Map([...contents].filter(([path]) => !fresh.has(path)))
 }
 

@@ -32,6 +32,7 @@ import { type RevocationStreams, revocationStreams } from './revocation-store.ts
 import { type SessionRegistry, sessionRegistry } from './session-registry.ts'
 import { type SharedReplays, sharedReplays } from './shared-replays.ts'
 import { type SigningKeys, signingKeys } from './signing.ts'
+import { type TokenExchanges, tokenExchanges } from './token-exchange.ts'
 import { type Traces, traces } from './traces.ts'
 
 export interface Services {
@@ -59,6 +60,7 @@ export interface Services {
   readonly rateLimits: RateLimits
   readonly sessions: SessionRegistry
   readonly signing: SigningKeys
+  readonly exchanges: TokenExchanges
   readonly audits: Audits
   readonly traces: Traces
   /** Who else hears of what is revoked here: set once the process knows. */
@@ -149,6 +151,7 @@ export function gatewayServices({
     audits: audits({ clock, scheduler, log, metrics }),
     sessions: sessionRegistry({ clock, scheduler, log, metrics, traceOf }),
     signing: signingKeys({ clock, scheduler, log }),
+    exchanges: tokenExchanges({ clock, scheduler, log, metrics, traceOf }),
     traces: sent,
     replays: replayMemory({ clock, entries: FIRST_REPLAY_ENTRIES }),
     onEventRefused: eventRefusals(log, clock),

@@ -154,6 +154,7 @@ export function routeSession(options: RouteSessionOptions): RouteSession {
       const token = forwardsToken ? sessionOf.get(principal)?.record.tokens.accessToken : undefined
       return token === undefined ? identityLines : [...identityLines, 'Authorization', `Bearer ${token}`]
     },
+    tokenOf: principal => sessionOf.get(principal)?.record.tokens.accessToken,
     stepUpRefusal(principal, refusal, challenge) {
       const record = sessionOf.get(principal)?.record
       if (record === undefined) return refusal

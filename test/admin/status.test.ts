@@ -16,6 +16,7 @@ function shown(health: ProviderHealth, decryptionKeys?: readonly string[], sessi
     audit: undefined,
     decide: undefined,
     signing: undefined,
+    exchange: undefined,
     sessionsOf: id => (id === 'asking' ? sessions : undefined),
     isRefusingStale: false,
     isDraining: false,

@@ -473,6 +473,9 @@ test('every code of the table is exercised here, but for those that take a gatew
     'caller_untrusted',
     'route_undecidable',
     'audit_unavailable',
+    // These two are in run/token-exchange.test.ts.
+    'exchange_refused',
+    'exchange_unavailable',
     'revocation_unavailable',
     'replay_store_unavailable',
     'rate_limit_unavailable',

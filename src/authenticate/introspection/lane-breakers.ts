@@ -10,10 +10,11 @@
  * Callers with a new token are strangers, too. So a failure that may be due to the token does not count while the
  * server calls other tokens active, and never where it blames the question (4xx).
  */
+
+import { Breaker, type BreakerState, type BreakerTicket } from '../../lib/breaker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { IntrospectionStatus } from '../../types.ts'
 import type { QuestionFailure } from './answer.ts'
-import { Breaker, type BreakerState, type BreakerTicket } from './breaker.ts'
 import type { Lane } from './question-queue.ts'
 
 export type BreakerListener = (lane: Lane, from: BreakerState, to: BreakerState, reason: string) => void

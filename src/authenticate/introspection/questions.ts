@@ -5,12 +5,12 @@
  * A question that is not sent is refused. It says nothing about the server, so no breaker learns of it.
  */
 import { place } from '../../keys/fetch/hardened-request.ts'
+import { retryAfterSecondsOf } from '../../lib/breaker.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type Deadline, deadline } from '../../lib/deadline.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import type { IntrospectionResult } from '../../types.ts'
 import { type AnsweringServer, type IntrospectionAnswer, QuestionFailure } from './answer.ts'
-import { retryAfterSecondsOf } from './breaker.ts'
 import type { HeldAnswer, KnownToken } from './known-token.ts'
 import { type BreakerListener, type BreakerTickets, LaneBreakers } from './lane-breakers.ts'
 import { LANES, type Lane, QuestionQueue, type QueuedQuestion } from './question-queue.ts'

@@ -64,16 +64,23 @@ function workerFindings({ workers }: Draft): readonly Finding[] {
 }
 
 /** Only the listener of the traffic reads bodies, and sends people to log in. */
-function undecidableFindings({ routes }: Draft): readonly Finding[] {
-  return [...routes].flatMap(([index, { mcp, anonymous }]): readonly Finding[] => [
-    ...(mcp?.tools === undefined
-      ? []
-      : [{ path: ['routes', index, 'mcp', 'tools'], at: 'key', message: NO_TOOLS } as const]),
-    ...(anonymous === undefined ? [] : [{ path: ['routes', index, 'anonymous'], message: NO_LOGIN }]),
-  ])
+function undecidableFindings({ routes, upstreams }: Draft): readonly Finding[] {
+  return [
+    ...[...upstreams].flatMap(([id, { exchange }]): readonly Finding[] =>
+      exchange === undefined ? [] : [{ path: ['upstreams', id, 'exchange'], at: 'key', message: NO_EXCHANGE }],
+    ),
+    ...[...routes].flatMap(([index, { mcp, anonymous }]): readonly Finding[] => [
+      ...(mcp?.tools === undefined
+        ? []
+        : [{ path: ['routes', index, 'mcp', 'tools'], at: 'key', message: NO_TOOLS } as const]),
+      ...(anonymous === undefined ? [] : [{ path: ['routes', index, 'anonymous'], message: NO_LOGIN }]),
+    ]),
+  ]
 }
 
 const NO_TOOLS =
   'is judged by bodies, which no decision for another proxy reads; add `listen`, and have the proxy forward this path to it'
+const NO_EXCHANGE =
+  'has a token issued for each caller, which no decision for another proxy does; add `listen`, and have the proxy forward to it'
 const NO_LOGIN =
   'sends people to log in, which no decision for another proxy does; add `listen`, and have the proxy forward this path to it'

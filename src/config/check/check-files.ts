@@ -21,7 +21,7 @@ import { type ByProviderType, byProviderType, type ProviderConfigs } from '../sc
 import type { Draft } from '../schema/draft.ts'
 import { PRIVATE_JWK_MEMBERS } from '../schema/keys-schema.ts'
 import { STANDARD_OUTPUT } from '../schema/local-paths.ts'
-import type { DecryptionConfig, InternalTokenConfig, KeysConfig } from '../schema/schema.ts'
+import type { DecryptionConfig, InternalTokenConfig, KeysConfig, TokenExchangeConfig } from '../schema/schema.ts'
 import { bearerProblem, clientFileFindings } from './check-client-files.ts'
 import { secretsProblem } from './check-secrets.ts'
 import { type Check, certificateProblem, type Judge, type ReadFile, readable } from './file-judges.ts'
@@ -65,7 +65,10 @@ export function fileFindings(
     ...check(['traces', 'headersFile'], traces?.headersFile, content => headerLinesProblem(content.toString('latin1'))),
     ...(read === undefined ? [] : outputFindings(['audit', 'file'], audit?.file)),
     ...(read === undefined ? [] : signingFindings(['identity', 'token', 'keysDir'], identity?.token)),
-    ...[...upstreams].flatMap(([id, { tls }]) => tlsOf(['upstreams', id, 'tls'], tls)),
+    ...[...upstreams].flatMap(([id, { tls, exchange }]) => [
+      ...tlsOf(['upstreams', id, 'tls'], tls),
+      ...exchangeOf(['upstreams', id, 'exchange'], exchange, check),
+    ]),
     ...[...providers].flatMap(([id, provider]) => byProviderType(OF_PROVIDERS, provider, ['providers', id], check)),
   ]
 }
@@ -81,6 +84,14 @@ function signingFindings(path: Path, token: InternalTokenConfig | undefined): re
   if (keysDir === undefined || algorithm === undefined) return []
   const message = keySourceProblem(() => keyFolderProblem(readKeyFolder(keysDir), algorithm))
   return message === undefined ? [] : [{ path, message }]
+}
+
+function exchangeOf(path: Path, exchange: TokenExchangeConfig | undefined, check: Check): readonly Finding[] {
+  if (exchange === undefined) return []
+  return [
+    ...clientFileFindings([...path, 'client'], exchange.client, check),
+    ...check([...path, 'caFile'], exchange.caFile, certificateProblem),
+  ]
 }
 
 /** Judges the files of a provider of each type. */

@@ -20,6 +20,7 @@ import { revocationFindings } from './check-revocation.ts'
 import { routeFindings, upstreamProblem } from './check-routes.ts'
 import { sessionPeerFindings } from './check-session-peers.ts'
 import { sessionRouteFindings } from './check-session-routes.ts'
+import { tokenExchangeFindings } from './check-token-exchange.ts'
 import type { Finding } from './findings.ts'
 import { modeFindings } from './listener-mode.ts'
 
@@ -32,6 +33,7 @@ export function crossCheck(draft: Draft): readonly Finding[] {
     ...internalTokenFindings(draft),
     ...limitFindings(draft),
     ...upstreamFindings(draft),
+    ...tokenExchangeFindings(draft),
     ...egressFindings(draft),
     ...providerFindings(draft),
     ...routeFindings(draft),

@@ -3,8 +3,11 @@
  *
  * A new type of provider needs an entry in each table here. What a trait means is judged where it is asked for.
  */
+
+import { issuerTemplate } from '../../issuer-template.ts'
 import { trustDomainId } from '../../lib/spiffe-id.ts'
 import { type ByProviderType, byProviderType, type ProviderConfigs } from './by-provider-type.ts'
+import { KEY_SOURCES } from './keys-schema.ts'
 import type { DecryptionConfig, KeysConfig, ProviderConfig } from './schema.ts'
 import type { TakenIssuers } from './tenants.ts'
 
@@ -35,10 +38,26 @@ interface ProviderTraits {
   readonly acrOrder: readonly string[] | undefined
   /** The keys for what is encrypted; undefined where nothing may be. */
   readonly decryption: DecryptionConfig | undefined
+  /** Where tokens can be exchanged for others; undefined where the provider is no authorization server. */
+  readonly authorizationServer: AuthorizationServer | undefined
   /** Where it keeps what it has fetched for the next start, and the key that names it. */
   readonly cacheFile: { readonly path: string; readonly at: readonly string[] } | undefined
   /** Files that are read with every use and change often, which is no new configuration. */
   readonly filesReadAnew: readonly string[]
+}
+
+interface AuthorizationServer {
+  readonly issuer: string
+  /** Whether the issuer stands for many. */
+  readonly isTemplate: boolean
+  /** Whether its metadata are looked for. */
+  readonly isDiscovered: boolean
+  /** Further hosts whose addresses in the metadata are used. */
+  readonly hosts: readonly string[]
+  readonly caFile: string | undefined
+  readonly allowInsecureHttp: boolean
+  /** The key that allows `http:`, below the provider. */
+  readonly toTrust: string
 }
 
 const TRAITS: ByProviderType<ProviderTraits> = {
@@ -56,6 +75,17 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
     decryption: provider.decryption,
+    authorizationServer: {
+      issuer: provider.issuer,
+      isTemplate: issuerTemplate(provider.issuer) !== undefined,
+      isDiscovered:
+        issuerTemplate(provider.issuer) === undefined &&
+        KEY_SOURCES.every(source => provider.keys[source] === undefined),
+      hosts: provider.keys.hosts ?? [],
+      caFile: provider.keys.caFile,
+      allowInsecureHttp: provider.keys.allowInsecureHttp,
+      toTrust: 'keys.allowInsecureHttp',
+    },
     cacheFile: cacheFileIn(provider.keys),
     filesReadAnew: provider.keys.bearerFile === undefined ? [] : [provider.keys.bearerFile],
   }),
@@ -73,6 +103,15 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     clockToleranceMs: provider.clockTolerance,
     acrOrder: provider.acrOrder,
     decryption: provider.decryption,
+    authorizationServer: {
+      issuer: provider.issuer,
+      isTemplate: false,
+      isDiscovered: provider.endpoint === undefined,
+      hosts: [],
+      caFile: provider.caFile,
+      allowInsecureHttp: provider.allowInsecureHttp,
+      toTrust: 'allowInsecureHttp',
+    },
     cacheFile: cacheFileIn(provider.keys),
     filesReadAnew: [
       ...clientFiles(provider.client.auth, provider.client),
@@ -93,6 +132,15 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     clockToleranceMs: provider.clockTolerance,
     acrOrder: undefined,
     decryption: undefined,
+    authorizationServer: {
+      issuer: provider.issuer,
+      isTemplate: false,
+      isDiscovered: true,
+      hosts: provider.hosts ?? [],
+      caFile: provider.caFile,
+      allowInsecureHttp: provider.allowInsecureHttp,
+      toTrust: 'allowInsecureHttp',
+    },
     cacheFile: undefined,
     filesReadAnew: clientFiles(provider.client.auth, provider.client),
   }),
@@ -111,6 +159,8 @@ const TRAITS: ByProviderType<ProviderTraits> = {
     clockToleranceMs: provider.clockTolerance,
     acrOrder: undefined,
     decryption: undefined,
+    // A trust domain vouches for workloads, and issues nothing for others.
+    authorizationServer: undefined,
     cacheFile: bundle.cacheFile === undefined ? undefined : { path: bundle.cacheFile, at: ['bundle', 'cacheFile'] },
     filesReadAnew: bundle.bearerFile === undefined ? [] : [bundle.bearerFile],
   }),
@@ -133,7 +183,7 @@ const CLIENT_FILES: { readonly [A in keyof ClientConfigs]: (client: ClientConfig
 }
 
 /** They are read with every question, so that they can be replaced at any time. */
-function clientFiles<A extends keyof ClientConfigs>(auth: A, client: ClientConfigs[A]): readonly string[] {
+export function clientFiles<A extends keyof ClientConfigs>(auth: A, client: ClientConfigs[A]): readonly string[] {
   return CLIENT_FILES[auth](client)
 }
 

@@ -42,6 +42,7 @@ import { resourceSchema } from './resource-schema.ts'
 import { revocationSchema } from './revocation-schema.ts'
 import { credentialsSchema, routeSchema, streamsShape } from './route-schema.ts'
 import { storeSchema } from './store-schema.ts'
+import { tokenExchangeSchema } from './token-exchange-schema.ts'
 import { tracesSchema } from './traces-schema.ts'
 
 export type { ClaimRequirement } from '../../authorize/claims.ts'
@@ -64,6 +65,7 @@ export type ProviderConfig = Config['providers'][string]
 export type KeysConfig = Extract<ProviderConfig, { readonly type: 'jwt' }>['keys']
 export type DecryptionConfig = NonNullable<Extract<ProviderConfig, { readonly type: 'jwt' }>['decryption']>
 export type UpstreamConfig = Config['upstreams'][string]
+export type TokenExchangeConfig = NonNullable<UpstreamConfig['exchange']>
 export type EgressConfig = NonNullable<Config['egress']>
 export type IdentityConfig = Config['identity']
 export type InternalTokenConfig = NonNullable<IdentityConfig['token']>
@@ -147,6 +149,7 @@ const upstreamBlock = z.strictObject({
   url: upstreamAddress.describe(UPSTREAM_URL),
   ...upstreamSettings.shape,
   tls: upstreamTlsSchema.optional(),
+  exchange: tokenExchangeSchema.optional(),
 })
 
 export const upstreamSchema = z

@@ -46,6 +46,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
       audit: undefined,
       decide: undefined,
       signing: undefined,
+      exchange: undefined,
     }),
     started,
     config: { ...config, last_rejected: lastRejected(answers) },
@@ -59,6 +60,7 @@ export function combinedStatus({ count, answers, isDraining, version, startedMs 
     limits: shown?.status.limits?.map(limit => limitOfAll(limit, answers)),
     audit: worstAudit(answers),
     signing: worstSigning(answers),
+    exchange: shown?.status.exchange?.map(exchange => worstExchange(exchange, answers)),
     workers: answers.map(({ pid, status, isCurrent }) => ({
       pid,
       ready: status.ready && isCurrent,
@@ -174,6 +176,21 @@ function worstAudit(answers: readonly WorkerAnswer[]): Status['audit'] {
 function worstSigning(answers: readonly WorkerAnswer[]): Status['signing'] {
   const known = answers.flatMap(({ status: { signing } }) => (signing === undefined ? [] : [signing]))
   return known.find(({ last_error }) => last_error !== undefined) ?? known[0]
+}
+
+type ExchangeStatus = NonNullable<Status['exchange']>[number]
+
+/** Each process has tokens issued by itself: returns how the server looks to the one that it looks worst to. */
+function worstExchange(shown: ExchangeStatus, answers: readonly WorkerAnswer[]): ExchangeStatus {
+  const all = answers.flatMap(
+    ({ status: { exchange } }) => exchange?.filter(({ upstream }) => upstream === shown.upstream) ?? [],
+  )
+  const [worst = shown] = all.toSorted(
+    (one, other) =>
+      BREAKER_SOUNDNESS[one.breaker] - BREAKER_SOUNDNESS[other.breaker] ||
+      Number(one.last_error === undefined) - Number(other.last_error === undefined),
+  )
+  return worst
 }
 
 /** Of what the workers know of revocations, returns that which is least up to date. */

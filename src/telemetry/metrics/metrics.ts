@@ -10,6 +10,7 @@ import { Gauge, Registry } from 'prom-client'
 import { TRACE_SPAN_RESULTS, type TraceSpanResult } from '../traces/span-queue.ts'
 import { auditMetrics } from './audit-metrics.ts'
 import { decisionMetrics } from './decision-metrics.ts'
+import { exchangeMetrics } from './exchange-metrics.ts'
 import { limitMetrics } from './limit-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { type ProviderResults, providerMetrics } from './provider-metrics.ts'
@@ -46,6 +47,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
   const ofDecisions = decisionMetrics(series)
   const ofLimits = limitMetrics(registry, series)
   const ofSigning = signingMetrics(series)
+  const ofExchanges = exchangeMetrics(series)
   const reloads = overall(
     'config_reloads_total',
     'Attempts to put a configuration in force. On failure the old one stays: see the log for each problem and its line.',
@@ -92,6 +94,7 @@ export function createMetrics({ version, node, ...results }: MetricsOptions) {
     ...ofDecisions,
     ...ofLimits,
     ...ofSigning,
+    ...ofExchanges,
     inFlight: {
       begun(): void {
         inFlight++

@@ -10,7 +10,7 @@ import { type Tally, tallyCounter, tallyHistogram } from './tally.ts'
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 export const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-type Owner = 'route' | 'provider' | 'source' | 'command' | 'limit' | 'caller'
+type Owner = 'route' | 'provider' | 'source' | 'command' | 'limit' | 'caller' | 'upstream'
 type OwnLabels = readonly [owner: Owner, ...others: string[]]
 
 export type Series = ReturnType<typeof seriesIn>

@@ -21,6 +21,7 @@ import type {
   ListenConfig,
   PathsConfig,
   ResourceConfig,
+  TokenExchangeConfig,
   UpstreamConfig,
 } from '../../config/schema/schema.ts'
 import { DEFAULT_IDENTITY_HEADERS } from '../../identity/header-lines.ts'
@@ -126,6 +127,32 @@ export const UPSTREAM: Comparisons<UpstreamConfig> = {
   connectRetry: noMatter('It says how long a request that got in waits for its service.'),
   headerBytes: noMatter('It bounds the answer of the service to a request that got in.'),
   tls: another,
+  exchange: (name, before, after, around) =>
+    before === undefined || after === undefined
+      ? exchangeDifferences(name, before, after)
+      : differencesOf(EXCHANGE, before, after, around, `${name}.`),
+}
+
+/** The server refuses callers, too, and the service takes what it issues for more or for less. */
+const EXCHANGE: Comparisons<TokenExchangeConfig> = {
+  provider: another,
+  client: otherwise,
+  endpoint: another,
+  audience: (name, before = [], after = []) => told(name, before, after),
+  scope: (name, before = [], after = []) => told(name, before, after),
+  timeout: noMatter('It says how long a request waits that got in.'),
+  caFile: another,
+}
+
+function exchangeDifferences(
+  name: string,
+  before: TokenExchangeConfig | undefined,
+  after: TokenExchangeConfig | undefined,
+): readonly Difference[] {
+  if (before !== undefined)
+    return [{ direction: 'loosened', text: `${name}: no token has to be issued for callers any more` }]
+  if (after === undefined) return []
+  return [{ direction: 'tightened', text: `${name}: a token has to be issued for each caller` }]
 }
 
 export const RESOURCE: Comparisons<ResourceConfig> = {

@@ -35,8 +35,9 @@ export function toolServices(options: ToolServicesOptions): Services {
 }
 
 /** Ends what may be under way: questions about tokens before the fetches of the keys for their answers. */
-export async function closeToolServices({ introspectors, keySets, revocations }: Services): Promise<void> {
+export async function closeToolServices({ introspectors, exchanges, keySets, revocations }: Services): Promise<void> {
   await introspectors.close()
+  await exchanges.close()
   await keySets.close()
   revocations.close()
 }
@@ -71,6 +72,8 @@ export function toolPolicy(
       ring: rotatingKeys({ ...config.identity.token, clock: services.clock }),
       onSigned() {},
     },
+    // Nothing is asked for, since nothing is sent.
+    issuedTokens: services.exchanges.lease(config).issuedTokens,
     // A trial ends without spans.
     spans: { add() {} },
     routeMetrics: services.metrics.forRoute,

@@ -33,6 +33,7 @@ import { shown } from '../text/shown.ts'
 import { callChecks } from './call-checks.ts'
 import { askedMethod, type Candidate, othersOf, shapeOf } from './candidates.ts'
 import { denialText } from './denial-text.ts'
+import { exchangedToken } from './exchanged-token.ts'
 import type { CheckResult, ExplainedCheck } from './explained-check.ts'
 import { type HeaderLine, headerChanges, linesOf } from './header-changes.ts'
 import { limitChecks } from './limit-checks.ts'
@@ -117,10 +118,13 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     filledIn,
     headers:
       trial.upstreamHeaders &&
-      headerChanges(request.rawHeaders, trial.upstreamHeaders, {
-        policy,
-        tokenHeader: config.identity.token?.header,
-      }),
+      withExchanged(
+        headerChanges(request.rawHeaders, trial.upstreamHeaders, {
+          policy,
+          tokenHeader: config.identity.token?.header,
+        }),
+        exchangedToken(trial, config),
+      ),
     addedToAnswer: trial.upstreamHeaders === undefined ? [] : linesOf(findings.responseLines).map(answerLine),
     forwardedTo:
       trial.upstreamHeaders !== undefined && askedBy === undefined
@@ -131,6 +135,10 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
       denial === undefined ? trial.answer && answered(trial.answer) : responseOf(denial, request, findings, refusal),
     responseToTab: deps.caller === undefined ? denial && responseToTab(denial, request, findings) : undefined,
   })
+}
+
+function withExchanged({ removed, added }: NonNullable<Explanation['headers']>, lines: readonly HeaderLine[]) {
+  return { removed, added: [...added, ...lines] }
 }
 
 /** Returns the way to the login, where a person is sent there and the request is none by which a page is opened. */

@@ -34,6 +34,7 @@ const STATUS: Status = {
   audit: { file: '/audit/log', state: 'ok', last_error: undefined, queued: 0 },
   decide: undefined,
   signing: undefined,
+  exchange: undefined,
 }
 const REVOCATION: Status['revocation'] = {
   state: 'stale',

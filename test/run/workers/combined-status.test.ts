@@ -20,6 +20,7 @@ function answer(pid: number, reasons: readonly string[] = [], isCurrent = true):
     audit: undefined,
     decide: undefined,
     signing: undefined,
+    exchange: undefined,
   }
   return { pid, status, isCurrent }
 }

@@ -25,3 +25,10 @@ declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
 
   export function base(): Prompts
 }
+
+/** Declares the errors by which a grant of one's own refuses. */
+declare module 'oidc-provider/lib/helpers/errors.js' {
+  export class AccessDenied extends Error {}
+  export class InvalidGrant extends Error {}
+  export class InvalidTarget extends Error {}
+}

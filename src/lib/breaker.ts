@@ -10,10 +10,16 @@
  * must not undo what the probe found out. Only a `Retry-After` that comes while the breaker is open prolongs that. The
  * answer itself is as good as any other, and whoever waits for it gets it.
  */
-import type { Clock } from '../../lib/clock.ts'
-import type { QuestionFailure } from './answer.ts'
+import type { Clock } from './clock.ts'
 
 export type BreakerState = 'closed' | 'open' | 'probing'
+
+/** Why there was no answer. */
+interface BreakerFailure {
+  readonly message: string
+  /** What the server asked for with `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined
+}
 
 interface BreakerOptions {
   readonly clock: Clock
@@ -98,7 +104,7 @@ export class Breaker {
     this.#become('open', reason)
   }
 
-  failed(ticket: BreakerTicket, failure: QuestionFailure): void {
+  failed(ticket: BreakerTicket, failure: BreakerFailure): void {
     const nowMs = this.#clock.monotonicMs()
     const askedForSeconds = retryAfterSecondsOf(failure)
     if (ticket !== this.#age) {
@@ -133,7 +139,9 @@ export class Breaker {
 }
 
 /** @returns what the server asked for, in bounds: a server that is wrong about it must not be left alone for hours */
-export function retryAfterSecondsOf({ retryAfterSeconds }: QuestionFailure): number | undefined {
+export function retryAfterSecondsOf({
+  retryAfterSeconds,
+}: Pick<BreakerFailure, 'retryAfterSeconds'>): number | undefined {
   if (retryAfterSeconds === undefined || Number.isNaN(retryAfterSeconds)) return undefined
   return Math.min(Math.max(1, Math.ceil(retryAfterSeconds)), LONGEST_RETRY_AFTER_SECONDS)
 }
