@@ -1,8 +1,9 @@
 /**
  * Makes, of the policy in force, the one that is asked for other proxies: it refuses what takes more than a yes or no.
  *
- * Bodies are not read for a decision, nobody is sent to a login by one, no token is issued for one, and the gateway's own endpoints answer on its
- * traffic listener alone. Such a route or endpoint is found as ever, so that no other one takes its place.
+ * Bodies are not read for a decision, nobody is sent to a login by one, no token is issued for one, and the gateway's
+ * own endpoints answer on its traffic listener alone. Such a route or endpoint is found as ever, so that no other one
+ * takes its place.
  */
 import { Denial } from '../errors.ts'
 import type { Endpoint, Policy, Route } from '../policy.ts'

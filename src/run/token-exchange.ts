@@ -74,7 +74,7 @@ export function tokenExchanges({ clock, scheduler, log, metrics, traceOf }: Exch
   return {
     lease(config) {
       const leased = Object.entries(config.upstreams).flatMap(([id, { exchange }]) =>
-        exchange === undefined ? [] : [[id, held.acquire(definitionOf(id, exchange, config))] as const],
+        exchange === undefined ? [] : [[id, held.acquire(exchangeDefinition(id, exchange, config))] as const],
       )
       return {
         issuedTokens: new Map(leased.map(([id, { value }]) => [id, value])),
@@ -87,7 +87,7 @@ export function tokenExchanges({ clock, scheduler, log, metrics, traceOf }: Exch
   }
 }
 
-function definitionOf(upstream: string, exchange: TokenExchangeConfig, config: Config): Definition {
+export function exchangeDefinition(upstream: string, exchange: TokenExchangeConfig, config: Config): Definition {
   const { provider: id, client, endpoint, audience = [], scope = [], timeout } = exchange
   const provider = config.providers[id]
   const server = provider && providerTraits(provider).authorizationServer

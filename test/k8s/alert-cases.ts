@@ -21,6 +21,7 @@ const NAMESPACE = { namespace: 'shop' }
 const POD = { ...NAMESPACE, pod: 'orders-7c9d8f5b6-x2x4z' }
 const PROVIDER = { ...POD, provider: 'main' }
 const ROUTE = { ...POD, route: 'list' }
+const UPSTREAM = { ...POD, upstream: 'app' }
 const LIMIT = { ...POD, limit: 'per-tenant' }
 const WORKLOAD = { ...NAMESPACE, workload: 'orders' }
 
@@ -257,6 +258,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: [audit('1x10', '7x10')],
   },
   onState('SallyportSigningKeysUnreadable', 'signing_keys_up', POD, [0, 1]),
+  {
+    alert: 'SallyportExchangeFailing',
+    labels: UPSTREAM,
+    fires: [shares(12, 'exchange_total', 'result', UPSTREAM, { ok: '0+9x40', unavailable: '0+1x40' })],
+    quiet: [shares(12, 'exchange_total', 'result', UPSTREAM, { ok: '0+9x40', refused: '0+9x40', unavailable: '7x40' })],
+  },
   onState('SallyportConfigRejected', 'config_last_reload_successful', POD, [0, 1]),
   {
     alert: 'SallyportConfigDiffers',

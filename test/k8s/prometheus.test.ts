@@ -74,6 +74,7 @@ async function startShop(): Promise<Driven> {
         require: { when: 'claims.sub == params.sub || claims.absent == 1' },
       },
       { id: 'limited', path: '/limited', upstream: 'app', providers: ['partner'], rateLimits: ['few', 'shared'] },
+      { id: 'exchanging', path: '/exchanging', upstream: 'exchanging', providers: ['partner'] },
       { id: 'gone', path: '/gone', upstream: 'gone', access: 'public' },
       { id: 'slow', path: '/slow', upstream: 'slow', access: 'public' },
     ],
@@ -82,6 +83,14 @@ async function startShop(): Promise<Driven> {
         app: service.url,
         gone: `http://${NOBODY}`,
         slow: { url: service.url, timeouts: { headers: '50ms' } },
+        exchanging: {
+          url: service.url,
+          exchange: {
+            provider: 'partner',
+            client: { id: 'gateway', auth: 'basic', secretFile: 'admin-secret' },
+            endpoint: `http://${NOBODY}/token`,
+          },
+        },
       },
       store: { url: store.url },
       revocation: { whenStale: 'refuse', store: {}, api: { tokenFile: 'admin-secret' } },
@@ -125,6 +134,7 @@ async function startShop(): Promise<Driven> {
       )
       expect(statuses).toEqual([200, 401, 200, 401])
       expect((await gateway.request('/report')).status).toBe(200)
+      expect((await gateway.request('/exchanging', { headers: bearer(token) })).status).toBe(503)
       endpoint.tokens.set(`a-token-of-somebody-${round}`, activeAnswer())
       const opaque = (text: string) => gateway.request('/opaque/x', { headers: bearer(text) })
       expect((await opaque(`a-token-of-somebody-${round}`)).status).toBe(200)

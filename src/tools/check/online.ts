@@ -23,6 +23,7 @@ import { type Connect, connector } from '../../upstream/connector.ts'
 import { openSession } from '../../upstream/http2-session.ts'
 import { leasedProviders } from '../engine/tool-policy.ts'
 import { askedResult } from './asked-result.ts'
+import { exchangeResult } from './exchange-result.ts'
 import { type HealthResult, healthResult } from './health-result.ts'
 import { loginResults, scopeWarnings } from './login-results.ts'
 import { storeResults } from './online-store.ts'
@@ -76,7 +77,7 @@ const TRIED: ByProviderType<Promise<readonly HealthResult[]>, [verifier: TokenVe
 export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
   const [providers, upstreams, stores, warnings] = await Promise.all([
     providerResults(config, services),
-    Promise.all(Object.entries(config.upstreams).map(([id, upstream]) => upstreamResult(id, upstream))),
+    upstreamResults(config),
     storeResults(config),
     Promise.all(
       Object.entries(config.providers).map(([id, provider]) => byProviderType(ISSUER_WARNINGS, provider, id, config)),
@@ -98,6 +99,14 @@ async function providerResults(config: Config, services: Services): Promise<read
     }),
   )
   return found.flat()
+}
+
+async function upstreamResults(config: Config): Promise<readonly OnlineResult[]> {
+  const found = Object.entries(config.upstreams).map(async ([id, upstream]): Promise<readonly OnlineResult[]> => {
+    const [connected, exchanged] = await Promise.all([upstreamResult(id, upstream), exchangeResult(id, config)])
+    return [connected, ...(exchanged === undefined ? [] : [{ kind: 'upstream' as const, id, ...exchanged }])]
+  })
+  return (await Promise.all(found)).flat()
 }
 
 async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {

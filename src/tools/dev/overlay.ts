@@ -85,8 +85,11 @@ const CHANGES: readonly Change[] = [
     const [only, ...more] = isMap(file.upstreams) ? Object.keys(file.upstreams) : []
     const named = new Map([...parts.upstreams].map(([id, url]) => [id === '' && more.length === 0 ? only : id, url]))
     if (!isMap(file.upstreams)) return file
-    const changed = Object.entries(file.upstreams).map(([id, upstream]): [string, unknown] => {
+    const changed = Object.entries(file.upstreams).map(([id, written]): [string, unknown] => {
       const url = named.get(id)
+      const upstream = isMap(written) ? without(written, 'exchange') : written
+      if (isMap(written) && written.exchange !== undefined)
+        notes.push({ at: `upstreams.${id}.exchange`, text: 'left out: the service gets no token' })
       const block = isMap(upstream) ? upstream : { url: upstream }
       if (url === undefined)
         return [id, isMap(upstream) ? withoutMissingFiles(upstream, `upstreams.${id}`, notes) : upstream]

@@ -62,7 +62,13 @@ const AROUND = {
       bundle: { url: 'https://spire.example.org/' },
     },
   },
-  upstreams: { app: { url: 'https://app.example.com', tls: { certFile: '/cert', keyFile: '/key' } } },
+  upstreams: {
+    app: {
+      url: 'https://app.example.com',
+      tls: { certFile: '/cert', keyFile: '/key' },
+      exchange: { provider: 'jwt', client: CLIENTS.basic },
+    },
+  },
   routes: [{ id: 'all', path: '/**' }],
   include: [{ file: '/team', may: ['routes'] }],
 }
