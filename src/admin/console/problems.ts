@@ -28,6 +28,7 @@ function problemsOf(facts: ConsoleFacts): readonly Problem[] {
     ...ofConfiguration(facts),
     ...ofAudit(facts),
     ...ofSigning(facts),
+    ...ofExchanges(facts),
     ...ofStores(facts),
     ...ofRevocations(facts),
     ...ofProviders(facts),
@@ -55,6 +56,12 @@ function ofAudit({ status: { audit }, span: { totals, seconds } }: ConsoleFacts)
       ? [problem('bad', 'others', `${count(dropped)} audit records were dropped in ${spanText(seconds)}`)]
       : []),
   ]
+}
+
+function ofExchanges({ status: { exchange = [] } }: ConsoleFacts): readonly Problem[] {
+  return exchange
+    .filter(({ last_error }) => last_error !== undefined)
+    .map(({ upstream, last_error }) => problem('bad', 'others', `No tokens can be had for ${upstream}: ${last_error}`))
 }
 
 function ofSigning({ status: { signing } }: ConsoleFacts): readonly Problem[] {

@@ -17,6 +17,7 @@ import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { dottedClaims } from './dotted-claims.ts'
 import { doubtfulConditions } from './doubtful-conditions.ts'
 import { doubtfulDecisions } from './doubtful-decisions.ts'
+import { doubtfulExchange } from './doubtful-exchange.ts'
 import { doubtfulInternalToken } from './doubtful-internal-token.ts'
 import { longAnswers } from './doubtful-introspection.ts'
 import { doubtfulLimits } from './doubtful-limits.ts'
@@ -99,6 +100,9 @@ export const WARNING_CODES = [
   'internal-token-long',
   'signing-key-readable',
   'signing-keys-per-process',
+  'exchange-untargeted',
+  'exchange-in-clear',
+  'exchange-foreign',
 ] as const
 
 export type WarningCode = (typeof WARNING_CODES)[number]
@@ -133,6 +137,7 @@ export function warnings(config: Config, policy: Policy): readonly Warning[] {
     ...replayPerProcess(config),
     ...proofUrlsInClear(config),
     ...longAnswers(config),
+    ...doubtfulExchange(config),
     ...doubtfulOrigins(config),
     ...missingHeaders(config),
     ...resourcesInClear(config),
