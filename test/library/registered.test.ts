@@ -62,6 +62,20 @@ describe('a bad configuration', () => {
 
   test.for([
     ['routes[0].mcp.tools', { routes: [{ id: 'a', path: '/mcp', mcp: { tools: { 'orders.*': {} } } }] }],
+    [
+      'upstreams.app.exchange',
+      {
+        upstreams: {
+          app: {
+            url: 'http://127.0.0.1:9',
+            exchange: {
+              ...{ provider: 'main', endpoint: 'http://127.0.0.1:9/token' },
+              client: { id: 'gateway', auth: 'basic', secretFile: 'secret.txt' },
+            },
+          },
+        },
+      },
+    ],
     ['revocation.api', { revocation: { api: { tokenFile: 'secret.txt' } } }],
     ['providers.browser.type', parse(readFileSync(new URL('../../config/sessions.yaml', import.meta.url), 'utf8'))],
   ] as ReadonlyArray<readonly [string, Record<string, unknown>]>)(

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
 import { testAuthority } from '../support/certificates.ts'
+import { http2Client } from '../support/clients/http2-client.ts'
 import { bearer, startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
 import {
   CALLER_AUDIENCE,
@@ -12,6 +14,7 @@ import {
   startExchangeServer,
 } from '../support/services/exchange-server.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
+import { openWebSocket, refusedHandshake, startWebSocketService } from '../support/services/websocket-service.ts'
 
 let server: ExchangeServer
 let upstream: TestUpstream
@@ -33,14 +36,14 @@ afterEach(async () => {
   for (const each of open.splice(0)) await each.close()
 })
 
-function config(exchange: Record<string, unknown> = {}): Record<string, unknown> {
+function config(exchange: Record<string, unknown> = {}, url = upstream.url): Record<string, unknown> {
   return {
     providers: {
       main: { type: 'jwt', issuer: server.issuer, audiences: [CALLER_AUDIENCE], keys: { caFile: server.caFile } },
     },
     upstreams: {
       app: {
-        url: upstream.url,
+        url,
         exchange: {
           provider: 'main',
           client: server.clients.assertion,
@@ -172,6 +175,79 @@ describe('the service', () => {
   })
 })
 
+describe('whatever the protocol', () => {
+  test('a WebSocket is opened with the token that was issued, or refused', async () => {
+    const service = await startWebSocketService()
+    const gateway = await started({}, service.url)
+    const [alice, bob] = await Promise.all([server.token('alice'), server.token('bob')])
+    const socket = await openWebSocket(`${gateway.url}/private/socket`, { token: alice })
+    socket.send('hello')
+    expect(String((await once(socket, 'message'))[0])).toBe('hello')
+    expect(issuedFor(service.seen[0]?.headers.authorization)).toBe('alice')
+    server.answer = { error: 'access_denied' }
+    const refused = await refusedHandshake(`${gateway.url}/private/socket`, { token: bob })
+    expect([refused.status, service.seen.length]).toEqual([403, 1])
+    socket.close()
+    await service.close()
+  })
+
+  test('streams of one HTTP/2 connection get the tokens of their callers', async () => {
+    const gateway = await started()
+    const client = http2Client(gateway.url, undefined)
+    const [alice, bob] = await Promise.all([server.token('alice'), server.token('bob')])
+    const asked = [alice, bob, alice].map((token, index) =>
+      client.request(`/private/${index}`, {
+        method: 'POST',
+        lines: ['authorization', `Bearer ${token}`],
+        body: 'a'.repeat(100_000),
+      }),
+    )
+    expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(upstream.seen.map(({ url, headers }) => `${url} ${issuedFor(headers.authorization)}`).toSorted()).toEqual([
+      '/private/0 alice',
+      '/private/1 bob',
+      '/private/2 alice',
+    ])
+    server.answer = { error: 'access_denied' }
+    const grpc = await client.request('/private/pkg.Service/Call', {
+      method: 'POST',
+      lines: [
+        'authorization',
+        `Bearer ${await server.token('bob')}`,
+        'content-type',
+        'application/grpc',
+        'te',
+        'trailers',
+      ],
+      body: '\0\0\0\0\0',
+    })
+    expect([grpc.status, grpc.headers.get('grpc-status')]).toEqual([200, '7'])
+    client.destroy()
+  })
+})
+
+describe('a reload', () => {
+  test('keeps what was issued while it is asked for in the same way, and asks anew otherwise', async () => {
+    const gateway = await started()
+    const token = await server.token('alice')
+    const changed = async (exchange: Record<string, unknown>, more: Record<string, unknown> = {}) => {
+      const text = { listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, ...config(exchange), ...more }
+      gateway.write('sallyport.yaml', stringify(text, { aliasDuplicateObjects: false }))
+      await gateway.running.reload()
+      expect(await call(gateway, token)).toEqual([200, undefined])
+    }
+    expect(await call(gateway, token)).toEqual([200, undefined])
+    await changed({}, { limits: { bodyBytes: '1MiB' } })
+    expect(server.exchanges).toHaveLength(1)
+    await changed({ scope: ['billing:read', 'billing:write'] })
+    expect(server.exchanges.map(({ form }) => form.scope)).toEqual(['billing:read', 'billing:read billing:write'])
+    const { upstreams, ...others } = config()
+    await changed({}, { ...others, upstreams: { app: upstream.url } })
+    expect([heard(), server.exchanges.length]).toEqual([undefined, 2])
+    expect(upstreams).toBeDefined()
+  })
+})
+
 describe('what the server says', () => {
   test.each(['invalid_grant', 'invalid_target', 'access_denied'] as const)(
     '%s refuses the caller, for as long as it is remembered without being asked again',
@@ -277,6 +353,18 @@ describe('a server that does not answer', () => {
       undefined,
     ])
   })
+})
+
+test('a proxy that asks is told that such a route is not for it, before anybody looks at a token', async () => {
+  const gateway = await startTestGateway({ ...config(), decide: { listen: '127.0.0.1:0', caller: 'envoy' } })
+  open.push(gateway)
+  for (const path of ['/private/a', '/public/a']) {
+    const answer = await fetch(`${gateway.running.decideUrl}/decide${path}`, {
+      headers: bearer(await server.token('alice')),
+    })
+    expect(await answer.json()).toMatchObject({ status: 403, code: 'route_undecidable' })
+  }
+  expect(server.exchanges).toEqual([])
 })
 
 test('nothing of any token, nor the secret, is seen anywhere', async () => {

@@ -1,4 +1,4 @@
-/** For how long a token that was issued is sent, what of the server's answers is remembered, and whom an outage hits. */
+/** For how long an issued token is sent, what of the answers of the server is remembered, and whom an outage hits. */
 import { describe, expect, test } from 'vitest'
 import { Denial } from '../../src/errors.ts'
 import { OAuthFailure } from '../../src/oauth/oauth-failure.ts'

@@ -13,7 +13,9 @@ interface DoubtfulExchange {
 
 export function doubtfulExchange(config: Config): readonly DoubtfulExchange[] {
   return Object.entries(config.upstreams).flatMap(([id, { exchange }]) =>
-    exchange === undefined ? [] : [...untargeted(id, exchange), ...inClear(id, exchange), ...foreign(id, exchange, config)],
+    exchange === undefined
+      ? []
+      : [...untargeted(id, exchange), ...inClear(id, exchange), ...foreign(id, exchange, config)],
   )
 }
 

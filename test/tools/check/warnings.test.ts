@@ -1009,6 +1009,35 @@ describe('a token for the service', () => {
   })
 })
 
+describe('tokens that are exchanged', () => {
+  const exchange = (line: string, more = ''): Config => {
+    const text = textOf('{ id: all, path: /orders }').replace(
+      /^ {2}app: .*$/m,
+      `  app: { url: 'http://127.0.0.1:3000', exchange: { provider: main, ${line}, client: { id: gateway, auth: basic, secretFile: secret } } }`,
+    )
+    return loadConfig({ text: `${text}\n${more}`, file: 'sallyport.yaml', env: {}, readFile: () => Buffer.from('s') })
+  }
+  test.each([
+    ['audience: https://billing, endpoint: https://auth.example.com/token', []],
+    ['endpoint: https://auth.example.com/token', ['exchange-untargeted upstreams.app.exchange']],
+  ])('with %s', (line, expected) => {
+    expect(found(exchange(line))).toEqual(expected)
+  })
+
+  test('over a network in clear, and tokens of another issuer', () => {
+    const config = exchange('audience: https://billing, endpoint: https://auth.example.com/token')
+    const { app } = config.upstreams
+    const main = config.providers.main
+    if (app?.exchange === undefined || main === undefined) throw new Error('the file is written otherwise')
+    const changed: Config = {
+      ...config,
+      providers: { main, partner: { ...jwtOf(config), issuer: 'https://partner.example.com/' } },
+      upstreams: { app: { ...app, exchange: { ...app.exchange, endpoint: 'http://auth.internal/token' } } },
+    }
+    expect(found(changed)).toEqual(['exchange-in-clear upstreams.app.exchange.endpoint', 'exchange-foreign routes.0'])
+  })
+})
+
 test('there is no warning that no test here has seen, but for those that need the network or files', () => {
   const elsewhere: readonly WarningCode[] = [
     'issuer-slash',

@@ -41,6 +41,22 @@ const withAdmin = (admin: AdminConfig): Config => ({ ...BASE, admin })
 
 const at = (host: string, port = 8080) => ({ host, port })
 
+test('an exchange that goes lets callers through whom its server refused, and one that changes is told', () => {
+  const exchange = {
+    ...{ provider: 'main', audience: ['https://billing'], timeout: 2_000 },
+    client: { id: 'gateway', auth: 'basic' as const, secretFile: '/secret' },
+  }
+  const having = withUpstream({ exchange })
+  expect(changes(having, BASE)).toEqual([
+    'loosened upstream app: exchange: no token has to be issued for callers any more',
+  ])
+  expect(changes(BASE, having)).toEqual(['tightened upstream app: exchange: a token has to be issued for each caller'])
+  const other = { ...exchange, endpoint: 'https://other.example/token', audience: ['https://billing', 'https://all'] }
+  expect(changes(having, withUpstream({ exchange: other }))).toEqual([
+    expect.stringMatching(/^changed upstream app: exchange\.endpoint.*exchange\.audience: .*https:\/\/all/),
+  ])
+})
+
 test('what decides of a provider is told in one change, and so is identity', () => {
   const audiences = [...jwtOf(BASE).audiences, 'urn:x']
   const next: Config = {
