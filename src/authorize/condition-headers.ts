@@ -2,8 +2,8 @@
  * Gives a condition the headers that it names, as the service will read them; where the two could read differently, the
  * condition cannot be judged.
  *
- * RFC 9110 §5.3 (several lines), §7.6.1 (Connection). A server may take `X_Tenant` for `X-Tenant`, and does not get what
- * `Connection` names, so that a client could show the condition a value that the service never sees.
+ * RFC 9110 §5.3 (several lines), §7.6.1 (Connection). A server may take `X_Tenant` for `X-Tenant`, and does not get
+ * what `Connection` names, so that a client could show the condition a value that the service never sees.
  */
 
 import { listMembers } from '../lib/field-lines.ts'
