@@ -19,7 +19,8 @@ import type { FetchSite } from '../engine/browser-request.ts'
 import type { ProofFaults } from '../engine/prover.ts'
 import { readCertificate } from '../engine/shown-certificate.ts'
 import type { WrittenMessage } from '../engine/tool-call.ts'
-import { type CaseEntry, caseFileSchema, requestOf } from './case-schema.ts'
+import { requestOf } from './case-problems.ts'
+import { type CaseEntry, caseFileSchema } from './case-schema.ts'
 
 export interface TestCase {
   readonly name: string

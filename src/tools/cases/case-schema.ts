@@ -1,7 +1,8 @@
 /**
- * Holds the schema of a file of test cases: what a case may say, and what must not go together in one.
+ * Holds the schema of a file of test cases: what a case may say.
  *
- * What a configuration has no use for is found when the case is run.
+ * What must not go together in one is in `case-problems.ts`. What a configuration has no use for is found when the case
+ * is run.
  */
 import * as z from 'zod'
 import { problemText } from '../../config/check/findings.ts'
@@ -11,12 +12,10 @@ import { didYouMean } from '../../config/schema/suggest.ts'
 import { DENIAL_CODES, denialSpec, type Stage } from '../../errors.ts'
 import { TOOLS_CALL } from '../../mcp/message.ts'
 import { entryOfPeople, timeOfPeople, type WrittenEntry } from '../../revocation/entry.ts'
-import type { Claims, RequestFacts } from '../../types.ts'
-import { type WrittenAnswer, writtenAnswer } from '../engine/answering.ts'
-import { FETCH_SITES, type FetchSite } from '../engine/browser-request.ts'
-import { saysItsKey } from '../engine/prover.ts'
-import { messageProblem } from '../engine/tool-call.ts'
-import { trialRequest } from '../engine/trial.ts'
+import type { Claims } from '../../types.ts'
+import { writtenAnswer } from '../engine/answering.ts'
+import { FETCH_SITES } from '../engine/browser-request.ts'
+import { caseProblems } from './case-problems.ts'
 
 /** An entry whose issuer is that of the token where it names none. */
 export type CaseEntry = Omit<WrittenEntry, 'issuer'> & { readonly issuer: string | undefined }
@@ -178,197 +177,11 @@ const caseSchema = z
       .describe('Headers the upstream must get; `null`: must not get.'),
   })
   .superRefine((written, context) => {
-    const { expect, headers } = written
-    const message = proofProblem(written)
-    for (const { key, problem } of [
-      ...preflightProblems(written),
-      ...messageProblems(written),
-      ...browserProblems(written),
-      ...repeatProblems(written),
-    ])
+    for (const { key, problem } of caseProblems(written))
       context.addIssue({ code: 'custom', path: [key], message: problem })
-    if (written.claims !== undefined && written.introspection !== undefined)
-      context.addIssue({
-        code: 'custom',
-        path: ['introspection'],
-        message: 'says all that is known of the token; leave out `claims`, or this',
-      })
-    if (written.certificate !== undefined && claimsOf(written) === undefined)
-      context.addIssue({
-        code: 'custom',
-        path: ['certificate'],
-        message: 'needs `claims` or `introspection`: their token is bound to it',
-      })
-    if (message !== undefined) context.addIssue({ code: 'custom', path: ['proof'], message })
-    try {
-      requestOf(written)
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error
-      context.addIssue({ code: 'custom', path: ['request'], message: error.message })
-    }
-    if (expect !== 'allow' && Object.keys(headers).length > 0)
-      context.addIssue({
-        code: 'custom',
-        path: ['headers'],
-        message: 'needs `expect: allow`: a refused request has none',
-      })
   })
-
-interface WrittenRequest {
-  readonly request: string
-  readonly requestHeaders: Readonly<Record<string, string>>
-  readonly preflight?: z.infer<typeof preflight> | undefined
-}
-
-interface KeyProblem {
-  readonly key: 'preflight' | 'mcp' | 'request' | 'headers' | keyof WrittenRepeat | keyof WrittenBrowser
-  readonly problem: string
-}
-
-const ASKED_BY_PREFLIGHTS = ['origin', 'access-control-request-method', 'access-control-request-headers']
-
-function preflightProblems(
-  written: WrittenRequest & WrittenProof & { readonly headers: Readonly<Record<string, string | null>> },
-): readonly KeyProblem[] {
-  const { request, requestHeaders, headers } = written
-  if (written.preflight === undefined) return []
-  const found: KeyProblem[] = []
-  if (!request.startsWith('OPTIONS '))
-    found.push({
-      key: 'request',
-      problem: 'must be `OPTIONS` and a path: `preflight.method` is that of the real request',
-    })
-  if (claimsOf(written) !== undefined)
-    found.push({ key: 'preflight', problem: 'brings no token; leave out `claims` and `introspection`, or this' })
-  const twice = Object.keys(requestHeaders).find(name => ASKED_BY_PREFLIGHTS.includes(name.toLowerCase()))
-  if (twice !== undefined)
-    found.push({ key: 'preflight', problem: `sends the header \`${twice}\`; leave it out of \`requestHeaders\`` })
-  if (Object.keys(headers).length > 0)
-    found.push({ key: 'headers', problem: 'never come of a preflight, which is not forwarded' })
-  return found
-}
-
-function messageProblems({
-  request,
-  mcp: message,
-}: WrittenRequest & { readonly mcp?: z.infer<typeof mcp> | undefined }): readonly KeyProblem[] {
-  if (message === undefined) return []
-  const problem = messageProblem(message)
-  return [
-    ...(problem === undefined ? [] : [{ key: 'mcp' as const, problem }]),
-    ...(request.startsWith('POST ')
-      ? []
-      : [{ key: 'request' as const, problem: 'must be `POST` and a path for `mcp`' }]),
-  ]
-}
-
-interface WrittenBrowser {
-  readonly session?: Claims | undefined
-  readonly origin?: string | undefined
-  readonly fetchSite?: FetchSite | undefined
-  readonly navigate: boolean
-  readonly steppedUp: boolean
-  readonly location?: string | undefined
-}
-
-function browserProblems(
-  written: WrittenRequest &
-    WrittenProof &
-    WrittenBrowser & { readonly expect: string; readonly provider?: string | undefined },
-): readonly KeyProblem[] {
-  const { request, requestHeaders, session, origin, fetchSite, navigate, steppedUp, location, expect } = written
-  const isSent = (name: string): boolean => Object.keys(requestHeaders).some(each => each.toLowerCase() === name)
-  const found: ReadonlyArray<readonly [keyof WrittenBrowser, boolean, string]> = [
-    [
-      'session',
-      session !== undefined && (claimsOf(written) !== undefined || written.provider !== undefined),
-      'counts only where no token comes; leave out `claims`, `introspection` and `provider`, or this',
-    ],
-    ['session', session !== undefined && written.preflight !== undefined, 'comes with no preflight; leave out one'],
-    ['fetchSite', fetchSite !== undefined && session === undefined, 'needs `session`: it decides about that alone'],
-    [
-      'fetchSite',
-      fetchSite !== undefined && isSent('sec-fetch-site'),
-      'sends the header `Sec-Fetch-Site`; leave it out of `requestHeaders`',
-    ],
-    ['steppedUp', steppedUp && session === undefined, 'needs `session`: it says how that began'],
-    [
-      'origin',
-      origin !== undefined && (isSent('origin') || written.preflight !== undefined),
-      'sends the header `Origin`; leave it out of `requestHeaders` and `preflight`',
-    ],
-    ['navigate', navigate && !request.startsWith('GET '), 'needs `GET`: so a tab is opened'],
-    [
-      'location',
-      location !== undefined && (!navigate || expect === 'allow'),
-      'needs `navigate: true` and a refusal code: others are sent nowhere',
-    ],
-  ]
-  return found.flatMap(([key, isWrong, problem]) => (isWrong ? [{ key, problem }] : []))
-}
-
-interface WrittenRepeat {
-  readonly repeat?: number | undefined
-  readonly expect: string
-  readonly reported?: string | undefined
-}
-
-/** Each case begins with limits that nobody has spent of. */
-function repeatProblems({
-  repeat,
-  expect,
-  reported,
-  preflight: asked,
-}: WrittenRepeat & Pick<WrittenRequest, 'preflight'>): readonly KeyProblem[] {
-  if (repeat !== undefined)
-    return asked === undefined ? [] : [{ key: 'repeat', problem: 'counts for nothing: no limit counts preflights' }]
-  const problem = 'needs `repeat`: the first request is always within its limits'
-  if (expect === 'rate_limited') return [{ key: 'expect', problem }]
-  return reported === 'rate_limited' ? [{ key: 'reported', problem }] : []
-}
-
-interface WrittenProof {
-  readonly proof?: z.infer<typeof proof> | undefined
-  readonly claims?: Claims | undefined
-  readonly introspection?: WrittenAnswer | undefined
-  readonly requestHeaders: Readonly<Record<string, string>>
-}
-
-function proofProblem(written: WrittenProof): string | undefined {
-  const { proof: given, requestHeaders } = written
-  if (given === undefined) return undefined
-  const ofToken = claimsOf(written)
-  if (ofToken === undefined) return 'needs `claims` or `introspection`: it says how their token is proven'
-  if (saysItsKey(ofToken))
-    return `says what \`cnf.jkt\` is; leave it out of \`${written.claims === undefined ? 'introspection' : 'claims'}\``
-  if (Object.keys(requestHeaders).some(name => name.toLowerCase() === 'dpop'))
-    return 'sends the header `DPoP`; leave it out of `requestHeaders`'
-  return undefined
-}
-
-/** Returns what is known of the token of a case; undefined where it has none. */
-function claimsOf({
-  claims: given,
-  introspection,
-}: Pick<WrittenProof, 'claims' | 'introspection'>): Claims | undefined {
-  if (introspection === undefined) return given
-  return introspection.active ? introspection.claims : {}
-}
 
 export const caseFileSchema = z.strictObject({
   config: text().optional().describe('The configuration, from the folder of this file.'),
   tests: list(caseSchema),
 })
-
-/** @throws {SyntaxError} no request can be made of it; the message says why */
-export function requestOf({ request, requestHeaders, preflight: asked }: WrittenRequest): RequestFacts {
-  const [, method, target] = /^(\S+) +(\S+)$/.exec(request) ?? []
-  if (method === undefined || target === undefined)
-    throw new SyntaxError('must be a method and a path, like `GET /orders`')
-  return trialRequest(method, target, [...Object.entries(requestHeaders).flat(), ...(asked ? linesOf(asked) : [])])
-}
-
-function linesOf({ origin, method, headers }: z.infer<typeof preflight>): readonly string[] {
-  const names = headers.length === 0 ? [] : ['Access-Control-Request-Headers', headers.join(',')]
-  return ['Origin', origin, 'Access-Control-Request-Method', method, ...names]
-}
