@@ -35,8 +35,8 @@ const ROOMS = tableOf(`
 
   tools/bundle      → admin config/read config/schema errors lib tools/admin tools/doctor
   tools/dev         → config/schema lib run telemetry/metrics tools/engine tools/text types
-  tools/doctor      → admin config config/check config/read config/schema egress errors identity issuer-template keys/fetch lib oauth
-                      policy run store telemetry/traces tools/admin tools/check tools/engine tools/text upstream
+  tools/doctor      → admin config config/check config/read config/schema decision egress errors identity issuer-template keys/fetch lib oauth
+                      policy run store telemetry/traces tools/admin tools/check tools/engine tools/snippet tools/text upstream
   tools/k8s/lint    → admin config/check config/read config/schema errors lib tools/k8s upstream
   tools/cases       → config config/check config/read config/schema errors lib mcp policy revocation route run tools/engine tools/explain tools/text
                       types

@@ -1,7 +1,6 @@
 /** The command `sallyport snippet` prints the configuration of a proxy that asks us before it forwards a request. */
 
 import { loadConfigForTool } from '../config/read/load.ts'
-import { listenAddress } from '../config/schema/address.ts'
 import { CALLERS, type Caller } from '../decision/callers.ts'
 import { systemClock } from '../lib/clock.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
@@ -12,6 +11,7 @@ import { Unwritable } from '../tools/snippet/written.ts'
 import { looksLikeFile, oneOf, parsedArguments } from './arguments.ts'
 import { type Command, UsageError } from './command.ts'
 import { configFile } from './config-file.ts'
+import { listenOption } from './listen-option.ts'
 
 export const snippetCommand: Command = {
   help: `Usage: sallyport snippet [${CALLERS.join('|')}] [-c FILE] [--listen HOST:PORT] [--service URL]
@@ -43,7 +43,7 @@ Examples:
         `snippet takes a proxy, and "${named}" is a file. Did you mean: sallyport snippet -c ${named}`,
       )
     const asked = named === undefined ? undefined : oneOf(named, CALLERS, 'proxy that can ask')
-    const listen = listenOption(values.listen ?? '0.0.0.0:80')
+    const listen = listenOption('--listen', values.listen ?? '0.0.0.0:80')
     const service = serviceOption(values.service)
     const file = configFile(values.config, io.env)
     const config = loadConfigForTool(file, io.env, 'unread')
@@ -72,16 +72,6 @@ function written(caller: Caller, site: Parameters<typeof snippet>[1]): string {
   } catch (error) {
     throw error instanceof Unwritable ? new UsageError(error.message) : error
   }
-}
-
-function listenOption(text: string): HostPort {
-  try {
-    const address = listenAddress(text)
-    if (!('socketPath' in address) && address.port !== 0) return address
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  throw new UsageError('--listen takes a host and a port, such as 0.0.0.0:8000')
 }
 
 function serviceOption(text: string | undefined): HostPort | undefined {

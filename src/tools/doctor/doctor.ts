@@ -13,6 +13,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { load } from '../../run/engine.ts'
 import type { Services } from '../../run/services.ts'
 import { callable } from '../admin/addresses.ts'
+import type { HostPort } from '../snippet/site.ts'
 import { adminCheck } from './admin-check.ts'
 import { descriptorsCheck } from './descriptors-check.ts'
 import type { Check, Examined, Machine } from './examined.ts'
@@ -63,6 +64,7 @@ interface DoctorOptions {
   /** Default: that of the configuration. */
   readonly admin: Address | undefined
   readonly through: URL | undefined
+  readonly serviceListen?: HostPort | undefined
 }
 
 export async function doctor(options: DoctorOptions, services: Services): Promise<readonly Finding[]> {

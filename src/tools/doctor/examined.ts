@@ -3,6 +3,7 @@ import type { Environment } from '../../config/read/environment.ts'
 import type { Address, Config } from '../../config/schema/schema.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Services } from '../../run/services.ts'
+import type { HostPort } from '../snippet/site.ts'
 import type { Finding } from './finding.ts'
 
 /** Where facts about this machine are read. */
@@ -38,6 +39,8 @@ export interface Examined {
   readonly admin: Address | undefined
   /** The URL of a gateway that runs, to send a request through. */
   readonly through: URL | undefined
+  /** Where a proxy that runs there forwards to, while it is looked at; undefined for a gateway. */
+  readonly serviceListen?: HostPort | undefined
 }
 
 /** Never throws for what it looks at, and never waits for longer than its steps may take. */

@@ -8,7 +8,7 @@ export type Outcome = (typeof OUTCOMES)[number]
 export const CHECK_NAMES = [
   ...(['file', 'watch', 'writable', 'memory', 'node', 'descriptors', 'port', 'admin', 'probe'] as const),
   ...(['provider', 'dns', 'tcp', 'proxy', 'tls', 'discovery', 'issuer', 'clock', 'keys', 'asking', 'login'] as const),
-  ...(['upstream', 'bypass', 'store', 'traces', 'through', 'forged'] as const),
+  ...(['upstream', 'bypass', 'store', 'traces', 'through', 'forged', 'path'] as const),
 ] as const
 
 export type CheckName = (typeof CHECK_NAMES)[number]

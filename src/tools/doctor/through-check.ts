@@ -14,18 +14,30 @@ import type { Policy } from '../../policy.ts'
 import { reachedBy, witnessPaths } from '../engine/reach.ts'
 import { standIn } from '../engine/stand-in.ts'
 import { trial, trialRequest } from '../engine/trial.ts'
+import { askingFindings } from './asking-check.ts'
 import type { Check, Examined } from './examined.ts'
 import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
 import { StepTooLong, step } from './steps.ts'
 
 const REFUSALS = 'config/README.md#what-the-client-gets'
 const FORGED = 'config/README.md#why-they-cannot-be-forged'
+const ASKED = 'config/decide.md#looking-at-it-from-both-sides'
+const NOT_SEEN = 'a proxy that asks is looked at from both sides, and the test service behind it has no address'
 const MOST_BYTES = 64 * 1024
 const ALL_READ: ReadonlySet<number> = new Set([200, 400, 401, 403, 404, 405, 429, 500, 502, 503])
 
 export const throughCheck: Check = async examined => {
-  const { through } = examined
+  const { through, serviceListen, config } = examined
   if (through === undefined) return [finding('through', undefined, skipped('no gateway is named by --through'))]
+  if (serviceListen !== undefined) return askingFindings(through, serviceListen, examined)
+  if (config.decide !== undefined && config.listen === undefined)
+    return [
+      finding(
+        'through',
+        through.origin,
+        fail(NOT_SEEN, 'give --service-listen HOST:PORT, where the proxy forwards to', ASKED),
+      ),
+    ]
   const { policy } = standIn(examined.config, examined.services)
   const [refused, open] = await Promise.all([
     refusedFindings(through, policy, examined),

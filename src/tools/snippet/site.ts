@@ -1,5 +1,5 @@
 /**
- * Says what the configuration of a proxy that asks us is made of: addresses, and the names of headers by what becomes of
+ * Says what the configuration of a proxy that asks us is made of: addresses, and names of headers by what becomes of
  * them. It comes from the compiled policy, and knows no proxy's syntax.
  */
 import { basename } from 'node:path'

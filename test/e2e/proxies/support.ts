@@ -41,22 +41,29 @@ export async function startProxiedStack(
   const gateway = await startTestGateway(whole)
   const file = join(tmpdir(), `sallyport-asked-${port}.yaml`)
   writeFileSync(file, stringify(whole, { aliasDuplicateObjects: false }))
-  const printed = await runCommand(snippetCommand, [kind, '-c', file, '--listen', `127.0.0.1:${port}`])
-  if (printed.code !== 0) throw new Error(printed.stderr)
-  const proxy = await startAskingProxy(kind, printed.stdout, port)
+  const snippet = await printedSnippet(kind, file, port)
+  const proxy = await startAskingProxy(kind, snippet, port)
   return {
     gateway,
     issuer,
     service,
     proxy,
     file,
-    snippet: printed.stdout,
+    snippet,
     async close() {
       await proxy.stop()
       await gateway.close()
       await Promise.all([issuer.close(), service.close()])
     },
   }
+}
+
+/** @param service port of the service; left out: that of the file */
+export async function printedSnippet(kind: AskingKind, file: string, port: number, service?: number): Promise<string> {
+  const to = service === undefined ? [] : ['--service', `http://127.0.0.1:${service}`]
+  const printed = await runCommand(snippetCommand, [kind, '-c', file, '--listen', `127.0.0.1:${port}`, ...to])
+  if (printed.code !== 0) throw new Error(printed.stderr)
+  return printed.stdout
 }
 
 export interface Sent {
