@@ -28,6 +28,8 @@ upstream sallyport_decide { server ${server(site.decide)}; keepalive 32; }
 upstream sallyport_service { server ${hostPort(site.service)}; keepalive 32; }
 ${own === undefined ? '' : `upstream sallyport_gateway { server ${server(own.address)}; }\n`}
 map $http_upgrade $sallyport_connection { default upgrade; "" ""; }
+# nginx passes on the challenge of a 401 by itself.
+map $sallyport_status $sallyport_challenge { default $sallyport_www_authenticate; 401 ""; }
 ${
   site.hasSessions
     ? `# The service does not get the cookie of the session.
@@ -137,7 +139,11 @@ function variable(name: string): string {
   return `$sallyport_${name.toLowerCase().replaceAll('-', '_')}`
 }
 
-const VALUES: Readonly<Record<string, string>> = { 'X-Sallyport-Code': '$sallyport_code', 'Cache-Control': 'no-store' }
+const VALUES: Readonly<Record<string, string>> = {
+  'X-Sallyport-Code': '$sallyport_code',
+  'Cache-Control': 'no-store',
+  'WWW-Authenticate': '$sallyport_challenge',
+}
 
 function answers(names: readonly string[]): string {
   return indented(

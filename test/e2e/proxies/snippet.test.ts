@@ -17,6 +17,7 @@ const CONFIG = {
     { id: 'public', path: '/public/**', access: 'public' },
     { id: 'optional', path: '/optional/**', access: 'optional' },
     { id: 'private', path: '/private/**' },
+    { id: 'scoped', path: '/scoped/**', require: { scopes: ['admin'] } },
     { id: 'api', path: '/api/**', resource: 'api' },
     { id: 'semicolon', path: '/matrix/**', access: 'public', pathAllow: ['semicolon'] },
     { id: 'slash', path: '/packages/:name', access: 'public', pathAllow: ['encodedSlash'] },
@@ -136,7 +137,13 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
     expect(refused.headers.get('www-authenticate')).toMatch(
       /^Bearer .*resource_metadata="https:\/\/app\.example\/\.well-known\/oauth-protected-resource"/,
     )
+    expect(refused.head.match(/^www-authenticate:/gim)).toHaveLength(1)
     expect(JSON.parse(refused.body)).toMatchObject({ request_id: refused.headers.get('x-request-id') })
+    const scoped = await ask({ target: '/scoped/a', lines: [bearer(), 'X-Probe: refused'] })
+    expect([scoped.status, scoped.headers.get('www-authenticate')]).toEqual([
+      403,
+      expect.stringContaining('error="insufficient_scope"'),
+    ])
     const unknown = await ask({ target: '/nowhere', lines: ['X-Probe: refused'] })
     expect([unknown.status, JSON.parse(unknown.body)]).toMatchObject([404, { status: 404, code: 'route_unknown' }])
     expect((await ask({ target: '/few/a', lines: [] })).status).toBe(200)
