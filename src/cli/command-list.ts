@@ -153,6 +153,7 @@ export const COMMANDS = {
       mint: [
         '--key=',
         '--create-key',
+        '--bundle',
         '--claim=',
         '--claims=',
         '--expires=',

@@ -59,7 +59,7 @@ const AROUND = {
       type: 'spiffe',
       trustDomain: 'example.org',
       audiences: ['a'],
-      bundle: { url: 'https://spire.example.org/' },
+      bundle: {},
     },
   },
   upstreams: {
