@@ -1,4 +1,4 @@
-/** `sallyport snippet` prints the same text for the same file, quotes what it takes from there, and says what is wrong. */
+/** `sallyport snippet` prints the same text for the same file, quotes what it takes from it, and says what is wrong. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 /** A gateway that is asked, a service, and a real proxy between them on the configuration that we print for it. */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -52,6 +52,7 @@ export async function startProxiedStack(
     snippet,
     async close() {
       await proxy.stop()
+      rmSync(file)
       await gateway.close()
       await Promise.all([issuer.close(), service.close()])
     },
