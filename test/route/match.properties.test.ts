@@ -185,7 +185,7 @@ describe('whatever is accepted', () => {
           }
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 600 },
     )
     expect(telling).toBeGreaterThan(1000)
   })
@@ -200,7 +200,7 @@ describe('whatever is accepted', () => {
           expect(asksTheSame(owner, resolution.route), `${reading} of ${resolution.path}`).toBe(true)
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 600 },
     )
     expect(telling).toBeGreaterThan(100)
   })
@@ -223,7 +223,7 @@ describe('whatever is accepted', () => {
         if (/;|%3b/i.test(path)) expect(route.pathAllow).toContain('semicolon')
         if (path.includes('//')) expect(route.pathAllow).toContain('emptySegment')
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     )
   })
 
@@ -245,7 +245,7 @@ describe('whatever is accepted', () => {
           owners.set(read(path), route)
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     )
     expect(pairs).toBeGreaterThan(100)
   })
@@ -263,7 +263,7 @@ describe('whatever is accepted', () => {
         const other = accepted(matcher, 'GET', respelt)?.route
         expect(other === undefined || other.pathAllow?.has('encodedUnreserved')).toBe(true)
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     )
   })
 })
@@ -288,7 +288,7 @@ describe('exact matching', () => {
           expect(matcher.candidates(path)).toEqual(naiveCandidates(routes, path))
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     )
   })
 })

@@ -12,7 +12,7 @@ import { exchange } from '../support/services/answer-input.ts'
 import { GET } from '../support/services/asked.ts'
 import { BROKEN_ANSWERS } from '../support/services/broken-answers.ts'
 
-const FOR_NODE = 60_000
+const FOR_NODE = 20_000
 const FOR_UNDICI = 5000
 
 describe("Node's own parser", () => {

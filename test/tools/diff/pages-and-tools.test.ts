@@ -349,7 +349,7 @@ test('what gets in that did not, and what does not any more, is told', async () 
         expect(await outcome(was, asked)).toEqual([])
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 160 },
   )
 }, 60_000)
 
@@ -395,6 +395,6 @@ test('a change of tools alone is told in the directions in which calls change, a
         new Set([...(to.isSubsetOf(from) ? [] : ['loosened']), ...(from.isSubsetOf(to) ? [] : ['tightened'])]),
       )
     }),
-    { numRuns: 120 },
+    { numRuns: 50 },
   )
 }, 60_000)
