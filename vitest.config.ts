@@ -9,8 +9,9 @@ export default defineConfig({
     // What a test waits for comes when it comes. One second, as is usual, is too short on a busy machine, and what does
     // not come fails in any case.
     expect: { poll: { timeout: 25_000 } },
-    // Two cores: one worker per core, each file in its own process so that no test sees another's sockets.
+    // Each file has a process of its own, so that no test sees another's sockets. Many tests wait for a process, a
+    // browser or a store, so that two workers leave two cores idle in turn, and three do not.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 })
