@@ -81,7 +81,7 @@ export function ratioText(ratio: Summary | undefined): string {
   return ratio === undefined ? '–' : spread(ratio, 2)
 }
 
-async function started(
+export async function started(
   peer: Peer,
   site: Bench['site'],
   key: SigningKey,

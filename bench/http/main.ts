@@ -19,12 +19,24 @@ import { revocation } from './scenarios/revocation.ts'
 import { routes } from './scenarios/routes.ts'
 import { soak } from './scenarios/soak.ts'
 import { startup } from './scenarios/startup.ts'
+import { storms } from './scenarios/storms.ts'
 import { traces } from './scenarios/traces.ts'
 import { warm } from './scenarios/warm.ts'
 import { openSite } from './site.ts'
 import { ensureTools, versions } from './tools.ts'
 
-const SCENARIOS: readonly Scenario[] = [warm, cold, routes, revocation, traces, bodies, latency, memory, startup]
+const SCENARIOS: readonly Scenario[] = [
+  warm,
+  cold,
+  routes,
+  revocation,
+  traces,
+  bodies,
+  latency,
+  storms,
+  memory,
+  startup,
+]
 /** These run only when they are asked for. */
 const EXTRA: readonly Scenario[] = [profile, soak]
 

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream'
 import type { ClientRequest, ClientResponse } from '../exchange.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Scheduler } from '../lib/scheduler.ts'
+import { burst } from './burst.ts'
 import type { Drain } from './drain.ts'
 import { type Http2Sessions, http2Sessions } from './http2-sessions.ts'
 import { resetConnections } from './peer.ts'
@@ -40,12 +41,15 @@ interface TrafficServer {
 
 export function trafficServer(options: TrafficServerOptions): TrafficServer {
   const { drain, broken, watchWrites, expectContinue, onRequest } = options
+  const arrivals = burst(options.clock)
   const server = gatewayServer(options.server, {
-    onRequest: drain.gate((request, response) => {
-      // When the last answer of a connection has been sent, no request that a client put behind it is executed.
-      if (request.socket.writableEnded || isReset(request.socket)) request.socket.destroy()
-      else onRequest(request, response)
-    }),
+    onRequest: arrivals.gate(
+      drain.gate((request, response) => {
+        // When the last answer of a connection has been sent, no request that a client put behind it is executed.
+        if (request.socket.writableEnded || isReset(request.socket)) request.socket.destroy()
+        else onRequest(request, response)
+      }),
+    ),
     onHttp2: socket => http2.adopt(socket),
     onBroken: broken.answer,
     isBusy: broken.isBusy,
@@ -58,18 +62,21 @@ export function trafficServer(options: TrafficServerOptions): TrafficServer {
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
     maxRequests: options.maxRequests,
     isDraining: () => drain.isDraining,
-    onRequest: drain.gate((request, response) => {
-      if (isReset(request.socket)) {
-        request.socket.destroy()
-        return
-      }
-      watchWrites(request.stream)
-      if (request.rawHeaders.includes('expect')) expectContinue(request)
-      onRequest(request, response)
-    }),
+    onRequest: arrivals.gate(
+      drain.gate((request, response) => {
+        if (isReset(request.socket)) {
+          request.socket.destroy()
+          return
+        }
+        watchWrites(request.stream)
+        if (request.rawHeaders.includes('expect')) expectContinue(request)
+        onRequest(request, response)
+      }),
+    ),
   })
   drain.addHttp2(http2)
   drain.add(server)
+  arrivals.add(server)
   server.on(connectionEvent(server), watchWrites)
   server.prependListener('checkContinue', expectContinue)
   server.on('connect', broken.refuseTunnel)

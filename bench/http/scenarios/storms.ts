@@ -1,0 +1,104 @@
+/**
+ * Lets a thousand clients connect at one moment while the peer's core is busy, as after a restart of what stands before
+ * it: when does the last one of them have its first answer?
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { spread, summary } from '../../lib/stats.ts'
+import { started } from '../compare.ts'
+import { load } from '../load.ts'
+import { measure, rotated } from '../measure.ts'
+import { haproxy } from '../peers/haproxy.ts'
+import { ours } from '../peers/ours.ts'
+import type { RunningPeer } from '../peers/peer.ts'
+import { run } from '../processes.ts'
+import type { Scenario } from '../scenario.ts'
+import { tokensFile } from '../tokens.ts'
+import { keyOf } from './key-of.ts'
+
+const CLIENTS = 1_000
+const BUSY_SECONDS = 4
+/** By then the load has the core to itself. */
+const BUSY_AFTER_MS = 1_000
+/** What is wanted: nearly every burst within the first, and none beyond the second. */
+const [SOON_MS, LATE_MS] = [1_250, 3_000]
+const CLIENT = fileURLToPath(new URL('../storm-client.ts', import.meta.url))
+
+interface Burst {
+  readonly medianMs: number
+  readonly lastMs: number
+  /** Of the clients that were there before, and stayed. */
+  readonly othersP99Ms: number
+}
+
+export const storms: Scenario = {
+  name: 'storms',
+  async run(bench) {
+    const { effort, site, progress } = bench
+    const key = keyOf(bench, 'RS256')
+    const file = await tokensFile(key, 500)
+    const peers: RunningPeer[] = []
+    const samples = new Map<string, Burst[]>()
+    try {
+      for (const peer of [...bench.targets.map(target => ours({ target })), haproxy])
+        peers.push(await started(peer, site, key, file))
+      for (const peer of peers) {
+        samples.set(peer.name, [])
+        await measure(peer, { tokensFile: file, seconds: effort.warmUpSeconds })
+      }
+      for (let round = 0; round < bursts(effort.isQuick); round++) {
+        for (const peer of rotated(peers, round)) {
+          const burst = await burstOn(peer, file)
+          samples.get(peer.name)?.push(burst)
+          progress(`${peer.name}: the last of ${CLIENTS} after ${burst.lastMs.toFixed(0)} ms`)
+        }
+      }
+    } finally {
+      await Promise.all(peers.map(peer => peer.stop()))
+    }
+    return [
+      {
+        title: `Storms: ${CLIENTS} clients at once, while 32 others keep the core busy`,
+        table: {
+          columns: [
+            '',
+            'median client ms',
+            'last client ms',
+            `last within ${SOON_MS} ms`,
+            `beyond ${LATE_MS} ms`,
+            'others p99 ms',
+          ],
+          rows: [...samples].map(([name, all]) => [
+            name,
+            spread(summary(all.map(({ medianMs }) => medianMs)), 0),
+            spread(summary(all.map(({ lastMs }) => lastMs)), 0),
+            `${all.filter(({ lastMs }) => lastMs <= SOON_MS).length} of ${all.length}`,
+            String(all.filter(({ lastMs }) => lastMs > LATE_MS).length),
+            spread(summary(all.map(({ othersP99Ms }) => othersP99Ms)), 0),
+          ]),
+        },
+        notes: [`Each client opens a connection and sends one request with a token that was seen before.`],
+        samples: Object.fromEntries(samples),
+      },
+    ]
+  },
+}
+
+function bursts(isQuick: boolean): number {
+  return isQuick ? 5 : 20
+}
+
+async function burstOn(peer: RunningPeer, tokens: string): Promise<Burst> {
+  const busy = load({ url: peer.url, tokensFile: tokens, seconds: BUSY_SECONDS })
+  const storm = sleep(BUSY_AFTER_MS).then(() => {
+    const { hostname, port } = new URL(peer.url)
+    return run(process.execPath, [CLIENT, hostname, port, String(CLIENTS), tokens], { place: 'load' })
+  })
+  const [{ p99Us }, printed] = await Promise.all([busy, storm])
+  const { answersMs } = JSON.parse(printed) as { readonly answersMs: readonly number[] }
+  return {
+    medianMs: answersMs[CLIENTS >> 1] ?? Number.NaN,
+    lastMs: answersMs.at(-1) ?? Number.NaN,
+    othersP99Ms: p99Us / 1_000,
+  }
+}
