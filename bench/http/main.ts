@@ -13,6 +13,7 @@ import type { Scenario } from './scenario.ts'
 import { bodies } from './scenarios/bodies.ts'
 import { cold } from './scenarios/cold.ts'
 import { latency } from './scenarios/latency.ts'
+import { limits } from './scenarios/limits.ts'
 import { memory } from './scenarios/memory.ts'
 import { profile } from './scenarios/profile.ts'
 import { revocation } from './scenarios/revocation.ts'
@@ -38,7 +39,7 @@ const SCENARIOS: readonly Scenario[] = [
   startup,
 ]
 /** These run only when they are asked for. */
-const EXTRA: readonly Scenario[] = [profile, soak]
+const EXTRA: readonly Scenario[] = [profile, soak, limits]
 
 const every = [...SCENARIOS, ...EXTRA]
 const options = benchOptions(process.argv.slice(2))

@@ -27,6 +27,9 @@ export interface Child {
 export interface StartedChild extends Child {
   /** Rejects when the process ends although nobody asked it to. */
   readonly failed: Promise<never>
+  /** Stops and continues it, without its knowing. */
+  pause(): void
+  continue(): void
 }
 
 export interface SpawnOptions {
@@ -64,6 +67,8 @@ export function start(command: string, args: readonly string[], options: SpawnOp
   return {
     pid: child.pid ?? 0,
     failed,
+    pause: () => void child.kill('SIGSTOP'),
+    continue: () => void child.kill('SIGCONT'),
     async stop() {
       isWanted = false
       await end(child)

@@ -25,6 +25,8 @@ export interface OursOptions {
   readonly revoked?: number
   /** Where traces go, and of how many requests; left out, none are made. */
   readonly traces?: { readonly endpoint: string; readonly sample: string }
+  /** A limit that counts all requests, by the caller, in a store; left out, there is none. */
+  readonly limit?: { readonly id: string; readonly store: string; readonly rate: string; readonly burst: number }
   readonly name?: string
   /** Flags for Node besides the target's. */
   readonly nodeArgs?: readonly string[]
@@ -101,7 +103,7 @@ async function writeRevoked(count: number, folder: string): Promise<void> {
 }
 
 function configuration(options: OursOptions, site: Site, port: number, adminPort: number): object {
-  const { access = 'off', routes = 1, providers = 1, revoked, traces } = options
+  const { access = 'off', routes = 1, providers = 1, revoked, traces, limit } = options
   const provider = (issuer: string): object => ({
     type: 'jwt',
     issuer,
@@ -124,11 +126,19 @@ function configuration(options: OursOptions, site: Site, port: number, adminPort
       ? {}
       : { revocation: { api: { tokenFile: SECRET }, cacheFile: CACHE, entries: revoked } }),
     ...(traces === undefined ? {} : { traces }),
+    ...(limit === undefined ? {} : limitSections(limit)),
     log: { level: 'info', access },
     routes: [
       { id: 'health', path: '/healthz', methods: ['GET'], access: 'public' },
-      { id: 'orders', path: '/orders/**', methods: ['GET', 'POST'], require },
+      {
+        ...{ id: 'orders', path: '/orders/**', methods: ['GET', 'POST'], require },
+        ...(limit === undefined ? {} : { rateLimits: [limit.id] }),
+      },
       ...Array.from({ length: routes - 1 }, (_, at) => ({ id: `orders-${at}`, path: `/orders/many/${at}`, require })),
     ],
   }
+}
+
+function limitSections({ id, store, rate, burst }: NonNullable<OursOptions['limit']>): object {
+  return { store: { url: store }, rateLimits: { [id]: { rate, burst, key: ['claims.iss'], store: true } } }
 }

@@ -22,7 +22,7 @@ const BUSY_SECONDS = 4
 const BUSY_AFTER_MS = 1_000
 /** What is wanted: nearly every burst within the first, and none beyond the second. */
 const [SOON_MS, LATE_MS] = [1_250, 3_000]
-const CLIENT = fileURLToPath(new URL('../storm-client.ts', import.meta.url))
+const CLIENT = fileURLToPath(new URL('../procs/storm-client.ts', import.meta.url))
 
 interface Burst {
   readonly medianMs: number
