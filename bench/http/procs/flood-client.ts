@@ -1,6 +1,6 @@
 /**
  * Floods several gateways at once, with loops of requests one after the other, and prints how many passed and how many
- * a limit refused. Arguments: seconds, file with a token in its first line, then a URL and its number of loops, and so on.
+ * a limit refused. Arguments: seconds, file with a token in its first line, then URLs, each with its number of loops.
  */
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
