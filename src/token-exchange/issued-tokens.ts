@@ -75,6 +75,8 @@ interface Refusal {
 const MARGIN_SECONDS = 30
 /** Where nobody says for how long a token is good. */
 const UNKNOWN_LIFE_SECONDS = 30
+/** Attack: a clock that is off, or a token that has expired when it comes, has every request of a caller ask again. */
+const SHORTEST_SENT_SECONDS = 1
 /** What was refused stays refused for so long. */
 const REFUSED_MS = 5_000
 /** A caller whose exchange got no answer waits for so long, so that its requests do not all wait for the timeout. */
@@ -234,7 +236,7 @@ function unforeseen(cause: unknown): OAuthFailure {
 /** A token that lives for less than a minute is sent for half of its life, or each request would exchange one. */
 function sentForSeconds({ expiresInSeconds: life }: IssuedToken, subjectLife: number): number {
   const sent = life === undefined ? UNKNOWN_LIFE_SECONDS : Math.max(life - MARGIN_SECONDS, life / 2)
-  return Math.min(sent, subjectLife)
+  return Math.max(SHORTEST_SENT_SECONDS, Math.min(sent, subjectLife))
 }
 
 function denialOf({ code, reason, untilMs, cause }: Refusal, nowMs: number): Denial {

@@ -56,6 +56,9 @@ describe('a token that was issued is sent', () => {
     ['for half of its life, where that is less than a minute', 40, HOUR, 20],
     ['for 30 seconds, where nobody says when it expires', undefined, HOUR, 30],
     ['no longer than the token of the caller lives', 300, 100, 100],
+    ['for a second, where it has expired when it comes', -240, HOUR, 1],
+    ['for a second, where it is good for no time at all', 0, HOUR, 1],
+    ['for a second, where the caller’s has expired and is taken because clocks differ', 300, -3, 1],
   ])('%s', async (_name, expiresInSeconds, subjectLife, seconds) => {
     const { time, caller, told } = asking({ text: 'issued', expiresInSeconds })
     const alice = caller(subjectLife)
