@@ -127,12 +127,17 @@ describe.skipIf(WITHOUT_BROWSER)('a login', () => {
   test('is begun by no fetch, which hears where to log in instead', async () => {
     const page = await start()
     const logins = begun()
+    // One after the other: a gateway that many ask at once may refuse some for being busy.
     const answers = await page.evaluate(
-      urls =>
-        Promise.all(
-          urls.map(async url => ({ status: (await fetch(url)).status, text: await (await fetch(url)).text() })),
-        ),
-      Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? `/api/orders/${index}` : `/orders/${index}`)),
+      async urls => {
+        const heard = []
+        for (const url of urls) {
+          const answer = await fetch(url)
+          heard.push({ status: answer.status, text: await answer.text() })
+        }
+        return heard
+      },
+      Array.from({ length: 40 }, (_, index) => (index % 2 === 0 ? `/api/orders/${index}` : `/orders/${index}`)),
     )
     for (const { status, text } of answers) {
       expect(status).toBe(401)
