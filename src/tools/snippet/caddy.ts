@@ -48,14 +48,20 @@ http://:${listen.port} {
   ].join('')
 }
 
-/** What its client lists there, Caddy would take away from what the gateway has said. */
+/**
+ * What its client lists in `Connection`, Caddy would take away from what the gateway has said. And it would let its
+ * client change to any protocol, h2c for one, in which nobody asks about what comes.
+ */
 const CONNECTION = [
   '',
-  '# A client may list names in `Connection`, and Caddy forwards none of those.',
-  '@sallyport_plain not header Upgrade *',
+  '# A client may list names in `Connection`, and Caddy forwards none of those. A connection becomes a WebSocket or',
+  '# stays what it is: what comes after a change to h2c, nobody would ask about.',
+  '@sallyport_websocket header_regexp Upgrade (?i)^websocket$',
+  'request_header @sallyport_websocket Connection Upgrade',
+  'request_header @sallyport_websocket Upgrade websocket',
+  '@sallyport_plain not header_regexp Upgrade (?i)^websocket$',
   'request_header @sallyport_plain -Connection',
-  '@sallyport_upgrade header Upgrade *',
-  'request_header @sallyport_upgrade Connection Upgrade',
+  'request_header @sallyport_plain -Upgrade',
 ]
 
 function hostOf(host: string): string {

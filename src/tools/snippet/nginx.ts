@@ -27,7 +27,9 @@ export function nginxSnippet(site: Site): string {
 upstream sallyport_decide { server ${server(site.decide)}; keepalive 32; }
 upstream sallyport_service { server ${hostPort(site.service)}; keepalive 32; }
 ${own === undefined ? '' : `upstream sallyport_gateway { server ${server(own.address)}; }\n`}
-map $http_upgrade $sallyport_connection { default upgrade; "" ""; }
+# A connection becomes a WebSocket or stays what it is: what comes after a change to h2c, nobody would ask about.
+map $http_upgrade $sallyport_upgrade { default ""; "~*^websocket$" websocket; }
+map $sallyport_upgrade $sallyport_connection { default upgrade; "" ""; }
 # nginx passes on the challenge of a 401 by itself.
 map $sallyport_status $sallyport_challenge { default $sallyport_www_authenticate; 401 ""; }
 ${
@@ -84,7 +86,7 @@ server {
     # As the client sent it, so that the service sees the path that was judged: nothing may follow the name.
     proxy_pass http://sallyport_service;
     proxy_set_header Host $http_host;
-    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Upgrade $sallyport_upgrade;
     proxy_set_header Connection $sallyport_connection;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;

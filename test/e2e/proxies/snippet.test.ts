@@ -189,6 +189,19 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
     expect(JSON.parse(reply.body)).toMatchObject({ bodyBytes: 5, headers: { authorization: 'Basic eDp5' } })
   })
 
+  test('a connection becomes a WebSocket, and nothing in which requests come that nobody asks about', async () => {
+    const socket = ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13']
+    const offers = [['h2c'], ['h2c, websocket'], ['h2c', 'WebSocket'], ['TLS/1.0'], ['WebSocket']]
+    for (const [at, protocols] of offers.entries())
+      await ask({
+        target: '/public/a',
+        lines: ['Connection: Upgrade', ...protocols.map(each => `Upgrade: ${each}`), ...socket, `X-Probe: offer-${at}`],
+      }).catch(() => undefined)
+    const upgrades = offers.map((_, at) => seenOf(`offer-${at}`).map(({ headers }) => headers.upgrade?.toLowerCase()))
+    for (const seen of upgrades.flat()) expect([undefined, 'websocket']).toContain(seen)
+    expect(upgrades.at(-1)).toEqual(['websocket'])
+  })
+
   test('the gateway answers its own paths itself', async () => {
     const { status, body } = await ask({ target: '/.well-known/oauth-protected-resource', lines: [] })
     expect([status, JSON.parse(body)]).toMatchObject([200, { resource: 'https://app.example/' }])
