@@ -35,6 +35,11 @@ const TAKEN_AWAY = fail(
   'have the proxy replace `Connection` before it asks',
   TO_DO,
 )
+const CHANGED = fail(
+  'a client may change to another protocol than WebSocket, and nobody asks about what it sends in that',
+  'have the proxy forward `Upgrade` only where it says `websocket`',
+  TO_DO,
+)
 const COOKIE = warn('the service gets the cookie of the session', 'take it out, if it is not to have it', NOT_DECIDED)
 
 /** What may stand in a name in place of `-` (RFC 9110 §5.6.2). */
@@ -76,6 +81,8 @@ export async function forgedFindings(forging: Forging): Promise<readonly Finding
     const { arrival } = await send(open, ['Connection: close, X-Request-Id'])
     if (arrival !== undefined && !has(arrival, 'x-request-id')) found.set('Connection', TAKEN_AWAY)
   }
+  const { arrival: offered } = await send(open, ['Connection: close, Upgrade', 'Upgrade: h2c'])
+  if (offered !== undefined && has(offered, 'upgrade')) found.set('Upgrade', CHANGED)
   if (site.hasSessions) {
     const { arrival } = await send(open, [`Cookie: a=b; __Host-sallyport=${forgedValue('cookie')}`])
     if (arrival !== undefined && holds(arrival, forgedValue('cookie'))) found.set('Cookie', COOKIE)

@@ -85,6 +85,11 @@ const HOLES: Readonly<Record<AskingKind, readonly Hole[]>> = {
       found: ['forged x_original_url', 'forged X.Original-URL', 'forged X~Forwarded-Uri'],
     },
     {
+      title: 'it lets clients change to another protocol',
+      change: instead('Upgrade $sallyport_upgrade', 'Upgrade $http_upgrade'),
+      found: ['forged Upgrade'],
+    },
+    {
       title: 'it forwards another path',
       change: instead('proxy_pass http://sallyport_service;', 'proxy_pass http://sallyport_service/;'),
       found: ['path /public/%c3%a4'],
@@ -107,11 +112,12 @@ const HOLES: Readonly<Record<AskingKind, readonly Hole[]>> = {
         /request_header "-X-Real\*"\n/,
         /request_header "-X~\*"\n/,
         /request_header @sallyport_plain -Connection\n/,
+        /request_header @sallyport_plain -Upgrade\n/,
       ),
       found: [
         ...['X-Auth-Subject', 'X-Access-Token', 'Authorization', 'x-original-url', 'x-original-uri', 'x-rewrite-url'],
         ...['x-forwarded-uri', 'x-forwarded-method', 'forwarded', 'x-real-ip', 'X~Original-URL'],
-        'Connection',
+        ...['Connection', 'Upgrade'],
       ].map(name => `forged ${name}`),
     },
     {
