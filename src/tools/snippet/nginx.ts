@@ -50,6 +50,8 @@ server {
   underscores_in_headers off;
   ignore_invalid_headers on;
   client_max_body_size ${site.bodyBytes};
+  # Longer tokens than 8k are the gateway's to judge.
+  large_client_header_buffers 4 ${site.headerBytes};
   proxy_http_version 1.1;
   proxy_headers_hash_max_size 2048;
   proxy_headers_hash_bucket_size 128;
@@ -60,6 +62,9 @@ server {
     proxy_pass_request_body off;
     proxy_set_header Content-Length "";
     proxy_set_header Connection "";
+    # A yes may have a token and long claims. What does not fit counts as a failure.
+    proxy_buffer_size ${site.yesBytes};
+    proxy_buffers 4 ${site.yesBytes};
     # What is asked about. Each line replaces what the client has sent under this name.
     proxy_set_header X-Original-URI $request_uri;
     proxy_set_header X-Original-Method $request_method;

@@ -43,6 +43,10 @@ export interface Site {
   /** Those of a yes, for the answer of the service. */
   readonly besides: readonly string[]
   readonly bodyBytes: number
+  /** Most that the head of a request may take. */
+  readonly headerBytes: number
+  /** Most that the head of a yes takes. */
+  readonly yesBytes: number
   /** Whether the service's own `Access-Control-*` lines are dropped, as the policy has others. */
   readonly answersPreflights: boolean
   readonly hasSessions: boolean
@@ -63,6 +67,9 @@ const NOT_BESIDES: ReadonlySet<string> = new Set([
   ...['WWW-Authenticate', 'Retry-After'],
   ...['Access-Control-Allow-Methods', 'Access-Control-Allow-Headers', 'Access-Control-Max-Age'],
 ])
+
+/** What a yes has besides a token and who is calling: empty names, and lines for the client. */
+const OTHER_BYTES = 16 * 1024
 
 interface SiteOptions {
   readonly file: string
@@ -104,6 +111,8 @@ export function siteOf(config: Config, policy: Policy, { file, listen, service }
     refusing: answered,
     besides: answered.filter(name => !NOT_BESIDES.has(name)),
     bodyBytes: config.limits.bodyBytes,
+    headerBytes: config.limits.headerBytes,
+    yesBytes: identity.maxBytes + config.limits.tokenBytes + OTHER_BYTES,
     answersPreflights: policy.answersPreflights,
     hasSessions: hasSessions(config),
   }

@@ -10,7 +10,10 @@ import type { RawReply } from '../../support/wire.ts'
 import { type ProxiedStack, type Sent, sendAll, sendRaw, startProxiedStack } from './support.ts'
 
 const CONFIG = {
-  identity: { reserved: ['X-Auth-*', 'X-Tenant'] },
+  identity: {
+    reserved: ['X-Auth-*', 'X-Tenant'],
+    headers: { 'X-Auth-Subject': 'sub', 'X-Name': 'name' },
+  },
   credentials: ['authorization', { header: 'X-Access-Token' }],
   rateLimits: { few: { rate: '1/h', burst: 1, key: ['client'] } },
   routes: [
@@ -200,6 +203,13 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
     const upgrades = offers.map((_, at) => seenOf(`offer-${at}`).map(({ headers }) => headers.upgrade?.toLowerCase()))
     for (const seen of upgrades.flat()) expect([undefined, 'websocket']).toContain(seen)
     expect(upgrades.at(-1)).toEqual(['websocket'])
+  })
+
+  test('a long token is judged, and what the gateway says of it arrives', async () => {
+    const name = 'x'.repeat(7000)
+    const long = await stack.issuer.mint({ name })
+    const reply = await ask({ target: '/private/a', lines: [`Authorization: Bearer ${long}`, 'X-Probe: long'] })
+    expect([long.length > 8192, reply.status, seenOf('long')[0]?.headers['x-name']]).toEqual([true, 200, name])
   })
 
   test('the gateway answers its own paths itself', async () => {
