@@ -205,3 +205,19 @@ test('a limit is shown with the fullest table, as the worker sees the store that
     { id: 'per-tenant', keys: 30, entries: 100, mode: 'local', last_error: 'the store is away (8)' },
   ])
 })
+
+test('a token endpoint is shown as the worker sees it that it looks worst to', () => {
+  const exchanging = (pid: number, breaker: 'closed' | 'probing' | 'open', last_error?: string) => {
+    const { status, ...rest } = answer(pid)
+    const seen = { next_try: undefined, last_success: undefined, last_failure: undefined, last_error }
+    const exchange = [{ upstream: 'app', endpoint: `https://auth.example.com/${pid}`, breaker, ...seen }]
+    return { ...rest, status: { ...status, exchange } }
+  }
+  const shown = (...answers: readonly WorkerAnswer[]) =>
+    combinedStatus({ ...SOURCE, answers }).exchange?.map(({ endpoint }) => endpoint?.at(-1))
+  expect(shown(answer(7), answer(8))).toBeUndefined()
+  expect(shown(exchanging(7, 'closed'), exchanging(8, 'open', 'a'), exchanging(9, 'probing', 'b'))).toEqual(['8'])
+  expect(shown(exchanging(7, 'closed'), exchanging(8, 'closed', 'a'))).toEqual(['8'])
+  // One that has not loaded the file yet knows nothing of it.
+  expect(shown(exchanging(7, 'closed'), answer(8))).toEqual(['7'])
+})
