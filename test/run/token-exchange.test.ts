@@ -1,9 +1,13 @@
 /** A service gets tokens that an authorization server issued for the callers, in place of those that they brought. */
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
+import { atEnd } from '../support/at-end.ts'
 import { testAuthority } from '../support/certificates.ts'
 import { http2Client } from '../support/clients/http2-client.ts'
 import { bearer, startTestGateway, type TestGateway } from '../support/gateway/gateway.ts'
@@ -13,6 +17,7 @@ import {
   SERVICE_AUDIENCE,
   startExchangeServer,
 } from '../support/services/exchange-server.ts'
+import { startTraceCollector } from '../support/services/trace-collector.ts'
 import { startTestUpstream, type TestUpstream } from '../support/services/upstream.ts'
 import { openWebSocket, refusedHandshake, startWebSocketService } from '../support/services/websocket-service.ts'
 
@@ -367,8 +372,18 @@ test('a proxy that asks is told that such a route is not for it, before anybody 
   expect(server.exchanges).toEqual([])
 })
 
-test('nothing of any token, nor the secret, is seen anywhere', async () => {
-  const gateway = await started({ client: server.clients.secret })
+test('nothing of any token, nor the secret, is seen anywhere', { timeout: 30_000 }, async () => {
+  const collector = await startTraceCollector()
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-exchange-audit-'))
+  atEnd(collector.kill)
+  atEnd(() => rmSync(folder, { recursive: true, force: true }))
+  const audit = join(folder, 'audit.jsonl')
+  const gateway = await startTestGateway({
+    ...config({ client: server.clients.secret }),
+    audit: { file: audit },
+    traces: { endpoint: collector.url, sample: '100%' },
+  })
+  open.push(gateway)
   const token = await server.token('alice')
   const secrets = [server.secret, ...token.split('.').slice(1)]
   expect(await call(gateway, token)).toEqual([200, undefined])
@@ -382,7 +397,14 @@ test('nothing of any token, nor the secret, is seen anywhere', async () => {
   const bob = await server.token('bob')
   secrets.push(...bob.split('.').slice(1))
   const refused = await gateway.request('/private/a', { headers: bearer(bob) })
+  await expect.poll(() => readFileSync(audit, 'utf8')).toContain('exchange_refused')
+  const exchanged = () =>
+    collector.spans.filter(({ attributes }) => attributes['url.full'] === `${server.issuer}/token`)
+  // Spans leave every five seconds.
+  await expect.poll(() => exchanged().length, { timeout: 15_000 }).toBe(2)
   const seen = [
+    readFileSync(audit, 'utf8'),
+    ...collector.posts.map(({ body }) => body),
     refused.text,
     JSON.stringify(refused.headers),
     gateway.logText(),
