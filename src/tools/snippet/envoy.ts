@@ -126,8 +126,16 @@ static_resources:
     indented(cluster('service', site.service), '    '),
     indented(cluster('sallyport_decide', site.decide), '    '),
     own === undefined ? '' : indented(cluster('sallyport_gateway', own.address), '    '),
+    LONG_PATTERNS,
   ].join('')
 }
+
+/** A name has up to 128 characters, and a pattern for all of its spellings three steps for each `-`. */
+const LONG_PATTERNS = `
+# Envoy refuses patterns of more than 100 steps by itself, and those of long names have more.
+layered_runtime:
+  layers: [{ name: sallyport, static_layer: { re2.max_program_size.error_level: 500 } }]
+`
 
 function cluster(name: string, address: Address): readonly string[] {
   return [

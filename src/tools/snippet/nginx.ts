@@ -4,7 +4,7 @@
  * nginx knows a yes, 401 and 403. What else the gateway says arrives in `X-Sallyport-Status`, and is said to the client
  * by a location of its own. A header whose value is empty is not sent, so what is empty in a yes is taken away.
  */
-
+import { hash } from 'node:crypto'
 import type { Address } from '../../config/schema/schema.ts'
 import { DENIAL_CODES, denialSpec } from '../../errors.ts'
 import { CORS_LINES, type Site } from './site.ts'
@@ -31,7 +31,7 @@ ${own === undefined ? '' : `upstream sallyport_gateway { server ${server(own.add
 map $http_upgrade $sallyport_upgrade { default ""; "~*^websocket$" websocket; }
 map $sallyport_upgrade $sallyport_connection { default upgrade; "" ""; }
 # nginx passes on the challenge of a 401 by itself.
-map $sallyport_status $sallyport_challenge { default $sallyport_www_authenticate; 401 ""; }
+map $sallyport_status $sallyport_challenge { default ${variable('WWW-Authenticate')}; 401 ""; }
 ${
   site.hasSessions
     ? `# The service does not get the cookie of the session.
@@ -54,7 +54,7 @@ server {
   large_client_header_buffers 4 ${site.headerBytes};
   proxy_http_version 1.1;
   proxy_headers_hash_max_size 2048;
-  proxy_headers_hash_bucket_size 128;
+  proxy_headers_hash_bucket_size 256;
 
   location = ${ASKING} {
     internal;
@@ -142,8 +142,13 @@ function server(address: Address): string {
   return 'socketPath' in address ? quoted(`unix:${address.socketPath}`) : hostPort(address)
 }
 
+/** nginx has no room for longer ones in `variables_hash_bucket_size`, which is not ours to set. */
+const LONGEST_WORD = 34
+
+/** No header has the name of one of the variables above: one may be called `Status`. */
 function variable(name: string): string {
-  return `$sallyport_${name.toLowerCase().replaceAll('-', '_')}`
+  const word = name.toLowerCase().replaceAll('-', '_')
+  return `$sallyport_h_${word.length > LONGEST_WORD ? `${word.slice(0, 25)}_${hash('sha256', word).slice(0, 8)}` : word}`
 }
 
 const VALUES: Readonly<Record<string, string>> = {
