@@ -61,7 +61,9 @@ server {
     proxy_pass http://sallyport_decide/decide;
     proxy_pass_request_body off;
     proxy_set_header Content-Length "";
-    proxy_set_header Connection "";
+    # A handshake of a WebSocket is judged as one.
+    proxy_set_header Upgrade $sallyport_upgrade;
+    proxy_set_header Connection $sallyport_connection;
     # A yes may have a token and long claims. What does not fit counts as a failure.
     proxy_buffer_size ${site.yesBytes};
     proxy_buffers 4 ${site.yesBytes};

@@ -16,7 +16,7 @@ const CONFIG = {
     reserved: ['X-Auth-*', 'X-Tenant'],
     headers: { 'X-Auth-Subject': 'sub', 'X-Name': 'name', Status: 'state', [LONG_NAME]: 'plan' },
   },
-  credentials: ['authorization', { header: 'X-Access-Token' }],
+  credentials: ['authorization', { header: 'X-Access-Token' }, { query: 'token', only: ['websocket'] }],
   rateLimits: { few: { rate: '1/h', burst: 1, key: ['client'] } },
   routes: [
     { id: 'public', path: '/public/**', access: 'public' },
@@ -205,6 +205,16 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
     const upgrades = offers.map((_, at) => seenOf(`offer-${at}`).map(({ headers }) => headers.upgrade?.toLowerCase()))
     for (const seen of upgrades.flat()) expect([undefined, 'websocket']).toContain(seen)
     expect(upgrades.at(-1)).toEqual(['websocket'])
+  })
+
+  test('a handshake is judged as one', async () => {
+    const target = `/private/a?token=${token}`
+    const socket = ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13', 'X-Probe: handshake']
+    expect((await ask({ target, lines: socket })).status).toBe(401)
+    await ask({ target, lines: ['Connection: Upgrade', 'Upgrade: websocket', ...socket] }).catch(() => undefined)
+    expect(seenOf('handshake')).toMatchObject([{ headers: { 'x-auth-subject': 'alice' } }])
+    // The next question goes over the same connection.
+    expect((await ask({ target: '/private/a', lines: [bearer()] })).status).toBe(200)
   })
 
   test('a long token is judged, and what the gateway says of it arrives', async () => {
