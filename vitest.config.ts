@@ -19,9 +19,8 @@ export default defineConfig({
     // not come fails in any case.
     expect: { poll: { timeout: 25_000 } },
     pool: 'forks',
-    // Many tests wait for a process, a browser or a store, so that two workers leave two cores idle in turn, and three
-    // do not.
-    maxWorkers: 3,
+    // Two cores: one worker per core. With three, thousands of connections in one file take longer than they may.
+    maxWorkers: 2,
     projects: [
       // Each file has a process of its own, so that no test sees another's sockets.
       { extends: true, test: { name: 'apart', include: ['test/**/*.test.ts'], exclude: TOGETHER } },
