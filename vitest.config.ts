@@ -13,6 +13,9 @@ const TOGETHER = [
 export default defineConfig({
   test: {
     globalSetup: ['test/support/services/program-setup.ts', 'test/support/services/bundle-setup.ts'],
+    // What a module registers when it is imported is registered once for all files of a shared process; a set-up file
+    // runs in each of them.
+    setupFiles: ['test/support/at-end-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // What a test waits for comes when it comes. One second, as is usual, is too short on a busy machine, and what does
