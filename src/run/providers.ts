@@ -16,6 +16,7 @@ import { keysSchema } from '../config/schema/keys-schema.ts'
 import { providerTraits } from '../config/schema/provider-traits.ts'
 import type { ProviderConfig } from '../config/schema/schema.ts'
 import { tenantsOf } from '../config/schema/tenants.ts'
+import type { Lease } from '../lib/leases.ts'
 import type { StatementVerifier } from '../types.ts'
 import { type ReadDecryption, readDecryption } from './decryption.ts'
 import { introspectionDefinition, introspectionRules, type QuestionSettings } from './introspection.ts'
@@ -59,7 +60,7 @@ function jwtProvider(
 ): LeasedProvider {
   const { type, issuer, keys } = config
   const keySetLease = keySets.acquire({ provider: id, issuer, source: keySourceDefinition(keys, egress) })
-  try {
+  return byKeys(keySetLease, () => {
     const read = readDecryption(config.decryption)
     const verifierLease = verifiers.acquire({
       type,
@@ -69,9 +70,22 @@ function jwtProvider(
       make: ({ decryption: _, ...rules }, keySet) =>
         jwtVerifier({ ...rules, decryption: read?.decryption, keySet, clock }),
     })
+    return { verifierLease, events: statementVerifier({ ...jwtRules(id, config), keySet: keySetLease.value }) }
+  })
+}
+
+interface MadeVerifier {
+  readonly verifierLease: Lease<TokenVerifier>
+  readonly events: StatementVerifier | undefined
+}
+
+/** The keys go with what verifies by them, also where that cannot be made. */
+function byKeys(keySetLease: ReturnType<Services['keySets']['acquire']>, make: () => MadeVerifier): LeasedProvider {
+  try {
+    const { verifierLease, events } = make()
     return {
       verifier: verifierLease.value,
-      events: statementVerifier({ ...jwtRules(id, config), keySet: keySetLease.value }),
+      events,
       ready: keySetLease.ready,
       release() {
         verifierLease.release()
@@ -173,26 +187,15 @@ function spiffeProvider(
   const { type, bundle } = config
   const { issuer } = providerTraits(config).issuers
   const keySetLease = keySets.acquire({ provider: id, issuer, source: bundleSourceDefinition(bundle, egress) })
-  try {
+  return byKeys(keySetLease, () => {
     const verifierLease = verifiers.acquire({
       type,
       rules: jwtSvidRules(id, config),
       base: keySetLease,
       make: (rules, keySet) => jwtSvidVerifier({ ...rules, keySet, clock }),
     })
-    return {
-      verifier: verifierLease.value,
-      events: undefined,
-      ready: keySetLease.ready,
-      release() {
-        verifierLease.release()
-        keySetLease.release()
-      },
-    }
-  } catch (error) {
-    keySetLease.release()
-    throw error
-  }
+    return { verifierLease, events: undefined }
+  })
 }
 
 function answerDecrypter(provider: string, { decryption }: ReadDecryption, decrypterOf: DecrypterOf) {
