@@ -153,6 +153,7 @@ const AT_THE_TOP = [
   'main.ts',
   'gateway.ts',
   'decisions.ts',
+  'intake.ts',
   'acting.ts',
   'decide.ts',
   'errors.ts',
