@@ -39,7 +39,11 @@ function askers({ listen: { address }, trustedProxies }: DecideConfig): readonly
 function preflights({ caller }: DecideConfig, { routes }: Policy): readonly DoubtfulDecisions[] {
   const index = caller === 'envoy' ? -1 : routes.findIndex(({ cors }) => cors !== undefined)
   if (index === -1) return []
-  const message = `cannot be passed on by ${caller} when it is the answer to a preflight, which is 403 with \`X-Sallyport-Code: preflight\`; have ${caller} answer 204 then`
+  const remedy =
+    caller === 'traefik'
+      ? 'have its middleware `headers` answer preflights, before `forwardAuth`'
+      : `what \`sallyport snippet ${caller}\` prints answers 204 then`
+  const message = `passes on no answer with a status of success, so the one to a preflight is 403 with \`X-Sallyport-Code: preflight\`; ${remedy}`
   return [{ code: 'decide-preflight', path: ['decide', 'caller'], message }]
 }
 

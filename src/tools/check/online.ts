@@ -77,13 +77,13 @@ const TRIED: ByProviderType<Promise<readonly HealthResult[]>, [verifier: TokenVe
 export async function onlineFindings(config: Config, services: Services): Promise<OnlineFindings> {
   const [providers, upstreams, stores, warnings] = await Promise.all([
     providerResults(config, services),
-    upstreamResults(config),
+    Promise.all(Object.keys(config.upstreams).map(id => upstreamResults(id, config))),
     storeResults(config),
     Promise.all(
       Object.entries(config.providers).map(([id, provider]) => byProviderType(ISSUER_WARNINGS, provider, id, config)),
     ),
   ])
-  return { results: [...providers, ...upstreams, ...stores], warnings: warnings.flat() }
+  return { results: [...providers, ...upstreams.flat(), ...stores], warnings: warnings.flat() }
 }
 
 async function providerResults(config: Config, services: Services): Promise<readonly OnlineResult[]> {
@@ -101,12 +101,12 @@ async function providerResults(config: Config, services: Services): Promise<read
   return found.flat()
 }
 
-async function upstreamResults(config: Config): Promise<readonly OnlineResult[]> {
-  const found = Object.entries(config.upstreams).map(async ([id, upstream]): Promise<readonly OnlineResult[]> => {
-    const [connected, exchanged] = await Promise.all([upstreamResult(id, upstream), exchangeResult(id, config)])
-    return [connected, ...(exchanged === undefined ? [] : [{ kind: 'upstream' as const, id, ...exchanged }])]
-  })
-  return (await Promise.all(found)).flat()
+/** Says of one upstream whether it takes connections, and whether tokens are exchanged for it. */
+export async function upstreamResults(id: string, config: Config): Promise<readonly OnlineResult[]> {
+  const upstream = config.upstreams[id]
+  if (upstream === undefined) return []
+  const [connected, exchanged] = await Promise.all([upstreamResult(id, upstream), exchangeResult(id, config)])
+  return [connected, ...(exchanged === undefined ? [] : [{ kind: 'upstream' as const, id, ...exchanged }])]
 }
 
 async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {

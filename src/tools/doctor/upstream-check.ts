@@ -1,5 +1,6 @@
 /**
- * Finds out whether each service takes connections, and whether it also does on addresses where others reach it.
+ * Finds out whether each service takes connections, whether it also does on addresses where others reach it, and whether
+ * tokens are exchanged for it where they are to be.
  *
  * Who reaches the service itself needs no token, and can write the identity headers. So a service beside the gateway
  * should listen on loopback alone.
@@ -7,7 +8,7 @@
 import type { Config } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import { hostOf } from '../../upstream/connector.ts'
-import { onlineFindings } from '../check/online.ts'
+import { upstreamResults } from '../check/online.ts'
 import type { Check, Examined } from './examined.ts'
 import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
 import { place, refusal } from './reach.ts'
@@ -20,11 +21,11 @@ export const upstreamCheck: Check = async examined => {
   const all = Object.entries(examined.config.upstreams)
   const found = await Promise.all(
     all.map(async ([id, upstream]): Promise<readonly Finding[]> => {
-      const [answers, bypass] = await Promise.all([
-        answersVerdict(id, upstream, examined),
-        bypassVerdict(upstream, examined),
-      ])
-      return [finding('upstream', `upstream ${id}`, answers), finding('bypass', `upstream ${id}`, bypass)]
+      const [answers, bypass] = await Promise.all([answersVerdicts(id, examined), bypassVerdict(upstream, examined)])
+      return [
+        ...answers.map(verdict => finding('upstream', `upstream ${id}`, verdict)),
+        finding('bypass', `upstream ${id}`, bypass),
+      ]
     }),
   )
   return found.flat()
@@ -32,19 +33,20 @@ export const upstreamCheck: Check = async examined => {
 
 type UpstreamConfig = Config['upstreams'][string]
 
-async function answersVerdict(id: string, upstream: UpstreamConfig, examined: Examined): Promise<Verdict> {
-  const { config, services, stepMs } = examined
-  const alone = { ...config, providers: {}, upstreams: { [id]: upstream }, store: undefined } satisfies Config
-  const remedy = 'start the service, or correct `url`; requests are answered with 502 until then'
+async function answersVerdicts(id: string, { config, stepMs }: Examined): Promise<readonly Verdict[]> {
   try {
-    const { results } = await step(stepMs, () => onlineFindings(alone, services))
-    const [{ detail, outcome } = { detail: 'not tried', outcome: 'failed' }] = results
-    return outcome === 'ok' ? ok(detail) : fail(detail, remedy, UPSTREAMS)
+    const results = await step(stepMs, () => upstreamResults(id, config))
+    return results.map(({ detail, outcome }, at) =>
+      outcome === 'ok' ? ok(detail) : fail(detail, at === 0 ? TO_CONNECT : TO_EXCHANGE, UPSTREAMS),
+    )
   } catch (error) {
     if (!(error instanceof StepTooLong)) throw error
-    return fail(error.message, remedy, UPSTREAMS)
+    return [fail(error.message, TO_CONNECT, UPSTREAMS)]
   }
 }
+
+const TO_CONNECT = 'start the service, or correct `url`; requests are answered with 502 until then'
+const TO_EXCHANGE = 'correct `exchange`, or the server that it names; callers are answered with 503 until then'
 
 async function bypassVerdict({ url }: UpstreamConfig, { config, machine, stepMs }: Examined): Promise<Verdict> {
   if (url.socketPath !== undefined) return ok('a Unix socket is reached from this machine alone')

@@ -206,6 +206,33 @@ describe('a service', () => {
     expect((await served(`h2c://127.0.0.1:${silent}`)).of('upstream').join()).toMatch(/^fail: .*no HTTP\/2/)
   })
 
+  test('has tokens exchanged for it, or not', async () => {
+    const answer = { error: 'invalid_grant' }
+    const endpoint = await startTestUpstream(
+      (_request, response) =>
+        void response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(answer)),
+    )
+    const exchange = {
+      provider: 'main',
+      endpoint: `${endpoint.url}/token`,
+      audience: 'billing',
+      client: { id: 'gateway', auth: 'basic', secretFile: files.write('exchange-secret', 's3cret') },
+    }
+    const issuer = { issuer: endpoint.url, audiences: ['a'], keys: { jwksUri: `${endpoint.url}/keys` } }
+    const exchanged = () =>
+      examine({
+        network: 'online',
+        config: { providers: { main: { type: 'jwt', ...issuer } }, upstreams: { app: { url: service.url, exchange } } },
+      })
+    expect((await exchanged()).of('upstream')).toEqual([
+      'ok: takes connections',
+      expect.stringMatching(/^ok: tokens can be exchanged at /),
+    ])
+    answer.error = 'invalid_client'
+    expect((await exchanged()).of('upstream')[1]).toMatch(/^fail: .*does not take our credentials/)
+    await endpoint.close()
+  })
+
   test('is reached by loopback alone, or past the gateway, too', async () => {
     const addresses = ['127.0.0.2']
     expect((await served(service.url, { addresses })).of('bypass')).toEqual(['ok: it is reached by loopback alone'])
