@@ -53,6 +53,8 @@ const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 /** RFC 8693 §3: what may be sent as an access token. A refresh token or an assertion of SAML is something else. */
 const SENT_AS_ACCESS_TOKENS: ReadonlySet<unknown> = new Set([ACCESS_TOKEN, 'urn:ietf:params:oauth:token-type:jwt'])
+/** Servers take heads of 8 to 16 KiB, and would answer a longer one with 431. */
+const MOST_TOKEN_BYTES = 16 * 1024
 
 export function tokenExchangeClient(options: TokenExchangeClientOptions): TokenExchangeClient {
   const { issuer, client, clock, scheduler, timeoutMs } = options
@@ -73,6 +75,8 @@ export function tokenExchangeClient(options: TokenExchangeClientOptions): TokenE
     const { accessToken: text, expiresInSeconds } = tokenAnswer(library, answer)
     if (!SENT_AS_ACCESS_TOKENS.has(answer.issued_token_type))
       throw wrong('its `issued_token_type` is neither that of an access token nor that of a JWT')
+    if (text.length > MOST_TOKEN_BYTES)
+      throw new OAuthFailure('refused', `the token that was issued has ${text.length} bytes, more than services take`)
     if (!isToken68(text)) throw wrong('its token holds characters that no Bearer token has')
     const ends = [expiresInSeconds, secondsLeft(text, clock.nowMs())].filter(seconds => seconds !== undefined)
     return { text, expiresInSeconds: ends.length === 0 ? undefined : Math.min(...ends) }

@@ -280,6 +280,7 @@ describe('what the server says', () => {
     ['no token', { access_token: undefined }],
     ['a token that would be two lines', { access_token: 'a\r\nX-Auth-Subject: root' }],
     ['a token with a blank', { access_token: 'a b' }],
+    ['a token that no head of a service has room for', { access_token: 'a'.repeat(16_385) }],
     ['more than is read', { padding: 'a'.repeat(70_000) }],
   ])('%s is no answer', async (_name, members) => {
     const gateway = await started()
