@@ -88,7 +88,18 @@ function factsOfHeaders(question: RequestFacts, names: FactHeaders): RequestFact
   const method = fact(names.method)
   if (!KNOWN_METHODS.has(method)) throw malformed(names.method, 'is no method')
   const host = fact(names.host)
-  return asked(question, { method, target: fact(names.target), lines: ['Host', host, ...unsaid(rawHeaders, 'host')] })
+  const lines = ['Host', host, ...handshakeLines(rawHeaders), ...unsaid(rawHeaders, 'host')]
+  return asked(question, { method, target: fact(names.target), lines })
+}
+
+/**
+ * Attack: proxies take `Upgrade` out of their question, so that a page of another site could open a WebSocket with the
+ * session of its visitor, as if it only read. The key stays, without which there is no handshake (RFC 6455 §4.1).
+ */
+function handshakeLines(rawHeaders: readonly string[]): readonly string[] {
+  if (fieldValues(rawHeaders, 'sec-websocket-key').length === 0) return []
+  const isSaid = fieldValues(rawHeaders, 'upgrade').length > 0
+  return isSaid ? ['Connection', 'Upgrade'] : ['Connection', 'Upgrade', 'Upgrade', 'websocket']
 }
 
 function factsOfLine(question: RequestFacts): RequestFacts {

@@ -34,6 +34,12 @@ test('a browser that has logged in is let in by its cookie, until its session en
   expect(yes.headers.get('authorization')).toMatch(/^Bearer ./)
   const foreign = await ask({ method: 'POST', target: '/api/a', lines: [lines[0] ?? '', 'Sec-Fetch-Site: cross-site'] })
   expect([foreign.status, codeOf(foreign)]).toEqual([403, 'csrf_rejected'])
+  // A handshake of a WebSocket, of which proxies leave the key alone in their question.
+  const socket = [lines[0] ?? '', 'Sec-Fetch-Site: cross-site', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+  for (const left of [[], ['Connection: close'], ['Upgrade: websocket']]) {
+    const opened = await ask({ target: '/api/a', lines: [...socket, ...left] })
+    expect([opened.status, codeOf(opened)]).toEqual([403, 'csrf_rejected'])
+  }
   await browser.ask(`${fleet.urls[0]}/auth/logout`, { method: 'POST' })
   const no = await ask({ target: '/api/a', lines })
   expect(no.status).toBe(401)

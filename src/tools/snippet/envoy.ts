@@ -2,7 +2,8 @@
  * Writes the configuration of Envoy that asks us by `ext_authz` over HTTP.
  *
  * Envoy asks with the headers that are listed alone, and removes those that a yes lists. So every spelling of a managed
- * name is asked with, since the gateway names for removal what it has seen.
+ * name is asked with, since the gateway names for removal what it has seen; and every one of a name that a condition
+ * reads, since it refuses what a service could read in its place.
  */
 import type { Address } from '../../config/schema/schema.ts'
 import { CORS_LINES, type Site } from './site.ts'
@@ -11,7 +12,7 @@ import { head, indented, quoted, spellings } from './written.ts'
 const TYPE = 'type.googleapis.com/envoy.extensions'
 
 export function envoySnippet(site: Site): string {
-  const { listen, read, told, prefixes, untold, refusing, besides, own } = site
+  const { listen, read, judged, told, prefixes, untold, refusing, besides, own } = site
   const managed = [...told.map(spellings), ...prefixes.map(prefix => `${spellings(prefix)}.*`)]
   const said = [...untold.filter(name => !read.includes(name) || name.startsWith('x-'))]
   const toClient = [...refusing, 'Cache-Control', 'Content-Type'].map(name => name.toLowerCase())
@@ -61,7 +62,10 @@ static_resources:
                           # What a decision reads.
 `,
     indented(
-      read.map(name => `- exact: ${quoted(name)}`),
+      [
+        ...read.filter(name => !judged.includes(name)).map(name => `- exact: ${quoted(name)}`),
+        ...judged.map(name => `- safe_regex: { regex: ${quoted(spellings(name))} }`),
+      ],
       '                          ',
     ),
     '                          # What the gateway says itself: it names for removal what it has seen of the client.\n',

@@ -59,6 +59,8 @@ server {
   location = ${ASKING} {
     internal;
     proxy_pass http://sallyport_decide/decide;
+    proxy_connect_timeout 2s;
+    proxy_read_timeout 10s;
     proxy_pass_request_body off;
     proxy_set_header Content-Length "";
     # A handshake of a WebSocket is judged as one.

@@ -38,6 +38,8 @@ export interface Site {
   readonly untold: readonly string[]
   /** Names that a decision reads. In lower case. */
   readonly read: readonly string[]
+  /** Those of them that a condition reads, which refuses what has them in another spelling. In lower case. */
+  readonly judged: readonly string[]
   /** Lines of a no that are worth passing on to the client. */
   readonly refusing: readonly string[]
   /** Those of a yes, for the answer of the service. */
@@ -91,6 +93,7 @@ export function siteOf(config: Config, policy: Policy, { file, listen, service }
   const untold = [...SAID_BY_PROXIES, ...METHOD_OVERRIDES, ...CERTIFICATES, ...proof]
   const paths = [...new Set(ownPaths(config))]
   const answered = answeredLines(config, policy)
+  const judged = [...new Set(readByConditions(config).map(name => name.toLowerCase()))]
   return {
     source: basename(file),
     hash: configHash(config),
@@ -105,9 +108,8 @@ export function siteOf(config: Config, policy: Policy, { file, listen, service }
     told: told.filter(name => !isHopByHop(foldedFieldName(name))),
     prefixes: identity.reserved.filter(each => each.endsWith('*')).map(each => each.slice(0, -1)),
     untold: untold.filter(name => !folded.has(name)),
-    read: [...new Set([...READ, ...(policy.tokenPlaces?.headers ?? []), ...readByConditions(config)])].map(name =>
-      name.toLowerCase(),
-    ),
+    read: [...new Set([...READ, ...(policy.tokenPlaces?.headers ?? []), ...judged].map(name => name.toLowerCase()))],
+    judged,
     refusing: answered,
     besides: answered.filter(name => !NOT_BESIDES.has(name)),
     bodyBytes: config.limits.bodyBytes,

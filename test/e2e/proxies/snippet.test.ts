@@ -2,12 +2,20 @@
  * Real proxies on the configuration that `sallyport snippet` prints: whatever their clients send, the service sees what
  * was decided, or nothing.
  */
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ODD_TARGETS } from '../../decision/targets.ts'
-import { ASKING_KINDS, type AskingKind, WITHOUT_PROXIES } from '../../support/services/asking-proxy.ts'
+import {
+  ASKING_KINDS,
+  type AskingKind,
+  startAskingProxy,
+  WITHOUT_PROXIES,
+} from '../../support/services/asking-proxy.ts'
+import { freePort } from '../../support/services/free-port.ts'
 import type { SeenRequest } from '../../support/services/upstream.ts'
 import type { RawReply } from '../../support/wire.ts'
-import { type ProxiedStack, type Sent, sendAll, sendRaw, startProxiedStack } from './support.ts'
+import { type ProxiedStack, printedSnippet, type Sent, sendAll, sendRaw, startProxiedStack } from './support.ts'
 
 const LONG_NAME = `X-Account-${'Long-'.repeat(22)}Name`
 
@@ -33,6 +41,7 @@ const CONFIG = {
     { id: 'pages', path: '/pages/**', cors: { origins: ['https://app.example.com'] } },
     { id: 'few', path: '/few/**', access: 'public', rateLimits: ['few'] },
     { id: 'plan', path: '/plan/**', require: { when: 'request.headers["x-plan"] == "gold"' } },
+    { id: 'of', path: '/of/**', require: { when: 'request.headers["plan-of"] == "team"' } },
     { id: 'passing', path: '/passing/**', access: 'public', passAuthorization: true },
   ],
   resources: { api: { url: 'https://app.example/' } },
@@ -182,6 +191,12 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
   test('a decision reads the header of a condition, and a header with a token', async () => {
     expect((await ask({ target: '/plan/a', lines: [bearer(), 'X-Plan: gold'] })).status).toBe(200)
     expect((await ask({ target: '/plan/a', lines: [bearer(), 'X-Plan: none'] })).status).toBe(403)
+    // Some service would read the second as the first.
+    const respelled = ['X-Probe: respelled', 'X-Plan: gold', 'X.Plan: evil']
+    await ask({ target: '/plan/a', lines: [bearer(), ...respelled] })
+    expect(JSON.stringify(seenOf('respelled'))).not.toContain('evil')
+    await ask({ target: '/of/a', lines: [bearer(), 'X-Probe: other', 'Plan-Of: team', 'Plan.Of: evil'] })
+    expect(JSON.stringify(seenOf('other'))).not.toContain('evil')
     const own = await ask({ target: '/private/a', lines: [`X-Access-Token: ${token}`, 'X-Probe: own'] })
     expect(own.status).toBe(200)
     expect(seenOf('own')).toMatchObject([{ headers: { 'x-auth-subject': 'alice' } }])
@@ -210,7 +225,7 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
   test('a handshake is judged as one', async () => {
     const target = `/private/a?token=${token}`
     const socket = ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13', 'X-Probe: handshake']
-    expect((await ask({ target, lines: socket })).status).toBe(401)
+    expect((await ask({ target, lines: ['X-Probe: handshake'] })).status).toBe(401)
     await ask({ target, lines: ['Connection: Upgrade', 'Upgrade: websocket', ...socket] }).catch(() => undefined)
     expect(seenOf('handshake')).toMatchObject([{ headers: { 'x-auth-subject': 'alice' } }])
     // The next question goes over the same connection.
@@ -235,6 +250,25 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
     const reply = await ask({ target: '/public/a', lines: ['X-Probe: gone'] })
     expect(reply.status).toBe(kind === 'caddy' ? 502 : 503)
     expect(seenOf('gone')).toEqual([])
+  })
+
+  test('nothing waits for ever where the gateway takes connections and says nothing', async () => {
+    const hanging = new Set<Socket>()
+    const silent = createServer(socket => void hanging.add(socket.on('error', () => {})))
+    await once(silent.listen(stack.decidePort, '127.0.0.1'), 'listening')
+    const port = await freePort()
+    const printed = await printedSnippet(kind, stack.file, port)
+    expect(printed).toMatch(/10s/)
+    const impatient = await startAskingProxy(kind, printed.replace(/\b10s/, '300ms'), port)
+    try {
+      const [reply] = await sendAll(port, [{ target: '/public/a', lines: ['X-Probe: silent'] }])
+      expect(reply?.status).toBeGreaterThanOrEqual(500)
+      expect(seenOf('silent')).toEqual([])
+    } finally {
+      await impatient.stop()
+      for (const socket of hanging) socket.destroy()
+      silent.close()
+    }
   })
 })
 

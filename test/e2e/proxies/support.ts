@@ -17,6 +17,7 @@ export interface ProxiedStack {
   readonly issuer: TestIssuer
   readonly service: TestUpstream
   readonly proxy: AskingProxy
+  readonly decidePort: number
   /** The configuration of the gateway. */
   readonly file: string
   /** As printed for the proxy. */
@@ -48,6 +49,7 @@ export async function startProxiedStack(
     issuer,
     service,
     proxy,
+    decidePort,
     file,
     snippet,
     async close() {
