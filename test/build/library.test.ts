@@ -44,10 +44,14 @@ function compiled(text: string): string {
   return status === 0 ? 'compiles' : stdout
 }
 
-/** It does not block: the program may ask who runs in this process. */
+/** It does not block: the program may ask who runs in this process. One that ends only when it is asked to fails. */
 function ran(text: string, ...args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
   writeFileSync(join(folder, 'app.js'), text)
-  return promisify(execFile)(process.execPath, ['app.js', ...args], { cwd: folder, timeout: 25_000 })
+  return promisify(execFile)(process.execPath, ['app.js', ...args], {
+    cwd: folder,
+    timeout: 25_000,
+    killSignal: 'SIGKILL',
+  })
 }
 
 test('its types compile from outside, strictly, with those of everything that they name', () => {
@@ -120,17 +124,23 @@ describe('the guide', () => {
   })
   afterAll(() => issuer.close())
 
-  const [application, policyTest] = blocksOf('js').map(({ text }) => text)
+  const [application, policyTest] = blocksOf('js')
+    .filter(({ document }) => document === 'config/library.md')
+    .map(({ text }) => text)
 
   test('shows an application that works, and ends when it is asked to', async () => {
     writeFileSync(join(folder, 'guide.js'), application ?? '')
     const child = spawn(process.execPath, ['guide.js'], { cwd: folder, env: { ...process.env, PORT: '0' } })
     const closed = once(child, 'close')
     let log = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      log += chunk
-    })
-    await expect.poll(() => log).toMatch(/listening at http/)
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        log += chunk
+      })
+    // One that has ended says nothing more.
+    await expect
+      .poll(() => (child.exitCode === null ? log : `listening at http, no more: ${log}`))
+      .toMatch(/listening at http/)
     const url = /listening at (http:[^"]+)/.exec(log)?.[1] ?? ''
     const ask = async (path: string, headers: Record<string, string> = {}) => {
       const answer = await fetch(url + path, { headers: { connection: 'close', ...headers } })
