@@ -4,8 +4,8 @@
  */
 import { ratios, type Summary, spread, summary } from '../lib/stats.ts'
 import type { Table } from '../lib/table.ts'
-import type { LoadOptions } from './load.ts'
-import { measure, rotated, type Sample } from './measure.ts'
+import { load as drive, type LoadOptions, type LoadResult } from './load.ts'
+import { measured, rotated, type Sample } from './measure.ts'
 import type { Peer, RunningPeer } from './peers/peer.ts'
 import type { Bench } from './scenario.ts'
 import { type SigningKey, tokensOf } from './tokens.ts'
@@ -24,27 +24,31 @@ export interface Contender {
   /** The comparison is worthless without it, so its absence fails the run. */
   readonly isNeeded: boolean
   readonly load: Omit<LoadOptions, 'url' | 'seconds'>
+  /** Left out: over HTTP/1.1, as `load` says. */
+  readonly drive?: (url: string, seconds: number) => Promise<LoadResult>
 }
 
 export async function compare(bench: Bench, contenders: readonly Contender[], key: SigningKey): Promise<Comparison> {
   const { effort, site, progress } = bench
   const absent: string[] = []
-  const present: Array<{ peer: RunningPeer; load: Contender['load'] }> = []
+  const present: Array<{ peer: RunningPeer; measureFor: (seconds: number) => Promise<Sample> }> = []
   try {
-    for (const { peer, isNeeded, load } of contenders) {
+    for (const { peer, isNeeded, load, drive: driveBy } of contenders) {
       try {
-        present.push({ peer: await started(peer, site, key, load.tokensFile), load })
+        const running = await started(peer, site, key, load.tokensFile)
+        const put = driveBy ?? ((url, seconds) => drive({ ...load, url, seconds }))
+        present.push({ peer: running, measureFor: seconds => measured(running, () => put(running.url, seconds)) })
       } catch (error) {
         if (isNeeded) throw error
         absent.push(`${peer.name}: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`)
         progress(`absent: ${absent.at(-1)}`)
       }
     }
-    for (const { peer, load } of present) await measure(peer, { ...load, seconds: effort.warmUpSeconds })
+    for (const { measureFor } of present) await measureFor(effort.warmUpSeconds)
     const samples = new Map<string, Sample[]>(present.map(({ peer }) => [peer.name, []]))
     for (let round = 0; round < effort.rounds; round++) {
-      for (const { peer, load } of rotated(present, round)) {
-        const sample = await measure(peer, { ...load, seconds: effort.seconds })
+      for (const { peer, measureFor } of rotated(present, round)) {
+        const sample = await measureFor(effort.seconds)
         samples.get(peer.name)?.push(sample)
         progress(`round ${round + 1}/${effort.rounds} ${peer.name}: ${sample.cpuUs.toFixed(1)} µs a request`)
       }

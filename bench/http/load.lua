@@ -2,6 +2,7 @@
 --   TOKENS       file, one token a line; none: no Authorization
 --   PATHS        how many different paths below the first; default 1
 --   METHOD, BODY_BYTES, TARGET
+--   HEADERS      further lines, one a line: "Connection: close"
 --   THINK_MS     mean pause of a connection between two requests; default none
 local tokens, requests, at = {}, {}, 0
 local target = os.getenv("TARGET") or "/orders/42"
@@ -18,6 +19,7 @@ init = function()
   for i = 1, count do
     local headers = {}
     if #tokens > 0 then headers["Authorization"] = "Bearer " .. tokens[(i - 1) % #tokens + 1] end
+    for name, value in (os.getenv("HEADERS") or ""):gmatch("([^:\n]+): ([^\n]+)") do headers[name] = value end
     local path = paths > 1 and (target .. "/" .. ((i - 1) % paths)) or target
     requests[i] = wrk.format(method, path, headers, body)
   end

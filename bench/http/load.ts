@@ -13,6 +13,8 @@ export interface LoadOptions {
   readonly paths?: number
   readonly method?: string
   readonly bodyBytes?: number
+  /** Further header lines: `Connection: close`. */
+  readonly headers?: readonly string[]
   /** The mean pause of each connection between two requests, which fixes the rate instead of the pressure. */
   readonly thinkMs?: number
 }
@@ -35,13 +37,15 @@ export const CONNECTIONS = 32
 const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url))
 
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const { url, seconds, connections = CONNECTIONS, tokensFile, target, paths, method, bodyBytes, thinkMs } = options
+  const { url, seconds, connections = CONNECTIONS, tokensFile, target, paths, method, bodyBytes } = options
+  const { headers, thinkMs } = options
   const env = Object.entries({
     TOKENS: tokensFile,
     TARGET: target,
     PATHS: paths,
     METHOD: method,
     BODY_BYTES: bodyBytes,
+    HEADERS: headers?.join('\n'),
     THINK_MS: thinkMs,
   }).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '30s', '--latency', '-s', SCRIPT, url]

@@ -12,9 +12,11 @@ import { publish } from './report.ts'
 import type { Scenario } from './scenario.ts'
 import { bodies } from './scenarios/bodies.ts'
 import { cold } from './scenarios/cold.ts'
+import { http2 } from './scenarios/http2.ts'
 import { latency } from './scenarios/latency.ts'
 import { limits } from './scenarios/limits.ts'
 import { memory } from './scenarios/memory.ts'
+import { prices } from './scenarios/prices.ts'
 import { profile } from './scenarios/profile.ts'
 import { revocation } from './scenarios/revocation.ts'
 import { routes } from './scenarios/routes.ts'
@@ -22,7 +24,9 @@ import { soak } from './scenarios/soak.ts'
 import { startup } from './scenarios/startup.ts'
 import { storms } from './scenarios/storms.ts'
 import { traces } from './scenarios/traces.ts'
+import { trade } from './scenarios/trade.ts'
 import { warm } from './scenarios/warm.ts'
+import { workers } from './scenarios/workers.ts'
 import { openSite } from './site.ts'
 import { ensureTools, versions } from './tools.ts'
 
@@ -33,13 +37,14 @@ const SCENARIOS: readonly Scenario[] = [
   revocation,
   traces,
   bodies,
+  http2,
   latency,
   storms,
   memory,
   startup,
 ]
 /** These run only when they are asked for. */
-const EXTRA: readonly Scenario[] = [profile, soak, limits]
+const EXTRA: readonly Scenario[] = [profile, prices, trade, workers, soak, limits]
 
 const every = [...SCENARIOS, ...EXTRA]
 const options = benchOptions(process.argv.slice(2))

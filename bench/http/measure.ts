@@ -1,5 +1,5 @@
 /** Puts one run of load on one peer, and tells what it cost the peer's process and what the client saw. */
-import { type LoadOptions, load } from './load.ts'
+import { type LoadOptions, type LoadResult, load } from './load.ts'
 import { cpuUs } from './proc-stat.ts'
 
 export interface Sample {
@@ -21,9 +21,14 @@ export interface Measured {
   readonly pid: number
 }
 
-export async function measure(peer: Measured, options: Omit<LoadOptions, 'url'>): Promise<Sample> {
+export function measure(peer: Measured, options: Omit<LoadOptions, 'url'>): Promise<Sample> {
+  return measured(peer, () => load({ ...options, url: peer.url }))
+}
+
+/** @param drive puts the load on the peer */
+export async function measured(peer: Measured, drive: () => Promise<LoadResult>): Promise<Sample> {
   const before = cpuUs(peer.pid)
-  const result = await load({ ...options, url: peer.url })
+  const result = await drive()
   const spentUs = cpuUs(peer.pid) - before
   const seconds = result.durationUs / 1e6
   return {

@@ -6,8 +6,18 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
-/** @returns the time on a core of all threads, in microseconds */
+/** @returns the time on a core of all threads, also of the processes that it has started, in microseconds */
 export function cpuUs(pid: number): number {
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + ownCpuUs(each), 0)
+}
+
+export function childrenOf(pid: number): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap(thread =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  )
+}
+
+function ownCpuUs(pid: number): number {
   let nanoseconds = 0
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])

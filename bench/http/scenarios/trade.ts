@@ -1,0 +1,93 @@
+/**
+ * Asks what memory costs in processor time: the same load on gateways whose Node keeps more or less, with a thousand busy
+ * connections and five times as many tokens as are remembered.
+ *
+ * The flags of a row come after those that the gateway sets by itself, except for what V8 reads only at its start.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ratios, spread, summary } from '../../lib/stats.ts'
+import { ratioText } from '../compare.ts'
+import { measure, rotated, type Sample } from '../measure.ts'
+import { ours } from '../peers/ours.ts'
+import type { RunningPeer } from '../peers/peer.ts'
+import { peakBytes, rssBytes } from '../proc-stat.ts'
+import type { Scenario } from '../scenario.ts'
+import { tokensFile } from '../tokens.ts'
+import { keyOf } from './key-of.ts'
+
+const MIB = 1024 * 1024
+
+interface Setting {
+  readonly name: string
+  readonly nodeArgs?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const ONE_ARENA = { MALLOC_ARENA_MAX: '1' }
+const IMAGE = '--max-old-space-size=128'
+
+const SETTINGS: readonly Setting[] = [
+  { name: 'as it starts' },
+  { name: 'one arena', env: ONE_ARENA },
+  ...[4, 8, 16, 32].map(size => ({
+    name: `one arena, young generation 3 × ${size} MiB`,
+    nodeArgs: [`--max-semi-space-size=${size}`],
+    env: ONE_ARENA,
+  })),
+  ...[8, 16].map(size => ({
+    name: `one arena, 3 × ${size} MiB, old generation 128 MiB, as in an image of 256 MiB`,
+    nodeArgs: [`--max-semi-space-size=${size}`, IMAGE],
+    env: ONE_ARENA,
+  })),
+]
+
+export const trade: Scenario = {
+  name: 'trade',
+  async run(bench) {
+    const { effort, progress, site } = bench
+    const { isQuick } = effort
+    const [tokens, connections, warmUpRequests] = isQuick ? [20_500, 300, 40_000] : [50_000, 1_000, 200_000]
+    const load = { tokensFile: await tokensFile(keyOf(bench, 'RS256'), tokens), connections }
+    const [target] = bench.targets
+    const peers: RunningPeer[] = []
+    const samples = new Map<string, Sample[]>()
+    try {
+      for (const { name, nodeArgs, env } of SETTINGS) {
+        const peer = await ours({ target, name, nodeArgs: nodeArgs ?? [], env: env ?? {} }).start(site)
+        peers.push(peer)
+        samples.set(name, [])
+        for (let done = 0; done < warmUpRequests; ) done += (await measure(peer, { ...load, seconds: 5 })).requests
+        progress(`${name}: ${(rssBytes(peer.pid) / MIB).toFixed(0)} MiB after ${warmUpRequests} requests`)
+      }
+      for (let round = 0; round < effort.rounds; round++)
+        for (const peer of rotated(peers, round)) {
+          const sample = await measure(peer, { ...load, seconds: effort.seconds })
+          samples.get(peer.name)?.push(sample)
+          progress(`round ${round + 1}/${effort.rounds} ${peer.name}: ${sample.cpuUs.toFixed(1)} µs a request`)
+        }
+      await sleep(1_000)
+      const cpu = (name: string): readonly number[] => (samples.get(name) ?? []).map(({ cpuUs }) => cpuUs)
+      const [base] = SETTINGS
+      return [
+        {
+          title: `Memory against processor time: ${tokens} distinct tokens, ${connections} busy connections`,
+          table: {
+            columns: ['', 'peak MiB', 'afterwards MiB', 'CPU µs/request', `× ${base?.name}`, 'p99 ms'],
+            rows: peers.map(({ name, pid }) => [
+              name,
+              (peakBytes(pid) / MIB).toFixed(0),
+              (rssBytes(pid) / MIB).toFixed(0),
+              spread(summary(cpu(name))),
+              ratioText(ratios(cpu(name), cpu(base?.name ?? ''))),
+              (summary((samples.get(name) ?? []).map(({ p99Us }) => p99Us)).median / 1000).toFixed(1),
+            ]),
+          },
+          notes: ['Resident set, as the kernel counts it.'],
+          samples: Object.fromEntries(samples),
+        },
+      ]
+    } finally {
+      await Promise.all(peers.map(peer => peer.stop()))
+    }
+  },
+}

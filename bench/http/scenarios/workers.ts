@@ -1,0 +1,81 @@
+/**
+ * Asks what a connection costs that one of several processes takes, and how evenly they are spread: with a new
+ * connection for each request, and with connections that stay.
+ */
+import { readdirSync, readlinkSync } from 'node:fs'
+import { compare, costTable } from '../compare.ts'
+import { load as drive } from '../load.ts'
+import { ours } from '../peers/ours.ts'
+import { childrenOf } from '../proc-stat.ts'
+import type { Result, Scenario } from '../scenario.ts'
+import { tokensFile } from '../tokens.ts'
+import { keyOf } from './key-of.ts'
+
+const DISTINCT_TOKENS = 500
+const WORKERS = 2
+const SPREAD_CONNECTIONS = 200
+
+export const workers: Scenario = {
+  name: 'workers',
+  async run(bench) {
+    const key = keyOf(bench, 'RS256')
+    const { connections } = bench
+    const kept = { tokensFile: await tokensFile(key, DISTINCT_TOKENS), connections }
+    const [target] = bench.targets
+    const one = ours({ target, name: 'one process' })
+    const several = ours({ target, name: `${WORKERS} workers`, sections: { workers: WORKERS } })
+    const results: Result[] = []
+    for (const [what, load] of [
+      ['a new connection for each request', { ...kept, headers: ['Connection: close'] }],
+      ['connections that stay', kept],
+    ] as const) {
+      const contenders = [one, several].map(peer => ({ peer, isNeeded: true, load }))
+      const { samples } = await compare(bench, contenders, key)
+      results.push({
+        title: `Workers: ${what}, RS256, ${DISTINCT_TOKENS} distinct warm tokens, ${connections} at a time`,
+        table: costTable(samples, { bases: [one.name] }),
+        notes: ['All processes of a gateway share one core. The time is that of all of them.'],
+        samples: Object.fromEntries(samples),
+      })
+    }
+    const peer = await several.start(bench.site)
+    try {
+      const shares: number[][] = []
+      for (let round = 0; round < bench.effort.rounds; round++) {
+        const driven = drive({ url: peer.url, seconds: 2, ...kept, connections: SPREAD_CONNECTIONS })
+        const sampled = new Promise<void>(resolve =>
+          setTimeout(() => {
+            shares.push(childrenOf(peer.pid).map(socketsOf))
+            resolve()
+          }, 1_500),
+        )
+        await Promise.all([driven, sampled])
+      }
+      results.push({
+        title: `Workers: where ${SPREAD_CONNECTIONS} busy connections are`,
+        table: {
+          columns: ['round', 'sockets of each worker, those to the service included'],
+          rows: shares.map((each, round) => [String(round + 1), each.join(', ')]),
+        },
+        notes: [],
+        samples: shares,
+      })
+    } finally {
+      await peer.stop()
+    }
+    return results
+  },
+}
+
+function socketsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).filter(fd => isSocket(`/proc/${pid}/fd/${fd}`)).length
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith('socket:')
+  } catch {
+    // It was closed meanwhile.
+    return false
+  }
+}
