@@ -21,9 +21,10 @@ import type { TraceRequest } from './fetch/request-trace.ts'
 import { JWK_SET, type SetFormat } from './jwk-set.ts'
 import type { KeySetObserver, LiveKeySet } from './key-set-events.ts'
 import { type KeySource, urlKeySource } from './key-source.ts'
+import { KeySourceError } from './key-source-error.ts'
 import { remoteKeySet } from './remote-key-set.ts'
 import { SPIFFE_BUNDLE } from './spiffe-bundle.ts'
-import { bundleKeySet, jwksKeySet, KeySourceError, secretKeySet } from './static-keys.ts'
+import { bundleKeySet, jwksKeySet, secretKeySet } from './static-keys.ts'
 
 /** How to fetch; see {@link RemoteKeySetOptions} and {@link DocumentRequest} for each. */
 export interface FetchDefinition {

@@ -13,12 +13,8 @@ import type { KeyHint, KeySetStatus, VerificationKey } from '../types.ts'
 import { FetchFailure } from './fetch/fetch-failure.ts'
 import { EMPTY_JWK_SET, JWK_SET, type JwkSet, keyUnknown, type SetFormat } from './jwk-set.ts'
 import type { LiveKeySet } from './key-set-events.ts'
+import { KeySourceError } from './key-source-error.ts'
 import { SPIFFE_BUNDLE } from './spiffe-bundle.ts'
-
-/** The operator's keys cannot be used. The message says what to do and holds nothing of the file. */
-export class KeySourceError extends Error {
-  override readonly name = 'KeySourceError'
-}
 
 /**
  * @param text a JWK Set as JSON

@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path'
 import type { InternalTokenConfig } from '../config/schema/schema.ts'
-import { KeySourceError } from '../keys/static-keys.ts'
+import { KeySourceError } from '../keys/key-source-error.ts'
 import type { Clock } from '../lib/clock.ts'
 import { leases } from '../lib/leases.ts'
 import type { Cancel, Scheduler } from '../lib/scheduler.ts'

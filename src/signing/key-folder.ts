@@ -6,7 +6,7 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { KeySourceError } from '../keys/static-keys.ts'
+import { KeySourceError } from '../keys/key-source-error.ts'
 import { fileFailureText } from '../lib/failure-text.ts'
 import { readTrustedFile, UntrustedFile } from '../lib/trusted-file.ts'
 import { type SigningAlgorithm, type SigningKey, signingKey } from './signing-key.ts'

@@ -13,7 +13,7 @@ import {
   sign,
   type webcrypto,
 } from 'node:crypto'
-import { KeySourceError } from '../keys/static-keys.ts'
+import { KeySourceError } from '../keys/key-source-error.ts'
 import { jwkThumbprint, type ThumbprintKeyType } from '../lib/jwk-thumbprint.ts'
 import { parseStrictJson } from '../lib/strict-json.ts'
 import type { JsonObject } from '../types.ts'

@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { KeySourceError } from '../../src/keys/static-keys.ts'
+import { KeySourceError } from '../../src/keys/key-source-error.ts'
 import { generatedKey, signingKey } from '../../src/signing/signing-key.ts'
 import { privateJwk, privatePem } from './support.ts'
 

@@ -5,8 +5,8 @@
  * (thumbprint), RFC 8725 §3.5. Node checks that the public half of a JWK belongs to the private one.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { KeySourceError } from '../../keys/key-source-error.ts'
 import { isRocaModulus } from '../../keys/roca.ts'
-import { KeySourceError } from '../../keys/static-keys.ts'
 import { jwkThumbprint, type ThumbprintKeyType } from '../../lib/jwk-thumbprint.ts'
 import { parseStrictJson } from '../../lib/strict-json.ts'
 import type { JsonObject, JsonValue } from '../../types.ts'

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypt
 import { calculateJwkThumbprint } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { decryptionKey } from '../../../src/authenticate/encrypted/decryption-keys.ts'
-import { KeySourceError } from '../../../src/keys/static-keys.ts'
+import { KeySourceError } from '../../../src/keys/key-source-error.ts'
 import { encrypted, type KeyType, newKey, privateJwk } from './support.ts'
 
 const ECDH = ['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW']

@@ -9,7 +9,7 @@ import { decryptionKey } from '../../../src/authenticate/encrypted/decryption-ke
 import { notAllowed, parseCompactJwe } from '../../../src/authenticate/encrypted/jwe-header.ts'
 import { plaintextOf } from '../../../src/authenticate/encrypted/plaintext.ts'
 import { Denial } from '../../../src/errors.ts'
-import { KeySourceError } from '../../../src/keys/static-keys.ts'
+import { KeySourceError } from '../../../src/keys/key-source-error.ts'
 import { haveVectors, vectors } from '../../rfc/vectors.ts'
 import { refusalCode } from '../support.ts'
 import { decrypterOf } from './support.ts'
