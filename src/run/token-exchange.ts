@@ -39,16 +39,21 @@ interface Definition extends Omit<TokenExchangeClientOptions, 'clock' | 'schedul
   readonly provider: string
 }
 
+/** What one lease gives. */
+interface Held {
+  readonly upstream: string
+  readonly tokens: IssuedTokens
+}
+
 /** Requests that began under the policy before may still come to it. */
 const LINGER_MS = 60_000
 
 export function tokenExchanges({ clock, scheduler, log, metrics, traceOf }: ExchangeServices): TokenExchanges {
-  const upstreamOf = new Map<IssuedTokens, string>()
   const held = leases({
     identityOf: (definition: Definition) => JSON.stringify(definition),
     make({ upstream, provider, ...definition }) {
       const counts = metrics.exchanges
-      const made: IssuedTokens = issuedTokens({
+      const tokens = issuedTokens({
         client: tokenExchangeClient({ ...definition, clock, scheduler, trace: traceOf(provider) }),
         clock,
         onResult: (result, seconds) => counts.exchanged(upstream, result, seconds),
@@ -59,14 +64,12 @@ export function tokenExchanges({ clock, scheduler, log, metrics, traceOf }: Exch
           log[to === 'closed' ? 'info' : 'error']({ upstream, provider, from, to, reason }, told)
         },
       })
-      upstreamOf.set(made, upstream)
-      counts.held(upstream, made)
-      return made
+      counts.held(upstream, tokens)
+      return { upstream, tokens }
     },
-    async end(made: IssuedTokens) {
-      await made.close()
-      metrics.exchanges.ended(upstreamOf.get(made) ?? '', made)
-      upstreamOf.delete(made)
+    async end({ upstream, tokens }: Held) {
+      await tokens.close()
+      metrics.exchanges.ended(upstream, tokens)
     },
     lingerMs: LINGER_MS,
     scheduler,
@@ -77,7 +80,7 @@ export function tokenExchanges({ clock, scheduler, log, metrics, traceOf }: Exch
         exchange === undefined ? [] : [[id, held.acquire(exchangeDefinition(id, exchange, config))] as const],
       )
       return {
-        issuedTokens: new Map(leased.map(([id, { value }]) => [id, value])),
+        issuedTokens: new Map(leased.map(([id, { value }]) => [id, value.tokens])),
         release() {
           for (const [, { release }] of leased) release()
         },
