@@ -16,18 +16,6 @@ import {
 import { filePath, judgedText, text } from './fields.ts'
 import { keysSchema } from './keys-schema.ts'
 
-const { refresh: _, ...fetching } = keysSchema.pick({
-  refresh: true,
-  maxStale: true,
-  cooldown: true,
-  timeout: true,
-  maxBytes: true,
-  caFile: true,
-  cacheFile: true,
-  bearerFile: true,
-  allowInsecureHttp: true,
-}).shape
-
 const bundleSchema = z
   .strictObject({
     url: text().optional().describe('URL of the bundle endpoint. `http:` only to loopback hosts.'),
@@ -35,7 +23,16 @@ const bundleSchema = z
     refresh: keysSchema.shape.refresh.describe(
       'How often the bundle is fetched again; `spiffe_refresh_hint` makes it more often. Default `5m`.',
     ),
-    ...fetching,
+    ...keysSchema.pick({
+      maxStale: true,
+      cooldown: true,
+      timeout: true,
+      maxBytes: true,
+      caFile: true,
+      cacheFile: true,
+      bearerFile: true,
+      allowInsecureHttp: true,
+    }).shape,
   })
   .describe('Where the SPIFFE bundle of the trust domain is: `url` or `file`.')
 
