@@ -48,7 +48,7 @@ import { NO_UPSTREAM, type Upstream } from '../upstream/connections.ts'
 import { askedOf } from './asked.ts'
 import { corsRules } from './cors.ts'
 import { requirementContext, requirementsOf, type WhatIsAsked } from './requirements.ts'
-import { acceptedProviders, isIssuerConfigured, isLogin, sessionProvider } from './schema/accepted.ts'
+import { acceptedProviders, hasSessions, isIssuerConfigured, isLogin, sessionProvider } from './schema/accepted.ts'
 import { certificateSource } from './schema/certificate-source.ts'
 import { metadataUrl } from './schema/metadata-path.ts'
 import { providerTraits } from './schema/provider-traits.ts'
@@ -190,11 +190,6 @@ function tokenHeader({ identity: { token } }: Config, { signing, clock }: Policy
 /** Every place that the file names for a token, on whichever route. */
 function credentialSources({ credentials = [], routes }: Config): readonly CredentialSource[] {
   return [...credentials, ...routes.flatMap(route => route.credentials ?? [])]
-}
-
-/** Whether somebody's cookies are ours, on whichever route. */
-function hasSessions({ providers }: Config): boolean {
-  return Object.values(providers).some(isLogin)
 }
 
 /** Makes the headers for an upstream; routes that treat `Authorization` alike share one, and so what it remembers. */

@@ -41,6 +41,11 @@ export function isLogin(provider: Config['providers'][string] | undefined): bool
   return provider !== undefined && providerTraits(provider).logsIn !== undefined
 }
 
+/** Whether anybody logs in, on whichever route. */
+export function hasSessions({ providers }: Providers): boolean {
+  return Object.values(providers).some(isLogin)
+}
+
 function principalOf(provider: Config['providers'][string] | undefined): string | undefined {
   return provider && providerTraits(provider).logsIn?.principal
 }

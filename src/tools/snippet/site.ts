@@ -4,7 +4,7 @@
  */
 import { basename } from 'node:path'
 import { configHash } from '../../config/config-hash.ts'
-import { isLogin } from '../../config/schema/accepted.ts'
+import { hasSessions } from '../../config/schema/accepted.ts'
 import { BARE_METADATA_PATH, metadataPath } from '../../config/schema/metadata-path.ts'
 import type { Address, Config } from '../../config/schema/schema.ts'
 import { sessionPaths } from '../../config/schema/session-paths.ts'
@@ -151,10 +151,6 @@ function answeredLines(config: Config, policy: Policy): readonly string[] {
     ...(policy.answersPreflights ? [...CORS_LINES, 'Vary'] : []),
     ...(policy.routes.some(({ limits }) => limits !== undefined) ? ['RateLimit', 'RateLimit-Policy'] : []),
   ]
-}
-
-function hasSessions({ providers }: Config): boolean {
-  return Object.values(providers).some(isLogin)
 }
 
 /** What the traffic listener answers itself. */
