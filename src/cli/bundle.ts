@@ -59,6 +59,7 @@ Examples:
             ...{ file, env: io.env, admin, machine: thisMachine(), clock: systemClock, stepMs: STEP_MS },
             network: values.online === true ? 'online' : 'offline',
             through: undefined,
+            serviceListen: undefined,
           },
           services,
         ),

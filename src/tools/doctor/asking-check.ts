@@ -78,7 +78,7 @@ async function examination(through: URL, parts: Parts): Promise<readonly Finding
       lines: [`${PROBE_HEADER}: ${probe}`, 'User-Agent: sallyport', ...own, ...lines],
     }
     const answer = await step(examined.stepMs, signal => rawRequest(through, request, signal))
-    return { answer, arrival: service.arrivals(probe)[0] }
+    return { answer, arrival: service.arrival(probe) }
   }
   const { open, closed } = await ways(policy, examined, through)
   const found: Finding[] = []

@@ -64,7 +64,7 @@ interface DoctorOptions {
   /** Default: that of the configuration. */
   readonly admin: Address | undefined
   readonly through: URL | undefined
-  readonly serviceListen?: HostPort | undefined
+  readonly serviceListen: HostPort | undefined
 }
 
 export async function doctor(options: DoctorOptions, services: Services): Promise<readonly Finding[]> {

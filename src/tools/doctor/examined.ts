@@ -40,7 +40,7 @@ export interface Examined {
   /** The URL of a gateway that runs, to send a request through. */
   readonly through: URL | undefined
   /** Where a proxy that runs there forwards to, while it is looked at; undefined for a gateway. */
-  readonly serviceListen?: HostPort | undefined
+  readonly serviceListen: HostPort | undefined
 }
 
 /** Never throws for what it looks at, and never waits for longer than its steps may take. */

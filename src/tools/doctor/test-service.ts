@@ -27,27 +27,23 @@ interface Seen {
 }
 
 interface TestService {
-  /** What came of a probe so far. */
-  arrivals(probe: string): readonly Arrival[]
+  /** What came first of a probe; undefined: nothing did so far. */
+  arrival(probe: string): Arrival | undefined
   close(): Promise<void>
 }
 
 /** @throws what the system says where nobody can listen there */
 export async function testService({ host, port }: HostPort): Promise<TestService> {
-  const seen = new Map<string, Arrival[]>()
+  const seen = new Map<string, Arrival>()
   const server = createServer(({ method = '', url = '', headers, rawHeaders }, response) => {
     const probe = headers[PROBE_HEADER]
-    if (typeof probe === 'string') {
-      const arrivals = seen.get(probe) ?? []
-      arrivals.push({ method, target: url, rawHeaders })
-      seen.set(probe, arrivals)
-    }
+    if (typeof probe === 'string' && !seen.has(probe)) seen.set(probe, { method, target: url, rawHeaders })
     response.end('This is "sallyport doctor" in place of the service.\n')
   })
   server.listen(port, host)
   await once(server, 'listening')
   return {
-    arrivals: probe => seen.get(probe) ?? [],
+    arrival: probe => seen.get(probe),
     async close() {
       const closed = once(server, 'close')
       server.close()

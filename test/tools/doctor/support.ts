@@ -25,6 +25,7 @@ interface Examination {
   readonly stepMs?: number | undefined
   readonly admin?: Address
   readonly through?: string
+  readonly serviceListen?: { readonly host: string; readonly port: number }
 }
 
 export interface Findings {
@@ -54,6 +55,7 @@ export function examiner(files: { readonly path: string; write(name: string, tex
         stepMs: examination.stepMs ?? 10_000,
         admin: examination.admin,
         through: through === undefined ? undefined : new URL(through),
+        serviceListen: examination.serviceListen,
       },
       services,
     )
