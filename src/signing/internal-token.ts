@@ -57,12 +57,11 @@ export function internalTokens(options: InternalTokensOptions): InternalTokens {
       const key = ring.signing
       const text = key.signed({
         iss: issuer,
-        ...told(claims, principal),
+        ...told([...claims, ORIGINAL_ISSUER], principal),
         aud: audience,
         iat,
         exp,
         jti: randomUUID(),
-        ...(principal.claims.iss !== undefined && { orig_iss: principal.claims.iss }),
       })
       ring.signedUntil(key, exp * 1000)
       onSigned()
@@ -93,6 +92,9 @@ export function callerClaim(claim: string): (principal: Principal) => JsonValue 
 }
 
 const authorizedParty = claimReader('azp')
+
+/** A trust domain judges no `iss`, so this one is as little ours as any other claim. */
+const ORIGINAL_ISSUER = ['orig_iss', callerClaim('iss')] as const
 
 function told(claims: InternalTokensOptions['claims'], principal: Principal): JsonObject {
   const said = claims.flatMap(([name, read]) => {

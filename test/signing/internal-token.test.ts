@@ -76,6 +76,13 @@ describe('a token for the service', () => {
     expect(denied(() => set.tokens.sign(set.caller({ sub: '\ud800' })))?.code).toBe('claim_invalid')
   })
 
+  test('is refused for a caller whose issuer is no text, and says none where there is none', () => {
+    const set = setUp()
+    const refused = denied(() => set.tokens.sign(set.caller({ sub: 'alice', iss: 'a\udc00' })))
+    expect(refused?.evidence).toEqual({ claim: 'orig_iss', reason: 'unpaired surrogate' })
+    expect(claimsIn(identityOf(set).lines(set.caller({ sub: 'alice', iss: null })))).not.toHaveProperty('orig_iss')
+  })
+
   test('counts towards the bytes that identity headers may take', () => {
     const set = setUp()
     const { bytes } = denied(() => identityOf(set, 'X-Auth-Token', 256).lines(set.caller()))?.evidence ?? {}
