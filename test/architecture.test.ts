@@ -47,7 +47,7 @@ const ROOMS = tableOf(`
   tools/revocation  → admin config/read config/schema revocation run tools/admin
   tools/admin       → config/schema lib
   tools/explain     → claim-reader config config/schema decision downstream errors lib limit policy refusal route tools/engine tools/text types
-  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth policy route run session signing tools/diff tools/engine tools/init tools/text types upstream
+  tools/check       → authenticate condition config config/check config/read config/schema errors issuer-template keys/fetch lib limit mcp oauth policy route run session signing tools/diff tools/engine tools/init tools/text token-exchange types upstream
   tools/diff        → authorize config config/schema identity issuer-template lib limit mcp policy route tools/engine tools/text types
   tools/openapi     → config/read errors route
   tools/init        →

@@ -84,8 +84,13 @@ const UNANSWERED_MS = 1_000
 /** The most exchanges under way: each is a connection, and a caller who waits. */
 const MOST_UNDER_WAY = 256
 
-/** RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8628 §3.5: the server has looked at this caller, and said no. */
-const OF_CALLER: ReadonlySet<unknown> = new Set(['invalid_grant', 'invalid_target', 'access_denied'])
+/**
+ * RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8628 §3.5: the server has looked at this caller, and said no.
+ *
+ * RFC 8693 has `invalid_request` for a token that is not taken, too, but the same says that our request is wrong. The
+ * caller could do nothing about that, so whoever meets it gets `exchange_unavailable`.
+ */
+export const OF_CALLER: ReadonlySet<unknown> = new Set(['invalid_grant', 'invalid_target', 'access_denied'])
 /** The server does not take us, whoever the caller is. */
 const OF_GATEWAY: ReadonlySet<unknown> = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type'])
 

@@ -11,16 +11,26 @@ import { systemScheduler } from '../../lib/scheduler.ts'
 import { OAuthFailure } from '../../oauth/oauth-failure.ts'
 import { tokenExchangeClient } from '../../oauth/token-exchange-client.ts'
 import { exchangeDefinition } from '../../run/token-exchange.ts'
+import { OF_CALLER } from '../../token-exchange/issued-tokens.ts'
 import type { HealthResult } from './health-result.ts'
 
-/** Never throws for what the network does. @returns undefined where no tokens are exchanged */
-export async function exchangeResult(id: string, config: Config): Promise<HealthResult | undefined> {
+/**
+ * Never throws for what the network does.
+ *
+ * @param ended ends it before its own timeout does
+ * @returns undefined where no tokens are exchanged
+ */
+export async function exchangeResult(
+  id: string,
+  config: Config,
+  ended: AbortSignal,
+): Promise<HealthResult | undefined> {
   const exchange = config.upstreams[id]?.exchange
   if (exchange === undefined) return undefined
   const definition = exchangeDefinition(id, exchange, config)
   const client = tokenExchangeClient({ ...definition, clock: systemClock, scheduler: systemScheduler })
   try {
-    await client.exchange(randomBytes(32).toString('base64url'), new AbortController().signal)
+    await client.exchange(randomBytes(32).toString('base64url'), ended)
   } catch (error) {
     if (!(error instanceof OAuthFailure)) throw error
     if (OF_THE_TOKEN.has(error.code))
@@ -37,12 +47,8 @@ export async function exchangeResult(id: string, config: Config): Promise<Health
   return { outcome: 'failed', detail }
 }
 
-const OF_THE_TOKEN: ReadonlySet<unknown> = new Set([
-  'invalid_grant',
-  'invalid_request',
-  'invalid_target',
-  'access_denied',
-])
+/** RFC 8693 §2.2.2: a server may say `invalid_request` of a token that it does not take. This one is taken by none. */
+const OF_THE_TOKEN: ReadonlySet<unknown> = new Set([...OF_CALLER, 'invalid_request'])
 
 const REMEDIES: Readonly<Record<string, string>> = {
   invalid_client:

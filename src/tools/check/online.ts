@@ -101,27 +101,29 @@ async function providerResults(config: Config, services: Services): Promise<read
   return found.flat()
 }
 
-/** Says of one upstream whether it takes connections, and whether tokens are exchanged for it. */
-export async function upstreamResults(id: string, config: Config): Promise<readonly OnlineResult[]> {
+async function upstreamResults(id: string, config: Config): Promise<readonly OnlineResult[]> {
   const upstream = config.upstreams[id]
   if (upstream === undefined) return []
-  const [connected, exchanged] = await Promise.all([upstreamResult(id, upstream), exchangeResult(id, config)])
-  return [connected, ...(exchanged === undefined ? [] : [{ kind: 'upstream' as const, id, ...exchanged }])]
+  const found = await Promise.all([upstreamResult(upstream), exchangeResult(id, config, NEVER)])
+  return found.flatMap(result => (result === undefined ? [] : [{ kind: 'upstream' as const, id, ...result }]))
 }
 
-async function upstreamResult(id: string, upstream: Config['upstreams'][string]): Promise<OnlineResult> {
+/** An exchange has a timeout of its own. */
+const NEVER = AbortSignal.any([])
+
+/** Says whether an upstream takes connections. */
+export async function upstreamResult(upstream: Config['upstreams'][string]): Promise<HealthResult> {
   const { url, timeouts, headerBytes } = upstream
   const socket = await connectorOf(upstream)().catch((error: unknown) => connectionFailureText(error))
-  if (typeof socket === 'string')
-    return { kind: 'upstream', id, outcome: 'failed', detail: `does not take connections: ${socket}` }
+  if (typeof socket === 'string') return { outcome: 'failed', detail: `does not take connections: ${socket}` }
   try {
-    if (url.isHttp2 !== true) return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections' }
+    if (url.isHttp2 !== true) return { outcome: 'ok', detail: 'takes connections' }
     const options = { connectTimeoutMs: timeouts.connect, scheduler: systemScheduler, maxHeadBytes: headerBytes }
     await openSession({ origin: url.origin, connect: async () => socket, ...options })
-    return { kind: 'upstream', id, outcome: 'ok', detail: 'takes connections, and speaks HTTP/2' }
+    return { outcome: 'ok', detail: 'takes connections, and speaks HTTP/2' }
   } catch {
     const detail = 'takes connections, but speaks no HTTP/2; if it speaks HTTP/1.1, write `http:` in place of `h2c:`'
-    return { kind: 'upstream', id, outcome: 'failed', detail }
+    return { outcome: 'failed', detail }
   } finally {
     socket.on('error', () => {}).destroy()
   }

@@ -1,6 +1,6 @@
 /**
- * Finds out whether each service takes connections, whether it also does on addresses where others reach it, and whether
- * tokens are exchanged for it where they are to be.
+ * Finds out of each service whether it takes connections, at addresses where others reach it, too, and whether tokens
+ * are exchanged for it where they are to be.
  *
  * Who reaches the service itself needs no token, and can write the identity headers. So a service beside the gateway
  * should listen on loopback alone.
@@ -8,7 +8,9 @@
 import type { Config } from '../../config/schema/schema.ts'
 import { isLoopback } from '../../lib/loopback.ts'
 import { hostOf } from '../../upstream/connector.ts'
-import { upstreamResults } from '../check/online.ts'
+import { exchangeResult } from '../check/exchange-result.ts'
+import type { HealthResult } from '../check/health-result.ts'
+import { upstreamResult } from '../check/online.ts'
 import type { Check, Examined } from './examined.ts'
 import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
 import { place, refusal } from './reach.ts'
@@ -21,10 +23,16 @@ export const upstreamCheck: Check = async examined => {
   const all = Object.entries(examined.config.upstreams)
   const found = await Promise.all(
     all.map(async ([id, upstream]): Promise<readonly Finding[]> => {
-      const [answers, bypass] = await Promise.all([answersVerdicts(id, examined), bypassVerdict(upstream, examined)])
+      const { config, stepMs } = examined
+      const subject = `upstream ${id}`
+      const [connected, exchanged, bypass] = await Promise.all([
+        verdictOf(stepMs, TO_CONNECT, () => upstreamResult(upstream)),
+        verdictOf(stepMs, TO_EXCHANGE, signal => exchangeResult(id, config, signal)),
+        bypassVerdict(upstream, examined),
+      ])
       return [
-        ...answers.map(verdict => finding('upstream', `upstream ${id}`, verdict)),
-        finding('bypass', `upstream ${id}`, bypass),
+        ...[connected, exchanged].flatMap(each => (each === undefined ? [] : [finding('upstream', subject, each)])),
+        finding('bypass', subject, bypass),
       ]
     }),
   )
@@ -33,20 +41,35 @@ export const upstreamCheck: Check = async examined => {
 
 type UpstreamConfig = Config['upstreams'][string]
 
-async function answersVerdicts(id: string, { config, stepMs }: Examined): Promise<readonly Verdict[]> {
-  try {
-    const results = await step(stepMs, () => upstreamResults(id, config))
-    return results.map(({ detail, outcome }, at) =>
-      outcome === 'ok' ? ok(detail) : fail(detail, at === 0 ? TO_CONNECT : TO_EXCHANGE, UPSTREAMS),
-    )
-  } catch (error) {
-    if (!(error instanceof StepTooLong)) throw error
-    return [fail(error.message, TO_CONNECT, UPSTREAMS)]
-  }
+interface Asking {
+  /** Begins what is said where nothing answers in time. */
+  readonly what: string
+  readonly remedy: string
 }
 
-const TO_CONNECT = 'start the service, or correct `url`; requests are answered with 502 until then'
-const TO_EXCHANGE = 'correct `exchange`, or the server that it names; callers are answered with 503 until then'
+const TO_CONNECT: Asking = {
+  what: 'taking connections',
+  remedy: 'start the service, or correct `url`; requests are answered with 502 until then',
+}
+const TO_EXCHANGE: Asking = {
+  what: 'exchanging tokens',
+  remedy: 'correct `exchange`, or the server that it names; callers are answered with 503 until then',
+}
+
+/** @returns undefined where there is nothing to ask */
+async function verdictOf(
+  stepMs: number,
+  { what, remedy }: Asking,
+  ask: (signal: AbortSignal) => Promise<HealthResult | undefined>,
+): Promise<Verdict | undefined> {
+  try {
+    const result = await step(stepMs, ask)
+    return result && (result.outcome === 'ok' ? ok(result.detail) : fail(result.detail, remedy, UPSTREAMS))
+  } catch (error) {
+    if (!(error instanceof StepTooLong)) throw error
+    return fail(`${what}: ${error.message}`, remedy, UPSTREAMS)
+  }
+}
 
 async function bypassVerdict({ url }: UpstreamConfig, { config, machine, stepMs }: Examined): Promise<Verdict> {
   if (url.socketPath !== undefined) return ok('a Unix socket is reached from this machine alone')

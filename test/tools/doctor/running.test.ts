@@ -6,6 +6,7 @@ import http, { type IncomingMessage, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { doctorCommand } from '../../../src/cli/doctor.ts'
@@ -219,8 +220,9 @@ describe('a service', () => {
       client: { id: 'gateway', auth: 'basic', secretFile: files.write('exchange-secret', 's3cret') },
     }
     const issuer = { issuer: endpoint.url, audiences: ['a'], keys: { jwksUri: `${endpoint.url}/keys` } }
-    const exchanged = () =>
+    const exchanged = (stepMs?: number) =>
       examine({
+        stepMs,
         network: 'online',
         config: { providers: { main: { type: 'jwt', ...issuer } }, upstreams: { app: { url: service.url, exchange } } },
       })
@@ -230,6 +232,15 @@ describe('a service', () => {
     ])
     answer.error = 'invalid_client'
     expect((await exchanged()).of('upstream')[1]).toMatch(/^fail: .*does not take our credentials/)
+    const silent = createServer(socket => socket.resume())
+    exchange.endpoint = `http://127.0.0.1:${await listening(silent)}/token`
+    const { all, of: seen } = await exchanged(300)
+    expect(seen('upstream')).toEqual([
+      'ok: takes connections',
+      'fail: exchanging tokens: there was no answer within 300 ms',
+    ])
+    expect(all.find(({ seen }) => seen.startsWith('exchanging'))?.remedy).toMatch(/^correct `exchange`/)
+    await expect.poll(() => promisify(silent.getConnections.bind(silent))()).toBe(0)
     await endpoint.close()
   })
 
