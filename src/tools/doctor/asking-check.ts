@@ -90,8 +90,12 @@ async function examination(through: URL, parts: Parts): Promise<readonly Finding
     }
     const plain = await send(open)
     if (plain.arrival === undefined) {
-      const seen = `nothing of it reached the test service${plain.answer === undefined ? '' : `, and the answer is ${plain.answer.status}`}`
-      const remedy = `have the proxy forward to ${hostPort(site.service)}, ask at \`decide.listen\`, and say target, method and host; the log of the gateway has what it was asked`
+      const answered = plain.answer === undefined ? '' : `, and the answer is ${plain.answer.status}`
+      const seen = `nothing of it reached the test service${answered}`
+      const remedy = [
+        `have the proxy forward to ${hostPort(site.service)}, ask at \`decide.listen\`, say target, method and host`,
+        'the log of the gateway has what it was asked',
+      ].join('; ')
       return [...found, finding('through', open, fail(seen, remedy, TO_DO))]
     }
     found.push(finding('through', open, ok('it reaches the service, as this configuration says')))
@@ -105,7 +109,8 @@ async function examination(through: URL, parts: Parts): Promise<readonly Finding
       ...(paths.length > 0 ? paths : [finding('path', open, ok('the service sees the paths that are judged'))]),
     ]
   } catch (error) {
-    return [...found, finding('through', through.origin, fail(why(error), 'see that the proxy runs there', DOCTOR))]
+    const seen = `the proxy could not be asked: ${why(error)}`
+    return [...found, finding('through', through.origin, fail(seen, 'see that the proxy runs there', DOCTOR))]
   }
 }
 
@@ -157,6 +162,10 @@ async function closedFindings(closed: string, open: string | undefined, send: Se
   return found
 }
 
+/** @throws the error, where it is a mistake of ours: what the system and TLS say has a code, and is a plain Error */
 function why(error: unknown): string {
-  return error instanceof StepTooLong ? error.message : (codeOf(error) ?? 'for an unknown reason')
+  if (error instanceof StepTooLong) return error.message
+  const code = codeOf(error)
+  if (code === undefined || error instanceof TypeError || error instanceof RangeError) throw error
+  return code
 }

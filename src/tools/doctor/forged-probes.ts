@@ -48,8 +48,10 @@ const ODD = [..."!#$%&'*+.^_`|~"]
 interface Group {
   readonly names: readonly string[]
   readonly verdict: Verdict
-  /** Whether nothing need arrive: the gateway may refuse such a request. */
+  /** Whether nothing need arrive: the gateway or the proxy may refuse such a request. */
   readonly mayBeRefused?: true
+  /** Whether each is sent twice in a request: some proxies clear the first line of a name alone. */
+  readonly repeats?: true
 }
 
 interface Forging {
@@ -68,13 +70,20 @@ export async function forgedFindings(forging: Forging): Promise<readonly Finding
   const { open, plain, mark, send, site } = forging
   const found = new Map<string, Verdict>()
   for (const group of groupsOf(site)) {
-    if (group.names.length === 0) continue
-    const { arrival } = await send(open, group.names.map(lineOf))
-    if (arrival !== undefined)
-      for (const name of group.names) if (holds(arrival, forgedValue(name))) found.set(name, group.verdict)
-    if (arrival !== undefined || group.mayBeRefused === true) continue
-    for (const name of group.names)
-      if ((await send(open, [lineOf(name)])).arrival === undefined) found.set(name, BELIEVED)
+    const { mayBeRefused, verdict } = group
+    const names = new Set(group.names)
+    if (names.size === 0) continue
+    const { arrival } = await send(open, linesOf(names, group))
+    if (arrival !== undefined) {
+      for (const name of names) if (holds(arrival, forgedValue(name))) found.set(name, verdict)
+      continue
+    }
+    // One name that is refused, or believed, must not hide what the others do.
+    for (const name of names) {
+      const { arrival: lone } = await send(open, linesOf([name], group))
+      if (lone === undefined && mayBeRefused !== true) found.set(name, BELIEVED)
+      if (lone !== undefined && holds(lone, forgedValue(name))) found.set(name, verdict)
+    }
   }
   if (await passesToken(forging)) found.set('Authorization', MANAGED)
   if (has(plain, 'x-request-id')) {
@@ -93,21 +102,22 @@ export async function forgedFindings(forging: Forging): Promise<readonly Finding
     return `forged-${mark}-${Buffer.from(name).toString('hex')}.`
   }
 
-  function lineOf(name: string): string {
-    return `${name}: ${forgedValue(name)}`
+  function linesOf(names: Iterable<string>, { repeats }: Group): readonly string[] {
+    const lines = [...names].map(name => `${name}: ${forgedValue(name)}`)
+    return repeats === true ? lines.flatMap(line => [line, line]) : lines
   }
 }
 
 function groupsOf({ told, prefixes, untold }: Site): readonly Group[] {
   const names = told.filter(name => name.toLowerCase() !== 'authorization')
   return [
-    { names: names.flatMap(name => [name, name]), verdict: MANAGED },
+    { names, verdict: MANAGED, repeats: true },
     ...prefixes.map(prefix => ({ names: [`${prefix}Forged`], verdict: MANAGED, mayBeRefused: true as const })),
     ...names.map(name => ({ names: aliases(name), verdict: ALIAS, mayBeRefused: true as const })),
     { names: withUnderscores(names), verdict: ALIAS, mayBeRefused: true },
     { names: untold, verdict: UNTOLD },
-    { names: ['X-Original-URL', 'X-Forwarded-Uri'].flatMap(aliases), verdict: ALIAS },
-    { names: withUnderscores(untold), verdict: ALIAS },
+    { names: ['X-Original-URL', 'X-Forwarded-Uri'].flatMap(aliases), verdict: ALIAS, mayBeRefused: true },
+    { names: withUnderscores(untold), verdict: ALIAS, mayBeRefused: true },
   ]
 }
 
