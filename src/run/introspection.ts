@@ -1,7 +1,7 @@
 /** Reads from a provider of `type: introspection` whom to ask, and by which rules answers are judged. */
 import type { IntrospectionRules } from '../authenticate/introspection/introspection.ts'
 import type { IntrospectionDefinition } from '../authenticate/introspection/registry.ts'
-import { equalShare } from '../config/compile.ts'
+import { equalShare } from '../config/equal-share.ts'
 import type { ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import type { EgressConfig } from '../config/schema/schema.ts'
 

@@ -6,8 +6,9 @@
  * configuration that is given up again leaves no trace.
  */
 import type { ReplayStore } from '../authenticate/proof/replay-store.ts'
-import { compilePolicy, equalShare } from '../config/compile.ts'
+import { compilePolicy } from '../config/compile.ts'
 import { configHash } from '../config/config-hash.ts'
+import { equalShare } from '../config/equal-share.ts'
 import { withResourceAudiences } from '../config/resources.ts'
 import type { Config, UpstreamConfig } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'

@@ -1,5 +1,5 @@
 /** Reads from a configuration what the listening server needs, the content of certificate files included. */
-import { equalShare } from '../config/compile.ts'
+import { equalShare } from '../config/equal-share.ts'
 import { askedCertificate } from '../config/schema/certificate-source.ts'
 import type { Config } from '../config/schema/schema.ts'
 import type { ServerOptions } from '../downstream/server.ts'

@@ -5,7 +5,7 @@
  */
 import { type LayeredAuthenticator, layeredAuthenticator, layeredJudged } from '../authenticate/authenticator.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
-import type { SessionRoutes } from '../config/compile.ts'
+import type { SessionRoutes } from '../config/policy-parts.ts'
 import type { ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import { idPrincipals } from '../session/id-principals.ts'
 import type { OriginRules } from '../session/request-origin.ts'

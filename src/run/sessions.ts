@@ -7,7 +7,7 @@
  */
 import type { RouteLayers } from '../authenticate/layers.ts'
 import type { TokenVerifier } from '../authenticate/verifier.ts'
-import type { SessionRoutes } from '../config/compile.ts'
+import type { SessionRoutes } from '../config/policy-parts.ts'
 import type { ProviderConfigs } from '../config/schema/by-provider-type.ts'
 import type { Config } from '../config/schema/schema.ts'
 import { withoutLineBreak } from '../lib/secrets.ts'
