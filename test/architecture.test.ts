@@ -69,10 +69,10 @@ const ROOMS = tableOf(`
   config/check      → authenticate/encrypted condition config/schema egress errors identity issuer-template keys keys/fetch lib limit mcp oauth route signing
   config/schema     → authenticate authenticate/proof authorize claim-reader decision downstream egress forward identity issuer-template lib limit mcp route signing types
 
-  gateway           → acting decide downstream errors exchange forward lib policy policy-store refusal revocation telemetry
-                      telemetry/audit telemetry/metrics telemetry/traces
-  decisions         → acting decide decision downstream errors exchange lib policy policy-store refusal telemetry
-                      telemetry/audit telemetry/metrics telemetry/traces
+  gateway           → acting exchange forward intake policy policy-store revocation
+  decisions         → acting decision downstream exchange intake policy-store
+  intake            → decide downstream errors exchange lib policy policy-store refusal telemetry telemetry/audit
+                      telemetry/metrics telemetry/traces types
   acting            → downstream errors exchange forward policy refusal telemetry/audit types
   decide            → authenticate downstream errors lib mcp policy route types
   decision          → downstream errors exchange forward lib policy refusal types
@@ -121,7 +121,7 @@ const PACKAGES = tableOf(`
   @fastify/http-proxy → downstream
   @marcbachmann/cel-js → condition
   esbuild             → build
-  fastify             → admin decisions downstream gateway library run/listening.ts run/start.ts
+  fastify             → admin decisions downstream gateway intake library run/listening.ts run/start.ts
   jose                → authenticate/encrypted authenticate/jwt demo tools/engine tools/token
   lru-cache           → authenticate authenticate/introspection keys session
   oauth4webapi        → oauth
