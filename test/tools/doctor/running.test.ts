@@ -217,6 +217,7 @@ describe('a service', () => {
       provider: 'main',
       endpoint: `${endpoint.url}/token`,
       audience: 'billing',
+      timeout: '30s',
       client: { id: 'gateway', auth: 'basic', secretFile: files.write('exchange-secret', 's3cret') },
     }
     const issuer = { issuer: endpoint.url, audiences: ['a'], keys: { jwksUri: `${endpoint.url}/keys` } }
