@@ -11,7 +11,7 @@ import { isIP } from 'node:net'
 import type { TrustedProxies } from '../downstream/client-address.ts'
 import { canonicalAddress } from '../downstream/client-address.ts'
 import { Denial } from '../errors.ts'
-import { fieldValues } from '../lib/field-lines.ts'
+import { fieldValues, hasOuterBlanks, listMembers } from '../lib/field-lines.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
 import type { Peer, RequestFacts } from '../types.ts'
 import { type Caller, DECIDE_PATH, FACT_HEADERS, type FactHeaders } from './callers.ts'
@@ -88,18 +88,12 @@ function factsOfHeaders(question: RequestFacts, names: FactHeaders): RequestFact
   const method = fact(names.method)
   if (!KNOWN_METHODS.has(method)) throw malformed(names.method, 'is no method')
   const host = fact(names.host)
-  const lines = ['Host', host, ...handshakeLines(rawHeaders), ...unsaid(rawHeaders, 'host')]
-  return asked(question, { method, target: fact(names.target), lines })
-}
-
-/**
- * Attack: proxies take `Upgrade` out of their question, so that a page of another site could open a WebSocket with the
- * session of its visitor, as if it only read. The key stays, without which there is no handshake (RFC 6455 §4.1).
- */
-function handshakeLines(rawHeaders: readonly string[]): readonly string[] {
-  if (fieldValues(rawHeaders, 'sec-websocket-key').length === 0) return []
-  const isSaid = fieldValues(rawHeaders, 'upgrade').length > 0
-  return isSaid ? ['Connection', 'Upgrade'] : ['Connection', 'Upgrade', 'Upgrade', 'websocket']
+  const lines = unsaid(rawHeaders, 'host')
+  return asked(question, {
+    method,
+    target: fact(names.target),
+    lines: ['Host', host, ...(hasKey(lines) ? handshake(lines) : lines)],
+  })
 }
 
 function factsOfLine(question: RequestFacts): RequestFacts {
@@ -107,7 +101,27 @@ function factsOfLine(question: RequestFacts): RequestFacts {
   if (!target.startsWith(DECIDE_PATH)) throw notAskedHere()
   const original = target.slice(DECIDE_PATH.length)
   if (original === '') throw malformed('target', 'is missing')
-  return asked(question, { method, target: original, lines: unsaid(rawHeaders) })
+  const lines = unsaid(rawHeaders)
+  // `Upgrade` is that of the client here: one that names other protocols alone asks for no WebSocket, as ever.
+  const protocols = listMembers(lines, 'upgrade')
+  const isHandshake = hasKey(lines) && (protocols.length === 0 || protocols.includes('websocket'))
+  return asked(question, { method, target: original, lines: isHandshake ? handshake(lines) : lines })
+}
+
+/** RFC 6455 §4.1: without a key there is no handshake. No page can set one, and proxies pass it on. */
+function hasKey(lines: readonly string[]): boolean {
+  return fieldValues(lines, 'sec-websocket-key').length > 0
+}
+
+/**
+ * Writes a handshake as its service sees it. Proxies take `Upgrade` out of their question, or put one of their own
+ * there; and some services upgrade where it lists other protocols besides. Judged as a plain GET, the handshake of a
+ * foreign page would be let in as a stranger in place of being refused, and tokens that only handshakes may bring would
+ * not be read.
+ */
+function handshake(lines: readonly string[]): readonly string[] {
+  const others = lines.filter((_, i) => (lines[i - (i % 2)] as string).toLowerCase() !== 'upgrade')
+  return ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...others]
 }
 
 interface Original {
@@ -116,8 +130,20 @@ interface Original {
   readonly lines: readonly string[]
 }
 
+/** No proxy says by which version its client has asked. It counts as 1.1, of which alone there are handshakes. */
 function asked(question: RequestFacts, { method, target, lines }: Original): RequestFacts {
-  return { ...question, method, target, rawHeaders: lines, peer: clientOf(question.rawHeaders) }
+  checkVersion(question)
+  return { ...question, method, target, httpVersion: '1.1', rawHeaders: lines, peer: clientOf(question.rawHeaders) }
+}
+
+/** What only the version of the question forbids (`downstream/head.ts`), since that is not known of what it asks. */
+function checkVersion({ httpVersion, rawHeaders }: RequestFacts): void {
+  if (httpVersion === '1.1') return
+  if (httpVersion !== '1.0' && httpVersion !== '2') throw malformed('HTTP version', 'is unknown')
+  if (fieldValues(rawHeaders, 'transfer-encoding').length > 0)
+    throw malformed('transfer-encoding', `is none of HTTP/${httpVersion}`)
+  const isBlank = httpVersion === '2' && rawHeaders.some((value, i) => i % 2 === 1 && hasOuterBlanks(value))
+  if (isBlank) throw malformed('value', 'has blanks around it')
 }
 
 /** The peer of the proxy. No certificate is known of it, since nobody has said which header would name one. */

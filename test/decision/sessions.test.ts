@@ -21,9 +21,10 @@ afterAll(() => fleet.close())
 
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document', 'Sec-Fetch-Site: none', 'Accept: text/html']
 
-const ask = (original: Original) => {
+/** @param version nginx asks by 1.0, unless it is told otherwise */
+const ask = (original: Original, version = '1.1') => {
   const url = fleet.gateways[0]?.running.decideUrl ?? ''
-  return answerOf(Number(new URL(url).port), question('nginx', original))
+  return answerOf(Number(new URL(url).port), question('nginx', original).replace('HTTP/1.1', `HTTP/${version}`))
 }
 
 test('a browser that has logged in is let in by its cookie, until its session ends', async () => {
@@ -36,10 +37,11 @@ test('a browser that has logged in is let in by its cookie, until its session en
   expect([foreign.status, codeOf(foreign)]).toEqual([403, 'csrf_rejected'])
   // A handshake of a WebSocket, of which proxies leave the key alone in their question.
   const socket = [lines[0] ?? '', 'Sec-Fetch-Site: cross-site', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
-  for (const left of [[], ['Connection: close'], ['Upgrade: websocket']]) {
-    const opened = await ask({ target: '/api/a', lines: [...socket, ...left] })
-    expect([opened.status, codeOf(opened)]).toEqual([403, 'csrf_rejected'])
-  }
+  for (const left of [[], ['Connection: close'], ['Upgrade: websocket'], ['Upgrade: websocket, x'], ['Upgrade: h2c']])
+    for (const version of ['1.0', '1.1']) {
+      const opened = await ask({ target: '/api/a', lines: [...socket, ...left] }, version)
+      expect([left, version, opened.status, codeOf(opened)]).toEqual([left, version, 403, 'csrf_rejected'])
+    }
   await browser.ask(`${fleet.urls[0]}/auth/logout`, { method: 'POST' })
   const no = await ask({ target: '/api/a', lines })
   expect(no.status).toBe(401)
