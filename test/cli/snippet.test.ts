@@ -53,7 +53,7 @@ test('the token of our own, tokens in headers and names in conditions are known'
     routes: [{ id: 'all', path: '/**', require: { when: 'request.headers["x-plan"] == "gold"' } }],
   })
   expect(parse(stdout)).toHaveProperty('static_resources')
-  for (const name of ['"x-vouched"', '"x-access-token"', '"x-plan"', '"/run/a b/decide.sock"'])
+  for (const name of ['"x-vouched"', '"x-access-token"', '"x[^a-z0-9]plan"', '"/run/a b/decide.sock"'])
     expect(stdout).toContain(name)
 })
 
@@ -74,6 +74,18 @@ test.each<readonly [string, Readonly<Record<string, unknown>>, readonly string[]
     { decide: { listen: 'unix:/a', caller: 'traefik' } },
     [],
     /give `decide\.listen` a host and a port/,
+  ],
+  [
+    'Traefik before a gateway on a socket, which has paths of its own',
+    {
+      decide: { listen: '127.0.0.1:8081', caller: 'traefik' },
+      listen: 'unix:/a',
+      upstreams: { app: 'http://127.0.0.1:2' },
+      resources: { api: { url: 'https://app.example/' } },
+      routes: [{ id: 'all', path: '/**', resource: 'api' }],
+    },
+    [],
+    /give `listen` a host and a port/,
   ],
   [
     'a name that nginx has no variable for',

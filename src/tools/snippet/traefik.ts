@@ -10,6 +10,11 @@ export function traefikSnippet(site: Site): string {
   const { decide, told, prefixes, untold, own } = site
   if ('socketPath' in decide)
     throw new Unwritable('Traefik asks at no Unix socket; give `decide.listen` a host and a port')
+  const gateway = own?.address
+  if (gateway !== undefined && 'socketPath' in gateway)
+    throw new Unwritable(
+      'Traefik forwards to no Unix socket, and the gateway answers some paths itself; give `listen` a host and a port',
+    )
   const managed = [...told.map(spellings), ...prefixes.map(prefix => `${spellings(prefix)}.*`), 'x-request-id']
   return [
     head(site, 'Traefik asks Sallyport before it forwards a request (ForwardAuth). Nobody has tried this.', [
@@ -57,9 +62,9 @@ ${site.hasSessions ? '        addAuthCookiesToResponse: ["__Host-sallyport"]\n' 
     `  services:
     service: { loadBalancer: { passHostHeader: true, servers: [{ url: ${quoted(`http://${hostPort(site.service)}`)} }] } }
 `,
-    own === undefined || 'socketPath' in own.address
+    gateway === undefined
       ? ''
-      : `    sallyport: { loadBalancer: { servers: [{ url: ${quoted(`http://${hostPort(own.address)}`)} }] } }\n`,
+      : `    sallyport: { loadBalancer: { servers: [{ url: ${quoted(`http://${hostPort(gateway)}`)} }] } }\n`,
   ].join('')
 }
 
