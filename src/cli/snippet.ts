@@ -1,11 +1,12 @@
 /** The command `sallyport snippet` prints the configuration of a proxy that asks us before it forwards a request. */
-
 import { loadConfigForTool } from '../config/read/load.ts'
+import type { Config } from '../config/schema/schema.ts'
 import { CALLERS, type Caller } from '../decision/callers.ts'
 import { systemClock } from '../lib/clock.ts'
+import { writtenAddress } from '../tools/admin/addresses.ts'
 import { standIn } from '../tools/engine/stand-in.ts'
 import { closeToolServices, toolServices } from '../tools/engine/tool-policy.ts'
-import { type HostPort, siteOf } from '../tools/snippet/site.ts'
+import { type HostPort, onlyService, type Site, siteOf } from '../tools/snippet/site.ts'
 import { snippet } from '../tools/snippet/snippet.ts'
 import { Unwritable } from '../tools/snippet/written.ts'
 import { looksLikeFile, oneOf, parsedArguments } from './arguments.ts'
@@ -23,7 +24,8 @@ read, and nothing is asked.
   nginx|…              the proxy; default: decide.caller
   -c, --config FILE    configuration file; else $SALLYPORT_CONFIG, else ./sallyport.yaml
   --listen HOST:PORT   where the proxy listens; default 0.0.0.0:80
-  --service URL        where it forwards to, as http://host:port; default: the only upstream of the file
+  --service URL        where it forwards to, as http://host:port; default: the only upstream of the file, or
+                       http://127.0.0.1:3000 if it has none
 
 Exit codes: 0 printed; 2 a mistake in the file, a file without decide, another proxy than its caller, or wrong usage.
 
@@ -44,17 +46,21 @@ Examples:
       )
     const asked = named === undefined ? undefined : oneOf(named, CALLERS, 'proxy that can ask')
     const listen = listenOption('--listen', values.listen ?? '0.0.0.0:80')
-    const service = serviceOption(values.service)
+    const given = serviceOption(values.service)
     const file = configFile(values.config, io.env)
     const config = loadConfigForTool(file, io.env, 'unread')
-    const services = toolServices({ ...io, clock: systemClock })
-    const site = siteOf(config, standIn(config, services).policy, { file, listen, service })
-    await closeToolServices(services)
-    if (site === undefined || config.decide === undefined)
+    const { decide } = config
+    if (decide === undefined)
       throw new UsageError(
-        `${file} has no \`decide\`, so nobody is to ask; add decide: { listen: 127.0.0.1:8081, caller: ${asked ?? 'nginx'} }`,
+        `${file} has no \`decide\`, so nobody is to ask; ` +
+          `add decide: { listen: 127.0.0.1:8081, caller: ${asked ?? 'nginx'} }`,
       )
-    io.stdout(written(callerOf(asked, config.decide.caller, file), site))
+    const caller = callerOf(asked, decide.caller, file)
+    const service = given ?? serviceOf(config, file)
+    const services = toolServices({ ...io, clock: systemClock })
+    const site = siteOf(config, decide, standIn(config, services).policy, { file, listen, service })
+    await closeToolServices(services)
+    io.stdout(written(caller, site))
     return 0
   },
 }
@@ -62,11 +68,26 @@ Examples:
 function callerOf(asked: Caller | undefined, caller: Caller, file: string): Caller {
   if (asked === undefined || asked === caller) return caller
   throw new UsageError(
-    `${file} is asked by ${caller} (decide.caller), which says what it asks about in another way; write sallyport snippet ${caller}, or caller: ${asked}`,
+    `${file} is asked by ${caller} (decide.caller), which says what it asks about in another way; ` +
+      `write sallyport snippet ${caller}, or caller: ${asked}`,
   )
 }
 
-function written(caller: Caller, site: Parameters<typeof snippet>[1]): string {
+/** @throws {UsageError} the file does not say which service, or how a proxy would forward to it */
+function serviceOf(config: Config, file: string): HostPort {
+  const service = onlyService(config)
+  if (service !== undefined) return service
+  const [name, ...more] = Object.keys(config.upstreams)
+  throw new UsageError(
+    more.length > 0
+      ? `${file} has the upstreams ${[name, ...more].join(', ')}; ` +
+          'say where the proxy forwards to: --service http://host:port'
+      : `the upstream ${name} of ${file} is no http://host:port, and nothing else is printed; ` +
+          'write --service http://host:port, and change that in what is printed',
+  )
+}
+
+function written(caller: Caller, site: Site): string {
   try {
     return snippet(caller, site)
   } catch (error) {
@@ -76,8 +97,8 @@ function written(caller: Caller, site: Parameters<typeof snippet>[1]): string {
 
 function serviceOption(text: string | undefined): HostPort | undefined {
   if (text === undefined) return undefined
-  const url = URL.parse(text)
-  if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '' || url.username !== '')
+  const address = writtenAddress(text)
+  if (address === undefined || 'socketPath' in address)
     throw new UsageError('--service takes http://host:port: nothing may follow, since the path is passed on unchanged')
-  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port || 80) }
+  return address
 }

@@ -7,6 +7,9 @@
  * RFC 9110 §5.1 (field names), §5.6.2 (token).
  */
 
+/** What may stand in a name beside letters, digits and `-`. */
+export const NAME_MARKS: readonly string[] = [..."!#$%&'*+.^_`|~"]
+
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** @returns the name in lower case, with every character outside `a-z0-9` as `-`; its length stays */

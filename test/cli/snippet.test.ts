@@ -57,6 +57,17 @@ test('the token of our own, tokens in headers and names in conditions are known'
     expect(stdout).toContain(name)
 })
 
+test('the service is the only upstream, what --service says, or where services mostly listen', async () => {
+  const upstreams = { app: 'http://[::1]:4000' }
+  const listen = '127.0.0.1:1'
+  expect((await printed({ listen, upstreams })).stdout).toContain('server [::1]:4000;')
+  const several = { listen, upstreams: { ...upstreams, b: 'https://b.example' } }
+  const routes = [{ id: 'all', path: '/**', upstream: 'app' }]
+  const said = await printed({ ...several, routes }, ['--service', 'http://127.0.0.1:5000'])
+  expect(said.stdout).toContain('server 127.0.0.1:5000;')
+  expect((await printed({})).stdout).toContain('server 127.0.0.1:3000;')
+})
+
 test.each<readonly [string, Readonly<Record<string, unknown>>, readonly string[], RegExp]>([
   ['another proxy', {}, ['caddy'], /is asked by nginx .*write sallyport snippet nginx, or caller: caddy/],
   ['a proxy that nobody knows', {}, ['ngnix'], /"ngnix" is no proxy that can ask\. Did you mean "nginx"\?/],
@@ -87,6 +98,25 @@ test.each<readonly [string, Readonly<Record<string, unknown>>, readonly string[]
     [],
     /give `listen` a host and a port/,
   ],
+  [
+    'a file with several upstreams',
+    {
+      listen: '127.0.0.1:1',
+      upstreams: { app: 'http://127.0.0.1:2', bills: 'http://127.0.0.1:3' },
+      routes: [{ id: 'all', path: '/**', upstream: 'app' }],
+    },
+    [],
+    /has the upstreams app, bills; say .*: --service http:\/\/host:port/,
+  ],
+  ...['https://app.example', 'h2c://127.0.0.1:2', 'unix:/app.sock'].map(
+    url =>
+      [
+        `a service at ${url}`,
+        { listen: '127.0.0.1:1', upstreams: { app: url } },
+        [],
+        /the upstream app of .* is no http:\/\/host:port.*write --service http:\/\/host:port/,
+      ] as const,
+  ),
   [
     'a name that nginx has no variable for',
     { identity: { reserved: ['X.Tenant'] } },

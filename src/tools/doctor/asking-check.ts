@@ -27,9 +27,8 @@ const DOCTOR = 'config/decide.md#looking-at-it-from-both-sides'
 
 /** @param through the proxy @param listen where it forwards to */
 export async function askingFindings(through: URL, listen: HostPort, examined: Examined): Promise<readonly Finding[]> {
-  const policy = decidedPolicy(standIn(examined.config, examined.services).policy)
-  const site = siteOf(examined.config, policy, { file: examined.file, listen, service: listen })
-  if (site === undefined)
+  const { config, file, services } = examined
+  if (config.decide === undefined)
     return [
       finding(
         'through',
@@ -37,6 +36,8 @@ export async function askingFindings(through: URL, listen: HostPort, examined: E
         fail('the file has no `decide`, so no proxy asks', 'leave --service-listen out', DOCTOR),
       ),
     ]
+  const policy = decidedPolicy(standIn(config, services).policy)
+  const site = siteOf(config, config.decide, policy, { file, listen, service: listen })
   let service: Awaited<ReturnType<typeof testService>>
   try {
     service = await testService(listen)

@@ -3,7 +3,7 @@
  *
  * Each forged value is one of its own, so that several names go in one request and each hole is still found by name.
  */
-import { foldedFieldName } from '../../lib/field-name.ts'
+import { foldedFieldName, NAME_MARKS } from '../../lib/field-name.ts'
 import type { Policy } from '../../policy.ts'
 import { trial, trialRequest } from '../engine/trial.ts'
 import type { Site } from '../snippet/site.ts'
@@ -41,9 +41,6 @@ const CHANGED = fail(
   TO_DO,
 )
 const COOKIE = warn('the service gets the cookie of the session', 'take it out, if it is not to have it', NOT_DECIDED)
-
-/** What may stand in a name in place of `-` (RFC 9110 §5.6.2). */
-const ODD = [..."!#$%&'*+.^_`|~"]
 
 interface Group {
   readonly names: readonly string[]
@@ -123,7 +120,7 @@ function groupsOf({ told, prefixes, untold }: Site): readonly Group[] {
 
 /** One for each character that could take the place of the first `-`. */
 function aliases(name: string): readonly string[] {
-  return ODD.map(odd => name.replace('-', odd)).filter(each => each !== name)
+  return NAME_MARKS.map(odd => name.replace('-', odd)).filter(each => each !== name)
 }
 
 function withUnderscores(names: readonly string[]): readonly string[] {

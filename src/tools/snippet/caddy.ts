@@ -5,11 +5,9 @@
  * and leave that of the client otherwise (GHSA-7r4p-vjf4-gxv4), so those are removed before the question.
  */
 import type { Address } from '../../config/schema/schema.ts'
+import { NAME_MARKS } from '../../lib/field-name.ts'
 import { CORS_LINES, type Site } from './site.ts'
-import { head, hostPort, indented, quoted, titled } from './written.ts'
-
-/** What may stand in a name beside letters, digits and `-` (RFC 9110 §5.6.2). */
-const ODD = [..."!#$%&'*+.^_`|~"]
+import { bracketed, head, hostPort, indented, quoted, titled } from './written.ts'
 
 export function caddySnippet(site: Site): string {
   const { listen, besides } = site
@@ -19,7 +17,7 @@ export function caddySnippet(site: Site): string {
     ]),
     `
 http://:${listen.port} {
-	bind ${hostOf(listen.host)}
+	bind ${bracketed(listen.host)}
 	# In the order in which they stand here.
 	route {
 `,
@@ -64,10 +62,6 @@ const CONNECTION = [
   'request_header @sallyport_plain -Upgrade',
 ]
 
-function hostOf(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
-}
-
 function dialled(address: Address): string {
   return 'socketPath' in address ? quoted(`unix/${address.socketPath}`) : hostPort(address)
 }
@@ -84,18 +78,14 @@ function ownRoutes(own: Site['own']): readonly string[] {
   ]
 }
 
-function cleared({ told, untold, prefixes, read }: Site): readonly string[] {
+function cleared({ told, untold, clearedFirst, prefixes, read }: Site): readonly string[] {
   const kept = read.filter(name => !untold.includes(name))
   const isKept = (pattern: string): boolean => kept.some(name => name.startsWith(pattern.slice(0, -1).toLowerCase()))
   return [
     '',
     '# What only a proxy may say, in any spelling that a service could read as the same.',
-    ...ODD.map(odd => `X${odd}*`).map(removed),
-    ...[
-      ...new Set(
-        untold.filter(name => !read.includes(name) || name.startsWith('x-')).flatMap(name => patterns(name, isKept)),
-      ),
-    ].map(removed),
+    ...NAME_MARKS.map(mark => `X${mark}*`).map(removed),
+    ...[...new Set(clearedFirst.flatMap(name => patterns(name, isKept)))].map(removed),
     '',
     '# What the gateway alone says, and what nobody may say.',
     ...told.filter(name => !read.includes(name.toLowerCase())).map(removed),

@@ -6,13 +6,13 @@ import { basename } from 'node:path'
 import { configHash } from '../../config/config-hash.ts'
 import { hasSessions } from '../../config/schema/accepted.ts'
 import { BARE_METADATA_PATH, metadataPath } from '../../config/schema/metadata-path.ts'
-import type { Address, Config } from '../../config/schema/schema.ts'
+import type { Address, Config, DecideConfig } from '../../config/schema/schema.ts'
 import { sessionPaths } from '../../config/schema/session-paths.ts'
 import { SAID_BY_PROXIES } from '../../decision/asked-facts.ts'
 import { isHopByHop } from '../../forward/hop-by-hop.ts'
 import { foldedFieldName, isToken } from '../../lib/field-name.ts'
 import type { Policy } from '../../policy.ts'
-import { askable } from '../admin/addresses.ts'
+import { askable, writtenAddress } from '../admin/addresses.ts'
 
 export interface HostPort {
   readonly host: string
@@ -36,6 +36,11 @@ export interface Site {
   readonly prefixes: readonly string[]
   /** Names that the service must not believe, and that no yes has. In lower case. */
   readonly untold: readonly string[]
+  /**
+   * Those of them that are taken away before the gateway is asked. What it reads itself, such as a proof, goes to it
+   * first; but `X-Forwarded-For` and the like it reads as the proxy has set them, after this.
+   */
+  readonly clearedFirst: readonly string[]
   /** Names that a decision reads. In lower case. */
   readonly read: readonly string[]
   /** Those of them that a condition reads, which refuses what has them in another spelling. In lower case. */
@@ -76,29 +81,31 @@ const OTHER_BYTES = 16 * 1024
 interface SiteOptions {
   readonly file: string
   readonly listen: HostPort
-  /** Default: the only upstream of the file. */
-  readonly service: HostPort | undefined
+  readonly service: HostPort
 }
 
-/**
- * @param policy compiled from `config`
- * @returns undefined where nobody is to ask
- */
-export function siteOf(config: Config, policy: Policy, { file, listen, service }: SiteOptions): Site | undefined {
-  const { decide, identity } = config
-  if (decide === undefined) return undefined
+/** @param decide of `config` @param policy compiled from `config` */
+export function siteOf(
+  config: Config,
+  decide: DecideConfig,
+  policy: Policy,
+  { file, listen, service }: SiteOptions,
+): Site {
+  const { identity } = config
   const told = [...new Map([...policy.managedNames, 'Authorization'].map(name => [name.toLowerCase(), name])).values()]
   const folded = new Set(told.map(foldedFieldName))
   const proof = config.dpop === undefined ? [] : ['dpop']
-  const untold = [...SAID_BY_PROXIES, ...METHOD_OVERRIDES, ...CERTIFICATES, ...proof]
+  const untold = [...SAID_BY_PROXIES, ...METHOD_OVERRIDES, ...CERTIFICATES, ...proof].filter(name => !folded.has(name))
   const paths = [...new Set(ownPaths(config))]
   const answered = answeredLines(config, policy)
   const judged = [...new Set(readByConditions(config).map(name => name.toLowerCase()))]
+  const places = policy.tokenPlaces?.headers ?? []
+  const read = [...new Set([...READ, ...places, ...judged].map(name => name.toLowerCase()))]
   return {
     source: basename(file),
     hash: configHash(config),
     listen,
-    service: service ?? onlyService(config) ?? { host: '127.0.0.1', port: 3000 },
+    service,
     decide: askable(decide.listen.address),
     own:
       config.listen === undefined || paths.length === 0
@@ -107,8 +114,9 @@ export function siteOf(config: Config, policy: Policy, { file, listen, service }
     // What ends at each hop reaches no service.
     told: told.filter(name => !isHopByHop(foldedFieldName(name))),
     prefixes: identity.reserved.filter(each => each.endsWith('*')).map(each => each.slice(0, -1)),
-    untold: untold.filter(name => !folded.has(name)),
-    read: [...new Set([...READ, ...(policy.tokenPlaces?.headers ?? []), ...judged].map(name => name.toLowerCase()))],
+    untold,
+    clearedFirst: untold.filter(name => !read.includes(name) || name.startsWith('x-')),
+    read,
     judged,
     refusing: answered,
     besides: answered.filter(name => !NOT_BESIDES.has(name)),
@@ -166,11 +174,15 @@ function ownPaths({ providers, resources, revocation, identity }: Config): reado
   ]
 }
 
-/** @returns undefined where there are several, or it is none that is asked over plain HTTP/1.1 */
-function onlyService({ upstreams }: Config): HostPort | undefined {
+/** Where services mostly listen, for a file that names none. */
+const USUAL_SERVICE: HostPort = { host: '127.0.0.1', port: 3000 }
+
+/** @returns undefined where the file names several, or one that is not asked over plain HTTP/1.1 */
+export function onlyService({ upstreams }: Config): HostPort | undefined {
   const [only, ...others] = Object.values(upstreams)
-  const { origin, socketPath, isHttp2 } = only?.url ?? {}
-  const url = origin === undefined ? null : URL.parse(origin)
-  if (url?.protocol !== 'http:' || socketPath !== undefined || isHttp2 === true || others.length > 0) return undefined
-  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port || 80) }
+  if (only === undefined) return USUAL_SERVICE
+  const { origin, socketPath, isHttp2 } = only.url
+  const isPlain = socketPath === undefined && isHttp2 === undefined && others.length === 0
+  const address = isPlain ? writtenAddress(origin) : undefined
+  return address === undefined || 'socketPath' in address ? undefined : address
 }

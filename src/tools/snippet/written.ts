@@ -26,7 +26,12 @@ function printable(text: string): string {
 
 /** `127.0.0.1:8081`, `[::1]:8081`. */
 export function hostPort({ host, port }: HostPort): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return `${bracketed(host)}:${port}`
+}
+
+/** `127.0.0.1`, `[::1]`. */
+export function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 /** Writes `x-forwarded-for` as people do. */
