@@ -12,9 +12,9 @@ import { head, indented, quoted, spellings } from './written.ts'
 const TYPE = 'type.googleapis.com/envoy.extensions'
 
 export function envoySnippet(site: Site): string {
-  const { listen, read, judged, told, prefixes, untold, refusing, besides, own } = site
+  const { listen, read, judged, told, prefixes, untold, clearedFirst, refusing, besides, own } = site
   const managed = [...told.map(spellings), ...prefixes.map(prefix => `${spellings(prefix)}.*`)]
-  const said = [...untold.filter(name => !read.includes(name) || name.startsWith('x-'))]
+  const replaced = ['X-Request-Id', ...(site.answersPreflights ? CORS_LINES : [])].map(name => name.toLowerCase())
   const toClient = [...refusing, 'Cache-Control', 'Content-Type'].map(name => name.toLowerCase())
   return [
     head(site, 'Envoy asks Sallyport before it forwards a request (ext_authz over HTTP).', [
@@ -47,7 +47,9 @@ static_resources:
                       mutations:
 `,
     indented(
-      said.map(name => `- remove_on_match: { key_matcher: { safe_regex: { regex: ${quoted(spellings(name))} } } }`),
+      clearedFirst.map(
+        name => `- remove_on_match: { key_matcher: { safe_regex: { regex: ${quoted(spellings(name))} } } }`,
+      ),
       '                        ',
     ),
     `                http_filters:
@@ -109,8 +111,6 @@ static_resources:
 `,
     indented(
       [
-        ...(untold.includes('dpop') ? ['request_headers_to_remove: [dpop]'] : []),
-        `response_headers_to_remove: [${['X-Request-Id', ...(site.answersPreflights ? CORS_LINES : [])].map(name => name.toLowerCase()).join(', ')}]`,
         'routes:',
         ...(own?.paths ?? []).flatMap(path => [
           '  # The gateway answers here itself. List this proxy in `listen.trustedProxies`.',
@@ -123,6 +123,9 @@ static_resources:
         ]),
         '  - match: { prefix: "/" }',
         '    route: { cluster: service, timeout: 0s }',
+        // Of the service alone: what the gateway answers itself stays whole.
+        ...(untold.includes('dpop') ? ['    request_headers_to_remove: [dpop]'] : []),
+        `    response_headers_to_remove: [${replaced.join(', ')}]`,
       ],
       '                      ',
     ),
@@ -141,11 +144,12 @@ layered_runtime:
   layers: [{ name: sallyport, static_layer: { re2.max_program_size.error_level: 500 } }]
 `
 
+/** Envoy resolves nothing for a Unix socket, and takes none from a cluster that it would resolve names of. */
 function cluster(name: string, address: Address): readonly string[] {
   return [
     `- name: ${name}`,
     '  connect_timeout: 2s',
-    '  type: STRICT_DNS',
+    `  type: ${'socketPath' in address ? 'STATIC' : 'STRICT_DNS'}`,
     '  load_assignment:',
     `    cluster_name: ${name}`,
     `    endpoints: [{ lb_endpoints: [{ endpoint: { address: ${socket(address)} } }] }]`,

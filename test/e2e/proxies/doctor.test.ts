@@ -96,7 +96,11 @@ const HOLES: Readonly<Record<AskingKind, readonly Hole[]>> = {
     },
   ],
   caddy: [
-    { title: 'it does not ask', change: without(/forward_auth [^{]*\{[^}]*\}/), found: ['through /private'] },
+    {
+      title: 'it does not ask',
+      change: without(/forward_auth [^{]*\{(?:[^{}]|\{[^}]*\})*\}/),
+      found: ['through /private'],
+    },
     {
       title: 'what the gateway says is not set, or what others say is not cleared',
       change: without(

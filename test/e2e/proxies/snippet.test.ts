@@ -3,7 +3,10 @@
  * was decided, or nothing.
  */
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ODD_TARGETS } from '../../decision/targets.ts'
 import {
@@ -241,8 +244,11 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
   })
 
   test('the gateway answers its own paths itself', async () => {
-    const { status, body } = await ask({ target: '/.well-known/oauth-protected-resource', lines: [] })
-    expect([status, JSON.parse(body)]).toMatchObject([200, { resource: 'https://app.example/' }])
+    const own = await ask({ target: '/.well-known/oauth-protected-resource', lines: ['Origin: https://b.example'] })
+    expect([own.status, JSON.parse(own.body)]).toMatchObject([200, { resource: 'https://app.example/' }])
+    // Pages of all origins may read it, whatever a route says of its own.
+    expect(own.headers.get('access-control-allow-origin')).toBe('*')
+    expect(own.headers.get('x-request-id')).toMatch(/./)
   })
 
   test('nothing passes where the gateway is not there', async () => {
@@ -259,7 +265,7 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
     const port = await freePort()
     const printed = await printedSnippet(kind, stack.file, port)
     expect(printed).toMatch(/10s/)
-    const impatient = await startAskingProxy(kind, printed.replace(/\b10s/, '300ms'), port)
+    const impatient = await startAskingProxy(kind, printed.replace(/\b10s/, kind === 'envoy' ? '0.3s' : '300ms'), port)
     try {
       const [reply] = await sendAll(port, [{ target: '/public/a', lines: ['X-Probe: silent'] }])
       expect(reply?.status).toBeGreaterThanOrEqual(500)
@@ -269,6 +275,33 @@ describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s', kind => {
       for (const socket of hanging) socket.destroy()
       silent.close()
     }
+  })
+})
+
+describe.skipIf(WITHOUT_PROXIES).for(ASKING_KINDS)('behind %s, which asks by a Unix socket', kind => {
+  let stack: ProxiedStack
+  let folder = ''
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'sallyport-asked-'))
+    stack = await startProxiedStack(kind, {
+      ...CONFIG,
+      decide: { listen: `unix:${join(folder, 'decide.sock')}`, caller: kind },
+    })
+  })
+  afterAll(async () => {
+    await stack.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  test('a request is judged, and its service told who is calling', async () => {
+    const authorization = `Authorization: Bearer ${await stack.issuer.mint()}`
+    const replies = await sendAll(stack.proxy.port, [
+      { target: '/private/a', lines: ['X-Probe: socket'] },
+      { target: '/private/a', lines: ['X-Probe: socket', authorization] },
+    ])
+    expect(replies.map(reply => reply?.status)).toEqual([401, 200])
+    const seen = stack.service.seen.filter(({ headers }) => headers['x-probe'] === 'socket')
+    expect(seen).toMatchObject([{ headers: { 'x-auth-subject': 'alice' } }])
   })
 })
 
