@@ -590,6 +590,10 @@ export function denialSpec(code: DenialCode): DenialSpec {
   return DENIALS[code]
 }
 
+/** Who is calling is not known (RFC 9110 §15.5.2), or may not do this (§15.5.4): what every proxy takes for a no. */
+export const UNAUTHORIZED = 401
+export const FORBIDDEN = 403
+
 /** The status of an upstream that agrees to a WebSocket handshake (RFC 9110 §15.2.2), with which a tunnel begins. */
 export const SWITCHING_PROTOCOLS = 101
 

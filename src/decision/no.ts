@@ -5,14 +5,12 @@
  * status into one of gRPC by itself, if it knows that protocol. nginx knows 401 and 403; any other status counts as its
  * own failure, which is right where the gateway cannot judge.
  */
-import { denialSpec } from '../errors.ts'
+import { FORBIDDEN, UNAUTHORIZED } from '../errors.ts'
 import type { HeaderRecord } from '../exchange.ts'
 import { type RefusalWriter, refusalResponse } from '../refusal/response.ts'
 import type { Answer } from '../types.ts'
 import type { Caller } from './callers.ts'
 
-const { status: FORBIDDEN } = denialSpec('route_undecidable')
-const { status: UNAUTHORIZED } = denialSpec('token_missing')
 const LOWEST_REFUSAL = 400
 const LOWEST_FAULT = 500
 

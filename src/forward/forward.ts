@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net'
 import { ClientGone } from '../downstream/receive.ts'
-import { Denial, type DenialCode } from '../errors.ts'
+import { Denial, type DenialCode, UNAUTHORIZED } from '../errors.ts'
 import type { Exchange, Forwarding } from '../exchange.ts'
 import type { Route } from '../policy.ts'
 import { breakOff } from '../refusal/break-off.ts'
@@ -108,6 +108,7 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     const { request, response, requestId, findings } = this.exchange
     if (statusCode > response.highestStatus)
       throw new Denial('upstream_unreachable', { evidence: { reason: 'no status of HTTP', status: statusCode } })
+    // Clients of MCP throw their session away for any 401, whoever it is that was refused.
     if (statusCode === UNAUTHORIZED && findings.route?.hidesUnauthorized === true)
       throw new Denial('upstream_unauthorized', { evidence: { status: statusCode } })
     const headers = responseHeaders({ statusCode, rawHeaders, requestId })
@@ -219,9 +220,6 @@ class ResponseRelay implements UpstreamHandler, Forwarding, Upload {
     this.#call?.abort(reason)
   }
 }
-
-/** Clients of MCP throw their session away for any 401, whoever it is that was refused (RFC 9110 §15.5.2). */
-const UNAUTHORIZED = 401
 
 /** Is true for a gRPC response without a body: the head must also be the end, so it has to wait for the end. */
 function isTrailersOnly(rawHeaders: readonly string[]): boolean {
