@@ -13,7 +13,7 @@ import { preflightFor, refusalFor } from './decision/no.ts'
 import { uncleared } from './decision/uncleared.ts'
 import { YES, yesLines } from './decision/yes.ts'
 import type { TrustedProxies } from './downstream/client-address.ts'
-import { respond } from './downstream/respond.ts'
+import { closingLines, respond } from './downstream/respond.ts'
 import type { ClientRequest, ClientResponse, Exchange } from './exchange.ts'
 import { intake, type ServingOptions } from './intake.ts'
 import type { PolicyStore } from './policy-store.ts'
@@ -68,13 +68,11 @@ export async function decisions(options: DecisionsOptions): Promise<FastifyInsta
   }
 
   function letPass(exchange: Exchange): void {
-    const { request, response, findings } = exchange
+    const { request, response } = exchange
     const lines = yesLines(caller, exchange)
     metrics.decided('allow')
     request.dropRest()
-    // Nobody looks at what follows the rest of this request, so its connection carries no other one.
-    if (!request.complete && findings.bodyBytes !== 0) lines.push('Connection', 'close')
-    response.sendHead(YES, lines)
+    response.sendHead(YES, [...lines, ...closingLines(exchange)])
     response.end()
   }
 }

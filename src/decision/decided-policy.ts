@@ -12,16 +12,21 @@ import type { Endpoint, Policy, Route } from '../policy.ts'
 export function decidedPolicies(): (policy: Policy) => Policy {
   const made = new WeakMap<Policy, Policy>()
   return policy => {
-    const known = made.get(policy) ?? decidedPolicy(policy)
-    made.set(policy, known)
-    return known
+    const known = made.get(policy)
+    if (known !== undefined) return known
+    const decided = decidedPolicy(policy)
+    made.set(policy, decided)
+    return decided
   }
 }
 
 export function decidedPolicy(policy: Policy): Policy {
   const { matcher } = policy
   const others = new Map<Route | Endpoint, Route | Endpoint>(
-    policy.routes.flatMap(route => (isUndecidable(route) ? [[route, refusing(route)] as const] : [])),
+    policy.routes.flatMap(route => {
+      const reason = reasonOf(route)
+      return reason === undefined ? [] : [[route, refusing(route, reason)] as const]
+    }),
   )
   return Object.freeze({
     ...policy,
@@ -41,10 +46,7 @@ export function decidedPolicy(policy: Policy): Policy {
   })
 }
 
-function isUndecidable(route: Route): boolean {
-  return reasonOf(route) !== undefined
-}
-
+/** @returns undefined for a route that a yes or no is enough for */
 function reasonOf({ calls, challenge, issuedTokens }: Route): string | undefined {
   if (calls !== undefined) return 'calls of tools are judged by bodies'
   if (issuedTokens !== undefined) return 'the service gets a token that is issued for the caller'
@@ -52,8 +54,7 @@ function reasonOf({ calls, challenge, issuedTokens }: Route): string | undefined
 }
 
 /** It refuses everybody, before it looks at a token and whatever its mode is. */
-function refusing(route: Route): Route {
-  const reason = reasonOf(route)
+function refusing(route: Route, reason: string): Route {
   return Object.freeze({
     ...route,
     access: 'required' as const,

@@ -52,19 +52,38 @@ const AUTHORIZATION = 'authorization'
 /** @returns the names that may have come from the client and that nothing is told under */
 function namesWithout(told: readonly string[], { facts, policy }: Exchange): readonly string[] {
   const seen = facts.rawHeaders.filter((name, i) => i % 2 === 0 && policy.isManaged(name))
-  const names = new Map([...policy.managedNames, 'Authorization', ...seen].map(name => [name.toLowerCase(), name]))
+  const names = new Map(managedBy(policy).names)
+  for (const name of seen) names.set(name.toLowerCase(), name)
   for (let i = 0; i < told.length; i += 2) names.delete((told[i] as string).toLowerCase())
   // These end at each hop, so they reach no service; and an answer with an empty `Trailer` is none.
   return [...names.values()].filter(name => !isHopByHop(foldedFieldName(name)))
 }
 
 /** What is told replaces what came under the same name, and must not be removed again. */
-function removedByEnvoy(
-  empty: readonly string[],
-  told: readonly string[],
-  { managedNames }: Policy,
-): readonly string[] {
+function removedByEnvoy(empty: readonly string[], told: readonly string[], policy: Policy): readonly string[] {
   const own = new Set(told.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase()))
-  const spellings = managedNames.flatMap(name => [name.toLowerCase(), foldedFieldName(name).replaceAll('-', '_')])
+  const { spellings } = managedBy(policy)
   return [...new Set([...empty.map(name => name.toLowerCase()), ...spellings])].filter(name => !own.has(name))
+}
+
+/** What the managed names of a policy come to in each of its answers. */
+interface Managed {
+  /** By their lower case; `Authorization` is one of them. */
+  readonly names: ReadonlyMap<string, string>
+  /** In lower case, also with `_`. */
+  readonly spellings: readonly string[]
+}
+
+const known = new WeakMap<Policy, Managed>()
+
+function managedBy(policy: Policy): Managed {
+  const before = known.get(policy)
+  if (before !== undefined) return before
+  const { managedNames } = policy
+  const managed = {
+    names: new Map([...managedNames, 'Authorization'].map(name => [name.toLowerCase(), name])),
+    spellings: managedNames.flatMap(name => [name.toLowerCase(), foldedFieldName(name).replaceAll('-', '_')]),
+  }
+  known.set(policy, managed)
+  return managed
 }
