@@ -82,8 +82,8 @@ function serviceOf(config: Config, file: string): HostPort {
     more.length > 0
       ? `${file} has the upstreams ${[name, ...more].join(', ')}; ` +
           'say where the proxy forwards to: --service http://host:port'
-      : `the upstream ${name} of ${file} is no http://host:port, and nothing else is printed; ` +
-          'write --service http://host:port, and change that in what is printed',
+      : `the upstream ${name} of ${file} is no http://host:port, and what is printed forwards to nothing else; ` +
+          'write --service http://host:port, and change that place by hand',
   )
 }
 
