@@ -3,8 +3,8 @@
  *
  * Each fact comes from one place (`callers.ts`). What else came of that kind is dropped, so nobody takes it for the
  * client's address or path later on. Client address and scheme are the last element of `X-Forwarded-For` and
- * `X-Forwarded-Proto`, for which no standard exists. Nothing is judged here but whether the facts are there: the target
- * is read by the same code as every other one.
+ * `X-Forwarded-Proto`, for which no standard exists. Nothing is judged here but whether the facts are there, and what
+ * the version of the question forbids: the target is read by the same code as every other one.
  */
 import { METHODS } from 'node:http'
 import { isIP } from 'node:net'
@@ -103,7 +103,7 @@ function factsOfLine(question: RequestFacts): RequestFacts {
   if (original === '') throw malformed('target', 'is missing')
   const lines = unsaid(rawHeaders)
   // `Upgrade` is that of the client here: one that names other protocols alone asks for no WebSocket, as ever.
-  const protocols = listMembers(lines, 'upgrade')
+  const protocols = listMembers(lines, 'upgrade').map(protocol => protocol.split('/')[0])
   const isHandshake = hasKey(lines) && (protocols.length === 0 || protocols.includes('websocket'))
   return asked(question, { method, target: original, lines: isHandshake ? handshake(lines) : lines })
 }
@@ -116,8 +116,8 @@ function hasKey(lines: readonly string[]): boolean {
 /**
  * Writes a handshake as its service sees it. Proxies take `Upgrade` out of their question, or put one of their own
  * there; and some services upgrade where it lists other protocols besides. Judged as a plain GET, the handshake of a
- * foreign page would be let in as a stranger in place of being refused, and tokens that only handshakes may bring would
- * not be read.
+ * foreign page would be let in where strangers are, in place of being refused, and tokens that only handshakes may
+ * bring would not be read.
  */
 function handshake(lines: readonly string[]): readonly string[] {
   const others = lines.filter((_, i) => (lines[i - (i % 2)] as string).toLowerCase() !== 'upgrade')
@@ -141,7 +141,7 @@ function checkVersion({ httpVersion, rawHeaders }: RequestFacts): void {
   if (httpVersion === '1.1') return
   if (httpVersion !== '1.0' && httpVersion !== '2') throw malformed('HTTP version', 'is unknown')
   if (fieldValues(rawHeaders, 'transfer-encoding').length > 0)
-    throw malformed('transfer-encoding', `is none of HTTP/${httpVersion}`)
+    throw malformed('transfer-encoding', `is no field of HTTP/${httpVersion}`)
   const isBlank = httpVersion === '2' && rawHeaders.some((value, i) => i % 2 === 1 && hasOuterBlanks(value))
   if (isBlank) throw malformed('value', 'has blanks around it')
 }

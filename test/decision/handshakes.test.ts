@@ -37,6 +37,7 @@ describe.each(CALLERS)('asked by %s', caller => {
     ['Upgrade: websocket'],
     ['Connection: close', 'Upgrade: WebSocket'],
     ['Connection: Upgrade', 'Upgrade: websocket, x'],
+    ['Upgrade: websocket/13'],
     ['Upgrade: x', 'Upgrade: websocket'],
   ])('so does one beside %s', async (...lines) => {
     expect(await codeBy('1.1', [KEY, ...lines])).toBe('ok')
