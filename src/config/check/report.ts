@@ -102,20 +102,25 @@ const SECRET_VALUE = new RegExp(
   `(${SECRET_NAME}\\s*)(?!true\\b|false\\b)("[^"]*"?|'[^']*'?|[^\\s,}\\]"'][^,}\\]]*)`,
   'gi',
 )
+/** Blocks of the configuration that are named like secrets, and hold settings. */
+const SETTINGS_NAME = /(?:^|[\s,{])["']?(?:token|credentials)["']?\s*:\s*$/
+const SETTING = /^\s+(?:-\s+)?(?:[a-z]\w*:(?:\s|$)|\{|authorization$)/i
 /** RFC 7518 §6 gives private members short names that claims may have, too, so only a long value is masked. */
 const PRIVATE_JWK_VALUE = /(\b(?:d|p|q|dp|dq|qi|k|priv)["']?\s*:\s*["']?)([\w-]{16,})/g
 
 /** Turns every character that is masked into one `•`, so that the columns stay right. */
 function maskedLines(text: string): readonly string[] {
   let secretColumn = Number.POSITIVE_INFINITY
-  return text.split(/\r?\n/).map(line => {
+  return text.split(/\r?\n/).map((line, index, lines) => {
     const column = line.search(/\S/)
+    if (column > secretColumn && SETTINGS_NAME.test(lines[index - 1] ?? '') && SETTING.test(line))
+      secretColumn = Number.POSITIVE_INFINITY
     // A line that is indented deeper than the key of a secret continues the secret.
     if (column > secretColumn) return dots(line)
     if (column !== -1) secretColumn = SECRET_LINE.exec(line)?.[1]?.length ?? Number.POSITIVE_INFINITY
     return (
       line
-        .replaceAll(SECRET_VALUE, (_, key: string, secret: string) => key + dots(secret))
+        .replaceAll(SECRET_VALUE, (_, key: string, secret: string) => key + maskedValue(key, secret))
         .replaceAll(PRIVATE_JWK_VALUE, (_, key: string, value: string) => key + dots(value))
         // Up to the last `@`: whoever writes a password into a URL may have written it without encoding it.
         .replaceAll(/(?<=:\/\/)\S+(?=@)/g, dots)
@@ -124,6 +129,12 @@ function maskedLines(text: string): readonly string[] {
         .replaceAll(/[A-Za-z0-9+=_-]{32,}(?:[./][A-Za-z0-9+/=_-]+)*/g, run => (/\d/.test(run) ? dots(run) : run))
     )
   })
+}
+
+function maskedValue(key: string, value: string): string {
+  if (!/^[{[]/.test(value) || !SETTINGS_NAME.test(key)) return dots(value)
+  const inner = value.replaceAll(SECRET_VALUE, (_, innerKey: string, secret: string) => innerKey + dots(secret))
+  return SETTING.test(` ${inner.slice(1).trimStart()}`) ? inner : dots(value)
 }
 
 function dots(text: string): string {

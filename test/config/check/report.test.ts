@@ -79,6 +79,9 @@ describe('what looks like a secret is masked in the quoted lines', () => {
     ['a value among others', 'x: { apiKey: marked, y: 1 }'],
     ['a block', 'client_secret: |\n  marked\n  marked'],
     ['a value on the next line', 'token:\n  marked'],
+    ['a value in braces', 'my_token: { marked: 1 }'],
+    ['a secret within settings', 'token:\n  issuer: a\n  secret: marked'],
+    ['a secret within settings in braces', 'token: { issuer: a, password: marked }'],
     ['a value in a list', 'x:\n  - secret: marked\n    y: 1'],
     ['credentials of a URL', 'x: https://user:marked@example.com/'],
     ['credentials with a sign of their own', 'x: https://user:marked@marked/marked@example.com/'],
@@ -96,6 +99,17 @@ describe('what looks like a secret is masked in the quoted lines', () => {
 
   test('also where the file is no YAML', () => {
     expect(errorOf('a: [\npassword: "marked\nb: }').message).not.toContain('marked')
+  })
+
+  test.each([
+    'identity:\n  token:\n    issuer: https://a.example/\n    keysDir: signing\n',
+    'identity: { token: { issuer: https://a.example/, keysDir: signing } }\n',
+    'credentials:\n  - authorization\n  - { header: X-Token }\n',
+    'credentials: [authorization, { header: X-Token }]\n',
+  ])('but blocks of settings that have such a name are left: %j', block => {
+    const { message } = errorOf(`${SMALL}unknown: 1\n${block}unknown2: 2\n`)
+    expect(message).toContain(block.split('\n').at(-2))
+    expect(message).not.toContain('•')
   })
 
   test('but keys that only sound like it are left', () => {
