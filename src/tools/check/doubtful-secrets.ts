@@ -14,12 +14,19 @@ import { textOf } from '../../oauth/client-files.ts'
 import type { Warning } from './warnings.ts'
 
 /** @param config that was loaded with its files, so that they can be read */
-export function doubtfulSecrets({ providers }: Config): readonly Warning[] {
-  return Object.entries(providers).flatMap(([id, provider]) =>
-    byProviderType(FILES, provider)
-      .filter(({ file }) => !isHandedOver(file))
-      .flatMap(({ at, file }) => warningsOf(['providers', id, ...at], file)),
+export function doubtfulSecrets({ providers, upstreams }: Config): readonly Warning[] {
+  const ofProviders = Object.entries(providers).flatMap(([id, provider]) =>
+    byProviderType(FILES, provider).map(({ at, file }) => ({ path: ['providers', id, ...at], file })),
   )
+  const ofUpstreams = Object.entries(upstreams).flatMap(([id, { exchange }]) =>
+    filesIn('client', exchange?.client ?? {}).map(({ at, file }) => ({
+      path: ['upstreams', id, 'exchange', ...at],
+      file,
+    })),
+  )
+  return [...ofProviders, ...ofUpstreams]
+    .filter(({ file }) => !isHandedOver(file))
+    .flatMap(({ path, file }) => warningsOf(path, file))
 }
 
 interface NamedFile {

@@ -11,17 +11,26 @@ const files = folder()
 const BEARER = 'auth: bearer, tokenFile: secret'
 const BASIC = 'auth: basic, id: gateway, secretFile: secret'
 
-async function warningsOf(client: string, content: string, { mode = 0o600, args = [] as readonly string[] } = {}) {
+/** Everything but `listen` and `routes`. */
+const asking = (client: string) => [
+  'providers:',
+  `  opaque: { type: introspection, issuer: https://auth.example, audiences: [a], client: { ${client} } }`,
+  'upstreams: { app: http://127.0.0.1:3000 }',
+]
+const exchanging = (client: string) => [
+  'providers: { main: { type: jwt, issuer: https://auth.example, audiences: [a] } }',
+  `upstreams: { app: { url: http://127.0.0.1:3000, exchange: { provider: main, client: { ${client} }, audience: b } } }`,
+]
+
+async function warningsOf(
+  client: string,
+  content: string,
+  { mode = 0o600, args = [] as readonly string[], of = asking } = {},
+) {
   files.write('secret', '')
   writeFileSync(join(files.path, 'secret'), content)
   chmodSync(join(files.path, 'secret'), mode)
-  const lines = [
-    'listen: 127.0.0.1:0',
-    'providers:',
-    `  opaque: { type: introspection, issuer: https://auth.example, audiences: [a], client: { ${client} } }`,
-    'upstreams: { app: http://127.0.0.1:3000 }',
-    'routes: [{ id: all, path: /** }]',
-  ]
+  const lines = ['listen: 127.0.0.1:0', ...of(client), 'routes: [{ id: all, path: /** }]']
   files.write('sallyport.yaml', `${lines.join('\n')}\n`)
   const { stdout } = await runCommand(checkCommand, [join(files.path, 'sallyport.yaml'), '--json', ...args])
   expect(stdout).not.toContain('marked')
@@ -65,6 +74,16 @@ test.each([
   }
   expect(await warningsOf(client, 'marked\n', { mode: 0o666 })).toEqual([expect.objectContaining(warning)])
   expect(await warningsOf(client, 'marked\n', { mode: 0o666, args: ['--no-files'] })).toEqual([])
+})
+
+test('so is the secret by which tokens are exchanged', async () => {
+  const path = 'upstreams.app.exchange.client.secretFile'
+  const found = await warningsOf(BASIC, 'marked\n\n', { mode: 0o666, of: exchanging })
+  expect(found.map(({ code, path }: { code: string; path: string }) => [code, path])).toEqual([
+    ['secret-writable', path],
+    ['secret-blanks', path],
+  ])
+  expect(await warningsOf(BASIC, 'marked\n', { of: exchanging })).toEqual([])
 })
 
 test('the keys of sessions are secrets, too, and others may not write them', async () => {
