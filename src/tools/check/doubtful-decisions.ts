@@ -29,11 +29,21 @@ function askers({ listen: { address }, trustedProxies }: DecideConfig): readonly
       'lets everybody ask who reaches the port: such a peer names client, host and path, and is told who a caller is; list the addresses of the proxy alone'
     return [{ code: 'decide-open', path: ['decide', 'trustedProxies', wide], message }]
   }
-  if ('socketPath' in address || LOOPBACK.test(address.host) || !trustedProxies.every(each => THIS_MACHINE.test(each)))
-    return []
-  const message =
-    'is reached by other machines, and none of them may ask; list the proxy in `decide.trustedProxies`, or listen on 127.0.0.1'
+  const message = nobodyMayAsk(address, trustedProxies)
+  if (message === undefined) return []
   return [{ code: 'decide-unreachable', path: ['decide', 'listen'], message }]
+}
+
+function nobodyMayAsk(
+  address: DecideConfig['listen']['address'],
+  trustedProxies: DecideConfig['trustedProxies'],
+): string | undefined {
+  if ('socketPath' in address) return undefined
+  const isLocal = LOOPBACK.test(address.host)
+  if (!trustedProxies.every(each => THIS_MACHINE.test(each) !== isLocal)) return undefined
+  return isLocal
+    ? 'is reached by this machine alone, and it may not ask; leave `decide.trustedProxies` out or add 127.0.0.1 to it, or listen where the proxy is'
+    : 'is reached by other machines, and none of them may ask; list the proxy in `decide.trustedProxies`, or listen on 127.0.0.1'
 }
 
 function preflights({ caller }: DecideConfig, { routes }: Policy): readonly DoubtfulDecisions[] {

@@ -313,6 +313,8 @@ test.each([
   ['listen: "unix:/d.sock", caller: nginx', []],
   ['listen: 0.0.0.0:1, caller: nginx', ['decide-unreachable decide.listen']],
   ['listen: "[::]:1", caller: nginx, trustedProxies: ["::1"]', ['decide-unreachable decide.listen']],
+  ['listen: 127.0.0.1:1, caller: nginx, trustedProxies: [10.0.0.0/8]', ['decide-unreachable decide.listen']],
+  ['listen: 127.0.0.1:1, caller: nginx, trustedProxies: [10.0.0.0/8, 127.0.0.1]', []],
   [
     'listen: 0.0.0.0:1, caller: nginx, trustedProxies: [10.0.0.0/8, "fd00::/8"]',
     ['decide-open decide.trustedProxies.1'],
