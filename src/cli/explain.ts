@@ -34,7 +34,8 @@ import { checkedProvider } from './provider-option.ts'
 
 export const explainCommand: Command = {
   help: `Usage: sallyport explain METHOD PATH [--token T | --claims FILE] [--introspection FILE] [-H 'Name: value']... [-c FILE]
-                         [--proof auto|TEXT] [--certificate FILE] [--tool NAME] [--revoked FILE] [--no-files] [--json]
+                         [--proof auto|TEXT] [--certificate FILE] [--tool NAME] [--revoked FILE] [--caller PROXY]
+                         [--no-files] [--json]
        sallyport explain METHOD PATH [--session FILE [--fetch-site SITE]] [--origin URL] [--navigate] [-c FILE]...
 
 Puts one request through the policy, without sending anything, and shows the route and what else could have matched,

@@ -7,6 +7,7 @@ import { readKeyFolder } from '../signing/key-folder.ts'
 import { addressText, askable } from '../tools/admin/addresses.ts'
 import { AdminCallError, askAdmin, jsonOf } from '../tools/admin/ask.ts'
 import { StepTooLong, step } from '../tools/doctor/steps.ts'
+import { momentOf, withDistances } from '../tools/text/moments.ts'
 import { columns } from '../tools/text/table.ts'
 import { verifiedInternal } from '../tools/token/verified-internal.ts'
 import type { JsonObject } from '../types.ts'
@@ -30,14 +31,21 @@ export async function verifyInternal(token: string, options: InternalOptions, io
   if (config !== undefined && expected === undefined)
     throw new UsageError('the configuration has no `identity.token`, so that its gateway signs no tokens')
   const keys = address === undefined && config !== undefined ? await keysFor(config) : await publishedAt(address)
-  const { verdict, reason, claims } = await verifiedInternal(token, { keys, expected, nowMs: systemClock.nowMs() })
+  const nowMs = systemClock.nowMs()
+  const { verdict, reason, claims } = await verifiedInternal(token, { keys, expected, nowMs })
   if (options.json === true) io.stdout(`${JSON.stringify({ verdict, reason, claims }, undefined, 2)}\n`)
   else if (claims === undefined) io.stdout(`${io.paint('red', 'refused')}: ${reason}\n`)
   else {
-    const lines = columns(Object.entries(claims).map(([name, value]) => [`  ${name}`, JSON.stringify(value)]))
-    io.stdout(`${[`${io.paint('green', 'valid')}: a token of the gateway`, ...lines].join('\n')}\n`)
+    const lines = columns(Object.entries(claims).map(([name, value]) => [`  ${name}`, claimText(name, value, nowMs)]))
+    const unjudged = expected === undefined ? ', whose `iss` and `aud` are not judged without --config' : ''
+    io.stdout(`${[`${io.paint('green', 'valid')}: a token of the gateway${unjudged}`, ...lines].join('\n')}\n`)
   }
   return verdict === 'valid' ? 0 : 1
+}
+
+function claimText(name: string, value: unknown, nowMs: number): string {
+  const moment = momentOf(name, value)
+  return moment === undefined ? JSON.stringify(value) : `${JSON.stringify(value)}  ${withDistances(moment, nowMs)}`
 }
 
 /** The folder has what a gateway would publish; keys in memory can be asked for only. */

@@ -48,6 +48,7 @@ proof  prints the same two headers for a token that an issuer has bound to the k
   --nonce N           mint, proof: the nonce that the gateway asked for, from its header DPoP-Nonce
   --internal          verify: a token of the gateway's own
   --admin URL         verify --internal: the admin listener whose keys count, http://host:port or unix:/path
+                      (iss and aud are judged only where --config names a configuration, too)
   --json              decode, verify: the result as JSON
 
 Exit codes: 0 fine; 1 verify refused the token; 2 bad configuration or usage. Only mint and proof print a signature.

@@ -61,6 +61,7 @@ describe('token verify --internal', () => {
       expect.stringMatching(/^valid: a token of the gateway\n {2}iss +"https:\/\/orders/),
     ])
     expect(stdout).toContain('"alice"')
+    expect(stdout).toMatch(/^ {2}exp +\d+ {2}\d{4}-.*Z \(in \d+ \w+\)$/m)
   })
 
   test('and by those of a gateway that runs, whether the file or --admin names it', async () => {
@@ -68,6 +69,9 @@ describe('token verify --internal', () => {
     expect((await verify(token, '-c', fileOf(inMemory, {}))).code).toBe(0)
     const { code, stdout } = await verify(token, '--admin', inMemory.adminUrl, '--json')
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { verdict: 'valid', claims: { sub: 'alice' } }])
+    expect((await verify(token, '--admin', inMemory.adminUrl)).stdout).toContain(
+      '`aud` are not judged without --config',
+    )
   })
 
   test('names what is wrong', async () => {
@@ -77,7 +81,7 @@ describe('token verify --internal', () => {
       (({ code, stdout, stderr }) => [code, stdout + stderr])(await verify(...args))
     expect(await of(token, '--admin', inMemory.adminUrl)).toEqual([
       1,
-      expect.stringContaining('refused: none of the published keys signed it'),
+      expect.stringContaining('refused: none of the keys signed it'),
     ])
     const [head = '', claims = ''] = token.split('.')
     expect(await of(`${head}.${claims}.${'A'.repeat(86)}`, '-c', file)).toEqual([

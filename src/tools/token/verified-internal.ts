@@ -50,7 +50,7 @@ function claimsOf(payload: JWTPayload): Readonly<Record<string, unknown>> {
 function reasonOf(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return 'it has expired; the gateway sends a new one with the next request'
   if (error instanceof errors.JWKSNoMatchingKey)
-    return 'none of the published keys signed it: another gateway did, or its key was taken out, or it is no token of a gateway'
+    return 'none of the keys signed it: another gateway did, or its key was taken out of the folder (--admin asks a gateway that runs, which publishes it until its last token is dead), or it is no token of a gateway'
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return 'its signature is not that of the key which it names'
   if (error instanceof errors.JWTClaimValidationFailed)
