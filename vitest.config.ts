@@ -1,14 +1,34 @@
 import { defineConfig } from 'vitest/config'
 
 /**
- * Files here are pure, or close what they open: they change nothing of their process that another file could notice. So
- * they take turns in one process, and import the sources once. That takes half the processor time, since most files
- * import more than they run. A file that changes its process belongs elsewhere.
+ * Files here close what they open, and change nothing of their process that another file could notice. So they take
+ * turns in one process, and import the sources once. That takes half the processor time, since most files import more
+ * than they run.
  */
 const TOGETHER = [
-  ...['authenticate', 'authorize', 'condition', 'config', 'decision', 'identity', 'keys', 'lib', 'limit', 'mcp'],
-  ...['oauth', 'refusal', 'rfc', 'route', 'signing'],
+  ...['admin', 'authenticate', 'authorize', 'cli', 'condition', 'config', 'decision', 'docs', 'downstream', 'e2e'],
+  ...['egress', 'forward', 'identity', 'k8s', 'keys', 'lib', 'library', 'limit', 'mcp', 'oauth', 'raw', 'refusal'],
+  ...['regression', 'revocation', 'rfc', 'route', 'run', 'session', 'signing', 'store', 'telemetry', 'token-exchange'],
+  ...['tools', 'upstream'],
 ].map(folder => `test/${folder}/**/*.test.ts`)
+
+/**
+ * These look at what their process as a whole does, such as its memory, timers or warnings, or take all of the machine:
+ * thousands of connections, several browsers' tabs, processes that end under load.
+ */
+const OF_THEIR_OWN = [
+  'test/downstream/{drain,http2-drain,http2-flow-control}.test.ts',
+  'test/e2e/{dev-in-browser,grpc/drain}.test.ts',
+  'test/e2e/sessions/*-in-browser.test.ts',
+  'test/forward/{forwarding-streams,paused-answers,tunnel,whole-body}.test.ts',
+  'test/raw/load.test.ts',
+  'test/regression/refusals-keep-nothing.test.ts',
+  'test/revocation/table.test.ts',
+  'test/run/reload-under-load.test.ts',
+  'test/run/workers/*.test.ts',
+  'test/telemetry/traces/*.test.ts',
+  'test/upstream/http2-endings.test.ts',
+]
 
 export default defineConfig({
   test: {
@@ -22,12 +42,28 @@ export default defineConfig({
     // not come fails in any case.
     expect: { poll: { timeout: 25_000 } },
     pool: 'forks',
-    // Two cores: one worker per core. With three, thousands of connections in one file take longer than they may.
-    maxWorkers: 2,
+    // On two cores. Most files wait more than they run, so that three at a time leave no core idle.
     projects: [
-      // Each file has a process of its own, so that no test sees another's sockets.
-      { extends: true, test: { name: 'apart', include: ['test/**/*.test.ts'], exclude: TOGETHER } },
-      { extends: true, test: { name: 'together', include: TOGETHER, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: 'apart',
+          include: [...OF_THEIR_OWN, 'test/*.test.ts', 'test/{build,demo,fuzz,node}/**/*.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: TOGETHER,
+          exclude: OF_THEIR_OWN,
+          isolate: false,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 })

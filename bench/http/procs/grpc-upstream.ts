@@ -1,4 +1,4 @@
-/** Is a service of gRPC behind every peer, over HTTP/2 without TLS: it answers a unary call with a message of 70 bytes. */
+/** Is a service of gRPC behind every peer, over HTTP/2 without TLS: it answers a call with a message of 70 bytes. */
 import { createServer, type ServerHttp2Stream } from 'node:http2'
 
 const MESSAGE = Buffer.alloc(5 + 70, 'x')

@@ -1,6 +1,6 @@
 /**
- * Asks what memory costs in processor time: the same load on gateways whose Node keeps more or less, with a thousand busy
- * connections and five times as many tokens as are remembered.
+ * Asks what memory costs in processor time: the same load on gateways whose Node keeps more or less, with a thousand
+ * busy connections and five times as many tokens as are remembered.
  *
  * The flags of a row come after those that the gateway sets by itself, except for what V8 reads only at its start.
  */
