@@ -123,7 +123,7 @@ function pemKey(text: string): KeyObject {
 }
 
 const OTHER_KEY =
-  'write one into it, such as the output of `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`'
+  'write one into it, such as the output of `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, or take it out of the folder'
 const UNSUPPORTED = 'holds a key of a type that does not sign here: make one of EC P-256 (ES256) or Ed25519 (EdDSA)'
 
 function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): SigningAlgorithm {

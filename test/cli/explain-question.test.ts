@@ -41,6 +41,13 @@ describe('a question', () => {
     ])
   })
 
+  test('shows what a yes adds, and not what the proxy says of its client by itself', async () => {
+    const text = await explain(...NGINX, ...ASKED, '--claims', '{ sub: alice, scope: orders:read }')
+    const [, added = ''] = /Added to the request\n([\s\S]*?)\n\n/.exec(text) ?? []
+    expect(added).toMatch(/X-Auth-Subject: alice/i)
+    expect(added).not.toMatch(/forwarded|real-ip/i)
+  })
+
   test('of Envoy is the request itself', async () => {
     const text = await explain('GET', '/decide/healthz', '--caller', 'envoy', ...headers('X-Original-URI: /orders/1'))
     expect(text).toContain('GET /healthz: allow, forwarded by envoy')

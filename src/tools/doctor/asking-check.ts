@@ -15,10 +15,10 @@ import { trial, trialRequest } from '../engine/trial.ts'
 import { type HostPort, type Site, siteOf } from '../snippet/site.ts'
 import { hostPort } from '../snippet/written.ts'
 import type { Examined } from './examined.ts'
-import { type Finding, fail, finding, ok, skipped, warn } from './finding.ts'
+import { type Finding, fail, finding, ok, skipped, type Verdict, warn } from './finding.ts'
 import { forgedFindings } from './forged-probes.ts'
 import { pathFindings } from './path-probes.ts'
-import { rawRequest } from './raw-request.ts'
+import { type RawAnswer, rawRequest } from './raw-request.ts'
 import { StepTooLong, step } from './steps.ts'
 import { PROBE_HEADER, type Send, testService } from './test-service.ts'
 
@@ -107,7 +107,7 @@ async function examination(through: URL, parts: Parts): Promise<readonly Finding
       ...(forged.length > 0
         ? forged
         : [finding('forged', open, ok('nothing that a client forges reaches the service'))]),
-      ...(paths.length > 0 ? paths : [finding('path', open, ok('the service sees the paths that are judged'))]),
+      ...paths,
     ]
   } catch (error) {
     const seen = `the proxy could not be asked: ${why(error)}`
@@ -118,16 +118,19 @@ async function examination(through: URL, parts: Parts): Promise<readonly Finding
 /** A path that a stranger may have, and one that wants a token. */
 async function ways(policy: Policy, { config }: Examined, { host }: URL) {
   const paths = witnessPaths(config.routes.map(({ path }) => path))
-  const ways: { open?: string; limited?: string; closed?: string } = {}
+  const ways: { below?: string; open?: string; limited?: string; closed?: string } = {}
   for (const route of config.routes) {
     const path = reachedBy(policy.matcher, route, paths).find(({ method }) => method === 'GET')?.path
     if (path === undefined) continue
     const { denial, findings } = await trial(policy, trialRequest('GET', path, ['Host', host]))
     if (denial?.code === 'token_missing') ways.closed ??= path
-    else if (denial === undefined && findings.route?.limits === undefined) ways.open ??= path
-    else if (denial === undefined) ways.limited ??= path
+    else if (denial === undefined && findings.route?.limits === undefined) {
+      ways.open ??= path
+      // Odd paths lead to the service only where others do, too.
+      if (route.path.endsWith('/**')) ways.below ??= path
+    } else if (denial === undefined) ways.limited ??= path
   }
-  return { open: ways.open ?? ways.limited, closed: ways.closed }
+  return { open: ways.below ?? ways.open ?? ways.limited, closed: ways.closed }
 }
 
 /** Some proxies decide by these what is asked for. */
@@ -141,17 +144,7 @@ async function closedFindings(closed: string, open: string | undefined, send: Se
       finding('through', closed, fail(seen, 'have the proxy ask about every request, and forward only on 200', TO_DO)),
     ]
   }
-  const seen = answer === undefined ? 'the proxy closes the connection' : `it is refused with ${answer.status}`
-  const hasChallenge = answer?.head.includes('\r\nwww-authenticate:') === true
-  const found: Finding[] = [
-    finding(
-      'through',
-      closed,
-      answer?.status === 401 && hasChallenge
-        ? ok(`${seen}, with a challenge`)
-        : warn(`${seen}, and not with 401 and a challenge`, 'have the proxy pass `WWW-Authenticate` on', TO_DO),
-    ),
-  ]
+  const found: Finding[] = [finding('through', closed, refusedVerdict(answer))]
   for (const name of open === undefined ? [] : TARGET_NAMES) {
     const forged = await send(closed, [`${name}: ${open}`])
     if (forged.arrival === undefined) continue
@@ -162,6 +155,22 @@ async function closedFindings(closed: string, open: string | undefined, send: Se
   }
   return found
 }
+
+/** Says whether a stranger was told how to become none. nginx passes on what the gateway calls the refusal. */
+function refusedVerdict(answer: RawAnswer | undefined): Verdict {
+  if (answer === undefined) return warn('the proxy closes the connection', REMEDY_ASKED, TO_DO)
+  const { status, head } = answer
+  const code = /\r\nx-sallyport-code: *([a-z_]+)/.exec(head)?.[1]
+  const seen = `it is refused with ${status}${code === undefined ? '' : ` (${code})`}`
+  if (status === 401 && head.includes('\r\nwww-authenticate:')) return ok(`${seen}, with a challenge`)
+  const wrong = `${seen}, and not with 401 and a challenge`
+  if (status === 401) return warn(wrong, 'have the proxy pass `WWW-Authenticate` on', TO_DO)
+  return warn(wrong, code === 'caller_untrusted' ? REMEDY_TRUSTED : REMEDY_ASKED, TO_DO)
+}
+
+const REMEDY_TRUSTED = 'list the address of the proxy in `decide.trustedProxies`'
+const REMEDY_ASKED =
+  'see that the gateway runs, and have the proxy ask at `decide.listen` and say target, method and host; the log of the gateway has what it was asked'
 
 /** @throws the error, where it is a mistake of ours: what the system and TLS say has a code, and is a plain Error */
 function why(error: unknown): string {

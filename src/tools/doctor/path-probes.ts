@@ -1,7 +1,7 @@
 /** Sends odd paths through a proxy that asks us: whatever reaches the service has to be what was sent, and let in. */
 import type { Policy } from '../../policy.ts'
 import { trial, trialRequest } from '../engine/trial.ts'
-import { type Finding, fail, finding, warn } from './finding.ts'
+import { type Finding, fail, finding, ok, warn } from './finding.ts'
 import type { Send } from './test-service.ts'
 
 const TO_DO = 'config/decide.md#what-the-proxy-has-to-do'
@@ -18,14 +18,17 @@ interface Walking {
   readonly host: string
 }
 
-/** A proxy may refuse what it likes. */
+/** A proxy may refuse what it likes. @returns at least one finding */
 export async function pathFindings({ open, closed, send, policy, host }: Walking): Promise<readonly Finding[]> {
   const passes = async (path: string): Promise<boolean> =>
     (await trial(policy, trialRequest('GET', path, ['Host', host]))).denial === undefined
   const found: Finding[] = []
-  for (const target of oddTargets(open, closed)) {
+  const targets = oddTargets(open, closed)
+  let arrivals = 0
+  for (const target of targets) {
     const { arrival } = await send(target)
     if (arrival === undefined) continue
+    arrivals += 1
     const arrived = arrival.target
     if (arrived === target) {
       if (await passes(arrived)) continue
@@ -38,7 +41,8 @@ export async function pathFindings({ open, closed, send, policy, host }: Walking
     const seen = `the service got ${arrived}`
     found.push(finding('path', target, isResolvedFirst ? warn(seen, REMEDY, TO_DO) : fail(seen, REMEDY, TO_DO)))
   }
-  return found
+  const seen = `of ${targets.length} odd paths, ${arrivals} reached the service, each as it was judged`
+  return found.length > 0 ? found : [finding('path', open, ok(seen))]
 }
 
 function oddTargets(open: string, closed: string | undefined): readonly string[] {

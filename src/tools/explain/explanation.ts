@@ -15,6 +15,7 @@ import {
 } from '../../config/requirements.ts'
 import { CALLER_KEYS, type CallerKey } from '../../config/schema/route-keys.ts'
 import type { Config, RouteConfig } from '../../config/schema/schema.ts'
+import { isSaidByProxies } from '../../decision/asked-facts.ts'
 import type { Caller } from '../../decision/callers.ts'
 import { refusalFor } from '../../decision/no.ts'
 import { Denial, type DenialCode } from '../../errors.ts'
@@ -118,12 +119,13 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
     filledIn,
     headers:
       trial.upstreamHeaders &&
-      withExchanged(
+      addedBesides(
         headerChanges(request.rawHeaders, trial.upstreamHeaders, {
           policy,
           tokenHeader: config.identity.token?.header,
         }),
         exchangedToken(trial, config),
+        askedBy,
       ),
     addedToAnswer: trial.upstreamHeaders === undefined ? [] : linesOf(findings.responseLines).map(answerLine),
     forwardedTo:
@@ -137,8 +139,14 @@ export async function explanation(deps: ExplanationDeps): Promise<Explanation> {
   })
 }
 
-function withExchanged({ removed, added }: NonNullable<Explanation['headers']>, lines: readonly HeaderLine[]) {
-  return { removed, added: [...added, ...lines] }
+/** A yes says who is calling. What a proxy says of its client, it says to the service by itself. */
+function addedBesides(
+  { removed, added }: NonNullable<Explanation['headers']>,
+  exchanged: readonly HeaderLine[],
+  askedBy: Caller | undefined,
+) {
+  const said = askedBy === undefined ? added : added.filter(({ name }) => !isSaidByProxies(name))
+  return { removed, added: [...said, ...exchanged] }
 }
 
 /** Returns the way to the login, where a person is sent there and the request is none by which a page is opened. */

@@ -38,7 +38,7 @@ interface Habits {
 }
 
 /** Asks nobody: it knows what the answer is. */
-async function examinedProxy({ leaks = [], refuses = () => false }: Habits) {
+async function examinedProxy({ leaks = [], refuses = () => false }: Habits, config: object = CONFIG) {
   const port = await freePort()
   const passed = new Set(['x-probe-id', ...leaks])
   const requests: string[] = []
@@ -55,7 +55,7 @@ async function examinedProxy({ leaks = [], refuses = () => false }: Habits) {
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   const through = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
-  const found = await examine({ config: CONFIG, through, serviceListen: { host: '127.0.0.1', port } })
+  const found = await examine({ config: { ...config }, through, serviceListen: { host: '127.0.0.1', port } })
   return { ...found, requests }
 }
 
@@ -114,6 +114,35 @@ describe('a proxy', () => {
     expect(await through(`http://127.0.0.1:${port}`, { stepMs: 200 })).toBe(
       'fail: the proxy could not be asked: there was no answer within 200 ms',
     )
+  })
+
+  test('that passes on another refusal than that of strangers gets the remedy for it', async () => {
+    let headers: Record<string, string> = { 'x-sallyport-code': 'caller_untrusted' }
+    const proxy = http.createServer((_request, response) => response.writeHead(403, headers).end())
+    closing.push(() => void proxy.close().closeAllConnections())
+    proxy.listen(0, '127.0.0.1')
+    await once(proxy, 'listening')
+    const examined = async () => {
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+      const serviceListen = { host: '127.0.0.1', port: await freePort() }
+      return (await examine({ config: CONFIG, through: url, serviceListen })).all.find(
+        ({ check }) => check === 'through',
+      )
+    }
+    expect(await examined()).toMatchObject({
+      outcome: 'warn',
+      seen: 'it is refused with 403 (caller_untrusted), and not with 401 and a challenge',
+      remedy: expect.stringContaining('decide.trustedProxies'),
+    })
+    headers = {}
+    expect((await examined())?.remedy).toMatch(/^see that the gateway runs/)
+  })
+
+  test('is asked for odd paths where others lead to the service, too', async () => {
+    const routes = [{ id: 'health', path: '/healthz', access: 'public' }, ...CONFIG.routes]
+    const { of: seen } = await examinedProxy({}, { ...CONFIG, routes })
+    expect(seen('through', '/public')).toEqual(['ok: it reaches the service, as this configuration says'])
+    expect(seen('path', '/public').join()).toMatch(/^ok: of \d+ odd paths, \d+ reached the service/)
   })
 
   test('is not blamed for a mistake of ours', async () => {
