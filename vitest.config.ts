@@ -6,26 +6,21 @@ import { defineConfig } from 'vitest/config'
  * than they run.
  */
 const TOGETHER = [
-  ...['admin', 'authenticate', 'authorize', 'cli', 'condition', 'config', 'decision', 'docs', 'downstream', 'e2e'],
-  ...['egress', 'forward', 'identity', 'k8s', 'keys', 'lib', 'library', 'limit', 'mcp', 'oauth', 'raw', 'refusal'],
-  ...['regression', 'revocation', 'rfc', 'route', 'run', 'session', 'signing', 'store', 'telemetry', 'token-exchange'],
-  ...['tools', 'upstream'],
+  ...['admin', 'authenticate', 'authorize', 'condition', 'config', 'decision', 'docs', 'downstream', 'egress'],
+  ...['forward', 'identity', 'k8s', 'keys', 'lib', 'library', 'limit', 'mcp', 'oauth', 'raw', 'refusal', 'regression'],
+  ...['revocation', 'rfc', 'route', 'signing', 'store', 'telemetry', 'token-exchange', 'tools', 'upstream'],
 ].map(folder => `test/${folder}/**/*.test.ts`)
 
 /**
- * These look at what their process as a whole does, such as its memory, timers or warnings, or take all of the machine:
- * thousands of connections, several browsers' tabs, processes that end under load.
+ * These look at what their process as a whole does, such as its memory, timers or warnings, or take all of the machine,
+ * with thousands of connections.
  */
 const OF_THEIR_OWN = [
-  'test/downstream/{drain,http2-drain,http2-flow-control}.test.ts',
-  'test/e2e/{dev-in-browser,grpc/drain}.test.ts',
-  'test/e2e/sessions/*-in-browser.test.ts',
+  'test/downstream/{drain,http2-drain,http2-flow-control,overload}.test.ts',
   'test/forward/{forwarding-streams,paused-answers,tunnel,whole-body}.test.ts',
   'test/raw/load.test.ts',
   'test/regression/refusals-keep-nothing.test.ts',
   'test/revocation/table.test.ts',
-  'test/run/reload-under-load.test.ts',
-  'test/run/workers/*.test.ts',
   'test/telemetry/traces/*.test.ts',
   'test/upstream/http2-endings.test.ts',
 ]
@@ -43,14 +38,13 @@ export default defineConfig({
     expect: { poll: { timeout: 25_000 } },
     pool: 'forks',
     // On two cores. Most files wait more than they run, so that three at a time leave no core idle.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
         test: {
           name: 'apart',
-          include: [...OF_THEIR_OWN, 'test/*.test.ts', 'test/{build,demo,fuzz,node}/**/*.test.ts'],
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
+          include: [...OF_THEIR_OWN, 'test/*.test.ts', 'test/{build,cli,demo,e2e,fuzz,node,run,session}/**/*.test.ts'],
         },
       },
       {
@@ -60,8 +54,6 @@ export default defineConfig({
           include: TOGETHER,
           exclude: OF_THEIR_OWN,
           isolate: false,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
         },
       },
     ],
