@@ -10,6 +10,8 @@ const files = folder()
 const config = files.write('sallyport.yaml', sessionText())
 const ofIdTokens = files.write('id-tokens.yaml', sessionText({ browser: ['principal: idToken'] }))
 const withoutSessions = files.write('tokens.yaml', textOf('{ id: orders, path: /orders }'))
+/** After the session has begun, however long that takes. */
+const SOON = new Date(Date.now() + 60_000).toISOString()
 const ALICE = '{ sub: alice, scope: "orders:read" }'
 
 async function printed(args: readonly string[], file = config): Promise<string> {
@@ -74,10 +76,9 @@ describe('a session', () => {
   })
 
   test('that is revoked is over', async () => {
-    const now = new Date().toISOString()
     const revoked = files.write(
       'revoked.yaml',
-      `- { issuer: https://login.example.com/, sub: alice, before: "${now}" }\n`,
+      `- { issuer: https://login.example.com/, sub: alice, before: "${SOON}" }\n`,
     )
     const found = await explained(['GET', '/', '--session', ALICE, '--revoked', revoked])
     expect(found.decision).toBe('session_expired')
@@ -90,8 +91,10 @@ describe('a session', () => {
       'optional.yaml',
       sessionText({ routes: ['{ id: maybe, path: /maybe, providers: [browser], access: optional }'] }),
     )
-    const now = new Date().toISOString()
-    const revoked = files.write('over.yaml', `- { issuer: https://login.example.com/, sub: alice, before: "${now}" }\n`)
+    const revoked = files.write(
+      'over.yaml',
+      `- { issuer: https://login.example.com/, sub: alice, before: "${SOON}" }\n`,
+    )
     const found = await explained(['GET', '/maybe', '--session', ALICE, '--revoked', revoked], optional)
     expect(found.decision).toBe('allow')
     expect(resultsOf(found)).toContain('fails session: one that is over')
