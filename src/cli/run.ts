@@ -5,7 +5,7 @@ import { systemScheduler } from '../lib/scheduler.ts'
 import { load } from '../run/engine.ts'
 import { setGarbageCollection } from '../run/memory-settings.ts'
 import { type RunningGateway, type StartOptions, start } from '../run/start.ts'
-import type { StartSettings } from '../run/start-settings.ts'
+import type { WorkerPart } from '../run/workers/messages.ts'
 import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
 import { formattedLines } from '../telemetry/log-format.ts'
 import { routeTable } from '../tools/dev/route-table.ts'
@@ -112,6 +112,7 @@ async function leader(file: string, config: Config, io: CommandIo) {
 async function runAsWorker(file: string, workerOf: string, io: CommandIo, mode: 'report' | undefined) {
   io.onHangup(() => {})
   const { runWorker } = await import('../run/workers/worker.ts')
-  await runWorker({ ...startOptions(file, io.env, io, mode), workerOf: JSON.parse(workerOf) as StartSettings })
+  const { settings, besidePort } = JSON.parse(workerOf) as WorkerPart
+  await runWorker({ ...startOptions(file, io.env, io, mode), workerOf: settings, besidePort })
   return 0 as const
 }

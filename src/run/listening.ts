@@ -8,7 +8,13 @@ import { freeSocketPath, withSocketMode } from './unix-socket.ts'
 const BACKLOG = 4096
 
 /**
- * @param place `shared` when another process opens the socket for this one, and has made way for it
+ * Whose a listener is. `own`: of this process alone. `handed`: another process opens the socket for this one, and has
+ * made way for it. `besidePort`: several processes listen on this port, each by itself, and the kernel spreads the
+ * connections among them (SO_REUSEPORT, socket(7)).
+ */
+export type ListenPlace = 'own' | 'handed' | { readonly besidePort: number }
+
+/**
  * @returns `http://127.0.0.1:8080`, or `unix:/path`
  * @throws {Error} the address cannot be listened on
  */
@@ -16,7 +22,7 @@ export async function listen(
   app: FastifyInstance,
   { address, mode }: Listener,
   scheme: 'http' | 'https',
-  place: 'own' | 'shared' = 'own',
+  place: ListenPlace = 'own',
 ): Promise<string> {
   if ('socketPath' in address) {
     const { socketPath } = address
@@ -24,7 +30,11 @@ export async function listen(
     await withSocketMode(mode, () => app.listen({ path: socketPath, backlog: BACKLOG }))
     return `unix:${socketPath}`
   }
-  await app.listen({ ...address, backlog: BACKLOG })
+  await app.listen({
+    ...address,
+    ...(typeof place === 'object' && { port: place.besidePort, exclusive: true, reusePort: true }),
+    backlog: BACKLOG,
+  })
   const { port } = app.server.address() as AddressInfo
   return `${scheme}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
 }

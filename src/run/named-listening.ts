@@ -1,8 +1,10 @@
 /** Listens on an address of the configuration. When that fails, the error names the setting and says why in words. */
 
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type ListenOptions } from 'node:net'
 import type { Address, Listener } from '../config/schema/schema.ts'
 import type { FailureWords } from '../lib/failure-text.ts'
-import { listen } from './listening.ts'
+import { type ListenPlace, listen } from './listening.ts'
 import { freeSocketPath, SocketPathTaken } from './unix-socket.ts'
 
 type ListenSetting = 'listen' | 'decide.listen' | 'admin.listen'
@@ -23,7 +25,7 @@ export async function listenAs(
   app: Parameters<typeof listen>[0],
   listener: Listener,
   scheme: 'http' | 'https',
-  place: 'own' | 'shared' = 'own',
+  place: ListenPlace = 'own',
 ): Promise<string> {
   return named(setting, listener.address, () => listen(app, listener, scheme, place))
 }
@@ -31,6 +33,34 @@ export async function listenAs(
 /** Makes way for the socket of `listen`, where that is one, for a process that opens it later. */
 export async function freeListenPath({ address }: Listener): Promise<void> {
   if ('socketPath' in address) await named('listen', address, () => freeSocketPath(address.socketPath))
+}
+
+/**
+ * Finds out which port several processes may listen on, each by itself.
+ *
+ * It is taken as one process would take it first, so that a port which somebody else has is an error, even where they
+ * would share it.
+ *
+ * @returns undefined for a Unix socket, and where this system has no such ports
+ */
+export async function sharedPort({ address }: Listener): Promise<number | undefined> {
+  if ('socketPath' in address) return undefined
+  const port = await named('listen', address, () => taken(address))
+  return taken({ ...address, port, reusePort: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTSUP') return undefined
+    throw error
+  })
+}
+
+/** Listens for a moment. @returns the port, which may be asked for as 0 */
+async function taken(options: ListenOptions): Promise<number> {
+  const server = createServer()
+  server.listen({ ...options, exclusive: true })
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 async function named<T>(setting: ListenSetting, address: Address, task: () => Promise<T>): Promise<T> {

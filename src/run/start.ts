@@ -31,8 +31,10 @@ export interface StartOptions extends EngineOptions {
   readonly meter?: LoopMeter | undefined
   /** Draws who is refused under overload; left out, `Math.random` does. */
   readonly random?: (() => number) | undefined
-  /** The process that hands a worker its connections. */
+  /** Where connections come from that this process does not accept alone. */
   readonly acceptor?: Acceptor | undefined
+  /** The port on which this worker listens by itself; left out, its primary opens the socket. */
+  readonly besidePort?: number | undefined
   /** The other workers, which hear of what is revoked here, and tell what was revoked there. */
   readonly peers?: RevocationPeers | undefined
 }
@@ -66,7 +68,7 @@ const LAST_DRAIN_MS = 2_000
  * @throws {Error} an address cannot be listened on
  */
 export async function start(options: StartOptions): Promise<RunningGateway> {
-  const { file, workerOf } = options
+  const { file, workerOf, besidePort } = options
   const deciding = engine(options, () => [...draining.servers, ...lastDraining.servers])
   const { config, first, services, policies, reloads } = deciding
   const { log } = services
@@ -113,7 +115,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
         app,
         config.listen,
         config.listen.tls === undefined ? 'http' : 'https',
-        workerOf === undefined ? 'own' : 'shared',
+        workerOf === undefined ? 'own' : besidePort === undefined ? 'handed' : { besidePort },
       ))
     for (const server of new Set([...draining.servers, ...lastDraining.servers])) dropConnectionsOverLimit(server)
     deciding.follow()

@@ -3,7 +3,6 @@ import cluster, { type Worker } from 'node:cluster'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
 import type { PackedFamily } from '../../telemetry/metrics/exposition.ts'
-import type { StartSettings } from '../start-settings.ts'
 import {
   type Answers,
   type Failure,
@@ -17,6 +16,7 @@ import {
   type ToPrimary,
   type ToWorker,
   WORKER_VARIABLE,
+  type WorkerPart,
 } from './messages.ts'
 
 interface Exit {
@@ -52,7 +52,7 @@ export interface Member {
 }
 
 interface MemberOptions {
-  readonly settings: StartSettings
+  readonly part: WorkerPart
   readonly scheduler: Scheduler
   readonly onLastMetrics: (member: Member, metrics: readonly PackedFamily[]) => void
   /** The worker asks for what is revoked. */
@@ -67,7 +67,7 @@ interface MemberOptions {
 export function member(options: MemberOptions): Member {
   let worker: Worker
   try {
-    worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(options.settings) })
+    worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(options.part) })
   } catch (error) {
     // Node tells some failures of the system by an event (EAGAIN, EMFILE) and throws the others (ENOMEM, E2BIG).
     if (!(error instanceof Error && 'syscall' in error)) throw error

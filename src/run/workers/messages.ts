@@ -7,9 +7,18 @@ import type { Debit } from '../../limit/ledger.ts'
 import type { RevocationSource } from '../../revocation/revocations.ts'
 import type { RevocationChange } from '../../revocation/revoker.ts'
 import type { PackedFamily } from '../../telemetry/metrics/exposition.ts'
+import type { StartSettings } from '../start-settings.ts'
 
-/** Set in the environment of a worker: the settings that its primary was started with, as JSON. */
+/** Set in the environment of a worker: a {@link WorkerPart}, as JSON. */
 export const WORKER_VARIABLE = 'SALLYPORT_WORKER'
+
+/** What a worker is told when it is started. */
+export interface WorkerPart {
+  /** Those that its primary was started with. */
+  readonly settings: StartSettings
+  /** The port on which each worker listens by itself; left out, the primary opens the socket. */
+  readonly besidePort?: number | undefined
+}
 
 /** Stands for a question that nobody has asked: what a worker counted until its end. */
 export const LAST_METRICS = 0

@@ -1,11 +1,12 @@
 /**
- * Asks the primary to stop accepting connections before this worker lets its clients go.
+ * Sees that no connection is accepted any more before this worker lets its clients go.
  *
  * A client that is let go comes back at once. If that happened as soon as this worker has stopped, the client would
- * connect while the primary is still closing the listener, and would be cut off. So every worker waits until all of
- * them have stopped.
+ * connect while the primary or another worker is still closing its listener, and would be cut off. So every worker waits
+ * until all of them have stopped.
  */
 import type { Worker } from 'node:cluster'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Acceptor } from '../../downstream/drain.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
@@ -14,7 +15,8 @@ import type { News, ToPrimary, ToWorker } from './messages.ts'
 /** Clients wait for their answers during this time. */
 const LONGEST_WAIT_MS = 1_000
 
-export function primaryAcceptor(worker: Worker, scheduler: Scheduler): Acceptor {
+/** @param accepts who takes connections from the kernel */
+export function primaryAcceptor(worker: Worker, scheduler: Scheduler, accepts: 'worker' | 'primary'): Acceptor {
   /** Resolves when the primary has given the expected news, or can give none any more. */
   const told = async (message: ToPrimary['tell'] & ('look' | 'closed'), expected: News['news']): Promise<void> => {
     const heard = Promise.withResolvers<void>()
@@ -28,6 +30,10 @@ export function primaryAcceptor(worker: Worker, scheduler: Scheduler): Acceptor 
   }
   return {
     async looked() {
+      if (accepts === 'worker') {
+        await nextTurn()
+        return
+      }
       // The primary may have looked just before it was asked, so only the second look counts.
       await told('look', 'looked')
       await told('look', 'looked')

@@ -1,7 +1,8 @@
 /**
  * Runs several gateways on one listener: starts the workers, replaces those that end, and speaks for all of them.
  *
- * The primary accepts connections and hands them out in turn; it never sees a request. It owns what there must be only
+ * Each worker accepts connections by itself, on the port of all of them. Where the system has no such ports, and on a
+ * Unix socket, the primary accepts them and hands them out in turn. It never sees a request. It owns what there must be only
  * one of: the signals, and the admin listener with the sums of what the workers count. It does not reload anything
  * itself: each worker watches the files, and a worker that starts later loads them as they are at that time.
  */
@@ -14,7 +15,7 @@ import type { Scheduler } from '../../lib/scheduler.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { tellIgnoredProxy } from '../ignored-proxy.ts'
 import { closeNow } from '../listening.ts'
-import { freeListenPath, listenAs } from '../named-listening.ts'
+import { freeListenPath, listenAs, sharedPort } from '../named-listening.ts'
 import { startSettings } from '../start-settings.ts'
 import { setSocketMode } from '../unix-socket.ts'
 import { type Ending, type Member, member } from './member.ts'
@@ -66,11 +67,12 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
   const stopping = new AbortController()
   const posts: Array<Promise<void>> = []
   let isDraining = false
+  let besidePort: number | undefined
 
   /** @param role the first one keeps the cache file of revocations, and so does whoever takes its place */
   function startWorker(role: number): Member {
     const started = member({
-      settings,
+      part: { settings, besidePort },
       scheduler,
       onLastMetrics: sums.heard,
       onJoin: joining => void shared.join(joining, role === 0),
@@ -147,6 +149,7 @@ export function primary({ file, config, env, clock, scheduler, log, version }: P
       // This process opens the socket when a worker asks for it, and again when all of them have ended.
       setSocketMode(listen.mode)
     }
+    besidePort = listen && (await sharedPort(listen))
     const first = Array.from({ length: config.workers }, (_, role) => startWorker(role))
     const [begun] = await Promise.all(first.map(startOf))
     posts.push(...first.map(keep))

@@ -30,7 +30,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
     for await (const part of metrics) await tell({ tell: 'metrics', id, metrics: part })
   }
 
-  const acceptor = primaryAcceptor(worker, systemScheduler)
+  const acceptor = primaryAcceptor(worker, systemScheduler, options.besidePort === undefined ? 'primary' : 'worker')
   const peers = primaryPeers(worker, systemScheduler)
   const limitSiblings = primaryLedger(worker, systemScheduler)
   worker.on('message', async (message: ToWorker) => {

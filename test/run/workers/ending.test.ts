@@ -113,7 +113,6 @@ describe('a worker that is killed', () => {
     expect(new Set([...first, ...second, ...(await pids())]).size).toBe(3 * WORKERS)
     const pauses = gateway.lines().flatMap(({ msg, pause_ms }) => (msg === ENDED ? [pause_ms] : []))
     expect(pauses).toEqual([100, 100, 200, 200])
-    // A port that was any free one is another by then.
     const { url } = await gateway.logged({ msg: TOOK_PLACE }, 2 * WORKERS)
     expect(await requests(String(url), BEFORE)).toEqual(Array(BEFORE).fill(200))
   })

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { atEnd } from '../../support/at-end.ts'
 import { bearer, testProvider } from '../../support/gateway/gateway.ts'
 import { startTestIssuer, type TestIssuer } from '../../support/services/issuer.ts'
-import { startWorkers, until, WORKERS, type Workers } from './support.ts'
+import { startWorkers, WORKERS, type Workers } from './support.ts'
 
 const SECRET = 'the-secret-of-the-operator-0123456789'
 
@@ -48,16 +48,14 @@ async function start(revocation: Readonly<Record<string, unknown>> = {}): Promis
       const dispatcher = new Agent()
       const path = `/${randomBytes(6).toString('hex')}`
       const statuses = new Set<number>()
-      // Connections are handed out in turn.
-      for (let sent = 0; sent < 3 * WORKERS; sent++) {
+      const served = () => new Set(gateway.lines().flatMap(line => (line.path === path ? [line.worker] : []))).size
+      for (let sent = 0; sent < 3 * WORKERS || served() < WORKERS; sent++) {
         const options = { dispatcher, reset: true, headers: bearer(token) }
         const { statusCode, body } = await request(gateway.url + path, options)
         await body.dump()
         statuses.add(statusCode)
       }
       await dispatcher.destroy()
-      const served = () => new Set(gateway.lines().flatMap(line => (line.path === path ? [line.worker] : [])))
-      await until(served, ({ size }) => size === WORKERS)
       return statuses
     },
   }

@@ -1,5 +1,5 @@
 /** Several processes behind one listener look like one gateway. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,26 @@ import { startTestUpstream } from '../../support/services/upstream.ts'
 import { configOf, isRunning, OK, ROUTES, requests, serving, startWorkers, until, WORKERS } from './support.ts'
 
 const COUNT = 40
+
+/** @returns the inodes of the sockets that listen on a port, as proc(5) has them */
+function listeningOn(port: number): readonly string[] {
+  const [, ...lines] = readFileSync('/proc/net/tcp', 'utf8').trimEnd().split('\n')
+  const own = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return lines
+    .map(line => line.trim().split(/\s+/))
+    .flatMap(([, local, , state, , , , , , inode]) => (local?.endsWith(own) && state === '0A' ? [String(inode)] : []))
+}
+
+function socketsOf(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap(fd => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? []
+    } catch {
+      // It was closed meanwhile.
+      return []
+    }
+  })
+}
 
 describe('one listener', () => {
   test('is served by all of them, and a scrape counts exactly what was asked', async () => {
@@ -51,14 +71,15 @@ describe('one listener', () => {
     const dispatcher = new Agent()
     atEnd(() => dispatcher.destroy())
     const headers = bearer(await issuer.mint({}))
-    for (let sent = 0; sent < 4; sent++) {
+    let sent = 0
+    for (; sent < 4 || serving(gateway).size < WORKERS; sent++) {
       const { statusCode, body } = await request(gateway.url, { dispatcher, reset: true, headers })
       await body.dump()
       expect(statusCode).toBe(200)
     }
-    const metrics = await until(gateway.metrics, found => found.get(OK) === 4)
+    const metrics = await until(gateway.metrics, found => found.get(OK) === sent)
     const cache = (result: string) => metrics.get(`sallyport_token_cache_total{provider="main",result="${result}"}`)
-    expect([cache('miss'), cache('hit')]).toEqual([WORKERS, 4 - WORKERS])
+    expect([cache('miss'), cache('hit')]).toEqual([WORKERS, sent - WORKERS])
     expect(metrics.get('sallyport_token_cache_entries')).toBe(WORKERS)
     expect(metrics.get('sallyport_jwks_keys{provider="main"}')).toBeGreaterThan(0)
     expect(metrics.get('sallyport_jwks_fetches_total{provider="main",result="ok"}')).toBe(WORKERS)
@@ -104,17 +125,29 @@ describe('one listener', () => {
   test('has `limits.connections` in all: more are closed, and not passed around', async () => {
     const { gateway } = await startWorkers({ limits: { connections: WORKERS } })
     const { port } = new URL(gateway.url)
-    const sockets: Socket[] = []
-    const closed: Socket[] = []
-    atEnd(() => sockets.map(socket => socket.destroy()))
-    for (let opened = 0; opened < WORKERS * 2; opened++) {
-      const socket = connect(Number(port), '127.0.0.1')
-      sockets.push(socket)
-      socket.on('error', () => {}).on('close', () => closed.push(socket))
+    const kept: Socket[] = []
+    atEnd(() => kept.map(socket => socket.destroy()))
+    /** @returns whether it was answered, and stays */
+    const opened = async (): Promise<boolean> => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
       socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
       await new Promise(resolve => socket.once('data', resolve).once('close', resolve))
+      if (!socket.destroyed) kept.push(socket)
+      return !socket.destroyed
     }
-    expect(closed).toEqual(sockets.slice(WORKERS))
+    // The kernel chooses the worker, and each has its share.
+    await until(opened, () => kept.length === WORKERS)
+    for (let more = 0; more < 4 * WORKERS; more++) expect(await opened()).toBe(false)
+    expect(kept.filter(socket => socket.closed)).toEqual([])
+  })
+
+  test('is listened on by each worker itself, so that none passes a connection on', async () => {
+    const { gateway, pids } = await startWorkers()
+    const { port } = new URL(gateway.url)
+    const listeners = listeningOn(Number(port))
+    expect(listeners).toHaveLength(WORKERS)
+    const sockets = (await pids()).flatMap(socketsOf)
+    for (const inode of listeners) expect(sockets).toContain(inode)
   })
 
   test('probes the service through a worker', async () => {
