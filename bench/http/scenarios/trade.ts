@@ -24,29 +24,26 @@ interface Setting {
 }
 
 const ONE_ARENA = { MALLOC_ARENA_MAX: '1' }
-const IMAGE = '--max-old-space-size=128'
 
 const SETTINGS: readonly Setting[] = [
   { name: 'as it starts' },
   { name: 'one arena', env: ONE_ARENA },
-  ...[4, 8, 16, 32].map(size => ({
+  ...[8, 16, 32].map(size => ({
     name: `one arena, young generation 3 × ${size} MiB`,
     nodeArgs: [`--max-semi-space-size=${size}`],
     env: ONE_ARENA,
   })),
-  ...[8, 16].map(size => ({
-    name: `one arena, 3 × ${size} MiB, old generation 128 MiB, as in an image of 256 MiB`,
-    nodeArgs: [`--max-semi-space-size=${size}`, IMAGE],
-    env: ONE_ARENA,
-  })),
 ]
+
+/** A thousand connections are more than a noisy core keeps up with at times, and some of their requests are refused. */
+const ATTEMPTS = 5
 
 export const trade: Scenario = {
   name: 'trade',
   async run(bench) {
     const { effort, progress, site } = bench
     const { isQuick } = effort
-    const [tokens, connections, warmUpRequests] = isQuick ? [20_500, 300, 40_000] : [50_000, 1_000, 200_000]
+    const [tokens, connections, warmUpRequests] = isQuick ? [20_500, 300, 40_000] : [50_000, 1_000, 80_000]
     const load = { tokensFile: await tokensFile(keyOf(bench, 'RS256'), tokens), connections }
     const [target] = bench.targets
     const peers: RunningPeer[] = []
@@ -56,12 +53,12 @@ export const trade: Scenario = {
         const peer = await ours({ target, name, nodeArgs: nodeArgs ?? [], env: env ?? {} }).start(site)
         peers.push(peer)
         samples.set(name, [])
-        for (let done = 0; done < warmUpRequests; ) done += (await measure(peer, { ...load, seconds: 5 })).requests
+        for (let done = 0; done < warmUpRequests; ) done += (await steady(peer, { ...load, seconds: 5 })).requests
         progress(`${name}: ${(rssBytes(peer.pid) / MIB).toFixed(0)} MiB after ${warmUpRequests} requests`)
       }
       for (let round = 0; round < effort.rounds; round++)
         for (const peer of rotated(peers, round)) {
-          const sample = await measure(peer, { ...load, seconds: effort.seconds })
+          const sample = await steady(peer, { ...load, seconds: effort.seconds })
           samples.get(peer.name)?.push(sample)
           progress(`round ${round + 1}/${effort.rounds} ${peer.name}: ${sample.cpuUs.toFixed(1)} µs a request`)
         }
@@ -82,7 +79,9 @@ export const trade: Scenario = {
               (summary((samples.get(name) ?? []).map(({ p99Us }) => p99Us)).median / 1000).toFixed(1),
             ]),
           },
-          notes: ['Resident set, as the kernel counts it.'],
+          notes: [
+            'Resident set, as the kernel counts it. A run in which requests were refused as overloaded is made again.',
+          ],
           samples: Object.fromEntries(samples),
         },
       ]
@@ -90,4 +89,14 @@ export const trade: Scenario = {
       await Promise.all(peers.map(peer => peer.stop()))
     }
   },
+}
+
+async function steady(...[peer, load]: Parameters<typeof measure>): Promise<Sample> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await measure(peer, load)
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error
+    }
+  }
 }

@@ -2,8 +2,8 @@
  * Sees that no connection is accepted any more before this worker lets its clients go.
  *
  * A client that is let go comes back at once. If that happened as soon as this worker has stopped, the client would
- * connect while the primary or another worker is still closing its listener, and would be cut off. So every worker waits
- * until all of them have stopped.
+ * connect while the primary or another worker is still closing its listener, and would be cut off. So every worker
+ * waits until all of them have stopped.
  */
 import type { Worker } from 'node:cluster'
 import { setImmediate as nextTurn } from 'node:timers/promises'

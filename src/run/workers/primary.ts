@@ -2,8 +2,8 @@
  * Runs several gateways on one listener: starts the workers, replaces those that end, and speaks for all of them.
  *
  * Each worker accepts connections by itself, on the port of all of them. Where the system has no such ports, and on a
- * Unix socket, the primary accepts them and hands them out in turn. It never sees a request. It owns what there must be only
- * one of: the signals, and the admin listener with the sums of what the workers count. It does not reload anything
+ * Unix socket, the primary accepts them and hands them out in turn. It never sees a request. It owns what there must be
+ * only one of: the signals, and the admin listener with the sums of what the workers count. It does not reload anything
  * itself: each worker watches the files, and a worker that starts later loads them as they are at that time.
  */
 import { setTimeout as pause } from 'node:timers/promises'
