@@ -54,7 +54,7 @@ export async function sharedPort({ address }: Listener): Promise<number | undefi
 
 /** Listens for a moment. @returns the port, which may be asked for as 0 */
 async function taken(options: ListenOptions): Promise<number> {
-  const server = createServer()
+  const server = createServer(socket => void socket.destroy())
   server.listen({ ...options, exclusive: true })
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
