@@ -37,8 +37,8 @@ export default defineConfig({
     // not come fails in any case.
     expect: { poll: { timeout: 25_000 } },
     pool: 'forks',
-    // On two cores. Most files wait more than they run, so that three at a time leave no core idle.
-    maxWorkers: 3,
+    // Two cores: one worker per core. With three, what a test waits for takes longer than it may.
+    maxWorkers: 2,
     projects: [
       {
         extends: true,
