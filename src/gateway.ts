@@ -40,6 +40,7 @@ export async function gateway(options: GatewayOptions): Promise<FastifyInstance>
       open.ended(exchange)
       if (exchange.streamEnd !== undefined) audits.current?.streamEnded(exchange, exchange.streamEnd)
     },
+    // Node waits for the connections of tunnels when it closes the server, but does not close them itself.
     onClosing: () => open.closeAll('shutdown'),
   })
   const forwardDeps = {

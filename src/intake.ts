@@ -115,7 +115,6 @@ export async function intake(options: IntakeOptions): Promise<Intake> {
   })
   let http2: Http2Sessions | undefined
   const way = await fastifyWay({ makeServer, act, refuse })
-  // Node waits for the connections of tunnels when it closes the server, but does not close them itself.
   way.app.addHook('preClose', done => {
     options.onClosing?.()
     // By the next turn of the event loop, what this tells clients has been written.

@@ -1,6 +1,6 @@
 /** Shares a limit of the whole gateway out among its processes. */
 
-/** @returns the part of a limit that each of several processes gets: they take connections in turn */
+/** @returns the part of a limit that each of several processes gets: connections are spread evenly among them */
 export function equalShare(limit: number, workers: number): number {
   return Math.ceil(limit / workers)
 }

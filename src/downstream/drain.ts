@@ -28,7 +28,7 @@ interface DrainOptions {
   readonly log: Log
   /** Longest time that requests under way get, from {@link Drain.finish} on. */
   readonly timeoutMs: () => number
-  /** Given where another process accepts the connections and hands them over. By default this process accepts them. */
+  /** Given where other processes accept connections of the same listener, too. By default this one does alone. */
   readonly acceptor?: Acceptor | undefined
 }
 
@@ -75,7 +75,8 @@ const LOOK_EVERY_MS = 2
 /** Requests are held no longer than this to find a moment when no connection waits. */
 const LONGEST_HOLD_MS = 500
 
-const THIS_PROCESS: Acceptor = { looked: () => nextTurn(), stopped: async () => {} }
+/** Accepts connections by itself, and nobody else does. */
+export const THIS_PROCESS: Acceptor = { looked: () => nextTurn(), stopped: async () => {} }
 
 export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCESS }: DrainOptions): Drain {
   const servers = new Set<Server>()

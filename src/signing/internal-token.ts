@@ -93,7 +93,7 @@ export function callerClaim(claim: string): (principal: Principal) => JsonValue 
 
 const authorizedParty = claimReader('azp')
 
-/** A trust domain judges no `iss`, so this one is as little ours as any other claim. */
+/** It is judged like every claim that is told: of a JWT-SVID, nobody has looked at `iss` before. */
 const ORIGINAL_ISSUER = ['orig_iss', callerClaim('iss')] as const
 
 function told(claims: InternalTokensOptions['claims'], principal: Principal): JsonObject {

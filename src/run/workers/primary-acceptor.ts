@@ -6,8 +6,7 @@
  * waits until all of them have stopped.
  */
 import type { Worker } from 'node:cluster'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Acceptor } from '../../downstream/drain.ts'
+import { type Acceptor, THIS_PROCESS } from '../../downstream/drain.ts'
 import type { Scheduler } from '../../lib/scheduler.ts'
 import { settledWithin } from '../../lib/settled-within.ts'
 import type { News, ToPrimary, ToWorker } from './messages.ts'
@@ -28,16 +27,13 @@ export function primaryAcceptor(worker: Worker, scheduler: Scheduler, accepts: '
     if (worker.isConnected()) await settledWithin(scheduler, LONGEST_WAIT_MS, heard.promise)
     worker.off('message', listen).off('disconnect', heard.resolve)
   }
+  // The primary may have looked just before it was asked, so only the second look counts.
+  const lookedTwice = async (): Promise<void> => {
+    await told('look', 'looked')
+    await told('look', 'looked')
+  }
   return {
-    async looked() {
-      if (accepts === 'worker') {
-        await nextTurn()
-        return
-      }
-      // The primary may have looked just before it was asked, so only the second look counts.
-      await told('look', 'looked')
-      await told('look', 'looked')
-    },
+    looked: accepts === 'worker' ? THIS_PROCESS.looked : lookedTwice,
     stopped: () => told('closed', 'stopped'),
   }
 }

@@ -2,7 +2,7 @@
  * One of several processes that share the listener: the whole gateway but for its admin listener, led by the primary.
  *
  * It heeds no signals: a terminal sends them to every process of its group, and the primary says when to stop. When the
- * primary is gone, nobody brings connections any more: requests under way end, and then the process does.
+ * primary is gone, nobody would say so any more: requests under way end, and then the process does.
  */
 import cluster from 'node:cluster'
 import { getSystemErrorMessage } from 'node:util'
