@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { parse } from 'yaml'
 import sallyport, { ConfigError, decide, loadPolicy } from '../../src/library/index.ts'
 import { bearer, testProvider } from '../support/gateway/gateway.ts'
@@ -188,7 +188,11 @@ test('a token becomes a principal that nobody can change for the next request', 
   }
 })
 
-test('app.inject is judged, too', async () => {
+test('app.inject is judged, too, and a refusal leaves nothing to be done for a connection that there is not', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
   const app = Fastify()
   await app.register(sallyport, {
     config: { providers: { main: testProvider(issuer) }, routes: [{ id: 'a', path: '/**' }] },
@@ -198,6 +202,8 @@ test('app.inject is judged, too', async () => {
   expect((await app.inject({ url: '/x', headers: bearer(await issuer.mint()) })).body).toBe('alice')
   expect(app.sallyport.ready()).toBe(true)
   expect(app.sallyport.status()).toMatchObject({ ready: true, config_hash: expect.any(String) })
+  expect((await app.inject({ method: 'POST', url: '/x', payload: 'x' })).statusCode).toBe(401)
+  vi.advanceTimersByTime(60_000)
   await app.close()
 })
 
