@@ -82,6 +82,7 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   /** How many were dropped since trouble began, which the log was told of. */
   let dropped: number | undefined
   let mustReopen = false
+  let isClosed = false
   /** Looks since a step of the round under way has ended. */
   let idleLooks = 0
   let cancelWrite: Cancel | undefined
@@ -105,7 +106,9 @@ export function auditFile(options: AuditFileOptions): AuditSink {
   function write(): void {
     cancelWrite?.()
     cancelWrite = undefined
-    round ??= writeAll().finally(() => {
+    round ??= writeAll().finally(async () => {
+      // Nobody else does it for a round that ends late. Node ends a process that forgets an open file.
+      if (isClosed) await closeFile()
       round = undefined
       idleLooks = 0
       if (failure === undefined && queue.length > 0) cancelWrite ??= scheduler.after(LONGEST_WAIT_MS, write)
@@ -212,7 +215,8 @@ export function auditFile(options: AuditFileOptions): AuditSink {
       cancelWrite?.()
       const left = queue.length + (batch?.count ?? 0)
       if (left > 0) onRecords('dropped', left)
-      await isOver(closeFile())
+      isClosed = true
+      if (round === undefined) await isOver(closeFile())
     },
   }
 

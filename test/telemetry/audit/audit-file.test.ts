@@ -1,6 +1,19 @@
 /** What becomes of records that cannot be written: they wait, then they are dropped, and somebody is told. */
 import { execFileSync } from 'node:child_process'
-import { close, constants, mkdirSync, mkdtempSync, open, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  close,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  open,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -118,9 +131,22 @@ async function occupyThreads(): Promise<() => void> {
   return () => close(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK))
 }
 
+/** @returns which descriptors of this process are of a file */
+function openedAs(path: string): readonly string[] {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === path
+    } catch {
+      // It was closed meanwhile.
+      return false
+    }
+  })
+}
+
 test('a write that does not end is trouble after seconds, holds up no end, and is over when it ends after all', async () => {
   const path = join(folder, 'hanging.jsonl')
   const time = manualTime()
+  const other = join(folder, 'other.jsonl')
   const { sink, logs, counts, states } = started(path, time)
   sink.add('{"first":1}\n')
   await time.advance(100)
@@ -133,12 +159,14 @@ test('a write that does not end is trouble after seconds, holds up no end, and i
     await time.advance(2_000)
     expect(sink.trouble).toBe('a write does not end')
     expect([sink.status().state, states.at(-1)]).toEqual(['failing', false])
-    const closing = started(join(folder, 'other.jsonl'), time).sink.close()
+    const closing = started(other, time).sink.close()
     await time.advance(10_000)
     await closing
   } finally {
     release()
   }
+  await expect.poll(() => existsSync(other)).toBe(true)
+  await expect.poll(() => openedAs(other)).toEqual([])
   await expect.poll(() => counts.written).toBe(2)
   expect(sink.trouble).toBeUndefined()
   expect(logs.map(({ msg }) => msg)).toEqual(['audit records cannot be written', 'audit records are written again'])
