@@ -2,8 +2,9 @@
  * Opaque tokens at a gateway of several processes: together they keep to the bounds of one, each learns of a revoked
  * token by itself, and an operator is told of all of them.
  *
- * A connection stays with the process that has accepted it, and connections are handed out in turn.
+ * A connection stays with the process that has accepted it, and the kernel chooses which.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,24 +57,41 @@ async function startAsking(cache: Readonly<Record<string, unknown>>): Promise<As
 
 interface Caller {
   readonly token: string
+  /** @returns the process that has its connection */
+  worker(): Promise<unknown>
   send(): Promise<string>
 }
 
-/** Each has a connection of its own, which is open, and each process has as many of them. */
-async function callers({ gateway }: Workers, tokens: readonly string[]): Promise<readonly Caller[]> {
-  const all: Caller[] = []
-  for (const token of tokens) {
-    const client = new Client(gateway.url, { keepAliveTimeout: 60_000, headersTimeout: 0 })
-    atEnd(() => client.destroy())
-    const send = async (headers: Record<string, string>) => {
-      const { statusCode, body } = await client.request({ method: 'GET', path: '/', headers })
-      const { code } = (await body.json()) as { code?: string }
-      return code === undefined ? `${statusCode}` : `${statusCode} ${code}`
-    }
-    expect(await send({})).toBe('401 token_missing')
-    all.push({ token, send: () => send(bearer(token)) })
+/** It has a connection of its own, which is open. */
+async function caller({ gateway }: Workers, token: string): Promise<Caller> {
+  const client = new Client(gateway.url, { keepAliveTimeout: 60_000, headersTimeout: 0 })
+  atEnd(() => client.destroy())
+  const send = async (headers: Record<string, string>) => {
+    const { statusCode, body } = await client.request({ method: 'GET', path: '/', headers })
+    const { code } = (await body.json()) as { code?: string }
+    return code === undefined ? `${statusCode}` : `${statusCode} ${code}`
   }
+  const id = randomUUID()
+  expect(await send({ 'x-request-id': id })).toBe('401 token_missing')
+  const worker = async () => (await gateway.logged({ request_id: id })).worker
+  return { token, worker, send: () => send(bearer(token)) }
+}
+
+async function callers(workers: Workers, tokens: readonly string[]): Promise<readonly Caller[]> {
+  const all: Caller[] = []
+  for (const token of tokens) all.push(await caller(workers, token))
   return all
+}
+
+/** @returns one for each process */
+async function callerOfEach(workers: Workers, token: string): Promise<readonly Caller[]> {
+  const found = new Map<unknown, Caller>()
+  while (found.size < WORKERS) {
+    const next = await caller(workers, token)
+    const worker = await next.worker()
+    if (!found.has(worker)) found.set(worker, next)
+  }
+  return [...found.values()]
 }
 
 function activeTokens({ tokens }: IntrospectionEndpoint, count: number): readonly string[] {
@@ -133,7 +151,7 @@ test('a token that is revoked at the server is refused by each as soon as that h
   const workers = await startAsking({ ttl: '1s', inactiveTtl: '1h' })
   const { endpoint, metric } = workers
   const [token = ''] = activeTokens(endpoint, 1)
-  const each = await callers(workers, Array(WORKERS).fill(token))
+  const each = await callerOfEach(workers, token)
   const outcomes = () => Promise.all(each.map(({ send }) => send()))
   expect(await outcomes()).toEqual(['200', '200'])
   expect(endpoint.questions).toHaveLength(WORKERS)
@@ -150,7 +168,7 @@ test('a token that is revoked at the server is refused by each as soon as that h
 test.each([0, 1])('an operator sees that one of them has left the server alone, whichever it is: %i', async index => {
   const workers = await startAsking({ ttl: '1h' })
   const { endpoint, gateway, asking, metric } = workers
-  const each = await callers(workers, Array.from({ length: WORKERS }, opaqueToken))
+  const each = await callerOfEach(workers, opaqueToken())
   expect(await asking()).toMatchObject({ breaker: 'closed' })
   expect(await metric('introspection_breaker{provider="opaque"}')).toBe(0)
   await endpoint.down()
