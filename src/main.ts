@@ -54,6 +54,7 @@ const io: CommandIo = {
   env: process.env,
   version,
   nodeVersion: process.version,
+  nodeFlags: [...process.execArgv, process.env.NODE_OPTIONS].join(' '),
   stdout: text => process.stdout.write(text),
   stderr: text => process.stderr.write(text),
   isTerminal: process.stdout.isTTY === true,

@@ -35,7 +35,7 @@ export async function compare(bench: Bench, contenders: readonly Contender[], ke
   try {
     for (const { peer, isNeeded, load, drive: driveBy } of contenders) {
       try {
-        const running = await started(peer, site, key, load.tokensFile)
+        const running = await started(peer, site, key, load)
         const put = driveBy ?? ((url, seconds) => drive({ ...load, url, seconds }))
         present.push({ peer: running, measureFor: seconds => measured(running, () => put(running.url, seconds)) })
       } catch (error) {
@@ -89,12 +89,12 @@ export async function started(
   peer: Peer,
   site: Bench['site'],
   key: SigningKey,
-  file: string | undefined,
+  { tokensFile, headers }: Pick<LoadOptions, 'tokensFile' | 'headers'>,
 ): Promise<RunningPeer> {
   const running = await peer.start(site)
   try {
-    const [token] = file === undefined ? [] : tokensOf(file)
-    if (token !== undefined) await verify(running, key, token)
+    const [token] = tokensFile === undefined ? [] : tokensOf(tokensFile)
+    if (token !== undefined) await verify(running, key, token, headers)
     return running
   } catch (error) {
     await running.stop()

@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly headers?: readonly string[]
   /** The mean pause of each connection between two requests, which fixes the rate instead of the pressure. */
   readonly thinkMs?: number
+  /** Refusals are counted, in place of failing the benchmark. */
+  readonly mayRefuse?: boolean
 }
 
 export interface LoadResult {
@@ -26,6 +28,8 @@ export interface LoadResult {
   readonly durationUs: number
   readonly p50Us: number
   readonly p99Us: number
+  /** With `mayRefuse`: how many answers were no success. */
+  readonly refused?: number
 }
 
 interface Printed extends LoadResult {
@@ -38,7 +42,7 @@ const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url))
 
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { url, seconds, connections = CONNECTIONS, tokensFile, target, paths, method, bodyBytes } = options
-  const { headers, thinkMs } = options
+  const { headers, thinkMs, mayRefuse = false } = options
   const env = Object.entries({
     TOKENS: tokensFile,
     TARGET: target,
@@ -53,8 +57,8 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const json = /^JSON (\{.*\})$/m.exec(output)?.[1]
   if (json === undefined) throw new Error(`wrk printed no result: ${output}`)
   const { statusErrors, socketErrors, ...result } = JSON.parse(json) as Printed
-  if (statusErrors > 0 || socketErrors > 0 || result.requests === 0) {
+  if ((statusErrors > 0 && !mayRefuse) || socketErrors > 0 || result.requests === 0) {
     throw new Error(`${url}: ${statusErrors} refused, ${socketErrors} failed of ${result.requests} requests`)
   }
-  return result
+  return { ...result, refused: statusErrors }
 }

@@ -12,6 +12,7 @@ import { publish } from './report.ts'
 import type { Scenario } from './scenario.ts'
 import { bodies } from './scenarios/bodies.ts'
 import { cold } from './scenarios/cold.ts'
+import { flood } from './scenarios/flood.ts'
 import { http2 } from './scenarios/http2.ts'
 import { latency } from './scenarios/latency.ts'
 import { limits } from './scenarios/limits.ts'
@@ -44,7 +45,7 @@ const SCENARIOS: readonly Scenario[] = [
   startup,
 ]
 /** These run only when they are asked for. */
-const EXTRA: readonly Scenario[] = [profile, prices, trade, workers, soak, limits]
+const EXTRA: readonly Scenario[] = [profile, prices, trade, workers, flood, soak, limits]
 
 const every = [...SCENARIOS, ...EXTRA]
 const options = benchOptions(process.argv.slice(2))

@@ -32,7 +32,10 @@ export interface Batch {
   readonly from: number
   readonly to: number
   readonly issuedAtSeconds: number
+  readonly claims: Claims
 }
+
+type Claims = Readonly<Record<string, unknown>>
 
 const MAX_AGE_MS = 12 * 3600 * 1000
 
@@ -47,8 +50,19 @@ export function signingKeys(): ReadonlyMap<Algorithm, SigningKey> {
 /** @returns a file with `count` distinct tokens of the algorithm, one a line */
 export async function tokensFile(key: SigningKey, count: number): Promise<string> {
   const file = join(FOLDER, `tokens-${key.jwk.kid}-${count}.txt`)
-  if (!isFresh(file)) writeFileSync(file, `${(await mint(key, count)).join('\n')}\n`, { mode: 0o600 })
+  if (!isFresh(file)) await writeTokens(file, key, count, {})
   return file
+}
+
+/** @returns a new file with `count` distinct tokens that have further claims */
+export async function tokensFileWith(claims: Claims, folder: string, key: SigningKey, count: number): Promise<string> {
+  const file = join(folder, 'tokens.txt')
+  await writeTokens(file, key, count, claims)
+  return file
+}
+
+async function writeTokens(file: string, key: SigningKey, count: number, claims: Claims): Promise<void> {
+  writeFileSync(file, `${(await mint(key, count, claims)).join('\n')}\n`, { mode: 0o600 })
 }
 
 export function tokensOf(file: string): readonly string[] {
@@ -83,7 +97,7 @@ function generate(algorithm: Algorithm): KeyObject {
   }
 }
 
-async function mint(key: SigningKey, count: number): Promise<string[]> {
+async function mint(key: SigningKey, count: number, claims: Claims): Promise<string[]> {
   const issuedAtSeconds = Math.floor(Date.now() / 1000) - 60
   const workers = count < 2_000 ? 1 : availableParallelism()
   const share = Math.ceil(count / workers)
@@ -92,6 +106,7 @@ async function mint(key: SigningKey, count: number): Promise<string[]> {
     from: at * share,
     to: Math.min(count, (at + 1) * share),
     issuedAtSeconds,
+    claims,
   }))
   return (await Promise.all(batches.map(signed))).flat()
 }

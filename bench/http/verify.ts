@@ -10,9 +10,20 @@ import { AUDIENCE, ISSUER, SCOPE, type SigningKey } from './tokens.ts'
 
 const TARGET = '/orders/42'
 
-/** @throws {Error} naming the first case that came out wrong */
-export async function verify(peer: RunningPeer, key: SigningKey, valid: string): Promise<void> {
-  await expect(peer, 'a valid token', valid, status => status === 200)
+/**
+ * @param headers that every request has, as `Name: value`
+ * @throws {Error} naming the first case that came out wrong
+ */
+export async function verify(
+  peer: RunningPeer,
+  key: SigningKey,
+  valid: string,
+  headers: readonly string[] = [],
+): Promise<void> {
+  const further = Object.fromEntries(headers.map(line => line.split(/: (.*)/s).slice(0, 2) as [string, string]))
+  const expect = (what: string, token: string | undefined, isRight: (status: number) => boolean) =>
+    expected(peer, what, token, further, isRight)
+  await expect('a valid token', valid, status => status === 200)
   if (!peer.isGuard) return
   const isRefused = (status: number): boolean => status === 401 || status === 403
   const cases: ReadonlyArray<readonly [string, string | undefined]> = [
@@ -24,16 +35,17 @@ export async function verify(peer: RunningPeer, key: SigningKey, valid: string):
     ['a missing scope', signed(key, { scope: 'profile email' })],
     ['a longer scope of the same beginning', signed(key, { scope: `profile ${SCOPE}-all` })],
   ]
-  for (const [what, token] of cases) await expect(peer, what, token, isRefused)
+  for (const [what, token] of cases) await expect(what, token, isRefused)
 }
 
-async function expect(
+async function expected(
   { name, url }: RunningPeer,
   what: string,
   token: string | undefined,
+  further: Readonly<Record<string, string>>,
   isRight: (status: number) => boolean,
 ): Promise<void> {
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const headers = { ...further, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
   const response = await fetch(url + TARGET, { headers })
   await response.arrayBuffer()
   if (!isRight(response.status)) throw new Error(`${name} answers ${response.status} to ${what}`)

@@ -6,6 +6,8 @@ export interface CommandIo {
   /** These are the versions of Sallyport and of Node. */
   readonly version: string
   readonly nodeVersion: string
+  /** What Node was started with: its own arguments, and `NODE_OPTIONS`. */
+  readonly nodeFlags: string
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   /** Whether standard output is a terminal, so that people read it. */

@@ -3,7 +3,7 @@ import type { Config } from '../config/schema/schema.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemScheduler } from '../lib/scheduler.ts'
 import { load } from '../run/engine.ts'
-import { setGarbageCollection } from '../run/memory-settings.ts'
+import { setMemory } from '../run/memory-settings.ts'
 import { type RunningGateway, type StartOptions, start } from '../run/start.ts'
 import type { WorkerPart } from '../run/workers/messages.ts'
 import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
@@ -34,6 +34,8 @@ Examples:
     })
     const mode = values['report-only'] === true ? 'report' : undefined
     const file = configFile(namedFile('run', positionals, values), io.env)
+    // Before anything large is loaded.
+    setMemory(io)
     if (io.workerOf !== undefined) return runAsWorker(file, io.workerOf, io, mode)
     if (mode === 'report') io.stderr('report only: every request that has a route passes; nothing is protected\n')
     let running: { reload(): unknown } | undefined
@@ -72,11 +74,11 @@ export function startGateway(
   io: CommandIo,
   further: Pick<StartOptions, 'use' | 'observer' | 'readFile'> = {},
 ): Promise<RunningGateway> {
+  setMemory(io)
   return start({ ...startOptions(file, env, io), ...further })
 }
 
 function startOptions(file: string, env: CommandIo['env'], io: CommandIo, mode?: 'report'): StartOptions {
-  setGarbageCollection(io.nodeVersion)
   const { version, nodeVersion, atExit } = io
   const destination = formattedLines(io.workerOf === undefined ? logDestination() : sharedLogDestination(), io)
   // Lines of the log are written many at a time, and the last ones must not be lost.

@@ -10,22 +10,26 @@ import { freePort, start } from '../processes.ts'
 import { AUDIENCE, ISSUER, SCOPE } from '../tokens.ts'
 import { type Peer, type Site, scratch, whenListening } from './peer.ts'
 
-export const haproxy: Peer = {
-  name: 'HAProxy',
-  isGuard: true,
-  algorithms: new Set(['RS256', 'ES256']),
-  async start(site) {
-    const [port, folder] = [await freePort(), scratch('haproxy')]
-    const file = join(folder, 'haproxy.cfg')
-    writeFileSync(file, configuration(site, port, folder))
-    const child = start('haproxy', ['-db', '-q', '-f', file], { place: 'gateway' })
-    const url = `http://127.0.0.1:${port}`
-    await whenListening(url, child)
-    return { name: 'HAProxy', isGuard: true, url, pid: child.pid, stop: child.stop }
-  },
+export const haproxy: Peer = haproxyWith()
+
+/** @param certificate PEM file of a key and its certificate; left out, clients come without TLS */
+export function haproxyWith(certificate?: string): Peer {
+  const name = 'HAProxy'
+  return {
+    ...{ name, isGuard: true, algorithms: new Set(['RS256', 'ES256']) },
+    async start(site) {
+      const [port, folder] = [await freePort(), scratch('haproxy')]
+      const file = join(folder, 'haproxy.cfg')
+      writeFileSync(file, configuration(site, port, folder, certificate))
+      const child = start('haproxy', ['-db', '-q', '-f', file], { place: 'gateway' })
+      const url = `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
+      await whenListening(url, child)
+      return { name, isGuard: true, url, pid: child.pid, stop: child.stop }
+    },
+  }
 }
 
-function configuration({ keys, upstreamPort }: Site, port: number, folder: string): string {
+function configuration({ keys, upstreamPort }: Site, port: number, folder: string, certificate?: string): string {
   const pem = (algorithm: 'RS256' | 'ES256'): string => {
     const file = join(folder, `${algorithm}.pem`)
     writeFileSync(file, keys.get(algorithm)?.publicPem ?? '')
@@ -44,7 +48,7 @@ defaults
   timeout http-request 10s
   http-reuse always
 frontend gateway
-  bind 127.0.0.1:${port} backlog 4096
+  bind 127.0.0.1:${port} backlog 4096${certificate === undefined ? '' : ` ssl crt ${certificate}`}
   acl is_orders path_beg /orders/
   http-request return status 200 if { path /healthz }
   http-request deny deny_status 404 unless is_orders

@@ -29,10 +29,15 @@ export interface OursOptions {
   readonly limit?: { readonly id: string; readonly store: string; readonly rate: string; readonly burst: number }
   /** Sections in place of those of the production configuration, by name. */
   readonly sections?: Readonly<Record<string, object | number>>
+  /** What these listeners have besides their addresses. */
+  readonly listen?: object
+  readonly admin?: object
   /** What the route of the load has besides. */
   readonly route?: object
   readonly env?: Readonly<Record<string, string>>
   readonly name?: string
+  /** Where the log goes; left out, to a file of its own. */
+  readonly logFile?: string
   /** Flags for Node besides the target's. */
   readonly nodeArgs?: readonly string[]
 }
@@ -68,7 +73,7 @@ export function ours(options: OursOptions): OursPeer {
       spawn: () =>
         start(process.execPath, [...target.nodeArgs, ...nodeArgs, target.file, 'run', '-c', file], {
           place: 'gateway',
-          stdoutFile: join(folder, 'log'),
+          stdoutFile: options.logFile ?? join(folder, 'log'),
           env: { NODE_ENV: 'production', ...options.env },
         }),
     }
@@ -80,7 +85,7 @@ export function ours(options: OursOptions): OursPeer {
     async start(site) {
       const launch = await prepare(site)
       const child = launch.spawn()
-      const url = `http://127.0.0.1:${launch.port}`
+      const url = `${'tls' in (options.listen ?? {}) ? 'https' : 'http'}://127.0.0.1:${launch.port}`
       await whenListening(url, child)
       return { name, isGuard: true, url, adminUrl: launch.adminUrl, pid: child.pid, stop: child.stop }
     },
@@ -109,7 +114,7 @@ async function writeRevoked(count: number, folder: string): Promise<void> {
 
 function configuration(options: OursOptions, site: Site, port: number, adminPort: number): object {
   const { access = 'off', routes = 1, providers = 1, revoked, traces, limit } = options
-  const { sections = {}, route = {} } = options
+  const { sections = {}, route = {}, listen = {}, admin = {} } = options
   const provider = (issuer: string): object => ({
     type: 'jwt',
     issuer,
@@ -120,8 +125,8 @@ function configuration(options: OursOptions, site: Site, port: number, adminPort
   })
   const require = { scopes: [SCOPE] }
   return {
-    listen: `127.0.0.1:${port}`,
-    admin: { listen: `127.0.0.1:${adminPort}` },
+    listen: { address: `127.0.0.1:${port}`, ...listen },
+    admin: { listen: `127.0.0.1:${adminPort}`, ...admin },
     providers: Object.fromEntries([
       ...Array.from({ length: providers - 1 }, (_, at) => [`other-${at}`, provider(`https://other-${at}.example/`)]),
       ['main', provider(ISSUER)],

@@ -3,7 +3,7 @@ import { createPrivateKey, sign } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { AUDIENCE, type Batch, ISSUER, SCOPE } from '../tokens.ts'
 
-const { key, from, to, issuedAtSeconds } = workerData as Batch
+const { key, from, to, issuedAtSeconds, claims } = workerData as Batch
 const privateKey = createPrivateKey(key.privatePem)
 const header = part({ alg: key.algorithm, kid: key.jwk.kid, typ: 'at+jwt' })
 const tokens: string[] = []
@@ -18,6 +18,7 @@ for (let index = from; index < to; index++) {
     jti: `token-${index}`,
     iat: issuedAtSeconds,
     exp: issuedAtSeconds + 24 * 3600,
+    ...claims,
   })
   tokens.push(`${header}.${payload}.${signature(`${header}.${payload}`)}`)
 }

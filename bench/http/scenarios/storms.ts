@@ -4,15 +4,18 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { Agent, setGlobalDispatcher } from 'undici'
+import { selfSigned } from '../../lib/certificate.ts'
 import { spread, summary } from '../../lib/stats.ts'
 import { started } from '../compare.ts'
 import { load } from '../load.ts'
 import { measure, rotated } from '../measure.ts'
-import { haproxy } from '../peers/haproxy.ts'
+import { envoy } from '../peers/envoy.ts'
+import { haproxy, haproxyWith } from '../peers/haproxy.ts'
 import { ours } from '../peers/ours.ts'
-import type { RunningPeer } from '../peers/peer.ts'
+import { type Peer, type RunningPeer, scratch } from '../peers/peer.ts'
 import { run } from '../processes.ts'
-import type { Scenario } from '../scenario.ts'
+import type { Bench, Result, Scenario } from '../scenario.ts'
 import { tokensFile } from '../tokens.ts'
 import { keyOf } from './key-of.ts'
 
@@ -29,76 +32,111 @@ interface Burst {
   readonly lastMs: number
   /** Of the clients that were there before, and stayed. */
   readonly othersP99Ms: number
+  /** Requests of theirs that were refused as too many. */
+  readonly othersRefused: number
 }
+
+/** How the clients of a storm come. The others, who keep the core busy, come by HTTP/1.1. */
+interface Way {
+  readonly what: string
+  readonly protocol?: 'h2'
+  peers(bench: Bench): readonly Peer[]
+}
+
+const WAYS: readonly Way[] = [
+  {
+    what: 'HTTP/1.1',
+    peers: ({ targets }) => [...targets.map(target => ours({ target })), haproxy],
+  },
+  {
+    what: 'HTTP/1.1 over TLS',
+    peers({ targets }) {
+      const { certFile, keyFile, bothFile } = selfSigned(scratch('storm-tls'))
+      const listen = { tls: { certFile, keyFile } }
+      return [...targets.map(target => ours({ target, listen })), haproxyWith(bothFile)]
+    },
+  },
+  {
+    what: 'HTTP/2',
+    protocol: 'h2',
+    peers: ({ targets }) => [...targets.map(target => ours({ target })), envoy],
+  },
+]
 
 export const storms: Scenario = {
   name: 'storms',
   async run(bench) {
-    const { effort, site, progress } = bench
-    const key = keyOf(bench, 'RS256')
-    const file = await tokensFile(key, 500)
-    const peers: RunningPeer[] = []
-    const samples = new Map<string, Burst[]>()
-    try {
-      for (const peer of [...bench.targets.map(target => ours({ target })), haproxy])
-        peers.push(await started(peer, site, key, file))
-      for (const peer of peers) {
-        samples.set(peer.name, [])
-        await measure(peer, { tokensFile: file, seconds: effort.warmUpSeconds })
-      }
-      for (let round = 0; round < bursts(effort.isQuick); round++) {
-        for (const peer of rotated(peers, round)) {
-          const burst = await burstOn(peer, file)
-          samples.get(peer.name)?.push(burst)
-          progress(`${peer.name}: the last of ${CLIENTS} after ${burst.lastMs.toFixed(0)} ms`)
-        }
-      }
-    } finally {
-      await Promise.all(peers.map(peer => peer.stop()))
-    }
-    return [
-      {
-        title: `Storms: ${CLIENTS} clients at once, while 32 others keep the core busy`,
-        table: {
-          columns: [
-            '',
-            'median client ms',
-            'last client ms',
-            `last within ${SOON_MS} ms`,
-            `beyond ${LATE_MS} ms`,
-            'others p99 ms',
-          ],
-          rows: [...samples].map(([name, all]) => [
-            name,
-            spread(summary(all.map(({ medianMs }) => medianMs)), 0),
-            spread(summary(all.map(({ lastMs }) => lastMs)), 0),
-            `${all.filter(({ lastMs }) => lastMs <= SOON_MS).length} of ${all.length}`,
-            String(all.filter(({ lastMs }) => lastMs > LATE_MS).length),
-            spread(summary(all.map(({ othersP99Ms }) => othersP99Ms)), 0),
-          ]),
-        },
-        notes: [`Each client opens a connection and sends one request with a token that was seen before.`],
-        samples: Object.fromEntries(samples),
-      },
-    ]
+    // The certificate is one of the benchmark's own, and HAProxy closes connections after refusals.
+    setGlobalDispatcher(new Agent({ connect: { rejectUnauthorized: false }, pipelining: 0 }))
+    const results: Result[] = []
+    for (const way of WAYS) results.push(await stormsOf(way, bench))
+    return results
   },
+}
+
+async function stormsOf(way: Way, bench: Bench): Promise<Result> {
+  const { effort, site, progress } = bench
+  const key = keyOf(bench, 'RS256')
+  const file = await tokensFile(key, 500)
+  const peers: RunningPeer[] = []
+  const samples = new Map<string, Burst[]>()
+  try {
+    for (const peer of way.peers(bench)) peers.push(await started(peer, site, key, { tokensFile: file }))
+    for (const peer of peers) {
+      samples.set(peer.name, [])
+      await measure(peer, { tokensFile: file, seconds: effort.warmUpSeconds })
+    }
+    for (let round = 0; round < bursts(effort.isQuick); round++) {
+      for (const peer of rotated(peers, round)) {
+        const burst = await burstOn(peer, file, way)
+        samples.get(peer.name)?.push(burst)
+        progress(`${way.what}, ${peer.name}: the last of ${CLIENTS} after ${burst.lastMs.toFixed(0)} ms`)
+      }
+    }
+  } finally {
+    await Promise.all(peers.map(peer => peer.stop()))
+  }
+  return {
+    title: `Storms: ${CLIENTS} clients at once by ${way.what}, while 32 others keep the core busy`,
+    table: {
+      columns: [
+        '',
+        'median client ms',
+        'last client ms',
+        `last within ${SOON_MS} ms`,
+        `beyond ${LATE_MS} ms`,
+        'others p99 ms',
+        'others refused',
+      ],
+      rows: [...samples].map(([name, all]) => [
+        name,
+        spread(summary(all.map(({ medianMs }) => medianMs)), 0),
+        spread(summary(all.map(({ lastMs }) => lastMs)), 0),
+        `${all.filter(({ lastMs }) => lastMs <= SOON_MS).length} of ${all.length}`,
+        String(all.filter(({ lastMs }) => lastMs > LATE_MS).length),
+        spread(summary(all.map(({ othersP99Ms }) => othersP99Ms)), 0),
+        String(all.reduce((sum, { othersRefused }) => sum + othersRefused, 0)),
+      ]),
+    },
+    notes: [`Each client opens a connection and sends one request with a token that was seen before.`],
+    samples: Object.fromEntries(samples),
+  }
 }
 
 function bursts(isQuick: boolean): number {
   return isQuick ? 5 : 20
 }
 
-async function burstOn(peer: RunningPeer, tokens: string): Promise<Burst> {
-  const busy = load({ url: peer.url, tokensFile: tokens, seconds: BUSY_SECONDS })
-  const storm = sleep(BUSY_AFTER_MS).then(() => {
-    const { hostname, port } = new URL(peer.url)
-    return run(process.execPath, [CLIENT, hostname, port, String(CLIENTS), tokens], { place: 'load' })
-  })
-  const [{ p99Us }, printed] = await Promise.all([busy, storm])
+async function burstOn(peer: RunningPeer, tokens: string, { protocol }: Way): Promise<Burst> {
+  const busy = load({ url: peer.url, tokensFile: tokens, seconds: BUSY_SECONDS, mayRefuse: true })
+  const args = [CLIENT, peer.url, String(CLIENTS), tokens, ...(protocol === undefined ? [] : [protocol])]
+  const storm = sleep(BUSY_AFTER_MS).then(() => run(process.execPath, args, { place: 'load' }))
+  const [{ p99Us, refused }, printed] = await Promise.all([busy, storm])
   const { answersMs } = JSON.parse(printed) as { readonly answersMs: readonly number[] }
   return {
     medianMs: answersMs[CLIENTS >> 1] ?? Number.NaN,
     lastMs: answersMs.at(-1) ?? Number.NaN,
     othersP99Ms: p99Us / 1_000,
+    othersRefused: refused ?? 0,
   }
 }

@@ -26,6 +26,7 @@ export async function runCommand(
     env,
     version: '0.0.0-test',
     nodeVersion: process.version,
+    nodeFlags: '',
     stdout: text => {
       stdout += text
       onOutput?.(stdout)
