@@ -40,6 +40,8 @@ export interface Acceptor {
   stopped(): Promise<unknown>
 }
 
+export type DrainPace = 'usual' | 'soon'
+
 export interface Drain {
   readonly isDraining: boolean
   /** The servers that are drained. */
@@ -61,16 +63,23 @@ export interface Drain {
   ended(exchange: Exchange): void
   /** Tells clients and probes that the gateway is going. Nothing ends by it, and further calls change nothing. */
   begin(trigger: string): void
-  /** Resolves when all connections are closed, or the time is up. */
-  finish(trigger: string): Promise<void>
+  /**
+   * Resolves when all connections are closed, or the time is up.
+   *
+   * @param pace `soon`: it stops listening without waiting until everybody knows that this endpoint is going
+   */
+  finish(trigger: string, pace?: DrainPace): Promise<void>
 }
 
 /** For this long no request must have been under way before connections are closed. */
 const QUIET_MS = 1_000
 /** By then, in most clusters, everybody knows that this endpoint is going. */
 const LONGEST_ACCEPT_MS = 5_000
-/** Node accepts one connection a turn of its loop, so when none came for this long, none waits to be accepted. */
-const NOBODY_WAITS_MS = 10
+/**
+ * Node accepts one connection a turn of its loop, so when none came for this long, none waits to be accepted. A client
+ * who was answered by another process needs some of it to come back on a busy machine.
+ */
+const NOBODY_WAITS_MS = 30
 const LOOK_EVERY_MS = 2
 /** Requests are held no longer than this to find a moment when no connection waits. */
 const LONGEST_HOLD_MS = 500
@@ -138,11 +147,12 @@ export function drain({ clock, scheduler, log, timeoutMs, acceptor = THIS_PROCES
       lastLeftMs = clock.monotonicMs()
     },
     begin,
-    async finish(trigger) {
+    async finish(trigger, pace = 'usual') {
       begin(trigger)
       const endMs = clock.monotonicMs() + timeoutMs()
       const leftMs = (): number => Math.max(0, endMs - clock.monotonicMs())
-      const acceptMs = Math.max(0, (begunMs ?? 0) + LONGEST_ACCEPT_MS - clock.monotonicMs())
+      const longestMs = pace === 'usual' ? LONGEST_ACCEPT_MS : 0
+      const acceptMs = Math.max(0, (begunMs ?? 0) + longestMs - clock.monotonicMs())
       await settledWithin(scheduler, Math.min(acceptMs, leftMs() / 2), quiet())
       const closed = await stopAccepting()
       await settledWithin(scheduler, leftMs(), Promise.race([closed.ended, quiet()]))

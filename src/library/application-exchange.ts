@@ -6,7 +6,7 @@
  */
 import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Http2Request } from '../downstream/http2-request.ts'
 import { Http2Response } from '../downstream/http2-response.ts'
 import { dropUnreadMessage } from '../downstream/unread-body.ts'
@@ -62,7 +62,7 @@ export class MessageRequest implements ClientRequest {
 
   dropAll(): void {
     // A request of `inject` has come over no connection: what stands for a socket there has no more than an address.
-    if (this.#raw.socket instanceof Socket) dropUnreadMessage(this.#raw)
+    if (typeof this.#raw.socket.destroy === 'function') dropUnreadMessage(this.#raw)
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type ListenOptions } from 'node:net'
+import { platform } from 'node:os'
 import type { Address, Listener } from '../config/schema/schema.ts'
 import type { FailureWords } from '../lib/failure-text.ts'
 import { type ListenPlace, listen } from './listening.ts'
@@ -18,6 +19,9 @@ const REASONS: FailureWords = {
   ENOTFOUND: 'there is no host of that name',
   EAFNOSUPPORT: 'this machine does not have that kind of address',
 }
+
+/** Said where several sockets cannot listen on one port. */
+const NO_SHARED_PORTS: ReadonlySet<string | undefined> = new Set(['ENOTSUP', 'EINVAL', 'ENOPROTOOPT'])
 
 /** @throws {Error} with the `code` of what went wrong */
 export async function listenAs(
@@ -39,17 +43,27 @@ export async function freeListenPath({ address }: Listener): Promise<void> {
  * Finds out which port several processes may listen on, each by itself.
  *
  * It is taken as one process would take it first, so that a port which somebody else has is an error, even where they
- * would share it.
+ * would share it. Until the processes listen it is free again, so its name is kept before: of two gateways that start
+ * at the same time, one gets it.
  *
  * @returns undefined for a Unix socket, and where this system has no such ports
  */
 export async function sharedPort({ address }: Listener): Promise<number | undefined> {
   if ('socketPath' in address) return undefined
+  const isNamed = address.port !== 0 && platform() === 'linux'
+  if (isNamed) await named('listen', address, () => keepName(addressText(address)))
   const port = await named('listen', address, () => taken(address))
   return taken({ ...address, port, reusePort: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOTSUP') return undefined
+    if (NO_SHARED_PORTS.has(error.code)) return undefined
     throw error
   })
+}
+
+/** Keeps a name for as long as this process runs: unix(7), "abstract". @throws {Error} `EADDRINUSE`: another has it */
+async function keepName(place: string): Promise<void> {
+  const server = createServer(socket => void socket.destroy()).unref()
+  server.listen({ path: `\0sallyport ${place}`, exclusive: true })
+  await once(server, 'listening')
 }
 
 /** Listens for a moment. @returns the port, which may be asked for as 0 */

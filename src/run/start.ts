@@ -9,7 +9,7 @@ import { admin } from '../admin/admin.ts'
 import type { Config, DecideConfig } from '../config/schema/schema.ts'
 import { decisions } from '../decisions.ts'
 import { trustedProxies } from '../downstream/client-address.ts'
-import { type Acceptor, type Drain, drain } from '../downstream/drain.ts'
+import { type Acceptor, type Drain, type DrainPace, drain } from '../downstream/drain.ts'
 import { overloadGate } from '../downstream/overload.ts'
 import type { ServerOptions } from '../downstream/server.ts'
 import { gateway } from '../gateway.ts'
@@ -55,7 +55,7 @@ export interface RunningGateway {
   /** Loads the file again, changed or not. It resolves when that has succeeded or failed; the log says which. */
   reload(): Promise<void>
   /** Lets requests under way end, up to `drain.timeout`; {@link RunningGateway.close} is still to be called. */
-  drain(): Promise<void>
+  drain(pace?: DrainPace): Promise<void>
   /** Ends at once, and drops requests under way. */
   close(): Promise<void>
 }
@@ -146,8 +146,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
         services.audits.reopen()
         return reloads.reload('SIGHUP')
       },
-      async drain() {
-        await draining.finish('signal')
+      async drain(pace) {
+        await draining.finish('signal', pace)
         if (isApart) await lastDraining.finish('signal')
       },
       close,

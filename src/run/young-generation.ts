@@ -3,8 +3,9 @@
  * machine, and reads its own bound (`--max-semi-space-size`) only at its start. The factor by which it grows is read
  * each time, and with one it stays. It grows by collections, and also shrinks by them, so a look after each is enough.
  *
- * Nothing is called back before the program waits for the first time. So it stays as it is until then, since it could
- * grow several times while a large configuration is loaded.
+ * Nothing is called back before the program waits. So it stays as it is until then, since it could grow several times
+ * while a large configuration is loaded. A later turn that makes very much at once can still take it further, and there
+ * it stays until V8 gives memory back.
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'

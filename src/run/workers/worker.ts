@@ -2,10 +2,12 @@
  * One of several processes that share the listener: the whole gateway but for its admin listener, led by the primary.
  *
  * It heeds no signals: a terminal sends them to every process of its group, and the primary says when to stop. When the
- * primary is gone, nobody would say so any more: requests under way end, and then the process does.
+ * primary is gone, nobody would say so any more: requests under way end, and then the process does. It stops listening
+ * at once, so that a new primary can start.
  */
 import cluster from 'node:cluster'
 import { getSystemErrorMessage } from 'node:util'
+import type { DrainPace } from '../../downstream/drain.ts'
 import { ConfigError } from '../../errors.ts'
 import { systemScheduler } from '../../lib/scheduler.ts'
 import { familiesOf, type PackedFamily, packed } from '../../telemetry/metrics/exposition.ts'
@@ -19,7 +21,7 @@ import { primaryPeers } from './primary-peers.ts'
 export async function runWorker(options: StartOptions): Promise<void> {
   const { worker } = cluster
   if (worker === undefined) throw new Error('this process was not started by a primary')
-  const stopping = Promise.withResolvers<void>()
+  const stopping = Promise.withResolvers<DrainPace>()
   let running: RunningGateway | undefined
 
   const tell = (message: ToPrimary): Promise<void> =>
@@ -41,14 +43,14 @@ export async function runWorker(options: StartOptions): Promise<void> {
       const answer = running && (await answerTo(message, running, tellMetrics).catch(() => undefined))
       await tell({ tell: 'answer', id: message.id, answer })
     } else if ('news' in message) return
-    else if (message.order === 'stop') stopping.resolve()
+    else if (message.order === 'stop') stopping.resolve('usual')
     else if (message.order === 'drain') running?.operations.drain()
     else await running?.reload()
   })
   worker.once('disconnect', () => {
     // Without this Node ends the process at once, which is right only as long as it serves nobody.
     worker.exitedAfterDisconnect = running !== undefined
-    stopping.resolve()
+    stopping.resolve('soon')
   })
 
   try {
@@ -62,8 +64,7 @@ export async function runWorker(options: StartOptions): Promise<void> {
     return
   }
   await tell({ tell: 'listening', url: running.url, hash: running.hash, routes: running.routes.length })
-  await stopping.promise
-  await running.drain()
+  await running.drain(await stopping.promise)
   await running.close()
   await tellMetrics(LAST_METRICS, metricsOf(running))
   await tell({ tell: 'lastMetrics' })

@@ -120,6 +120,8 @@ export function auditFile(options: AuditFileOptions): AuditSink {
       await followPath()
       for (batch ??= nextBatch(); batch !== undefined; batch = nextBatch()) {
         await (await followPath()).append(batch)
+        // It was counted as dropped by then, and so was what is left.
+        if (isClosed) return
         idleLooks = 0
         onRecords('written', batch.count)
       }

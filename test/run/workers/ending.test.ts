@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import { Agent, request } from 'undici'
 import { describe, expect, test } from 'vitest'
 import { atEnd } from '../../support/at-end.ts'
@@ -263,6 +264,12 @@ test('workers whose primary was killed finish what is under way, and end', async
   gateway.process.child.kill('SIGKILL')
   await once(gateway.process.child, 'exit')
   await gateway.logged({ msg: 'draining' }, WORKERS)
+  // What takes its place can listen meanwhile.
+  const { port } = new URL(gateway.url)
+  await until(
+    () => connects(Number(port)),
+    isConnected => !isConnected,
+  )
   service.end('finished')
   const { statusCode, body } = await answer
   expect([statusCode, await body.text()]).toEqual([200, 'finished'])
@@ -271,3 +278,15 @@ test('workers whose primary was killed finish what is under way, and end', async
     left => left.length === 0,
   )
 })
+
+async function connects(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

@@ -177,6 +177,19 @@ describe('a start', () => {
     expect(await ends(WORKERS)).toEqual(alone)
   })
 
+  test('of two at the same time on one port leaves one', async () => {
+    const { gateway: first } = await startWorkers()
+    const port = new URL(first.url).port
+    await first.stop()
+    const two = [1, 2].map(() => startProcess({ listen: `127.0.0.1:${port}`, workers: WORKERS }))
+    const [ended, other] = await Promise.race(
+      two.map(async (running, at) => [await running.exited, two[1 - at] as (typeof two)[number]] as const),
+    )
+    expect(ended).toBe(1)
+    await other.printed(/"listening"/)
+    expect(listeningOn(Number(port))).toHaveLength(WORKERS)
+  })
+
   test('with an admin port that is taken ends as one process would', async () => {
     const taken = await startTestUpstream()
     atEnd(taken.close)
