@@ -11,12 +11,15 @@ import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Says where a process runs: the measured one has a core for itself, and everything else shares the other. */
-export type Place = 'gateway' | 'load'
+/**
+ * Says where a process runs: the measured one has a core for itself, and everything else shares the other. What runs
+ * anywhere has all of them, beside the others.
+ */
+export type Place = 'gateway' | 'load' | 'anywhere'
 
 /** With one core nothing can be kept apart. */
 export const CORES: Readonly<Record<Place, string>> | undefined =
-  availableParallelism() < 2 ? undefined : { gateway: '0', load: '1' }
+  availableParallelism() < 2 ? undefined : { gateway: '0', load: '1', anywhere: `0-${availableParallelism() - 1}` }
 
 export interface Child {
   readonly pid: number

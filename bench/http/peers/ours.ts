@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { writeCacheFile } from '../../../src/revocation/cache-file.ts'
 import { fingerprint } from '../../../src/revocation/fingerprint.ts'
 import { revocationTable } from '../../../src/revocation/table.ts'
-import { freePort, type StartedChild, start } from '../processes.ts'
+import { freePort, type Place, type StartedChild, start } from '../processes.ts'
 import { AUDIENCE, ISSUER, SCOPE } from '../tokens.ts'
 import { type Peer, type RunningPeer, type Site, scratch, whenListening } from './peer.ts'
 
@@ -36,6 +36,7 @@ export interface OursOptions {
   readonly route?: object
   readonly env?: Readonly<Record<string, string>>
   readonly name?: string
+  readonly place?: Place
   /** Where the log goes; left out, to a file of its own. */
   readonly logFile?: string
   /** Flags for Node besides the target's. */
@@ -72,7 +73,7 @@ export function ours(options: OursOptions): OursPeer {
       adminUrl: `http://127.0.0.1:${adminPort}`,
       spawn: () =>
         start(process.execPath, [...target.nodeArgs, ...nodeArgs, target.file, 'run', '-c', file], {
-          place: 'gateway',
+          place: options.place ?? 'gateway',
           stdoutFile: options.logFile ?? join(folder, 'log'),
           env: { NODE_ENV: 'production', ...options.env },
         }),

@@ -25,16 +25,25 @@ export const workers: Scenario = {
     const one = ours({ target, name: 'one process' })
     const several = ours({ target, name: `${WORKERS} workers`, sections: { workers: WORKERS } })
     const results: Result[] = []
-    for (const [what, load] of [
-      ['a new connection for each request', { ...kept, headers: ['Connection: close'] }],
-      ['connections that stay', kept],
+    const anywhere = [one, several].map(({ name }, at) =>
+      ours({ target, name, place: 'anywhere', sections: { workers: at === 0 ? 1 : WORKERS } }),
+    )
+    const fresh = { ...kept, headers: ['Connection: close'] }
+    const shared = 'All processes of a gateway share one core. The time is that of all of them.'
+    const spreadOut =
+      'The gateway has all cores, one of which load and service use as well. The time is that of all of its processes.'
+    for (const [what, load, peers, note] of [
+      ['a new connection for each request', fresh, [one, several], shared],
+      ['connections that stay', kept, [one, several], shared],
+      ['a new connection for each request, on all cores', fresh, anywhere, spreadOut],
+      ['connections that stay, on all cores', kept, anywhere, spreadOut],
     ] as const) {
-      const contenders = [one, several].map(peer => ({ peer, isNeeded: true, load }))
+      const contenders = peers.map(peer => ({ peer, isNeeded: true, load }))
       const { samples } = await compare(bench, contenders, key)
       results.push({
         title: `Workers: ${what}, RS256, ${DISTINCT_TOKENS} distinct warm tokens, ${connections} at a time`,
         table: costTable(samples, { bases: [one.name] }),
-        notes: ['All processes of a gateway share one core. The time is that of all of them.'],
+        notes: [note],
         samples: Object.fromEntries(samples),
       })
     }
