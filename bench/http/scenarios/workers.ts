@@ -51,7 +51,8 @@ export const workers: Scenario = {
     try {
       const shares: number[][] = []
       for (let round = 0; round < bench.effort.rounds; round++) {
-        const driven = drive({ url: peer.url, seconds: 2, ...kept, connections: SPREAD_CONNECTIONS })
+        const busy = { ...kept, connections: SPREAD_CONNECTIONS, mayRefuse: true }
+        const driven = drive({ url: peer.url, seconds: 2, ...busy })
         const sampled = new Promise<void>(resolve =>
           setTimeout(() => {
             shares.push(childrenOf(peer.pid).map(socketsOf))
