@@ -119,11 +119,11 @@ export function auditFile(options: AuditFileOptions): AuditSink {
     try {
       await followPath()
       for (batch ??= nextBatch(); batch !== undefined; batch = nextBatch()) {
-        await (await followPath()).append(batch)
-        // It was counted as dropped by then, and so was what is left.
-        if (isClosed) return
+        const writing = batch
+        await (await followPath()).append(writing)
         idleLooks = 0
-        onRecords('written', batch.count)
+        // Whoever has closed meanwhile has counted it as dropped.
+        if (batch === writing) onRecords('written', writing.count)
       }
       ended()
     } catch (error) {
@@ -217,6 +217,9 @@ export function auditFile(options: AuditFileOptions): AuditSink {
       cancelWrite?.()
       const left = queue.length + (batch?.count ?? 0)
       if (left > 0) onRecords('dropped', left)
+      queue = []
+      queuedBytes = 0
+      batch = undefined
       isClosed = true
       if (round === undefined) await isOver(closeFile())
     },

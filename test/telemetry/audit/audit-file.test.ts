@@ -159,14 +159,18 @@ test('a write that does not end is trouble after seconds, holds up no end, and i
     await time.advance(2_000)
     expect(sink.trouble).toBe('a write does not end')
     expect([sink.status().state, states.at(-1)]).toEqual(['failing', false])
-    const closing = started(other, time).sink.close()
+    const otherOne = started(other, time)
+    otherOne.sink.add('{"never":1}\n')
+    const closing = otherOne.sink.close()
     await time.advance(10_000)
     await closing
+    expect(otherOne.counts).toEqual({ written: 0, dropped: 1 })
   } finally {
     release()
   }
   await expect.poll(() => existsSync(other)).toBe(true)
   await expect.poll(() => openedAs(other)).toEqual([])
+  expect(readFileSync(other, 'utf8')).toBe('')
   await expect.poll(() => counts.written).toBe(2)
   expect(sink.trouble).toBeUndefined()
   expect(logs.map(({ msg }) => msg)).toEqual(['audit records cannot be written', 'audit records are written again'])
