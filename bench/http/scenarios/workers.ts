@@ -7,6 +7,7 @@ import { compare, costTable } from '../compare.ts'
 import { load as drive } from '../load.ts'
 import { ours } from '../peers/ours.ts'
 import { childrenOf } from '../proc-stat.ts'
+import type { Place } from '../processes.ts'
 import type { Result, Scenario } from '../scenario.ts'
 import { tokensFile } from '../tokens.ts'
 import { keyOf } from './key-of.ts'
@@ -22,19 +23,22 @@ export const workers: Scenario = {
     const { connections } = bench
     const kept = { tokensFile: await tokensFile(key, DISTINCT_TOKENS), connections }
     const [target] = bench.targets
-    const one = ours({ target, name: 'one process' })
-    const several = ours({ target, name: `${WORKERS} workers`, sections: { workers: WORKERS } })
+    const gateways = (place: Place) =>
+      [
+        ours({ target, place, name: 'one process' }),
+        ours({ target, place, name: `${WORKERS} workers`, sections: { workers: WORKERS } }),
+      ] as const
+    const onOneCore = gateways('gateway')
+    const anywhere = gateways('anywhere')
+    const [one, several] = onOneCore
     const results: Result[] = []
-    const anywhere = [one, several].map(({ name }, at) =>
-      ours({ target, name, place: 'anywhere', sections: { workers: at === 0 ? 1 : WORKERS } }),
-    )
     const fresh = { ...kept, headers: ['Connection: close'] }
     const shared = 'All processes of a gateway share one core. The time is that of all of them.'
     const spreadOut =
       'The gateway has all cores, one of which load and service use as well. The time is that of all of its processes.'
     for (const [what, load, peers, note] of [
-      ['a new connection for each request', fresh, [one, several], shared],
-      ['connections that stay', kept, [one, several], shared],
+      ['a new connection for each request', fresh, onOneCore, shared],
+      ['connections that stay', kept, onOneCore, shared],
       ['a new connection for each request, on all cores', fresh, anywhere, spreadOut],
       ['connections that stay, on all cores', kept, anywhere, spreadOut],
     ] as const) {
