@@ -1,5 +1,6 @@
 -- Requests for wrk: rotates through bearer tokens and paths, and prints what happened as one line of JSON.
 --   TOKENS       file, one token a line; none: no Authorization
+--   FIRST        how many of the tokens come last, since they were sent before; default 0
 --   PATHS        how many different paths below the first; default 1
 --   METHOD, BODY_BYTES, TARGET
 --   HEADERS      further lines, one a line: "Connection: close"
@@ -23,6 +24,7 @@ init = function()
     local path = paths > 1 and (target .. "/" .. ((i - 1) % paths)) or target
     requests[i] = wrk.format(method, path, headers, body)
   end
+  at = tonumber(os.getenv("FIRST") or "0") % count
   math.randomseed(42)
 end
 

@@ -6,7 +6,7 @@ export interface LoadOptions {
   readonly url: string
   readonly seconds: number
   readonly connections?: number
-  /** A file with one token a line; they are taken in turns. */
+  /** A file with one token a line; they are taken in turns, and the next load of the target goes on behind them. */
   readonly tokensFile?: string
   readonly target?: string
   /** The number of different paths below the target. */
@@ -38,6 +38,8 @@ interface Printed extends LoadResult {
 }
 
 export const CONNECTIONS = 32
+/** How many tokens each target has seen at most. With the same ones again, those of a cold load would be known. */
+const sentTo = new Map<string, number>()
 const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url))
 
 export async function load(options: LoadOptions): Promise<LoadResult> {
@@ -45,6 +47,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const { headers, thinkMs, mayRefuse = false } = options
   const env = Object.entries({
     TOKENS: tokensFile,
+    FIRST: sentTo.get(url),
     TARGET: target,
     PATHS: paths,
     METHOD: method,
@@ -60,5 +63,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   if ((statusErrors > 0 && !mayRefuse) || socketErrors > 0 || result.requests === 0) {
     throw new Error(`${url}: ${statusErrors} refused, ${socketErrors} failed of ${result.requests} requests`)
   }
+  // Of each connection, one may be on its way.
+  sentTo.set(url, (sentTo.get(url) ?? 0) + result.requests + connections)
   return { ...result, refused: statusErrors }
 }
