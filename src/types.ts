@@ -6,6 +6,7 @@
  * are in `policy.ts`.
  */
 import type { DenialCode } from './errors.ts'
+import type { Kept } from './lib/keeper.ts'
 import type { MaybePromise } from './lib/maybe-promise.ts'
 import type { Enrolled } from './lib/roster.ts'
 
@@ -122,6 +123,11 @@ export interface Principal {
   readonly confirmation: Confirmation | undefined
   /** What is remembered about its revocation. */
   readonly standing: Standing
+  /**
+   * What others have worked out about the caller and need again. A copy with other claims, scopes or roles needs its
+   * own; nothing is kept that depends on `validUntilMs` or `tenure`.
+   */
+  readonly kept: Kept
   /** What has to be asked again while a stream of the caller goes on; undefined where `exp` says it all. */
   readonly tenure: Tenure | undefined
 }

@@ -40,6 +40,7 @@ export function principalReader(options: PrincipalOptions): PrincipalReader {
       validUntilMs: (expiresAtSeconds + clockToleranceSeconds) * 1000,
       confirmation,
       standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+      kept: { newest: undefined },
       tenure,
     })
 }

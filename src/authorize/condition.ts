@@ -8,6 +8,7 @@
 import type { Condition, Outcome } from '../condition/condition.ts'
 import { Denial } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import { keeper } from '../lib/keeper.ts'
 import type { Authorizer, ConditionOutcome, Principal, RequestFacts } from '../types.ts'
 import { namedHeaders, UnreadableHeader } from './condition-headers.ts'
 
@@ -79,7 +80,7 @@ export function activations({ condition, paramsOf, clock }: ConditionRules): Act
   })
 }
 
-const callers = new WeakMap<Principal, Readonly<Record<string, unknown>>>()
+const callers = keeper<Readonly<Record<string, unknown>>>()
 
 function callerOf(principal: Principal): Readonly<Record<string, unknown>> {
   const known = callers.get(principal)

@@ -9,8 +9,9 @@
 import { claimReader } from '../claim-reader.ts'
 import { Denial } from '../errors.ts'
 import { foldedFieldName } from '../lib/field-name.ts'
+import { keeper } from '../lib/keeper.ts'
 import type { InternalToken, InternalTokens } from '../signing/internal-token.ts'
-import type { Claims, JsonValue, Principal } from '../types.ts'
+import type { JsonValue, Principal } from '../types.ts'
 import { headerValue, isDelimiter, joinedHeaderValue } from './value-encoding.ts'
 
 /** One header that we write. */
@@ -101,7 +102,7 @@ export function matchesOf(patterns: readonly string[]): (name: string) => boolea
 }
 
 function linesOnce(headers: readonly IdentityHeader[], maxBytes: number): Identity['lines'] {
-  const written = new WeakMap<Principal, readonly string[]>()
+  const written = keeper<readonly string[]>()
   return principal => {
     const known = written.get(principal)
     if (known !== undefined) return known
@@ -123,15 +124,15 @@ function linesWithToken(
   maxBytes: number,
 ): Identity['lines'] {
   const isAuthorization = foldedFieldName(name) === 'authorization'
-  // A session may make a copy of its principal for each request, and a token is too dear for that.
-  const written = new WeakMap<Claims, WrittenLines>()
+  // A session may make a copy of its principal for each request, which shares what is kept.
+  const written = keeper<WrittenLines>()
   return principal => {
-    const known = written.get(principal.claims)
+    const known = written.get(principal)
     if (known !== undefined && tokens.isCurrent(known.token)) return known.lines
     const token = tokens.sign(principal)
     const value = isAuthorization ? `Bearer ${token.text}` : token.text
     const lines = writeLines(headers, principal, { maxBytes, last: [name, value] })
-    written.set(principal.claims, { lines, token })
+    written.set(principal, { lines, token })
     return lines
   }
 }

@@ -4,10 +4,11 @@
  * Attack by mistake: all requests with one token share a principal, and an application that adds a scope to it would
  * add it for every later request. So what it gets is a copy, frozen through and through.
  */
+import { keeper } from '../lib/keeper.ts'
 import type { Principal as Verified } from '../types.ts'
 import type { Claims, Principal } from './api.ts'
 
-const views = new WeakMap<Verified, Principal>()
+const views = keeper<Principal>()
 
 export function principalView(principal: Verified | undefined): Principal | null {
   if (principal === undefined) return null

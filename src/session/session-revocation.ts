@@ -50,6 +50,7 @@ export function sessionRevocation(options: SessionRevocationOptions): SessionRev
       validUntilMs: Number.POSITIVE_INFINITY,
       confirmation: undefined,
       standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+      kept: { newest: undefined },
       tenure: undefined,
     }),
     tell(session, whose) {

@@ -18,6 +18,7 @@ const PRINCIPAL: Principal = {
   validUntilMs: 2_000_000_005_000,
   confirmation: undefined,
   standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+  kept: { newest: undefined },
   tenure: undefined,
 }
 

@@ -24,6 +24,7 @@ export function principal(granted: Granted): Principal {
     validUntilMs: 2_000_000_005_000,
     confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+    kept: { newest: undefined },
     tenure: undefined,
   }
 }

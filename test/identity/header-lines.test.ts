@@ -19,6 +19,7 @@ function principal(claims: Claims, parts: Partial<Principal> = {}): Principal {
     validUntilMs: 2_000_000_005_000,
     confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+    kept: { newest: undefined },
     tenure: undefined,
     ...parts,
   }
@@ -94,6 +95,15 @@ describe('a configured set', () => {
     expect(lines(caller)).toBe(lines(caller))
     expect(reads).toBe(1)
     expect(lines(principal({}))).toEqual(['X-N', '2'])
+  })
+
+  test('each configuration writes lines of its own for a principal, and copies of it share them', () => {
+    const [old, current] = [identity([identityHeader('X-Old', 'a')]), identity([identityHeader('X-New', 'b')])]
+    const caller = principal({ a: 'one', b: 'two' })
+    expect(old.lines(caller)).toEqual(['X-Old', 'one'])
+    expect(current.lines(caller)).toEqual(['X-New', 'two'])
+    expect(old.lines(caller)).toEqual(['X-Old', 'one'])
+    expect(current.lines(Object.freeze({ ...caller, validUntilMs: 0 }))).toBe(current.lines(caller))
   })
 
   test('refuses a set over the limit instead of cutting it', () => {

@@ -35,6 +35,7 @@ function session(subject: string, weight = 0): LiveSession {
     validUntilMs: 0,
     confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+    kept: { newest: undefined },
     tenure: undefined,
   }
   return new LiveSession(newSessionId(), { record, use }, login, 0)

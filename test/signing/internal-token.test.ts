@@ -34,6 +34,7 @@ function setUp(claims: Readonly<Record<string, string>> = { sub: 'sub', scope: '
     validUntilMs: clock.nowMs() + 3_605_000,
     confirmation: undefined,
     standing: { fingerprints: [], reader: undefined, clearAt: 0 },
+    kept: { newest: undefined },
     tenure: undefined,
     ...parts,
   })

@@ -8,6 +8,7 @@
 import { hash } from 'node:crypto'
 import { Denial } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { keeper } from '../../lib/keeper.ts'
 import { andThen, type MaybePromise } from '../../lib/maybe-promise.ts'
 import type { Claims, Principal, RequestFacts, RequestNotes } from '../../types.ts'
 import { decodedPart, jsonObject, jwsParts } from '../jwt/compact-jws.ts'
@@ -69,7 +70,7 @@ const MAX_JTI_CHARS = 256
  */
 export function dpopJudge(options: DpopOptions): DpopJudge {
   const { algorithms, replay } = options
-  const tokens = new WeakMap<Principal, KnownToken>()
+  const tokens = keeper<KnownToken>()
 
   const knownOf = ({ principal, token }: Presented): KnownToken => {
     const known = tokens.get(principal) ?? { ath: hash('sha256', token, 'base64url'), key: undefined }

@@ -8,6 +8,7 @@ import type { Denial, DenialCode } from '../../errors.ts'
 import type { Exchange } from '../../exchange.ts'
 import { boundedMemo } from '../../lib/bounded-memo.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { keeper } from '../../lib/keeper.ts'
 import { redactHost, redactPath } from '../../lib/redact-path.ts'
 import type { GrantEnd, Principal } from '../../types.ts'
 import { clientIdOf } from '../client-id.ts'
@@ -41,7 +42,7 @@ export function auditRecords(clock: Clock): AuditRecords {
   const time = timestamps(clock)
   const asJson = boundedMemo<string>(JSON.stringify, { maxEntries: 10_000, maxKeyLength: 256 })
   /** All requests with one token share a principal. */
-  const callers = new WeakMap<Principal, string>()
+  const callers = keeper<string>()
 
   const begin = (requestId: string): string => `{"type":"audit"${time()},"request_id":"${requestId}"`
 

@@ -24,6 +24,7 @@ function principalWith(cnf?: Claims['cnf']): Principal {
     validUntilMs: 0,
     confirmation: confirmationOf(claims),
     standing: { fingerprints: [], reader: undefined, clearAt: -1 },
+    kept: { newest: undefined },
     tenure: undefined,
   }
 }

@@ -49,6 +49,7 @@ function principal(): Principal {
     validUntilMs: 0,
     confirmation: { jkt: signer.jkt, certificateThumbprint: undefined },
     standing: { fingerprints: [], reader: undefined, clearAt: -1 },
+    kept: { newest: undefined },
     tenure: undefined,
   }
 }
