@@ -5,7 +5,6 @@ import { systemScheduler } from '../lib/scheduler.ts'
 import { load } from '../run/engine.ts'
 import { setMemory } from '../run/memory-settings.ts'
 import { type RunningGateway, type StartOptions, start } from '../run/start.ts'
-import { lowerV8Threads } from '../run/v8-threads.ts'
 import type { WorkerPart } from '../run/workers/messages.ts'
 import { createLog, logDestination, sharedLogDestination } from '../telemetry/log.ts'
 import { formattedLines } from '../telemetry/log-format.ts'
@@ -37,7 +36,6 @@ Examples:
     const file = configFile(namedFile('run', positionals, values), io.env)
     // Before anything large is loaded.
     setMemory(io)
-    lowerV8Threads()
     if (io.workerOf !== undefined) return runAsWorker(file, io.workerOf, io, mode)
     if (mode === 'report') io.stderr('report only: every request that has a route passes; nothing is protected\n')
     let running: { reload(): unknown } | undefined
@@ -77,7 +75,6 @@ export function startGateway(
   further: Pick<StartOptions, 'use' | 'observer' | 'readFile'> = {},
 ): Promise<RunningGateway> {
   setMemory(io)
-  lowerV8Threads()
   return start({ ...startOptions(file, env, io), ...further })
 }
 
