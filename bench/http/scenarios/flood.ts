@@ -5,13 +5,13 @@
 import { spread, summary } from '../../lib/stats.ts'
 import { started } from '../compare.ts'
 import { load } from '../load.ts'
-import { rotated } from '../measure.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy } from '../peers/haproxy.ts'
 import { ours } from '../peers/ours.ts'
 import type { RunningPeer } from '../peers/peer.ts'
 import type { Scenario } from '../scenario.ts'
 import { tokensFile } from '../tokens.ts'
+import { inTurns } from '../turns.ts'
 import { keyOf } from './key-of.ts'
 
 /** Connections at a time of those who open one for each request. */
@@ -31,24 +31,18 @@ export const flood: Scenario = {
     const { effort, site, progress } = bench
     const key = keyOf(bench, 'RS256')
     const file = await tokensFile(key, 500)
-    const peers: RunningPeer[] = []
-    const samples = new Map<string, Flood[]>()
-    try {
-      for (const peer of [...bench.targets.map(target => ours({ target })), haproxy, envoy]) {
-        peers.push(await started(peer, site, key, { tokensFile: file }))
-        samples.set(peer.name, [])
-      }
-      for (const peer of peers) await flooded(peer, file, effort.warmUpSeconds)
-      for (let round = 0; round < effort.rounds; round++) {
-        for (const peer of rotated(peers, round)) {
-          const seen = await flooded(peer, file, effort.seconds)
-          samples.get(peer.name)?.push(seen)
-          progress(`${peer.name}: p99 ${seen.othersP99Ms.toFixed(1)} ms at ${seen.connectionsPerSecond.toFixed(0)}/s`)
-        }
-      }
-    } finally {
-      await Promise.all(peers.map(peer => peer.stop()))
-    }
+    const samples = await inTurns({
+      starts: [...bench.targets.map(target => ours({ target })), haproxy, envoy].map(
+        peer => () => started(peer, site, key, { tokensFile: file }),
+      ),
+      rounds: effort.rounds,
+      warmUp: peer => flooded(peer, file, effort.warmUpSeconds),
+      async measure(peer) {
+        const seen = await flooded(peer, file, effort.seconds)
+        progress(`${peer.name}: p99 ${seen.othersP99Ms.toFixed(1)} ms at ${seen.connectionsPerSecond.toFixed(0)}/s`)
+        return seen
+      },
+    })
     const column = (all: readonly Flood[], name: keyof Flood, digits: number): string =>
       spread(summary(all.map(each => each[name])), digits)
     return [

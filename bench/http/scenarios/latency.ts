@@ -4,13 +4,13 @@
  */
 import { spread, summary } from '../../lib/stats.ts'
 import { type LoadResult, load } from '../load.ts'
-import { measure, rotated } from '../measure.ts'
+import { measure } from '../measure.ts'
 import { haproxy } from '../peers/haproxy.ts'
 import { composition } from '../peers/node-peers.ts'
 import { ours } from '../peers/ours.ts'
-import type { RunningPeer } from '../peers/peer.ts'
 import type { Scenario } from '../scenario.ts'
 import { tokensFile } from '../tokens.ts'
+import { inTurns } from '../turns.ts'
 import { keyOf } from './key-of.ts'
 
 const CONNECTIONS = 64
@@ -29,36 +29,31 @@ export const latency: Scenario = {
   async run(bench) {
     const { effort, site, progress } = bench
     const file = await tokensFile(keyOf(bench, 'RS256'), 500)
-    const peers: RunningPeer[] = []
-    const samples = new Map<string, Added[]>()
     const think = new Map<string, number>()
-    try {
-      for (const peer of [...bench.targets.map(target => ours({ target })), composition, haproxy])
-        peers.push(await peer.start(site))
-      for (const peer of peers) {
+    const samples = await inTurns({
+      starts: [...bench.targets.map(target => ours({ target })), composition, haproxy].map(
+        peer => () => peer.start(site),
+      ),
+      rounds: effort.rounds,
+      async warmUp(peer) {
         await measure(peer, { tokensFile: file, seconds: effort.warmUpSeconds })
         const { cpuUs } = await measure(peer, { tokensFile: file, seconds: effort.seconds })
         think.set(peer.name, Math.max(1, Math.round((CONNECTIONS * cpuUs) / SHARE_OF_CORE / 1000)))
-        samples.set(peer.name, [])
-      }
-      for (let round = 0; round < effort.rounds; round++) {
-        for (const peer of rotated(peers, round)) {
-          const options = {
-            tokensFile: file,
-            connections: CONNECTIONS,
-            seconds: effort.seconds,
-            thinkMs: think.get(peer.name) ?? 1,
-          }
-          const direct = await load({ ...options, url: site.upstreamUrl })
-          const through = await load({ ...options, url: peer.url })
-          const added = addedBy(through, direct)
-          samples.get(peer.name)?.push(added)
-          progress(`${peer.name}: p99 ${added.peerP99Us} µs, direct ${added.directP99Us} µs`)
+      },
+      async measure(peer) {
+        const options = {
+          tokensFile: file,
+          connections: CONNECTIONS,
+          seconds: effort.seconds,
+          thinkMs: think.get(peer.name) ?? 1,
         }
-      }
-    } finally {
-      await Promise.all(peers.map(peer => peer.stop()))
-    }
+        const direct = await load({ ...options, url: site.upstreamUrl })
+        const through = await load({ ...options, url: peer.url })
+        const added = addedBy(through, direct)
+        progress(`${peer.name}: p99 ${added.peerP99Us} µs, direct ${added.directP99Us} µs`)
+        return added
+      },
+    })
     return [
       {
         title: `Latency added at ${SHARE_OF_CORE * 100} % load`,

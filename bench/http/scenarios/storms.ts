@@ -9,7 +9,7 @@ import { selfSigned } from '../../lib/certificate.ts'
 import { spread, summary } from '../../lib/stats.ts'
 import { started } from '../compare.ts'
 import { load } from '../load.ts'
-import { measure, rotated } from '../measure.ts'
+import { measure } from '../measure.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy, haproxyWith } from '../peers/haproxy.ts'
 import { ours } from '../peers/ours.ts'
@@ -17,6 +17,7 @@ import { type Peer, type RunningPeer, scratch } from '../peers/peer.ts'
 import { run } from '../processes.ts'
 import type { Bench, Result, Scenario } from '../scenario.ts'
 import { tokensFile } from '../tokens.ts'
+import { inTurns } from '../turns.ts'
 import { keyOf } from './key-of.ts'
 
 const CLIENTS = 1_000
@@ -78,24 +79,16 @@ async function stormsOf(way: Way, bench: Bench): Promise<Result> {
   const { effort, site, progress } = bench
   const key = keyOf(bench, 'RS256')
   const file = await tokensFile(key, 500)
-  const peers: RunningPeer[] = []
-  const samples = new Map<string, Burst[]>()
-  try {
-    for (const peer of way.peers(bench)) peers.push(await started(peer, site, key, { tokensFile: file }))
-    for (const peer of peers) {
-      samples.set(peer.name, [])
-      await measure(peer, { tokensFile: file, seconds: effort.warmUpSeconds })
-    }
-    for (let round = 0; round < bursts(effort.isQuick); round++) {
-      for (const peer of rotated(peers, round)) {
-        const burst = await burstOn(peer, file, way)
-        samples.get(peer.name)?.push(burst)
-        progress(`${way.what}, ${peer.name}: the last of ${CLIENTS} after ${burst.lastMs.toFixed(0)} ms`)
-      }
-    }
-  } finally {
-    await Promise.all(peers.map(peer => peer.stop()))
-  }
+  const samples = await inTurns({
+    starts: way.peers(bench).map(peer => () => started(peer, site, key, { tokensFile: file })),
+    rounds: bursts(effort.isQuick),
+    warmUp: peer => measure(peer, { tokensFile: file, seconds: effort.warmUpSeconds }),
+    async measure(peer) {
+      const burst = await burstOn(peer, file, way)
+      progress(`${way.what}, ${peer.name}: the last of ${CLIENTS} after ${burst.lastMs.toFixed(0)} ms`)
+      return burst
+    },
+  })
   return {
     title: `Storms: ${CLIENTS} clients at once by ${way.what}, while 32 others keep the core busy`,
     table: {
