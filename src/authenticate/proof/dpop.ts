@@ -73,9 +73,11 @@ export function dpopJudge(options: DpopOptions): DpopJudge {
   const tokens = keeper<KnownToken>()
 
   const knownOf = ({ principal, token }: Presented): KnownToken => {
-    const known = tokens.get(principal) ?? { ath: hash('sha256', token, 'base64url'), key: undefined }
-    tokens.set(principal, known)
-    return known
+    const known = tokens.get(principal)
+    if (known !== undefined) return known
+    const first: KnownToken = { ath: hash('sha256', token, 'base64url'), key: undefined }
+    tokens.set(principal, first)
+    return first
   }
 
   /** A client signs all of its proofs with the same header, so it is read once for each token. */
