@@ -34,7 +34,7 @@ export interface TestBrowserOptions {
 }
 
 export async function startTestBrowser({ trusted = [] }: TestBrowserOptions = {}): Promise<TestBrowser> {
-  // The launcher of Debian looks into the home folder, and Chromium keeps its crash reports there.
+  // Chromium keeps its crash reports in the home folder.
   const home = mkdtempSync(join(tmpdir(), 'sallyport-browser-'))
   const removeHome = () => rmSync(home, { recursive: true, force: true, maxRetries: 5 })
   let browser: Browser
