@@ -25,7 +25,7 @@ export interface Contender {
   readonly isNeeded: boolean
   readonly load: Omit<LoadOptions, 'url' | 'seconds'>
   /** Left out: over HTTP/1.1, as `load` says. */
-  readonly drive?: (url: string, seconds: number) => Promise<LoadResult>
+  readonly drive?: (peer: RunningPeer, seconds: number) => Promise<LoadResult>
 }
 
 export async function compare(bench: Bench, contenders: readonly Contender[], key: SigningKey): Promise<Comparison> {
@@ -36,8 +36,8 @@ export async function compare(bench: Bench, contenders: readonly Contender[], ke
     for (const { peer, isNeeded, load, drive: driveBy } of contenders) {
       try {
         const running = await started(peer, site, key, load)
-        const put = driveBy ?? ((url, seconds) => drive({ ...load, url, seconds }))
-        present.push({ peer: running, measureFor: seconds => measured(running, () => put(running.url, seconds)) })
+        const put = driveBy ?? (({ url }, seconds) => drive({ ...load, url, seconds }))
+        present.push({ peer: running, measureFor: seconds => measured(running, () => put(running, seconds)) })
       } catch (error) {
         if (isNeeded) throw error
         absent.push(`${peer.name}: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`)

@@ -19,6 +19,8 @@ export interface Sample {
 export interface Measured {
   readonly url: string
   readonly pid: number
+  /** Further ones that share its load with it, and whose time counts as well. */
+  readonly others?: readonly Measured[]
 }
 
 export function measure(peer: Measured, options: Omit<LoadOptions, 'url'>): Promise<Sample> {
@@ -27,9 +29,9 @@ export function measure(peer: Measured, options: Omit<LoadOptions, 'url'>): Prom
 
 /** @param drive puts the load on the peer */
 export async function measured(peer: Measured, drive: () => Promise<LoadResult>): Promise<Sample> {
-  const before = cpuUs(peer.pid)
+  const before = spentSoFarUs(peer)
   const result = await drive()
-  const spentUs = cpuUs(peer.pid) - before
+  const spentUs = spentSoFarUs(peer) - before
   const seconds = result.durationUs / 1e6
   return {
     cpuUs: spentUs / result.requests,
@@ -40,6 +42,10 @@ export async function measured(peer: Measured, drive: () => Promise<LoadResult>)
     requests: result.requests,
     bytesPerSecond: result.bytes / seconds,
   }
+}
+
+function spentSoFarUs({ pid, others = [] }: Measured): number {
+  return others.reduce((sum, other) => sum + spentSoFarUs(other), cpuUs(pid))
 }
 
 /**

@@ -28,6 +28,8 @@ export interface RunningPeer {
   readonly isGuard: boolean
   readonly url: string
   readonly pid: number
+  /** As in `measure.ts`. */
+  readonly others?: readonly RunningPeer[]
   stop(): Promise<void>
 }
 

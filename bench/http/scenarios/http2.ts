@@ -9,7 +9,7 @@ import { compare, costTable } from '../compare.ts'
 import { http2Load } from '../h2load.ts'
 import { envoyTo } from '../peers/envoy.ts'
 import { ours } from '../peers/ours.ts'
-import { scratch } from '../peers/peer.ts'
+import { type RunningPeer, scratch } from '../peers/peer.ts'
 import { freePort, start } from '../processes.ts'
 import type { Bench, Result, Scenario } from '../scenario.ts'
 import { tokensFile, tokensOf } from '../tokens.ts'
@@ -50,7 +50,7 @@ async function compared(bench: Bench, what: string, grpcFile: string | undefined
     peer,
     isNeeded: true,
     load: { tokensFile: file },
-    drive: (url: string, seconds: number) =>
+    drive: ({ url }: RunningPeer, seconds: number) =>
       http2Load(url, { ...options, seconds, ...(grpcFile === undefined ? {} : { grpcFile }) }),
   }))
   const { samples } = await compare(bench, contenders, key)
