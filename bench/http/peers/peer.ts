@@ -28,6 +28,8 @@ export interface RunningPeer {
   readonly isGuard: boolean
   readonly url: string
   readonly pid: number
+  /** The second listener, of a gateway of ours. */
+  readonly adminUrl?: string
   /** As in `measure.ts`. */
   readonly others?: readonly RunningPeer[]
   stop(): Promise<void>
