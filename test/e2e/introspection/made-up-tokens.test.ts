@@ -70,7 +70,7 @@ test('made-up tokens that make the server hang keep nobody out for whom it works
 })
 
 test('bursts of made-up tokens cause few questions at a time, and refuse no honest caller', async () => {
-  const [concurrency, bursts, burst] = [8, 40, 64]
+  const [concurrency, bursts, burst] = [8, 160, 64]
   const { stack, callers, outcomes, strangers } = await startWithCallers(12, {
     concurrency,
     queue: 32,
@@ -108,4 +108,5 @@ test('bursts of made-up tokens cause few questions at a time, and refuse no hone
   expect([...seen].sort()).toEqual(['401 token_inactive', UNAVAILABLE])
   expect(most.all).toBeLessThanOrEqual(concurrency)
   expect(most.madeUp).toBeLessThanOrEqual(concurrency / 2)
-})
+  expect(bursts * burst).toBeGreaterThanOrEqual(10_000)
+}, 60_000)
