@@ -29,9 +29,10 @@ export function measure(peer: Measured, options: Omit<LoadOptions, 'url'>): Prom
 
 /** @param drive puts the load on the peer */
 export async function measured(peer: Measured, drive: () => Promise<LoadResult>): Promise<Sample> {
-  const before = spentSoFarUs(peer)
+  const spentSoFarUs = (): number => allOf(peer).reduce((sum, { pid }) => sum + cpuUs(pid), 0)
+  const before = spentSoFarUs()
   const result = await drive()
-  const spentUs = spentSoFarUs(peer) - before
+  const spentUs = spentSoFarUs() - before
   const seconds = result.durationUs / 1e6
   return {
     cpuUs: spentUs / result.requests,
@@ -44,8 +45,9 @@ export async function measured(peer: Measured, drive: () => Promise<LoadResult>)
   }
 }
 
-function spentSoFarUs({ pid, others = [] }: Measured): number {
-  return others.reduce((sum, other) => sum + spentSoFarUs(other), cpuUs(pid))
+/** @returns it and those that share its load */
+export function allOf(peer: Measured): readonly Measured[] {
+  return [peer, ...(peer.others ?? [])]
 }
 
 /**

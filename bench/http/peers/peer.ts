@@ -1,6 +1,7 @@
 /** Says what a peer is: a thing that can stand where the gateway stands, started anew for each scenario. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Measured } from '../measure.ts'
 import type { StartedChild } from '../processes.ts'
 import { type Algorithm, FOLDER, type SigningKey } from '../tokens.ts'
 
@@ -23,15 +24,11 @@ export interface Peer {
   start(site: Site): Promise<RunningPeer>
 }
 
-export interface RunningPeer {
+export interface RunningPeer extends Measured {
   readonly name: string
   readonly isGuard: boolean
-  readonly url: string
-  readonly pid: number
   /** The second listener, of a gateway of ours. */
   readonly adminUrl?: string
-  /** As in `measure.ts`. */
-  readonly others?: readonly RunningPeer[]
   stop(): Promise<void>
 }
 

@@ -8,6 +8,7 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { type Contender, compare, costTable } from '../compare.ts'
 import { load as drive, type LoadOptions, type LoadResult } from '../load.ts'
+import { allOf } from '../measure.ts'
 import { type OursOptions, ours } from '../peers/ours.ts'
 import type { Peer, RunningPeer } from '../peers/peer.ts'
 import { childrenOf } from '../proc-stat.ts'
@@ -116,7 +117,7 @@ async function driveAll(
   load: Omit<LoadOptions, 'url' | 'seconds'> & { readonly connections: number },
   seconds: number,
 ): Promise<LoadResult> {
-  const gateways = [peer, ...(peer.others ?? [])]
+  const gateways = allOf(peer)
   const urls = Array.from({ length: WORKERS }, (_, at) => gateways[at % gateways.length]?.url ?? peer.url)
   const connections = Math.ceil(load.connections / WORKERS)
   const results = await Promise.all(urls.map(url => drive({ ...load, url, seconds, connections })))
